@@ -1,0 +1,200 @@
+import type { BackupLabel, BackupMethod, Consistency, Engine, Finding } from '@rahat/contracts';
+
+/**
+ * What an engine's connector is (engines.md §11). Rules: it knows nothing of repositories, retention, schedules or
+ * encryption; it spawns only through `runTool`; it never logs a row; all waits honour `job.signal`; every failure is a RahatError.
+ */
+export interface Connector<Connection> {
+  readonly engine: Engine;
+  open(connection: Connection, context: ConnectorContext): Promise<ConnectorSession>;
+  /** V2: decodes every artifact to its end and compares rows, hashes and the format's own checksums. Needs no server. */
+  checkContent(source: ArtifactSource, context: ConnectorContext, job: Job): Promise<ContentCheck>;
+  /** V3: restores into a throwaway server that this call makes and removes, with exact proof. */
+  testRestore(source: ArtifactSource, context: ConnectorContext, job: Job): Promise<TestRestoreFacts>;
+  /** Physical backups: an empty folder becomes a data directory ready to start. */
+  restoreToFolder(source: ArtifactSource, path: string, context: ConnectorContext, job: Job): Promise<RestoreFacts>;
+}
+
+export interface ContentCheck {
+  objectsChecked: number;
+  rows: number;
+  bytes: number;
+  /** A `gap` or `blocker` here means that the backup is damaged. */
+  findings: Finding[];
+}
+
+export interface ConnectorContext {
+  /** Folders searched for client tools and server binaries besides PATH and the system's usual places. */
+  toolFolders: string[];
+  /** Private folder for short-lived files (mode 0700); emptied after the run. */
+  scratchFolder: string;
+  signal: AbortSignal;
+}
+
+export interface ConnectorSession extends AsyncDisposable {
+  /** The test button: reachability, version, identity, rights, tools; never throws for a missing right, it is a finding. */
+  probe(): Promise<Probe>;
+  discover(): Promise<DiscoveredDatabase[]>;
+  /** Blockers stop a backup before it starts; gaps make it partial (engines.md §0.9). */
+  preflight(request: BackupRequest): Promise<Finding[]>;
+  /** Resolves if and only if the dump is complete; throws otherwise. */
+  backup(request: BackupRequest, sink: ArtifactSink, job: Job): Promise<BackupFacts>;
+  /** What a restore will do and overwrite; a pure look, changes nothing. */
+  planRestore(request: RestoreRequest, source: ArtifactSource, job: Job): Promise<RestoreOutline>;
+  /** Stage → check → swap. Throws `restore_mismatch` when counts or hashes differ; then nothing was swapped in. */
+  restore(request: RestoreRequest, source: ArtifactSource, job: Job): Promise<RestoreFacts>;
+}
+
+export interface Probe {
+  /** What makes the server itself, e.g. PostgreSQL's system_identifier. */
+  identity: string;
+  version: string;
+  /** Major version as the tools count it, e.g. `15`. */
+  major: string;
+  role: 'primary' | 'replica';
+  latencyMs: number;
+  tls: boolean;
+  methods: { method: BackupMethod; usable: boolean; findings: Finding[] }[];
+  /** The ladder of libraries.md §3.1-6, in order. */
+  steps: { name: string; ok: boolean; ms: number; detail?: string }[];
+}
+
+export interface DiscoveredDatabase {
+  name: string;
+  sizeBytes: number;
+  encoding: string;
+  collation: string;
+  connectable: boolean;
+}
+
+export interface BackupRequest {
+  method: BackupMethod;
+  /** Required for logical backups; a physical one covers the whole server. */
+  database?: string;
+  /** Recount rows inside the exported snapshot and compare with what the stream held. */
+  deep?: boolean;
+  /** Names the attempt on the server (application_name, backup label). */
+  label: string;
+  rateLimitBytesPerSecond?: number;
+}
+
+export type ArtifactClass = 'rows' | 'pages' | 'log' | 'small';
+export type ArtifactKind = 'header' | 'ddl' | 'rows' | 'file' | 'blob' | 'log' | 'facts';
+
+export interface Artifact {
+  /** Unique in the backup; any Unicode. */
+  key: string;
+  kind: ArtifactKind;
+  order: number;
+  class: ArtifactClass;
+  sizeBytes: number;
+  sha256: string;
+  rows?: number;
+  rowHash?: string;
+  meta?: Record<string, unknown>;
+}
+
+export interface ArtifactFacts {
+  rows?: number;
+  rowHash?: string;
+  meta?: Record<string, unknown>;
+}
+
+/** Nothing that goes in is visible before the whole backup is committed. Pulls from `body`: back-pressure reaches the server. */
+export interface ArtifactSink {
+  write(
+    description: Pick<Artifact, 'key' | 'kind' | 'order' | 'class'>,
+    body: AsyncIterable<Uint8Array>,
+    facts?: () => ArtifactFacts,
+  ): Promise<Artifact>;
+}
+
+export interface ArtifactSource {
+  readonly artifacts: readonly Artifact[];
+  /** Facts that `backup` returned. */
+  readonly facts: BackupFacts;
+  read(artifact: Artifact): AsyncIterable<Buffer>;
+}
+
+export interface BackupFacts {
+  identity: string;
+  serverVersion: string;
+  tool: string;
+  label: BackupLabel;
+  consistency: Consistency;
+  positions: Record<string, string | number>;
+  /** RFC 3339. */
+  consistentAt: string;
+  findings: Finding[];
+  /** Numbers that evidence is judged by: expected against found. */
+  evidence: BackupEvidenceFacts;
+}
+
+export interface BackupEvidenceFacts {
+  /** The tool's exit code was 0 without a signal, or the native protocol ended by its own end message. */
+  cleanExit: boolean;
+  /** The format's own end was seen (last block, trailer, manifest checksum). */
+  trailerSeen: boolean;
+  objectsExpected: number;
+  objectsFound: number;
+  rows: number;
+  bytes: number;
+}
+
+export interface RestoreRequest {
+  target:
+    | { kind: 'database'; name: string; /** Swap over an existing database of that name; the old one is renamed aside. */ replace: boolean }
+    | { kind: 'folder'; path: string };
+  /** Tables as [schema, table]; absent = everything. */
+  tables?: [schema: string, table: string][];
+  /** With `tables`: bring them into this existing database instead of a new one; an existing table is renamed aside. */
+  intoExisting?: boolean;
+  noOwner?: boolean;
+  noAcl?: boolean;
+  /** Names the staging database. */
+  label: string;
+}
+
+export interface RestoreOutline {
+  steps: string[];
+  objects: { schema: string; name: string; kind: string; rows?: number; sizeBytes: number }[];
+  sizeBytes: number;
+  overwrites: string[];
+  findings: Finding[];
+}
+
+export interface TableComparison {
+  schema: string;
+  table: string;
+  expectedRows: number;
+  actualRows: number;
+  matches: boolean;
+}
+
+export interface RestoreFacts {
+  target: string;
+  /** Where the former database or tables were put. */
+  setAside: string[];
+  tables: TableComparison[];
+  rows: number;
+  bytes: number;
+  findings: Finding[];
+}
+
+export interface TestRestoreFacts extends RestoreFacts {
+  /** e.g. `throwaway PostgreSQL 15.18`. */
+  restoredOn: string;
+}
+
+export interface JobProgress {
+  phase: string;
+  object?: string;
+  bytes: number;
+  totalBytes?: number;
+}
+
+export interface Job {
+  signal: AbortSignal;
+  progress(progress: JobProgress): void;
+  log(level: 'info' | 'warning', message: string): void;
+}

@@ -1,0 +1,67 @@
+interface ErrorEntry {
+  /** HTTP status when the error reaches a client. */
+  status: number;
+  title: string;
+  retryable: boolean;
+  hint?: string;
+}
+
+/** Every stable error code of the product (style.md §3.5). Codes are never renamed once released. */
+export const ERROR_CATALOGUE = {
+  internal: entry(500, 'Something went wrong inside Rahat Backup', false, 'See the log of this request; report it with the request id.'),
+  invalid_input: entry(422, 'The request is not valid', false),
+  unauthenticated: entry(401, 'Authentication is needed', false, 'Log in, or send a valid API key.'),
+  forbidden: entry(403, 'This is not allowed for you', false),
+  not_found: entry(404, 'Not found', false),
+  conflict: entry(409, 'The request conflicts with the current state', false),
+  precondition_failed: entry(412, 'The resource changed in the meantime', false, 'Load it again and repeat the change.'),
+  rate_limited: entry(429, 'Too many requests', true),
+  unavailable: entry(503, 'A part of Rahat Backup is not reachable', true),
+  configuration_invalid: entry(500, 'The configuration is not valid', false),
+  setup_required: entry(409, 'Rahat Backup has no owner yet', false, 'Open the set-up URL that the start printed.'),
+  setup_token_invalid: entry(403, 'The set-up token is wrong, used or expired', false, 'Restart Rahat Backup to get a new one.'),
+
+  cancelled: entry(409, 'The work was cancelled', false),
+  deadline_exceeded: entry(504, 'The work took longer than allowed', true),
+  worker_lost: entry(503, 'The worker that ran this died', true),
+  message_invalid: entry(500, 'A message could not be understood', false),
+
+  blob_not_found: entry(404, 'A file is missing in the storage', false),
+  blob_exists: entry(409, 'A file exists already in the storage', false),
+  storage_unreachable: entry(503, 'The storage cannot be reached', true),
+  storage_permission_denied: entry(403, 'The storage refused access', false),
+  storage_full: entry(507, 'The storage is full', true, 'Free space or enlarge the storage; nothing that was stored before is affected.'),
+
+  repository_not_found: entry(404, 'There is no repository at this place', false),
+  repository_exists: entry(409, 'There is a repository at this place already', false),
+  repository_wrong_passphrase: entry(403, 'The passphrase does not open this repository', false, 'Check the passphrase; the repository was not changed.'),
+  repository_unsupported: entry(409, 'This repository needs a newer version', false, 'Update Rahat Backup.'),
+  repository_damaged: entry(500, 'A file of the repository is damaged', false, 'Run a check of the repository to see what is affected.'),
+  repository_chunk_missing: entry(500, 'A chunk is missing in the repository', false, 'Run a check of the repository to see what is affected.'),
+  snapshot_not_found: entry(404, 'There is no such snapshot', false),
+  lease_lost: entry(503, 'The writing session lost its lease', true),
+
+  source_unreachable: entry(502, 'The database server cannot be reached', true),
+  source_authentication_failed: entry(502, 'The database server refused the login', false, 'Check the user name and the password of the server.'),
+  source_permission_denied: entry(502, 'The database user lacks a right', false),
+  source_lost: entry(502, 'The connection to the database server broke', true),
+  source_unsupported: entry(422, 'This database server is not supported', false),
+  database_not_found: entry(404, 'There is no such database on the server', false),
+  preflight_blocked: entry(422, 'The backup would not be complete', false),
+  tool_missing: entry(424, 'A client tool is missing on the worker', false),
+  tool_failed: entry(502, 'A client tool failed', true),
+  dump_truncated: entry(502, 'The dump is not complete', true),
+  dump_invalid: entry(502, 'The dump cannot be understood', false),
+
+  restore_plan_stale: entry(409, 'The restore plan is no longer true', false, 'Make a new restore plan and check it.'),
+  restore_target_exists: entry(409, 'The target of the restore exists already', false),
+  restore_selection_empty: entry(422, 'The restore selects nothing', false),
+  restore_mismatch: entry(500, 'The restored data differs from the backup', false, 'The staged copy was kept aside and nothing was swapped in.'),
+  restore_failed: entry(500, 'The restore failed', false),
+} as const satisfies Record<string, ErrorEntry>;
+
+export type ErrorCode = keyof typeof ERROR_CATALOGUE;
+
+function entry(status: number, title: string, retryable: boolean, hint?: string): ErrorEntry {
+  return { status, title, retryable, hint };
+}

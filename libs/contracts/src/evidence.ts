@@ -1,0 +1,77 @@
+import { z } from 'zod';
+import { Finding } from './finding.js';
+import { BackupLabel, Consistency, VerificationLevel } from './labels.js';
+
+export const TableEvidence = z.object({
+  schema: z.string(),
+  table: z.string(),
+  expectedRows: z.number().int(),
+  actualRows: z.number().int(),
+  matches: z.boolean(),
+});
+export type TableEvidence = z.infer<typeof TableEvidence>;
+
+export const BackupEvidence = z.object({
+  type: z.literal('backup'),
+  cleanExit: z.boolean(),
+  trailerSeen: z.boolean(),
+  objectsExpected: z.number().int(),
+  objectsFound: z.number().int(),
+  rows: z.number().int(),
+  bytes: z.number().int(),
+  addedBytes: z.number().int(),
+  /** The manifest was put, and seen inside its lease. */
+  committed: z.boolean(),
+  snapshot: z.string(),
+  repository: z.string(),
+  label: BackupLabel,
+  consistency: Consistency,
+  consistentAt: z.iso.datetime(),
+  positions: z.record(z.string(), z.union([z.string(), z.number()])),
+  serverIdentity: z.string(),
+  serverVersion: z.string(),
+  tool: z.string(),
+  findings: z.array(Finding),
+});
+export type BackupEvidence = z.infer<typeof BackupEvidence>;
+
+export const VerificationEvidence = z.object({
+  type: z.literal('verification'),
+  level: VerificationLevel,
+  snapshot: z.string(),
+  objectsExpected: z.number().int(),
+  objectsChecked: z.number().int(),
+  bytes: z.number().int(),
+  /** FULL only: the test restore's exact proof. */
+  tables: z.array(TableEvidence),
+  restoredOn: z.string().optional(),
+  findings: z.array(Finding),
+});
+export type VerificationEvidence = z.infer<typeof VerificationEvidence>;
+
+export const RestoreEvidence = z.object({
+  type: z.literal('restore'),
+  snapshot: z.string(),
+  target: z.string(),
+  setAside: z.array(z.string()),
+  tables: z.array(TableEvidence),
+  rows: z.number().int(),
+  bytes: z.number().int(),
+  findings: z.array(Finding),
+});
+export type RestoreEvidence = z.infer<typeof RestoreEvidence>;
+
+export const Evidence = z.discriminatedUnion('type', [BackupEvidence, VerificationEvidence, RestoreEvidence]);
+export type Evidence = z.infer<typeof Evidence>;
+
+/** An error as it crosses a border. */
+export const RunError = z.object({ code: z.string(), message: z.string(), hint: z.string().optional(), retryable: z.boolean() });
+export type RunError = z.infer<typeof RunError>;
+
+/** What an attempt ended with. Evidence may stand beside an error: what was reached before it. */
+export const AttemptResult = z.discriminatedUnion('outcome', [
+  z.object({ outcome: z.literal('evidence'), evidence: Evidence }),
+  z.object({ outcome: z.literal('error'), error: RunError, evidence: Evidence.optional() }),
+  z.object({ outcome: z.literal('cancelled') }),
+]);
+export type AttemptResult = z.infer<typeof AttemptResult>;

@@ -1,0 +1,78 @@
+import { z } from 'zod';
+import { Evidence, RunError } from '../evidence.js';
+import { Finding } from '../finding.js';
+import { RestoreTarget, TableName } from '../run-spec.js';
+import { BackupLabel, BackupMethod, Consistency, RunState, RunType, VerificationLevel } from '../labels.js';
+
+export const Run = z
+  .object({
+    id: z.string(), type: RunType, state: RunState, attempt: z.number().int(), maxAttempts: z.number().int(),
+    plan: z.string().nullable(), server: z.string(), database: z.string().nullable(), backup: z.string().nullable(),
+    level: VerificationLevel.nullable(),
+    dueAt: z.iso.datetime(), startedAt: z.iso.datetime().nullable(), finishedAt: z.iso.datetime().nullable(),
+    worker: z.string().nullable(),
+    progress: z.object({ phase: z.string(), object: z.string().optional(), bytes: z.number(), totalBytes: z.number().optional(), addedBytes: z.number().optional(), at: z.iso.datetime() }).nullable(),
+    evidence: Evidence.nullable(),
+    /** Why the state is what it is; every rule that was not met. */
+    reasons: z.array(z.string()),
+    error: RunError.nullable(),
+  })
+  .meta({ id: 'Run' });
+export type Run = z.infer<typeof Run>;
+
+export const RunLogLine = z.object({ at: z.iso.datetime(), attempt: z.number().int(), level: z.enum(['info', 'warning', 'error']), message: z.string() }).meta({ id: 'RunLogLine' });
+export type RunLogLine = z.infer<typeof RunLogLine>;
+
+/** `POST /api/v2/plans/{id}/runs`: back up now. One run per database. */
+export const StartedRuns = z.object({ runs: z.array(Run) }).meta({ id: 'StartedRuns' });
+
+export const Backup = z
+  .object({
+    id: z.string(), snapshot: z.string(), repository: z.string(), run: z.string(), plan: z.string().nullable(), server: z.string(), serverName: z.string(),
+    database: z.string().nullable(), databaseName: z.string().nullable(),
+    method: BackupMethod, label: BackupLabel, consistency: Consistency,
+    state: z.enum(['succeeded', 'partial']),
+    /** The highest rung that this backup reached (product.md, promise 1). */
+    proof: z.enum(['stored', 'BASIC', 'DATABASE', 'FULL', 'damaged']),
+    provenAt: z.iso.datetime().nullable(),
+    consistentAt: z.iso.datetime(), createdAt: z.iso.datetime(),
+    objects: z.number().int(), rows: z.number().int(), sizeBytes: z.number(), addedBytes: z.number(),
+    serverVersion: z.string(), tool: z.string(), findings: z.array(Finding),
+    retention: z.object({ kept: z.boolean(), reason: z.string() }),
+    removedAt: z.iso.datetime().nullable(),
+  })
+  .meta({ id: 'Backup' });
+export type Backup = z.infer<typeof Backup>;
+
+export const VerifyBackup = z.object({ level: VerificationLevel.default('FULL') }).strict().meta({ id: 'VerifyBackup' });
+export type VerifyBackup = z.infer<typeof VerifyBackup>;
+
+export const CreateRestorePlan = z
+  .object({
+    backup: z.string(),
+    /** Server to restore to; absent = the one it came from. Not used for a folder target. */
+    server: z.string().optional(),
+    /** Absent = a new database `<name>_restored_<time>`. */
+    target: RestoreTarget.optional(),
+    tables: z.array(TableName).min(1).optional(),
+    intoExisting: z.boolean().default(false),
+    noOwner: z.boolean().default(false),
+    noAcl: z.boolean().default(false),
+  })
+  .strict()
+  .meta({ id: 'CreateRestorePlan' });
+export type CreateRestorePlan = z.infer<typeof CreateRestorePlan>;
+
+export const RestorePlan = z
+  .object({
+    id: z.string(), backup: z.string(), server: z.string(), target: RestoreTarget, tables: z.array(TableName).nullable(), intoExisting: z.boolean(), noOwner: z.boolean(), noAcl: z.boolean(),
+    steps: z.array(z.string()), overwrites: z.array(z.string()), findings: z.array(Finding), sizeBytes: z.number(), rows: z.number(),
+    /** SHA-256 over everything above; `restore run` refuses when it no longer matches. */
+    hash: z.string(), createdAt: z.iso.datetime(), expiresAt: z.iso.datetime(),
+  })
+  .meta({ id: 'RestorePlan' });
+export type RestorePlan = z.infer<typeof RestorePlan>;
+
+/** Replacing something needs its name typed as `confirm`. */
+export const RunRestore = z.object({ plan: z.string(), hash: z.string(), confirm: z.string().optional() }).strict().meta({ id: 'RunRestore' });
+export type RunRestore = z.infer<typeof RunRestore>;

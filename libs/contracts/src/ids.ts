@@ -1,0 +1,37 @@
+import { v7 as uuidv7 } from 'uuid';
+import { z } from 'zod';
+
+/** Prefixed UUIDv7 ids (design.md §4): sortable by time, readable by prefix. */
+const PREFIXES = {
+  organization: 'org',
+  user: 'user',
+  session: 'session',
+  apiKey: 'key',
+  server: 'server',
+  database: 'database',
+  storage: 'storage',
+  repository: 'repository',
+  plan: 'plan',
+  schedule: 'schedule',
+  run: 'run',
+  backup: 'backup',
+  restorePlan: 'restoreplan',
+  message: 'message',
+  request: 'request',
+  auditEntry: 'audit',
+} as const;
+
+export type IdKind = keyof typeof PREFIXES;
+export type Id<K extends IdKind> = string & { readonly __id: K };
+
+export function newId<K extends IdKind>(kind: K): Id<K> {
+  return `${PREFIXES[kind]}_${uuidv7().replaceAll('-', '')}` as Id<K>;
+}
+
+/** zod schema of an id of one kind: prefix, underscore, 32 hex digits. */
+export function idSchema<K extends IdKind>(kind: K) {
+  return z
+    .string()
+    .regex(new RegExp(`^${PREFIXES[kind]}_[0-9a-f]{32}$`), `expected an id that starts with ${PREFIXES[kind]}_`)
+    .transform((value) => value as Id<K>);
+}

@@ -1,0 +1,95 @@
+import { z } from 'zod';
+import { AttemptResult } from './evidence.js';
+import { RunError } from './evidence.js';
+import { Finding } from './finding.js';
+import { ProbeReport } from './http/servers.js';
+import { BackupMethod, Engine, RunState, RunType, VerificationLevel } from './labels.js';
+import { RestoreSpec, RunSpec } from './run-spec.js';
+
+/**
+ * Commands go to one queue of their owner; events are copied to one queue per subscriber (design.md §5).
+ * Every message has a name with a version; an unknown one becomes a dead letter, never nothing.
+ */
+const attempt = { run: z.string(), attempt: z.number().int().min(1) };
+
+export const RunProgress = z.object({
+  ...attempt,
+  phase: z.string(),
+  object: z.string().optional(),
+  bytes: z.number().int(),
+  totalBytes: z.number().int().optional(),
+  addedBytes: z.number().int().optional(),
+  at: z.iso.datetime(),
+});
+export type RunProgress = z.infer<typeof RunProgress>;
+
+/** name → payload. `run.execute.v1` goes to `worker-<pool>`; the `attempt.*` come back to `scheduler`; the others to their owner. */
+export const Commands = {
+  'run.execute.v1': z.object({ spec: RunSpec }),
+  'attempt.started.v1': z.object({ ...attempt, worker: z.string(), at: z.iso.datetime() }),
+  'attempt.heartbeat.v1': z.object({ ...attempt, worker: z.string(), at: z.iso.datetime() }),
+  'attempt.progress.v1': RunProgress,
+  'attempt.log.v1': z.object({ ...attempt, lines: z.array(z.object({ at: z.iso.datetime(), level: z.enum(['info', 'warning', 'error']), message: z.string() })) }),
+  'attempt.finished.v1': z.object({ ...attempt, worker: z.string(), result: AttemptResult, at: z.iso.datetime() }),
+  'snapshot.remove.v1': z.object({ organization: z.string(), repository: z.string(), snapshot: z.string(), backup: z.string(), reason: z.string() }),
+  'snapshot.removed.v1': z.object({ organization: z.string(), backup: z.string(), snapshot: z.string(), error: RunError.optional() }),
+} as const;
+export type CommandName = keyof typeof Commands;
+export type CommandPayload<N extends CommandName> = z.infer<(typeof Commands)[N]>;
+
+/** Questions that a worker answers at once, because only it is near the database: name → [question, answer]. Sent to `asks-<pool>`. */
+export const Questions = {
+  'server.probe.v1': { question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string() }), answer: ProbeReport },
+  'server.discover.v1': {
+    question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string() }),
+    answer: z.object({ databases: z.array(z.object({ name: z.string(), sizeBytes: z.number(), encoding: z.string(), collation: z.string(), connectable: z.boolean() })) }),
+  },
+  'restore.outline.v1': {
+    question: z.object({ spec: RestoreSpec }),
+    answer: z.object({ steps: z.array(z.string()), overwrites: z.array(z.string()), findings: z.array(Finding), sizeBytes: z.number(), rows: z.number() }),
+  },
+} as const;
+export type QuestionName = keyof typeof Questions;
+export type Question<N extends QuestionName> = z.infer<(typeof Questions)[N]['question']>;
+export type Answer<N extends QuestionName> = z.infer<(typeof Questions)[N]['answer']>;
+
+const actor = z.object({ kind: z.enum(['user', 'api-key', 'system']), id: z.string(), name: z.string(), address: z.string().optional() });
+export type Actor = z.infer<typeof actor>;
+
+/** Events: facts in the past tense, copied to every subscriber. */
+export const Events = {
+  /** Everything a person or the system did that the trail must keep. */
+  'audit.recorded.v1': z.object({
+    organization: z.string(),
+    actor,
+    action: z.string(),
+    target: z.object({ kind: z.string(), id: z.string(), name: z.string().optional() }),
+    details: z.record(z.string(), z.unknown()),
+    request: z.string().optional(),
+    at: z.iso.datetime(),
+  }),
+  'run.changed.v1': z.object({ organization: z.string(), run: z.string(), type: RunType, state: RunState, attempt: z.number().int(), plan: z.string().optional(), server: z.string(), error: RunError.optional(), at: z.iso.datetime() }),
+  'backup.recorded.v1': z.object({ organization: z.string(), backup: z.string(), snapshot: z.string(), repository: z.string(), server: z.string(), database: z.string().optional(), method: BackupMethod, at: z.iso.datetime() }),
+  'backup.proven.v1': z.object({ organization: z.string(), backup: z.string(), level: VerificationLevel, at: z.iso.datetime() }),
+  'organization.created.v1': z.object({ organization: z.string(), name: z.string(), at: z.iso.datetime() }),
+} as const;
+export type EventName = keyof typeof Events;
+export type EventPayload<N extends EventName> = z.infer<(typeof Events)[N]>;
+
+/** Who gets which events; a queue `events-<subscriber>` each. */
+export const EVENT_SUBSCRIBERS: Record<EventName, readonly string[]> = {
+  'audit.recorded.v1': ['audit'],
+  'run.changed.v1': ['audit', 'scheduler'],
+  'backup.recorded.v1': ['scheduler'],
+  'backup.proven.v1': ['scheduler', 'audit'],
+  'organization.created.v1': ['audit', 'scheduler', 'storage'],
+};
+
+/** Queue names; cancel signals go to `signals` (published, not queued). */
+export const QUEUES = {
+  scheduler: 'scheduler',
+  storage: 'storage',
+  worker: (pool: string) => `worker-${pool}`,
+  asks: (pool: string) => `asks-${pool}`,
+  events: (subscriber: string) => `events-${subscriber}`,
+} as const;

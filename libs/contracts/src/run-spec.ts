@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import { BackupMethod, Engine, VerificationLevel } from './labels.js';
+import { PostgresqlConnection, StorageSettings } from './connection.js';
+
+/** The secrets of a run spec, as they are after a worker opened the sealed part (design.md §6, §8). */
+export const RunSecrets = z.object({
+  source: PostgresqlConnection.optional(),
+  target: PostgresqlConnection.optional(),
+  repositories: z.array(
+    z.object({
+      repositoryId: z.string(),
+      storage: StorageSettings,
+      prefix: z.string(),
+      /** base64 of 32 bytes each. */
+      masterKey: z.string(),
+      identitySecret: z.string(),
+    }),
+  ),
+});
+export type RunSecrets = z.infer<typeof RunSecrets>;
+
+export const RestoreTarget = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('database'), name: z.string().min(1).max(63), replace: z.boolean().default(false) }).strict(),
+  z.object({ kind: z.literal('folder'), path: z.string().startsWith('/') }).strict(),
+]);
+export type RestoreTarget = z.infer<typeof RestoreTarget>;
+
+export const TableName = z.object({ schema: z.string().min(1), table: z.string().min(1) }).strict();
+export type TableName = z.infer<typeof TableName>;
+
+const SpecHead = z.object({
+  version: z.literal(1),
+  run: z.string(),
+  attempt: z.number().int().min(1),
+  organization: z.string(),
+  engine: Engine,
+  server: z.object({ id: z.string(), name: z.string() }),
+  /** Hard limit for the whole attempt. */
+  deadline: z.iso.datetime(),
+  /** The attempt ends when nothing moved for this long. */
+  noProgressSeconds: z.number().int().positive().default(900),
+  /** HPKE-sealed RunSecrets (base64), bound to run and attempt, for the pool's key. */
+  sealedSecrets: z.string(),
+});
+
+export const BackupSpec = SpecHead.extend({
+  type: z.literal('backup'),
+  method: BackupMethod,
+  database: z.object({ id: z.string().optional(), name: z.string() }).optional(),
+  /** Given by the scheduler, so that a repeated commit is the same commit. */
+  snapshot: z.string(),
+  repository: z.string(),
+  deep: z.boolean().default(false),
+});
+
+export const VerificationSpec = SpecHead.extend({
+  type: z.literal('verification'),
+  level: VerificationLevel,
+  snapshot: z.string(),
+  repository: z.string(),
+});
+
+export const RestoreSpec = SpecHead.extend({
+  type: z.literal('restore'),
+  snapshot: z.string(),
+  repository: z.string(),
+  target: RestoreTarget,
+  tables: z.array(TableName).optional(),
+  intoExisting: z.boolean().default(false),
+  noOwner: z.boolean().default(false),
+  noAcl: z.boolean().default(false),
+});
+
+/** All that a worker needs for one attempt. */
+export const RunSpec = z.discriminatedUnion('type', [BackupSpec, VerificationSpec, RestoreSpec]);
+export type RunSpec = z.infer<typeof RunSpec>;
+export type BackupSpec = z.infer<typeof BackupSpec>;
+export type VerificationSpec = z.infer<typeof VerificationSpec>;
+export type RestoreSpec = z.infer<typeof RestoreSpec>;

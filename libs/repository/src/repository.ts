@@ -1,0 +1,107 @@
+import type { ByteRange } from '@rahat/blob-store-port';
+import type { ChunkClass, Manifest, ObjectKind, SnapshotFacts, StoredObject } from './snapshots/manifest.js';
+
+/** What opens a repository. `secrets` is what the server keeps sealed so that schedules run unattended. */
+export type RepositoryCredential =
+  | { type: 'passphrase'; passphrase: string }
+  | { type: 'secrets'; masterKey: Buffer; identitySecret: Buffer };
+
+export interface ObjectDescription {
+  key: string;
+  kind: ObjectKind;
+  order: number;
+  class: ChunkClass;
+}
+
+/** What the source learned of an object while it streamed; asked for when the stream has ended. */
+export interface ObjectFacts {
+  rows?: number;
+  rowHash?: string;
+  meta?: Record<string, unknown>;
+}
+
+export interface WriteProgress {
+  readBytes: number;
+  addedBytes: number;
+}
+
+/** An open repository: the only thing that others see of the engine. */
+export interface Repository {
+  readonly id: string;
+  /** For the server, which keeps them sealed. */
+  exportSecrets(): { masterKey: Buffer; identitySecret: Buffer };
+  /** Puts a lease, loads the index (repository.md §7.1). `writer` names the worker. */
+  beginWriting(options: { writer: string; signal?: AbortSignal; speed?: 'fast' | 'default' | 'small' }): Promise<WriteSession>;
+  /** Puts a reader's lease. */
+  beginReading(options?: { signal?: AbortSignal }): Promise<ReadSession>;
+  /** Every manifest, oldest first; a damaged one is yielded as its error, never skipped. */
+  snapshots(): AsyncIterable<SnapshotListing>;
+  /** Exact id, or `latest`, or a unique prefix of at least 8 characters. */
+  findSnapshot(id: string): Promise<Manifest>;
+  /** Retention: the manifest goes to trash/, undo is `restoreFromTrash` (repository.md §3). Idempotent. */
+  moveToTrash(snapshotId: string): Promise<void>;
+  restoreFromTrash(snapshotId: string): Promise<void>;
+  check(options: CheckOptions): Promise<CheckReport>;
+  stats(): Promise<RepositoryStats>;
+}
+
+export type SnapshotListing = { ok: true; id: string; manifest: Manifest; storedAt: Date } | { ok: false; id: string; error: Error };
+
+export interface WriteSession extends AsyncDisposable {
+  /**
+   * Streams one object: cut, deduplicate, compress, seal, pack, upload, with back-pressure. Several calls may run at once.
+   * `facts` is called once after the stream's end. Rejects when the source throws; the object is then in no manifest.
+   */
+  writeObject(description: ObjectDescription, source: AsyncIterable<Uint8Array>, facts?: () => ObjectFacts): Promise<StoredObject>;
+  progress(): WriteProgress;
+  /** Puts the manifest: afterwards, and only then, the snapshot exists. Repeatable with the same snapshot id and content. */
+  commit(snapshotId: string, facts: SnapshotFacts, objects: StoredObject[]): Promise<Manifest>;
+  /** Without a commit: leaves unreferenced packs to the collection and removes the lease. */
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface ReadSession extends AsyncDisposable {
+  /** Authenticated bytes in order; at the end of a whole read the object's SHA-256 is compared, else `repository_damaged`. */
+  readObject(object: StoredObject, options?: { range?: ByteRange; verifyChunks?: boolean; signal?: AbortSignal }): AsyncIterable<Buffer>;
+}
+
+export interface CheckOptions {
+  /**
+   * structure = manifests open, recipes resolve, chunks have homes, packs exist with their sizes (BASIC also reads footers);
+   * read-data = pack names against their content; deep = every frame and chunk decoded.
+   */
+  level: 'structure' | 'read-data' | 'deep';
+  /** Limits the check to these snapshots' packs and chunks. */
+  snapshots?: string[];
+  signal?: AbortSignal;
+  onProgress?: (progress: { checkedBytes: number; totalBytes: number }) => void;
+}
+
+export interface CheckProblem {
+  severity: 'damage' | 'orphan' | 'notice';
+  /** Name of the file in the storage. */
+  file: string;
+  message: string;
+  /** What is affected, as `snapshot id` and object keys. */
+  affects: { snapshot: string; objects: string[] }[];
+}
+
+export interface CheckReport {
+  level: CheckOptions['level'];
+  healthy: boolean;
+  snapshots: number;
+  packs: number;
+  chunks: number;
+  checkedBytes: number;
+  /** Packs that nothing refers to, expired leases and the like. */
+  orphanPacks: number;
+  problems: CheckProblem[];
+}
+
+export interface RepositoryStats {
+  snapshots: number;
+  packs: number;
+  storedBytes: number;
+  uniqueChunks: number;
+  logicalBytes: number;
+}
