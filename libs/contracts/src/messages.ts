@@ -82,7 +82,7 @@ export const EVENT_SUBSCRIBERS: Record<EventName, readonly string[]> = {
   'run.changed.v1': ['audit', 'scheduler'],
   'backup.recorded.v1': ['scheduler'],
   'backup.proven.v1': ['scheduler', 'audit'],
-  'organization.created.v1': ['audit', 'scheduler', 'storage'],
+  'organization.created.v1': ['audit', 'scheduler'],
 };
 
 /** Queue names; cancel signals go to `signals` (published, not queued). */

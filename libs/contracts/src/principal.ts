@@ -38,6 +38,8 @@ export const Principal = z.object({
   scopes: z.array(Scope),
   address: z.string(),
   requestId: z.string(),
+  /** The session behind a user's request, so that it can end itself. */
+  session: z.string().optional(),
 });
 export type Principal = z.infer<typeof Principal>;
 

@@ -41,5 +41,5 @@ export type CreatedApiKey = z.infer<typeof CreatedApiKey>;
 
 /** Asked by the gateway at auth (`POST /internal/v1/authenticate`): a bearer credential → who it is. */
 export const AuthenticateRequest = z.object({ credential: z.string(), address: z.string() }).strict();
-export const AuthenticatedSubject = z.object({ kind: z.enum(['user', 'api-key']), subject: z.string(), name: z.string(), organization: z.string(), role: Role, scopes: z.array(Scope), expiresAt: z.iso.datetime() });
+export const AuthenticatedSubject = z.object({ kind: z.enum(['user', 'api-key']), subject: z.string(), name: z.string(), organization: z.string(), role: Role, scopes: z.array(Scope), expiresAt: z.iso.datetime(), session: z.string().optional() });
 export type AuthenticatedSubject = z.infer<typeof AuthenticatedSubject>;

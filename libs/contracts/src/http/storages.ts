@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { StorageSettings } from '../connection.js';
+import { BackupLabel, BackupMethod, Engine } from '../labels.js';
 
 export const CreateStorage = z.object({ name: z.string().trim().min(1).max(100), settings: StorageSettings }).strict().meta({ id: 'CreateStorage' });
 export type CreateStorage = z.infer<typeof CreateStorage>;
@@ -22,6 +23,18 @@ export const Repository = z
 export type Repository = z.infer<typeof Repository>;
 export const CreatedRepository = Repository.extend({ passphrase: z.string().nullable() }).meta({ id: 'CreatedRepository' });
 export type CreatedRepository = z.infer<typeof CreatedRepository>;
+
+/** One committed snapshot as the repository itself tells it, without the catalog. */
+export const RepositorySnapshot = z
+  .discriminatedUnion('readable', [
+    z.object({
+      readable: z.literal(true), id: z.string(), createdAt: z.iso.datetime(), consistentAt: z.iso.datetime(), serverName: z.string(), databaseName: z.string().nullable(),
+      engine: Engine, method: BackupMethod, label: BackupLabel, objects: z.number().int(), sizeBytes: z.number(), addedBytes: z.number(), run: z.string(),
+    }),
+    z.object({ readable: z.literal(false), id: z.string(), error: z.object({ code: z.string(), message: z.string() }) }),
+  ])
+  .meta({ id: 'RepositorySnapshot' });
+export type RepositorySnapshot = z.infer<typeof RepositorySnapshot>;
 
 /** Asked by the scheduler at storage (`POST /internal/v1/repositories/{id}/grant`): the secrets of one attempt, HPKE-sealed for its pool. */
 export const RepositoryGrantRequest = z.object({ repository: z.string() }).strict();
