@@ -1,1 +1,5 @@
-export {};
+export { startPostgresql, type PostgresqlServer, type PostgresqlOptions, type StopMode } from './postgresql-server.js';
+export { hasPostgresql, type PostgresqlMajor } from './postgresql-binaries.js';
+export { findPgClients, type PgClients } from './postgresql-clients.js';
+export { hasRedis, startRedis, type RedisServer } from './redis-server.js';
+export { freePort } from './free-port.js';
