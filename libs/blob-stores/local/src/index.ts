@@ -1,1 +1,2 @@
-export {};
+export * from './local-config.js';
+export * from './local-store.js';
