@@ -1,0 +1,2 @@
+export { removeThrowawayLeftovers } from './leftovers.js';
+export { startThrowawayServer, type ThrowawayOptions, type ThrowawayServer } from './throwaway-server.js';

@@ -1,0 +1,76 @@
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+
+const Owner = z.object({ pid: z.number().int(), startedAt: z.string(), socketFolder: z.string() });
+const OWNER_FILE = 'owner.json';
+
+/** Leaves the word of whose throwaway this is, so that a later process can tell a leftover from a server in use. */
+export async function recordOwner(folder: string, socketFolder: string): Promise<void> {
+  const owner: z.infer<typeof Owner> = { pid: process.pid, startedAt: await processStart(process.pid), socketFolder };
+  await writeFile(join(folder, OWNER_FILE), JSON.stringify(owner), { mode: 0o600 });
+}
+
+/** Stops and removes the throwaways, below this folder or in the system's temporary one, whose owner has died. Gives their names. */
+export async function removeThrowawayLeftovers(scratchRoot: string): Promise<string[]> {
+  const removed: string[] = [];
+  for (const root of new Set([scratchRoot, tmpdir()])) {
+    for (const folder of await throwawayFolders(root)) {
+      const owner = Owner.safeParse(await readFile(join(folder, OWNER_FILE), 'utf8').then(JSON.parse).catch(() => undefined));
+      // Without an owner's word it may be in the making by a process that is alive.
+      if (!owner.success || (await processStart(owner.data.pid)) === owner.data.startedAt) continue;
+      await stopServerIn(folder);
+      await rm(owner.data.socketFolder, { recursive: true, force: true });
+      await rm(folder, { recursive: true, force: true, maxRetries: 3 });
+      removed.push(folder);
+    }
+  }
+  return removed;
+}
+
+/** Throwaways lie in a run's scratch folder, one level below the scratch root, or directly in it. */
+async function throwawayFolders(root: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const entry of await folders(root)) {
+    if (isThrowaway(entry)) found.push(join(root, entry));
+    else if (root !== tmpdir()) found.push(...(await folders(join(root, entry))).filter(isThrowaway).map((name) => join(root, entry, name)));
+  }
+  return found;
+}
+
+function isThrowaway(name: string): boolean {
+  return /^rhb_t_[0-9a-f]{12}$/.test(name);
+}
+
+async function folders(root: string): Promise<string[]> {
+  const entries = await readdir(root, { withFileTypes: true }).catch(() => []);
+  return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+}
+
+async function stopServerIn(folder: string): Promise<void> {
+  for (const name of await folders(folder)) {
+    const pid = Number((await readFile(join(folder, name, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')[0]);
+    for (const [signal, graceMs] of [['SIGQUIT', 5_000], ['SIGKILL', 5_000]] as const) {
+      const deadline = Date.now() + graceMs;
+      // The number may belong to another process by now: only one that was started on this very folder is ended.
+      if (!(await runsOn(pid, join(folder, name)))) break;
+      process.kill(pid, signal);
+      while ((await runsOn(pid, join(folder, name))) && Date.now() < deadline) await sleep(50);
+    }
+  }
+}
+
+async function runsOn(pid: number, dataFolder: string): Promise<boolean> {
+  if (!(pid > 1)) return false;
+  const argv = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
+  return argv.split('\0').includes(dataFolder);
+}
+
+/** When the process was started, in the kernel's ticks; empty when there is none. With the pid this is unique. */
+async function processStart(pid: number): Promise<string> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  // The name, in brackets, may hold spaces; starttime is field 22, the 20th after it (proc(5)).
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+}

@@ -1,0 +1,113 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RahatError } from '@rahat/contracts';
+import type { ServerAccount } from './server-account.js';
+import type { ServerBinaries } from './server-binaries.js';
+
+export interface Programs {
+  binaries: ServerBinaries;
+  account: ServerAccount | undefined;
+  logFile: string;
+  signal: AbortSignal;
+}
+
+/** Runs one of the server's programs to its end. */
+export async function runServerProgram(programs: Programs, program: 'initdb' | 'postgres', argv: string[], input = ''): Promise<void> {
+  const child = await start(programs, program, argv, 'pipe');
+  child.stdin?.on('error', () => undefined); // EPIPE when it ends before reading: its exit code tells.
+  child.stdin?.end(input);
+  const abort = () => child.kill('SIGKILL');
+  programs.signal.addEventListener('abort', abort, { once: true });
+  try {
+    const code = await new Promise<number | string>((done) => {
+      child.once('error', (error) => done(error.message));
+      child.once('close', (exit, killedBy) => done(exit ?? killedBy ?? 'unknown'));
+    });
+    if (programs.signal.aborted) throw cancelled(programs.signal);
+    if (code !== 0) throw await failure(programs, `${program} of PostgreSQL ${programs.binaries.version} failed (${code})`);
+  } finally {
+    programs.signal.removeEventListener('abort', abort);
+  }
+}
+
+/** A running server; `stop` is certain. */
+export class ServerProcess {
+  private constructor(private readonly child: ChildProcess) {}
+
+  static async start(programs: Programs, dataFolder: string, configFile: string, timeoutMs: number): Promise<ServerProcess> {
+    const child = await start(programs, 'postgres', ['-D', dataFolder, '-c', `config_file=${configFile}`], 'ignore');
+    child.once('error', () => undefined); // A failed spawn shows as a missing pid below.
+    const server = new ServerProcess(child);
+    try {
+      await server.waitReady(programs, dataFolder, timeoutMs);
+      return server;
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+  }
+
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
+  get ended(): boolean {
+    return this.child.pid === undefined || this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  private async waitReady(programs: Programs, dataFolder: string, timeoutMs: number): Promise<void> {
+    const deadline = Date.now() + timeoutMs;
+    while (!(await isReady(dataFolder, this.child.pid))) {
+      if (programs.signal.aborted) throw cancelled(programs.signal);
+      if (this.ended) throw await failure(programs, `PostgreSQL ${programs.binaries.version} did not start`);
+      if (Date.now() > deadline) throw await failure(programs, `PostgreSQL ${programs.binaries.version} was not ready after ${timeoutMs / 1000} s`);
+      await sleep(40);
+    }
+  }
+
+  /** Fast shutdown, then immediate, then kill; resolves when the process is gone. */
+  async stop(): Promise<void> {
+    for (const [signal, graceMs] of [['SIGINT', 15_000], ['SIGQUIT', 5_000], ['SIGKILL', 10_000]] as const) {
+      if (this.ended) return;
+      this.child.kill(signal);
+      const deadline = Date.now() + graceMs;
+      while (!this.ended && Date.now() < deadline) await sleep(20);
+    }
+  }
+}
+
+async function start(programs: Programs, program: string, argv: string[], stdin: 'ignore' | 'pipe'): Promise<ChildProcess> {
+  const log = await open(programs.logFile, 'a', 0o600);
+  try {
+    return spawn(join(programs.binaries.binFolder, program), argv, {
+      cwd: '/',
+      // Its own group: a Ctrl+C meant for us must not take the server away in the middle of a proof.
+      detached: true,
+      env: { ...programs.binaries.environment, PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
+      stdio: [stdin, log.fd, log.fd],
+      ...programs.account,
+    });
+  } finally {
+    await log.close();
+  }
+}
+
+/** The eighth line of postmaster.pid is the server's own word on its state (utils/pidfile.h). */
+async function isReady(dataFolder: string, pid: number | undefined): Promise<boolean> {
+  const lines = (await readFile(join(dataFolder, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
+  return Number(lines[0]) === pid && lines[7]?.trim() === 'ready';
+}
+
+function cancelled(signal: AbortSignal): unknown {
+  return signal.reason instanceof RahatError ? signal.reason : new RahatError('cancelled', 'The work was cancelled', { cause: signal.reason });
+}
+
+async function failure(programs: Programs, what: string): Promise<RahatError> {
+  const log = await readFile(programs.logFile, 'utf8').catch(() => '');
+  const telling = log.split('\n').filter((line) => /FATAL|PANIC|error|ERROR|invalid|unrecognized|could not|cannot/.test(line));
+  return new RahatError('restore_failed', `${what}: ${telling.slice(-3).join(' · ').slice(-800) || 'no message'}`, {
+    hint: 'The throwaway server was removed; nothing else was touched.',
+  });
+}

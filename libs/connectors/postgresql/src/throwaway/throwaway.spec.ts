@@ -1,0 +1,87 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { access, chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import pg from 'pg';
+import { removeThrowawayLeftovers, startThrowawayServer, type ThrowawayServer } from './index.js';
+
+const DEBIAN = '/usr/lib/postgresql/15/bin';
+const signal = new AbortController().signal;
+let scratchFolder: string;
+
+beforeEach(async () => {
+  scratchFolder = await mkdtemp(join(tmpdir(), 'rhb-throwaway-spec-'));
+  await chmod(scratchFolder, 0o700);
+});
+afterEach(() => rm(scratchFolder, { recursive: true, force: true }));
+
+async function ask(server: ThrowawayServer, sql: string, overrides: pg.ClientConfig = {}): Promise<unknown> {
+  const client = new pg.Client({ host: server.host, port: server.port, user: server.user, password: server.password, database: 'postgres', ...overrides });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ answer: unknown }>(`SELECT (${sql})::text AS answer`);
+    return rows[0]?.answer;
+  } finally {
+    await client.end();
+  }
+}
+
+function gone(path: string): Promise<boolean> {
+  return access(path).then(
+    () => false,
+    () => true,
+  );
+}
+
+describe('startThrowawayServer', () => {
+  it.each([[15, 'Debian'], [18, 'embedded']])('runs PostgreSQL %i (%s) over loopback and socket, with its password only', async (major) => {
+    const server = await startThrowawayServer({ major, scratchFolder, toolFolders: [], signal, settings: { work_mem: '9MB' } });
+    try {
+      expect(server.major).toBe(major);
+      expect(await ask(server, `current_setting('server_version_num')::int / 10000`)).toBe(String(major));
+      expect(await ask(server, `current_setting('work_mem')`, { host: server.socketFolder })).toBe('9MB');
+      await expect(ask(server, '1', { password: 'guess' })).rejects.toMatchObject({ code: '28P01' });
+      const argv = await readFile(`/proc/${(await readFile(join(server.dataFolder, 'postmaster.pid'), 'utf8')).split('\n')[0]}/cmdline`, 'utf8');
+      expect(argv).not.toContain(server.password);
+    } finally {
+      await server.stop();
+    }
+    expect(await readdir(scratchFolder)).toEqual([]);
+    expect(await gone(server.socketFolder)).toBe(true);
+  });
+
+  it('says which program is missing for a major that is not installed', async () => {
+    await expect(startThrowawayServer({ major: 9, scratchFolder, toolFolders: [], signal })).rejects.toMatchObject({ code: 'tool_missing' });
+    expect(await readdir(scratchFolder)).toEqual([]);
+  });
+
+  it('leaves nothing behind when the server does not start', async () => {
+    const failing = startThrowawayServer({ major: 15, scratchFolder, toolFolders: [DEBIAN], signal, settings: { shared_buffers: 'plenty' } });
+    await expect(failing).rejects.toThrow(/shared_buffers/);
+    expect(await readdir(scratchFolder)).toEqual([]);
+  });
+
+  it('stops and removes the leftovers of a dead owner, and those only', async () => {
+    const used = await startThrowawayServer({ major: 15, scratchFolder, toolFolders: [DEBIAN], signal });
+    const abandoned = await startThrowawayServer({ major: 15, scratchFolder, toolFolders: [DEBIAN], signal });
+    try {
+      const dead = spawn('true');
+      await once(dead, 'close');
+      const folder = join(abandoned.dataFolder, '..');
+      const owner = JSON.parse(await readFile(join(folder, 'owner.json'), 'utf8')) as object;
+      await writeFile(join(folder, 'owner.json'), JSON.stringify({ ...owner, pid: dead.pid }));
+      await mkdir(join(scratchFolder, 'something-else'));
+
+      expect(await removeThrowawayLeftovers(scratchFolder)).toEqual([folder]);
+      await expect(ask(abandoned, '1')).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+      expect(await gone(abandoned.socketFolder)).toBe(true);
+      expect(await ask(used, '1')).toBe('1');
+    } finally {
+      await used.stop();
+      await abandoned.stop();
+    }
+  });
+});
