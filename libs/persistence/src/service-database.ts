@@ -3,13 +3,18 @@ import type { EntityManager } from 'typeorm';
 /** One database transaction; all SQL of a service runs inside one. */
 export interface Transaction {
   readonly manager: EntityManager;
-  /** Plain SQL with `$1` parameters; gives the rows. */
+  /** Plain SQL with `$1` parameters; gives the rows (also those of `… RETURNING`). */
   query<Row = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>;
+  /** Runs `react` once this transaction has committed, never when it rolled back; an error in it is swallowed. */
+  afterCommit(react: () => void): void;
 }
 
 /** A service's own schema under its own role (design.md §4). */
 export interface ServiceDatabase {
-  /** Rows of other organizations don't exist inside: row-level security on `app.organization_id`. */
+  /**
+   * Rows of other organizations don't exist inside: row-level security on `app.organization_id`.
+   * `work` may run again after a deadlock or serialization failure, so its only effects are SQL.
+   */
   inOrganization<T>(organization: string, work: (transaction: Transaction) => Promise<T>): Promise<T>;
   /** Across organizations, by the named bypass role `rahat_<service>_system`; `reason` goes to the log. */
   asSystem<T>(reason: string, work: (transaction: Transaction) => Promise<T>): Promise<T>;

@@ -1,0 +1,27 @@
+import { RahatError } from '@rahat/contracts';
+
+/** Everything of one service in PostgreSQL is named after it: its schema and its two roles. */
+export interface SchemaNames {
+  schema: string;
+  /** Logs in and owns the schema. */
+  role: string;
+  /** Sees all organizations; can't log in, is entered by `SET LOCAL ROLE`. */
+  systemRole: string;
+}
+
+export function schemaNamesOf(service: string): SchemaNames {
+  const schema = service.replaceAll('-', '_');
+  // Names go into SQL as identifiers and 63 bytes is PostgreSQL's limit for one.
+  if (!/^[a-z][a-z0-9_]{0,40}$/.test(schema)) throw new RahatError('internal', `"${service}" cannot be the name of a service`);
+  return { schema, role: `rahat_${schema}`, systemRole: `rahat_${schema}_system` };
+}
+
+export function quoteIdentifier(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+export function quoteLiteral(value: string): string {
+  if (value.includes('\0')) throw new RahatError('internal', 'A text with a NUL cannot go into SQL');
+  const escaped = value.replaceAll("'", "''").replaceAll('\\', '\\\\');
+  return value.includes('\\') ? `E'${escaped}'` : `'${escaped}'`;
+}

@@ -1,0 +1,44 @@
+import { quoteIdentifier, quoteLiteral, schemaNamesOf } from './schema-names.js';
+
+/**
+ * SQL for a migration: closes `table` (which has `organization_id text NOT NULL`) to all but the current organization.
+ * FORCE makes the owner obey too; the system role passes by name, because a bypass attribute would need a superuser.
+ */
+export function enableRowSecurity(schema: string, table: string): string {
+  const { systemRole } = schemaNamesOf(schema);
+  const name = `${quoteIdentifier(schema)}.${quoteIdentifier(table)}`;
+  // After a transaction-local set_config the setting is '' and not null, hence NULLIF.
+  const visible = `organization_id = NULLIF(current_setting('app.organization_id', true), '') OR current_user = ${quoteLiteral(systemRole)}`;
+  return `
+    ALTER TABLE ${name} ENABLE ROW LEVEL SECURITY;
+    ALTER TABLE ${name} FORCE ROW LEVEL SECURITY;
+    CREATE POLICY organization_isolation ON ${name} USING (${visible}) WITH CHECK (${visible});
+  `;
+}
+
+/** SQL for a service's first migration: its outbox and the ids of the messages it has handled. */
+export function messagingTables(schema: string): string {
+  const name = quoteIdentifier(schema);
+  return `
+    CREATE TABLE ${name}.outbox (
+      id text PRIMARY KEY,
+      sequence bigint GENERATED ALWAYS AS IDENTITY,
+      kind text NOT NULL CHECK (kind IN ('command', 'event')),
+      queue text,
+      name text NOT NULL,
+      payload jsonb NOT NULL,
+      priority integer NOT NULL,
+      delay_ms integer NOT NULL DEFAULT 0,
+      created_at timestamptz NOT NULL DEFAULT now(),
+      CHECK ((kind = 'command') = (queue IS NOT NULL))
+    );
+    CREATE INDEX outbox_sequence ON ${name}.outbox (sequence);
+    CREATE TABLE ${name}.processed_messages (
+      consumer text NOT NULL,
+      id text NOT NULL,
+      processed_at timestamptz NOT NULL DEFAULT now(),
+      PRIMARY KEY (consumer, id)
+    );
+    CREATE INDEX processed_messages_processed_at ON ${name}.processed_messages (processed_at);
+  `;
+}

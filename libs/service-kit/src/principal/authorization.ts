@@ -1,0 +1,23 @@
+import { createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
+import type { Principal, Scope } from '@rahat/contracts';
+import type { Request } from 'express';
+
+/** How a handler says who may call it. One that says nothing is closed to everyone. */
+export type Authorization = { access: 'public' } | { access: 'internal' } | { access: 'scopes'; scopes: Scope[] };
+
+export const AUTHORIZATION = 'rahat:authorization';
+
+/** A request whose caller was verified. */
+export type PrincipalRequest = Request & { principal?: Principal };
+
+/** The caller needs every one of `scopes`; none means any authenticated caller. */
+export const Requires = (...scopes: Scope[]) => SetMetadata(AUTHORIZATION, { access: 'scopes', scopes } satisfies Authorization);
+
+/** Open to everyone, without a principal. */
+export const Public = () => SetMetadata(AUTHORIZATION, { access: 'public' } satisfies Authorization);
+
+/** Open to other services only. */
+export const InternalOnly = () => SetMetadata(AUTHORIZATION, { access: 'internal' } satisfies Authorization);
+
+/** The verified caller; on a `@Public()` handler undefined unless the caller sent a valid principal. */
+export const CurrentPrincipal = createParamDecorator((_: unknown, context: ExecutionContext) => context.switchToHttp().getRequest<PrincipalRequest>().principal);
