@@ -1,0 +1,98 @@
+import nx from '@nx/eslint-plugin';
+import prettier from 'eslint-config-prettier';
+import js from '@eslint/js';
+import tseslint from 'typescript-eslint';
+
+const only = (...scopes) => scopes.map((scope) => `scope:${scope}`);
+
+/** design.md §2: who may import whom. The tags stand in each package.json; packages of one's own scope are always allowed. */
+const boundaries = [
+  { sourceTag: 'scope:contracts', onlyDependOnLibsWithTags: [], bannedExternalImports: ['@nestjs/*', 'typeorm', 'bullmq'] },
+  { sourceTag: 'scope:blob-store-port', onlyDependOnLibsWithTags: only('contracts') },
+  { sourceTag: 'scope:blob-store', onlyDependOnLibsWithTags: only('contracts', 'blob-store-port') },
+  {
+    sourceTag: 'scope:repository',
+    onlyDependOnLibsWithTags: only('contracts', 'blob-store-port'),
+    bannedExternalImports: ['@nestjs/*', 'typeorm', 'bullmq', 'pg'],
+  },
+  { sourceTag: 'scope:connector-kit', onlyDependOnLibsWithTags: only('contracts') },
+  { sourceTag: 'scope:connector', onlyDependOnLibsWithTags: only('contracts', 'connector-kit'), bannedExternalImports: ['@nestjs/*', 'typeorm', 'bullmq'] },
+  { sourceTag: 'scope:secrets', onlyDependOnLibsWithTags: only('contracts') },
+  {
+    sourceTag: 'scope:execution',
+    onlyDependOnLibsWithTags: only('contracts', 'connector-kit', 'connector', 'repository', 'blob-store-port', 'blob-store', 'secrets'),
+    bannedExternalImports: ['@nestjs/*', 'typeorm', 'bullmq'],
+  },
+  { sourceTag: 'scope:persistence', onlyDependOnLibsWithTags: only('contracts') },
+  { sourceTag: 'scope:messaging', onlyDependOnLibsWithTags: only('contracts', 'persistence') },
+  { sourceTag: 'scope:service-kit', onlyDependOnLibsWithTags: only('contracts', 'persistence', 'messaging') },
+  { sourceTag: 'scope:api-client', onlyDependOnLibsWithTags: only('contracts') },
+  {
+    sourceTag: 'scope:service',
+    onlyDependOnLibsWithTags: only(
+      'contracts',
+      'service-kit',
+      'persistence',
+      'messaging',
+      'secrets',
+      'execution',
+      'repository',
+      'blob-store-port',
+      'blob-store',
+      'connector-kit',
+      'connector',
+    ),
+  },
+  { sourceTag: 'scope:standalone', onlyDependOnLibsWithTags: ['*'] },
+  { sourceTag: 'scope:client', onlyDependOnLibsWithTags: only('contracts', 'api-client', 'execution', 'translations') },
+  { sourceTag: 'scope:bench', onlyDependOnLibsWithTags: ['*'] },
+  { sourceTag: 'scope:test-servers', onlyDependOnLibsWithTags: only('contracts') },
+];
+
+/** Specs start real servers, and may check a package together with those above it. */
+const boundariesOfSpecs = boundaries.map((rule) => ({ ...rule, onlyDependOnLibsWithTags: ['*'] }));
+
+const moduleBoundaries = (depConstraints) => [
+  'error',
+  { enforceBuildableLibDependency: false, allowCircularSelfDependency: true, checkDynamicDependenciesExceptions: ['.*'], allow: [], depConstraints },
+];
+
+export default tseslint.config(
+  { ignores: ['**/dist/', '**/node_modules/', '.nx/', '.data/', 'coverage/', '**/generated/', 'tools/**', 'libs/repository/assembly/**'] },
+  js.configs.recommended,
+  ...tseslint.configs.recommended,
+  {
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    languageOptions: { globals: Object.fromEntries(nodeGlobals().map((name) => [name, 'readonly'])) },
+    rules: {
+      'no-console': 'off',
+      eqeqeq: ['error', 'always', { null: 'ignore' }],
+      'max-lines': ['error', { max: 300, skipBlankLines: true, skipComments: true }],
+      'no-restricted-imports': ['error', { patterns: [{ group: ['**/dist/**'], message: 'Import the package by its name.' }] }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'none' }],
+      '@typescript-eslint/consistent-type-imports': 'off',
+      '@typescript-eslint/no-extraneous-class': 'off',
+    },
+  },
+  {
+    files: ['{libs,services,clients,bench,demo}/**/*.ts'],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    plugins: { '@nx': nx },
+    rules: {
+      '@nx/enforce-module-boundaries': moduleBoundaries(boundaries),
+      // A promise nobody waits for is a failure nobody hears of (style.md §3.6).
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: false }],
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+    },
+  },
+  {
+    files: ['**/*.spec.ts', '**/testing/**/*.ts'],
+    rules: { '@nx/enforce-module-boundaries': moduleBoundaries(boundariesOfSpecs), 'max-lines': 'off' },
+  },
+  prettier,
+);
+
+function nodeGlobals() {
+  return ['process', 'console', 'Buffer', 'URL', 'URLSearchParams', 'AbortController', 'AbortSignal', 'fetch', 'performance', 'structuredClone', 'TextDecoder', 'TextEncoder', 'WebAssembly', 'crypto', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate', 'clearImmediate', 'queueMicrotask', 'navigator', 'Response', 'Request', 'Headers', 'ReadableStream', 'Blob', 'btoa', 'atob', 'SharedArrayBuffer', 'Atomics'];
+}
