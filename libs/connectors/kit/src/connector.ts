@@ -151,6 +151,8 @@ export interface RestoreRequest {
   intoExisting?: boolean;
   noOwner?: boolean;
   noAcl?: boolean;
+  /** Roles that the backup names and the target lacks are created without login; otherwise they are a blocker. Never drops a role. */
+  createMissingRoles?: boolean;
   /** Names the staging database. */
   label: string;
 }

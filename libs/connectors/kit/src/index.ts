@@ -1,1 +1,3 @@
 export * from './connector.js';
+export { runTool, type ToolCall, type ToolExit, type ToolRun } from './run-tool.js';
+export type { LineClassifier } from './tool-messages.js';
