@@ -1,0 +1,65 @@
+import { describe, expect, it } from '@jest/globals';
+import type { BackupEvidence, Evidence, Finding, RestoreEvidence, VerificationEvidence } from '@rahat/contracts';
+import { judge } from './judgement.js';
+
+const backup: BackupEvidence = {
+  type: 'backup', cleanExit: true, trailerSeen: true, objectsExpected: 3, objectsFound: 3, rows: 10, bytes: 1000, addedBytes: 500, committed: true,
+  snapshot: 's1', repository: 'r1', label: 'full', consistency: 'snapshot', consistentAt: '2026-11-24T03:00:00Z', positions: {}, serverIdentity: '7', serverVersion: '15.1', tool: 'pg_dump 15.1', findings: [],
+};
+const verification: VerificationEvidence = {
+  type: 'verification', level: 'FULL', snapshot: 's1', objectsExpected: 3, objectsChecked: 3, bytes: 1000, restoredOn: 'postgresql 15.1',
+  tables: [{ schema: 'public', table: 'orders', expectedRows: 4, actualRows: 4, matches: true }], findings: [],
+};
+const restore: RestoreEvidence = { type: 'restore', snapshot: 's1', target: 'shop_restored', setAside: [], tables: verification.tables, rows: 4, bytes: 100, findings: [] };
+const finding = (severity: Finding['severity']): Finding => ({ code: 'x', severity, message: `a ${severity}`, object: 'public.orders' });
+
+const expectationOf = (evidence: Evidence) => ({ type: evidence.type, snapshot: 's1', repository: 'r1', level: 'FULL' as const });
+const stateOf = (evidence: Evidence) => judge({ outcome: 'evidence', evidence }, expectationOf(evidence)).state;
+
+describe('judgement of evidence', () => {
+  it.each<[string, Evidence, string]>([
+    ['a complete backup', backup, 'succeeded'],
+    ['warnings do not make a backup incomplete', { ...backup, findings: [finding('warning'), finding('info')] }, 'succeeded'],
+    ['a gap', { ...backup, findings: [finding('gap')] }, 'partial'],
+    ['a missing object', { ...backup, objectsFound: 2 }, 'partial'],
+    ['an object too many', { ...backup, objectsFound: 4 }, 'partial'],
+    ['no consistency', { ...backup, consistency: 'none' }, 'partial'],
+    ['an unclean exit', { ...backup, cleanExit: false }, 'failed'],
+    ['exit 0 with a truncated stream', { ...backup, trailerSeen: false }, 'failed'],
+    ['exit 0 with zero bytes', { ...backup, bytes: 0, rows: 0 }, 'failed'],
+    ['nothing expected and nothing found', { ...backup, objectsExpected: 0, objectsFound: 0 }, 'failed'],
+    ['no commit', { ...backup, committed: false }, 'failed'],
+    ["another run's snapshot", { ...backup, snapshot: 's2' }, 'failed'],
+    ['another repository', { ...backup, repository: 'r2' }, 'failed'],
+    ['a blocker', { ...backup, findings: [finding('blocker')] }, 'failed'],
+    ['a complete verification', verification, 'succeeded'],
+    ['a verified database without tables', { ...verification, tables: [] }, 'succeeded'],
+    ['a lower level than asked', { ...verification, level: 'BASIC' }, 'failed'],
+    ['FULL without a restore', { ...verification, restoredOn: undefined }, 'failed'],
+    ['an unchecked object', { ...verification, objectsChecked: 2 }, 'failed'],
+    ['nothing checked', { ...verification, objectsExpected: 0, objectsChecked: 0 }, 'failed'],
+    ['a lost row although it is said to match', { ...verification, tables: [{ schema: 'public', table: 'orders', expectedRows: 4, actualRows: 3, matches: true }] }, 'failed'],
+    ['other content', { ...verification, tables: [{ schema: 'public', table: 'orders', expectedRows: 4, actualRows: 4, matches: false }] }, 'failed'],
+    ['verification of another snapshot', { ...verification, snapshot: 's2' }, 'failed'],
+    ['a gap of the verification', { ...verification, findings: [finding('gap')] }, 'partial'],
+    ['a complete restore', restore, 'succeeded'],
+    ['a restore with lost rows', { ...restore, tables: [{ schema: 'public', table: 'orders', expectedRows: 4, actualRows: 0, matches: false }] }, 'failed'],
+    ['a restore with a gap', { ...restore, findings: [finding('gap')] }, 'partial'],
+  ])('%s', (_, evidence, state) => {
+    expect(stateOf(evidence)).toBe(state);
+  });
+
+  it('tells every rule that was not met', () => {
+    const judgement = judge({ outcome: 'evidence', evidence: { ...backup, cleanExit: false, committed: false, findings: [finding('gap')] } }, expectationOf(backup));
+    expect(judgement.reasons).toEqual(['The dump did not end cleanly.', 'The snapshot was not committed.', 'public.orders: a gap']);
+  });
+
+  it('is never green for an error, even beside complete evidence', () => {
+    const error = { code: 'tool_failed', message: 'pg_dump was killed', retryable: true };
+    expect(judge({ outcome: 'error', error, evidence: backup }, expectationOf(backup))).toEqual({ state: 'failed', reasons: ['pg_dump was killed'], error });
+  });
+
+  it('refuses evidence of another kind of run', () => {
+    expect(judge({ outcome: 'evidence', evidence: verification }, expectationOf(backup)).state).toBe('failed');
+  });
+});
