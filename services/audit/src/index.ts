@@ -1,1 +1,3 @@
-export {};
+export { AuditModule } from './audit.module.js';
+export { auditConfig as configSchema, type AuditConfig } from './config.js';
+export { auditMigrations as migrations } from './migrations/index.js';

@@ -1,1 +1,4 @@
-export {};
+export { AuthModule } from './auth.module.js';
+export { authConfig as configSchema, type AuthConfig } from './config.js';
+export { authMigrations as migrations } from './migrations/index.js';
+export { FirstStart } from './organizations/first-start.js';

@@ -1,0 +1,84 @@
+import { newId, RahatError, type AuditEntry, type AuditVerification, type EventPayload, type Page, type PageQuery } from '@rahat/contracts';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { ChainedEntry, faultOfLink, GENESIS_HASH, sealEntry, type StoredEntry } from './chain.js';
+import { withoutSecrets } from './redaction.js';
+
+type Recorded = EventPayload<'audit.recorded.v1'>;
+const VERIFY_AT_ONCE = 1_000;
+
+/** The organization's append-only, hash-chained trail. */
+export class TrailService {
+  constructor(private readonly database: ServiceDatabase) {}
+
+  /** In the transaction in which the message was recorded as processed: an entry is made once. */
+  async append(transaction: Transaction, recorded: Recorded): Promise<void> {
+    // One writer per organization at a time, so that each entry follows the one before it.
+    await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended('rahat.audit.' || $1::text, 0))`, [recorded.organization]);
+    const last = await headOf(transaction, recorded.organization);
+    const entry = sealEntry({
+      organization: recorded.organization,
+      sequence: last.sequence + 1,
+      previousHash: last.hash,
+      id: newId('auditEntry'),
+      at: recorded.at,
+      actor: { ...recorded.actor, address: recorded.actor.address ?? null },
+      action: recorded.action,
+      target: { ...recorded.target, name: recorded.target.name ?? null },
+      details: withoutSecrets(recorded.details) as Record<string, unknown>,
+      request: recorded.request ?? null,
+    });
+    await transaction.query(`INSERT INTO audit_entries (organization_id, sequence, content, hash) VALUES ($1, $2, $3, $4)`, [recorded.organization, entry.sequence, entry.content, entry.hash]);
+  }
+
+  async list(organization: string, page: PageQuery): Promise<Page<AuditEntry>> {
+    const before = page.cursor === undefined ? null : Number(page.cursor);
+    if (before !== null && !Number.isSafeInteger(before)) throw new RahatError('invalid_input', 'The cursor is not one of this list.');
+    const rows = await this.database.inOrganization(organization, (transaction) =>
+      transaction.query<StoredRow>(
+        `SELECT sequence, content, hash FROM audit_entries WHERE organization_id = $1 AND ($2::bigint IS NULL OR sequence < $2) ORDER BY sequence DESC LIMIT $3`,
+        [organization, before, page.limit + 1],
+      ),
+    );
+    const data = rows.slice(0, page.limit).map(present);
+    const hasMore = rows.length > page.limit;
+    return { data, page: { nextCursor: hasMore ? String(data.at(-1)!.sequence) : null, hasMore } };
+  }
+
+  /** Recomputes every hash from the first entry on and stops at the first broken link. */
+  async verify(organization: string): Promise<AuditVerification> {
+    let before = { sequence: 0, hash: GENESIS_HASH };
+    for (;;) {
+      const rows = await this.database.inOrganization(organization, (transaction) =>
+        transaction.query<StoredRow>(`SELECT sequence, content, hash FROM audit_entries WHERE organization_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3`, [organization, before.sequence, VERIFY_AT_ONCE]),
+      );
+      for (const row of rows) {
+        const stored = storedEntry(row);
+        const reason = faultOfLink(stored, before, organization);
+        if (reason !== undefined) return { intact: false, entries: before.sequence, head: before.sequence === 0 ? null : before.hash, brokenAt: before.sequence + 1, reason };
+        before = stored;
+      }
+      if (rows.length < VERIFY_AT_ONCE) return { intact: true, entries: before.sequence, head: before.sequence === 0 ? null : before.hash, brokenAt: null, reason: null };
+    }
+  }
+}
+
+/** bigint comes as text from the driver. */
+interface StoredRow {
+  sequence: string | number;
+  content: string;
+  hash: string;
+}
+
+async function headOf(transaction: Transaction, organization: string): Promise<{ sequence: number; hash: string }> {
+  const [row] = await transaction.query<StoredRow>(`SELECT sequence, content, hash FROM audit_entries WHERE organization_id = $1 ORDER BY sequence DESC LIMIT 1`, [organization]);
+  return row === undefined ? { sequence: 0, hash: GENESIS_HASH } : storedEntry(row);
+}
+
+function storedEntry(row: StoredRow): StoredEntry {
+  return { sequence: Number(row.sequence), content: row.content, hash: row.hash };
+}
+
+function present(row: StoredRow): AuditEntry {
+  const { id, sequence, at, actor, action, target, details, previousHash } = ChainedEntry.parse(JSON.parse(row.content));
+  return { id, sequence, at, actor, action, target, details, previousHash, hash: row.hash };
+}

@@ -1,0 +1,36 @@
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
+import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { ApiKey, CreateApiKey, CreatedApiKey, pageOf, PageQuery, type Page, type Principal } from '@rahat/contracts';
+import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { ApiKeysService } from './api-keys.service.js';
+
+@ApiTags('api keys')
+@Controller('api/v2/api-keys')
+export class ApiKeysController {
+  constructor(@Inject(ApiKeysService) private readonly apiKeys: ApiKeysService) {}
+
+  @Post()
+  @Requires('api-key:write')
+  @ApiOperation({ operationId: 'api_keys_create', summary: 'Make an API key; its secret is shown this once' })
+  @ApiCreatedResponse({ standardSchema: CreatedApiKey })
+  async create(@CurrentPrincipal() principal: Principal, @Body({ schema: CreateApiKey }) request: CreateApiKey): Promise<CreatedApiKey> {
+    return this.apiKeys.create(principal, request);
+  }
+
+  @Get()
+  @Requires('api-key:read')
+  @ApiOperation({ operationId: 'api_keys_list', summary: 'The API keys of the organization, newest first' })
+  @ApiOkResponse({ standardSchema: pageOf(ApiKey) })
+  async list(@CurrentPrincipal() principal: Principal, @Query({ schema: PageQuery }) page: PageQuery): Promise<Page<ApiKey>> {
+    return this.apiKeys.list(principal, page);
+  }
+
+  @Delete(':id')
+  @Requires('api-key:write')
+  @HttpCode(204)
+  @ApiOperation({ operationId: 'api_keys_revoke', summary: 'Revoke an API key; it stops within 10 seconds' })
+  @ApiNoContentResponse()
+  async revoke(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<void> {
+    await this.apiKeys.revoke(principal, id);
+  }
+}

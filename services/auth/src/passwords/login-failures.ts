@@ -1,0 +1,41 @@
+import { createHash } from 'node:crypto';
+import type { Transaction } from '@rahat/persistence';
+import { BACK_OFF, backOffSeconds, FORGET_FAILURES_AFTER_SECONDS } from './back-off.js';
+
+type Kind = keyof typeof BACK_OFF;
+
+/**
+ * Counts the attempt as failed before the password is looked at, under a row lock, so that a burst of parallel
+ * guesses can't pass the check together. Gives the seconds to wait when the attempt is refused, else 0.
+ */
+export async function reserveAttempt(transaction: Transaction, kind: Kind, name: string): Promise<number> {
+  const subject = subjectOf(kind, name);
+  await transaction.query(
+    `INSERT INTO login_failures (subject, failures, failed_at, blocked_until) VALUES ($1, 0, now(), now()) ON CONFLICT (subject) DO NOTHING`,
+    [subject],
+  );
+  const [row] = await transaction.query<{ failures: number; idle: number; wait: number }>(
+    `SELECT failures, extract(epoch FROM now() - failed_at)::float8 AS idle, extract(epoch FROM blocked_until - clock_timestamp())::float8 AS wait
+     FROM login_failures WHERE subject = $1 FOR UPDATE`,
+    [subject],
+  );
+  if (row === undefined) return 0;
+  if (row.wait > 0) return Math.ceil(row.wait);
+  const failures = row.idle > FORGET_FAILURES_AFTER_SECONDS ? 1 : row.failures + 1;
+  await transaction.query(
+    `UPDATE login_failures SET failures = $2, failed_at = clock_timestamp(), blocked_until = clock_timestamp() + make_interval(secs => $3) WHERE subject = $1`,
+    [subject, failures, backOffSeconds(BACK_OFF[kind], failures)],
+  );
+  return 0;
+}
+
+/** A right password takes back the account's count and the one attempt that was reserved for the address. */
+export async function forgiveAttempt(transaction: Transaction, email: string, address: string): Promise<void> {
+  await transaction.query(`DELETE FROM login_failures WHERE subject = $1`, [subjectOf('account', email)]);
+  await transaction.query(`UPDATE login_failures SET failures = greatest(failures - 1, 0), blocked_until = now() WHERE subject = $1`, [subjectOf('address', address)]);
+}
+
+/** Hashed, because what is typed into an e-mail field is sometimes a password. */
+function subjectOf(kind: Kind, name: string): string {
+  return `${kind}:${createHash('sha256').update(name.toLowerCase()).digest('hex')}`;
+}

@@ -1,0 +1,44 @@
+import { newId, RahatError, type SetupRequest } from '@rahat/contracts';
+import type { Outbox } from '@rahat/messaging';
+import type { ServiceDatabase } from '@rahat/persistence';
+import type { FirstStart } from '../organizations/first-start.js';
+import { hashPassword } from '../passwords/password-hash.js';
+import { startSession, type StartedSession } from '../sessions/session-issuer.js';
+import type { SigningKeys } from '../signing-keys/signing-keys.js';
+import { recordAct } from '../trail/trail.js';
+import { setupTokenHash } from './setup-token.js';
+
+export class SetupService {
+  constructor(
+    private readonly database: ServiceDatabase,
+    private readonly outbox: Outbox,
+    private readonly keys: SigningKeys,
+    private readonly firstStart: FirstStart,
+  ) {}
+
+  /** Makes the first owner. The token is used up in the same transaction, so a failed set-up can be repeated. */
+  async makeOwner(request: SetupRequest, address: string): Promise<StartedSession> {
+    const passwordHash = await hashPassword(request.password);
+    const organization = await this.firstStart.defaultOrganization();
+    return this.database.inOrganization(organization, async (transaction) => {
+      await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended('rahat.auth.owner', 0))`);
+      const used = await transaction.query(
+        `UPDATE setup_tokens SET used_at = now() WHERE hash = $1 AND used_at IS NULL AND expires_at > now() RETURNING hash`,
+        [setupTokenHash(request.token)],
+      );
+      if (used.length === 0) throw new RahatError('setup_token_invalid', 'This set-up token is wrong, already used, or older than 30 minutes.');
+      const owners = await transaction.query(`SELECT FROM memberships WHERE role = 'owner' LIMIT 1`);
+      if (owners.length > 0) throw new RahatError('conflict', 'Rahat Backup has an owner already.', { hint: 'Log in instead.' });
+
+      const user = newId('user');
+      await transaction.query(`UPDATE organizations SET name = $1 WHERE organization_id = $2`, [request.organization, organization]);
+      await transaction.query(`INSERT INTO users (id, organization_id, email, name, password_hash) VALUES ($1, $2, $3, $4, $5)`, [user, organization, request.email, request.name, passwordHash]);
+      await transaction.query(`INSERT INTO memberships (organization_id, user_id, role) VALUES ($1, $2, 'owner')`, [organization, user]);
+      const actor = { kind: 'user' as const, id: user, name: request.name, address };
+      await recordAct(this.outbox, transaction, { organization, actor, action: 'owner.created', target: { kind: 'user', id: user, name: request.name } });
+      const started = await startSession(transaction, this.keys, { id: user, organization, address });
+      await recordAct(this.outbox, transaction, { organization, actor, action: 'session.started', target: { kind: 'session', id: started.session } });
+      return started;
+    });
+  }
+}
