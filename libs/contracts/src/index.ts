@@ -17,3 +17,4 @@ export * from './http/runs.js';
 export * from './http/storages.js';
 export * from './http/status.js';
 export * from './http/audit.js';
+export * from './http/platform.js';

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Evidence, RunError } from '../evidence.js';
 import { Finding } from '../finding.js';
+import { PageQuery } from './page.js';
 import { RestoreTarget, TableName } from '../run-spec.js';
 import { BackupLabel, BackupMethod, Consistency, RunState, RunType, VerificationLevel } from '../labels.js';
 
@@ -76,3 +77,16 @@ export type RestorePlan = z.infer<typeof RestorePlan>;
 /** Replacing something needs its name typed as `confirm`. */
 export const RunRestore = z.object({ plan: z.string(), hash: z.string(), confirm: z.string().optional() }).strict().meta({ id: 'RunRestore' });
 export type RunRestore = z.infer<typeof RunRestore>;
+
+export const RunQuery = PageQuery.extend({
+  type: RunType.optional(), state: RunState.optional(), server: z.string().optional(), database: z.string().optional(), plan: z.string().optional(), backup: z.string().optional(),
+});
+export type RunQuery = z.infer<typeof RunQuery>;
+
+/** Backups that retention took away are listed only with `removed=true`. */
+export const BackupQuery = PageQuery.extend({ server: z.string().optional(), database: z.string().optional(), plan: z.string().optional(), removed: z.enum(['true', 'false']).default('false') });
+export type BackupQuery = z.infer<typeof BackupQuery>;
+
+/** Lines of a run's log, oldest first. */
+export const RunLog = z.object({ data: z.array(RunLogLine), page: z.object({ nextCursor: z.string().nullable(), hasMore: z.boolean() }) }).meta({ id: 'RunLog' });
+export type RunLog = z.infer<typeof RunLog>;

@@ -36,3 +36,14 @@ export const Database = z
   .object({ id: z.string(), server: z.string(), name: z.string(), sizeBytes: z.number(), encoding: z.string(), collation: z.string(), excluded: z.boolean(), discoveredAt: z.iso.datetime(), missingSince: z.iso.datetime().nullable() })
   .meta({ id: 'Database' });
 export type Database = z.infer<typeof Database>;
+
+/** Changes what is named; a new address or password is tested by the next run. `url` as in CreateServer. */
+export const UpdateServer = z
+  .object({ name: Name.optional(), url: z.string().optional(), address: PostgresqlAddress.optional(), password: z.string().optional(), pool: z.string().optional() })
+  .strict()
+  .meta({ id: 'UpdateServer' });
+export type UpdateServer = z.infer<typeof UpdateServer>;
+
+/** An excluded database is left out by plans that say `all`. */
+export const UpdateDatabase = z.object({ excluded: z.boolean() }).strict().meta({ id: 'UpdateDatabase' });
+export type UpdateDatabase = z.infer<typeof UpdateDatabase>;
