@@ -1,0 +1,147 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm';
+import { isTransactionConflict, translateDatabaseError } from './database-errors.js';
+import { quoteIdentifier, quoteLiteral, schemaNamesOf, type SchemaNames } from './schema-names.js';
+import type { ServiceDatabase, Transaction } from './service-database.js';
+
+export type Migration = new () => MigrationInterface;
+
+export interface ServiceDatabaseOptions {
+  /** Of the service's own role. */
+  url: string;
+  service: string;
+  /** In order; a migration's `name` ends in 13 digits of time, as TypeORM wants it. */
+  migrations: Migration[];
+  poolSize: number;
+  /** Entities for `transaction.manager`; plain SQL needs none. */
+  entities?: (new () => unknown)[];
+  log?: { debug(fields: object, message: string): void };
+}
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const STATEMENT_TIMEOUT_MS = 30_000;
+const LOCK_TIMEOUT_MS = 10_000;
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 60_000;
+const MIGRATION_STATEMENT_TIMEOUT_MS = 30 * 60_000;
+const ATTEMPTS = 5;
+const BACKOFF_MS = 20;
+
+/** Runs the service's migrations, under a lock so that replicas can start at once, and gives its database. */
+export async function openServiceDatabase(options: ServiceDatabaseOptions): Promise<ServiceDatabase> {
+  const names = schemaNamesOf(options.service);
+  try {
+    await migrate(options, names);
+    const dataSource = await connect(options, names, options.poolSize, STATEMENT_TIMEOUT_MS, LOCK_TIMEOUT_MS);
+    return new PostgresServiceDatabase(dataSource, names, options.log);
+  } catch (error) {
+    throw translateDatabaseError(error);
+  }
+}
+
+class PostgresServiceDatabase implements ServiceDatabase {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly names: SchemaNames,
+    private readonly log: ServiceDatabaseOptions['log'],
+  ) {}
+
+  inOrganization<T>(organization: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    return this.transact((runner) => runner.query(`SELECT set_config('app.organization_id', $1, true)`, [organization]), work);
+  }
+
+  asSystem<T>(reason: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    this.log?.debug({ schema: this.names.schema, reason }, 'acting across organizations');
+    return this.transact((runner) => runner.query(`SET LOCAL ROLE ${quoteIdentifier(this.names.systemRole)}`), work);
+  }
+
+  async close(): Promise<void> {
+    if (this.dataSource.isInitialized) await this.dataSource.destroy();
+  }
+
+  private async transact<T>(enter: (runner: QueryRunner) => Promise<unknown>, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.transactOnce(enter, work);
+      } catch (error) {
+        if (!isTransactionConflict(error) || attempt === ATTEMPTS) throw translateDatabaseError(error);
+        await sleep(BACKOFF_MS * 2 ** attempt * Math.random());
+      }
+    }
+  }
+
+  private async transactOnce<T>(enter: (runner: QueryRunner) => Promise<unknown>, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    const runner = this.dataSource.createQueryRunner();
+    const reactions: (() => void)[] = [];
+    try {
+      await runner.connect();
+      await runner.startTransaction('READ COMMITTED');
+      await enter(runner);
+      const result = await work({
+        manager: runner.manager,
+        query: async <Row>(sql: string, parameters?: unknown[]) => (await runner.query(sql, parameters, true)).records as Row[],
+        afterCommit: (react) => void reactions.push(react),
+      });
+      await runner.commitTransaction();
+      reactions.forEach(quietly);
+      return result;
+    } catch (error) {
+      // The first error is the one to tell; a broken connection can't be rolled back.
+      if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
+      throw error;
+    } finally {
+      await runner.release().catch(() => undefined);
+    }
+  }
+}
+
+/** What is committed is committed: a failing reaction must not look like a failed transaction. */
+function quietly(react: () => void): void {
+  try {
+    react();
+  } catch {
+    // Reactions only hasten what a poll finds anyway.
+  }
+}
+
+async function migrate(options: ServiceDatabaseOptions, names: SchemaNames): Promise<void> {
+  const dataSource = await connect(options, names, 2, MIGRATION_STATEMENT_TIMEOUT_MS, 0);
+  const lockHolder = dataSource.createQueryRunner();
+  try {
+    const lock = `hashtextextended(${quoteLiteral(`rahat.migrations.${names.schema}`)}, 0)`;
+    await lockHolder.query(`SELECT pg_advisory_lock(${lock})`);
+    // The system role works on the same tables; only the tables' creator can say so for those to come.
+    const systemRole = quoteIdentifier(names.systemRole);
+    const schema = quoteIdentifier(names.schema);
+    await lockHolder.query(`ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO ${systemRole}`);
+    await lockHolder.query(`ALTER DEFAULT PRIVILEGES IN SCHEMA ${schema} GRANT USAGE ON SEQUENCES TO ${systemRole}`);
+    await dataSource.runMigrations({ transaction: 'each' });
+  } finally {
+    // Ending the session gives the lock back, whatever happened.
+    await lockHolder.release().catch(() => undefined);
+    await dataSource.destroy();
+  }
+}
+
+async function connect(options: ServiceDatabaseOptions, names: SchemaNames, poolSize: number, statementTimeoutMs: number, lockTimeoutMs: number): Promise<DataSource> {
+  const dataSource = new DataSource({
+    type: 'postgres',
+    url: options.url,
+    schema: names.schema,
+    applicationName: `rahat-${options.service}`,
+    poolSize,
+    entities: options.entities ?? [],
+    migrations: options.migrations,
+    migrationsTableName: 'migrations',
+    // An idle connection that breaks is replaced by the pool; it must not end the process.
+    poolErrorHandler: () => undefined,
+    connectTimeoutMS: CONNECT_TIMEOUT_MS,
+    installExtensions: false,
+    extra: {
+      statement_timeout: statementTimeoutMs,
+      lock_timeout: lockTimeoutMs,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+      keepAlive: true,
+    },
+  });
+  return dataSource.initialize();
+}

@@ -1,0 +1,176 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
+import pg from 'pg';
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { enableRowSecurity, messagingTables, openServiceDatabase, provisionDatabase, type ServiceDatabase } from './index.js';
+
+class CreateNotes1764000000000 implements MigrationInterface {
+  name = 'CreateNotes1764000000000';
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`CREATE TABLE notes (id text PRIMARY KEY, organization_id text NOT NULL, body text NOT NULL)`);
+    await runner.query(enableRowSecurity('scheduler', 'notes'));
+    await runner.query(messagingTables('scheduler'));
+  }
+  async down(): Promise<void> {}
+}
+
+const SERVICES = [
+  { name: 'scheduler', password: "p'w\\1$x" },
+  { name: 'audit', password: 'pw-audit' },
+];
+
+let server: PostgresqlServer;
+let urls: Record<string, string>;
+let database: ServiceDatabase;
+const reasons: string[] = [];
+
+const openScheduler = (poolSize = 4) =>
+  openServiceDatabase({
+    url: urls.scheduler!,
+    service: 'scheduler',
+    migrations: [CreateNotes1764000000000],
+    poolSize,
+    log: { debug: (fields) => void reasons.push((fields as { reason: string }).reason) },
+  });
+
+const insert = (organization: string, id: string, owner = organization) =>
+  database.inOrganization(organization, (transaction) => transaction.query(`INSERT INTO notes VALUES ($1, $2, 'x')`, [id, owner]));
+const idsOf = (rows: Record<string, unknown>[]) => rows.map((row) => row.id).sort();
+
+beforeAll(async () => {
+  server = await startPostgresql({ major: 18 });
+  urls = (await provisionDatabase({ adminUrl: server.connectionString(), services: SERVICES })).serviceUrls;
+  // Two replicas start at once.
+  const [first, second] = await Promise.all([openScheduler(), openScheduler()]);
+  database = first;
+  await second.close();
+  await insert('org_a', 'a1');
+  await insert('org_b', 'b1');
+});
+
+afterAll(async () => {
+  await database?.close();
+  await server?.[Symbol.asyncDispose]();
+});
+
+describe('a service database', () => {
+  it('shows an organization its own rows only', async () => {
+    expect(idsOf(await database.inOrganization('org_a', (t) => t.query('SELECT id FROM notes')))).toEqual(['a1']);
+    expect(await database.inOrganization('org_a', (t) => t.query(`DELETE FROM notes WHERE id = 'b1' RETURNING id`))).toEqual([]);
+    expect(idsOf(await database.inOrganization('org_b', (t) => t.query(`UPDATE notes SET body = 'y' RETURNING id`)))).toEqual(['b1']);
+  });
+
+  it('refuses a row that is written for another organization', async () => {
+    await expect(insert('org_a', 'a2', 'org_b')).rejects.toThrow(/row-level security/);
+  });
+
+  it('shows no rows to a connection without an organization, even of the table owner', async () => {
+    expect(await queryAs(urls.scheduler!, 'SELECT id FROM notes')).toEqual([]);
+    expect(await database.inOrganization('', (t) => t.query('SELECT id FROM notes'))).toEqual([]);
+  });
+
+  it('forgets organization and system role when a pooled connection is used again', async () => {
+    const narrow = await openScheduler(1);
+    try {
+      expect(await narrow.asSystem('test', (t) => t.query('SELECT id FROM notes'))).toHaveLength(2);
+      expect(await narrow.inOrganization('org_c', (t) => t.query('SELECT id FROM notes'))).toEqual([]);
+    } finally {
+      await narrow.close();
+    }
+  });
+
+  it('sees every organization as system, and logs why', async () => {
+    expect(idsOf(await database.asSystem('count notes', (t) => t.query('SELECT id FROM notes')))).toEqual(['a1', 'b1']);
+    expect(reasons).toContain('count notes');
+  });
+
+  it("keeps another service's role out of its schema", async () => {
+    await expect(queryAs(urls.audit!, 'SELECT * FROM scheduler.notes')).rejects.toThrow(/permission denied for schema scheduler/);
+    await expect(queryAs(urls.audit!, 'SET ROLE rahat_scheduler_system')).rejects.toThrow(/permission denied/);
+    await expect(queryAs(urls.audit!, 'CREATE TABLE public.mine (a int)')).rejects.toThrow(/permission denied/);
+  });
+
+  it('runs a transaction again after a deadlock', async () => {
+    await insert('org_d', 'd1');
+    await insert('org_d', 'd2');
+    const bothHoldOne = barrier(2);
+    let runs = 0;
+    const lockInOrder = (ids: string[]) =>
+      database.inOrganization('org_d', async (t) => {
+        runs++;
+        await t.query('SELECT 1 FROM notes WHERE id = $1 FOR UPDATE', [ids[0]]);
+        await bothHoldOne();
+        await t.query('SELECT 1 FROM notes WHERE id = $1 FOR UPDATE', [ids[1]]);
+      });
+    await Promise.all([lockInOrder(['d1', 'd2']), lockInOrder(['d2', 'd1'])]);
+    expect(runs).toBe(3);
+  });
+
+  it('reacts after a commit, and not after a rollback', async () => {
+    const reactions: string[] = [];
+    await database.inOrganization('org_a', async (t) => t.afterCommit(() => reactions.push('committed')));
+    await database
+      .inOrganization('org_a', async (t) => {
+        t.afterCommit(() => reactions.push('rolled back'));
+        throw new Error('no');
+      })
+      .catch(() => undefined);
+    expect(reactions).toEqual(['committed']);
+  });
+
+  it('says unavailable while PostgreSQL is away, and works again after it is back', async () => {
+    await server.stop('immediate');
+    await expect(insert('org_a', 'a3')).rejects.toMatchObject({ code: 'unavailable', retryable: true });
+    await server.restart();
+    await insert('org_a', 'a3');
+  });
+});
+
+describe('provisioning', () => {
+  it('can be repeated, also with another password', async () => {
+    const again = await provisionDatabase({ adminUrl: server.connectionString(), services: [SERVICES[0]!, { name: 'audit', password: 'changed' }] });
+    expect(await queryAs(again.serviceUrls.audit!, 'SELECT current_user')).toEqual([{ current_user: 'rahat_audit' }]);
+    await expect(queryAs(urls.audit!, 'SELECT 1')).rejects.toThrow(/password authentication failed/);
+  });
+
+  // PostgreSQL 16 changed what CREATEROLE may do.
+  it.each([15, 18] as const)('works on PostgreSQL %i for a user with CREATEROLE and CREATE, and names what a lesser user lacks', async (major) => {
+    await using other = await startPostgresql({ major });
+    await other.query(`CREATE ROLE operator LOGIN PASSWORD 'op'`);
+    await other.query(`CREATE DATABASE metadata`);
+    const adminUrl = other.connectionString('metadata').replace(/\/\/[^@]*@/, '//operator:op@');
+    await expect(provisionDatabase({ adminUrl, services: SERVICES })).rejects.toMatchObject({
+      code: 'configuration_invalid',
+      message: 'The database user operator lacks CREATEROLE and CREATE on database metadata',
+      hint: expect.stringContaining('ALTER ROLE "operator" CREATEROLE; GRANT CREATE ON DATABASE "metadata" TO "operator";'),
+    });
+    await other.query(`ALTER ROLE operator CREATEROLE`);
+    await other.query(`GRANT CREATE ON DATABASE metadata TO operator`);
+    const queue = { schema: 'bullmq', role: 'rahat_queue', password: 'q' };
+    for (let round = 0; round < 2; round++) {
+      const made = await provisionDatabase({ adminUrl, services: SERVICES, queue });
+      expect(await queryAs(made.queueUrl!, 'SELECT current_schema() AS schema')).toEqual([{ schema: 'bullmq' }]);
+    }
+  });
+});
+
+async function queryAs(url: string, sql: string): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    return (await client.query(sql)).rows as Record<string, unknown>[];
+  } finally {
+    await client.end();
+  }
+}
+
+/** Holds its first `count` callers until all of them are there; later ones pass. */
+function barrier(count: number): () => Promise<void> {
+  let waiting = 0;
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return async () => {
+    if (++waiting === count) open();
+    await opened;
+  };
+}
