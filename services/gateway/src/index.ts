@@ -1,1 +1,2 @@
-export {};
+export { gatewayConfig as configSchema, type GatewayConfig } from './config.js';
+export { GatewayModule } from './gateway.module.js';

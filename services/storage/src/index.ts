@@ -1,1 +1,3 @@
-export {};
+export { storageConfig as configSchema, type StorageConfig } from './config.js';
+export { storageMigrations as migrations } from './migrations/index.js';
+export { StorageModule } from './storage.module.js';

@@ -1,0 +1,80 @@
+import { describe, expect, it } from '@jest/globals';
+import type { AuthenticatedSubject } from '@rahat/contracts';
+import { credentialOf } from './credential.js';
+import { refuseForeignPage, refuseForgedRequest } from './cross-site.js';
+import { RateLimit } from './rate-limit.js';
+import { doorOf } from './routes.js';
+import { SubjectCache } from './subject-cache.js';
+
+const COOKIE = `rhs_${'a'.repeat(43)}`;
+
+describe('doors', () => {
+  it.each([
+    ['POST', '/api/v2/sessions', 'entrance'], ['POST', '/API/V2/Sessions/?x=1', 'entrance'], ['POST', '/api/v2/setup', 'entrance'], ['GET', '/api/v2/setup', 'public'],
+    ['DELETE', '/api/v2/sessions/current', 'api'], ['GET', '/api/v2/me', 'api'], ['GET', '/api/docs/swagger-ui.css', 'public'], ['GET', '/', 'public'], ['POST', '/internal/v1/authenticate', 'internal'], ['POST', '//internal/v1/authenticate', 'public'],
+  ])('%s %s is %s', (method, url, door) => expect(doorOf(method, url)).toBe(door));
+});
+
+describe('credentials', () => {
+  it('are a bearer token, or the session cookie among others', () => {
+    expect(credentialOf({ authorization: 'Bearer abc' })).toEqual({ by: 'bearer', text: 'abc' });
+    expect(credentialOf({ cookie: `a=1; rahat_session=${COOKIE}; b=2` })).toEqual({ by: 'cookie', text: COOKIE });
+    expect(credentialOf({ authorization: 'Bearer abc', cookie: `rahat_session=${COOKIE}` })).toMatchObject({ by: 'bearer' });
+    expect(credentialOf({})).toEqual({ by: 'nothing' });
+  });
+  it('count only at their own place', () => {
+    expect(() => credentialOf({ authorization: `Bearer ${COOKIE}` })).toThrow('not understood');
+    expect(() => credentialOf({ authorization: 'Basic YTpi' })).toThrow('not understood');
+    expect(credentialOf({ cookie: 'rahat_session=rhb_key' })).toEqual({ by: 'nothing' });
+    expect(credentialOf({ cookie: `xrahat_session=${COOKIE}` })).toEqual({ by: 'nothing' });
+  });
+});
+
+describe('requests forged by another site', () => {
+  it('are refused on every change', () => {
+    for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) {
+      expect(() => refuseForgedRequest(method, {})).toThrow('x-rahat-csrf');
+      expect(() => refuseForgedRequest(method, { 'x-rahat-csrf': '1', 'sec-fetch-site': 'cross-site' })).toThrow('another site');
+      expect(() => refuseForeignPage(method, { 'sec-fetch-site': 'same-site' })).toThrow('another site');
+      expect(() => refuseForgedRequest(method, { 'x-rahat-csrf': '1', 'sec-fetch-site': 'same-origin' })).not.toThrow();
+    }
+    expect(() => refuseForgedRequest('GET', {})).not.toThrow();
+  });
+});
+
+describe('rate limit', () => {
+  it('counts each address for itself and starts again after the window', () => {
+    let now = 0;
+    const limit = new RateLimit('log-in', 2, 60, () => now);
+    expect([limit.take('a'), limit.take('a'), limit.take('a'), limit.take('b')].map((decision) => decision.allowed)).toEqual([true, true, false, true]);
+    expect(limit.headers(limit.take('a'))).toEqual({ 'RateLimit-Policy': '"log-in";q=2;w=60', RateLimit: '"log-in";r=0;t=60', 'Retry-After': '60' });
+    now = 60_000;
+    expect(limit.take('a').allowed).toBe(true);
+  });
+});
+
+describe('cache of subjects', () => {
+  const subject = (expiresAt: string): AuthenticatedSubject => ({ kind: 'user', subject: 'u', name: 'n', organization: 'o', role: 'viewer', scopes: [], expiresAt });
+
+  it('asks once for simultaneous requests and again within 10 seconds', async () => {
+    let now = 0;
+    let asked = 0;
+    const cache = new SubjectCache(async () => (asked++, subject('2100-01-01T00:00:00.000Z')), () => now);
+    await Promise.all([cache.subjectOf('c', '1'), cache.subjectOf('c', '1')]);
+    expect(asked).toBe(1);
+    now = 9_999;
+    await cache.subjectOf('c', '1');
+    expect(asked).toBe(2);
+  });
+
+  it('keeps neither refusals nor what has expired', async () => {
+    let asked = 0;
+    const refusing = new SubjectCache(async () => (asked++, Promise.reject(new Error('no'))));
+    await expect(refusing.subjectOf('c', '1')).rejects.toThrow('no');
+    await expect(refusing.subjectOf('c', '1')).rejects.toThrow('no');
+    const expiring = new SubjectCache(async () => (asked++, subject(new Date(Date.now() - 1).toISOString())));
+    await expiring.subjectOf('c', '1');
+    await expiring.subjectOf('c', '1');
+    expect(asked).toBe(4);
+  });
+});

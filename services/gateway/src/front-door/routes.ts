@@ -1,0 +1,22 @@
+/** How the front door treats a request, by its path alone. Express matches paths without case and trailing slash, so we do too. */
+export type Door =
+  /** Between services: PrincipalGuard demands a service's principal there, so the header stays. */
+  | 'internal'
+  /** Log-in, refresh and set-up: no credential is looked at, tries are counted. */
+  | 'entrance'
+  /** Readable by everybody. */
+  | 'public'
+  | 'api';
+
+export function doorOf(method: string, url: string): Door {
+  const path = pathOf(url);
+  if (path.startsWith('/internal/')) return 'internal';
+  if (method.toUpperCase() === 'POST' && (path === '/api/v2/sessions' || path === '/api/v2/sessions/refresh' || path === '/api/v2/setup')) return 'entrance';
+  if (!path.startsWith('/api/') || path === '/api/v2/setup' || path === '/api/openapi.json' || path === '/api/docs' || path.startsWith('/api/docs/')) return 'public';
+  return 'api';
+}
+
+function pathOf(url: string): string {
+  const path = url.split('?', 1)[0]!.toLowerCase().replace(/\/+$/, '');
+  return path === '' ? '/' : path;
+}

@@ -1,0 +1,2 @@
+/** The page's files; beside `src` and, after a build, beside `dist`. */
+export const PUBLIC_FOLDER = new URL('../public/', import.meta.url);

@@ -1,0 +1,24 @@
+import { QUEUES } from '@rahat/contracts';
+import type { Messaging, Subscription } from '@rahat/messaging';
+import type { ServiceDatabase } from '@rahat/persistence';
+import type { SnapshotsService } from './snapshots.service.js';
+
+export class SnapshotCommandsConsumer {
+  private subscription: Subscription | undefined;
+
+  constructor(
+    private readonly messaging: Messaging,
+    private readonly database: ServiceDatabase,
+    private readonly snapshots: SnapshotsService,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.subscription = this.messaging.consumeCommands(QUEUES.storage, this.database, {
+      'snapshot.remove.v1': (command, { transaction }) => this.snapshots.remove(transaction, command),
+    });
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.subscription?.close();
+  }
+}

@@ -1,0 +1,73 @@
+import { RahatError, type CommandPayload, type Page, type PageQuery, type Principal, type RepositorySnapshot, QUEUES } from '@rahat/contracts';
+import type { Outbox } from '@rahat/messaging';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { openRepository, type Repository, type SnapshotListing } from '@rahat/repository';
+import type { SecretBox } from '@rahat/secrets';
+import { openBlobStore } from '../storages/blob-stores.js';
+import { recordAct } from '../trail/trail.js';
+import { repositoryOf, type RepositoryRow } from './repositories.service.js';
+import { openSecrets } from './repository-secrets.js';
+
+/** What the repositories themselves hold, read from the storage and not from a catalog. */
+export class SnapshotsService {
+  constructor(
+    private readonly database: ServiceDatabase,
+    private readonly outbox: Outbox,
+    private readonly secretBox: SecretBox,
+  ) {}
+
+  /** Newest first. Manifests are read oldest first, so only the wanted page is held. */
+  async list(principal: Principal, repositoryId: string, page: PageQuery): Promise<Page<RepositorySnapshot>> {
+    const row = await this.database.inOrganization(principal.organization, (transaction) => repositoryOf(transaction, repositoryId));
+    const repository = await this.open(row);
+    const newest: SnapshotListing[] = [];
+    for await (const listing of repository.snapshots()) {
+      if (listing.id === page.cursor) break;
+      newest.push(listing);
+      if (newest.length > page.limit + 1) newest.shift();
+    }
+    newest.reverse();
+    const data = newest.slice(0, page.limit).map(present);
+    const hasMore = newest.length > page.limit;
+    return { data, page: { nextCursor: hasMore ? data.at(-1)!.id : null, hasMore } };
+  }
+
+  /** Retention decided; the manifest goes to the trash. The scheduler is answered in any case and keeps the backup's row on an error. */
+  async remove(transaction: Transaction, command: CommandPayload<'snapshot.remove.v1'>): Promise<void> {
+    const error = await this.moveToTrash(transaction, command);
+    const { organization, backup, snapshot } = command;
+    await this.outbox.command(transaction, QUEUES.scheduler, 'snapshot.removed.v1', { organization, backup, snapshot, ...(error === undefined ? {} : { error: error.serialize() }) });
+    await recordAct(this.outbox, transaction, {
+      organization, actor: { kind: 'system', id: 'storage', name: 'retention' }, action: error === undefined ? 'snapshot.removed' : 'snapshot.remove_failed', target: { kind: 'snapshot', id: snapshot },
+      details: { repository: command.repository, backup, reason: command.reason, ...(error === undefined ? {} : { error: error.code, message: error.message }) },
+    });
+  }
+
+  private async moveToTrash(transaction: Transaction, command: CommandPayload<'snapshot.remove.v1'>): Promise<RahatError | undefined> {
+    try {
+      const row = await repositoryOf(transaction, command.repository);
+      // The consumer sees every organization, so the command's own is checked here.
+      if (row.organization_id !== command.organization) throw new RahatError('not_found', 'There is no such repository.');
+      await (await this.open(row)).moveToTrash(command.snapshot);
+      return undefined;
+    } catch (error) {
+      return RahatError.from(error);
+    }
+  }
+
+  private async open(row: RepositoryRow): Promise<Repository> {
+    return openRepository(openBlobStore(row.settings, row.prefix), { type: 'secrets', ...openSecrets(this.secretBox, row) });
+  }
+}
+
+function present(listing: SnapshotListing): RepositorySnapshot {
+  if (!listing.ok) {
+    const { code, message } = RahatError.from(listing.error);
+    return { readable: false, id: listing.id, error: { code, message } };
+  }
+  const { manifest } = listing;
+  return {
+    readable: true, id: listing.id, createdAt: manifest.createdAt, consistentAt: manifest.consistentAt, serverName: manifest.server.name, databaseName: manifest.database?.name ?? null, engine: manifest.engine,
+    method: manifest.method, label: manifest.label, objects: manifest.objects.length, sizeBytes: manifest.sizeBytes, addedBytes: manifest.addedBytes, run: manifest.run,
+  };
+}
