@@ -1,0 +1,103 @@
+import net from 'node:net';
+import tls from 'node:tls';
+import { type PostgresqlConnection, RahatError } from '@rahat/contracts';
+import { TLS_REQUEST } from './messages.js';
+
+const CONNECT_LIMIT_MS = 20_000;
+
+export interface OpenedSocket {
+  socket: net.Socket;
+  encrypted: boolean;
+}
+
+/** Reaches the server, and turns on TLS as the connection asks for. */
+export async function openSocket(connection: PostgresqlConnection, signal: AbortSignal): Promise<OpenedSocket> {
+  const where = `${connection.host}:${connection.port}`;
+  const local = connection.host.startsWith('/');
+  const plain = local ? net.connect(`${connection.host}/.s.PGSQL.${connection.port}`) : net.connect(connection.port, connection.host);
+  try {
+    await settled(plain, 'connect', where, signal);
+    plain.setNoDelay(true);
+    plain.setKeepAlive(true, 30_000);
+    if (local || connection.tls === 'disable') return { socket: plain, encrypted: false };
+    plain.write(TLS_REQUEST);
+    const answer = await firstByte(plain, where, signal);
+    if (answer === 'S') return { socket: await encrypt(plain, connection, where, signal), encrypted: true };
+    if (answer === 'N' && connection.tls === 'prefer') return { socket: plain, encrypted: false };
+    throw new RahatError('source_unreachable', `The server at ${where} does not offer TLS, which this connection requires`, {
+      hint: 'Turn on ssl in postgresql.conf, or set TLS to "prefer" for a network that you trust.',
+      retryable: false,
+    });
+  } catch (error) {
+    plain.destroy();
+    throw error;
+  }
+}
+
+async function encrypt(plain: net.Socket, connection: PostgresqlConnection, where: string, signal: AbortSignal): Promise<net.Socket> {
+  const verify = connection.tls === 'verify-full';
+  const secured = tls.connect({
+    socket: plain,
+    // A name for certificate and SNI; addresses are not allowed in SNI (RFC 6066) and are compared by `host`.
+    ...(net.isIP(connection.host) ? {} : { servername: connection.host }),
+    host: connection.host,
+    rejectUnauthorized: verify,
+    ...(connection.tlsCa ? { ca: connection.tlsCa } : {}),
+    minVersion: 'TLSv1.2',
+  });
+  await settled(secured, 'secureConnect', where, signal);
+  return secured;
+}
+
+async function firstByte(socket: net.Socket, where: string, signal: AbortSignal): Promise<string> {
+  await settled(socket, 'readable', where, signal);
+  // The answer is one byte; what could follow belongs to TLS.
+  const bytes = socket.read(1) as Buffer | null;
+  return bytes?.toString('latin1') ?? '';
+}
+
+function settled(socket: net.Socket, event: 'connect' | 'readable' | 'secureConnect', where: string, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: unknown) => {
+      finish();
+      const reason = cause instanceof Error ? cause.message || (cause as NodeJS.ErrnoException).code : String(cause);
+      const code = (cause as NodeJS.ErrnoException).code ?? '';
+      const untrusted = event === 'secureConnect' && !code.startsWith('ECONN');
+      reject(
+        new RahatError('source_unreachable', `The server at ${where} cannot be reached: ${reason}`, {
+          cause,
+          retryable: !untrusted,
+          hint: untrusted ? 'The certificate does not fit. Give the authority that signed it, and the name that it was made for.' : reachHint(code),
+        }),
+      );
+    };
+    const done = () => {
+      finish();
+      resolve();
+    };
+    const abort = () => {
+      finish();
+      reject(cancelled(signal));
+    };
+    const closed = () => fail(new Error('the connection was closed'));
+    const timer = setTimeout(() => fail(new Error(`no answer within ${CONNECT_LIMIT_MS / 1000} s`)), CONNECT_LIMIT_MS);
+    const finish = () => {
+      clearTimeout(timer);
+      socket.off(event, done).off('error', fail).off('close', closed);
+      signal.removeEventListener('abort', abort);
+    };
+    if (signal.aborted) return abort();
+    signal.addEventListener('abort', abort, { once: true });
+    socket.once(event, done).once('error', fail).once('close', closed);
+  });
+}
+
+function reachHint(code: string): string {
+  if (code === 'ECONNREFUSED') return 'Nothing listens there. Check host and port, that the server runs, and its listen_addresses.';
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'The name could not be resolved. Check the host name.';
+  return 'Check host, port and firewall between the worker and the server.';
+}
+
+export function cancelled(signal: AbortSignal): RahatError {
+  return signal.reason instanceof RahatError ? signal.reason : new RahatError('cancelled', 'The work was cancelled', { cause: signal.reason });
+}

@@ -1,0 +1,92 @@
+import { RahatError } from '@rahat/contracts';
+
+/** One message of the PostgreSQL protocol 3.0: its type letter and its body. */
+export interface Message {
+  type: string;
+  body: Buffer;
+}
+
+/** Larger than any message a server sends in these commands; a bigger length means that this is not PostgreSQL. */
+const LONGEST_MESSAGE = 1 << 30;
+
+/** Cuts a stream of bytes into messages; pulls only when asked, so that back-pressure reaches the server. */
+export class MessageReader {
+  private rest: Buffer = Buffer.alloc(0);
+
+  constructor(private readonly chunks: AsyncIterator<Buffer>) {}
+
+  /** Undefined at the stream's end. */
+  async next(): Promise<Message | undefined> {
+    if (!(await this.fill(5))) return undefined;
+    const length = this.rest.readUInt32BE(1);
+    if (length < 4 || length > LONGEST_MESSAGE) throw new RahatError('source_unreachable', 'The answer is not of the PostgreSQL protocol');
+    if (!(await this.fill(length + 1))) return undefined;
+    const message = { type: String.fromCharCode(this.rest[0] ?? 0), body: this.rest.subarray(5, length + 1) };
+    this.rest = this.rest.subarray(length + 1);
+    return message;
+  }
+
+  private async fill(size: number): Promise<boolean> {
+    if (this.rest.length >= size) return true;
+    const parts = [this.rest];
+    let held = this.rest.length;
+    while (held < size) {
+      const { value, done } = await this.chunks.next();
+      if (done) return false;
+      parts.push(value);
+      held += value.length;
+    }
+    this.rest = Buffer.concat(parts, held);
+    return true;
+  }
+}
+
+export function encodeMessage(type: string, ...parts: (Buffer | string)[]): Buffer {
+  const body = Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)));
+  const header = Buffer.alloc(5);
+  header.write(type, 'latin1');
+  header.writeInt32BE(body.length + 4, 1);
+  return Buffer.concat([header, body]);
+}
+
+/** The first message has no type letter. */
+export function encodeStartup(parameters: Record<string, string>): Buffer {
+  const fields = Object.entries(parameters).map(([name, value]) => `${name}\0${value}\0`);
+  return encodeMessage(' ', Buffer.from([0, 3, 0, 0]), fields.join(''), '\0').subarray(1);
+}
+
+/** Asks for TLS before the start-up message (protocol-flow, "SSL Session Encryption"). */
+export const TLS_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
+
+/** Null for SQL NULL. */
+export type Row = (string | null)[];
+
+export function decodeRow(body: Buffer): Row {
+  const row: Row = [];
+  let at = 2;
+  for (let column = body.readUInt16BE(0); column > 0; column--) {
+    const length = body.readInt32BE(at);
+    at += 4;
+    row.push(length < 0 ? null : body.toString('utf8', at, at + length));
+    at += Math.max(length, 0);
+  }
+  return row;
+}
+
+export interface ServerNotice {
+  /** SQLSTATE. */
+  code: string;
+  message: string;
+}
+
+export function decodeNotice(body: Buffer): ServerNotice {
+  const fields = new Map<string, string>();
+  for (const field of body.toString('utf8').split('\0')) if (field) fields.set(field.charAt(0), field.slice(1));
+  return { code: fields.get('C') ?? '', message: fields.get('M') ?? 'no message' };
+}
+
+export function readText(body: Buffer, from: number): { text: string; next: number } {
+  const end = body.indexOf(0, from);
+  if (end < 0) throw new RahatError('dump_invalid', 'A message of the server is cut off');
+  return { text: body.toString('utf8', from, end), next: end + 1 };
+}

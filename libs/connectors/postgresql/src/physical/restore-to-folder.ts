@@ -1,0 +1,55 @@
+import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import type { ArtifactSource, Job, RestoreFacts } from '@rahat/connector-kit';
+import { RahatError } from '@rahat/contracts';
+import { parseBackupManifest } from './backup-manifest.js';
+import { MANIFEST_KEY, readFacts, readWhole } from './base-backup-layout.js';
+import { FolderWriter, TABLESPACES_FOLDER } from './folder-writer.js';
+import { addSafeConfiguration, rewriteTablespaceMap } from './restored-configuration.js';
+
+/** An absent or empty folder becomes a data directory, ready to start. Until all is checked and on disk, it is `<path>.rhb-partial`. */
+export async function restoreBaseBackupToFolder(source: ArtifactSource, path: string, job: Job): Promise<RestoreFacts> {
+  const target = resolve(path);
+  await refuseExisting(target);
+  const facts = await readFacts(source);
+  const manifest = parseBackupManifest(await readWhole(source, MANIFEST_KEY));
+  const partial = `${target}.rhb-partial`;
+  // Left by an attempt that was broken off: of no value, and only ever made here.
+  await rm(partial, { recursive: true, force: true });
+  await mkdir(partial, { recursive: true, mode: 0o700 });
+
+  const writer = new FolderWriter(source, facts, manifest, partial, job);
+  const bytes = await writer.writeAll();
+  const tablespaces = join(target, TABLESPACES_FOLDER);
+  await writer.finish();
+  await rewriteTablespaceMap(partial, facts.tablespaces, tablespaces);
+  const findings = await addSafeConfiguration(partial, facts);
+  await syncFolder(partial);
+  await rmdir(target).catch(ignoreMissing);
+  await rename(partial, target);
+  await syncFolder(dirname(target));
+
+  for (const { oid, location } of facts.tablespaces) {
+    const message = `Tablespace ${oid} was at ${location} and is now in ${join(tablespaces, oid)}.`;
+    findings.push({ code: 'tablespace_moved', severity: 'info', object: oid, message });
+  }
+  return { target, setAside: [], tables: [], rows: 0, bytes, findings };
+}
+
+async function refuseExisting(target: string): Promise<void> {
+  const entries = await readdir(target).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw new RahatError('restore_target_exists', `${target} is not a folder that can be restored into: ${error.message}`, { cause: error });
+  });
+  if (entries.length === 0) return;
+  throw new RahatError('restore_target_exists', `The folder ${target} is not empty`, { hint: 'Name an absent or empty folder. Nothing was changed.' });
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path);
+  await folder.sync().finally(() => folder.close());
+}
+
+function ignoreMissing(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
+}
