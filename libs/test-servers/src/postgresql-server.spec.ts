@@ -26,11 +26,9 @@ describe('startPostgresql', () => {
   });
 
   it('leaves nothing behind', async () => {
-    let folder = '';
-    {
-      await using server = await startPostgresql({ major: 18 });
-      folder = server.dataFolder;
-    }
-    expect(existsSync(folder)).toBe(false);
+    const { dataFolder, [Symbol.asyncDispose]: dispose } = await startPostgresql({ major: 18 });
+    expect(existsSync(dataFolder)).toBe(true);
+    await dispose();
+    expect(existsSync(dataFolder)).toBe(false);
   });
 });
