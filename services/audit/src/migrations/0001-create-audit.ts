@@ -43,7 +43,10 @@ export class CreateAudit1763900000000 implements MigrationInterface {
         FOR EACH ROW EXECUTE FUNCTION audit_entry_continues_chain();
     `);
     await runner.query(enableRowSecurity('audit', 'audit_entries'));
-    await runner.query(`REVOKE UPDATE, DELETE, TRUNCATE ON audit_entries FROM PUBLIC, CURRENT_USER, rahat_audit_system`);
+    await runner.query(`
+      REVOKE ALL ON audit_entries FROM PUBLIC, CURRENT_USER, rahat_audit_system;
+      GRANT SELECT, INSERT ON audit_entries TO CURRENT_USER, rahat_audit_system;
+    `);
   }
 
   async down(): Promise<void> {

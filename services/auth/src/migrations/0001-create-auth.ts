@@ -52,6 +52,7 @@ export class CreateAuth1763900000000 implements MigrationInterface {
         created_at      timestamptz NOT NULL DEFAULT now(),
         used_at         timestamptz
       );
+      CREATE INDEX refresh_tokens_session ON refresh_tokens (session_id);
 
       CREATE TABLE api_keys (
         id              text PRIMARY KEY,

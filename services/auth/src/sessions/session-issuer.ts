@@ -1,7 +1,7 @@
 import { newId, type TokenPair } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 import { ACCESS_TOKEN_SECONDS, signAccessToken } from '../signing-keys/access-token.js';
-import type { SigningKeys } from '../signing-keys/signing-keys.js';
+import type { Signer } from '../signing-keys/signing-keys.js';
 import { COOKIE_PREFIX, newOpaqueToken, REFRESH_PREFIX, tokenHash } from './opaque-token.js';
 
 export const SESSION_DAYS = 30;
@@ -13,19 +13,19 @@ export interface StartedSession {
 }
 
 /** Starts a session and gives everything that proves it; only hashes stay behind. */
-export async function startSession(transaction: Transaction, keys: SigningKeys, user: { id: string; organization: string; address: string }): Promise<StartedSession> {
+export async function startSession(transaction: Transaction, signer: Signer, user: { id: string; organization: string; address: string }): Promise<StartedSession> {
   const session = newId('session');
   const cookie = newOpaqueToken(COOKIE_PREFIX);
   await transaction.query(
     `INSERT INTO sessions (id, organization_id, user_id, cookie_hash, address, expires_at) VALUES ($1, $2, $3, $4, $5, now() + make_interval(days => $6))`,
     [session, user.organization, user.id, tokenHash(cookie), user.address, SESSION_DAYS],
   );
-  return { session, cookie, tokens: await issueTokens(transaction, keys, { session, user: user.id, organization: user.organization }) };
+  return { session, cookie, tokens: await issueTokens(transaction, signer, { session, user: user.id, organization: user.organization }) };
 }
 
-export async function issueTokens(transaction: Transaction, keys: SigningKeys, of: { session: string; user: string; organization: string }): Promise<TokenPair> {
+export async function issueTokens(transaction: Transaction, signer: Signer, of: { session: string; user: string; organization: string }): Promise<TokenPair> {
   const refreshToken = newOpaqueToken(REFRESH_PREFIX);
   await transaction.query(`INSERT INTO refresh_tokens (hash, organization_id, session_id) VALUES ($1, $2, $3)`, [tokenHash(refreshToken), of.organization, of.session]);
-  const accessToken = await signAccessToken(of, await keys.signer());
+  const accessToken = await signAccessToken(of, signer);
   return { accessToken, expiresInSeconds: ACCESS_TOKEN_SECONDS, refreshToken };
 }

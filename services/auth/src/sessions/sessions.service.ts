@@ -1,6 +1,6 @@
 import { RahatError, type LoginRequest, type Principal, type TokenPair } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { FirstStart } from '../organizations/first-start.js';
 import { forgiveAttempt, reserveAttempt } from '../passwords/login-failures.js';
 import { passwordMatches } from '../passwords/password-hash.js';
@@ -46,9 +46,11 @@ export class SessionsService {
       await this.recordRefusal(user, address);
       return { outcome: 'refused' };
     }
+    const signer = await this.keys.signer();
     return this.database.inOrganization(user.organization_id, async (transaction) => {
+      await removeOldSessions(transaction);
       await forgiveAttempt(transaction, request.email, address);
-      const started = await startSession(transaction, this.keys, { id: user.id, organization: user.organization_id, address });
+      const started = await startSession(transaction, signer, { id: user.id, organization: user.organization_id, address });
       await recordAct(this.outbox, transaction, {
         organization: user.organization_id, actor: { kind: 'user', id: user.id, name: user.name, address }, action: 'session.started', target: { kind: 'session', id: started.session },
       });
@@ -62,8 +64,9 @@ export class SessionsService {
     if (used === undefined) throw new RahatError('unauthenticated', 'The refresh token is not valid.');
     if (!used.first_use) await this.endCompromised(used, address);
     if (!used.first_use || !used.alive) throw new RahatError('unauthenticated', 'The session has ended.', { hint: 'Log in again.' });
+    const signer = await this.keys.signer();
     return this.database.inOrganization(used.organization_id, (transaction) =>
-      issueTokens(transaction, this.keys, { session: used.session_id, user: used.user_id, organization: used.organization_id }),
+      issueTokens(transaction, signer, { session: used.session_id, user: used.user_id, organization: used.organization_id }),
     );
   }
 
@@ -121,4 +124,10 @@ export class SessionsService {
       }),
     );
   }
+}
+
+/** Long after a session's end nobody asks for it, nor for its refresh tokens. */
+async function removeOldSessions(transaction: Transaction): Promise<void> {
+  await transaction.query(`DELETE FROM refresh_tokens t USING sessions s WHERE s.id = t.session_id AND s.expires_at < now() - interval '7 days'`);
+  await transaction.query(`DELETE FROM sessions WHERE expires_at < now() - interval '7 days'`);
 }

@@ -20,6 +20,7 @@ export class SetupService {
   async makeOwner(request: SetupRequest, address: string): Promise<StartedSession> {
     const passwordHash = await hashPassword(request.password);
     const organization = await this.firstStart.defaultOrganization();
+    const signer = await this.keys.signer();
     return this.database.inOrganization(organization, async (transaction) => {
       await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended('rahat.auth.owner', 0))`);
       const used = await transaction.query(
@@ -36,7 +37,7 @@ export class SetupService {
       await transaction.query(`INSERT INTO memberships (organization_id, user_id, role) VALUES ($1, $2, 'owner')`, [organization, user]);
       const actor = { kind: 'user' as const, id: user, name: request.name, address };
       await recordAct(this.outbox, transaction, { organization, actor, action: 'owner.created', target: { kind: 'user', id: user, name: request.name } });
-      const started = await startSession(transaction, this.keys, { id: user, organization, address });
+      const started = await startSession(transaction, signer, { id: user, organization, address });
       await recordAct(this.outbox, transaction, { organization, actor, action: 'session.started', target: { kind: 'session', id: started.session } });
       return started;
     });

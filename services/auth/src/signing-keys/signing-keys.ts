@@ -8,10 +8,14 @@ const RELOAD_AFTER_MS = 30_000;
 /** An unknown key id makes us look again, but not more often than this: token spam must not become query spam. */
 const LOOK_AGAIN_AFTER_MS = 2_000;
 
-interface SigningKey {
+/** Asked for before a transaction begins: it may need a connection of its own. */
+export interface Signer {
   kid: string;
-  publicJwk: JWK;
   privateKey: CryptoKey;
+}
+
+interface SigningKey extends Signer {
+  publicJwk: JWK;
   publicKey: CryptoKey;
   signsUntil: Date;
 }
@@ -28,7 +32,7 @@ export class SigningKeys {
   ) {}
 
   /** The youngest key that may sign; makes the next one when the last is due. */
-  async signer(): Promise<{ kid: string; privateKey: CryptoKey }> {
+  async signer(): Promise<Signer> {
     if (Date.now() - this.loadedAt > RELOAD_AFTER_MS) await this.load();
     const key = this.youngest();
     if (key !== undefined && key.signsUntil.getTime() > Date.now()) return key;
