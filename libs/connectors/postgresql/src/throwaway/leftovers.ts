@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 
-const Owner = z.object({ pid: z.number().int(), startedAt: z.string(), socketFolder: z.string() });
+const Owner = z.object({ pid: z.number().int(), startedAt: z.string(), socketFolder: z.string(), dataFolder: z.string() });
+type Owner = z.infer<typeof Owner>;
 const OWNER_FILE = 'owner.json';
 
 /** Leaves the word of whose throwaway this is, so that a later process can tell a leftover from a server in use. */
-export async function recordOwner(folder: string, socketFolder: string): Promise<void> {
-  const owner: z.infer<typeof Owner> = { pid: process.pid, startedAt: await processStart(process.pid), socketFolder };
+export async function recordOwner(folder: string, files: Pick<Owner, 'socketFolder' | 'dataFolder'>): Promise<void> {
+  const owner: Owner = { pid: process.pid, startedAt: await processStart(process.pid), ...files };
   await writeFile(join(folder, OWNER_FILE), JSON.stringify(owner), { mode: 0o600 });
 }
 
@@ -21,7 +22,7 @@ export async function removeThrowawayLeftovers(scratchRoot: string): Promise<str
       const owner = Owner.safeParse(await readFile(join(folder, OWNER_FILE), 'utf8').then(JSON.parse).catch(() => undefined));
       // Without an owner's word it may be in the making by a process that is alive.
       if (!owner.success || (await processStart(owner.data.pid)) === owner.data.startedAt) continue;
-      await stopServerIn(folder);
+      await stopServerOn(owner.data.dataFolder);
       await rm(owner.data.socketFolder, { recursive: true, force: true });
       await rm(folder, { recursive: true, force: true, maxRetries: 3 });
       removed.push(folder);
@@ -49,16 +50,14 @@ async function folders(root: string): Promise<string[]> {
   return entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
 }
 
-async function stopServerIn(folder: string): Promise<void> {
-  for (const name of await folders(folder)) {
-    const pid = Number((await readFile(join(folder, name, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')[0]);
-    for (const [signal, graceMs] of [['SIGQUIT', 5_000], ['SIGKILL', 5_000]] as const) {
-      const deadline = Date.now() + graceMs;
-      // The number may belong to another process by now: only one that was started on this very folder is ended.
-      if (!(await runsOn(pid, join(folder, name)))) break;
-      process.kill(pid, signal);
-      while ((await runsOn(pid, join(folder, name))) && Date.now() < deadline) await sleep(50);
-    }
+async function stopServerOn(dataFolder: string): Promise<void> {
+  const pid = Number((await readFile(join(dataFolder, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')[0]);
+  for (const [signal, graceMs] of [['SIGQUIT', 5_000], ['SIGKILL', 5_000]] as const) {
+    const deadline = Date.now() + graceMs;
+    // The number may belong to another process by now: only one that was started on this very folder is ended.
+    if (!(await runsOn(pid, dataFolder))) return;
+    process.kill(pid, signal);
+    while ((await runsOn(pid, dataFolder)) && Date.now() < deadline) await sleep(50);
   }
 }
 

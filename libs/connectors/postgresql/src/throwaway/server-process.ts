@@ -36,8 +36,8 @@ export async function runServerProgram(programs: Programs, program: 'initdb' | '
 export class ServerProcess {
   private constructor(private readonly child: ChildProcess) {}
 
-  static async start(programs: Programs, dataFolder: string, configFile: string, timeoutMs: number): Promise<ServerProcess> {
-    const child = await start(programs, 'postgres', ['-D', dataFolder, '-c', `config_file=${configFile}`], 'ignore');
+  static async start(programs: Programs, dataFolder: string, settings: string[], timeoutMs: number): Promise<ServerProcess> {
+    const child = await start(programs, 'postgres', ['-D', dataFolder, ...settings], 'ignore');
     child.once('error', () => undefined); // A failed spawn shows as a missing pid below.
     const server = new ServerProcess(child);
     try {

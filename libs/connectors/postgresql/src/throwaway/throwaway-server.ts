@@ -1,37 +1,42 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, chown, mkdir, rm, unlink, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RahatError } from '@rahat/contracts';
+import { type PostgresqlConnection, RahatError } from '@rahat/contracts';
 import { recordOwner } from './leftovers.js';
-import { ensureSuperuser } from './superuser.js';
-import { allowPassage, firstImpassableFolder, giveTreeTo, serverAccount, type ServerAccount } from './server-account.js';
-import { findServerBinaries, type ServerBinaries } from './server-binaries.js';
+import { firstImpassableFolder, giveTreeTo } from './server-account.js';
+import { findServerBinaries } from './server-binaries.js';
 import { type Programs, runServerProgram, ServerProcess } from './server-process.js';
-import { settingsFile, throwawaySettings } from './throwaway-settings.js';
+import { ensureSuperuser } from './superuser.js';
+import { makeThrowawayFolder, type ThrowawayFolder } from './throwaway-folder.js';
+import { throwawaySettings } from './throwaway-settings.js';
 
 export interface ThrowawayOptions {
-  /** Absent: the newest found (or, with `dataFolder`, required to be that folder's major). */
+  /** Absent: that of `dataFolder`, else the newest found. */
   major?: number;
-  /** Start on this restored data directory, inside a folder of `makeThrowawayFolder`, instead of an empty new server. */
-  restored?: { folder: ThrowawayFolder; dataFolder: string };
+  /**
+   * Start on this restored data directory instead of an empty new server. The server replays its log and writes into it; as
+   * root, it is given to the server's account. It stays when the server is stopped.
+   */
+  dataFolder?: string;
   /** Private folder of the run, for the server's files. */
   scratchFolder: string;
   toolFolders: string[];
   signal: AbortSignal;
   /** Server settings over the throwaway's own. */
   settings?: Record<string, string>;
+  /** Made before by `makeThrowawayFolder`, so that `dataFolder` could be put into it; goes with the server. */
+  folder?: ThrowawayFolder;
 }
 
 export interface ThrowawayServer extends AsyncDisposable {
-  /** Loopback with a random password; empty for a restored server, which listens on its private socket only. */
-  host: string;
-  port: number;
-  /** Folder of the Unix socket (mode 0700): usable as libpq's and node-postgres' `host`. */
+  /**
+   * As superuser. A new server: loopback with a random password. One on a restored folder: its private socket (`host` is the
+   * socket's folder, as libpq and node-postgres take it), without password, because the restored roles' are unknown.
+   */
+  connection: PostgresqlConnection;
+  /** Both kinds of server listen here, too; mode 0700. */
   socketFolder: string;
-  user: string;
-  password: string;
   major: number;
   /** e.g. `15.18`. */
   version: string;
@@ -40,154 +45,139 @@ export interface ThrowawayServer extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-/** A folder that a throwaway's account can reach, known to the janitor. */
-export interface ThrowawayFolder {
-  path: string;
-  socketFolder: string;
-  account: ServerAccount | undefined;
-  remove(): Promise<void>;
-}
-
 const FRESH_START_LIMIT_MS = 60_000;
 /** A restored server replays its log first. */
 const RESTORED_START_LIMIT_MS = 30 * 60_000;
 
-export async function makeThrowawayFolder(scratchFolder: string): Promise<ThrowawayFolder> {
-  const account = await serverAccount();
-  let parent = scratchFolder;
-  if (account) {
-    await allowPassage(scratchFolder);
-    // Below a 0700 home the server's account could never reach the scratch folder.
-    if (await firstImpassableFolder(scratchFolder, account)) parent = tmpdir();
-  }
-  const name = `rhb_t_${randomBytes(6).toString('hex')}`;
-  const path = join(parent, name);
-  // A socket's path is limited to 107 bytes, so it cannot lie below an arbitrary scratch folder.
-  const socketFolder = join(tmpdir(), `${name}.socket`);
-  await mkdir(path, { mode: 0o711 });
-  await recordOwner(path, socketFolder);
-  await mkdir(socketFolder, { mode: 0o700 });
-  await giveTreeTo(account, socketFolder);
-  const remove = async () => {
-    await rm(socketFolder, { recursive: true, force: true });
-    await rm(path, { recursive: true, force: true, maxRetries: 3 });
-  };
-  return { path, socketFolder, account, remove };
-}
-
 /** Starts a private server that leaves nothing behind; see README for what "private" means. */
 export async function startThrowawayServer(options: ThrowawayOptions): Promise<ThrowawayServer> {
-  const folder = options.restored?.folder ?? (await makeThrowawayFolder(options.scratchFolder));
+  const folder = options.folder ?? (await makeThrowawayFolder(options.scratchFolder));
   try {
-    const binaries = await findServerBinaries(options.major, options.toolFolders, join(folder.path, 'libraries'));
-    await refuseUnreachablePrograms(binaries, folder.account);
-    return await startIn(folder, binaries, options);
+    const major = options.major ?? (options.dataFolder ? await majorOf(options.dataFolder) : undefined);
+    const binaries = await findServerBinaries(major, options.toolFolders, join(folder.path, 'libraries'));
+    const programs: Programs = { binaries, account: folder.account, logFile: join(folder.path, 'server.log'), signal: options.signal };
+    await refuseUnreachable(folder, binaries.binFolder, 'programs');
+    const throwaway = new Throwaway(options, folder, programs);
+    const connection = options.dataFolder ? await throwaway.startRestored(options.dataFolder) : await throwaway.startFresh();
+    const stop = () => throwaway.stop();
+    const { socketFolder } = folder;
+    return { connection, socketFolder, major: binaries.major, version: binaries.version, dataFolder: throwaway.dataFolder, stop, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await folder.remove();
     throw error;
   }
 }
 
-async function startIn(folder: ThrowawayFolder, binaries: ServerBinaries, options: ThrowawayOptions): Promise<ThrowawayServer> {
-  const programs: Programs = { binaries, account: folder.account, logFile: join(folder.path, 'server.log'), signal: options.signal };
-  const dataFolder = options.restored?.dataFolder ?? join(folder.path, 'data');
-  const password = randomBytes(24).toString('base64url');
-  if (options.restored) await prepareRestored(dataFolder, folder.account);
-  else await initialise(programs, folder, dataFolder, password);
+class Throwaway {
+  dataFolder: string;
+  private process?: ServerProcess;
+  private port = 0;
 
-  const tcp = !options.restored;
-  const start = async (attempt = 1): Promise<{ process: ServerProcess; port: number }> => {
-    const port = await freePort();
-    const configFile = await writeConfiguration(folder, binaries.major, { port, tcp }, options.settings);
+  constructor(
+    private readonly options: ThrowawayOptions,
+    private readonly folder: ThrowawayFolder,
+    private readonly programs: Programs,
+  ) {
+    this.dataFolder = options.dataFolder ?? join(folder.path, 'data');
+  }
+
+  async startFresh(): Promise<PostgresqlConnection> {
+    const password = randomBytes(24).toString('base64url');
+    await this.initialise(password);
+    await this.writeAccess('local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n');
+    await this.start(true);
+    return { host: '127.0.0.1', port: this.port, user: 'postgres', password, maintenanceDatabase: 'postgres', tls: 'disable' };
+  }
+
+  async startRestored(dataFolder: string): Promise<PostgresqlConnection> {
+    await refuseUnreachable(this.folder, join(dataFolder, '..'), 'restored files');
+    await recordOwner(this.folder.path, { socketFolder: this.folder.socketFolder, dataFolder });
+    await giveTreeTo(this.folder.account, dataFolder);
+    // Trust is confined to the socket's folder, which only the server's account can enter.
+    await this.writeAccess('local all all trust\n');
+    await this.start(false);
     try {
-      const limit = tcp ? FRESH_START_LIMIT_MS : RESTORED_START_LIMIT_MS;
-      return { port, process: await ServerProcess.start(programs, dataFolder, configFile, limit) };
+      const user = await ensureSuperuser(
+        () => ({ socketFolder: this.folder.socketFolder, port: this.port }),
+        async (statement) => {
+          await this.process?.stop();
+          await runServerProgram(this.programs, 'postgres', ['--single', '-D', dataFolder, ...(await this.argv(false)), 'template1'], `${statement}\n`);
+          await this.start(false);
+        },
+      );
+      return { host: this.folder.socketFolder, port: this.port, user, password: '', maintenanceDatabase: 'postgres', tls: 'disable' };
     } catch (error) {
-      // Between asking for a free port and binding it another process may take it.
-      if (attempt < 3 && error instanceof Error && /Address already in use/.test(error.message)) return start(attempt + 1);
+      await this.process?.stop();
       throw error;
     }
-  };
-  let running = await start();
-  const stop = async () => {
-    await running.process.stop();
-    await folder.remove();
-  };
-  try {
-    const user = options.restored
-      ? await ensureSuperuser(
-          () => ({ socketFolder: folder.socketFolder, port: running.port }),
-          async (statement) => {
-            await running.process.stop();
-            const argv = ['--single', '-D', dataFolder, '-c', `config_file=${join(folder.path, 'postgresql.conf')}`, 'template1'];
-            await runServerProgram(programs, 'postgres', argv, `${statement}\n`);
-            running = await start();
-          },
-        )
-      : 'postgres';
-    return {
-      host: tcp ? '127.0.0.1' : '',
-      port: running.port,
-      socketFolder: folder.socketFolder,
-      user,
-      password: tcp ? password : '',
-      major: binaries.major,
-      version: binaries.version,
-      dataFolder,
-      stop,
-      [Symbol.asyncDispose]: stop,
+  }
+
+  async stop(): Promise<void> {
+    await this.process?.stop();
+    await this.folder.remove();
+  }
+
+  private async start(tcp: boolean, attempt = 1): Promise<void> {
+    try {
+      const limit = tcp ? FRESH_START_LIMIT_MS : RESTORED_START_LIMIT_MS;
+      this.process = await ServerProcess.start(this.programs, this.dataFolder, await this.argv(tcp), limit);
+    } catch (error) {
+      // Between asking for a free port and binding it another process may take it.
+      if (attempt >= 3 || !(error instanceof Error) || !/Address already in use/.test(error.message)) throw error;
+      await this.start(tcp, attempt + 1);
+    }
+  }
+
+  /** By argument, which wins over a restored postgresql.auto.conf: the source's own settings name paths, libraries and peers. */
+  private async argv(tcp: boolean): Promise<string[]> {
+    this.port = await freePort();
+    const settings = {
+      ...throwawaySettings({ port: this.port, socketFolder: this.folder.socketFolder, tcp }, this.programs.binaries.major),
+      config_file: await this.ownFile('postgresql.conf', ''),
+      hba_file: join(this.folder.path, 'pg_hba.conf'),
+      ident_file: await this.ownFile('pg_ident.conf', ''),
+      ...this.options.settings,
     };
-  } catch (error) {
-    await running.process.stop();
-    throw error;
+    return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  }
+
+  private async initialise(password: string): Promise<void> {
+    await mkdir(this.dataFolder, { mode: 0o700 });
+    await giveTreeTo(this.folder.account, this.dataFolder);
+    const passwordFile = await this.ownFile('password', password);
+    try {
+      const argv = ['-D', this.dataFolder, '-U', 'postgres', '--pwfile', passwordFile, '--auth=scram-sha-256', '--encoding=UTF8', '--locale=C', '--no-sync'];
+      await runServerProgram(this.programs, 'initdb', argv);
+    } finally {
+      await unlink(passwordFile);
+    }
+  }
+
+  private async writeAccess(lines: string): Promise<void> {
+    await this.ownFile('pg_hba.conf', lines);
+  }
+
+  /** A file that only the server's account can read. */
+  private async ownFile(name: string, content: string): Promise<string> {
+    const path = join(this.folder.path, name);
+    await writeFile(path, content, { mode: 0o600 });
+    if (this.folder.account) await chown(path, this.folder.account.uid, this.folder.account.gid);
+    return path;
   }
 }
 
-async function initialise(programs: Programs, folder: ThrowawayFolder, dataFolder: string, password: string): Promise<void> {
-  await mkdir(dataFolder, { mode: 0o700 });
-  const passwordFile = join(folder.path, 'password');
-  await writeFile(passwordFile, password, { mode: 0o600, flag: 'wx' });
-  await giveTreeTo(folder.account, dataFolder);
-  if (folder.account) await chown(passwordFile, folder.account.uid, folder.account.gid);
-  try {
-    const argv = ['-D', dataFolder, '-U', 'postgres', '--pwfile', passwordFile, '--auth=scram-sha-256', '--encoding=UTF8', '--locale=C', '--no-sync'];
-    await runServerProgram(programs, 'initdb', argv);
-  } finally {
-    await unlink(passwordFile);
-  }
+async function majorOf(dataFolder: string): Promise<number> {
+  const text = await readFile(join(dataFolder, 'PG_VERSION'), 'utf8').catch((cause: unknown) => {
+    throw new RahatError('restore_failed', `${dataFolder} is not a data directory of PostgreSQL`, { cause });
+  });
+  return parseInt(text, 10);
 }
 
-/** The source's own settings name paths, libraries and peers that do not exist here; the throwaway's replace them all. */
-async function prepareRestored(dataFolder: string, account: ServerAccount | undefined): Promise<void> {
-  await writeFile(join(dataFolder, 'postgresql.auto.conf'), '');
-  for (const name of ['standby.signal', 'recovery.signal', 'postmaster.pid']) await rm(join(dataFolder, name), { force: true });
-  await chmod(dataFolder, 0o700);
-  await giveTreeTo(account, dataFolder);
-}
-
-async function writeConfiguration(
-  folder: ThrowawayFolder,
-  major: number,
-  listen: { port: number; tcp: boolean },
-  overrides: Record<string, string> = {},
-): Promise<string> {
-  const access = join(folder.path, 'pg_hba.conf');
-  const idents = join(folder.path, 'pg_ident.conf');
-  const configuration = join(folder.path, 'postgresql.conf');
-  // Trust is confined to the socket folder, which only this account can enter.
-  await writeFile(access, listen.tcp ? 'local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n' : 'local all all trust\n');
-  await writeFile(idents, '');
-  const settings = { ...throwawaySettings({ ...listen, socketFolder: folder.socketFolder }, major), hba_file: access, ident_file: idents, ...overrides };
-  await writeFile(configuration, settingsFile(settings));
-  for (const path of [access, idents, configuration]) await giveTreeTo(folder.account, path);
-  return configuration;
-}
-
-async function refuseUnreachablePrograms(binaries: ServerBinaries, account: ServerAccount | undefined): Promise<void> {
-  const closed = await firstImpassableFolder(binaries.binFolder, account);
+async function refuseUnreachable(folder: ThrowawayFolder, path: string, what: string): Promise<void> {
+  const closed = await firstImpassableFolder(path, folder.account);
   if (!closed) return;
-  throw new RahatError('tool_missing', `The PostgreSQL programs in ${binaries.binFolder} cannot be run by an ordinary account, and a server cannot run as root`, {
-    hint: `Allow passage: chmod o+x ${closed} - or install into a folder that everybody may enter.`,
+  throw new RahatError('tool_missing', `The PostgreSQL ${what} in ${path} cannot be reached by an ordinary account, and a server cannot run as root`, {
+    hint: `Allow passage: chmod o+x ${closed} - or use a folder that everybody may enter.`,
   });
 }
 

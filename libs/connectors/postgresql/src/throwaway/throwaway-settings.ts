@@ -43,9 +43,3 @@ export function throwawaySettings(listen: { port: number; socketFolder: string; 
     ...(major >= 14 ? { restart_after_crash: 'off', remove_temp_files_after_crash: 'on' } : {}),
   };
 }
-
-export function settingsFile(settings: Record<string, string>): string {
-  return Object.entries(settings)
-    .map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`)
-    .join('');
-}

@@ -17,8 +17,12 @@ beforeEach(async () => {
 });
 afterEach(() => rm(scratchFolder, { recursive: true, force: true }));
 
+function loginOf({ connection: { host, port, user, password } }: ThrowawayServer): pg.ClientConfig {
+  return { host, port, user, password };
+}
+
 async function ask(server: ThrowawayServer, sql: string, overrides: pg.ClientConfig = {}): Promise<unknown> {
-  const client = new pg.Client({ host: server.host, port: server.port, user: server.user, password: server.password, database: 'postgres', ...overrides });
+  const client = new pg.Client({ ...loginOf(server), database: 'postgres', ...overrides });
   client.on('error', () => undefined);
   await client.connect();
   try {
@@ -45,7 +49,7 @@ describe('startThrowawayServer', () => {
       expect(await ask(server, `current_setting('work_mem')`, { host: server.socketFolder })).toBe('9MB');
       await expect(ask(server, '1', { password: 'guess' })).rejects.toMatchObject({ code: '28P01' });
       const argv = await readFile(`/proc/${(await readFile(join(server.dataFolder, 'postmaster.pid'), 'utf8')).split('\n')[0]}/cmdline`, 'utf8');
-      expect(argv).not.toContain(server.password);
+      expect(argv).not.toContain(server.connection.password);
     } finally {
       await server.stop();
     }
