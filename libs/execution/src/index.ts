@@ -1,1 +1,7 @@
-export {};
+export { openBlobStore } from './blob-stores.js';
+export { listTools, removeThrowawayLeftovers } from './connectors.js';
+export { executeRun } from './execute-run.js';
+export { maskSecrets } from './mask-secrets.js';
+export { openOfflineRepository, presentSnapshot, type OfflineOptions, type OfflineRepository, type OfflineRestore } from './offline.js';
+export { discoverDatabases, outlineRestore, probeServer, type QuestionOptions } from './questions.js';
+export type { ExecutionOptions, ExecutionProgress, LogLevel } from './run-context.js';

@@ -1,0 +1,75 @@
+import type { Artifact, ArtifactSink, ArtifactSource, BackupFacts } from '@rahat/connector-kit';
+import { RahatError } from '@rahat/contracts';
+import type { Manifest, ReadSession, StoredObject, WriteSession } from '@rahat/repository';
+import { z } from 'zod';
+
+/** A connector's sink over a writing session; keeps what was written for the commit. */
+export function repositorySink(session: WriteSession): ArtifactSink & { readonly objects: StoredObject[] } {
+  const objects: StoredObject[] = [];
+  const keys = new Set<string>();
+  return {
+    objects,
+    async write(description, body, facts) {
+      if (keys.has(description.key)) throw new RahatError('internal', `The connector wrote ${description.key} twice`);
+      keys.add(description.key);
+      const stored = await session.writeObject(description, body, facts);
+      objects.push(stored);
+      return artifactOf(stored);
+    },
+  };
+}
+
+/** A committed snapshot as a connector sees it. Knows which objects were read to their end. */
+export class SnapshotSource implements ArtifactSource {
+  readonly artifacts: readonly Artifact[];
+  readonly facts: BackupFacts;
+  readonly readKeys = new Set<string>();
+  readBytes = 0;
+  private readonly stored: Map<string, StoredObject>;
+
+  constructor(
+    readonly manifest: Manifest,
+    private readonly session: ReadSession,
+    /** `verifyChunks` recomputes every chunk's id besides the object's own hash. */
+    private readonly options: { signal: AbortSignal; verifyChunks: boolean },
+  ) {
+    this.stored = new Map(manifest.objects.map((object) => [object.key, object]));
+    this.artifacts = manifest.objects.map(artifactOf).sort((left, right) => left.order - right.order);
+    this.facts = factsOf(manifest);
+  }
+
+  async *read(artifact: Artifact): AsyncIterable<Buffer> {
+    const object = this.stored.get(artifact.key);
+    if (!object) throw new RahatError('internal', `Snapshot ${this.manifest.snapshot} has no object ${artifact.key}`);
+    for await (const bytes of this.session.readObject(object, this.options)) {
+      this.readBytes += bytes.length;
+      yield bytes;
+    }
+    this.readKeys.add(artifact.key);
+  }
+
+  get unread(): Artifact[] {
+    return this.artifacts.filter((artifact) => !this.readKeys.has(artifact.key));
+  }
+}
+
+function artifactOf(object: StoredObject): Artifact {
+  const { recipe: _recipe, ...artifact } = object;
+  return artifact;
+}
+
+const EvidenceFacts = z.object({
+  cleanExit: z.boolean(),
+  trailerSeen: z.boolean(),
+  objectsExpected: z.number(),
+  objectsFound: z.number(),
+  rows: z.number(),
+  bytes: z.number(),
+});
+
+function factsOf(manifest: Manifest): BackupFacts {
+  const evidence = EvidenceFacts.safeParse(manifest.evidence);
+  if (!evidence.success) throw new RahatError('repository_damaged', `The manifest of snapshot ${manifest.snapshot} holds no evidence of its backup`, { cause: evidence.error });
+  const { server, tool, label, consistency, positions, consistentAt, findings } = manifest;
+  return { identity: server.identity, serverVersion: server.version, tool, label, consistency, positions, consistentAt, findings, evidence: evidence.data };
+}

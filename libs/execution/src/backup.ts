@@ -1,0 +1,112 @@
+import type { BackupFacts, BackupRequest } from '@rahat/connector-kit';
+import { type BackupEvidence, type BackupSpec, type Finding, RahatError, type RunSecrets } from '@rahat/contracts';
+import type { Manifest, Repository, SnapshotFacts } from '@rahat/repository';
+import { repositorySink } from './artifacts.js';
+import { connectorFor } from './connectors.js';
+import { connectorContext, type ExecutionOptions, jobOf, openRunRepository, sourceConnection } from './run-context.js';
+import { attemptLabel } from './attempt-label.js';
+
+/** One read of the source into one repository. Resolves only when the committed snapshot was read again and is whole. */
+export async function executeBackup(spec: BackupSpec, secrets: RunSecrets, options: ExecutionOptions): Promise<BackupEvidence> {
+  options.onProgress({ phase: 'opening repository', bytes: 0 });
+  const repository = await openRunRepository(secrets, spec.repository, options.signal);
+  const { facts, manifest } = await streamAndCommit(spec, secrets, repository, options);
+  options.onProgress({ phase: 'reading back', bytes: facts.evidence.bytes, addedBytes: manifest.addedBytes });
+  await readBack(repository, manifest, options.signal);
+  options.onLog('info', `Snapshot ${manifest.snapshot} is stored: ${manifest.objects.length} objects, ${manifest.sizeBytes} bytes, ${manifest.addedBytes} of them new`);
+  return {
+    type: 'backup',
+    ...facts.evidence,
+    addedBytes: manifest.addedBytes,
+    committed: true,
+    snapshot: manifest.snapshot,
+    repository: spec.repository,
+    label: facts.label,
+    consistency: facts.consistency,
+    consistentAt: facts.consistentAt,
+    positions: facts.positions,
+    serverIdentity: facts.identity,
+    serverVersion: facts.serverVersion,
+    tool: facts.tool,
+    findings: facts.findings,
+  };
+}
+
+async function streamAndCommit(spec: BackupSpec, secrets: RunSecrets, repository: Repository, options: ExecutionOptions) {
+  const connector = await connectorFor(spec.engine);
+  options.onProgress({ phase: 'connecting', bytes: 0 });
+  await using source = await connector.open(sourceConnection(secrets), connectorContext(options));
+  const request: BackupRequest = { method: spec.method, database: spec.database?.name, deep: spec.deep, label: attemptLabel(spec) };
+
+  options.onProgress({ phase: 'checking rights', bytes: 0 });
+  const foreseen = await source.preflight(request);
+  refuseBlocked(foreseen);
+  for (const finding of foreseen) options.onLog(finding.severity === 'info' ? 'info' : 'warning', finding.message);
+
+  await using session = await repository.beginWriting({ writer: options.workerName, signal: options.signal });
+  const sink = repositorySink(session);
+  const seen = await source.backup(request, sink, jobOf(options, secrets, () => session.progress().addedBytes));
+  refuseIncomplete(seen, sink.objects.length);
+  const facts = { ...seen, findings: distinct([...foreseen, ...seen.findings]) };
+  options.signal.throwIfAborted();
+  options.onProgress({ phase: 'committing', bytes: facts.evidence.bytes, addedBytes: session.progress().addedBytes });
+  const manifest = await session.commit(spec.snapshot, snapshotFacts(spec, facts), sink.objects);
+  return { facts, manifest };
+}
+
+function snapshotFacts(spec: BackupSpec, facts: BackupFacts): SnapshotFacts {
+  const { label, consistency, positions, consistentAt, findings, tool } = facts;
+  return {
+    run: spec.run,
+    attempt: spec.attempt,
+    organization: spec.organization,
+    server: { id: spec.server.id, name: spec.server.name, identity: facts.identity, version: facts.serverVersion },
+    ...(spec.database && { database: spec.database }),
+    engine: spec.engine,
+    method: spec.method,
+    label, consistency, positions, consistentAt, findings, tool,
+    evidence: { ...facts.evidence },
+  };
+}
+
+/** A storage that answered "kept" and didn't keep is found here, before anything is reported (reliability.md §4). */
+async function readBack(repository: Repository, committed: Manifest, signal: AbortSignal): Promise<void> {
+  const found = await repository.findSnapshot(committed.snapshot);
+  if (digestOf(found) !== digestOf(committed)) {
+    throw new RahatError('repository_damaged', `Snapshot ${committed.snapshot} reads back differently from what was committed`, { retryable: true });
+  }
+  const report = await repository.check({ level: 'structure', snapshots: [committed.snapshot], signal });
+  const damage = report.problems.find((problem) => problem.severity === 'damage');
+  if (!report.healthy || damage) {
+    throw new RahatError('repository_damaged', `The storage did not keep snapshot ${committed.snapshot}: ${damage?.message ?? 'its structure is not whole'}`, {
+      hint: 'The source was read completely; look at the storage, then run the backup again.',
+      retryable: true,
+    });
+  }
+}
+
+function digestOf(manifest: Manifest): string {
+  const objects = manifest.objects.map(({ key, sizeBytes, sha256, rows, rowHash }) => [key, sizeBytes, sha256, rows ?? null, rowHash ?? null]);
+  return JSON.stringify([manifest.run, manifest.attempt, manifest.sizeBytes, objects.sort()]);
+}
+
+function refuseBlocked(findings: Finding[]): void {
+  const blockers = findings.filter((finding) => finding.severity === 'blocker');
+  if (blockers.length === 0) return;
+  const fixes = blockers.flatMap((blocker) => blocker.fix ?? []);
+  throw new RahatError('preflight_blocked', `The backup would not be complete: ${blockers.map((blocker) => blocker.message).join('; ')}`, {
+    hint: fixes.length > 0 ? `Run: ${fixes.join(' ')}` : undefined,
+  });
+}
+
+/** The connector already throws for what it saw; this is the second lock on the same door. */
+function refuseIncomplete(facts: BackupFacts, written: number): void {
+  const { cleanExit, trailerSeen } = facts.evidence;
+  if (cleanExit && trailerSeen && written > 0) return;
+  const missing = written === 0 ? 'nothing was written' : cleanExit ? 'its end was not seen' : 'the tool did not end cleanly';
+  throw new RahatError('dump_truncated', `The dump is not complete: ${missing}`, { hint: 'Nothing was kept of it; the next attempt starts afresh.' });
+}
+
+function distinct(findings: Finding[]): Finding[] {
+  return [...new Map(findings.map((finding) => [`${finding.code}\0${finding.object ?? ''}`, finding])).values()];
+}

@@ -1,0 +1,21 @@
+import type { RunSecrets } from '@rahat/contracts';
+
+const MASK = '•••';
+/** Shorter ones would blacken ordinary words; a password that short is no secret. */
+const SHORTEST_MASKED = 4;
+
+/** Takes the run's secrets, in each spelling that tools print them, out of a text that leaves the run. */
+export function maskSecrets(text: string, secrets: RunSecrets): string {
+  return spellings(secrets).reduce((masked, secret) => masked.replaceAll(secret, MASK), text);
+}
+
+function spellings(secrets: RunSecrets): string[] {
+  const passwords = [secrets.source?.password, secrets.target?.password].filter((password) => password !== undefined);
+  const keys = secrets.repositories.flatMap((repository) => [repository.masterKey, repository.identitySecret]);
+  const every = [
+    ...passwords.flatMap((password) => [password, encodeURIComponent(password), password.replaceAll("'", "''"), JSON.stringify(password).slice(1, -1)]),
+    ...keys.flatMap((key) => [key, Buffer.from(key, 'base64').toString('hex')]),
+  ];
+  // Longest first: a secret that contains another one is masked as a whole.
+  return [...new Set(every)].filter((secret) => secret.length >= SHORTEST_MASKED).sort((left, right) => right.length - left.length);
+}

@@ -1,0 +1,88 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { newId, type RepositorySnapshot, type RestoreEvidence, type RestoreTarget, type TableName, type VerificationEvidence, type VerificationLevel } from '@rahat/contracts';
+import { type CheckOptions, type CheckReport, openRepository, type Repository, type RepositoryStats, type SnapshotListing } from '@rahat/repository';
+import { openBlobStore } from './blob-stores.js';
+import type { SourceConnection } from './connectors.js';
+import { runError } from './execute-run.js';
+import { restoreSnapshot } from './restore.js';
+import type { ExecutionOptions } from './run-context.js';
+import { verifySnapshot } from './verification.js';
+
+export type OfflineOptions = Partial<Pick<ExecutionOptions, 'signal' | 'onProgress' | 'onLog' | 'toolFolders'>>;
+
+export interface OfflineRestore {
+  /** Id, `latest`, or a unique prefix. */
+  snapshot: string;
+  target: RestoreTarget;
+  /** The server to restore to; not needed for a folder. */
+  connection?: SourceConnection;
+  tables?: TableName[];
+  intoExisting?: boolean;
+  noOwner?: boolean;
+  noAcl?: boolean;
+}
+
+/** A repository in a folder, opened by its passphrase alone: no server of ours is needed. */
+export interface OfflineRepository {
+  readonly id: string;
+  /** Oldest first; an unreadable one is listed as such. */
+  snapshots(): AsyncIterable<RepositorySnapshot>;
+  stats(): Promise<RepositoryStats>;
+  check(options: CheckOptions): Promise<CheckReport>;
+  verify(snapshot: string, level: VerificationLevel, options?: OfflineOptions): Promise<VerificationEvidence>;
+  restore(order: OfflineRestore, options?: OfflineOptions): Promise<RestoreEvidence>;
+}
+
+/** `path` is the repository's own folder: the one with `rahat.json`. */
+export async function openOfflineRepository(path: string, passphrase: string): Promise<OfflineRepository> {
+  const store = openBlobStore({ driver: 'local', path: resolve(path) }, '');
+  const repository = await openRepository(store, { type: 'passphrase', passphrase });
+  return {
+    id: repository.id,
+    snapshots: () => listSnapshots(repository),
+    stats: () => repository.stats(),
+    check: (options) => repository.check(options),
+    async verify(snapshot, level, options = {}) {
+      const { engine } = await repository.findSnapshot(snapshot);
+      return withScratch(options, undefined, (execution) => verifySnapshot({ repository, engine, level, snapshot }, { repositories: [] }, execution));
+    },
+    async restore(order, options = {}) {
+      const { engine } = await repository.findSnapshot(order.snapshot);
+      const { connection, ...what } = order;
+      const whole = { intoExisting: false, noOwner: false, noAcl: false, ...what, engine, run: newId('run'), attempt: 1 };
+      const secrets = { target: connection, repositories: [] };
+      return withScratch(options, connection, (execution) => restoreSnapshot({ repository, order: whole, connection }, secrets, execution));
+    },
+  };
+}
+
+async function* listSnapshots(repository: Repository): AsyncIterable<RepositorySnapshot> {
+  for await (const listing of repository.snapshots()) yield presentSnapshot(listing);
+}
+
+export function presentSnapshot(listing: SnapshotListing): RepositorySnapshot {
+  if (!listing.ok) {
+    const code = 'code' in listing.error ? String(listing.error.code) : 'repository_damaged';
+    return { readable: false, id: listing.id, error: { code, message: listing.error.message } };
+  }
+  const { createdAt, consistentAt, server, database, engine, method, label, objects, sizeBytes, addedBytes, run } = listing.manifest;
+  return {
+    readable: true, id: listing.id, createdAt, consistentAt, serverName: server.name, databaseName: database?.name ?? null,
+    engine, method, label, objects: objects.length, sizeBytes, addedBytes, run,
+  };
+}
+
+async function withScratch<T>(options: OfflineOptions, connection: SourceConnection | undefined, work: (execution: ExecutionOptions) => Promise<T>): Promise<T> {
+  const scratchFolder = await mkdtemp(join(tmpdir(), 'rahat-offline-'));
+  const signal = options.signal ?? new AbortController().signal;
+  const ignore = () => undefined;
+  try {
+    return await work({ onProgress: ignore, onLog: ignore, toolFolders: [], ...options, signal, scratchFolder, workerName: 'offline' });
+  } catch (error) {
+    throw runError(error, { source: connection, repositories: [] }, signal);
+  } finally {
+    await rm(scratchFolder, { recursive: true, force: true });
+  }
+}

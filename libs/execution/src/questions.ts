@@ -1,0 +1,60 @@
+import { type Engine, type ProbeReport, RahatError, type RestoreSpec, type RunSecrets } from '@rahat/contracts';
+import type { DiscoveredDatabase, RestoreOutline } from '@rahat/connector-kit';
+import { SnapshotSource } from './artifacts.js';
+import { connectorFor, type SourceConnection } from './connectors.js';
+import { runError } from './execute-run.js';
+import { restoreRequest } from './restore.js';
+import { connectorContext, type ExecutionOptions, jobOf, openRunRepository } from './run-context.js';
+
+export type QuestionOptions = Pick<ExecutionOptions, 'signal' | 'toolFolders' | 'scratchFolder'>;
+
+/** The test button. A server that can't be reached is an answer, not an error. */
+export async function probeServer(engine: Engine, connection: SourceConnection, options: QuestionOptions): Promise<ProbeReport> {
+  const started = Date.now();
+  try {
+    await using session = await (await connectorFor(engine)).open(connection, connectorContext(options));
+    const { identity, version, latencyMs, tls, steps, methods } = await session.probe();
+    return { reachable: true, identity, version, latencyMs, tls, steps, methods };
+  } catch (error) {
+    const { code, message, hint } = maskedError(error, connection, options);
+    const steps = [{ name: 'connect', ok: false, ms: Date.now() - started, detail: message }];
+    return { reachable: false, identity: null, version: null, latencyMs: null, tls: false, steps, methods: [], error: { code, message, hint } };
+  }
+}
+
+export async function discoverDatabases(engine: Engine, connection: SourceConnection, options: QuestionOptions): Promise<DiscoveredDatabase[]> {
+  try {
+    await using session = await (await connectorFor(engine)).open(connection, connectorContext(options));
+    return await session.discover();
+  } catch (error) {
+    throw maskedError(error, connection, options);
+  }
+}
+
+/** What a restore would do; looks only, at the snapshot and at the target. */
+export async function outlineRestore(spec: RestoreSpec, secrets: RunSecrets, options: QuestionOptions): Promise<RestoreOutline> {
+  try {
+    const repository = await openRunRepository(secrets, spec.repository, options.signal);
+    const manifest = await repository.findSnapshot(spec.snapshot);
+    await using reading = await repository.beginReading({ signal: options.signal });
+    const source = new SnapshotSource(manifest, reading, { signal: options.signal, verifyChunks: false });
+    if (spec.target.kind === 'folder') return folderOutline(source, spec.target.path);
+    const connection = secrets.target ?? secrets.source;
+    if (!connection) throw new RahatError('message_invalid', 'The question came without the credentials of its target server');
+    const quiet = { ...options, workerName: 'outline', onProgress: () => undefined, onLog: () => undefined };
+    await using target = await (await connectorFor(spec.engine)).open(connection, connectorContext(options));
+    return await target.planRestore(restoreRequest(spec), source, jobOf(quiet, secrets));
+  } catch (error) {
+    throw runError(error, secrets, options.signal);
+  }
+}
+
+function folderOutline(source: SnapshotSource, path: string): RestoreOutline {
+  const objects = source.artifacts.map((artifact) => ({ schema: '', name: artifact.key, kind: artifact.kind, rows: artifact.rows, sizeBytes: artifact.sizeBytes }));
+  const steps = [`Refuse unless ${path} is missing or empty`, `Write ${objects.length} files into ${path}`, 'Compare every file with its checksum', 'Leave a data directory ready to start'];
+  return { steps, objects, sizeBytes: source.manifest.sizeBytes, overwrites: [], findings: [] };
+}
+
+function maskedError(error: unknown, connection: SourceConnection, options: QuestionOptions): RahatError {
+  return runError(error, { source: connection, repositories: [] }, options.signal);
+}

@@ -1,0 +1,51 @@
+import type { RestoreFacts, RestoreRequest } from '@rahat/connector-kit';
+import { RahatError, type RestoreEvidence, type RestoreSpec, type RunSecrets } from '@rahat/contracts';
+import type { Repository } from '@rahat/repository';
+import { SnapshotSource } from './artifacts.js';
+import { attemptLabel } from './attempt-label.js';
+import { connectorFor, type SourceConnection } from './connectors.js';
+import { connectorContext, type ExecutionOptions, jobOf, openRunRepository } from './run-context.js';
+
+/** The part of a restore spec that says what and where to. */
+export type RestoreOrder = Pick<RestoreSpec, 'run' | 'attempt' | 'engine' | 'snapshot' | 'target' | 'tables' | 'intoExisting' | 'noOwner' | 'noAcl'>;
+
+export async function executeRestore(spec: RestoreSpec, secrets: RunSecrets, options: ExecutionOptions): Promise<RestoreEvidence> {
+  options.onProgress({ phase: 'opening repository', bytes: 0 });
+  const repository = await openRunRepository(secrets, spec.repository, options.signal);
+  return restoreSnapshot({ repository, order: spec, connection: secrets.target ?? secrets.source }, secrets, options);
+}
+
+export async function restoreSnapshot(
+  work: { repository: Repository; order: RestoreOrder; connection: SourceConnection | undefined },
+  secrets: RunSecrets,
+  options: ExecutionOptions,
+): Promise<RestoreEvidence> {
+  const { repository, order, connection } = work;
+  const manifest = await repository.findSnapshot(order.snapshot);
+  const connector = await connectorFor(order.engine);
+  const context = connectorContext(options);
+  await using reading = await repository.beginReading({ signal: options.signal });
+  const source = new SnapshotSource(manifest, reading, { signal: options.signal, verifyChunks: false });
+  const job = jobOf(options, secrets);
+  let facts: RestoreFacts;
+  if (order.target.kind === 'folder') {
+    facts = await connector.restoreToFolder(source, order.target.path, context, job);
+  } else {
+    if (!connection) throw new RahatError('message_invalid', 'The restore came without the credentials of its target server');
+    await using target = await connector.open(connection, context);
+    facts = await target.restore(restoreRequest(order), source, job);
+  }
+  const { target, setAside, tables, rows, bytes, findings } = facts;
+  return { type: 'restore', snapshot: manifest.snapshot, target, setAside, tables, rows, bytes, findings };
+}
+
+export function restoreRequest(order: RestoreOrder): RestoreRequest {
+  return {
+    target: order.target,
+    ...(order.tables && { tables: order.tables.map(({ schema, table }): [string, string] => [schema, table]) }),
+    intoExisting: order.intoExisting,
+    noOwner: order.noOwner,
+    noAcl: order.noAcl,
+    label: attemptLabel(order),
+  };
+}

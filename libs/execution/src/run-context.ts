@@ -1,0 +1,55 @@
+import type { ConnectorContext, Job, JobProgress } from '@rahat/connector-kit';
+import { RahatError, type RunSecrets } from '@rahat/contracts';
+import { openRepository, type Repository } from '@rahat/repository';
+import { openBlobStore } from './blob-stores.js';
+import { maskSecrets } from './mask-secrets.js';
+
+export type LogLevel = 'info' | 'warning' | 'error';
+
+export interface ExecutionProgress extends JobProgress {
+  /** Bytes that the repository didn't have before. */
+  addedBytes?: number;
+}
+
+/** What one execution needs besides its spec. */
+export interface ExecutionOptions {
+  signal: AbortSignal;
+  onProgress(progress: ExecutionProgress): void;
+  /** Secrets of the run are masked already. */
+  onLog(level: LogLevel, message: string): void;
+  toolFolders: string[];
+  /** Private (0700) and empty; the caller removes it. */
+  scratchFolder: string;
+  workerName: string;
+}
+
+export function connectorContext(options: Pick<ExecutionOptions, 'toolFolders' | 'scratchFolder' | 'signal'>): ConnectorContext {
+  return { toolFolders: options.toolFolders, scratchFolder: options.scratchFolder, signal: options.signal };
+}
+
+export function jobOf(options: ExecutionOptions, secrets: RunSecrets, addedBytes?: () => number): Job {
+  return {
+    signal: options.signal,
+    progress: (progress) => options.onProgress(addedBytes ? { ...progress, addedBytes: addedBytes() } : progress),
+    log: (level, message) => options.onLog(level, maskSecrets(message, secrets)),
+  };
+}
+
+/** The repository with the secrets that this run was given for it. */
+export async function openRunRepository(secrets: RunSecrets, repositoryId: string, signal: AbortSignal): Promise<Repository> {
+  // The catalog's id and the format's own id are both good names for it; a run has few.
+  const grant = secrets.repositories.find((entry) => entry.repositoryId === repositoryId) ?? (secrets.repositories.length === 1 ? secrets.repositories[0] : undefined);
+  if (!grant) throw new RahatError('message_invalid', `The run came without the keys of its repository ${repositoryId}`);
+  signal.throwIfAborted();
+  const store = openBlobStore(grant.storage, grant.prefix);
+  return openRepository(store, {
+    type: 'secrets',
+    masterKey: Buffer.from(grant.masterKey, 'base64'),
+    identitySecret: Buffer.from(grant.identitySecret, 'base64'),
+  });
+}
+
+export function sourceConnection(secrets: RunSecrets) {
+  if (secrets.source) return secrets.source;
+  throw new RahatError('message_invalid', 'The run came without the credentials of its database server');
+}

@@ -1,0 +1,102 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BackupSpec, CommandName, RunSecrets } from '@rahat/contracts';
+import type { Messaging } from '@rahat/messaging';
+import { openPoolKey, type PoolKey, sealFor } from '@rahat/secrets';
+import { workerConfig } from '../config.js';
+import { Janitor } from '../janitor/janitor.js';
+import { Attempts } from './attempts.js';
+
+/** The queues' sending half; `down` makes it refuse. */
+class RecordingMessaging {
+  readonly sent: { name: CommandName; id?: string; payload: { attempt?: number; result?: { outcome: string; error?: { code: string } } } }[] = [];
+  down = false;
+
+  async send(_queue: string, name: CommandName, payload: object, options?: { id?: string }): Promise<void> {
+    if (this.down) throw new Error('connection refused');
+    this.sent.push({ name, payload, id: options?.id });
+  }
+
+  of(name: CommandName) {
+    return this.sent.filter((message) => message.name === name);
+  }
+}
+
+let folder: string;
+let poolKey: PoolKey;
+let messaging: RecordingMessaging;
+let attempts: Attempts;
+const delivery = new AbortController().signal;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'rahat-attempts-'));
+  poolKey = await openPoolKey(join(folder, 'pool.key'));
+  messaging = new RecordingMessaging();
+  const config = workerConfig.parse({ RAHAT_WORKER_POOL_KEY_PATH: join(folder, 'pool.key'), RAHAT_WORKER_NAME: 'worker-1', RAHAT_WORKER_DRAIN_SECONDS: '0' });
+  attempts = new Attempts(messaging as unknown as Messaging, poolKey, config, new Janitor(join(folder, 'scratch')));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+/** Fails at once, in a real child: its repository is not there. */
+async function specOf(change: Partial<BackupSpec> = {}): Promise<BackupSpec> {
+  const { run = 'run_1', attempt = 1 } = change;
+  const secrets: RunSecrets = {
+    repositories: [{ repositoryId: 'repository_1', storage: { driver: 'local', path: join(folder, 'storage') }, prefix: 'main', masterKey: 'AAAA', identitySecret: 'BBBB' }],
+  };
+  return {
+    version: 1, type: 'backup', run, attempt, organization: 'org_1', engine: 'postgresql', server: { id: 'server_1', name: 'one' },
+    deadline: new Date(Date.now() + 3_600_000).toISOString(), noProgressSeconds: 900, method: 'postgresql.logical', snapshot: 's1', repository: 'repository_1', deep: false,
+    sealedSecrets: await sealFor(poolKey.publicKey, JSON.stringify(secrets), `${run}/${attempt}`),
+    ...change,
+  };
+}
+
+describe('attempts', () => {
+  it('runs an attempt once although it was delivered twice, and answers the same again later', async () => {
+    const spec = await specOf();
+    await Promise.all([attempts.execute(spec, delivery), attempts.execute(spec, delivery)]);
+    await attempts.execute(spec, delivery);
+    expect(messaging.of('attempt.started.v1').map((message) => message.id)).toEqual(['run_1-1-started']);
+    const finished = messaging.of('attempt.finished.v1');
+    expect(finished.map((message) => message.id)).toEqual(['run_1-1-finished', 'run_1-1-finished']);
+    expect(finished[0]?.payload.result).toMatchObject({ outcome: 'error', error: { code: 'repository_not_found' } });
+    expect(finished[1]?.payload).toMatchObject({ result: finished[0]?.payload.result });
+  });
+
+  it('keeps the result until the queue takes it', async () => {
+    const done = attempts.execute(await specOf(), delivery);
+    while (messaging.of('attempt.started.v1').length === 0) await sleep(10);
+    messaging.down = true;
+    await sleep(1_500);
+    messaging.down = false;
+    await done;
+    expect(messaging.of('attempt.finished.v1')).toHaveLength(1);
+  });
+
+  it('reports an attempt whose secrets were sealed for another one, and one that came too late', async () => {
+    await attempts.execute({ ...(await specOf()), attempt: 2 }, delivery);
+    await attempts.execute(await specOf({ run: 'run_2', deadline: new Date(Date.now() - 1000).toISOString() }), delivery);
+    expect(messaging.of('attempt.finished.v1').map(({ payload }) => payload.result?.error?.code)).toEqual(['message_invalid', 'deadline_exceeded']);
+    expect(messaging.of('attempt.started.v1')).toEqual([]);
+  });
+
+  it('lets a newer attempt take over and ignores an older one', async () => {
+    const first = attempts.execute(await specOf(), delivery);
+    const second = attempts.execute(await specOf({ attempt: 2 }), delivery);
+    await attempts.execute(await specOf(), delivery);
+    await Promise.all([first, second]);
+    const outcomes = messaging.of('attempt.finished.v1').map(({ payload }) => [payload.attempt, payload.result?.error?.code]);
+    expect(outcomes.at(-1)).toEqual([2, 'repository_not_found']);
+    expect(outcomes.filter(([attempt]) => attempt === 1).length).toBeGreaterThan(0);
+  });
+
+  it('hands a running attempt back when the worker is stopped', async () => {
+    const running = attempts.execute(await specOf(), delivery);
+    await attempts.drain();
+    await running;
+    expect(messaging.of('attempt.finished.v1')[0]?.payload.result).toMatchObject({ outcome: 'error', error: { code: 'worker_lost' } });
+  });
+});

@@ -1,0 +1,150 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Logger } from '@nestjs/common';
+import { type AttemptResult, QUEUES, RahatError, RunSecrets, type RunSpec } from '@rahat/contracts';
+import type { Messaging, Subscription } from '@rahat/messaging';
+import type { PoolKey } from '@rahat/secrets';
+import type { WorkerConfig } from '../config.js';
+import type { Janitor } from '../janitor/janitor.js';
+import { AttemptProcess } from './attempt-process.js';
+import { ReportSender } from './report-sender.js';
+
+const HEARTBEAT_MS = 10_000;
+const DELIVERY_LIMIT_ON_STOP_MS = 10_000;
+const RESULTS_REMEMBERED = 100;
+
+interface Running {
+  spec: RunSpec;
+  process?: AttemptProcess;
+  stopReason?: RahatError;
+  done: Promise<void>;
+}
+
+/** Takes runs of the pool, one child process each, and reports them. Keeps no state that a restart would miss. */
+export class Attempts {
+  private readonly logger = new Logger('backup-worker');
+  private readonly reports: ReportSender;
+  private readonly running = new Map<string, Running>();
+  private readonly finished = new Map<string, AttemptResult>();
+  private readonly stopping = new AbortController();
+  private work: Subscription | undefined;
+  private signals: Subscription | undefined;
+
+  constructor(
+    private readonly messaging: Messaging,
+    private readonly poolKey: PoolKey,
+    private readonly config: WorkerConfig,
+    private readonly janitor: Janitor,
+  ) {
+    this.reports = new ReportSender(messaging);
+  }
+
+  async start(): Promise<void> {
+    const { RAHAT_WORKER_POOL: pool, RAHAT_WORKER_SLOTS: concurrency } = this.config;
+    this.signals = await this.messaging.onSignal('run.cancel', ({ run }) => this.cancel(String(run)));
+    this.work = this.messaging.work(QUEUES.worker(pool), { 'run.execute.v1': ({ spec }, { signal }) => this.execute(spec, signal) }, { concurrency });
+  }
+
+  /** Takes no more runs; lets running ones finish within the grace, then hands them back. */
+  async drain(): Promise<void> {
+    const closed = this.work?.close();
+    await this.within(this.config.RAHAT_WORKER_DRAIN_SECONDS * 1000);
+    const reason = new RahatError('worker_lost', 'The worker was stopped before the run was done', { hint: 'The next attempt runs when a worker of the pool is there.' });
+    for (const running of this.running.values()) this.stop(running, reason);
+    const giveUp = setTimeout(() => this.stopping.abort(), DELIVERY_LIMIT_ON_STOP_MS);
+    await Promise.all([closed, ...[...this.running.values()].map(({ done }) => done)]);
+    clearTimeout(giveUp);
+    await this.signals?.close();
+  }
+
+  /** Resolves when the attempt's result is in the scheduler's queue. Delivered twice, it runs once. */
+  async execute(spec: RunSpec, delivery: AbortSignal): Promise<void> {
+    const key = `${spec.run}/${spec.attempt}`;
+    const known = this.finished.get(key);
+    if (known) return this.report(spec, known);
+    const same = this.running.get(key);
+    if (same) return same.done;
+    const others = [...this.running.values()].filter((other) => other.spec.run === spec.run);
+    if (others.some((other) => other.spec.attempt > spec.attempt)) return;
+    const running: Running = { spec, done: Promise.resolve() };
+    this.running.set(key, running);
+    running.done = this.runAndReport(running, others, delivery).finally(() => this.running.delete(key));
+    return running.done;
+  }
+
+  private async runAndReport(running: Running, others: Running[], delivery: AbortSignal): Promise<void> {
+    const { spec } = running;
+    // The scheduler has given up on the older attempt; two of one run must not work side by side.
+    const superseded = new RahatError('worker_lost', `Attempt ${spec.attempt} took over`);
+    for (const other of others) this.stop(other, superseded);
+    await Promise.all(others.map(({ done }) => done.catch(() => undefined)));
+
+    const handedOver = () => this.stop(running, new RahatError('worker_lost', 'The queue gave the run to another worker'));
+    delivery.addEventListener('abort', handedOver, { once: true });
+    const result = await this.runOnce(running).catch((error: unknown): AttemptResult => ({ outcome: 'error', error: RahatError.from(error).serialize() }));
+    delivery.removeEventListener('abort', handedOver);
+    this.remember(spec, result);
+    this.logger.log(`${spec.type} ${spec.run}, attempt ${spec.attempt}: ${result.outcome === 'error' ? `${result.error.code}: ${result.error.message}` : result.outcome}`);
+    await this.report(spec, result);
+  }
+
+  private async runOnce(running: Running): Promise<AttemptResult> {
+    const { spec } = running;
+    const { RAHAT_WORKER_NAME: worker, RAHAT_TOOL_FOLDERS: toolFolders, RAHAT_WORKER_HEAP_MB: heapMb } = this.config;
+    const attempt = { run: spec.run, attempt: spec.attempt };
+    if (Date.parse(spec.deadline) <= Date.now()) throw new RahatError('deadline_exceeded', `The run came to the worker after its deadline, ${spec.deadline}`);
+    const secrets = RunSecrets.parse(JSON.parse((await this.poolKey.open(spec.sealedSecrets, `${spec.run}/${spec.attempt}`)).toString()));
+    await this.reports.deliver('attempt.started.v1', { ...attempt, worker, at: now() }, `${spec.run}-${spec.attempt}-started`, this.stopping.signal);
+    await using scratch = await this.janitor.makeScratch(spec.run, spec.attempt);
+    if (running.stopReason) return stopped(running.stopReason);
+    running.process = new AttemptProcess({
+      spec, secrets, toolFolders, heapMb,
+      scratchFolder: scratch.path,
+      workerName: worker,
+      onProgress: (progress) => this.reports.tell('attempt.progress.v1', { ...attempt, ...progress, at: now() }),
+      onLog: (lines) => this.reports.tell('attempt.log.v1', { ...attempt, lines }),
+    });
+    const heartbeat = setInterval(() => this.reports.tell('attempt.heartbeat.v1', { ...attempt, worker, at: now() }), HEARTBEAT_MS);
+    try {
+      return await running.process.result;
+    } finally {
+      clearInterval(heartbeat);
+    }
+  }
+
+  private cancel(run: string): void {
+    const reason = new RahatError('cancelled', 'The run was cancelled');
+    for (const running of this.running.values()) if (running.spec.run === run) this.stop(running, reason);
+  }
+
+  private stop(running: Running, reason: RahatError): void {
+    running.stopReason ??= reason;
+    running.process?.stop(running.stopReason);
+  }
+
+  private async report(spec: RunSpec, result: AttemptResult): Promise<void> {
+    const { run, attempt } = spec;
+    await this.reports.deliver('attempt.finished.v1', { run, attempt, worker: this.config.RAHAT_WORKER_NAME, result, at: now() }, `${run}-${attempt}-finished`, this.stopping.signal);
+  }
+
+  /** A queue that lost an acknowledgement delivers again: the answer is the same, the work isn't done twice. */
+  private remember(spec: RunSpec, result: AttemptResult): void {
+    this.finished.set(`${spec.run}/${spec.attempt}`, result);
+    const [oldest] = this.finished.keys();
+    if (this.finished.size > RESULTS_REMEMBERED && oldest !== undefined) this.finished.delete(oldest);
+  }
+
+  private async within(limitMs: number): Promise<void> {
+    const enough = new AbortController();
+    const finished = Promise.all([...this.running.values()].map(({ done }) => done.catch(() => undefined)));
+    await Promise.race([finished, sleep(limitMs, undefined, { signal: enough.signal }).catch(() => undefined)]);
+    enough.abort();
+  }
+}
+
+function stopped(reason: RahatError): AttemptResult {
+  return reason.code === 'cancelled' ? { outcome: 'cancelled' } : { outcome: 'error', error: reason.serialize() };
+}
+
+function now(): string {
+  return new Date().toISOString();
+}

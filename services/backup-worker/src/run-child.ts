@@ -1,0 +1,36 @@
+import { type AttemptResult, RahatError } from '@rahat/contracts';
+import { executeRun } from '@rahat/execution';
+import type { FromChild, ToChild } from './attempts/child-messages.js';
+import { PacedReports } from './attempts/paced-reports.js';
+
+const REPORT_INTERVAL_MS = 500;
+/** After its worker died a run may still tidy up on the database server for this long. */
+const ORPHAN_GRACE_MS = 5_000;
+
+const abort = new AbortController();
+// The worker ends a run by SIGTERM; a run without a worker has nobody to report to, and its attempt counts as lost.
+process.on('SIGTERM', () => abort.abort(new RahatError('cancelled', 'The run was cancelled')));
+process.on('SIGINT', () => undefined);
+process.once('disconnect', () => {
+  abort.abort(new RahatError('worker_lost', 'The worker of this run is gone'));
+  setTimeout(() => process.exit(1), ORPHAN_GRACE_MS).unref();
+});
+process.once('message', (message: ToChild) => void execute(message));
+send({ type: 'ready' });
+
+async function execute({ spec, secrets, toolFolders, scratchFolder, workerName }: ToChild): Promise<void> {
+  const reports = new PacedReports(send, REPORT_INTERVAL_MS);
+  const { onProgress, onLog } = reports;
+  const result = await executeRun(spec, secrets, { signal: abort.signal, onProgress, onLog, toolFolders, scratchFolder, workerName }).then(
+    (evidence): AttemptResult => ({ outcome: 'evidence', evidence }),
+    (error: unknown): AttemptResult => ({ outcome: 'error', error: RahatError.from(error).serialize() }),
+  );
+  reports.flush();
+  // The channel is a pipe: leaving before the last message is out would lose the result.
+  if (process.connected) await new Promise<void>((sent) => process.send?.({ type: 'result', result } satisfies FromChild, undefined, undefined, () => sent()));
+  process.exit(0);
+}
+
+function send(message: FromChild): void {
+  if (process.connected) process.send?.(message, undefined, undefined, () => undefined);
+}
