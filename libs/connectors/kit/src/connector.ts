@@ -186,6 +186,16 @@ export interface RestoreFacts {
 export interface TestRestoreFacts extends RestoreFacts {
   /** e.g. `throwaway PostgreSQL 15.18`. */
   restoredOn: string;
+  /** Read to their end in the throwaway server, where the rows at backup time are not known and so nothing was compared (physical backups). */
+  tablesRead?: TableReadBack[];
+}
+
+export interface TableReadBack {
+  database: string;
+  schema: string;
+  table: string;
+  rows: number;
+  rowHash: string;
 }
 
 export interface JobProgress {

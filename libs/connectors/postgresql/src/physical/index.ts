@@ -1,2 +1,4 @@
+export { checkBaseBackup } from './check-base-backup.js';
 export { restoreBaseBackupToFolder } from './restore-to-folder.js';
 export { takeBaseBackup } from './take-base-backup.js';
+export { testRestoreBaseBackup } from './test-restore.js';

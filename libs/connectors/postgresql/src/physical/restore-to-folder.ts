@@ -12,28 +12,36 @@ export async function restoreBaseBackupToFolder(source: ArtifactSource, path: st
   const target = resolve(path);
   await refuseExisting(target);
   const facts = await readFacts(source);
-  const manifest = parseBackupManifest(await readWhole(source, MANIFEST_KEY));
   const partial = `${target}.rhb-partial`;
-  // Left by an attempt that was broken off: of no value, and only ever made here.
-  await rm(partial, { recursive: true, force: true });
-  await mkdir(partial, { recursive: true, mode: 0o700 });
+  return told(target, async () => {
+    // Left by an attempt that was broken off: of no value, and only ever made here.
+    await rm(partial, { recursive: true, force: true });
+    const bytes = await writeDataFolder(source, { folder: partial, finalFolder: target, durable: true }, job);
+    const findings = await addSafeConfiguration(partial, facts);
+    await syncFolder(partial);
+    await rmdir(target).catch(ignoreMissing);
+    await rename(partial, target);
+    await syncFolder(dirname(target));
+    for (const { oid, location } of facts.tablespaces) {
+      const message = `Tablespace ${oid} was at ${location} and is now in ${join(target, TABLESPACES_FOLDER, oid)}.`;
+      findings.push({ code: 'tablespace_moved', severity: 'info', object: oid, message });
+    }
+    return { target, setAside: [], tables: [], rows: 0, bytes, findings };
+  });
+}
 
-  const writer = new FolderWriter(source, facts, manifest, partial, job);
-  const bytes = await writer.writeAll();
-  const tablespaces = join(target, TABLESPACES_FOLDER);
-  await writer.finish();
-  await rewriteTablespaceMap(partial, facts.tablespaces, tablespaces);
-  const findings = await addSafeConfiguration(partial, facts);
-  await syncFolder(partial);
-  await rmdir(target).catch(ignoreMissing);
-  await rename(partial, target);
-  await syncFolder(dirname(target));
-
-  for (const { oid, location } of facts.tablespaces) {
-    const message = `Tablespace ${oid} was at ${location} and is now in ${join(tablespaces, oid)}.`;
-    findings.push({ code: 'tablespace_moved', severity: 'info', object: oid, message });
-  }
-  return { target, setAside: [], tables: [], rows: 0, bytes, findings };
+/** Makes `folder` with the backup's files, each compared with the server's manifest; `finalFolder` is where it will stand when it starts. */
+export async function writeDataFolder(source: ArtifactSource, place: { folder: string; finalFolder: string; durable: boolean }, job: Job): Promise<number> {
+  const facts = await readFacts(source);
+  const manifest = parseBackupManifest(await readWhole(source, MANIFEST_KEY));
+  return told(place.folder, async () => {
+    await mkdir(place.folder, { recursive: true, mode: 0o700 });
+    const writer = new FolderWriter(source, facts, manifest, place.folder, job);
+    const bytes = await writer.writeAll();
+    if (place.durable) await writer.finish();
+    await rewriteTablespaceMap(place.folder, facts.tablespaces, join(place.finalFolder, TABLESPACES_FOLDER));
+    return bytes;
+  });
 }
 
 async function refuseExisting(target: string): Promise<void> {
@@ -43,6 +51,20 @@ async function refuseExisting(target: string): Promise<void> {
   });
   if (entries.length === 0) return;
   throw new RahatError('restore_target_exists', `The folder ${target} is not empty`, { hint: 'Name an absent or empty folder. Nothing was changed.' });
+}
+
+/** A refusal of the file system in the product's words. */
+async function told<T>(target: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    const code = error instanceof Error && 'syscall' in error ? (error as NodeJS.ErrnoException).code : undefined;
+    if (code === undefined || error instanceof RahatError) throw error;
+    throw new RahatError('restore_failed', `Could not write ${target}: ${(error as Error).message}`, {
+      cause: error,
+      hint: code === 'ENOSPC' ? 'Free space there, or restore to another folder.' : 'Check that the folder may be written. What was written is left aside as .rhb-partial.',
+    });
+  }
 }
 
 async function syncFolder(path: string): Promise<void> {

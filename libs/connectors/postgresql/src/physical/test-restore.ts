@@ -1,0 +1,54 @@
+import { join } from 'node:path';
+import type { ArtifactSource, ConnectorContext, Job, TestRestoreFacts } from '@rahat/connector-kit';
+import { type PostgresqlConnection, RahatError } from '@rahat/contracts';
+import { connectClient } from '../connect.js';
+import { makeThrowawayFolder, startThrowawayServer } from '../throwaway/index.js';
+import { type BaseBackupFacts, readFacts } from './base-backup-layout.js';
+import { readBack } from './read-back.js';
+import { writeDataFolder } from './restore-to-folder.js';
+
+const LABEL = 'rhb-test-restore';
+
+/**
+ * Restores into a throwaway server of the same major and proves: each file as the server sent it, recovery up to the end of
+ * the backup, ready to write, every table and B-tree index of every database readable to its end. A live server's rows at
+ * that instant are known to nobody, so rows are reported as read, never as compared (README, "What FULL proves").
+ */
+export async function testRestoreBaseBackup(source: ArtifactSource, context: ConnectorContext, job: Job): Promise<TestRestoreFacts> {
+  const facts = await readFacts(source);
+  const folder = await makeThrowawayFolder(context.scratchFolder);
+  const dataFolder = join(folder.path, 'data');
+  let bytes: number;
+  try {
+    bytes = await writeDataFolder(source, { folder: dataFolder, finalFolder: dataFolder, durable: false }, job);
+  } catch (error) {
+    await folder.remove();
+    throw error;
+  }
+  job.progress({ phase: 'recovery', bytes });
+  const { toolFolders, scratchFolder } = context;
+  await using server = await startThrowawayServer({ major: facts.major, folder, dataFolder, scratchFolder, toolFolders, signal: job.signal });
+  await proveRecovered(server.connection, facts, job.signal);
+  const { tables, findings } = await readBack(server.connection, job);
+  const rows = tables.reduce((sum, table) => sum + table.rows, 0);
+  return { target: `throwaway PostgreSQL ${server.version}`, restoredOn: `throwaway PostgreSQL ${server.version}`, setAside: [], tables: [], tablesRead: tables, rows, bytes, findings };
+}
+
+/** The same server, recovered to the backup's end at least, and open for writing. */
+async function proveRecovered(connection: PostgresqlConnection, facts: BaseBackupFacts, signal: AbortSignal): Promise<void> {
+  await using client = await connectClient(connection, { database: 'template1', label: LABEL, signal });
+  const { rows } = await client.query<{ identity: string; reached: boolean; position: string; recovering: boolean; writable: string }>(
+    `SELECT (SELECT system_identifier::text FROM pg_control_system()) AS identity,
+            pg_current_wal_insert_lsn() >= $1::pg_lsn AS reached, pg_current_wal_insert_lsn()::text AS position,
+            pg_is_in_recovery() AS recovering, pg_current_xact_id()::text AS writable`,
+    [facts.endPosition],
+  );
+  const state = rows[0];
+  if (state?.identity !== facts.systemIdentifier) throw notProven(`the restored server says that it is ${state?.identity}, not ${facts.systemIdentifier}`);
+  if (!state.reached) throw notProven(`recovery ended at ${state.position}, before the backup's end at ${facts.endPosition}`);
+  if (state.recovering) throw notProven('the restored server is still in recovery');
+}
+
+function notProven(reason: string): RahatError {
+  return new RahatError('restore_mismatch', `The test restore failed: ${reason}`, { hint: 'Take a new backup; keep this one aside until the cause is known.' });
+}
