@@ -16,7 +16,7 @@ export function enableRowSecurity(schema: string, table: string): string {
   `;
 }
 
-/** SQL for a service's first migration: its outbox and the ids of the messages it has handled. */
+/** SQL for a service's first migration: its outbox and the ids of the messages it has handled. `json`, because jsonb refuses a NUL inside a text. */
 export function messagingTables(schema: string): string {
   const name = quoteIdentifier(schema);
   return `
@@ -26,7 +26,7 @@ export function messagingTables(schema: string): string {
       kind text NOT NULL CHECK (kind IN ('command', 'event')),
       queue text,
       name text NOT NULL,
-      payload jsonb NOT NULL,
+      payload json NOT NULL,
       priority integer NOT NULL,
       delay_ms integer NOT NULL DEFAULT 0,
       created_at timestamptz NOT NULL DEFAULT now(),

@@ -1,0 +1,38 @@
+import { RahatError } from '@rahat/contracts';
+import { type Job, type Processor, UnrecoverableError } from 'bullmq';
+import { type DeadLetters, isHopeless } from './dead-letters.js';
+import type { Subscription } from './messaging.js';
+import type { QueueBackend, ReceiveOptions } from './queue-backend.js';
+
+/** A worker that is killed comes back by itself; only a message that keeps killing its workers dies of it. */
+const MOST_STALLS = 5;
+
+export interface Receiver {
+  queue: string;
+  concurrency: number;
+  handle: (job: Job, signal: AbortSignal) => Promise<unknown>;
+}
+
+/** Takes jobs of one queue; what fails for good becomes a dead letter before BullMQ forgets it. */
+export function receive(backend: QueueBackend, deadLetters: DeadLetters, receiver: Receiver, onError: (error: Error) => void): Subscription {
+  const process: Processor = async (job, _token, signal) => {
+    try {
+      return await receiver.handle(job, signal ?? new AbortController().signal);
+    } catch (error) {
+      if (!isHopeless(error) && job.attemptsMade + 1 < (job.opts.attempts ?? 1)) throw error;
+      await deadLetters.bury(job, error);
+      throw new UnrecoverableError(RahatError.from(error).message);
+    }
+  };
+  const options: ReceiveOptions = { concurrency: receiver.concurrency, maxStalledCount: MOST_STALLS };
+  const worker = backend.worker(receiver.queue, process, options);
+  worker.on('error', onError);
+  worker.on('failed', (job, error) => {
+    // Stalled too often: no processor saw this failure.
+    if (job && !(error instanceof UnrecoverableError) && job.attemptsMade >= (job.opts.attempts ?? 1)) deadLetters.bury(job, error).catch(onError);
+  });
+  // Someone else may own the job now; going on would be a second execution.
+  worker.on('lockRenewalFailed', (jobs) => jobs.forEach((id) => worker.cancelJob(id, 'the lock was lost')));
+  let closing: Promise<void> | undefined;
+  return { close: () => (closing ??= worker.close()) };
+}
