@@ -101,20 +101,18 @@ async function refuseTaken(transaction: Transaction, storage: StorageRow, name: 
   throw new RahatError('repository_exists', `The repository "${other.name}" uses the folder "${prefix}" of this storage.`, { hint: 'Choose another prefix.' });
 }
 
-/** The place must be empty; what a failure leaves behind there is ours and is taken away again. */
+/** The place must be empty, but for what a creation that broke off left there: keys of a repository that never came to be. */
 async function makeRepository(store: BlobStore, passphrase: string): Promise<OpenRepository> {
   if ((await store.stat('rahat.json')) !== undefined) {
     throw new RahatError('repository_exists', `There is a repository at ${store.description} already, which this installation did not make.`, { hint: 'Choose another prefix. The repository there was not changed.' });
   }
-  for await (const entry of store.list('')) {
-    throw new RahatError('conflict', `The folder ${store.description} is not empty; "${entry.name}" lies in it.`, { hint: 'Choose another prefix, or empty the folder.' });
+  const leftOver: string[] = [];
+  for await (const { name } of store.list('')) {
+    if (name !== 'config' && !name.startsWith('keys/')) throw new RahatError('conflict', `The folder ${store.description} is not empty; "${name}" lies in it.`, { hint: 'Choose another prefix, or empty the folder.' });
+    leftOver.push(name);
   }
-  try {
-    return await createRepository(store, { passphrase });
-  } catch (error) {
-    for await (const entry of store.list('')) await store.remove(entry.name);
-    throw error;
-  }
+  for (const name of leftOver) await store.remove(name);
+  return createRepository(store, { passphrase });
 }
 
 function presentRepository(row: RepositoryRow): Repository {
