@@ -1,51 +1,90 @@
-import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { chownSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Job } from '@rahat/connector-kit';
 import type { PostgresqlConnection } from '@rahat/contracts';
-import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
-import pg from 'pg';
-import { makeThrowawayFolder, startThrowawayServer } from '../throwaway/index.js';
+import { hasPostgresql, startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import { ArtifactsInMemory } from './artifacts-in-memory.js';
-import { restoreBaseBackupToFolder } from './restore-to-folder.js';
+import { checkBaseBackup } from './check-base-backup.js';
 import { takeBaseBackup } from './take-base-backup.js';
+import { testRestoreBaseBackup } from './test-restore.js';
 
+const signal = new AbortController().signal;
+const job: Job = { signal, progress: () => undefined, log: () => undefined };
+const serverPackages = fileURLToPath(new URL('../../../../../tools/test-servers/node_modules', import.meta.url));
 let scratchFolder: string;
-let server: PostgresqlServer;
-const job: Job = { signal: new AbortController().signal, progress: () => undefined, log: () => undefined };
-
-function connectionTo(target: PostgresqlServer, overrides: Partial<PostgresqlConnection> = {}): PostgresqlConnection {
-  return { host: target.host, port: target.port, user: target.user, password: target.password, maintenanceDatabase: 'postgres', tls: 'prefer', ...overrides };
-}
 
 beforeAll(async () => {
   scratchFolder = await mkdtemp(join(tmpdir(), 'rhb-physical-spec-'));
-  server = await startPostgresql({ major: 18 });
-  await server.query('CREATE TABLE orders AS SELECT i, md5(i::text) AS note FROM generate_series(1, 50000) AS i');
 });
-afterAll(async () => {
-  await server[Symbol.asyncDispose]();
-  await rm(scratchFolder, { recursive: true, force: true });
-});
+afterAll(() => rm(scratchFolder, { recursive: true, force: true }));
 
-describe('a base backup', () => {
-  it('is restored to a folder on which a server starts with the same rows', async () => {
+/** A tablespace's folder must belong to the server's account. */
+function makeTablespaceFolder(server: PostgresqlServer, name: string): string {
+  const folder = join(server.dataFolder, '..', name);
+  mkdirSync(folder);
+  const { uid, gid } = statSync(server.dataFolder);
+  chownSync(folder, uid, gid);
+  return folder;
+}
+
+/** Puts files of a user's own into the data directory, as the server's account. */
+function addOddFiles(server: PostgresqlServer): void {
+  const { uid, gid } = statSync(server.dataFolder);
+  for (const [name, mode] of [['read only.txt', 0o400], ['all open.txt', 0o666], ['ünï "quoted" \\x.txt', 0o640]] as const) {
+    writeFileSync(join(server.dataFolder, name), name, { mode });
+    chownSync(join(server.dataFolder, name), uid, gid);
+  }
+  const notUtf8 = Buffer.concat([Buffer.from(`${server.dataFolder}/latin-`), Buffer.from([0xe4])]);
+  writeFileSync(notUtf8, 'ä');
+  chownSync(notUtf8, uid, gid);
+}
+
+function connectionTo(server: PostgresqlServer): PostgresqlConnection {
+  const { host, port, user, password } = server;
+  return { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer' };
+}
+
+describe.each([13, 14, 15, 16, 17, 18] as const)('a base backup of PostgreSQL %i', (major) => {
+  (hasPostgresql(major) ? it : it.skip)('taken while tables are written is whole, and starts as a server in which everything can be read', async () => {
+    await using server = await startPostgresql({ major, settings: { full_page_writes: 'on' } });
+    await server.query(`CREATE TABLESPACE elsewhere LOCATION '${makeTablespaceFolder(server, 'elsewhere')}'`);
+    await server.query(`CREATE TABLESPACE nothing LOCATION '${makeTablespaceFolder(server, 'nothing')}'`);
+    await server.query('CREATE DATABASE "shop ""2"""');
+    await server.query('CREATE TABLE still TABLESPACE elsewhere AS SELECT i, md5(i::text) AS note FROM generate_series(1, 20000) AS i', [], 'shop "2"');
+    await server.query('CREATE INDEX ON still (note)', [], 'shop "2"');
+    await server.query('CREATE TABLE moving (i int PRIMARY KEY, note text)');
+    addOddFiles(server);
+    let writing = true;
+    const writer = (async () => {
+      const client = await server.connect();
+      for (let i = 0; writing; i += 100) await client.query(`INSERT INTO moving SELECT n, repeat('x', 500) FROM generate_series(${i}, ${i + 99}) AS n`);
+      await client.end();
+    })();
+
     const backup = new ArtifactsInMemory();
-    backup.facts = await takeBaseBackup(connectionTo(server), { method: 'postgresql.physical', label: 'rhb-spec' }, backup, job);
-    const { objectsExpected, objectsFound, trailerSeen } = backup.facts.evidence;
-    expect({ trailerSeen, complete: objectsExpected > 900 && objectsExpected === objectsFound }).toEqual({ trailerSeen: true, complete: true });
+    backup.facts = await takeBaseBackup(connectionTo(server), { method: 'postgresql.physical', label: `rhb-spec '${major}'` }, backup, job);
+    writing = false;
+    await writer;
+    const slots = await server.query('SELECT slot_name FROM pg_replication_slots');
+    expect(slots).toEqual([]);
+    const { evidence, positions } = backup.facts;
+    expect(evidence).toMatchObject({ cleanExit: true, trailerSeen: true, objectsExpected: evidence.objectsFound });
+    expect(BigInt(String(positions['systemIdentifier']))).toBeGreaterThan(0n);
 
-    const folder = await makeThrowawayFolder(scratchFolder);
-    const dataFolder = join(folder.path, 'data');
-    await restoreBaseBackupToFolder(backup, dataFolder, job);
-    expect((await stat(dataFolder)).mode & 0o7777).toBe(0o700);
-    expect(await readFile(join(dataFolder, 'postgresql.auto.conf'), 'utf8')).toContain("archive_mode = 'off'");
-    await using restored = await startThrowawayServer({ major: 18, folder, dataFolder, scratchFolder, toolFolders: [], signal: job.signal });
-    const client = new pg.Client({ host: restored.connection.host, port: restored.connection.port, user: restored.connection.user, database: 'postgres' });
-    await client.connect();
-    expect((await client.query('SELECT count(*)::int AS rows FROM orders')).rows).toEqual([{ rows: 50000 }]);
-    await client.end();
-    expect((await readdir(join(folder.path))).includes('data.rhb-partial')).toBe(false);
+    const content = await checkBaseBackup(backup, job);
+    expect(content).toMatchObject({ findings: [], objectsChecked: backup.artifacts.length });
+
+    const toolFolders = [join(serverPackages, `postgresql-${major}`)];
+    const proof = await testRestoreBaseBackup(backup, { scratchFolder, toolFolders, signal }, job);
+    expect(proof.restoredOn).toMatch(`throwaway PostgreSQL ${major}.`);
+    expect(proof.tables).toEqual([]);
+    expect(proof.findings.map((finding) => finding.code)).toEqual(['read_back']);
+    const rows = new Map(proof.tablesRead?.map((table) => [`${table.database}/${table.table}`, table.rows]));
+    expect(rows.get('shop "2"/still')).toBe(20000);
+    expect(rows.get('postgres/moving')).toBeGreaterThan(0);
   });
 });

@@ -1,5 +1,5 @@
 import { chmod, chown, lstat, readFile, readdir, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { RahatError } from '@rahat/contracts';
 
 /** The operating system account that a server program runs as. */
@@ -43,11 +43,13 @@ export async function allowPassage(folder: string): Promise<void> {
   await chmod(folder, (mode & 0o7777) | 0o011);
 }
 
-export async function giveTreeTo(account: ServerAccount | undefined, path: string): Promise<void> {
+/** Names are taken as bytes: not every file name is text. Links are let alone, what they point to is not ours. */
+export async function giveTreeTo(account: ServerAccount | undefined, path: string | Buffer): Promise<void> {
   if (!account) return;
-  const { isDirectory, isLink } = await lstat(path).then((info) => ({ isDirectory: info.isDirectory(), isLink: info.isSymbolicLink() }));
-  if (isLink) return;
+  const entry = await lstat(path);
+  if (entry.isSymbolicLink()) return;
   await chown(path, account.uid, account.gid);
-  if (!isDirectory) return;
-  for (const name of await readdir(path)) await giveTreeTo(account, join(path, name));
+  if (!entry.isDirectory()) return;
+  const parent = Buffer.concat([Buffer.from(path), Buffer.from('/')]);
+  for (const name of await readdir(path, { encoding: 'buffer' })) await giveTreeTo(account, Buffer.concat([parent, name]));
 }
