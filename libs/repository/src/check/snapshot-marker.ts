@@ -1,0 +1,149 @@
+import { RahatError } from '@rahat/contracts';
+import type { RepositoryContext } from '../context.js';
+import type { RepositoryIndex } from '../index/repository-index.js';
+import { packHash, SNAPSHOTS_PREFIX, TRASH_PREFIX } from '../layout.js';
+import { locate, readChunks } from '../reading/chunk-reader.js';
+import { FrameSource } from '../reading/frame-source.js';
+import type { CheckOptions, CheckProblem } from '../repository.js';
+import { openManifest } from '../snapshots/manifest-files.js';
+import type { Manifest, StoredObject } from '../snapshots/manifest.js';
+import { recipeChunks, toReferences, type ChunkReference } from '../snapshots/recipes.js';
+
+/** Opens manifests and follows their recipes; marks what is live. Snapshots in the trash count: their removal can be undone. */
+export class SnapshotMarker {
+  private readonly frames: FrameSource;
+  private readonly marks: Uint8Array;
+  snapshots = 0;
+  liveChunks = 0;
+
+  constructor(
+    private readonly context: RepositoryContext,
+    private readonly index: RepositoryIndex,
+    private readonly problems: CheckProblem[],
+  ) {
+    this.frames = new FrameSource(context, index);
+    this.marks = new Uint8Array(index.chunks.capacity);
+  }
+
+  async markAll(options: CheckOptions): Promise<void> {
+    const missing = new Set(options.snapshots);
+    for await (const { name, id, file } of this.manifestFiles(options)) {
+      missing.delete(id);
+      if (name.startsWith(SNAPSHOTS_PREFIX)) this.snapshots++;
+      try {
+        await this.markManifest(name, openManifest(this.context, id, file), options);
+      } catch (error) {
+        const { code, message } = RahatError.from(error);
+        if (!code.startsWith('repository_')) throw error;
+        this.problems.push({ severity: 'damage', file: name, message, affects: [{ snapshot: id, objects: [] }] });
+      }
+    }
+    for (const id of missing) {
+      const affects = [{ snapshot: id, objects: [] }];
+      this.problems.push({ severity: 'damage', file: `${SNAPSHOTS_PREFIX}${id}`, message: `Snapshot ${id} is missing.`, affects });
+    }
+  }
+
+  /** Numbers of the packs that a snapshot needs. */
+  livePacks(): Set<number> {
+    const packs = new Set<number>();
+    this.marks.forEach((mark, slot) => {
+      if (mark) packs.add(this.index.chunks.homeAt(slot).pack);
+    });
+    return packs;
+  }
+
+  /** A second pass, only when packs are damaged: which objects need them? */
+  async nameAffected(damagedPacks: ReadonlySet<string>, options: CheckOptions): Promise<void> {
+    const byPack = new Map(this.problems.map((problem) => [packHash(problem.file), problem]));
+    for await (const { id, file } of this.manifestFiles(options)) {
+      for (const object of this.objectsOf(id, file)) {
+        for (const hash of await this.packsOf(object, options.signal)) {
+          if (damagedPacks.has(hash)) noteAffected(byPack.get(hash)!, id, object.key);
+        }
+      }
+    }
+  }
+
+  private async *manifestFiles({ snapshots, signal }: CheckOptions): AsyncGenerator<{ name: string; id: string; file: Buffer }> {
+    for (const prefix of [SNAPSHOTS_PREFIX, TRASH_PREFIX]) {
+      for await (const { name } of this.context.store.list(prefix)) {
+        signal?.throwIfAborted();
+        const id = name.slice(prefix.length);
+        if (snapshots && !snapshots.includes(id)) continue;
+        yield { name, id, file: await this.context.store.get(name) };
+      }
+    }
+  }
+
+  private async markManifest(name: string, manifest: Manifest, { signal }: CheckOptions): Promise<void> {
+    const damaged = new Map<string, string[]>();
+    for (const object of manifest.objects) {
+      const message = await this.markObject(object, signal);
+      if (message === undefined) continue;
+      damaged.set(message, [...(damaged.get(message) ?? []), object.key]);
+    }
+    for (const [message, objects] of damaged) {
+      this.problems.push({ severity: 'damage', file: name, message, affects: [{ snapshot: manifest.snapshot, objects }] });
+    }
+  }
+
+  /** What is wrong with the object's recipe, if anything. */
+  private async markObject(object: StoredObject, signal: AbortSignal | undefined): Promise<string | undefined> {
+    let sizeBytes = 0;
+    try {
+      if ('recipeChunks' in object.recipe) toReferences(object.recipe.recipeChunks).forEach((chunk) => this.mark(chunk));
+      for await (const chunk of this.chunksOf(object, signal)) {
+        this.mark(chunk);
+        sizeBytes += chunk.length;
+      }
+    } catch (error) {
+      const { code, message } = RahatError.from(error);
+      if (!code.startsWith('repository_') && code !== 'blob_not_found') throw error;
+      return message;
+    }
+    return sizeBytes === object.sizeBytes ? undefined : 'A recipe has another length than its object.';
+  }
+
+  private mark(chunk: ChunkReference): void {
+    locate(this.index, chunk);
+    const slot = this.index.chunks.find(chunk.id);
+    if (this.marks[slot] === 0) this.liveChunks++;
+    this.marks[slot] = 1;
+  }
+
+  private objectsOf(id: string, file: Buffer): StoredObject[] {
+    try {
+      return openManifest(this.context, id, file).objects;
+    } catch {
+      // Reported by the first pass.
+      return [];
+    }
+  }
+
+  private async packsOf(object: StoredObject, signal: AbortSignal | undefined): Promise<Set<string>> {
+    const hashes = new Set<string>();
+    const add = ({ id }: ChunkReference): void => {
+      const pack = this.index.packs[this.index.chunks.get(id)?.pack ?? -1];
+      if (pack) hashes.add(pack.hash);
+    };
+    if ('recipeChunks' in object.recipe) toReferences(object.recipe.recipeChunks).forEach(add);
+    try {
+      for await (const chunk of this.chunksOf(object, signal)) add(chunk);
+    } catch (error) {
+      if (!(error instanceof RahatError)) throw error;
+    }
+    return hashes;
+  }
+
+  private chunksOf({ recipe }: StoredObject, signal: AbortSignal | undefined): AsyncGenerator<ChunkReference> {
+    const options = { verifyWith: this.context.keys.recipeChunkId, signal };
+    return recipeChunks(recipe, (chunks) => readChunks(this.index, this.frames, chunks, options));
+  }
+}
+
+function noteAffected(problem: CheckProblem, snapshot: string, object: string): void {
+  const entry = problem.affects.find((affected) => affected.snapshot === snapshot);
+  if (entry) entry.objects.push(object);
+  else problem.affects.push({ snapshot, objects: [object] });
+}

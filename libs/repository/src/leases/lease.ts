@@ -1,0 +1,102 @@
+import { randomBytes } from 'node:crypto';
+import { RahatError } from '@rahat/contracts';
+import { z } from 'zod';
+import type { RepositoryContext } from '../context.js';
+import { leaseName, LEASES_PREFIX } from '../layout.js';
+import { openSealedFile, sealFile } from '../sealed-files/sealed-file.js';
+
+/** Payload of a file under leases/. When it began and was last renewed is told by the storage, not by its writer's clock. */
+const LeaseFile = z.object({ format: z.literal(1), kind: z.enum(['writer', 'reader', 'collector']), holder: z.string(), ttlMs: z.number().int() });
+export type LeaseFile = z.infer<typeof LeaseFile>;
+
+export function openLease(context: RepositoryContext, name: string, file: Buffer): LeaseFile {
+  const identity = { repositoryId: context.repositoryId, type: 'lease', name } as const;
+  return LeaseFile.parse(JSON.parse(openSealedFile(context.keys.metadata, identity, file).toString('utf8')));
+}
+
+/**
+ * Sign of a live reader or writer (repository.md §7): collection spares what such a session may need. It is never a lock; a
+ * dead holder's lease runs out by itself. All decisions use the storage's time or a monotonic clock, so wall clocks may jump.
+ */
+export class Lease {
+  private confirmedAtMs = 0;
+  private confirmedServerMs = 0;
+  private grantedServerMs = 0;
+  private lost = false;
+  private timer: NodeJS.Timeout | undefined;
+  private renewing: Promise<void> | undefined;
+
+  private constructor(
+    private readonly context: RepositoryContext,
+    private readonly name: string,
+    private readonly content: LeaseFile,
+  ) {}
+
+  static async take(context: RepositoryContext, kind: LeaseFile['kind'], holder: string): Promise<Lease> {
+    const name = leaseName(randomBytes(16).toString('hex'));
+    const lease = new Lease(context, name, { format: 1, kind, holder, ttlMs: context.leaseTtlMs });
+    await lease.put();
+    lease.grantedServerMs = lease.confirmedServerMs;
+    lease.timer = setInterval(() => void lease.renew().catch(() => undefined), context.leaseTtlMs / 6);
+    lease.timer.unref();
+    return lease;
+  }
+
+  /** By the storage's clock where it has one, so that a writer's wrong clock leaves no trace in manifests. */
+  now(): Date {
+    const { store, clock } = this.context;
+    if (!store.capabilities.serverTime) return clock.now();
+    return new Date(this.confirmedServerMs + (clock.monotonicMs() - this.confirmedAtMs));
+  }
+
+  /** Called before every write: a session stops at half of its lease's life, long before a collector could pass it over. */
+  assertHeld(): void {
+    const age = this.context.clock.monotonicMs() - this.confirmedAtMs;
+    if (age > this.context.leaseTtlMs / 2) this.lost = true;
+    if (this.lost) throw new RahatError('lease_lost', 'The session was stopped or cut off from its storage for too long; what it wrote may have been collected.');
+  }
+
+  /** Before a commit: the file must still stand in the storage. */
+  async assertStored(): Promise<void> {
+    this.assertHeld();
+    if ((await this.context.store.stat(this.name)) === undefined) this.lost = true;
+    this.assertHeld();
+  }
+
+  /** Whether a file of this server time was put while the lease was alive. */
+  covers(modifiedAt: Date): boolean {
+    if (!this.context.store.capabilities.serverTime) return true;
+    const time = modifiedAt.getTime();
+    return time >= this.grantedServerMs && time <= this.confirmedServerMs + this.context.leaseTtlMs;
+  }
+
+  async release(): Promise<void> {
+    clearInterval(this.timer);
+    await this.renewing?.catch(() => undefined);
+    await this.context.store.remove(this.name);
+  }
+
+  /** A lease that was overdue is never revived: a collector may have judged it dead in the meantime. */
+  private renew(): Promise<void> {
+    this.renewing ??= (async () => {
+      try {
+        await this.assertStored();
+        await this.put();
+      } finally {
+        this.renewing = undefined;
+      }
+    })();
+    return this.renewing;
+  }
+
+  private async put(): Promise<void> {
+    const { store, keys, repositoryId, clock } = this.context;
+    const sentAtMs = clock.monotonicMs();
+    const identity = { repositoryId, type: 'lease', name: this.name } as const;
+    await store.put(this.name, sealFile(keys.metadata, identity, Buffer.from(JSON.stringify(this.content))));
+    const stat = await store.stat(this.name);
+    if (stat === undefined) throw new RahatError('storage_unreachable', `Storage ${store.description} does not show ${LEASES_PREFIX} files that it accepted.`);
+    this.confirmedAtMs = sentAtMs;
+    this.confirmedServerMs = stat.modifiedAt.getTime();
+  }
+}

@@ -1,0 +1,81 @@
+import type { BlobStore } from '@rahat/blob-store-port';
+import { RahatError } from '@rahat/contracts';
+import { BoundedStore } from './bounded-store.js';
+import { LEASE_TTL_MS, SYSTEM_CLOCK, type Clock } from './context.js';
+import { openConfig, type RepositoryConfig } from './descriptor/config.js';
+import { parseDescriptor } from './descriptor/descriptor.js';
+import { deriveKeys, SECRET_BYTES, type RepositorySecrets } from './keys/derivation.js';
+import { openPassphraseSlot, parseKeyslot } from './keys/keyslots.js';
+import { CONFIG_NAME, DESCRIPTOR_NAME, KEYS_PREFIX } from './layout.js';
+import { OpenRepository } from './repository-engine.js';
+import type { Repository, RepositoryCredential } from './repository.js';
+
+export interface OpenOptions {
+  /** For tests of leases and clocks. */
+  clock?: Clock;
+  leaseTtlMs?: number;
+}
+
+export async function openRepository(store: BlobStore, credential: RepositoryCredential, options: OpenOptions = {}): Promise<Repository> {
+  const leaseTtlMs = options.leaseTtlMs ?? LEASE_TTL_MS;
+  const bounded = new BoundedStore(store, leaseTtlMs / 8);
+  const descriptorText = (await readDescriptor(bounded)).toString('utf8');
+  const repositoryId = Buffer.from(parseDescriptor(descriptorText).id, 'hex');
+  const secrets = credential.type === 'secrets' ? checkedSecrets(credential) : await openKeyslots(bounded, repositoryId, credential.passphrase);
+  const keys = deriveKeys(secrets);
+  const config = await readConfig(bounded, repositoryId, keys.metadata);
+  if (config.descriptor !== descriptorText) {
+    throw new RahatError('repository_damaged', 'File rahat.json was changed: it differs from the copy in the sealed configuration.');
+  }
+  if (config.packPublicKey !== keys.packPublic.toString('base64')) {
+    throw new RahatError('repository_damaged', 'The public key in the configuration does not belong to this repository.');
+  }
+  return new OpenRepository({ store: bounded, repositoryId, keys, config, clock: options.clock ?? SYSTEM_CLOCK, leaseTtlMs }, secrets);
+}
+
+async function readDescriptor(store: BlobStore): Promise<Buffer> {
+  try {
+    return await store.get(DESCRIPTOR_NAME);
+  } catch (error) {
+    if (!(error instanceof RahatError) || error.code !== 'blob_not_found') throw error;
+    throw new RahatError('repository_not_found', `There is no repository in ${store.description}: rahat.json is missing.`, { cause: error });
+  }
+}
+
+async function readConfig(store: BlobStore, repositoryId: Buffer, metadataKey: Buffer): Promise<RepositoryConfig> {
+  try {
+    return openConfig(metadataKey, repositoryId, await store.get(CONFIG_NAME));
+  } catch (error) {
+    if (!(error instanceof RahatError) || error.code !== 'blob_not_found') throw error;
+    throw new RahatError('repository_damaged', 'File config of the repository is missing.', { cause: error });
+  }
+}
+
+/** Tries each slot of this repository; never writes. A damaged slot is told of only when no other one opens. */
+async function openKeyslots(store: BlobStore, repositoryId: Buffer, passphrase: string): Promise<RepositorySecrets> {
+  let damage: RahatError | undefined;
+  let tried = 0;
+  for await (const { name } of store.list(KEYS_PREFIX)) {
+    try {
+      const slot = parseKeyslot(name, await store.get(name));
+      // Left by a creation that was broken off.
+      if (slot.repository !== repositoryId.toString('hex')) continue;
+      tried++;
+      const secrets = await openPassphraseSlot(slot, passphrase);
+      if (secrets) return secrets;
+    } catch (error) {
+      if (!(error instanceof RahatError) || error.code !== 'repository_damaged') throw error;
+      damage ??= error;
+    }
+  }
+  if (damage) throw damage;
+  if (tried === 0) throw new RahatError('repository_damaged', 'The repository has no keyslot: its folder keys/ is empty.');
+  throw new RahatError('repository_wrong_passphrase', `The passphrase opens none of the repository's ${tried} keyslots.`);
+}
+
+function checkedSecrets({ masterKey, identitySecret }: RepositorySecrets): RepositorySecrets {
+  if (masterKey.length !== SECRET_BYTES || identitySecret.length !== SECRET_BYTES) {
+    throw new RahatError('invalid_input', `The secrets of a repository have ${SECRET_BYTES} bytes each.`);
+  }
+  return { masterKey: Buffer.from(masterKey), identitySecret: Buffer.from(identitySecret) };
+}

@@ -1,0 +1,117 @@
+import { createHash, randomBytes, type Hash } from 'node:crypto';
+import { sealFrame } from '../frames/frame-codec.js';
+import { type RepositoryKeys } from '../keys/derivation.js';
+import { type PackKind, wrapPackKey } from '../keys/pack-keys.js';
+import { sealFile } from '../sealed-files/sealed-file.js';
+import { encodePackHeader, encodePackTrailer, footerIdentity, PACK_HEADER_BYTES, PACK_TRAILER_BYTES } from './pack-layout.js';
+import { encodePackTable, type PackTable } from './pack-table.js';
+import { padmeLength } from './padme.js';
+
+/** Chunks of one frame before it is compressed. */
+export interface FrameContent {
+  /** Concatenated chunks. */
+  plaintext: Buffer;
+  chunkIds: Buffer[];
+  chunkLengths: number[];
+}
+
+export interface ClosedPack {
+  kind: PackKind;
+  /** SHA-256 of the file, hex. */
+  hash: string;
+  file: Buffer;
+  table: PackTable;
+}
+
+/** Bounds the footer (44 bytes a chunk) where chunks are tiny. */
+const MAX_CHUNKS = 65_536;
+const FOOTER_RESERVE_BYTES = 4 * 1024 * 1024;
+const FRAME_RESERVE_BYTES = 4 * 1024 * 1024 + 1024;
+
+/** Size of the buffer that a pack of `packSizeBytes` is built in: its last frame, Padmé's 1/32 and the footer come on top. */
+export function packCapacity(packSizeBytes: number): number {
+  return padmeLength(PACK_HEADER_BYTES + packSizeBytes + FRAME_RESERVE_BYTES + FOOTER_RESERVE_BYTES);
+}
+
+/** One pack while it is built in `buffer`. Its key is its own and never used again, also not on a retry. */
+export class PackWriter {
+  private readonly key = randomBytes(32);
+  private readonly hash: Hash = createHash('sha256');
+  private position = 0;
+  private readonly frames: { offset: number; storedLength: number; plainLength: number }[] = [];
+  private readonly chunkIds: Buffer[] = [];
+  private readonly chunks: number[] = [];
+
+  private constructor(
+    readonly kind: PackKind,
+    private readonly repositoryId: Buffer,
+    private readonly metadataKey: Buffer,
+    private readonly packSizeBytes: number,
+    private readonly buffer: Buffer,
+  ) {}
+
+  static async open(
+    kind: PackKind,
+    keys: Pick<RepositoryKeys, 'metadata' | 'packPublic'>,
+    options: { repositoryId: Buffer; packSizeBytes: number; buffer: Buffer },
+  ): Promise<PackWriter> {
+    const pack = new PackWriter(kind, options.repositoryId, keys.metadata, options.packSizeBytes, options.buffer);
+    pack.append(encodePackHeader(kind, options.repositoryId, await wrapPackKey(keys, options.repositoryId, kind, pack.key)));
+    return pack;
+  }
+
+  get full(): boolean {
+    return this.position >= this.packSizeBytes || this.chunks.length / 3 >= MAX_CHUNKS;
+  }
+
+  get sizeBytes(): number {
+    return this.position;
+  }
+
+  /** Gives the frame's number. */
+  addFrame(content: FrameContent, body: Buffer): number {
+    const frame = this.frames.length;
+    const offset = this.position;
+    for (const part of sealFrame(this.key, this.repositoryId, frame, body)) this.append(part);
+    this.frames.push({ offset, storedLength: this.position - offset, plainLength: content.plaintext.length });
+    let chunkOffset = 0;
+    content.chunkIds.forEach((id, i) => {
+      this.chunkIds.push(id);
+      this.chunks.push(frame, chunkOffset, content.chunkLengths[i]!);
+      chunkOffset += content.chunkLengths[i]!;
+    });
+    return frame;
+  }
+
+  /** The file is a view of the buffer: it must be stored before the buffer is used again. */
+  close(): ClosedPack {
+    const table = this.table();
+    const identity = footerIdentity(this.repositoryId, this.buffer.subarray(0, PACK_HEADER_BYTES));
+    const footer = sealFile(this.metadataKey, identity, encodePackTable(table));
+    const size = this.position + footer.length + PACK_TRAILER_BYTES;
+    // Random, because zeros would show where the frames end.
+    this.append(randomBytes(padmeLength(size) - size));
+    this.append(footer);
+    this.append(encodePackTrailer(footer.length));
+    return { kind: this.kind, hash: this.hash.digest('hex'), file: this.buffer.subarray(0, this.position), table };
+  }
+
+  private table(): PackTable {
+    const column = (i: number): Uint32Array => Uint32Array.from({ length: this.chunkIds.length }, (_, chunk) => this.chunks[chunk * 3 + i]!);
+    return {
+      frameOffsets: Uint32Array.from(this.frames, (frame) => frame.offset),
+      storedLengths: Uint32Array.from(this.frames, (frame) => frame.storedLength),
+      plainLengths: Uint32Array.from(this.frames, (frame) => frame.plainLength),
+      chunkIds: Buffer.concat(this.chunkIds),
+      chunkFrames: column(0),
+      chunkOffsets: column(1),
+      chunkLengths: column(2),
+    };
+  }
+
+  private append(bytes: Buffer): void {
+    this.buffer.set(bytes, this.position);
+    this.hash.update(bytes);
+    this.position += bytes.length;
+  }
+}

@@ -1,0 +1,68 @@
+import { checkRepository } from './check/check.js';
+import type { RepositoryContext } from './context.js';
+import { loadIndexForReading } from './index/repository-index.js';
+import type { RepositorySecrets } from './keys/derivation.js';
+import { PACKS_PREFIX } from './layout.js';
+import { RepositoryReadSession } from './reading/read-session.js';
+import type { CheckOptions, CheckReport, ReadSession, Repository, RepositoryStats, SnapshotListing, WriteSession } from './repository.js';
+import type { Manifest } from './snapshots/manifest.js';
+import { findSnapshot, listSnapshots } from './snapshots/snapshot-listing.js';
+import { moveToTrash, restoreFromTrash } from './trash/trash.js';
+import { RepositoryWriteSession, type WritingOptions } from './writing/write-session.js';
+
+export class OpenRepository implements Repository {
+  readonly id: string;
+
+  constructor(
+    private readonly context: RepositoryContext,
+    private readonly secrets: RepositorySecrets,
+  ) {
+    this.id = context.repositoryId.toString('hex');
+  }
+
+  exportSecrets(): RepositorySecrets {
+    return { masterKey: Buffer.from(this.secrets.masterKey), identitySecret: Buffer.from(this.secrets.identitySecret) };
+  }
+
+  beginWriting(options: WritingOptions): Promise<WriteSession> {
+    return RepositoryWriteSession.begin(this.context, options);
+  }
+
+  beginReading(options: { signal?: AbortSignal } = {}): Promise<ReadSession> {
+    return RepositoryReadSession.begin(this.context, options.signal);
+  }
+
+  snapshots(): AsyncIterable<SnapshotListing> {
+    return listSnapshots(this.context);
+  }
+
+  findSnapshot(id: string): Promise<Manifest> {
+    return findSnapshot(this.context, id);
+  }
+
+  moveToTrash(snapshotId: string): Promise<void> {
+    return moveToTrash(this.context, snapshotId);
+  }
+
+  restoreFromTrash(snapshotId: string): Promise<void> {
+    return restoreFromTrash(this.context, snapshotId);
+  }
+
+  check(options: CheckOptions): Promise<CheckReport> {
+    return checkRepository(this.context, options);
+  }
+
+  async stats(): Promise<RepositoryStats> {
+    const stats: RepositoryStats = { snapshots: 0, packs: 0, storedBytes: 0, uniqueChunks: 0, logicalBytes: 0 };
+    for await (const listing of this.snapshots()) {
+      stats.snapshots++;
+      if (listing.ok) stats.logicalBytes += listing.manifest.sizeBytes;
+    }
+    for await (const { sizeBytes } of this.context.store.list(PACKS_PREFIX)) {
+      stats.packs++;
+      stats.storedBytes += sizeBytes;
+    }
+    stats.uniqueChunks = (await loadIndexForReading(this.context)).chunks.size;
+    return stats;
+  }
+}

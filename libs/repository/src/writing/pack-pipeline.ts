@@ -1,0 +1,165 @@
+import { randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
+import { RahatError } from '@rahat/contracts';
+import type { RepositoryContext } from '../context.js';
+import { compressFrame, type Speed } from '../frames/frame-codec.js';
+import type { IndexedPack } from '../index/index-segment.js';
+import { sealIndexSegment, type RepositoryIndex } from '../index/repository-index.js';
+import type { PackKind } from '../keys/pack-keys.js';
+import { indexName, packName } from '../layout.js';
+import type { Lease } from '../leases/lease.js';
+import { packCapacity, PackWriter, type ClosedPack, type FrameContent } from '../packs/pack-writer.js';
+import { Slots } from './slots.js';
+
+/** Of the four threads of Node's pool one is left to the files of a local storage. */
+const FRAMES_IN_FLIGHT = Math.min(Math.max(availableParallelism(), 2), 3);
+/** Open data pack, open metadata pack, and two that are on their way to the storage. */
+const PACK_BUFFERS = 4;
+/** repository.md §7.2: so that a retry after a crash finds its own earlier work. */
+const PACKS_PER_SEGMENT = 32;
+const SEGMENT_INTERVAL_MS = 5 * 60 * 1000;
+
+/**
+ * Frame → compress → seal → pack → upload, each stage bounded. The first failure stops it for good: what it wrote by then is
+ * referred to by no snapshot.
+ */
+export class PackPipeline {
+  private readonly compressions = new Slots(FRAMES_IN_FLIGHT);
+  private readonly packSlots = new Slots(PACK_BUFFERS);
+  private readonly spareBuffers: Buffer[] = [];
+  private readonly open = new Map<PackKind, PackWriter>();
+  private readonly placements: Record<PackKind, Promise<void>> = { data: Promise.resolve(), metadata: Promise.resolve() };
+  private readonly uploads = new Set<Promise<void>>();
+  private unindexed: IndexedPack[] = [];
+  private lastSegmentAtMs: number;
+  private failure: RahatError | undefined;
+  addedBytes = 0;
+
+  constructor(
+    private readonly context: RepositoryContext,
+    private readonly index: RepositoryIndex,
+    private readonly lease: Lease,
+    private readonly options: { writer: string; speed: Speed; signal?: AbortSignal },
+  ) {
+    this.lastSegmentAtMs = context.clock.monotonicMs();
+  }
+
+  throwIfFailed(): void {
+    if (this.options.signal?.aborted) throw new RahatError('cancelled', 'The backup was cancelled.', { cause: this.options.signal.reason });
+    if (this.failure) throw this.failure;
+  }
+
+  /** Resolves when there is room for the next frame; `done` is called when the plaintext's buffer is free again. */
+  async submit(kind: PackKind, content: FrameContent, done: () => void): Promise<void> {
+    await this.compressions.acquire();
+    try {
+      this.throwIfFailed();
+    } catch (error) {
+      this.compressions.release();
+      done();
+      throw error;
+    }
+    const compressed = compressFrame(content.plaintext, this.options.speed);
+    compressed.catch(() => undefined);
+    // Placed in order of submission: neighbours of an object stay neighbours in the pack, so that a reader reads them at once.
+    this.placements[kind] = this.placements[kind]
+      .then(async () => {
+        const body = await compressed;
+        if (!this.failure) await this.place(kind, content, body);
+      })
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => {
+        this.compressions.release();
+        done();
+      });
+  }
+
+  /** Everything submitted so far is stored and indexed afterwards. */
+  async flush(): Promise<void> {
+    for (const kind of ['data', 'metadata'] as const) {
+      await this.placements[kind];
+      const pack = this.open.get(kind);
+      this.open.delete(kind);
+      if (pack && !this.failure) this.upload(pack.close());
+    }
+    await this.settleUploads();
+    this.throwIfFailed();
+    await this.putIndexSegment();
+  }
+
+  /** After a failure or without a commit: waits for what is on its way, so that nothing lands after the session's end. */
+  async abandon(): Promise<void> {
+    this.failure ??= new RahatError('cancelled', 'The writing session is closed.');
+    await Promise.all(Object.values(this.placements));
+    this.open.clear();
+    await this.settleUploads();
+  }
+
+  private async place(kind: PackKind, content: FrameContent, body: Buffer): Promise<void> {
+    const pack = this.open.get(kind) ?? (await this.openPack(kind));
+    const before = pack.sizeBytes;
+    pack.addFrame(content, body);
+    this.addedBytes += pack.sizeBytes - before;
+    if (!pack.full) return;
+    this.open.delete(kind);
+    this.upload(pack.close());
+  }
+
+  private async openPack(kind: PackKind): Promise<PackWriter> {
+    await this.packSlots.acquire();
+    const { packSizeBytes } = this.context.config;
+    const buffer = this.spareBuffers.pop() ?? Buffer.allocUnsafeSlow(packCapacity(packSizeBytes));
+    const pack = await PackWriter.open(kind, this.context.keys, { repositoryId: this.context.repositoryId, packSizeBytes, buffer });
+    this.open.set(kind, pack);
+    return pack;
+  }
+
+  private upload(pack: ClosedPack): void {
+    const upload = this.store(pack)
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => {
+        this.uploads.delete(upload);
+        this.spareBuffers.push(Buffer.from(pack.file.buffer, pack.file.byteOffset));
+        this.packSlots.release();
+      });
+    this.uploads.add(upload);
+  }
+
+  private async store({ hash, kind, file, table }: ClosedPack): Promise<void> {
+    const sizeBytes = file.length;
+    await this.put(packName(hash), file);
+    const indexed: IndexedPack = { hash, sizeBytes, kind, table };
+    this.index.addPack(indexed);
+    this.unindexed.push(indexed);
+    const overdue = this.context.clock.monotonicMs() - this.lastSegmentAtMs > SEGMENT_INTERVAL_MS;
+    if (this.unindexed.length >= PACKS_PER_SEGMENT || overdue) await this.putIndexSegment();
+  }
+
+  private async putIndexSegment(): Promise<void> {
+    const packs = this.unindexed;
+    if (packs.length === 0) return;
+    this.unindexed = [];
+    this.lastSegmentAtMs = this.context.clock.monotonicMs();
+    const name = indexName(randomBytes(16).toString('hex'));
+    await this.put(name, sealIndexSegment(this.context, name, { writer: this.options.writer, replaces: [], packs }));
+  }
+
+  private async put(name: string, file: Buffer): Promise<void> {
+    this.lease.assertHeld();
+    const ifAbsent = this.context.store.capabilities.conditionalPut;
+    try {
+      await this.context.store.put(name, file, { ifAbsent, signal: this.options.signal });
+    } catch (error) {
+      // Names are hashes or random: an earlier try of the same bytes has landed.
+      if (!(error instanceof RahatError) || error.code !== 'blob_exists') throw error;
+    }
+  }
+
+  private async settleUploads(): Promise<void> {
+    while (this.uploads.size > 0) await Promise.all(this.uploads);
+  }
+
+  private fail(error: unknown): void {
+    this.failure ??= RahatError.from(error);
+  }
+}

@@ -1,0 +1,173 @@
+import { createRequire } from 'node:module';
+import { isDeepStrictEqual } from 'node:util';
+import { RahatError } from '@rahat/contracts';
+import { throwIfCancelled } from '../bounded-store.js';
+import type { RepositoryContext } from '../context.js';
+import type { Speed } from '../frames/frame-codec.js';
+import { loadIndexForWriting, type RepositoryIndex } from '../index/repository-index.js';
+import { snapshotName } from '../layout.js';
+import { Lease } from '../leases/lease.js';
+import type { ObjectDescription, ObjectFacts, WriteProgress, WriteSession } from '../repository.js';
+import { assertSnapshotId, readManifest, sealManifest } from '../snapshots/manifest-files.js';
+import { SnapshotFacts, StoredObject, type Manifest } from '../snapshots/manifest.js';
+import { ChunkSink } from './chunk-sink.js';
+import { writeStream } from './object-writer.js';
+import { PackPipeline } from './pack-pipeline.js';
+
+export interface WritingOptions {
+  writer: string;
+  signal?: AbortSignal;
+  speed?: Speed;
+}
+
+const PRODUCT_VERSION = (createRequire(import.meta.url)('../../package.json') as { version: string }).version;
+const MAX_KEY_BYTES = 1024;
+
+export class RepositoryWriteSession implements WriteSession {
+  private readonly pipeline: PackPipeline;
+  private readonly sink: ChunkSink;
+  /** What was committed here, so that a repetition puts the same bytes. */
+  private readonly committed = new Map<string, { manifest: Manifest; file: Buffer }>();
+  private readBytes = 0;
+  private addedBefore = 0;
+  private closed = false;
+
+  private constructor(
+    private readonly context: RepositoryContext,
+    private readonly index: RepositoryIndex,
+    private readonly lease: Lease,
+    private readonly options: WritingOptions,
+  ) {
+    const speed = options.speed ?? 'default';
+    this.pipeline = new PackPipeline(context, index, lease, { ...options, speed });
+    this.sink = new ChunkSink(context, index, this.pipeline, speed);
+  }
+
+  static async begin(context: RepositoryContext, options: WritingOptions): Promise<RepositoryWriteSession> {
+    throwIfCancelled(options.signal);
+    // repository.md §7.1: first the lease, so that a collection that condemns later waits for this session.
+    const lease = await Lease.take(context, 'writer', options.writer);
+    try {
+      return new RepositoryWriteSession(context, await loadIndexForWriting(context), lease, options);
+    } catch (error) {
+      await lease.release().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  async writeObject(description: ObjectDescription, source: AsyncIterable<Uint8Array>, facts?: () => ObjectFacts): Promise<StoredObject> {
+    this.assertUsable();
+    const { key, kind, order } = description;
+    if (key === '' || Buffer.byteLength(key) > MAX_KEY_BYTES) {
+      throw new RahatError('invalid_input', `The object key ${JSON.stringify(key.slice(0, 80))} must have 1 to ${MAX_KEY_BYTES} bytes.`);
+    }
+    const written = await writeStream(this.sink, this.context.config.cutSizes, description.class, source, (bytes) => (this.readBytes += bytes));
+    return StoredObject.parse({ key, kind, order, ...written, ...facts?.() });
+  }
+
+  progress(): WriteProgress {
+    return { readBytes: this.readBytes, addedBytes: this.pipeline.addedBytes };
+  }
+
+  async commit(snapshotId: string, facts: SnapshotFacts, objects: StoredObject[]): Promise<Manifest> {
+    this.assertUsable();
+    assertSnapshotId(snapshotId);
+    await this.sink.flush();
+    const parsedFacts = SnapshotFacts.parse(facts);
+    this.assertComplete(objects);
+    const earlier = this.committed.get(snapshotId);
+    if (earlier) {
+      if (!sameContent(earlier.manifest, { ...parsedFacts, objects })) throw conflict(snapshotId);
+      return this.publish(earlier);
+    }
+    const manifest: Manifest = {
+      ...parsedFacts,
+      format: 1,
+      snapshot: snapshotId,
+      repository: this.context.repositoryId.toString('hex'),
+      writer: this.options.writer,
+      productVersion: PRODUCT_VERSION,
+      createdAt: this.lease.now().toISOString(),
+      objects,
+      sizeBytes: objects.reduce((sum, object) => sum + object.sizeBytes, 0),
+      addedBytes: this.pipeline.addedBytes - this.addedBefore,
+    };
+    const prepared = { manifest, file: sealManifest(this.context, manifest) };
+    this.committed.set(snapshotId, prepared);
+    const published = await this.publish(prepared);
+    this.addedBefore = this.pipeline.addedBytes;
+    return published;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    await this.pipeline.abandon();
+    // A lease that stays behind runs out by itself.
+    await this.lease.release().catch(() => undefined);
+  }
+
+  /** repository.md §7.4–5. */
+  private async publish({ manifest, file }: { manifest: Manifest; file: Buffer }): Promise<Manifest> {
+    const name = snapshotName(manifest.snapshot);
+    const { store } = this.context;
+    const standing = await this.standingManifest(manifest);
+    if (standing) return standing;
+    await this.lease.assertStored();
+    try {
+      await store.put(name, file, { ifAbsent: store.capabilities.conditionalPut, signal: this.options.signal });
+    } catch (error) {
+      if (!(error instanceof RahatError) || error.code !== 'blob_exists') throw error;
+      const other = await this.standingManifest(manifest);
+      if (other) return other;
+      throw conflict(manifest.snapshot);
+    }
+    const stat = await store.stat(name);
+    if (stat === undefined) throw new RahatError('storage_unreachable', `Storage ${store.description} accepted snapshot ${manifest.snapshot} but does not show it.`);
+    if (!this.lease.covers(stat.modifiedAt)) {
+      await store.remove(name);
+      throw new RahatError('lease_lost', `Snapshot ${manifest.snapshot} was stored after the session's lease had run out, and was taken back.`);
+    }
+    return manifest;
+  }
+
+  /** A snapshot of this id that holds the same content; another content is a conflict. */
+  private async standingManifest(manifest: Manifest): Promise<Manifest | undefined> {
+    if ((await this.context.store.stat(snapshotName(manifest.snapshot))) === undefined) return undefined;
+    const standing = await readManifest(this.context, manifest.snapshot);
+    if (!sameContent(standing, manifest)) throw conflict(manifest.snapshot);
+    return standing;
+  }
+
+  /** Every chunk that the manifest will name directly must be stored by now, by this session or an earlier one. */
+  private assertComplete(objects: StoredObject[]): void {
+    const keys = new Set<string>();
+    for (const { key, recipe } of objects) {
+      if (keys.has(key)) throw new RahatError('invalid_input', `Two objects of the snapshot have the key ${JSON.stringify(key)}.`);
+      keys.add(key);
+      for (const [id] of 'chunks' in recipe ? recipe.chunks : recipe.recipeChunks) {
+        const home = this.index.chunks.get(Buffer.from(id, 'hex'));
+        if (!home || this.index.packs[home.pack] === undefined) {
+          throw new RahatError('repository_chunk_missing', `Object ${JSON.stringify(key)} refers to a chunk that is not stored in this repository.`);
+        }
+      }
+    }
+  }
+
+  private assertUsable(): void {
+    if (this.closed) throw new RahatError('conflict', 'The writing session is closed.');
+    this.pipeline.throwIfFailed();
+    this.lease.assertHeld();
+  }
+}
+
+/** Apart from what each try makes anew. */
+function sameContent(a: SnapshotFacts & { objects: StoredObject[] }, b: SnapshotFacts & { objects: StoredObject[] }): boolean {
+  const content = (manifest: SnapshotFacts & { objects: StoredObject[] }): unknown =>
+    JSON.parse(JSON.stringify({ ...SnapshotFacts.parse(manifest), objects: manifest.objects }));
+  return isDeepStrictEqual(content(a), content(b));
+}
+
+function conflict(snapshotId: string): RahatError {
+  return new RahatError('conflict', `There is a snapshot ${snapshotId} with other content already.`);
+}
