@@ -1,7 +1,7 @@
 import { Inject, Module, type DynamicModule, type MiddlewareConsumer, type NestModule } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { AuthenticatedSubject } from '@rahat/contracts';
-import { CONFIG, InternalClient, runtimeProviders, type StatelessRuntime } from '@rahat/service-kit';
+import { CONFIG, runtimeProviders, type InternalClient, type StatelessRuntime } from '@rahat/service-kit';
 import type { Express, Request } from 'express';
 import type { GatewayConfig } from './config.js';
 import { FrontDoor } from './front-door/front-door.middleware.js';
@@ -12,7 +12,7 @@ import { PageController } from './page/page.controller.js';
 
 @Module({})
 export class GatewayModule implements NestModule {
-  static register({ runtime, config, internal }: { runtime: StatelessRuntime; config: GatewayConfig; internal: InternalClient }): DynamicModule {
+  static register({ runtime, config, internal }: { runtime: StatelessRuntime; config: GatewayConfig; internal: Pick<InternalClient, 'post'> }): DynamicModule {
     const ask = (credential: string, address: string) => internal.post('auth', '/internal/v1/authenticate', { credential, address }, AuthenticatedSubject, 'platform');
     const frontDoor = new FrontDoor({
       principals: runtime.principals,

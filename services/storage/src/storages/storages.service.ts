@@ -24,7 +24,7 @@ export class StoragesService {
   ) {}
 
   async create(principal: Principal, request: CreateStorage): Promise<Storage> {
-    const settings: StorageSettings = { ...request.settings, path: await prepareLocalFolder(request.settings.path, this.config.RAHAT_DATA_FOLDER) };
+    const settings: StorageSettings = { ...request.settings, path: await prepareLocalFolder(request.settings.path, this.config.RAHAT_DATA_DIR) };
     await this.refuseOverlap(principal.organization, settings.path);
     const store = openBlobStore(settings, '');
     if ((await store.stat('rahat.json')) !== undefined) {
