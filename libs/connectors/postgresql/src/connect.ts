@@ -1,0 +1,89 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import pg from 'pg';
+import { PostgresqlConnection, RahatError } from '@rahat/contracts';
+import { connectError } from './errors.js';
+
+export interface ConnectOptions {
+  database: string;
+  /** application_name on the server. */
+  label: string;
+  signal: AbortSignal;
+}
+
+const CONNECT_TIMEOUT_MS = 15_000;
+
+/** A client that ends when it is disposed; its failure after connecting shows up in the query that meets it. */
+export type DisposableClient = pg.Client & AsyncDisposable;
+
+/**
+ * Opens one session. `tls: prefer` tries TLS first, as libpq does. Aborting the signal breaks the connection, so that no
+ * query outlives its job.
+ */
+export async function connectClient(connection: PostgresqlConnection, options: ConnectOptions): Promise<DisposableClient> {
+  options.signal.throwIfAborted();
+  const modes = connection.tls === 'prefer' ? (['encrypted', 'plain'] as const) : ([connection.tls === 'disable' ? 'plain' : 'encrypted'] as const);
+  for (const mode of modes) {
+    const client = new pg.Client({
+      host: connection.host, port: connection.port, user: connection.user, password: connection.password,
+      database: options.database, application_name: options.label.slice(0, 63), connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true,
+      ssl: mode === 'plain' ? false : { rejectUnauthorized: connection.tls === 'verify-full', ...(connection.tlsCa ? { ca: connection.tlsCa } : {}) },
+    });
+    // Without a listener a broken idle connection would end the process.
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+    } catch (error) {
+      await client.end().catch(() => undefined);
+      if (mode === 'encrypted' && modes.length === 2 && /does not support SSL/i.test(String(error))) continue;
+      throw connectError(error, connection, options.database);
+    }
+    return disposable(client, options.signal);
+  }
+  throw new RahatError('source_unreachable', `No connection to ${connection.host}:${connection.port}`);
+}
+
+function disposable(client: pg.Client, signal: AbortSignal): DisposableClient {
+  const breakOff = (): void => { streamOf(client).destroy(); };
+  signal.addEventListener('abort', breakOff, { once: true });
+  return Object.assign(client, {
+    [Symbol.asyncDispose]: async () => {
+      signal.removeEventListener('abort', breakOff);
+      // A server that hangs must not hold up the run's end.
+      const ended = client.end().catch(() => undefined);
+      await Promise.race([ended, delay(2_000, undefined, { ref: false })]);
+      streamOf(client).destroy();
+    },
+  });
+}
+
+/** The socket below node-postgres' client. */
+export function streamOf(client: pg.Client): import('node:net').Socket {
+  return (client as unknown as { connection: { stream: import('node:net').Socket } }).connection.stream;
+}
+
+/**
+ * What libpq's tools need to reach the server: names by environment, the password by a password file and certificates by
+ * `/dev/fd`, nothing in argv (engines.md §2).
+ */
+export function toolConnection(connection: PostgresqlConnection, label: string): { env: Record<string, string>; secretFiles: string[]; secrets: string[] } {
+  if (/[\r\n\0]/.test(connection.password)) {
+    throw new RahatError('invalid_input', 'The password holds a line break, which PostgreSQL\'s own tools can\'t be given', { hint: 'Set a password without line breaks for this user.' });
+  }
+  const secretFiles = [`*:*:*:*:${connection.password.replaceAll(/[\\:]/g, '\\$&')}\n`];
+  const env: Record<string, string> = {
+    PGPASSFILE: '/dev/fd/3', PGHOST: connection.host, PGPORT: String(connection.port), PGUSER: connection.user,
+    PGSSLMODE: connection.tls, PGAPPNAME: label.slice(0, 63), PGCONNECT_TIMEOUT: '15',
+    // The texts of timestamptz and bytea values must not depend on settings of role or server: the row hash is taken from them.
+    PGTZ: 'UTC', PGOPTIONS: '-c bytea_output=hex',
+  };
+  if (connection.tlsCa) {
+    secretFiles.push(connection.tlsCa);
+    env.PGSSLROOTCERT = '/dev/fd/4';
+  }
+  return { env, secretFiles, secrets: [connection.password] };
+}
+
+/** A conninfo string that holds nothing but the name, whatever the name looks like. */
+export function databaseConninfo(database: string): string {
+  return `dbname='${database.replaceAll(/[\\']/g, '\\$&')}'`;
+}

@@ -1,0 +1,142 @@
+import { runTool, type ArtifactSink, type BackupFacts, type BackupRequest, type ConnectorContext, type Job } from '@rahat/connector-kit';
+import { RahatError, type Finding, type PostgresqlConnection } from '@rahat/contracts';
+import { databaseConninfo, toolConnection } from '../connect.js';
+import { queryError } from '../errors.js';
+import { clientOfMajor, type RequiredTool } from '../required-tool.js';
+import { ArchiveReader } from './archive-reader.js';
+import type { TocEntry } from './archive-toc.js';
+import { FACTS_KEY, GLOBALS_KEY, rowsKey, TOC_KEY } from './artifact-names.js';
+import { copyOut, pinTextForms, sumOfCopy } from './copy-sum.js';
+import { readDatabaseFacts, type DatabaseFacts } from './database-facts.js';
+import { dumpGlobals } from './globals.js';
+import { writeLargeObjects } from './large-objects.js';
+import { limitRate } from './rate-limit.js';
+import { RowKernel, type RowSum } from './row-kernel.js';
+import { openSnapshotSession, type SnapshotSession } from './snapshot-session.js';
+import { classifyToolLine, toolFailure } from './tool-failure.js';
+
+const LOCK_TIMEOUT_MS = 30_000;
+
+interface DumpResult {
+  rows: number;
+  bytes: number;
+  blocks: number;
+  blocksExpected: number;
+  findings: Finding[];
+  largeObjects: DatabaseFacts['largeObjects'];
+  tables: { entry: TocEntry; sum: RowSum }[];
+}
+
+/** One database as one snapshot: table of contents, one artifact per table, large objects, globals, database facts (engines.md §3.2). */
+export async function backupLogically(connection: PostgresqlConnection, request: BackupRequest & { database: string }, sink: ArtifactSink, context: ConnectorContext, job: Job): Promise<BackupFacts> {
+  await using session = await openSnapshotSession(connection, { database: request.database, label: request.label, signal: job.signal });
+  const tool = await clientOfMajor('pgDump', session.major, context.toolFolders);
+  const facts = await readDatabaseFacts(session.client).catch((error: unknown) => { throw queryError(error, 'reading the facts of the database'); });
+
+  job.progress({ phase: 'globals', bytes: 0 });
+  const globals = await dumpGlobals(connection, session, context, job, request.label);
+  if (globals.sql) await sink.write({ key: GLOBALS_KEY, kind: 'ddl', order: 0, class: 'small' }, once(globals.sql));
+
+  const dump = await dumpDatabase(connection, request, session, tool, sink, context, job);
+  if (request.deep) await recountInSnapshot(session, facts.encoding, dump, job);
+
+  const allFacts: DatabaseFacts = { ...facts, largeObjects: dump.largeObjects };
+  await sink.write({ key: FACTS_KEY, kind: 'facts', order: 2, class: 'small' }, once(Buffer.from(JSON.stringify(allFacts))));
+  return {
+    identity: session.identity, serverVersion: session.serverVersion, tool: `pg_dump ${tool.version}`,
+    label: 'full · space-incremental', consistency: 'snapshot', positions: { lsn: session.position, snapshot: session.snapshot },
+    consistentAt: session.consistentAt, findings: [...globals.findings, ...dump.findings],
+    evidence: { cleanExit: true, trailerSeen: true, objectsExpected: dump.blocksExpected, objectsFound: dump.blocks, rows: dump.rows, bytes: dump.bytes },
+  };
+}
+
+async function dumpDatabase(connection: PostgresqlConnection, request: BackupRequest & { database: string }, session: SnapshotSession, tool: RequiredTool, sink: ArtifactSink, context: ConnectorContext, job: Job): Promise<DumpResult> {
+  const libpq = toolConnection(connection, request.label);
+  await using run = await runTool({
+    program: tool.path,
+    args: ['--no-password', '--format=custom', '--compress=0', `--snapshot=${session.snapshot}`, `--lock-wait-timeout=${LOCK_TIMEOUT_MS}`,
+      '--quote-all-identifiers', `--dbname=${databaseConninfo(request.database)}`],
+    ...libpq, classify: classifyToolLine, scratchFolder: context.scratchFolder, signal: job.signal,
+  });
+  let result: DumpResult;
+  try {
+    result = await storeArchive(limitRate(run.stdout, request.rateLimitBytesPerSecond, job.signal), session.largeObjects, sink, job);
+  } catch (error) {
+    // A stream that ended too early is explained by how the tool ended; anything else went wrong on our side, and the tool has to go.
+    const truncated = error instanceof RahatError && error.code === 'dump_truncated';
+    const exit = truncated ? await run.exit : await run.stop();
+    if (job.signal.aborted) throw new RahatError('cancelled', 'The backup was cancelled', { cause: error });
+    if (truncated && !exit.clean) throw toolFailure('pg_dump', exit, connection);
+    throw error;
+  }
+  const exit = await run.exit;
+  if (job.signal.aborted) throw new RahatError('cancelled', 'The backup was cancelled');
+  if (!exit.clean) throw toolFailure('pg_dump', exit, connection);
+  return { ...result, findings: exit.findings };
+}
+
+async function storeArchive(stream: AsyncIterable<Buffer>, largeObjectsExpected: number, sink: ArtifactSink, job: Job): Promise<DumpResult> {
+  const reader = await ArchiveReader.open(stream);
+  const result: DumpResult = { rows: 0, bytes: 0, blocks: 0, blocksExpected: reader.missingEntries().length, findings: [], largeObjects: { count: 0, rowHash: '' }, tables: [] };
+  await sink.write({ key: TOC_KEY, kind: 'header', order: 1, class: 'small' }, once(reader.rawToc));
+  let order = 10;
+  const nextOrder = (): number => order++;
+  const watched: ArtifactSink = {
+    write: async (description, body, factsOf) => {
+      job.progress({ phase: 'rows', object: description.key, bytes: result.bytes });
+      const counted = countBytes(body, (length) => {
+        result.bytes += length;
+        job.progress({ phase: 'rows', object: description.key, bytes: result.bytes });
+      });
+      const artifact = await sink.write(description, counted, factsOf);
+      if (description.kind === 'blob') result.largeObjects.rowHash = addHashes(result.largeObjects.rowHash, artifact.rowHash ?? '');
+      return artifact;
+    },
+  };
+  for (let block = await reader.nextBlock(); block; block = await reader.nextBlock()) {
+    const { entry } = block;
+    if (block.kind === 'large objects') {
+      result.largeObjects.count += await writeLargeObjects(reader, entry, watched, largeObjectsExpected, nextOrder);
+      continue;
+    }
+    await watched.write({ key: rowsKey(entry.namespace, entry.tag), kind: 'rows', order: nextOrder(), class: 'rows' }, reader.rows(entry),
+      () => ({ ...reader.sum(), meta: { dumpId: entry.dumpId, schema: entry.namespace, table: entry.tag } }));
+    const sum = reader.sum();
+    result.rows += sum.rows;
+    result.tables.push({ entry, sum });
+  }
+  return { ...result, blocks: reader.blocksRead };
+}
+
+/** The source is read a second time, in the very snapshot of the dump. */
+async function recountInSnapshot(session: SnapshotSession, encoding: string, dump: DumpResult, job: Job): Promise<void> {
+  await pinTextForms(session.client, encoding);
+  const kernel = new RowKernel();
+  for (const { entry, sum } of dump.tables) {
+    job.signal.throwIfAborted();
+    job.progress({ phase: 'recount', object: `${entry.namespace}.${entry.tag}`, bytes: dump.bytes });
+    const recounted = await sumOfCopy(session.client, copyOut(entry.copyStatement), kernel)
+      .catch((error: unknown) => { throw queryError(error, `recounting ${entry.namespace}.${entry.tag}`); });
+    if (recounted.rows !== sum.rows || recounted.rowHash !== sum.rowHash) {
+      throw new RahatError('dump_invalid', `The dump of ${entry.namespace}.${entry.tag} holds ${sum.rows} rows, the server ${recounted.rows}, or their contents differ`, {
+        hint: 'Something changed the data on its way; check the memory and the network of the worker and run the backup again.',
+      });
+    }
+  }
+}
+
+export function addHashes(left: string, right: string): string {
+  const sum = BigInt.asUintN(128, BigInt(`0x${left === '' ? '0' : left}`) + BigInt(`0x${right === '' ? '0' : right}`));
+  return sum.toString(16).padStart(32, '0');
+}
+
+async function* countBytes(body: AsyncIterable<Uint8Array>, count: (length: number) => void): AsyncGenerator<Uint8Array> {
+  for await (const piece of body) {
+    yield piece;
+    count(piece.length);
+  }
+}
+
+async function* once(content: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield content;
+}

@@ -1,0 +1,64 @@
+import { lookup } from 'node:dns/promises';
+import { connect } from 'node:net';
+import type { ConnectorContext, Probe } from '@rahat/connector-kit';
+import { RahatError, type PostgresqlConnection } from '@rahat/contracts';
+import { connectClient, streamOf } from './connect.js';
+import { systemIdentifier } from './logical/snapshot-session.js';
+import { physicalFindings, readRights, toolFindings, versionFindings } from './preflight.js';
+
+const TCP_TIMEOUT_MS = 10_000;
+
+type Step = Probe['steps'][number];
+
+/** The test button: goes up the ladder and tells each rung's time. A rung that can't be passed is the error that is thrown. */
+export async function probe(connection: PostgresqlConnection, context: ConnectorContext): Promise<Probe> {
+  const steps: Step[] = [];
+  const rung = async <T>(name: string, climb: () => Promise<T>, detail?: (result: T) => string): Promise<T> => {
+    const start = performance.now();
+    const result = await climb();
+    steps.push({ name, ok: true, ms: Math.round(performance.now() - start), detail: detail?.(result) });
+    return result;
+  };
+  // A host that is a folder is a local socket; there is no name and no network to try.
+  if (!connection.host.startsWith('/')) {
+    await rung('dns', () => resolveHost(connection), (address) => address);
+    await rung('tcp', () => tryPort(connection, context.signal));
+  }
+  await using client = await rung('login', () => connectClient(connection, { database: connection.maintenanceDatabase, label: 'rahat-probe', signal: context.signal }), () => connection.user);
+  const tls = 'encrypted' in streamOf(client);
+  steps.splice(-1, 0, { name: 'tls', ok: tls || connection.tls === 'disable' || connection.tls === 'prefer', ms: 0, detail: tls ? 'encrypted' : 'not encrypted' });
+  const start = performance.now();
+  await client.query('SELECT 1');
+  const latencyMs = Math.round((performance.now() - start) * 10) / 10;
+  const rights = await rung('version', () => readRights(client), (read) => read.version);
+  const identity = await systemIdentifier(client);
+  const physical = [...versionFindings(rights), ...physicalFindings(rights)];
+  steps.push({ name: 'rights', ok: true, ms: 0, detail: rights.superuser ? 'superuser' : 'ordinary user; each database is checked before its backup' });
+  const logical = [...versionFindings(rights), ...(await toolFindings(rights.major, context))];
+  steps.push({ name: 'tools', ok: logical.every((finding) => finding.code !== 'tool_missing'), ms: 0, detail: logical.find((finding) => finding.code === 'tool_missing')?.message });
+  return {
+    identity, version: rights.version, major: String(rights.major), role: rights.recovery ? 'replica' : 'primary', latencyMs, tls,
+    methods: [{ method: 'postgresql.logical' as const, findings: logical }, { method: 'postgresql.physical' as const, findings: physical }]
+      .map(({ method, findings }) => ({ method, findings, usable: findings.every((finding) => finding.severity !== 'blocker') })),
+    steps,
+  };
+}
+
+async function resolveHost(connection: PostgresqlConnection): Promise<string> {
+  try {
+    return (await lookup(connection.host)).address;
+  } catch (error) {
+    throw new RahatError('source_unreachable', `The name '${connection.host}' leads to no address`, { cause: error, hint: 'Check the spelling and the DNS of the worker.' });
+  }
+}
+
+async function tryPort(connection: PostgresqlConnection, signal: AbortSignal): Promise<void> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(TCP_TIMEOUT_MS)]);
+  await new Promise<void>((resolve, reject) => {
+    const socket = connect({ host: connection.host, port: connection.port, signal: limit });
+    socket.once('connect', () => { socket.destroy(); resolve(); });
+    socket.once('error', (cause) => reject(new RahatError('source_unreachable', `Nothing answers at ${connection.host}:${connection.port}: ${limit.aborted ? 'no answer in time' : cause.message}`, {
+      cause, hint: 'Check that the server runs, listens on this address (listen_addresses), and that no firewall is between.',
+    })));
+  });
+}

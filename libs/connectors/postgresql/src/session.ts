@@ -1,0 +1,48 @@
+import type { ArtifactSource, BackupRequest, ConnectorContext, ConnectorSession, RestoreRequest } from '@rahat/connector-kit';
+import { RahatError, type PostgresqlConnection } from '@rahat/contracts';
+import { connectClient } from './connect.js';
+import { discoverDatabases } from './discover.js';
+import { queryError } from './errors.js';
+import { backupLogically } from './logical/logical-backup.js';
+import { planLogicalRestore, restoreLogically } from './logical/logical-restore.js';
+import { isLogical } from './logical/stored-dump.js';
+import { takeBaseBackup } from './physical/index.js';
+import { preflight } from './preflight.js';
+import { probe } from './probe.js';
+
+/** Each call makes its own connections and ends them; nothing is held between calls. */
+export function openSession(connection: PostgresqlConnection, context: ConnectorContext): ConnectorSession {
+  return {
+    probe: () => probe(connection, context),
+    discover: async () => {
+      await using client = await connectClient(connection, { database: connection.maintenanceDatabase, label: 'rahat-discovery', signal: context.signal });
+      return discoverDatabases(client).catch((error: unknown) => { throw queryError(error, 'listing the databases'); });
+    },
+    preflight: (request) => preflight(connection, request, context),
+    backup: (request, sink, job) => {
+      if (request.method === 'postgresql.physical') return takeBaseBackup(connection, request, sink, job);
+      return backupLogically(connection, withDatabase(request), sink, context, job);
+    },
+    planRestore: async (request, source, job) => {
+      assertDatabaseRestore(request, source);
+      return planLogicalRestore(connection, request, source, job);
+    },
+    restore: async (request, source, job) => {
+      assertDatabaseRestore(request, source);
+      return restoreLogically(connection, request, source, context, job);
+    },
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}
+
+function withDatabase(request: BackupRequest): BackupRequest & { database: string } {
+  if (request.database === undefined || request.database === '') throw new RahatError('invalid_input', 'A logical backup needs the name of a database');
+  return { ...request, database: request.database };
+}
+
+function assertDatabaseRestore(request: RestoreRequest, source: ArtifactSource): void {
+  if (isLogical(source) && request.target.kind === 'database') return;
+  throw new RahatError('invalid_input', isLogical(source) ? 'A logical backup is restored into a database, not into a folder' : 'A physical backup is restored into a folder, not into a running server', {
+    hint: isLogical(source) ? 'Name a database as target.' : 'Name an empty folder as target, and start a server on it.',
+  });
+}
