@@ -11,7 +11,7 @@ export function openRedisBackend(url: string, prefix: string, onError: (error: E
   return {
     queue: (name) => new Queue(name, { connection: sending, prefix }),
     worker: (name, processor, options) => new Worker(name, processor, { connection: receiving, prefix, ...options }),
-    queueEvents: (name) => new QueueEvents(name, { connection: receiving, prefix }),
+    queueEvents: (name) => new QueueEvents(name, { connection: { url, maxRetriesPerRequest: null }, prefix }),
     signals: redisSignals(sending, `${prefix}:signals`, onError),
     close: async () => {
       sending.disconnect();

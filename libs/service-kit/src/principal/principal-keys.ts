@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { hkdfSync, randomBytes } from 'node:crypto';
 import { link, mkdir, open, readFile, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { RahatError } from '@rahat/contracts';
@@ -8,6 +8,8 @@ import { createPrincipalSigner, createPrincipalVerifier, type PrincipalSigner, t
 export interface PrincipalKeys {
   signer: PrincipalSigner;
   verifier: PrincipalVerifier;
+  /** A further secret of the installation, the same wherever this key is. */
+  deriveKey(purpose: string): Buffer;
 }
 
 const KEY_FILE = 'principal-key.json';
@@ -21,6 +23,7 @@ export async function openPrincipalKeys(folder: string): Promise<PrincipalKeys> 
   return {
     signer: createPrincipalSigner((await importJWK(privateJwk, 'ES256')) as CryptoKey),
     verifier: createPrincipalVerifier((await importJWK(publicJwk, 'ES256')) as CryptoKey),
+    deriveKey: (purpose) => Buffer.from(hkdfSync('sha256', Buffer.from(privateJwk.d!, 'base64url'), '', `rahat.${purpose}`, 32)),
   };
 }
 

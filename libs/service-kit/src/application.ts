@@ -1,0 +1,141 @@
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { type DynamicModule, StandardSchemaValidationPipe, type Type } from '@nestjs/common';
+import { NestFactory, Reflector } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import type { Express } from 'express';
+import { Logger, LoggerModule } from 'nestjs-pino';
+import type { Logger as PinoLogger } from 'pino';
+import type { Registry } from 'prom-client';
+import { createCursors, CURSORS } from './http/cursors.js';
+import { showErrorCode } from './http/error-pages.js';
+import { createOpenApiDocument } from './http/open-api.js';
+import { invalidRequest } from './http/problem.js';
+import { ProblemFilter } from './http/problem.filter.js';
+import { giveRequestId } from './http/request-id.js';
+import { requestLogging } from './operations/logging.js';
+import { createMetrics, measureRequests, METRICS } from './operations/metrics.js';
+import { createOperationsServer, type ReadinessCheck } from './operations/operations-server.js';
+import { PrincipalGuard } from './principal/principal.guard.js';
+import type { PrincipalKeys } from './principal/principal-keys.js';
+
+export interface ApplicationOptions {
+  /** Stands in logs, metrics and as the API's title. */
+  name: string;
+  version: string;
+  principalKeys: PrincipalKeys;
+  logger: PinoLogger;
+  /** What `/readyz` asks, by name. */
+  checks?: Record<string, ReadinessCheck>;
+  /** Further Prometheus text, as `() => messaging.metrics()`. */
+  metrics?: (() => Promise<string>)[];
+  /** Largest request body, in the body parser's words; default `1mb`. */
+  bodyLimit?: string;
+}
+
+export interface ListenAddress {
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+}
+
+export interface Application {
+  readonly nest: NestExpressApplication;
+  /** OpenAPI 3.1. */
+  readonly document: OpenAPIObject;
+  readonly metrics: Registry;
+  /** Gives the URLs; rejects with the system's error (EADDRINUSE) so that the caller can take another port. */
+  listen(http: ListenAddress, operations?: ListenAddress): Promise<{ url: string; operationsUrl?: string }>;
+  /** Not ready at once, then answers what is in hand, then runs the modules' shutdown hooks. */
+  close(): Promise<void>;
+}
+
+/** A Nest application as all of ours are: guarded, validated, described, logged, measured. */
+export async function createApplication(rootModule: Type | DynamicModule, options: ApplicationOptions): Promise<Application> {
+  const metrics = createMetrics(options.name, options.version);
+  const nest = await NestFactory.create<NestExpressApplication>(withPlatform(rootModule, options, metrics), { bodyParser: false, bufferLogs: true, abortOnError: false });
+  nest.useLogger(nest.get(Logger));
+  nest.disable('x-powered-by');
+  nest.use(giveRequestId, measureRequests(metrics));
+  nest.useBodyParser('json', { limit: options.bodyLimit ?? '1mb' });
+  nest.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }));
+  nest.useGlobalGuards(new PrincipalGuard(options.principalKeys.verifier, nest.get(Reflector)));
+  nest.useGlobalFilters(new ProblemFilter());
+  (nest.getHttpAdapter().getInstance() as Express).get('/api/errors/:code', showErrorCode);
+  const document = createOpenApiDocument(nest, { title: options.name, version: options.version });
+  // The page's scripts come from the package; a validator elsewhere would be told of every API.
+  SwaggerModule.setup('api/docs', nest, document, { jsonDocumentUrl: 'api/openapi.json', raw: ['json'], swaggerOptions: { validatorUrl: null }, customSiteTitle: `${options.name} API` });
+  await nest.init();
+  return new RunningApplication(nest, document, metrics, options);
+}
+
+class RunningApplication implements Application {
+  private operations: Server | undefined;
+  private started = false;
+  private closing: Promise<void> | undefined;
+
+  constructor(
+    readonly nest: NestExpressApplication,
+    readonly document: OpenAPIObject,
+    readonly metrics: Registry,
+    private readonly options: ApplicationOptions,
+  ) {}
+
+  async listen(http: ListenAddress, operations?: ListenAddress): Promise<{ url: string; operationsUrl?: string }> {
+    if (operations) {
+      this.operations ??= createOperationsServer({
+        checks: this.options.checks ?? {},
+        registry: this.metrics,
+        moreMetrics: this.options.metrics ?? [],
+        isStarted: () => this.started,
+        isDraining: () => this.closing !== undefined,
+      });
+      if (!this.operations.listening) await listenOn(this.operations, operations);
+    }
+    await this.nest.listen(http.port, http.host);
+    this.started = true;
+    return { url: urlOf(this.nest.getHttpServer() as Server), operationsUrl: this.operations && urlOf(this.operations) };
+  }
+
+  close(): Promise<void> {
+    return (this.closing ??= this.drain());
+  }
+
+  private async drain(): Promise<void> {
+    (this.nest.getHttpServer() as Server).closeIdleConnections();
+    await this.nest.close();
+    this.operations?.closeAllConnections();
+    await new Promise<void>((resolve) => (this.operations?.listening ? this.operations.close(() => resolve()) : resolve()));
+  }
+}
+
+function withPlatform(rootModule: Type | DynamicModule, options: ApplicationOptions, metrics: Registry): DynamicModule {
+  class PlatformModule {}
+  class ApplicationModule {}
+  const platform: DynamicModule = {
+    module: PlatformModule,
+    global: true,
+    providers: [
+      { provide: METRICS, useValue: metrics },
+      { provide: CURSORS, useValue: createCursors(options.principalKeys.deriveKey('cursors')) },
+    ],
+    exports: [METRICS, CURSORS],
+  };
+  return { module: ApplicationModule, imports: [LoggerModule.forRoot(requestLogging(options.logger)), platform, rootModule] };
+}
+
+function listenOn(server: Server, { host, port }: ListenAddress): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, host, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function urlOf(server: Server): string {
+  const { address, port, family } = server.address() as AddressInfo;
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+}

@@ -1,0 +1,14 @@
+import { ERROR_CATALOGUE, type ErrorCode } from '@rahat/contracts';
+import type { Request, Response } from 'express';
+
+/** Where a problem's `type` leads: what the code means and what to do. */
+export function showErrorCode(request: Request, response: Response): void {
+  const code = String(request.params.code);
+  if (!Object.hasOwn(ERROR_CATALOGUE, code)) {
+    response.status(404).type('text/plain').send('There is no such error code.\n');
+    return;
+  }
+  const { status, title, retryable, hint } = ERROR_CATALOGUE[code as ErrorCode];
+  const lines = [`${code} (HTTP ${status})`, title, ...(hint ? [hint] : []), retryable ? 'Trying again may help.' : 'Trying again without a change does not help.'];
+  response.type('text/plain').send(`${lines.join('\n')}\n`);
+}

@@ -1,0 +1,28 @@
+import type { NextFunction, Request, Response } from 'express';
+import client from 'prom-client';
+
+/** The process's metrics; services register theirs in it, never in the library's global one. */
+export const METRICS = Symbol('rahat.metrics');
+
+export function createMetrics(service: string, version: string): client.Registry {
+  const registry = new client.Registry();
+  client.collectDefaultMetrics({ register: registry });
+  new client.Gauge({ name: 'rahat_build_info', help: 'Version of this process', labelNames: ['service', 'version'], registers: [registry] }).set({ service, version }, 1);
+  return registry;
+}
+
+export function measureRequests(registry: client.Registry): (request: Request, response: Response, next: NextFunction) => void {
+  const duration = new client.Histogram({
+    name: 'rahat_http_request_duration_seconds',
+    help: 'Time from the request to the end of its answer',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.005, 0.02, 0.1, 0.5, 2, 10],
+    registers: [registry],
+  });
+  return (request, response, next) => {
+    const end = duration.startTimer();
+    // The route's pattern, not the path: ids would make a series each.
+    response.once('finish', () => end({ method: request.method, route: String((request.route as { path?: unknown } | undefined)?.path ?? 'none'), status: response.statusCode }));
+    next();
+  };
+}
