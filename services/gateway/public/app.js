@@ -108,12 +108,14 @@ async function refresh() {
 function openOverview() {
   show('overview');
   byId('cli').textContent = [
-    `rahat-backup login --url ${location.origin}`,
-    'rahat-backup status',
-    'rahat-backup server add shop postgresql://user@host:5432/postgres',
-    'rahat-backup plan create --help',
-    'rahat-backup backup list',
-    'rahat-backup restore plan latest',
+    `npx rahat-backup login --url ${location.origin}`,
+    'npx rahat-backup                  # what is protected, and proven when',
+    'npx rahat-backup server add postgresql://user@host:5432/postgres --name shop-db',
+    'npx rahat-backup storage add /var/backups/rahat --name nas',
+    'npx rahat-backup plan create --name nightly --server shop-db --repository nas --cron "0 3 * * *"',
+    'npx rahat-backup backup create nightly --follow',
+    'npx rahat-backup backup list',
+    'npx rahat-backup restore plan latest',
   ].join('\n');
   byId('curl').textContent = `curl -H "Authorization: Bearer $RAHAT_TOKEN" \\\n  ${location.origin}/api/v2/status`;
   clearInterval(refreshTimer);

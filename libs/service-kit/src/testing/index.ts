@@ -1,0 +1,1 @@
+export { startTestApplication, type TestAnswer, type TestApplication } from './test-application.js';
