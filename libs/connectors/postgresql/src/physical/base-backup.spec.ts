@@ -2,18 +2,15 @@ import { chownSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Job } from '@rahat/connector-kit';
-import type { PostgresqlConnection } from '@rahat/contracts';
 import { hasPostgresql, startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
-import { ArtifactsInMemory } from './artifacts-in-memory.js';
 import { checkBaseBackup } from './check-base-backup.js';
 import { takeBaseBackup } from './take-base-backup.js';
+import { ArtifactsInMemory, connectionTo, physicalRequest, quietJob } from './test-parts.js';
 import { testRestoreBaseBackup } from './test-restore.js';
 
-const signal = new AbortController().signal;
-const job: Job = { signal, progress: () => undefined, log: () => undefined };
 const serverPackages = fileURLToPath(new URL('../../../../../tools/test-servers/node_modules', import.meta.url));
 let scratchFolder: string;
 
@@ -43,11 +40,6 @@ function addOddFiles(server: PostgresqlServer): void {
   chownSync(notUtf8, uid, gid);
 }
 
-function connectionTo(server: PostgresqlServer): PostgresqlConnection {
-  const { host, port, user, password } = server;
-  return { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer' };
-}
-
 describe.each([13, 14, 15, 16, 17, 18] as const)('a base backup of PostgreSQL %i', (major) => {
   (hasPostgresql(major) ? it : it.skip)('taken while tables are written is whole, and starts as a server in which everything can be read', async () => {
     await using server = await startPostgresql({ major, settings: { full_page_writes: 'on' } });
@@ -61,12 +53,15 @@ describe.each([13, 14, 15, 16, 17, 18] as const)('a base backup of PostgreSQL %i
     let writing = true;
     const writer = (async () => {
       const client = await server.connect();
-      for (let i = 0; writing; i += 100) await client.query(`INSERT INTO moving SELECT n, repeat('x', 500) FROM generate_series(${i}, ${i + 99}) AS n`);
+      for (let i = 0; writing; i += 100) {
+        await client.query(`INSERT INTO moving SELECT n, repeat('x', 500) FROM generate_series(${i}, ${i + 99}) AS n`);
+        await sleep(2);
+      }
       await client.end();
     })();
 
     const backup = new ArtifactsInMemory();
-    backup.facts = await takeBaseBackup(connectionTo(server), { method: 'postgresql.physical', label: `rhb-spec '${major}'` }, backup, job);
+    backup.facts = await takeBaseBackup(connectionTo(server), physicalRequest, backup, quietJob);
     writing = false;
     await writer;
     const slots = await server.query('SELECT slot_name FROM pg_replication_slots');
@@ -75,11 +70,11 @@ describe.each([13, 14, 15, 16, 17, 18] as const)('a base backup of PostgreSQL %i
     expect(evidence).toMatchObject({ cleanExit: true, trailerSeen: true, objectsExpected: evidence.objectsFound });
     expect(BigInt(String(positions['systemIdentifier']))).toBeGreaterThan(0n);
 
-    const content = await checkBaseBackup(backup, job);
+    const content = await checkBaseBackup(backup, quietJob);
     expect(content).toMatchObject({ findings: [], objectsChecked: backup.artifacts.length });
 
     const toolFolders = [join(serverPackages, `postgresql-${major}`)];
-    const proof = await testRestoreBaseBackup(backup, { scratchFolder, toolFolders, signal }, job);
+    const proof = await testRestoreBaseBackup(backup, { scratchFolder, toolFolders, signal: quietJob.signal }, quietJob);
     expect(proof.restoredOn).toMatch(`throwaway PostgreSQL ${major}.`);
     expect(proof.tables).toEqual([]);
     expect(proof.findings.map((finding) => finding.code)).toEqual(['read_back']);

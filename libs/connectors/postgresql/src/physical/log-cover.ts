@@ -13,6 +13,8 @@ interface CoveredRange {
   start: bigint;
   /** Up to here every page tells that it stands at its place; a recycled segment goes on with older pages. */
   end: bigint;
+  /** The segment's end, when nothing but zeros follows: the log was switched to the next segment there (xlog.c, CopyXLogRecordToWAL). */
+  paddedTo?: bigint;
 }
 
 /** Watches log segments as they pass, and tells whether a range of the log is whole. A base without its log is not a backup. */
@@ -39,7 +41,7 @@ export class LogCover {
       yield chunk;
     }
     if (size !== this.segmentSize) throw new RahatError('dump_invalid', `The log segment ${name} has ${size} bytes instead of ${this.segmentSize}`);
-    this.ranges.push({ timeline: segment.timeline, start: segment.start, end: pages.inPlaceUpTo });
+    this.ranges.push({ timeline: segment.timeline, start: segment.start, end: pages.inPlaceUpTo, paddedTo: pages.padded ? segment.start + BigInt(this.segmentSize) : undefined });
   }
 
   require(ranges: BackupManifest['logRanges']): void {
@@ -47,7 +49,11 @@ export class LogCover {
       const end = parseLogPosition(range.end);
       let reached = parseLogPosition(range.start);
       const ofTimeline = this.ranges.filter((covered) => covered.timeline === range.timeline).sort((a, b) => (a.start < b.start ? -1 : 1));
-      for (const covered of ofTimeline) if (covered.start <= reached && covered.end > reached) reached = covered.end;
+      for (const covered of ofTimeline) {
+        // Padding counts only when the log goes on behind it: an end that lies in zeros was never written.
+        const upTo = covered.paddedTo !== undefined && end >= covered.paddedTo ? covered.paddedTo : covered.end;
+        if (covered.start <= reached && upTo > reached) reached = upTo;
+      }
       if (reached >= end) continue;
       throw new RahatError('dump_invalid', `The backup lacks the log from ${formatLogPosition(reached)} to ${range.end} of timeline ${range.timeline}; it could never be started`, {
         hint: 'Take the backup again; if this repeats, raise wal_keep_size on the server.',
@@ -60,7 +66,7 @@ class SegmentPages {
   private header: Buffer = Buffer.alloc(0);
   private pageSize = 8192;
   private position = 0;
-  private whole = true;
+  private state: 'in place' | 'zeros' | 'other' = 'in place';
   inPlaceUpTo: bigint;
 
   constructor(
@@ -70,9 +76,17 @@ class SegmentPages {
     this.inPlaceUpTo = start;
   }
 
+  get padded(): boolean {
+    return this.state === 'zeros';
+  }
+
   push(chunk: Buffer): void {
     let at = 0;
-    while (at < chunk.length && this.whole) {
+    while (at < chunk.length && this.state !== 'other') {
+      if (this.state === 'zeros') {
+        if (!isZero(chunk.subarray(at))) this.state = 'other';
+        return;
+      }
       const inPage = this.position % this.pageSize;
       if (inPage < LONG_HEADER) {
         const part = chunk.subarray(at, at + LONG_HEADER - inPage);
@@ -100,8 +114,18 @@ class SegmentPages {
       if (system.toString() !== this.systemIdentifier) throw new RahatError('dump_invalid', 'A log segment of the backup belongs to another server');
       this.pageSize = pageSize;
     }
-    this.whole = inPlace;
-    if (inPlace) this.inPlaceUpTo = this.start + pageStart + BigInt(this.pageSize);
+    if (!inPlace) this.state = isZero(this.header) ? 'zeros' : 'other';
+    else this.inPlaceUpTo = this.start + pageStart + BigInt(this.pageSize);
     this.header = Buffer.alloc(0);
   }
+}
+
+const ZEROS = Buffer.alloc(1 << 16);
+
+function isZero(bytes: Buffer): boolean {
+  for (let at = 0; at < bytes.length; at += ZEROS.length) {
+    const part = bytes.subarray(at, at + ZEROS.length);
+    if (!part.equals(ZEROS.subarray(0, part.length))) return false;
+  }
+  return true;
 }

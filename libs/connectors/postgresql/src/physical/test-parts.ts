@@ -1,0 +1,24 @@
+import type { Job } from '@rahat/connector-kit';
+import { type PostgresqlConnection, RahatError } from '@rahat/contracts';
+import type { PostgresqlServer } from '@rahat/test-servers';
+
+export { ArtifactsInMemory } from './artifacts-in-memory.js';
+
+/** What the specs of this folder share. */
+export const quietJob: Job = { signal: new AbortController().signal, progress: () => undefined, log: () => undefined };
+
+export const physicalRequest = { method: 'postgresql.physical', label: "rhb 'spec'" } as const;
+
+export function connectionTo({ host, port, user, password }: PostgresqlServer, changed: Partial<PostgresqlConnection> = {}): PostgresqlConnection {
+  return { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer', ...changed };
+}
+
+/** The product's error with which this work fails. */
+export async function failureOf(work: Promise<unknown>): Promise<RahatError> {
+  const error = await work.then(
+    () => new Error('It succeeded, and should have failed'),
+    (reason: unknown) => reason,
+  );
+  if (error instanceof RahatError) return error;
+  throw error;
+}
