@@ -79,7 +79,7 @@ export type EventPayload<N extends EventName> = z.infer<(typeof Events)[N]>;
 /** Who gets which events; a queue `events-<subscriber>` each. */
 export const EVENT_SUBSCRIBERS: Record<EventName, readonly string[]> = {
   'audit.recorded.v1': ['audit'],
-  'run.changed.v1': ['audit', 'scheduler'],
+  'run.changed.v1': ['audit'],
   'backup.recorded.v1': ['scheduler'],
   'backup.proven.v1': ['scheduler', 'audit'],
   'organization.created.v1': ['audit', 'scheduler'],

@@ -7,7 +7,7 @@ import { Backup, Run } from './runs.js';
 export const ProtectPlatform = z.object({ organization: z.string(), connection: PostgresqlConnection, repository: z.string() }).strict();
 export type ProtectPlatform = z.infer<typeof ProtectPlatform>;
 
-/** How far the platform's own protection is; `proven` once its newest backup passed a test restore. */
+/** How far the platform's own protection is; `proven` once one of its backups that are still there passed a test restore. */
 export const PlatformProtection = z
   .object({
     protected: z.boolean(), server: z.string().nullable(), plan: z.string().nullable(),

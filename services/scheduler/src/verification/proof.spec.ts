@@ -21,7 +21,8 @@ describe('the proof of a backup', () => {
     expect(proofAfter(damaged, 'BASIC', failed('repository_damaged'))).toEqual(damaged);
   });
   it('stays when the verification could not be done or saw only a part', () => {
-    for (const judgement of [failed('storage_unreachable'), failed('worker_lost'), { state: 'partial', reasons: ['x'] } as const, { state: 'cancelled', reasons: [] } as const]) {
+    const undecided: Judgement[] = [failed('storage_unreachable'), failed('worker_lost'), { state: 'partial', reasons: ['x'] }, { state: 'cancelled', reasons: [] }];
+    for (const judgement of undecided) {
       expect(proofAfter({ proof: 'BASIC', damagedBy: null }, 'FULL', judgement)).toEqual({ proof: 'BASIC', damagedBy: null });
     }
   });

@@ -1,0 +1,42 @@
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { Backup, BackupQuery, pageOf, Run, VerifyBackup, type Page, type Principal } from '@rahat/contracts';
+import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { announceRun, type LocationResponse } from '../runs/location.js';
+import { BackupsService } from './backups.service.js';
+
+@ApiTags('backups')
+@Controller('api/v2/backups')
+export class BackupsController {
+  constructor(@Inject(BackupsService) private readonly backups: BackupsService) {}
+
+  @Get()
+  @Requires('backup:read')
+  @ApiOperation({ operationId: 'backups_list', summary: 'The catalog of backups, newest first' })
+  @ApiOkResponse({ standardSchema: pageOf(Backup) })
+  async list(@CurrentPrincipal() principal: Principal, @Query({ schema: BackupQuery }) query: BackupQuery): Promise<Page<Backup>> {
+    return this.backups.list(principal, query);
+  }
+
+  @Get(':id')
+  @Requires('backup:read')
+  @ApiOperation({ operationId: 'backups_get', summary: 'One backup, with the proof that it reached' })
+  @ApiOkResponse({ standardSchema: Backup })
+  async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<Backup> {
+    return this.backups.get(principal, id);
+  }
+
+  @Post(':id/verify')
+  @Requires('backup:write')
+  @HttpCode(202)
+  @ApiOperation({ operationId: 'backups_verify', summary: 'Verify a backup now; FULL is a test restore' })
+  @ApiAcceptedResponse({ standardSchema: Run })
+  async verify(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Body({ schema: VerifyBackup }) request: VerifyBackup,
+    @Res({ passthrough: true }) response: LocationResponse,
+  ): Promise<Run> {
+    return announceRun(response, await this.backups.verify(principal, id, request));
+  }
+}

@@ -1,0 +1,65 @@
+import { RahatError, type Backup, type BackupLabel, type BackupMethod, type Consistency, type Finding, type RunError, type VerificationLevel } from '@rahat/contracts';
+import type { Transaction } from '@rahat/persistence';
+import type { Proof } from '../verification/proof.js';
+
+export interface BackupRow {
+  id: string;
+  organization_id: string;
+  snapshot: string;
+  repository_id: string;
+  run_id: string;
+  plan_id: string | null;
+  server_id: string;
+  database_id: string | null;
+  database_name: string | null;
+  method: BackupMethod;
+  label: BackupLabel;
+  consistency: Consistency;
+  state: 'succeeded' | 'partial';
+  proof: Proof;
+  damaged_by: VerificationLevel | null;
+  proven_at: Date | null;
+  consistent_at: Date;
+  objects: number;
+  rows: string;
+  size_bytes: string;
+  added_bytes: string;
+  server_version: string;
+  tool: string;
+  findings: Finding[];
+  retention_reason: string;
+  removal_requested_at: Date | null;
+  removal_error: RunError | null;
+  removed_at: Date | null;
+  created_at: Date;
+}
+
+export type NamedBackupRow = BackupRow & { server_name: string };
+
+export const NAMED_BACKUPS = `SELECT backups.*, servers.name AS server_name FROM backups JOIN servers ON servers.id = backups.server_id`;
+
+export async function findBackup(transaction: Transaction, id: string): Promise<NamedBackupRow> {
+  const [row] = await transaction.query<NamedBackupRow>(`${NAMED_BACKUPS} WHERE backups.id = $1`, [id]);
+  if (!row) throw new RahatError('not_found', `There is no backup ${id}`);
+  return row;
+}
+
+/** For work that reads it: retention, which locks the row too, can't take it away meanwhile. */
+export async function lockForReading(transaction: Transaction, id: string): Promise<NamedBackupRow> {
+  await transaction.query(`SELECT 1 FROM backups WHERE id = $1 FOR UPDATE`, [id]);
+  const row = await findBackup(transaction, id);
+  if (row.removal_requested_at) throw new RahatError('conflict', `Retention ${row.removed_at ? 'removed' : 'is removing'} this backup`, { hint: 'Choose another backup.' });
+  return row;
+}
+
+export function presentBackup(row: NamedBackupRow): Backup {
+  return {
+    id: row.id, snapshot: row.snapshot, repository: row.repository_id, run: row.run_id, plan: row.plan_id, server: row.server_id, serverName: row.server_name,
+    database: row.database_id, databaseName: row.database_name, method: row.method, label: row.label, consistency: row.consistency, state: row.state,
+    proof: row.proof, provenAt: row.proven_at?.toISOString() ?? null, consistentAt: row.consistent_at.toISOString(), createdAt: row.created_at.toISOString(),
+    objects: row.objects, rows: Number(row.rows), sizeBytes: Number(row.size_bytes), addedBytes: Number(row.added_bytes),
+    serverVersion: row.server_version, tool: row.tool, findings: row.findings,
+    retention: { kept: row.removal_requested_at === null, reason: row.removal_error ? `${row.retention_reason}; not removed yet: ${row.removal_error.message}` : row.retention_reason },
+    removedAt: row.removed_at?.toISOString() ?? null,
+  };
+}

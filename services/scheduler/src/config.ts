@@ -1,0 +1,31 @@
+import { z } from 'zod';
+
+const PoolKeys = z
+  .string()
+  .transform((text, context) => {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      context.addIssue({ code: 'custom', message: 'is no JSON object of pool names and public keys' });
+      return z.NEVER;
+    }
+  })
+  .pipe(z.record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/), z.base64()));
+
+/** The environment of the scheduler. */
+export const schedulerConfig = z.object({
+  /** Public half of each worker pool's key, by pool; the private half is with its workers only. */
+  RAHAT_POOL_KEYS: PoolKeys.meta({ examples: ['{"default":"<base64 of 32 bytes>"}'] }),
+  RAHAT_SCHEDULER_TICK_SECONDS: z.coerce.number().min(0.05).max(60).default(5),
+  /** A running attempt without a sign of life for this long is lost. */
+  RAHAT_SCHEDULER_LOST_AFTER_SECONDS: z.coerce.number().min(0.5).max(3600).default(45),
+  /** First pause before another attempt; each further one is twice as long, up to 30 minutes. */
+  RAHAT_SCHEDULER_RETRY_SECONDS: z.coerce.number().min(0).max(3600).default(30),
+  /** How late a scheduled run may start before it counts as missed. */
+  RAHAT_SCHEDULER_MISSED_AFTER_SECONDS: z.coerce.number().min(1).max(86_400).default(300),
+  /** A message to a worker that nothing came of is put on the queue again after this long. */
+  RAHAT_SCHEDULER_REDISPATCH_SECONDS: z.coerce.number().min(0.5).max(3600).default(120),
+  /** How often servers with plans for all databases are asked for new ones. */
+  RAHAT_SCHEDULER_DISCOVERY_MINUTES: z.coerce.number().min(1).max(1440).default(15),
+});
+export type SchedulerConfig = z.infer<typeof schedulerConfig>;

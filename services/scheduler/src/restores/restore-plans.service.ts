@@ -1,0 +1,182 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { newId, RahatError, type Answer, type CreateRestorePlan, type PostgresqlAddress, type Principal, type RestorePlan, type RestoreSpec, type RestoreTarget, type Run, type RunRestore, type RunSecrets } from '@rahat/contracts';
+import type { Outbox } from '@rahat/messaging';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { findBackup, lockForReading, type NamedBackupRow } from '../backups/backups.table.js';
+import type { Clock } from '../clock/clock.js';
+import { mistaken } from '../input/mistake.js';
+import type { Repositories } from '../runs/repositories.js';
+import type { RunLedger } from '../runs/run-ledger.js';
+import type { RestoreRequest } from '../runs/run-specs.js';
+import { presentRun } from '../runs/runs.table.js';
+import type { ServerSecrets } from '../servers/server-secrets.js';
+import { findServer, type ServerRow } from '../servers/servers.table.js';
+import type { WorkerQuestions } from '../servers/worker-questions.js';
+import { recordAct } from '../trail/trail.js';
+import { newDatabaseName } from './new-database-name.js';
+
+type Outline = Answer<'restore.outline.v1'>;
+
+interface RestorePlanRow {
+  id: string;
+  backup_id: string;
+  server_id: string;
+  request: RestoreRequest;
+  outline: Outline & { address: PostgresqlAddress };
+  hash: string;
+  created_at: Date;
+  expires_at: Date;
+  run_id: string | null;
+}
+
+const VALID_MS = 60 * 60_000;
+const DEADLINE_MINUTES = 24 * 60;
+
+/** A restore is only run from a plan that was looked at, and only while that plan is still true. */
+export class RestorePlansService {
+  constructor(
+    private readonly database: ServiceDatabase,
+    private readonly outbox: Outbox,
+    private readonly ledger: RunLedger,
+    private readonly secrets: ServerSecrets,
+    private readonly questions: WorkerQuestions,
+    private readonly repositories: Repositories,
+    private readonly clock: Clock,
+  ) {}
+
+  async create(principal: Principal, request: CreateRestorePlan): Promise<RestorePlan> {
+    const { backup, server } = await this.database.inOrganization(principal.organization, async (transaction) => {
+      const row = await lockForReading(transaction, request.backup);
+      return { backup: row, server: await findServer(transaction, request.server ?? row.server_id) };
+    });
+    const target = targetOf(request, backup, this.clock.now());
+    const fixed: RestoreRequest = { target, ...(request.tables ? { tables: request.tables } : {}), intoExisting: request.intoExisting, noOwner: request.noOwner, noAcl: request.noAcl };
+    const outline = withOwnFindings(await this.outline(backup, server, fixed), backup);
+    return this.database.inOrganization(principal.organization, async (transaction) => {
+      const now = this.clock.now();
+      const unhashed = {
+        id: newId('restorePlan'), backup_id: backup.id, server_id: server.id, request: fixed, outline: { ...outline, address: server.address },
+        created_at: now, expires_at: new Date(now.getTime() + VALID_MS), run_id: null,
+      };
+      const row: RestorePlanRow = { ...unhashed, hash: hashOf(unhashed) };
+      await transaction.query(
+        `INSERT INTO restore_plans (id, organization_id, backup_id, server_id, request, outline, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+        [row.id, principal.organization, row.backup_id, row.server_id, JSON.stringify(row.request), JSON.stringify(row.outline), row.hash, row.created_at, row.expires_at],
+      );
+      await recordAct(this.outbox, transaction, principal, { action: 'restore.planned', target: { kind: 'restore_plan', id: row.id }, details: { backup: backup.id, server: server.id, target } });
+      return present(row);
+    });
+  }
+
+  async get(principal: Principal, id: string): Promise<RestorePlan> {
+    return present(await this.database.inOrganization(principal.organization, (transaction) => findRestorePlan(transaction, id)));
+  }
+
+  async run(principal: Principal, request: RunRestore): Promise<Run> {
+    const { plan, backup, server } = await this.database.inOrganization(principal.organization, async (transaction) => {
+      const row = await findRestorePlan(transaction, request.plan);
+      this.assertFresh(row, request.hash);
+      return { plan: row, backup: await findBackup(transaction, row.backup_id), server: await this.unchangedServer(transaction, row) };
+    });
+    assertConfirmed(plan, request.confirm);
+    assertUnblocked(plan.outline);
+    // What lies at the target may have changed since: the worker looks again.
+    assertSame(plan.outline, withOwnFindings(await this.outline(backup, server, plan.request), backup));
+    return this.database.inOrganization(principal.organization, async (transaction) => {
+      await transaction.query(`SELECT 1 FROM restore_plans WHERE id = $1 FOR UPDATE`, [plan.id]);
+      this.assertFresh(await findRestorePlan(transaction, plan.id), request.hash);
+      await lockForReading(transaction, backup.id);
+      const run = await this.ledger.createDue(transaction, {
+        organization_id: principal.organization, type: 'restore', cause: 'person', plan_id: null, server_id: server.id, database_id: null, database_name: nameOf(plan.request.target),
+        backup_id: backup.id, restore_plan_id: plan.id, snapshot: backup.snapshot, repository_id: backup.repository_id, method: backup.method,
+        // A restore that failed half-way is looked at by a person before it is tried again.
+        max_attempts: 1, deadline_minutes: DEADLINE_MINUTES, due_at: this.clock.now(),
+      });
+      await transaction.query(`UPDATE restore_plans SET run_id = $2 WHERE id = $1`, [plan.id, run.id]);
+      await recordAct(this.outbox, transaction, principal, { action: 'restore.started', target: { kind: 'run', id: run.id }, details: { restorePlan: plan.id, backup: backup.id, server: server.id, target: plan.request.target } });
+      return presentRun(run);
+    });
+  }
+
+  private assertFresh(plan: RestorePlanRow, hash: string): void {
+    if (plan.hash !== hash) throw new RahatError('restore_plan_stale', 'The hash is not the one of this restore plan');
+    if (plan.run_id) throw new RahatError('restore_plan_stale', `This restore plan was run already, as ${plan.run_id}`);
+    if (plan.expires_at <= this.clock.now() || plan.created_at > new Date(this.clock.now().getTime() + VALID_MS)) throw new RahatError('restore_plan_stale', `This restore plan expired at ${plan.expires_at.toISOString()}`);
+  }
+
+  private async unchangedServer(transaction: Transaction, plan: RestorePlanRow): Promise<ServerRow> {
+    const server = await findServer(transaction, plan.server_id);
+    const same = (['host', 'port', 'user'] as const).every((part) => server.address[part] === plan.outline.address[part]);
+    if (!same) throw new RahatError('restore_plan_stale', `The address of the server '${server.name}' changed since this restore plan was made`);
+    return server;
+  }
+
+  private async outline(backup: NamedBackupRow, server: ServerRow, request: RestoreRequest): Promise<Outline> {
+    const { repositoryId, storage, prefix, masterKey, identitySecret } = await this.repositories.grant(backup.organization_id, backup.repository_id);
+    const secrets: RunSecrets = { ...(request.target.kind === 'database' ? { target: this.secrets.connectionOf(server) } : {}), repositories: [{ repositoryId, storage, prefix, masterKey, identitySecret }] };
+    // A question is no run; its id only binds the secrets to it.
+    const run = `outline_${randomUUID().replaceAll('-', '')}`;
+    const spec: RestoreSpec = {
+      version: 1, type: 'restore', run, attempt: 1, organization: backup.organization_id, engine: server.engine, server: { id: server.id, name: server.name },
+      deadline: new Date(this.clock.now().getTime() + 120_000).toISOString(), noProgressSeconds: 60, sealedSecrets: await this.secrets.sealForPool(server.pool, secrets, `${run}/1`),
+      snapshot: backup.snapshot, repository: backup.repository_id, ...request,
+    };
+    return this.questions.outline(server.pool, spec);
+  }
+}
+
+async function findRestorePlan(transaction: Transaction, id: string): Promise<RestorePlanRow> {
+  const [row] = await transaction.query<RestorePlanRow>(`SELECT * FROM restore_plans WHERE id = $1`, [id]);
+  if (!row) throw new RahatError('not_found', `There is no restore plan ${id}`);
+  return row;
+}
+
+function targetOf(request: CreateRestorePlan, backup: NamedBackupRow, now: Date): RestoreTarget {
+  const physical = backup.method === 'postgresql.physical';
+  if (physical && request.tables) throw mistaken({ pointer: '/tables', message: 'a physical backup holds the whole server; choose tables from a logical one' });
+  if (physical && request.target?.kind !== 'folder') throw mistaken({ pointer: '/target', message: 'a physical backup is restored to a folder: {"kind":"folder","path":"/…"}' });
+  if (!physical && request.target?.kind === 'folder') throw mistaken({ pointer: '/target', message: 'a logical backup is restored to a database' });
+  return request.target ?? { kind: 'database', name: newDatabaseName(backup.database_name ?? 'database', now), replace: false };
+}
+
+function withOwnFindings(outline: Outline, backup: NamedBackupRow): Outline {
+  const own: Outline['findings'] = [];
+  if (backup.proof === 'damaged') own.push({ code: 'backup_damaged', severity: 'warning', message: 'A verification found this backup damaged: the restore may fail or lack objects' });
+  if (backup.state === 'partial') own.push({ code: 'backup_partial', severity: 'warning', message: 'This backup is partial: what its findings name is not in it' });
+  return { ...outline, findings: [...outline.findings, ...own] };
+}
+
+/** Whatever exists and would be replaced needs its name typed. */
+function assertConfirmed(plan: RestorePlanRow, confirm: string | undefined): void {
+  const { target } = plan.request;
+  const replaces = plan.outline.overwrites.length > 0 || plan.request.intoExisting || (target.kind === 'database' && target.replace);
+  if (replaces && confirm !== nameOf(target)) throw mistaken({ pointer: '/confirm', message: `this restore replaces what is there; confirm it with the name of the target: ${nameOf(target)}` });
+}
+
+function assertUnblocked(outline: Outline): void {
+  const blockers = outline.findings.filter((finding) => finding.severity === 'blocker');
+  if (blockers.length > 0) throw new RahatError('preflight_blocked', `The restore cannot work: ${blockers.map((blocker) => blocker.message).join('; ')}`, { hint: blockers[0]!.fix });
+}
+
+function assertSame(planned: Outline, current: Outline): void {
+  const essence = (outline: Outline) => JSON.stringify([[...outline.overwrites].sort(), outline.findings.map((finding) => [finding.code, finding.severity, finding.object ?? '']).sort()]);
+  if (essence(planned) !== essence(current)) throw new RahatError('restore_plan_stale', 'What the restore would replace or find has changed since this plan was made');
+}
+
+function nameOf(target: RestoreTarget): string {
+  return target.kind === 'database' ? target.name : target.path;
+}
+
+function hashOf(row: Omit<RestorePlanRow, 'hash'>): string {
+  const { hash: _absent, ...everything } = present({ ...row, hash: '' });
+  return createHash('sha256').update(JSON.stringify(everything)).digest('hex');
+}
+
+function present(row: RestorePlanRow): RestorePlan {
+  const { target, tables, intoExisting, noOwner, noAcl } = row.request;
+  const { steps, overwrites, findings, sizeBytes, rows } = row.outline;
+  return {
+    id: row.id, backup: row.backup_id, server: row.server_id, target, tables: tables ?? null, intoExisting, noOwner, noAcl,
+    steps, overwrites, findings, sizeBytes, rows, hash: row.hash, createdAt: row.created_at.toISOString(), expiresAt: row.expires_at.toISOString(),
+  };
+}

@@ -1,0 +1,37 @@
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { CreateRestorePlan, RestorePlan, Run, RunRestore, type Principal } from '@rahat/contracts';
+import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { announceRun, type LocationResponse } from '../runs/location.js';
+import { RestorePlansService } from './restore-plans.service.js';
+
+@ApiTags('restores')
+@Controller('api/v2')
+export class RestoresController {
+  constructor(@Inject(RestorePlansService) private readonly restorePlans: RestorePlansService) {}
+
+  @Post('restore-plans')
+  @Requires('restore:write')
+  @ApiOperation({ operationId: 'restore_plans_create', summary: 'Say what a restore would do, without doing it' })
+  @ApiCreatedResponse({ standardSchema: RestorePlan })
+  async create(@CurrentPrincipal() principal: Principal, @Body({ schema: CreateRestorePlan }) request: CreateRestorePlan): Promise<RestorePlan> {
+    return this.restorePlans.create(principal, request);
+  }
+
+  @Get('restore-plans/:id')
+  @Requires('backup:read')
+  @ApiOperation({ operationId: 'restore_plans_get', summary: 'One restore plan' })
+  @ApiOkResponse({ standardSchema: RestorePlan })
+  async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<RestorePlan> {
+    return this.restorePlans.get(principal, id);
+  }
+
+  @Post('restores')
+  @Requires('restore:write')
+  @HttpCode(202)
+  @ApiOperation({ operationId: 'restores_run', summary: 'Run a restore plan that is still true' })
+  @ApiAcceptedResponse({ standardSchema: Run })
+  async run(@CurrentPrincipal() principal: Principal, @Body({ schema: RunRestore }) request: RunRestore, @Res({ passthrough: true }) response: LocationResponse): Promise<Run> {
+    return announceRun(response, await this.restorePlans.run(principal, request));
+  }
+}

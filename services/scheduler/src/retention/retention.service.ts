@@ -1,0 +1,113 @@
+import { QUEUES, type CommandPayload, type Principal, type RetentionPreview } from '@rahat/contracts';
+import type { Outbox } from '@rahat/messaging';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { BackupRow } from '../backups/backups.table.js';
+import type { Clock } from '../clock/clock.js';
+import { findPlan, type PlanRow } from '../plans/plans.table.js';
+import { recordOwnAct } from '../trail/trail.js';
+import { demandedProof } from '../verification/proof.js';
+import { decideRetention, type RetentionDecision } from './retention.js';
+
+type RetainedRow = BackupRow & { in_use: boolean };
+
+const FIRST_RETRY_MS = 60_000;
+const LONGEST_RETRY_MS = 6 * 3_600_000;
+
+/** Carries out what `decideRetention` says, as a reaction to backups that were recorded or proven. */
+export class RetentionService {
+  constructor(
+    private readonly database: ServiceDatabase,
+    private readonly outbox: Outbox,
+    private readonly clock: Clock,
+  ) {}
+
+  async preview(principal: Principal, planId: string): Promise<RetentionPreview> {
+    return this.database.inOrganization(principal.organization, async (transaction) => {
+      const plan = await findPlan(transaction, planId);
+      const lines = linesOf(await retainedBackups(transaction, plan.id));
+      return {
+        backups: lines.flatMap((line) =>
+          decide(line, plan).map((decision) => {
+            const row = line.find((backup) => backup.id === decision.id)!;
+            return {
+              backup: row.id, database: row.database_id, databaseName: row.database_name, consistentAt: row.consistent_at.toISOString(), sizeBytes: Number(row.size_bytes),
+              kept: decision.kept, reason: decision.reason,
+            };
+          }),
+        ),
+      };
+    });
+  }
+
+  /** Of a deleted plan nothing is removed. Two replicas that do this at once wait for each other at the plan's row. */
+  async apply(transaction: Transaction, planId: string | null): Promise<void> {
+    const [plan] = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE id = $1 AND deleted_at IS NULL FOR UPDATE`, [planId]);
+    if (!plan) return;
+    await transaction.query(`SELECT 1 FROM backups WHERE plan_id = $1 AND removal_requested_at IS NULL ORDER BY id FOR UPDATE`, [plan.id]);
+    for (const line of linesOf(await retainedBackups(transaction, plan.id))) {
+      for (const decision of decide(line, plan)) await this.carryOut(transaction, line.find((backup) => backup.id === decision.id)!, decision);
+    }
+  }
+
+  /** The storage's answer. A failed removal keeps the row and is tried again. */
+  async removed(transaction: Transaction, message: CommandPayload<'snapshot.removed.v1'>): Promise<void> {
+    const [backup] = await transaction.query<BackupRow & { removal_tries: number }>(
+      `SELECT * FROM backups WHERE id = $1 AND snapshot = $2 AND removal_requested_at IS NOT NULL AND removed_at IS NULL FOR UPDATE`,
+      [message.backup, message.snapshot],
+    );
+    if (!backup) return;
+    if (message.error) {
+      const pauseMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(20, backup.removal_tries - 1));
+      await transaction.query(`UPDATE backups SET removal_error = $2, removal_retry_at = $3 WHERE id = $1`, [backup.id, JSON.stringify(message.error), new Date(this.clock.now().getTime() + pauseMs)]);
+      return;
+    }
+    await transaction.query(`UPDATE backups SET removed_at = $2, removal_error = NULL, removal_retry_at = NULL WHERE id = $1`, [backup.id, this.clock.now()]);
+    await recordOwnAct(this.outbox, transaction, backup.organization_id, { action: 'backup.removed', target: { kind: 'backup', id: backup.id }, details: { snapshot: backup.snapshot, reason: backup.retention_reason } });
+  }
+
+  /** Removals that failed, or whose answer never came. */
+  async retryRemovals(transaction: Transaction): Promise<void> {
+    const due = await transaction.query<BackupRow>(
+      `SELECT * FROM backups WHERE removal_requested_at IS NOT NULL AND removed_at IS NULL AND removal_retry_at <= $1 ORDER BY removal_retry_at LIMIT 50 FOR UPDATE SKIP LOCKED`,
+      [this.clock.now()],
+    );
+    for (const backup of due) await this.request(transaction, backup, backup.retention_reason);
+  }
+
+  private async carryOut(transaction: Transaction, backup: RetainedRow, decision: RetentionDecision): Promise<void> {
+    if (decision.kept) {
+      if (backup.retention_reason !== decision.reason) await transaction.query(`UPDATE backups SET retention_reason = $2 WHERE id = $1`, [backup.id, decision.reason]);
+      return;
+    }
+    await transaction.query(`UPDATE backups SET removal_requested_at = $2, retention_reason = $3 WHERE id = $1`, [backup.id, this.clock.now(), decision.reason]);
+    await recordOwnAct(this.outbox, transaction, backup.organization_id, { action: 'backup.removal_requested', target: { kind: 'backup', id: backup.id }, details: { snapshot: backup.snapshot, reason: decision.reason } });
+    await this.request(transaction, backup, decision.reason);
+  }
+
+  private async request(transaction: Transaction, backup: BackupRow, reason: string): Promise<void> {
+    await transaction.query(`UPDATE backups SET removal_tries = removal_tries + 1, removal_retry_at = $2 WHERE id = $1`, [backup.id, new Date(this.clock.now().getTime() + LONGEST_RETRY_MS)]);
+    await this.outbox.command(transaction, QUEUES.storage, 'snapshot.remove.v1', {
+      organization: backup.organization_id, repository: backup.repository_id, snapshot: backup.snapshot, backup: backup.id, reason,
+    });
+  }
+}
+
+function decide(line: RetainedRow[], plan: PlanRow): RetentionDecision[] {
+  return decideRetention(
+    line.map((row) => ({ id: row.id, consistentAt: row.consistent_at, state: row.state, proof: row.proof, inUse: row.in_use })),
+    { keepLast: plan.keep_last, keepProven: plan.keep_proven, demanded: demandedProof(plan.verify) },
+  );
+}
+
+async function retainedBackups(transaction: Transaction, planId: string): Promise<RetainedRow[]> {
+  return transaction.query<RetainedRow>(
+    `SELECT backups.*, EXISTS (SELECT 1 FROM runs WHERE runs.backup_id = backups.id AND runs.type <> 'backup' AND runs.state IN ('due', 'queued', 'running')) AS in_use
+     FROM backups WHERE plan_id = $1 AND removal_requested_at IS NULL ORDER BY consistent_at DESC`,
+    [planId],
+  );
+}
+
+/** One line per database; a physical plan has a single one. */
+function linesOf(rows: RetainedRow[]): RetainedRow[][] {
+  return [...Map.groupBy(rows, (row) => row.database_id ?? '').values()];
+}

@@ -1,0 +1,73 @@
+import { RahatError, type AttemptResult, type Evidence, type RunError } from '@rahat/contracts';
+import type { Transaction } from '@rahat/persistence';
+import type { Clock } from '../clock/clock.js';
+import type { SchedulerConfig } from '../config.js';
+import { judge, type Judgement } from './judgement.js';
+import { retryPauseMs } from './retry-pause.js';
+import type { RunLedger } from './run-ledger.js';
+import type { RunOutcomes } from './run-outcomes.js';
+import type { Cause } from './run-states.js';
+import type { RunRow } from './runs.table.js';
+
+/** Decides what becomes of a run whose current attempt has ended, one way or another. */
+export class AttemptEnd {
+  constructor(
+    private readonly ledger: RunLedger,
+    private readonly outcomes: RunOutcomes,
+    private readonly config: SchedulerConfig,
+    private readonly clock: Clock,
+  ) {}
+
+  /** `run` is locked, and the result is of its current attempt. */
+  async byResult(transaction: Transaction, run: RunRow, result: AttemptResult): Promise<void> {
+    const judgement = judge(result, { type: run.type, snapshot: run.snapshot!, repository: run.repository_id, level: run.level ?? undefined });
+    const evidence = result.outcome === 'evidence' ? result.evidence : result.outcome === 'error' ? result.evidence : undefined;
+    switch (judgement.state) {
+      case 'succeeded':
+      case 'partial':
+        await this.close(transaction, run, judgement, evidence, 'worker');
+        return;
+      case 'failed':
+        if (run.cancel_requested_at) await this.close(transaction, run, { state: 'cancelled', reasons: ['Cancelled; the attempt ended with an error.', ...judgement.reasons] }, evidence, 'worker');
+        else await this.retryOrFail(transaction, run, judgement, evidence, 'worker');
+        return;
+      case 'cancelled':
+        if (run.cancel_requested_at) await this.close(transaction, run, judgement, evidence, 'worker');
+        // A worker that shuts down gives its work back without being asked to cancel.
+        else await this.retryOrFail(transaction, run, lost('The worker gave the run back because it was shutting down.'), evidence, 'worker');
+        return;
+    }
+  }
+
+  /** The worker is silent, or did not end in time. */
+  async byLoss(transaction: Transaction, run: RunRow, error: RahatError): Promise<void> {
+    const judgement: Judgement = { state: 'failed', reasons: [error.message], error: error.serialize() };
+    if (run.cancel_requested_at) await this.close(transaction, run, { state: 'cancelled', reasons: ['Cancelled; the worker was lost.'] }, undefined, 'reconciler');
+    else await this.retryOrFail(transaction, run, judgement, undefined, 'reconciler');
+  }
+
+  private async retryOrFail(transaction: Transaction, run: RunRow, judgement: Extract<Judgement, { state: 'failed' }>, evidence: Evidence | undefined, cause: Cause): Promise<void> {
+    if (!judgement.error.retryable || run.attempt >= run.max_attempts) {
+      await this.close(transaction, run, judgement, evidence, cause);
+      return;
+    }
+    const pauseMs = retryPauseMs(run.attempt, this.config.RAHAT_SCHEDULER_RETRY_SECONDS * 1000, Math.random);
+    await this.endAttempt(transaction, run, judgement.error);
+    await this.ledger.queueAttempt(transaction, run, cause, { not_before: new Date(this.clock.now().getTime() + pauseMs), reasons: judgement.reasons, error: judgement.error });
+  }
+
+  private async close(transaction: Transaction, run: RunRow, judgement: Judgement, evidence: Evidence | undefined, cause: Cause): Promise<void> {
+    const error = judgement.state === 'failed' ? judgement.error : null;
+    await this.endAttempt(transaction, run, error);
+    const closed = await this.ledger.move(transaction, run, judgement.state, cause, { reasons: judgement.reasons, error, evidence: evidence ?? null });
+    if (closed) await this.outcomes.follow(transaction, closed, judgement);
+  }
+
+  private async endAttempt(transaction: Transaction, run: RunRow, error: RunError | null): Promise<void> {
+    await transaction.query(`UPDATE attempts SET finished_at = $3, error = $4 WHERE run_id = $1 AND attempt = $2`, [run.id, run.attempt, this.clock.now(), error ? JSON.stringify(error) : null]);
+  }
+}
+
+function lost(message: string): Extract<Judgement, { state: 'failed' }> {
+  return { state: 'failed', reasons: [message], error: new RahatError('worker_lost', message).serialize() };
+}

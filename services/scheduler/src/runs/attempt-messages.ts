@@ -1,0 +1,85 @@
+import type { CommandPayload, RunProgress } from '@rahat/contracts';
+import type { Messaging } from '@rahat/messaging';
+import type { Transaction } from '@rahat/persistence';
+import type { Clock } from '../clock/clock.js';
+import type { AttemptEnd } from './attempt-end.js';
+import type { RunLedger } from './run-ledger.js';
+import { isTerminal } from './run-states.js';
+import { lockRun, type RunRow } from './runs.table.js';
+
+interface Sender {
+  run: string;
+  attempt: number;
+  /** Absent where a message does not name its worker. */
+  worker?: string;
+}
+
+/**
+ * Takes what workers say. A message counts only when it is of the run's current attempt and of the worker that has it;
+ * all others (late, repeated, of a worker that was given up) change nothing.
+ */
+export class AttemptMessages {
+  constructor(
+    private readonly messaging: Messaging,
+    private readonly ledger: RunLedger,
+    private readonly attemptEnd: AttemptEnd,
+    private readonly clock: Clock,
+  ) {}
+
+  async started(transaction: Transaction, message: CommandPayload<'attempt.started.v1'>): Promise<void> {
+    await this.acceptAlive(transaction, message);
+  }
+
+  async heartbeat(transaction: Transaction, message: CommandPayload<'attempt.heartbeat.v1'>): Promise<void> {
+    await this.acceptAlive(transaction, message);
+  }
+
+  async progress(transaction: Transaction, { run: id, attempt, ...progress }: RunProgress): Promise<void> {
+    const run = await this.current(transaction, { run: id, attempt });
+    if (run?.state !== 'running') return;
+    // Progress overtakes progress on the way.
+    if (run.progress && Date.parse(run.progress.at) > Date.parse(progress.at)) return;
+    await transaction.query(`UPDATE runs SET progress = $3, heartbeat_at = $4 WHERE id = $1 AND attempt = $2 AND state = 'running'`, [id, attempt, JSON.stringify(progress), this.clock.now()]);
+  }
+
+  /** Lines of an earlier attempt are kept too: they tell why it ended. */
+  async log(transaction: Transaction, message: CommandPayload<'attempt.log.v1'>): Promise<void> {
+    const run = await lockRun(transaction, message.run);
+    if (!run || message.attempt > run.attempt) return;
+    for (const line of message.lines) {
+      await transaction.query(`INSERT INTO run_logs (organization_id, run_id, attempt, at, level, message) VALUES ($1, $2, $3, $4, $5, $6)`, [
+        run.organization_id, run.id, message.attempt, line.at, line.level, line.message.replaceAll('\0', '\uFFFD'),
+      ]);
+    }
+  }
+
+  async finished(transaction: Transaction, message: CommandPayload<'attempt.finished.v1'>): Promise<void> {
+    // The end may overtake the start on the queue.
+    const run = await this.acceptAlive(transaction, message);
+    if (run) await this.attemptEnd.byResult(transaction, run, message.result);
+  }
+
+  /** Gives the running run, its first sign of life included; undefined when the sender is not the one who has it. */
+  private async acceptAlive(transaction: Transaction, sender: Required<Sender>): Promise<RunRow | undefined> {
+    const run = await this.current(transaction, sender);
+    if (!run) return undefined;
+    const now = this.clock.now();
+    if (run.state === 'running') {
+      await transaction.query(`UPDATE runs SET heartbeat_at = $2 WHERE id = $1`, [run.id, now]);
+      return run;
+    }
+    await transaction.query(`UPDATE attempts SET worker = $3, started_at = $4 WHERE run_id = $1 AND attempt = $2`, [run.id, run.attempt, sender.worker, now]);
+    return this.ledger.move(transaction, run, 'running', 'worker', { worker: sender.worker, heartbeat_at: now, started_at: run.started_at ?? now });
+  }
+
+  private async current(transaction: Transaction, sender: Sender): Promise<RunRow | undefined> {
+    const run = await lockRun(transaction, sender.run);
+    if (!run) return undefined;
+    const waiting = run.state === 'queued' && run.dispatched_at !== null;
+    const held = run.state === 'running' && (sender.worker === undefined || run.worker === sender.worker);
+    if (run.attempt === sender.attempt && (waiting || held)) return run;
+    // Whoever works on a run that has ended (cancelled before it started, given up as lost) should stop; its next heartbeat repeats this.
+    if (isTerminal(run.state)) await this.messaging.signal('run.cancel', { run: run.id, attempt: sender.attempt });
+    return undefined;
+  }
+}

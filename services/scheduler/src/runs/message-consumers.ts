@@ -1,0 +1,55 @@
+import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
+import { QUEUES } from '@rahat/contracts';
+import type { Messaging, Subscription } from '@rahat/messaging';
+import type { ServiceDatabase } from '@rahat/persistence';
+import { findBackup } from '../backups/backups.table.js';
+import type { RetentionService } from '../retention/retention.service.js';
+import type { VerificationChain } from '../verification/verification-chain.js';
+import type { AttemptMessages } from './attempt-messages.js';
+import type { Ticker } from './tick/ticker.js';
+
+/** Everything that other services and workers tell the scheduler. Each effect commits with the message's id. */
+export class MessageConsumers implements OnApplicationBootstrap, OnApplicationShutdown {
+  private subscriptions: Subscription[] = [];
+
+  constructor(
+    private readonly messaging: Messaging,
+    private readonly database: ServiceDatabase,
+    private readonly attempts: AttemptMessages,
+    private readonly verification: VerificationChain,
+    private readonly retention: RetentionService,
+    private readonly ticker: Ticker,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    const { attempts, retention } = this;
+    this.subscriptions = [
+      this.messaging.consumeCommands(QUEUES.scheduler, this.database, {
+        'attempt.started.v1': (message, { transaction }) => attempts.started(transaction, message),
+        'attempt.heartbeat.v1': (message, { transaction }) => attempts.heartbeat(transaction, message),
+        'attempt.progress.v1': (message, { transaction }) => attempts.progress(transaction, message),
+        'attempt.log.v1': (message, { transaction }) => attempts.log(transaction, message),
+        'attempt.finished.v1': async (message, { transaction }) => {
+          await attempts.finished(transaction, message);
+          transaction.afterCommit(() => this.ticker.hurry());
+        },
+        'snapshot.removed.v1': (message, { transaction }) => retention.removed(transaction, message),
+      }),
+      this.messaging.consumeEvents('scheduler', this.database, {
+        'backup.recorded.v1': async (message, { transaction }) => {
+          const backup = await findBackup(transaction, message.backup);
+          const verifies = await this.verification.begin(transaction, backup);
+          if (!verifies) await retention.apply(transaction, backup.plan_id);
+          transaction.afterCommit(() => this.ticker.hurry());
+        },
+        'backup.proven.v1': async (message, { transaction }) => retention.apply(transaction, (await findBackup(transaction, message.backup)).plan_id),
+        // Rows come into being with the first server; the event only must not end as a dead letter.
+        'organization.created.v1': async () => undefined,
+      }),
+    ];
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await Promise.all(this.subscriptions.map((subscription) => subscription.close()));
+  }
+}

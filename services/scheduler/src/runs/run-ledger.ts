@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto';
+import { newId, type RunState } from '@rahat/contracts';
+import type { Outbox } from '@rahat/messaging';
+import type { Transaction } from '@rahat/persistence';
+import type { Clock } from '../clock/clock.js';
+import { isTerminal, statesBefore, type Cause } from './run-states.js';
+import type { NewRun, RunChanges, RunRow } from './runs.table.js';
+
+const JSON_COLUMNS: ReadonlySet<string> = new Set(['progress', 'evidence', 'reasons', 'error']);
+
+/** The only place that writes a run's state. */
+export class RunLedger {
+  constructor(
+    private readonly outbox: Outbox,
+    private readonly clock: Clock,
+  ) {}
+
+  /** A run whose time has come. */
+  async createDue(transaction: Transaction, run: NewRun): Promise<RunRow> {
+    const [row] = await transaction.query<RunRow>(
+      `INSERT INTO runs (id, organization_id, type, state, cause, server_id, method, repository_id, max_attempts, deadline_minutes, due_at,
+         plan_id, database_id, database_name, backup_id, restore_plan_id, level, snapshot, deep)
+       VALUES ($1, $2, $3, 'due', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) RETURNING *`,
+      [newId('run'), run.organization_id, run.type, run.cause, run.server_id, run.method, run.repository_id, run.max_attempts, run.deadline_minutes, run.due_at,
+        run.plan_id ?? null, run.database_id ?? null, run.database_name ?? null, run.backup_id ?? null, run.restore_plan_id ?? null, run.level ?? null, run.snapshot ?? null, run.deep ?? false],
+    );
+    return row!;
+  }
+
+  /**
+   * Moves `run` on if it still is where the caller saw it: same attempt, and a state that `cause` may lead away from.
+   * Gives undefined when it is not, and then nothing has happened.
+   */
+  async move(transaction: Transaction, run: RunRow, to: RunState, cause: Cause, changes: RunChanges = {}): Promise<RunRow | undefined> {
+    const all: RunChanges = { ...(isTerminal(to) ? { finished_at: this.clock.now() } : {}), ...changes };
+    const columns = Object.entries(all);
+    const values = columns.map(([column, value]) => (JSON_COLUMNS.has(column) && value !== null ? JSON.stringify(value) : value));
+    const assignments = ['state = $4', ...columns.map(([column], index) => `${column} = $${index + 5}`)].join(', ');
+    const [row] = await transaction.query<RunRow>(
+      `UPDATE runs SET ${assignments} WHERE id = $1 AND attempt = $2 AND state = ANY ($3::text[]) RETURNING *`,
+      [run.id, run.attempt, statesBefore(to, cause), to, ...values],
+    );
+    if (row && to !== 'due') await this.tell(transaction, row);
+    return row;
+  }
+
+  /** Another attempt: from `due` the first one, from `running` the next. A backup gets a snapshot id of its own, so that a lost attempt's late commit can't be in its way. */
+  async queueAttempt(transaction: Transaction, run: RunRow, cause: Cause, changes: RunChanges & { not_before: Date }): Promise<RunRow | undefined> {
+    const attempt = run.attempt + 1;
+    const snapshot = run.type === 'backup' ? `snapshot_${randomUUID().replaceAll('-', '')}` : run.snapshot;
+    const queued = await this.move(transaction, run, 'queued', cause, {
+      ...changes, attempt, snapshot, queued_at: this.clock.now(), dispatched_at: null, dispatches: 0, worker: null, heartbeat_at: null, progress: null,
+    });
+    if (queued) {
+      await transaction.query(`INSERT INTO attempts (run_id, attempt, organization_id, snapshot, queued_at) VALUES ($1, $2, $3, $4, $5)`, [run.id, attempt, run.organization_id, snapshot, this.clock.now()]);
+    }
+    return queued;
+  }
+
+  private async tell(transaction: Transaction, row: RunRow): Promise<void> {
+    await this.outbox.event(transaction, 'run.changed.v1', {
+      organization: row.organization_id, run: row.id, type: row.type, state: row.state, attempt: row.attempt, server: row.server_id,
+      ...(row.plan_id ? { plan: row.plan_id } : {}), ...(row.error ? { error: row.error } : {}), at: this.clock.now().toISOString(),
+    });
+  }
+}

@@ -1,0 +1,67 @@
+import { RahatError, type CreateRestorePlan, type RestoreTarget, type RunSecrets, type RunSpec, type TableName } from '@rahat/contracts';
+import type { ServiceDatabase } from '@rahat/persistence';
+import type { Clock } from '../clock/clock.js';
+import type { ServerSecrets } from '../servers/server-secrets.js';
+import type { ServerRow } from '../servers/servers.table.js';
+import type { Repositories } from './repositories.js';
+import type { RunRow } from './runs.table.js';
+
+/** What a restore plan fixed; the run restores exactly this. */
+export type RestoreRequest = Required<Pick<CreateRestorePlan, 'intoExisting' | 'noOwner' | 'noAcl'>> & { target: RestoreTarget; tables?: TableName[] };
+
+/** Makes the spec of a run's current attempt, its secrets sealed for the pool and bound to run and attempt. */
+export class RunSpecs {
+  constructor(
+    private readonly database: ServiceDatabase,
+    private readonly secrets: ServerSecrets,
+    private readonly repositories: Repositories,
+    private readonly clock: Clock,
+  ) {}
+
+  async forAttempt(run: RunRow): Promise<{ pool: string; spec: RunSpec }> {
+    const { server, restore } = await this.database.inOrganization(run.organization_id, async (transaction) => {
+      const [row] = await transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = $1`, [run.server_id]);
+      const [plan] = run.restore_plan_id ? await transaction.query<{ request: RestoreRequest }>(`SELECT request FROM restore_plans WHERE id = $1`, [run.restore_plan_id]) : [];
+      return { server: row!, restore: plan?.request };
+    });
+    if (server.deleted_at && run.type !== 'verification') throw new RahatError('not_found', `The server '${server.name}' was deleted`);
+    const head = await this.head(run, server);
+    switch (run.type) {
+      case 'backup':
+        return {
+          pool: server.pool,
+          spec: {
+            ...head, type: 'backup', method: run.method, snapshot: run.snapshot!, repository: run.repository_id, deep: run.deep,
+            ...(run.database_name === null ? {} : { database: { id: run.database_id ?? undefined, name: run.database_name } }),
+          },
+        };
+      case 'verification':
+        return { pool: server.pool, spec: { ...head, type: 'verification', level: run.level!, snapshot: run.snapshot!, repository: run.repository_id } };
+      case 'restore':
+        return { pool: server.pool, spec: { ...head, type: 'restore', snapshot: run.snapshot!, repository: run.repository_id, ...restore! } };
+    }
+  }
+
+  private async head(run: RunRow, server: ServerRow) {
+    const binding = `${run.id}/${run.attempt}`;
+    return {
+      version: 1 as const, run: run.id, attempt: run.attempt, organization: run.organization_id, engine: server.engine, server: { id: server.id, name: server.name },
+      deadline: new Date(this.clock.now().getTime() + run.deadline_minutes * 60_000).toISOString(), noProgressSeconds: 900,
+      sealedSecrets: await this.secrets.sealForPool(server.pool, await this.secretsOf(run, server), binding),
+    };
+  }
+
+  /** Each type of run gets what it needs and nothing else: a verification never sees the source's password. */
+  private async secretsOf(run: RunRow, server: ServerRow): Promise<RunSecrets> {
+    const { repositoryId, storage, prefix, masterKey, identitySecret } = await this.repositories.grant(run.organization_id, run.repository_id);
+    const repositories = [{ repositoryId, storage, prefix, masterKey, identitySecret }];
+    switch (run.type) {
+      case 'backup':
+        return { source: this.secrets.connectionOf(server), repositories };
+      case 'verification':
+        return { repositories };
+      case 'restore':
+        return { target: this.secrets.connectionOf(server), repositories };
+    }
+  }
+}

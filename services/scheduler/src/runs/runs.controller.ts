@@ -1,0 +1,56 @@
+import { Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Sse } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { pageOf, PageQuery, Run, RunLog, RunQuery, type Page, type Principal } from '@rahat/contracts';
+import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import type { Observable } from 'rxjs';
+import { RunEvents, type RunEvent } from './run-events.js';
+import { RunsService } from './runs.service.js';
+
+@ApiTags('runs')
+@Controller('api/v2/runs')
+export class RunsController {
+  constructor(
+    @Inject(RunsService) private readonly runs: RunsService,
+    @Inject(RunEvents) private readonly runEvents: RunEvents,
+  ) {}
+
+  @Get()
+  @Requires('run:read')
+  @ApiOperation({ operationId: 'runs_list', summary: 'The runs, newest first; expected ones with state=expected' })
+  @ApiOkResponse({ standardSchema: pageOf(Run) })
+  async list(@CurrentPrincipal() principal: Principal, @Query({ schema: RunQuery }) query: RunQuery): Promise<Page<Run>> {
+    return this.runs.list(principal, query);
+  }
+
+  @Get(':id')
+  @Requires('run:read')
+  @ApiOperation({ operationId: 'runs_get', summary: 'One run, with its evidence and the reasons of its state' })
+  @ApiOkResponse({ standardSchema: Run })
+  async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<Run> {
+    return this.runs.get(principal, id);
+  }
+
+  @Get(':id/log')
+  @Requires('run:read')
+  @ApiOperation({ operationId: 'runs_log', summary: 'What the worker logged, oldest first' })
+  @ApiOkResponse({ standardSchema: RunLog })
+  async log(@CurrentPrincipal() principal: Principal, @Param('id') id: string, @Query({ schema: PageQuery }) query: PageQuery): Promise<RunLog> {
+    return this.runs.log(principal, id, query);
+  }
+
+  @Sse(':id/events')
+  @Requires('run:read')
+  @ApiOperation({ operationId: 'runs_events', summary: 'The run as server-sent events: run at each change, log for each line' })
+  async events(@CurrentPrincipal() principal: Principal, @Param('id') id: string, @Headers('last-event-id') lastEventId?: string): Promise<Observable<RunEvent>> {
+    return this.runEvents.follow(principal, id, lastEventId);
+  }
+
+  @Post(':id/cancel')
+  @Requires('run:write')
+  @HttpCode(202)
+  @ApiOperation({ operationId: 'runs_cancel', summary: 'Cancel a run that is waiting or running' })
+  @ApiAcceptedResponse({ standardSchema: Run })
+  async cancel(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<Run> {
+    return this.runs.cancel(principal, id);
+  }
+}

@@ -1,0 +1,109 @@
+import { QUEUES, RahatError } from '@rahat/contracts';
+import type { Messaging, Outbox } from '@rahat/messaging';
+import type { ServiceDatabase } from '@rahat/persistence';
+import type { Clock } from '../../clock/clock.js';
+import type { SchedulerConfig } from '../../config.js';
+import type { RunLedger } from '../run-ledger.js';
+import type { RunOutcomes } from '../run-outcomes.js';
+import type { RunSpecs } from '../run-specs.js';
+import { lockRun, type RunRow } from '../runs.table.js';
+import { serverHasRoom } from './start-due.js';
+
+const RUNS_AT_ONCE = 50;
+const PAUSE_AFTER_FAILURE_MS = 15_000;
+const SENDS_PER_ID = 10;
+
+/** Brings queued attempts to their pool's queue. The grant is fetched outside of any transaction. */
+export class Dispatch {
+  constructor(
+    private readonly database: ServiceDatabase,
+    private readonly outbox: Outbox,
+    private readonly messaging: Messaging,
+    private readonly ledger: RunLedger,
+    private readonly outcomes: RunOutcomes,
+    private readonly specs: RunSpecs,
+    private readonly config: SchedulerConfig,
+    private readonly clock: Clock,
+  ) {}
+
+  async sendQueued(): Promise<void> {
+    const ready = await this.database.asSystem('find attempts to send to workers', (transaction) =>
+      transaction.query<RunRow>(`SELECT * FROM runs WHERE state = 'queued' AND dispatched_at IS NULL AND not_before <= $1 ORDER BY due_at, id LIMIT ${RUNS_AT_ONCE}`, [this.clock.now()]),
+    );
+    for (const run of ready) await this.send(run);
+  }
+
+  /** PostgreSQL is the truth: what a queue may have lost is put there again, as the same message, which a queue that still has it ignores. */
+  async sendAgain(): Promise<void> {
+    const silentSince = new Date(this.clock.now().getTime() - this.config.RAHAT_SCHEDULER_REDISPATCH_SECONDS * 1000);
+    const silent = await this.database.asSystem('find attempts that a queue may have lost', (transaction) =>
+      transaction.query<RunRow>(
+        `UPDATE runs SET dispatched_at = $2, dispatches = dispatches + 1 WHERE id IN (SELECT id FROM runs WHERE state = 'queued' AND dispatched_at <= $1 ORDER BY dispatched_at LIMIT ${RUNS_AT_ONCE} FOR UPDATE SKIP LOCKED) RETURNING *`,
+        [silentSince, this.clock.now()],
+      ),
+    );
+    for (const run of silent) {
+      if (await this.failWhenTooLate(run)) continue;
+      try {
+        const { pool, spec } = await this.specs.forAttempt(run);
+        await this.messaging.send(QUEUES.worker(pool), 'run.execute.v1', { spec }, { id: messageId(run) });
+      } catch (error) {
+        await this.giveUpOrWait(run, RahatError.from(error));
+      }
+    }
+  }
+
+  private async send(run: RunRow): Promise<void> {
+    if (await this.failWhenTooLate(run)) return;
+    try {
+      const { pool, spec } = await this.specs.forAttempt(run);
+      await this.database.asSystem('send an attempt to a worker', async (transaction) => {
+        // Servers are locked in turn, so that two replicas can't both see room.
+        await transaction.query(`SELECT 1 FROM servers WHERE id = $1 FOR UPDATE`, [run.server_id]);
+        const current = await lockRun(transaction, run.id);
+        if (current?.state !== 'queued' || current.attempt !== run.attempt || current.dispatched_at) return;
+        if (run.attempt > 1 && !(await serverHasRoom(transaction, run))) return;
+        await transaction.query(`UPDATE runs SET dispatched_at = $2, dispatches = 1 WHERE id = $1`, [run.id, this.clock.now()]);
+        await this.outbox.command(transaction, QUEUES.worker(pool), 'run.execute.v1', { spec }, { id: messageId(run) });
+      });
+    } catch (error) {
+      await this.giveUpOrWait(run, RahatError.from(error));
+    }
+  }
+
+  /** Nobody took it within the time that it may last. */
+  private async failWhenTooLate(run: RunRow): Promise<boolean> {
+    if (this.clock.now().getTime() - run.queued_at!.getTime() < run.deadline_minutes * 60_000) return false;
+    await this.fail(run, new RahatError('deadline_exceeded', `No worker took this run within ${run.deadline_minutes} minutes`, { hint: 'Is a worker of the pool of this server running?' }));
+    return true;
+  }
+
+  private async giveUpOrWait(run: RunRow, error: RahatError): Promise<void> {
+    // `internal` may be a restart of the storage service; it ends with the deadline at the latest.
+    if (!error.retryable && error.code !== 'internal') {
+      await this.fail(run, error);
+      return;
+    }
+    await this.database.asSystem('wait for what an attempt needs', (transaction) =>
+      transaction.query(`UPDATE runs SET not_before = $3, error = $4, reasons = $5 WHERE id = $1 AND attempt = $2 AND state = 'queued'`, [
+        run.id, run.attempt, new Date(this.clock.now().getTime() + PAUSE_AFTER_FAILURE_MS), JSON.stringify(error.serialize()), JSON.stringify([error.message]),
+      ]),
+    );
+  }
+
+  private async fail(run: RunRow, error: RahatError): Promise<void> {
+    await this.database.asSystem('end a run that cannot be sent', async (transaction) => {
+      const failed = await this.ledger.move(transaction, run, 'failed', 'tick', { error: error.serialize(), reasons: [error.message] });
+      if (failed) await this.outcomes.follow(transaction, failed, { state: 'failed', reasons: [error.message], error: error.serialize() });
+    });
+  }
+}
+
+/**
+ * Stable for an attempt, so that a queue that still has it takes no second one. Now and then a new one, because a queue
+ * also remembers what it has done or given up; workers execute an attempt once, however many messages ask for it.
+ */
+function messageId(run: RunRow): string {
+  const renewal = Math.floor(run.dispatches / SENDS_PER_ID);
+  return `execute_${run.id}_${run.attempt}${renewal > 0 ? `_${renewal}` : ''}`;
+}

@@ -1,0 +1,88 @@
+import { Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { Clock } from '../../clock/clock.js';
+import type { SchedulerConfig } from '../../config.js';
+import type { RetentionService } from '../../retention/retention.service.js';
+import type { RunLedger } from '../run-ledger.js';
+import type { DiscoverNewDatabases } from './discover-new-databases.js';
+import type { Dispatch } from './dispatch.js';
+import { planExpectedRuns } from './plan-expected.js';
+import { queueDueRuns, startDueRuns } from './start-due.js';
+import type { WatchAttempts } from './watch-attempts.js';
+
+/** The scheduler's pulse. Each replica has one; what changes the ledger is done by whichever gets the lock. */
+export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
+  private readonly logger = new Logger(Ticker.name);
+  private timer: NodeJS.Timeout | undefined;
+  private current: Promise<void> | undefined;
+  private discovering: Promise<void> | undefined;
+  private stopped = false;
+
+  constructor(
+    private readonly database: ServiceDatabase,
+    private readonly ledger: RunLedger,
+    private readonly dispatch: Dispatch,
+    private readonly attempts: WatchAttempts,
+    private readonly retention: RetentionService,
+    private readonly discovery: DiscoverNewDatabases,
+    private readonly config: SchedulerConfig,
+    private readonly clock: Clock,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    this.schedule(0);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    await this.current;
+    await this.discovering;
+  }
+
+  /** Something became due now: don't wait for the next tick. */
+  hurry(): void {
+    if (!this.current) this.schedule(0);
+  }
+
+  /** One whole tick. A step that fails is logged and doesn't keep the others from their work. */
+  async tick(): Promise<void> {
+    const missedAfterMs = this.config.RAHAT_SCHEDULER_MISSED_AFTER_SECONDS * 1000;
+    await this.step('plan expected runs', () => this.alone('plan', (transaction) => planExpectedRuns(transaction, this.clock.now())));
+    await this.step('start due runs', () => this.alone('start', (transaction) => startDueRuns(transaction, this.ledger, this.clock.now(), missedAfterMs)));
+    await this.step('queue due runs', () => this.alone('queue', (transaction) => queueDueRuns(transaction, this.ledger, this.clock.now())));
+    await this.step('send attempts', () => this.dispatch.sendQueued());
+    await this.step('watch attempts', () => this.attempts.watch());
+    await this.step('send lost messages again', () => this.dispatch.sendAgain());
+    await this.step('retry removals', () => this.alone('removals', (transaction) => this.retention.retryRemovals(transaction)));
+    // Waits for workers' answers, so the tick doesn't wait for it.
+    this.discovering ??= this.step('discover databases', () => this.discovery.discoverDue()).finally(() => (this.discovering = undefined));
+  }
+
+  private schedule(afterMs: number): void {
+    if (this.stopped) return;
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      this.current = this.tick().finally(() => {
+        this.current = undefined;
+        this.schedule(this.config.RAHAT_SCHEDULER_TICK_SECONDS * 1000);
+      });
+    }, afterMs);
+  }
+
+  private async step(name: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.logger.error(`Could not ${name}: ${error instanceof Error ? error.message : String(error)}`, error instanceof Error ? error.stack : undefined);
+    }
+  }
+
+  /** In one transaction, and in one replica at a time; the others have nothing to do then. */
+  private async alone(step: string, work: (transaction: Transaction) => Promise<void>): Promise<void> {
+    await this.database.asSystem(`tick: ${step}`, async (transaction) => {
+      const [lock] = await transaction.query<{ held: boolean }>(`SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS held`, [`rahat.scheduler.tick.${step}`]);
+      if (lock?.held) await work(transaction);
+    });
+  }
+}

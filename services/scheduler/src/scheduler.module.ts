@@ -1,0 +1,97 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import type { SecretBox } from '@rahat/secrets';
+import { runtimeProviders, type ServiceRuntime } from '@rahat/service-kit';
+import { BackupsController } from './backups/backups.controller.js';
+import { BackupsService } from './backups/backups.service.js';
+import { systemClock, type Clock } from './clock/clock.js';
+import type { SchedulerConfig } from './config.js';
+import { DatabasesController } from './databases/databases.controller.js';
+import { DiscoveryService } from './databases/discovery.service.js';
+import { PlansController } from './plans/plans.controller.js';
+import { PlansService } from './plans/plans.service.js';
+import { PlatformProtectionController } from './platform/platform-protection.controller.js';
+import { PlatformProtectionService } from './platform/platform-protection.service.js';
+import { RestorePlansService } from './restores/restore-plans.service.js';
+import { RestoresController } from './restores/restores.controller.js';
+import { RetentionService } from './retention/retention.service.js';
+import { AttemptEnd } from './runs/attempt-end.js';
+import { AttemptMessages } from './runs/attempt-messages.js';
+import { BackupNow } from './runs/backup-now.js';
+import { MessageConsumers } from './runs/message-consumers.js';
+import { repositoriesBehind, type PostToService } from './runs/repositories.js';
+import { RunEvents } from './runs/run-events.js';
+import { RunLedger } from './runs/run-ledger.js';
+import { RunOutcomes } from './runs/run-outcomes.js';
+import { RunSpecs } from './runs/run-specs.js';
+import { RunsController } from './runs/runs.controller.js';
+import { RunsService } from './runs/runs.service.js';
+import { DiscoverNewDatabases } from './runs/tick/discover-new-databases.js';
+import { Dispatch } from './runs/tick/dispatch.js';
+import { Ticker } from './runs/tick/ticker.js';
+import { WatchAttempts } from './runs/tick/watch-attempts.js';
+import { ServerSecrets } from './servers/server-secrets.js';
+import { ServersController } from './servers/servers.controller.js';
+import { ServersService } from './servers/servers.service.js';
+import { WorkerQuestions } from './servers/worker-questions.js';
+import { StatusController } from './status/status.controller.js';
+import { StatusService } from './status/status.service.js';
+import { VerificationChain } from './verification/verification-chain.js';
+
+export interface SchedulerParts {
+  runtime: ServiceRuntime;
+  config: SchedulerConfig;
+  secretBox: SecretBox;
+  /** Reaches the storage service for repository grants; service-kit's InternalClient. */
+  internal: PostToService;
+  clock?: Clock;
+}
+
+@Module({})
+export class SchedulerModule {
+  static register({ runtime, config, secretBox, internal, clock = systemClock }: SchedulerParts): DynamicModule {
+    const { database, outbox, messaging } = runtime;
+    const repositories = repositoriesBehind(internal);
+    const secrets = new ServerSecrets(secretBox, config);
+    const questions = new WorkerQuestions(messaging, secrets);
+    const discovery = new DiscoveryService(database, outbox, questions, secrets, clock);
+    const ledger = new RunLedger(outbox, clock);
+    const verification = new VerificationChain(ledger, clock);
+    const retention = new RetentionService(database, outbox, clock);
+    const outcomes = new RunOutcomes(outbox, verification, clock);
+    const attemptEnd = new AttemptEnd(ledger, outcomes, config, clock);
+    const specs = new RunSpecs(database, secrets, repositories, clock);
+    const backupNow = new BackupNow(database, outbox, ledger, discovery, clock);
+    const ticker = new Ticker(
+      database,
+      ledger,
+      new Dispatch(database, outbox, messaging, ledger, outcomes, specs, config, clock),
+      new WatchAttempts(database, messaging, attemptEnd, config, clock),
+      retention,
+      new DiscoverNewDatabases(database, discovery, config.RAHAT_SCHEDULER_DISCOVERY_MINUTES * 60_000, clock),
+      config,
+      clock,
+    );
+    const consumers = new MessageConsumers(messaging, database, new AttemptMessages(messaging, ledger, attemptEnd, clock), verification, retention, ticker);
+    return {
+      module: SchedulerModule,
+      controllers: [ServersController, DatabasesController, PlansController, RunsController, BackupsController, RestoresController, StatusController, PlatformProtectionController],
+      providers: [
+        ...runtimeProviders(runtime, config),
+        { provide: DiscoveryService, useValue: discovery },
+        { provide: RetentionService, useValue: retention },
+        { provide: BackupNow, useValue: backupNow },
+        { provide: Ticker, useValue: ticker },
+        { provide: MessageConsumers, useValue: consumers },
+        { provide: ServersService, useValue: new ServersService(database, outbox, secrets, questions, clock) },
+        { provide: PlansService, useValue: new PlansService(database, outbox, discovery, repositories, clock) },
+        { provide: RunsService, useValue: new RunsService(database, outbox, messaging, ledger, clock) },
+        { provide: RunEvents, useValue: new RunEvents(database) },
+        { provide: BackupsService, useValue: new BackupsService(database, outbox, verification) },
+        { provide: RestorePlansService, useValue: new RestorePlansService(database, outbox, ledger, secrets, questions, repositories, clock) },
+        { provide: StatusService, useValue: new StatusService(database, clock) },
+        { provide: PlatformProtectionService, useValue: new PlatformProtectionService(database, outbox, secrets, backupNow, clock) },
+      ],
+      exports: [Ticker],
+    };
+  }
+}

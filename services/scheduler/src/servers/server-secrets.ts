@@ -1,0 +1,38 @@
+import { RahatError, type PostgresqlConnection, type RunSecrets } from '@rahat/contracts';
+import { sealFor, type SecretBox, type SecretPlace } from '@rahat/secrets';
+import type { SchedulerConfig } from '../config.js';
+import type { ServerRow } from './servers.table.js';
+
+/** Opens what is sealed at rest and seals it again for one use by one worker pool; nothing else sees a password. */
+export class ServerSecrets {
+  constructor(
+    private readonly secretBox: SecretBox,
+    private readonly config: SchedulerConfig,
+  ) {}
+
+  sealPassword(organization: string, server: string, password: string): string {
+    return this.secretBox.seal(password, placeOf(organization, server));
+  }
+
+  connectionOf(server: ServerRow): PostgresqlConnection {
+    return { ...server.address, password: this.secretBox.open(server.sealed_password, placeOf(server.organization_id, server.id)).toString('utf8') };
+  }
+
+  async sealForPool(pool: string, secrets: RunSecrets, binding: string): Promise<string> {
+    return sealFor(this.publicKeyOf(pool), JSON.stringify(secrets), binding);
+  }
+
+  publicKeyOf(pool: string): string {
+    const key = this.config.RAHAT_POOL_KEYS[pool];
+    if (!key) {
+      throw new RahatError('invalid_input', `There is no worker pool '${pool}'`, {
+        hint: `Known pools: ${Object.keys(this.config.RAHAT_POOL_KEYS).join(', ')}. RAHAT_POOL_KEYS names their public keys.`,
+      });
+    }
+    return key;
+  }
+}
+
+function placeOf(organization: string, server: string): SecretPlace {
+  return { organization, record: server, field: 'password' };
+}

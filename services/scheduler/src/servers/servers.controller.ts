@@ -1,0 +1,70 @@
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
+import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { CreateServer, pageOf, PageQuery, ProbeReport, Server, UpdateServer, type Page, type Principal } from '@rahat/contracts';
+import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { ServersService } from './servers.service.js';
+
+@ApiTags('servers')
+@Controller('api/v2/servers')
+export class ServersController {
+  constructor(@Inject(ServersService) private readonly servers: ServersService) {}
+
+  @Post()
+  @Requires('server:write')
+  @ApiOperation({ operationId: 'servers_create', summary: 'Add a database server by URL, or by address and password' })
+  @ApiCreatedResponse({ standardSchema: Server })
+  async create(@CurrentPrincipal() principal: Principal, @Body({ schema: CreateServer }) request: CreateServer): Promise<Server> {
+    return this.servers.create(principal, request);
+  }
+
+  @Post('test')
+  @Requires('server:write')
+  @HttpCode(200)
+  @ApiOperation({ operationId: 'servers_try', summary: 'Test a connection before saving it' })
+  @ApiOkResponse({ standardSchema: ProbeReport })
+  async tryOut(@Body({ schema: CreateServer }) request: CreateServer): Promise<ProbeReport> {
+    return this.servers.tryOut(request);
+  }
+
+  @Get()
+  @Requires('server:read')
+  @ApiOperation({ operationId: 'servers_list', summary: 'The servers, newest first' })
+  @ApiOkResponse({ standardSchema: pageOf(Server) })
+  async list(@CurrentPrincipal() principal: Principal, @Query({ schema: PageQuery }) query: PageQuery): Promise<Page<Server>> {
+    return this.servers.list(principal, query);
+  }
+
+  @Get(':id')
+  @Requires('server:read')
+  @ApiOperation({ operationId: 'servers_get', summary: 'One server' })
+  @ApiOkResponse({ standardSchema: Server })
+  async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<Server> {
+    return this.servers.get(principal, id);
+  }
+
+  @Patch(':id')
+  @Requires('server:write')
+  @ApiOperation({ operationId: 'servers_update', summary: 'Change name, address, password or worker pool' })
+  @ApiOkResponse({ standardSchema: Server })
+  async update(@CurrentPrincipal() principal: Principal, @Param('id') id: string, @Body({ schema: UpdateServer }) request: UpdateServer): Promise<Server> {
+    return this.servers.update(principal, id, request);
+  }
+
+  @Delete(':id')
+  @Requires('server:write')
+  @HttpCode(204)
+  @ApiOperation({ operationId: 'servers_delete', summary: 'Delete a server that no plan protects; its backups stay' })
+  @ApiNoContentResponse()
+  async remove(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<void> {
+    await this.servers.remove(principal, id);
+  }
+
+  @Post(':id/test')
+  @Requires('server:write')
+  @HttpCode(200)
+  @ApiOperation({ operationId: 'servers_test', summary: 'Test the connection and the rights of a server' })
+  @ApiOkResponse({ standardSchema: ProbeReport })
+  async test(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<ProbeReport> {
+    return this.servers.test(principal, id);
+  }
+}

@@ -1,0 +1,141 @@
+import { newId, RahatError, type CreateServer, type Page, type PageQuery, type PostgresqlAddress, type Principal, type ProbeReport, type Server, type UpdateServer } from '@rahat/contracts';
+import type { Outbox } from '@rahat/messaging';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { Clock } from '../clock/clock.js';
+import { mistaken } from '../input/mistake.js';
+import { decodeCursor, pageOfRows } from '../paging/cursor.js';
+import { recordAct } from '../trail/trail.js';
+import { parsePostgresqlUrl } from './postgresql-url.js';
+import type { ServerSecrets } from './server-secrets.js';
+import { findServer, presentServer, recordIdentity, type ServerRow } from './servers.table.js';
+import type { WorkerQuestions } from './worker-questions.js';
+
+export class ServersService {
+  constructor(
+    private readonly database: ServiceDatabase,
+    private readonly outbox: Outbox,
+    private readonly secrets: ServerSecrets,
+    private readonly questions: WorkerQuestions,
+    private readonly clock: Clock,
+  ) {}
+
+  async create(principal: Principal, request: CreateServer): Promise<Server> {
+    const { address, password } = connectionIn(request);
+    this.assertPool(request.pool);
+    const id = newId('server');
+    return this.database.inOrganization(principal.organization, async (transaction) => {
+      await assertNameFree(transaction, request.name);
+      const [row] = await transaction.query<ServerRow>(
+        `INSERT INTO servers (id, organization_id, name, engine, address, sealed_password, password_set_at, pool) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING *`,
+        [id, principal.organization, request.name, request.engine, JSON.stringify(address), this.secrets.sealPassword(principal.organization, id, password), this.clock.now(), request.pool],
+      );
+      await recordAct(this.outbox, transaction, principal, { action: 'server.created', target: targetOf(row!), details: { address, pool: request.pool } });
+      return presentServer(row!);
+    });
+  }
+
+  async list(principal: Principal, query: PageQuery): Promise<Page<Server>> {
+    const [after] = decodeCursor(query.cursor, 1) ?? [null];
+    const rows = await this.database.inOrganization(principal.organization, (transaction) =>
+      transaction.query<ServerRow>(`SELECT * FROM servers WHERE deleted_at IS NULL AND ($1::text IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`, [after, query.limit + 1]),
+    );
+    return pageOfRows(rows, query.limit, presentServer, (row) => [row.id]);
+  }
+
+  async get(principal: Principal, id: string): Promise<Server> {
+    return presentServer(await this.database.inOrganization(principal.organization, (transaction) => findServer(transaction, id)));
+  }
+
+  async update(principal: Principal, id: string, request: UpdateServer): Promise<Server> {
+    return this.database.inOrganization(principal.organization, async (transaction) => {
+      const before = await findServer(transaction, id);
+      if (before.platform && request.pool === undefined) throw new RahatError('conflict', "The platform's own server follows the platform's configuration");
+      if (request.name !== undefined && request.name.toLowerCase() !== before.name.toLowerCase()) await assertNameFree(transaction, request.name);
+      if (request.pool !== undefined) this.assertPool(request.pool);
+      const changed = request.url !== undefined || request.address !== undefined ? connectionIn({ ...request, password: request.password ?? this.secrets.connectionOf(before).password }) : undefined;
+      const password = changed?.password ?? request.password;
+      // Saving an address accepts the server behind it: what it tells of itself is learned anew.
+      const moved = changed !== undefined;
+      const [row] = await transaction.query<ServerRow>(
+        `UPDATE servers SET name = COALESCE($2, name), pool = COALESCE($3, pool), address = COALESCE($4::jsonb, address),
+           sealed_password = COALESCE($5, sealed_password), password_set_at = CASE WHEN $5::text IS NULL THEN password_set_at ELSE $6 END,
+           identity = CASE WHEN $7 THEN NULL ELSE identity END, version = CASE WHEN $7 THEN NULL ELSE version END
+         WHERE id = $1 RETURNING *`,
+        [id, request.name ?? null, request.pool ?? null, changed ? JSON.stringify(changed.address) : null,
+          password === undefined ? null : this.secrets.sealPassword(principal.organization, id, password), this.clock.now(), moved],
+      );
+      await recordAct(this.outbox, transaction, principal, {
+        action: 'server.updated', target: targetOf(row!),
+        details: { name: request.name, pool: request.pool, address: changed?.address, passwordChanged: password !== undefined },
+      });
+      return presentServer(row!);
+    });
+  }
+
+  /** Backups stay restorable; what would still back up or restore has to go first. */
+  async remove(principal: Principal, id: string): Promise<void> {
+    await this.database.inOrganization(principal.organization, async (transaction) => {
+      const row = await findServer(transaction, id);
+      if (row.platform) throw new RahatError('conflict', "The platform's own server cannot be deleted");
+      const plans = await transaction.query<{ name: string }>(`SELECT name FROM plans WHERE server_id = $1 AND deleted_at IS NULL ORDER BY name`, [id]);
+      if (plans.length > 0) throw new RahatError('conflict', `Plans still protect this server: ${plans.map((plan) => plan.name).join(', ')}`, { hint: 'Delete these plans first.' });
+      const active = await transaction.query(`SELECT 1 FROM runs WHERE server_id = $1 AND state IN ('due', 'queued', 'running') LIMIT 1`, [id]);
+      if (active.length > 0) throw new RahatError('conflict', 'A run of this server is not finished', { hint: 'Wait for it, or cancel it.' });
+      await transaction.query(`UPDATE servers SET deleted_at = $2 WHERE id = $1`, [id, this.clock.now()]);
+      await recordAct(this.outbox, transaction, principal, { action: 'server.deleted', target: targetOf(row) });
+    });
+  }
+
+  /** Before it is saved: nothing is kept. */
+  async tryOut(request: CreateServer): Promise<ProbeReport> {
+    const { address, password } = connectionIn(request);
+    this.assertPool(request.pool);
+    return this.questions.probe(request.pool, request.engine, { ...address, password });
+  }
+
+  async test(principal: Principal, id: string): Promise<ProbeReport> {
+    const server = await this.database.inOrganization(principal.organization, (transaction) => findServer(transaction, id));
+    const report = await this.questions.probe(server.pool, server.engine, this.secrets.connectionOf(server));
+    if (!report.reachable) return report;
+    const { changed } = await this.database.inOrganization(principal.organization, async (transaction) => {
+      const recorded = await recordIdentity(transaction, id, report);
+      if (recorded.changed) {
+        await recordAct(this.outbox, transaction, principal, { action: 'server.identity_changed', target: targetOf(server), details: { recorded: server.identity, seen: report.identity } });
+      }
+      return recorded;
+    });
+    if (!changed) return report;
+    const detail = `Another server answers at this address: its identity is ${report.identity}, recorded is ${server.identity}. If that is right, save the address again.`;
+    return { ...report, steps: [...report.steps, { name: 'identity', ok: false, ms: 0, detail }] };
+  }
+
+  private assertPool(pool: string): void {
+    try {
+      this.secrets.publicKeyOf(pool);
+    } catch (error) {
+      throw mistaken({ pointer: '/pool', message: (error as RahatError).message });
+    }
+  }
+}
+
+function connectionIn(request: Pick<CreateServer, 'url' | 'address' | 'password'>): { address: PostgresqlAddress; password: string } {
+  if ((request.url === undefined) === (request.address === undefined)) throw mistaken({ pointer: '/url', message: 'give either url or address' });
+  if (request.address) {
+    if (request.password === undefined) throw mistaken({ pointer: '/password', message: 'is needed beside address' });
+    return { address: request.address, password: request.password };
+  }
+  const parsed = parsePostgresqlUrl(request.url!);
+  if (!parsed.ok) throw mistaken({ pointer: '/url', message: parsed.message });
+  const password = parsed.password ?? request.password;
+  if (password === undefined) throw mistaken({ pointer: '/password', message: 'is neither here nor in the URL' });
+  return { address: parsed.address, password };
+}
+
+async function assertNameFree(transaction: Transaction, name: string): Promise<void> {
+  const [other] = await transaction.query(`SELECT 1 FROM servers WHERE lower(name) = lower($1) AND deleted_at IS NULL`, [name]);
+  if (other) throw new RahatError('conflict', `There is a server named '${name}' already`);
+}
+
+function targetOf(row: ServerRow) {
+  return { kind: 'server', id: row.id, name: row.name };
+}

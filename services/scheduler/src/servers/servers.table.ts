@@ -1,0 +1,41 @@
+import { RahatError, type Engine, type PostgresqlAddress, type Server } from '@rahat/contracts';
+import type { Transaction } from '@rahat/persistence';
+
+export interface ServerRow {
+  id: string;
+  organization_id: string;
+  name: string;
+  engine: Engine;
+  address: PostgresqlAddress;
+  sealed_password: string;
+  password_set_at: Date;
+  pool: string;
+  platform: boolean;
+  identity: string | null;
+  version: string | null;
+  discovered_at: Date | null;
+  created_at: Date;
+  deleted_at: Date | null;
+}
+
+export async function findServer(transaction: Transaction, id: string): Promise<ServerRow> {
+  const [row] = await transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = $1 AND deleted_at IS NULL`, [id]);
+  if (!row) throw new RahatError('not_found', `There is no server ${id}`);
+  return row;
+}
+
+export function presentServer(row: ServerRow): Server {
+  return {
+    id: row.id, name: row.name, engine: row.engine, address: row.address, pool: row.pool, identity: row.identity, version: row.version,
+    passwordSetAt: row.password_set_at.toISOString(), createdAt: row.created_at.toISOString(), platform: row.platform,
+  };
+}
+
+/** The identity that a server tells at first is kept; `changed` says that it now tells another one. */
+export async function recordIdentity(transaction: Transaction, id: string, seen: { identity: string | null; version: string | null }): Promise<{ changed: boolean }> {
+  const [row] = await transaction.query<{ identity: string | null }>(
+    `UPDATE servers SET identity = COALESCE(identity, $2), version = COALESCE($3, version) WHERE id = $1 RETURNING identity`,
+    [id, seen.identity, seen.version],
+  );
+  return { changed: Boolean(row?.identity && seen.identity && row.identity !== seen.identity) };
+}
