@@ -8,15 +8,15 @@ import type { Express } from 'express';
 import { Logger, LoggerModule } from 'nestjs-pino';
 import type { Logger as PinoLogger } from 'pino';
 import type { Registry } from 'prom-client';
-import { createCursors, CURSORS } from './http/cursors.js';
 import { showErrorCode } from './http/error-pages.js';
 import { createOpenApiDocument } from './http/open-api.js';
 import { invalidRequest } from './http/problem.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { giveRequestId } from './http/request-id.js';
 import { requestLogging } from './operations/logging.js';
-import { createMetrics, measureRequests, METRICS } from './operations/metrics.js';
+import { createMetrics, measureRequests } from './operations/metrics.js';
 import { createOperationsServer, type ReadinessCheck } from './operations/operations-server.js';
+import { platformModule } from './platform-module.js';
 import { PrincipalGuard } from './principal/principal.guard.js';
 import type { PrincipalKeys } from './principal/principal-keys.js';
 
@@ -111,17 +111,8 @@ class RunningApplication implements Application {
 }
 
 function withPlatform(rootModule: Type | DynamicModule, options: ApplicationOptions, metrics: Registry): DynamicModule {
-  class PlatformModule {}
   class ApplicationModule {}
-  const platform: DynamicModule = {
-    module: PlatformModule,
-    global: true,
-    providers: [
-      { provide: METRICS, useValue: metrics },
-      { provide: CURSORS, useValue: createCursors(options.principalKeys.deriveKey('cursors')) },
-    ],
-    exports: [METRICS, CURSORS],
-  };
+  const platform = platformModule(metrics, options.principalKeys.deriveKey('cursors'));
   return { module: ApplicationModule, imports: [LoggerModule.forRoot(requestLogging(options.logger)), platform, rootModule] };
 }
 

@@ -1,8 +1,9 @@
-import type { INestApplication } from '@nestjs/common';
+import type { DynamicModule, INestApplication, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { Problem } from '@rahat/contracts';
 import { z } from 'zod';
+import { idlePlatformModule } from '../platform-module.js';
 
 export interface ApiTitle {
   title: string;
@@ -10,10 +11,13 @@ export interface ApiTitle {
 }
 
 type JsonSchema = Record<string, unknown>;
+type Schemas = NonNullable<NonNullable<OpenAPIObject['components']>['schemas']>;
 
 /** The OpenAPI 3.1 document of a module's controllers, without starting anything: providers are not made. */
-export async function describeApi(rootModule: Parameters<typeof NestFactory.create>[0], title: ApiTitle): Promise<OpenAPIObject> {
-  const app = await NestFactory.create(rootModule, { preview: true, logger: ['error'], abortOnError: false });
+export async function describeApi(rootModule: Type | DynamicModule, title: ApiTitle): Promise<OpenAPIObject> {
+  class DescribedModule {}
+  const described: DynamicModule = { module: DescribedModule, imports: [idlePlatformModule(), rootModule] };
+  const app = await NestFactory.create(described, { preview: true, logger: ['error'], abortOnError: false });
   try {
     return createOpenApiDocument(app, title);
   } finally {
@@ -30,12 +34,25 @@ export function createOpenApiDocument(app: INestApplication, { title, version }:
     .addSecurityRequirements('bearer')
     .build();
   const document = SwaggerModule.createDocument(app, base, { standardSchemaConverter: (schema, { schemaType }) => (schema instanceof z.core.$ZodType ? convert(schema, schemaType) : undefined) });
-  const schemas = { ...document.components?.schemas, Problem: jsonSchemaOf(Problem, 'output') } as NonNullable<OpenAPIObject['components']>['schemas'];
-  return {
+  const schemas = { ...document.components?.schemas, ...convert(Problem, 'output').components } as Schemas;
+  return nameUnambiguousInputs({
     ...document,
     paths: sorted(Object.fromEntries(Object.entries(document.paths).filter(([path]) => !path.startsWith('/internal/')).map(([path, item]) => [path, withProblems(item)]))),
-    components: { ...document.components, schemas: sorted(schemas ?? {}) },
-  };
+    components: { ...document.components, schemas: sorted(schemas) },
+  });
+}
+
+/** What is only ever sent needs no suffix to keep it from what is received. */
+function nameUnambiguousInputs(document: OpenAPIObject): OpenAPIObject {
+  const schemas = document.components?.schemas ?? {};
+  const names = new Map(Object.keys(schemas).map((name) => [name, name.endsWith('Input') && !(name.slice(0, -5) in schemas) ? name.slice(0, -5) : name]));
+  const renamed = JSON.parse(JSON.stringify(document), (key: string, value: unknown) => {
+    if (key !== '$ref' || typeof value !== 'string') return value;
+    const name = value.replace('#/components/schemas/', '');
+    return reference(names.get(name) ?? name).$ref;
+  }) as OpenAPIObject;
+  const renamedSchemas = Object.fromEntries(Object.entries(renamed.components?.schemas ?? {}).map(([name, schema]) => [names.get(name) ?? name, schema]));
+  return { ...renamed, components: { ...renamed.components, schemas: sorted(renamedSchemas) } };
 }
 
 /**
@@ -43,22 +60,19 @@ export function createOpenApiDocument(app: INestApplication, { title, version }:
  * a field optional only on the way in); then the way in is called `<id>Input`.
  */
 function convert(schema: z.core.$ZodType, direction: 'input' | 'output'): { schema: JsonSchema; components: Record<string, JsonSchema> } {
-  const { $defs: wanted = {}, ...inline } = jsonSchemaOf(schema, direction) as JsonSchema & { $defs?: Record<string, JsonSchema> };
-  const id = typeof inline.id === 'string' ? inline.id : undefined;
-  const components: Record<string, JsonSchema> = id ? { ...wanted, [id]: inline } : wanted;
-  if (direction === 'input') {
-    const { $defs: sent = {}, ...sentInline } = jsonSchemaOf(schema, 'output') as JsonSchema & { $defs?: Record<string, JsonSchema> };
-    const other: Record<string, JsonSchema> = id ? { ...sent, [id]: sentInline } : sent;
-    const differing = Object.keys(components).filter((name) => JSON.stringify(components[name]) !== JSON.stringify(other[name]));
-    const renamed = withReferrers(differing, components);
-    const rename = (value: JsonSchema) => renameReferences(value, renamed) as JsonSchema;
-    const result = Object.fromEntries(Object.entries(components).map(([name, component]) => [renamed.has(name) ? `${name}Input` : name, rename(component)]));
-    return { schema: id ? reference(renamed.has(id) ? `${id}Input` : id) : rename(inline), components: withoutIds(result) };
-  }
-  return { schema: id ? reference(id) : inline, components: withoutIds(components) };
+  const { $defs: components = {}, ...inline } = jsonSchemaOf(schema, direction);
+  if (direction === 'output') return { schema: inline, components };
+  const { $defs: received = {} } = jsonSchemaOf(schema, 'output');
+  const differing = Object.keys(components).filter((name) => JSON.stringify(components[name]) !== JSON.stringify(received[name]));
+  const renamed = withReferrers(differing, components);
+  const rename = (value: JsonSchema) => renameReferences(value, renamed) as JsonSchema;
+  return {
+    schema: rename(inline),
+    components: Object.fromEntries(Object.entries(components).map(([name, component]) => [renamed.has(name) ? `${name}Input` : name, rename(component)])),
+  };
 }
 
-function jsonSchemaOf(schema: z.core.$ZodType, io: 'input' | 'output'): JsonSchema {
+function jsonSchemaOf(schema: z.core.$ZodType, io: 'input' | 'output'): JsonSchema & { $defs?: Record<string, JsonSchema> } {
   const { $schema: _dialect, ...json } = z.toJSONSchema(schema, {
     io,
     unrepresentable: 'any',
@@ -96,11 +110,6 @@ function renameReferences(value: unknown, names: Set<string>): unknown {
       return [key, target !== undefined && names.has(target) ? `#/$defs/${target}Input` : renameReferences(item, names)];
     }),
   );
-}
-
-/** zod repeats the component's name inside as `id`, which isn't a word of JSON Schema. */
-function withoutIds(components: Record<string, JsonSchema>): Record<string, JsonSchema> {
-  return Object.fromEntries(Object.entries(components).map(([name, { id: _id, ...schema }]) => [name, schema]));
 }
 
 function reference(name: string): JsonSchema {
