@@ -1,5 +1,5 @@
 import { Module, type DynamicModule } from '@nestjs/common';
-import type { ServiceRuntime } from '@rahat/service-kit';
+import { CURSORS, type Cursors, type ServiceRuntime } from '@rahat/service-kit';
 import type { AuditConfig } from './config.js';
 import { AuditController } from './entries/audit.controller.js';
 import { EventsConsumer } from './entries/events.consumer.js';
@@ -12,7 +12,7 @@ export class AuditModule {
       module: AuditModule,
       controllers: [AuditController],
       providers: [
-        { provide: TrailService, useFactory: () => new TrailService(runtime.database) },
+        { provide: TrailService, inject: [CURSORS], useFactory: (cursors: Cursors) => new TrailService(runtime.database, cursors) },
         { provide: EventsConsumer, inject: [TrailService], useFactory: (trail: TrailService) => new EventsConsumer(runtime.messaging, runtime.database, trail) },
       ],
     };

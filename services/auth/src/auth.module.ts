@@ -2,7 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
 import type { SecretBox } from '@rahat/secrets';
-import { DATABASE, OUTBOX, runtimeProviders, type ServiceRuntime } from '@rahat/service-kit';
+import { CURSORS, DATABASE, OUTBOX, runtimeProviders, type Cursors, type ServiceRuntime } from '@rahat/service-kit';
 import { ApiKeysController } from './api-keys/api-keys.controller.js';
 import { ApiKeysService } from './api-keys/api-keys.service.js';
 import { AuthenticateController } from './authentication/authenticate.controller.js';
@@ -29,7 +29,7 @@ export class AuthModule {
         { provide: FirstStart, inject: [DATABASE, OUTBOX], useFactory: (database: ServiceDatabase, outbox: Outbox) => new FirstStart(database, outbox) },
         { provide: SetupService, inject: [SigningKeys, FirstStart], useFactory: (keys: SigningKeys, firstStart: FirstStart) => new SetupService(runtime.database, runtime.outbox, keys, firstStart) },
         { provide: SessionsService, inject: [SigningKeys, FirstStart], useFactory: (keys: SigningKeys, firstStart: FirstStart) => new SessionsService(runtime.database, runtime.outbox, keys, firstStart) },
-        { provide: ApiKeysService, useFactory: () => new ApiKeysService(runtime.database, runtime.outbox) },
+        { provide: ApiKeysService, inject: [CURSORS], useFactory: (cursors: Cursors) => new ApiKeysService(runtime.database, runtime.outbox, cursors) },
         { provide: AuthenticationService, inject: [SigningKeys], useFactory: (keys: SigningKeys) => new AuthenticationService(runtime.database, keys) },
       ],
       exports: [FirstStart, SigningKeys],

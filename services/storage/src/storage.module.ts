@@ -1,6 +1,6 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import type { SecretBox } from '@rahat/secrets';
-import { runtimeProviders, type ServiceRuntime } from '@rahat/service-kit';
+import { CURSORS, runtimeProviders, type Cursors, type ServiceRuntime } from '@rahat/service-kit';
 import type { StorageConfig } from './config.js';
 import { GrantsController } from './repositories/grants.controller.js';
 import { RepositoriesController } from './repositories/repositories.controller.js';
@@ -19,9 +19,9 @@ export class StorageModule {
       controllers: [StoragesController, RepositoriesController, GrantsController],
       providers: [
         ...runtimeProviders(runtime, config),
-        { provide: StoragesService, useFactory: () => new StoragesService(database, outbox, config) },
-        { provide: RepositoriesService, useFactory: () => new RepositoriesService(database, outbox, secretBox, config) },
-        { provide: SnapshotsService, useFactory: () => new SnapshotsService(database, outbox, secretBox) },
+        { provide: StoragesService, inject: [CURSORS], useFactory: (cursors: Cursors) => new StoragesService(database, outbox, config, cursors) },
+        { provide: RepositoriesService, inject: [CURSORS], useFactory: (cursors: Cursors) => new RepositoriesService(database, outbox, secretBox, config, cursors) },
+        { provide: SnapshotsService, inject: [CURSORS], useFactory: (cursors: Cursors) => new SnapshotsService(database, outbox, secretBox, cursors) },
         { provide: SnapshotCommandsConsumer, inject: [SnapshotsService], useFactory: (snapshots: SnapshotsService) => new SnapshotCommandsConsumer(messaging, database, snapshots) },
       ],
     };

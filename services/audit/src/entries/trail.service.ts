@@ -1,14 +1,20 @@
-import { newId, RahatError, type AuditEntry, type AuditVerification, type EventPayload, type Page, type PageQuery } from '@rahat/contracts';
+import { newId, type AuditEntry, type AuditVerification, type EventPayload, type Page, type PageQuery } from '@rahat/contracts';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { Cursors } from '@rahat/service-kit';
+import { z } from 'zod';
 import { ChainedEntry, faultOfLink, GENESIS_HASH, sealEntry, type StoredEntry } from './chain.js';
 import { withoutSecrets } from './redaction.js';
 
 type Recorded = EventPayload<'audit.recorded.v1'>;
+const Position = z.tuple([z.literal('audit'), z.number().int()]);
 const VERIFY_AT_ONCE = 1_000;
 
 /** The organization's append-only, hash-chained trail. */
 export class TrailService {
-  constructor(private readonly database: ServiceDatabase) {}
+  constructor(
+    private readonly database: ServiceDatabase,
+    private readonly cursors: Cursors,
+  ) {}
 
   /** In the transaction in which the message was recorded as processed: an entry is made once. */
   async append(transaction: Transaction, recorded: Recorded): Promise<void> {
@@ -31,8 +37,7 @@ export class TrailService {
   }
 
   async list(organization: string, page: PageQuery): Promise<Page<AuditEntry>> {
-    const before = page.cursor === undefined ? null : Number(page.cursor);
-    if (before !== null && !Number.isSafeInteger(before)) throw new RahatError('invalid_input', 'The cursor is not one of this list.');
+    const before = page.cursor === undefined ? null : this.cursors.decode(page.cursor, Position)[1];
     const rows = await this.database.inOrganization(organization, (transaction) =>
       transaction.query<StoredRow>(
         `SELECT sequence, content, hash FROM audit_entries WHERE organization_id = $1 AND ($2::bigint IS NULL OR sequence < $2) ORDER BY sequence DESC LIMIT $3`,
@@ -41,7 +46,7 @@ export class TrailService {
     );
     const data = rows.slice(0, page.limit).map(present);
     const hasMore = rows.length > page.limit;
-    return { data, page: { nextCursor: hasMore ? String(data.at(-1)!.sequence) : null, hasMore } };
+    return { data, page: { nextCursor: hasMore ? this.cursors.encode(['audit', data.at(-1)!.sequence]) : null, hasMore } };
   }
 
   /** Recomputes every hash from the first entry on and stops at the first broken link. */

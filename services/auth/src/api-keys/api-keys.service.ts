@@ -1,8 +1,12 @@
 import { allows, RahatError, Scope, type ApiKey, type CreateApiKey, type CreatedApiKey, type Page, type PageQuery, type Principal } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
+import type { Cursors } from '@rahat/service-kit';
+import { z } from 'zod';
 import { actorOf, recordAct } from '../trail/trail.js';
 import { newApiKey } from './api-key-format.js';
+
+const Position = z.tuple([z.literal('api-keys'), z.string()]);
 
 interface ApiKeyRow {
   id: string;
@@ -18,6 +22,7 @@ export class ApiKeysService {
   constructor(
     private readonly database: ServiceDatabase,
     private readonly outbox: Outbox,
+    private readonly cursors: Cursors,
   ) {}
 
   async create(principal: Principal, request: CreateApiKey): Promise<CreatedApiKey> {
@@ -39,15 +44,16 @@ export class ApiKeysService {
   }
 
   async list(principal: Principal, page: PageQuery): Promise<Page<ApiKey>> {
+    const after = page.cursor === undefined ? null : this.cursors.decode(page.cursor, Position)[1];
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
       transaction.query<ApiKeyRow>(
         `SELECT id, name, scopes, created_at, expires_at, used_at, revoked_at FROM api_keys WHERE ($1::text IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`,
-        [page.cursor ?? null, page.limit + 1],
+        [after, page.limit + 1],
       ),
     );
     const data = rows.slice(0, page.limit).map(present);
     const hasMore = rows.length > page.limit;
-    return { data, page: { nextCursor: hasMore ? data.at(-1)!.id : null, hasMore } };
+    return { data, page: { nextCursor: hasMore ? this.cursors.encode(['api-keys', data.at(-1)!.id]) : null, hasMore } };
   }
 
   async revoke(principal: Principal, id: string): Promise<void> {

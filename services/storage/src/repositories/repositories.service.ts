@@ -5,6 +5,8 @@ import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { createRepository, type Repository as OpenRepository } from '@rahat/repository';
 import type { SecretBox } from '@rahat/secrets';
+import type { Cursors } from '@rahat/service-kit';
+import { z } from 'zod';
 import type { StorageConfig } from '../config.js';
 import { openBlobStore } from '../storages/blob-stores.js';
 import { refusePlace } from '../storages/local-folder.js';
@@ -27,6 +29,7 @@ export interface RepositoryRow {
   settings: StorageSettings;
 }
 
+const Position = z.tuple([z.literal('repositories'), z.string()]);
 const WITH_STORAGE = `SELECT r.*, s.settings FROM repositories r JOIN storages s ON s.id = r.storage_id`;
 
 export class RepositoriesService {
@@ -35,6 +38,7 @@ export class RepositoriesService {
     private readonly outbox: Outbox,
     private readonly secretBox: SecretBox,
     private readonly config: StorageConfig,
+    private readonly cursors: Cursors,
   ) {}
 
   async create(principal: Principal, request: CreateRepository): Promise<CreatedRepository> {
@@ -62,12 +66,13 @@ export class RepositoriesService {
   }
 
   async list(principal: Principal, page: PageQuery): Promise<Page<Repository>> {
+    const after = page.cursor === undefined ? null : this.cursors.decode(page.cursor, Position)[1];
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
-      transaction.query<RepositoryRow>(`${WITH_STORAGE} WHERE ($1::text IS NULL OR r.id < $1) ORDER BY r.id DESC LIMIT $2`, [page.cursor ?? null, page.limit + 1]),
+      transaction.query<RepositoryRow>(`${WITH_STORAGE} WHERE ($1::text IS NULL OR r.id < $1) ORDER BY r.id DESC LIMIT $2`, [after, page.limit + 1]),
     );
     const data = rows.slice(0, page.limit).map(presentRepository);
     const hasMore = rows.length > page.limit;
-    return { data, page: { nextCursor: hasMore ? data.at(-1)!.id : null, hasMore } };
+    return { data, page: { nextCursor: hasMore ? this.cursors.encode(['repositories', data.at(-1)!.id]) : null, hasMore } };
   }
 
   async get(principal: Principal, id: string): Promise<Repository> {

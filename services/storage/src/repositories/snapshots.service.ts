@@ -3,10 +3,14 @@ import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { openRepository, type Repository, type SnapshotListing } from '@rahat/repository';
 import type { SecretBox } from '@rahat/secrets';
+import type { Cursors } from '@rahat/service-kit';
+import { z } from 'zod';
 import { openBlobStore } from '../storages/blob-stores.js';
 import { recordAct } from '../trail/trail.js';
 import { repositoryOf, type RepositoryRow } from './repositories.service.js';
 import { openSecrets } from './repository-secrets.js';
+
+const Position = z.tuple([z.literal('snapshots'), z.string(), z.string()]);
 
 /** What the repositories themselves hold, read from the storage and not from a catalog. */
 export class SnapshotsService {
@@ -14,22 +18,24 @@ export class SnapshotsService {
     private readonly database: ServiceDatabase,
     private readonly outbox: Outbox,
     private readonly secretBox: SecretBox,
+    private readonly cursors: Cursors,
   ) {}
 
   /** Newest first. Manifests are read oldest first, so only the wanted page is held. */
   async list(principal: Principal, repositoryId: string, page: PageQuery): Promise<Page<RepositorySnapshot>> {
     const row = await this.database.inOrganization(principal.organization, (transaction) => repositoryOf(transaction, repositoryId));
+    const [, , after] = page.cursor === undefined ? [] : this.cursors.decode(page.cursor, Position);
     const repository = await this.open(row);
     const newest: SnapshotListing[] = [];
     for await (const listing of repository.snapshots()) {
-      if (listing.id === page.cursor) break;
+      if (listing.id === after) break;
       newest.push(listing);
       if (newest.length > page.limit + 1) newest.shift();
     }
     newest.reverse();
     const data = newest.slice(0, page.limit).map(present);
     const hasMore = newest.length > page.limit;
-    return { data, page: { nextCursor: hasMore ? data.at(-1)!.id : null, hasMore } };
+    return { data, page: { nextCursor: hasMore ? this.cursors.encode(['snapshots', repositoryId, data.at(-1)!.id]) : null, hasMore } };
   }
 
   /** Retention decided; the manifest goes to the trash. The scheduler is answered in any case and keeps the backup's row on an error. */

@@ -2,11 +2,15 @@ import type { CreateStorage, Page, PageQuery, Principal, Storage, StorageSetting
 import { newId, RahatError } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { Cursors } from '@rahat/service-kit';
+import { z } from 'zod';
 import type { StorageConfig } from '../config.js';
 import { actorOf, recordAct } from '../trail/trail.js';
 import { openBlobStore } from './blob-stores.js';
 import { isInside, prepareLocalFolder, spaceOf } from './local-folder.js';
 import { probeStorage } from './probe-storage.js';
+
+const Position = z.tuple([z.literal('storages'), z.string()]);
 
 export interface StorageRow {
   id: string;
@@ -21,6 +25,7 @@ export class StoragesService {
     private readonly database: ServiceDatabase,
     private readonly outbox: Outbox,
     private readonly config: StorageConfig,
+    private readonly cursors: Cursors,
   ) {}
 
   async create(principal: Principal, request: CreateStorage): Promise<Storage> {
@@ -46,12 +51,13 @@ export class StoragesService {
   }
 
   async list(principal: Principal, page: PageQuery): Promise<Page<Storage>> {
+    const after = page.cursor === undefined ? null : this.cursors.decode(page.cursor, Position)[1];
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
-      transaction.query<StorageRow>(`SELECT * FROM storages WHERE ($1::text IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`, [page.cursor ?? null, page.limit + 1]),
+      transaction.query<StorageRow>(`SELECT * FROM storages WHERE ($1::text IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`, [after, page.limit + 1]),
     );
     const data = await Promise.all(rows.slice(0, page.limit).map(present));
     const hasMore = rows.length > page.limit;
-    return { data, page: { nextCursor: hasMore ? data.at(-1)!.id : null, hasMore } };
+    return { data, page: { nextCursor: hasMore ? this.cursors.encode(['storages', data.at(-1)!.id]) : null, hasMore } };
   }
 
   async get(principal: Principal, id: string): Promise<Storage> {
