@@ -1,4 +1,4 @@
-// Compiles gear.ts to WebAssembly and prints or writes the TypeScript module that carries it:
+// Compiles gear.ts to WebAssembly and prints it, or writes the TypeScript module that carries it:
 //   node libs/repository/assembly/compile-gear.mjs --write
 import { readFileSync, writeFileSync } from 'node:fs';
 import asc from 'assemblyscript/asc';
@@ -18,6 +18,8 @@ export async function compileGear() {
   if (error) throw new Error(`${error.message}\n${stderr.toString()}`);
   return binary;
 }
+
+if (process.argv[2] === '--print') process.stdout.write((await compileGear()).toString('base64'));
 
 if (process.argv[2] === '--write') {
   const lines = (await compileGear()).toString('base64').match(/.{1,120}/g);

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { BlobStore } from '@rahat/blob-store-port';
 import { RahatError } from '@rahat/contracts';
+import { BoundedStore } from './bounded-store.js';
+import { LEASE_TTL_MS } from './context.js';
 import { newConfig, sealConfig } from './descriptor/config.js';
 import { formatDescriptor, newDescriptor } from './descriptor/descriptor.js';
 import { deriveKeys, SECRET_BYTES } from './keys/derivation.js';
@@ -18,7 +20,8 @@ export interface CreateOptions extends OpenOptions {
 }
 
 /** rahat.json comes last: before it there is no repository, and a broken-off creation can be repeated. */
-export async function createRepository(store: BlobStore, options: CreateOptions): Promise<Repository> {
+export async function createRepository(place: BlobStore, options: CreateOptions): Promise<Repository> {
+  const store = new BoundedStore(place, LEASE_TTL_MS / 8);
   const { passphrase, identitySecret = randomBytes(SECRET_BYTES), kdf } = options;
   if (passphrase === '') throw new RahatError('invalid_input', 'The passphrase of a repository must not be empty.');
   if (identitySecret.length !== SECRET_BYTES) throw new RahatError('invalid_input', `An identity secret has ${SECRET_BYTES} bytes.`);
@@ -31,7 +34,7 @@ export async function createRepository(store: BlobStore, options: CreateOptions)
   await store.put(`${KEYS_PREFIX}${slot.id}`, slot.file);
   await store.put(CONFIG_NAME, sealConfig(keys.metadata, repositoryId, newConfig(descriptor, keys.packPublic)));
   await putDescriptor(store, Buffer.from(descriptor));
-  return openRepository(store, { type: 'secrets', ...secrets }, options);
+  return openRepository(place, { type: 'secrets', ...secrets }, options);
 }
 
 async function refuseOccupiedPlace(store: BlobStore): Promise<void> {

@@ -1,15 +1,26 @@
 import { RahatError } from '@rahat/contracts';
+import { throwIfCancelled } from '../bounded-store.js';
 import type { RepositoryContext } from '../context.js';
 import { openIndexSegment, RepositoryIndex } from '../index/repository-index.js';
 import { parseKeyslot } from '../keys/keyslots.js';
 import { INDEX_PREFIX, KEYS_PREFIX, LEASES_PREFIX, packHash, packName, PACKS_PREFIX } from '../layout.js';
-import { openLease } from '../leases/lease.js';
+import { Lease, openLease } from '../leases/lease.js';
 import type { CheckOptions, CheckProblem, CheckReport } from '../repository.js';
 import { SnapshotMarker } from './snapshot-marker.js';
 import { checkPack } from './pack-check.js';
 
 /** repository.md §11. Reads only; says of each damage which snapshots and objects it affects. */
 export async function checkRepository(context: RepositoryContext, options: CheckOptions): Promise<CheckReport> {
+  throwIfCancelled(options.signal);
+  const lease = await Lease.takeForReading(context);
+  try {
+    return await checkUnderLease(context, options);
+  } finally {
+    await lease?.release().catch(() => undefined);
+  }
+}
+
+async function checkUnderLease(context: RepositoryContext, options: CheckOptions): Promise<CheckReport> {
   const problems: CheckProblem[] = [];
   const report = (severity: CheckProblem['severity'], file: string, message: string): void => void problems.push({ severity, file, message, affects: [] });
   const wholeRepository = options.snapshots === undefined;
@@ -24,7 +35,7 @@ export async function checkRepository(context: RepositoryContext, options: Check
   const damaged = new Set<string>();
   const progress = { checkedBytes: 0, totalBytes: index.packs.reduce((sum, { sizeBytes }, i) => sum + (live.has(i) || wholeRepository ? sizeBytes : 0), 0) };
   for (const [number, pack] of index.packs.entries()) {
-    options.signal?.throwIfAborted();
+    throwIfCancelled(options.signal);
     if (!live.has(number) && !wholeRepository) continue;
     const message = await checkPack(context, index, number, stored.get(pack.hash), options);
     if (message !== undefined && live.has(number)) {

@@ -1,4 +1,5 @@
 import { RahatError } from '@rahat/contracts';
+import { throwIfCancelled } from '../bounded-store.js';
 import type { RepositoryContext } from '../context.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
 import { packHash, SNAPSHOTS_PREFIX, TRASH_PREFIX } from '../layout.js';
@@ -68,7 +69,7 @@ export class SnapshotMarker {
   private async *manifestFiles({ snapshots, signal }: CheckOptions): AsyncGenerator<{ name: string; id: string; file: Buffer }> {
     for (const prefix of [SNAPSHOTS_PREFIX, TRASH_PREFIX]) {
       for await (const { name } of this.context.store.list(prefix)) {
-        signal?.throwIfAborted();
+        throwIfCancelled(signal);
         const id = name.slice(prefix.length);
         if (snapshots && !snapshots.includes(id)) continue;
         yield { name, id, file: await this.context.store.get(name) };

@@ -4,6 +4,7 @@ import type { RepositoryContext } from '../context.js';
 import type { PackKind } from '../keys/pack-keys.js';
 import { COLLECTIONS_PREFIX, INDEX_PREFIX, packHash, PACKS_PREFIX } from '../layout.js';
 import { chunkIdAt } from '../packs/pack-table.js';
+import { readPackDirectory } from '../packs/pack-reader.js';
 import { openSealedFile, sealFile } from '../sealed-files/sealed-file.js';
 import { ChunkTable } from './chunk-table.js';
 import { decodeIndexSegment, encodeIndexSegment, type IndexedPack, type IndexSegment } from './index-segment.js';
@@ -21,6 +22,8 @@ export interface KnownPack {
 export class RepositoryIndex {
   readonly packs: KnownPack[] = [];
   readonly chunks = new ChunkTable();
+  /** Adds the packs that no readable segment names, from their footers; takes effect once. */
+  adoptUnindexed?: () => Promise<void>;
   private readonly numbers = new Map<string, number>();
 
   /** Gives the pack's number; a pack that several segments name is taken once. */
@@ -41,25 +44,46 @@ export class RepositoryIndex {
   }
 }
 
-/** Every segment; a vanished one was compacted away, so the listing is taken again (repository.md §9). */
-export async function* readIndexSegments(context: RepositoryContext): AsyncGenerator<{ name: string; segment: IndexSegment }> {
+async function adoptUnindexedPacks(context: RepositoryContext, index: RepositoryIndex): Promise<void> {
+  for await (const { name, sizeBytes } of context.store.list(PACKS_PREFIX)) {
+    const hash = packHash(name);
+    if (index.packNumber(hash) !== undefined) continue;
+    try {
+      index.addPack({ hash, sizeBytes, ...(await readPackDirectory(context, hash, sizeBytes)) });
+    } catch (error) {
+      if (!isDamage(error)) throw error;
+    }
+  }
+}
+
+/**
+ * Every segment that opens; a vanished one was compacted away, so the listing is taken again (repository.md §9). A damaged one
+ * is passed over, and reported by checks: writers store again what only it knew, readers find it by the packs' footers.
+ */
+async function* readIndexSegments(context: RepositoryContext): AsyncGenerator<IndexSegment> {
   const seen = new Set<string>();
   for (let vanished = true; vanished; ) {
     vanished = false;
     for await (const { name } of context.store.list(INDEX_PREFIX)) {
       if (seen.has(name)) continue;
-      let file: Buffer;
+      let segment: IndexSegment | undefined;
       try {
-        file = await context.store.get(name);
+        segment = openIndexSegment(context, name, await context.store.get(name));
       } catch (error) {
-        if (!(error instanceof RahatError) || error.code !== 'blob_not_found') throw error;
-        vanished = true;
-        continue;
+        if (error instanceof RahatError && error.code === 'blob_not_found') {
+          vanished = true;
+          continue;
+        }
+        if (!isDamage(error)) throw error;
       }
       seen.add(name);
-      yield { name, segment: openIndexSegment(context, name, file) };
+      if (segment) yield segment;
     }
   }
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof RahatError && error.code === 'repository_damaged';
 }
 
 export function openIndexSegment(context: RepositoryContext, name: string, file: Buffer): IndexSegment {
@@ -73,7 +97,9 @@ export function sealIndexSegment(context: RepositoryContext, name: string, segme
 
 export async function loadIndexForReading(context: RepositoryContext): Promise<RepositoryIndex> {
   const index = new RepositoryIndex();
-  for await (const { segment } of readIndexSegments(context)) segment.packs.forEach((pack) => index.addPack(pack));
+  for await (const { packs } of readIndexSegments(context)) packs.forEach((pack) => index.addPack(pack));
+  let adoption: Promise<void> | undefined;
+  index.adoptUnindexed = () => (adoption ??= adoptUnindexedPacks(context, index));
   return index;
 }
 
@@ -85,7 +111,7 @@ export async function loadIndexForWriting(context: RepositoryContext): Promise<R
   const condemned = await condemnedPacks(context);
   const stored = new Map<string, number>();
   const segments: IndexSegment[] = [];
-  for await (const { segment } of readIndexSegments(context)) segments.push(segment);
+  for await (const segment of readIndexSegments(context)) segments.push(segment);
   if (segments.length > 0) {
     for await (const { name, sizeBytes } of context.store.list(PACKS_PREFIX)) stored.set(packHash(name), sizeBytes);
   }

@@ -42,6 +42,19 @@ export class Lease {
     return lease;
   }
 
+  /**
+   * Reading goes on without a lease where none can be written: from a full disk and from a read-only copy people must be able to
+   * restore, and no collection can run on either.
+   */
+  static async takeForReading(context: RepositoryContext): Promise<Lease | undefined> {
+    try {
+      return await Lease.take(context, 'reader', 'reader');
+    } catch (error) {
+      if (error instanceof RahatError && (error.code === 'storage_full' || error.code === 'storage_permission_denied')) return undefined;
+      throw error;
+    }
+  }
+
   /** By the storage's clock where it has one, so that a writer's wrong clock leaves no trace in manifests. */
   now(): Date {
     const { store, clock } = this.context;

@@ -1,5 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { RahatError } from '@rahat/contracts';
+import { throwIfCancelled } from '../bounded-store.js';
 import { PENDING_PACK, type ChunkHome } from '../index/chunk-table.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
 import type { ChunkReference } from '../snapshots/recipes.js';
@@ -39,7 +40,7 @@ export async function* readChunks(
   try {
     for (await fill(); ahead.length > 0; await fill()) {
       for (const { reference, home, frame } of ahead.shift()!.chunks) {
-        options.signal?.throwIfAborted();
+        throwIfCancelled(options.signal);
         const chunk = (await frame).subarray(home.offset, home.offset + home.length);
         if (options.verifyWith) verify(chunk, reference, index, home, options.verifyWith);
         yield chunk;
@@ -63,7 +64,7 @@ async function* planWindows(
   let bytes = 0;
   let frames = new Set<string>();
   for await (const reference of references) {
-    const home = locate(index, reference);
+    const home = await locateOrAdopt(index, reference);
     const key = `${home.pack}/${home.frame}`;
     if (!frames.has(key)) {
       const frameBytes = index.packs[home.pack]!.plainLengths[home.frame]!;
@@ -89,6 +90,12 @@ function start(chunks: PlannedChunk[], source: FrameSource, signal?: AbortSignal
   const fetched = source.fetch([...places.values()], signal);
   const frames = new Map([...places.keys()].map((key, i) => [key, fetched[i]!]));
   return { chunks: chunks.map(({ reference, home }) => ({ reference, home, frame: frames.get(`${home.pack}/${home.frame}`)! })) };
+}
+
+/** A segment may be lost or damaged: packs tell by themselves what lies in them. */
+async function locateOrAdopt(index: RepositoryIndex, reference: ChunkReference): Promise<ChunkHome> {
+  if (!index.chunks.get(reference.id)) await index.adoptUnindexed?.();
+  return locate(index, reference);
 }
 
 export function locate(index: RepositoryIndex, { id, length }: ChunkReference): ChunkHome {

@@ -24,7 +24,7 @@ export class RepositoryReadSession implements ReadSession {
   private constructor(
     private readonly context: RepositoryContext,
     private readonly index: RepositoryIndex,
-    private readonly lease: Lease,
+    private readonly lease: Lease | undefined,
     private readonly signal: AbortSignal | undefined,
   ) {
     this.frames = new FrameSource(context, index);
@@ -32,11 +32,11 @@ export class RepositoryReadSession implements ReadSession {
 
   static async begin(context: RepositoryContext, signal?: AbortSignal): Promise<RepositoryReadSession> {
     throwIfCancelled(signal);
-    const lease = await Lease.take(context, 'reader', 'reader');
+    const lease = await Lease.takeForReading(context);
     try {
       return new RepositoryReadSession(context, await loadIndexForReading(context), lease, signal);
     } catch (error) {
-      await lease.release().catch(() => undefined);
+      await lease?.release().catch(() => undefined);
       throw error;
     }
   }
@@ -56,7 +56,7 @@ export class RepositoryReadSession implements ReadSession {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    await this.lease.release().catch(() => undefined);
+    await this.lease?.release().catch(() => undefined);
   }
 
   private async *readWhole(object: StoredObject, verifyChunks: boolean, signal: AbortSignal | undefined): AsyncGenerator<Buffer> {

@@ -3,6 +3,9 @@ import type { FrameContent } from '../packs/pack-writer.js';
 
 export type SubmitFrame = (kind: PackKind, content: FrameContent, done: () => void) => Promise<void>;
 
+/** Bounds the tables of frames and packs where chunks are tiny. */
+const MAX_FRAME_CHUNKS = 4096;
+
 /** Buffers of one frame's size, used again and again. */
 export class FrameBuffers {
   private readonly spare: Buffer[] = [];
@@ -35,7 +38,8 @@ export class FrameLane {
 
   /** Copies the chunk. Gives a promise where the caller must wait for room before it goes on. */
   append(id: Buffer, chunk: Buffer): Promise<void> | undefined {
-    const full = this.length + chunk.length > this.buffers.sizeBytes ? this.flush() : undefined;
+    const isFull = this.length + chunk.length > this.buffers.sizeBytes || this.chunkIds.length >= MAX_FRAME_CHUNKS;
+    const full = isFull ? this.flush() : undefined;
     this.buffer ??= this.buffers.take();
     this.buffer.set(chunk, this.length);
     this.length += chunk.length;

@@ -30,6 +30,7 @@ export class RepositoryWriteSession implements WriteSession {
   private readonly committed = new Map<string, { manifest: Manifest; file: Buffer }>();
   private readBytes = 0;
   private addedBefore = 0;
+  private writing = 0;
   private closed = false;
 
   private constructor(
@@ -61,8 +62,13 @@ export class RepositoryWriteSession implements WriteSession {
     if (key === '' || Buffer.byteLength(key) > MAX_KEY_BYTES) {
       throw new RahatError('invalid_input', `The object key ${JSON.stringify(key.slice(0, 80))} must have 1 to ${MAX_KEY_BYTES} bytes.`);
     }
-    const written = await writeStream(this.sink, this.context.config.cutSizes, description.class, source, (bytes) => (this.readBytes += bytes));
-    return StoredObject.parse({ key, kind, order, ...written, ...facts?.() });
+    this.writing++;
+    try {
+      const written = await writeStream(this.sink, this.context.config.cutSizes, description.class, source, (bytes) => (this.readBytes += bytes));
+      return StoredObject.parse({ key, kind, order, ...written, ...facts?.() });
+    } finally {
+      this.writing--;
+    }
   }
 
   progress(): WriteProgress {
@@ -72,6 +78,8 @@ export class RepositoryWriteSession implements WriteSession {
   async commit(snapshotId: string, facts: SnapshotFacts, objects: StoredObject[]): Promise<Manifest> {
     this.assertUsable();
     assertSnapshotId(snapshotId);
+    // A finished object may refer to chunks that stand in the unfilled frame of one that still streams.
+    if (this.writing > 0) throw new RahatError('conflict', `${this.writing} objects are still being written; commit when they have ended.`);
     await this.sink.flush();
     const parsedFacts = SnapshotFacts.parse(facts);
     this.assertComplete(objects);
