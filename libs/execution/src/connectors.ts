@@ -1,4 +1,5 @@
 import type { Connector } from '@rahat/connector-kit';
+import type { startThrowawayServer as startServer, ThrowawayServer } from '@rahat/connector-postgresql';
 import type { Engine, PostgresqlConnection } from '@rahat/contracts';
 
 /** Grows into a union with the engines. */
@@ -20,4 +21,9 @@ export async function listTools(toolFolders: readonly string[]) {
 /** Stops and removes throwaway servers whose run has died. Gives their folders. */
 export async function removeThrowawayLeftovers(scratchRoot: string): Promise<string[]> {
   return (await import('@rahat/connector-postgresql')).removeThrowawayLeftovers(scratchRoot);
+}
+
+/** A private database server, empty or on a restored folder; disposing stops it and removes its own files. */
+export async function startThrowawayServer(options: Parameters<typeof startServer>[0]): Promise<ThrowawayServer> {
+  return (await import('@rahat/connector-postgresql')).startThrowawayServer(options);
 }

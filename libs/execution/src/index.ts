@@ -1,7 +1,8 @@
 export { openBlobStore } from './blob-stores.js';
-export { listTools, removeThrowawayLeftovers } from './connectors.js';
+export { listTools, removeThrowawayLeftovers, startThrowawayServer } from './connectors.js';
 export { executeRun } from './execute-run.js';
 export { maskSecrets } from './mask-secrets.js';
 export { openOfflineRepository, presentSnapshot, type OfflineOptions, type OfflineRepository, type OfflineRestore } from './offline.js';
 export { discoverDatabases, outlineRestore, probeServer, type QuestionOptions } from './questions.js';
 export type { ExecutionOptions, ExecutionProgress, LogLevel } from './run-context.js';
+export { embeddedToolFolders } from './embedded-tools.js';

@@ -1,5 +1,6 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Logger } from '@nestjs/common';
 import { removeThrowawayLeftovers } from '@rahat/execution';
 import { RahatError } from '@rahat/contracts';
 import { endProcessesIn, processStart } from '../attempts/process-folder.js';
@@ -13,6 +14,8 @@ const SCRATCH_NAME = /^[a-z0-9_]+-\d+-(\d+)-(\d*)$/;
 
 /** Makes the scratch folders of attempts and removes what the dead left: folders, processes in them, throwaway servers. */
 export class Janitor {
+  private readonly logger = new Logger('backup-worker');
+
   constructor(private readonly root: string) {}
 
   async makeScratch(run: string, attempt: number): Promise<Scratch> {
@@ -23,11 +26,18 @@ export class Janitor {
     await mkdir(path, { mode: 0o700 });
     return {
       path,
-      [Symbol.asyncDispose]: async () => {
-        await removeThrowawayLeftovers(this.root);
-        await rm(path, { recursive: true, force: true, maxRetries: 3 });
-      },
+      [Symbol.asyncDispose]: () => this.removeScratch(path),
     };
+  }
+
+  /** Never throws: what can't be removed now is a leftover for the next start, and no reason to doubt the attempt. */
+  private async removeScratch(path: string): Promise<void> {
+    try {
+      await removeThrowawayLeftovers(this.root);
+      await rm(path, { recursive: true, force: true, maxRetries: 3 });
+    } catch (error) {
+      this.logger.warn(`Could not remove ${path} yet: ${(error as Error).message}`);
+    }
   }
 
   /** Gives the names of the leftovers. Several workers may share the root: a live owner's folders are let alone. */

@@ -1,0 +1,166 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type BackupEvidence, type BackupSpec, newId, type PostgresqlConnection, type RestoreSpec, type RunSecrets, type VerificationLevel, type VerificationSpec } from '@rahat/contracts';
+import { createRepository } from '@rahat/repository';
+import { startPostgresql } from '@rahat/test-servers';
+import { discoverDatabases, executeRun, type ExecutionOptions, openBlobStore, openOfflineRepository, outlineRestore, probeServer } from './index.js';
+
+type TestServer = Awaited<ReturnType<typeof startPostgresql>>;
+let server: TestServer;
+let connection: PostgresqlConnection;
+let folder: string;
+let logged: string[];
+
+beforeAll(async () => {
+  server = await startPostgresql({ major: 15 });
+  const { host, port, user, password } = server;
+  connection = { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer' };
+  await server.query('CREATE DATABASE shop');
+  await server.query(`CREATE TABLE orders (id int PRIMARY KEY, note text); INSERT INTO orders SELECT i, repeat(md5(i::text), 8) FROM generate_series(1, 20000) i`, [], 'shop');
+  await server.query(`CREATE SCHEMA "Käufer"; CREATE TABLE "Käufer"."a.b c" (v jsonb); INSERT INTO "Käufer"."a.b c" VALUES ('{"a": 1}'), (NULL)`, [], 'shop');
+});
+afterAll(() => server.stop());
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'rahat-execution-'));
+  logged = [];
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const PASSPHRASE = 'correct horse battery';
+const storage = () => ({ driver: 'local' as const, path: join(folder, 'storage') });
+
+async function secretsFor(source: PostgresqlConnection = connection): Promise<RunSecrets> {
+  const repository = await createRepository(openBlobStore(storage(), 'main'), { passphrase: PASSPHRASE });
+  const { masterKey, identitySecret } = repository.exportSecrets();
+  const keys = { masterKey: masterKey.toString('base64'), identitySecret: identitySecret.toString('base64') };
+  return { source, repositories: [{ repositoryId: repository.id, storage: storage(), prefix: 'main', ...keys }] };
+}
+
+function options(signal: AbortSignal = new AbortController().signal): ExecutionOptions {
+  return { signal, onProgress: () => undefined, onLog: (_level, message) => logged.push(message), toolFolders: [], scratchFolder: folder, workerName: 'worker-1' };
+}
+
+const head = () => ({
+  version: 1 as const, run: newId('run'), attempt: 1, organization: 'org_1', engine: 'postgresql' as const, server: { id: 'server_1', name: 'shop server' },
+  deadline: new Date(Date.now() + 3_600_000).toISOString(), noProgressSeconds: 900, sealedSecrets: '', repository: 'repository_1',
+});
+const backupSpec = (): BackupSpec => ({ ...head(), type: 'backup', method: 'postgresql.logical', database: { name: 'shop' }, snapshot: randomBytes(16).toString('hex'), deep: false });
+const verificationSpec = (snapshot: string, level: VerificationLevel): VerificationSpec => ({ ...head(), type: 'verification', level, snapshot });
+const restoreSpec = (snapshot: string, change: Partial<RestoreSpec> = {}): RestoreSpec => ({
+  ...head(), type: 'restore', snapshot, target: { kind: 'database', name: `restored_${randomBytes(4).toString('hex')}`, replace: false }, intoExisting: false, noOwner: false, noAcl: false, ...change,
+});
+
+async function backup(secrets: RunSecrets): Promise<BackupEvidence> {
+  const evidence = await executeRun(backupSpec(), secrets, options());
+  if (evidence.type !== 'backup') throw new Error('expected the evidence of a backup');
+  return evidence;
+}
+
+describe('execution of a logical backup', () => {
+  it('stores a database, proves it on every level and brings it back', async () => {
+    const secrets = await secretsFor();
+    const evidence = await backup(secrets);
+    expect(evidence).toMatchObject({ cleanExit: true, trailerSeen: true, committed: true, rows: 20_002, repository: 'repository_1', consistency: 'snapshot' });
+    expect(evidence.objectsFound).toBe(evidence.objectsExpected);
+
+    for (const level of ['BASIC', 'DATABASE', 'FULL'] as const) {
+      const proof = await executeRun(verificationSpec(evidence.snapshot, level), secrets, options());
+      expect(proof).toMatchObject({ type: 'verification', level, snapshot: evidence.snapshot });
+      if (proof.type !== 'verification') throw new Error('expected the evidence of a verification');
+      expect(proof.findings.filter((finding) => finding.severity === 'blocker')).toEqual([]);
+      expect(proof.objectsChecked).toBe(proof.objectsExpected);
+      if (level === 'FULL') {
+        expect(proof.tables.map((table) => [table.schema, table.table, table.actualRows, table.matches]).sort()).toEqual([['Käufer', 'a.b c', 2, true], ['public', 'orders', 20_000, true]]);
+        expect(proof.restoredOn).toContain('PostgreSQL');
+      }
+    }
+
+    const restored = await executeRun(restoreSpec(evidence.snapshot, { target: { kind: 'database', name: 'shop copy', replace: false } }), secrets, options());
+    expect(restored).toMatchObject({ type: 'restore', target: expect.stringContaining('shop copy') });
+    const [row] = await server.query<{ sum: string }>('SELECT count(*) || md5(string_agg(note, \'\' ORDER BY id)) AS sum FROM orders', [], 'shop copy');
+    const [original] = await server.query<{ sum: string }>('SELECT count(*) || md5(string_agg(note, \'\' ORDER BY id)) AS sum FROM orders', [], 'shop');
+    expect(row).toEqual(original);
+    expect(await readdir(folder)).toEqual(['storage']);
+  });
+
+  it('reads with the folder and the passphrase alone', async () => {
+    const evidence = await backup(await secretsFor());
+    const path = join(folder, 'storage/main');
+    await expect(openOfflineRepository(path, 'wrong')).rejects.toMatchObject({ code: 'repository_wrong_passphrase' });
+    const offline = await openOfflineRepository(path, PASSPHRASE);
+    const snapshots = [];
+    for await (const snapshot of offline.snapshots()) snapshots.push(snapshot);
+    expect(snapshots).toMatchObject([{ readable: true, id: evidence.snapshot, databaseName: 'shop', serverName: 'shop server' }]);
+    expect((await offline.check({ level: 'deep' })).healthy).toBe(true);
+    const restored = await offline.restore({ snapshot: 'latest', connection, target: { kind: 'database', name: 'offline_copy', replace: false }, tables: [{ schema: 'public', table: 'orders' }] });
+    expect(restored.tables).toEqual([{ schema: 'public', table: 'orders', expectedRows: 20_000, actualRows: 20_000, matches: true }]);
+    expect(await server.query('SELECT count(*)::int AS rows FROM orders', [], 'offline_copy')).toEqual([{ rows: 20_000 }]);
+  });
+
+  it('answers probe, discovery and what a restore would overwrite', async () => {
+    const secrets = await secretsFor();
+    const evidence = await backup(secrets);
+    const ask = { signal: new AbortController().signal, toolFolders: [], scratchFolder: folder };
+    expect(await probeServer('postgresql', connection, ask)).toMatchObject({ reachable: true, version: expect.stringMatching(/^15/) });
+    expect((await discoverDatabases('postgresql', connection, ask)).map(({ name }) => name)).toContain('shop');
+    const outline = await outlineRestore(restoreSpec(evidence.snapshot, { target: { kind: 'database', name: 'shop', replace: true } }), secrets, ask);
+    expect(outline.overwrites.join()).toContain('shop');
+    const closed = await probeServer('postgresql', { ...connection, port: 1 }, ask);
+    expect(closed).toMatchObject({ reachable: false, error: { code: 'source_unreachable' } });
+  });
+});
+
+describe('execution under faults', () => {
+  const snapshotsIn = async () => {
+    const names = [];
+    for await (const { name } of openBlobStore(storage(), 'main').list('snapshots/')) names.push(name);
+    return names;
+  };
+
+  it('refuses a wrong password without telling it, and stores nothing', async () => {
+    const secrets = await secretsFor({ ...connection, password: 'planted-wrong-password' });
+    const error = await executeRun(backupSpec(), secrets, options()).catch((failure: unknown) => failure);
+    expect(error).toMatchObject({ code: 'source_authentication_failed' });
+    expect(JSON.stringify([String(error), error, logged])).not.toContain('planted');
+    expect(await snapshotsIn()).toEqual([]);
+  });
+
+  it('stops at a cancel, on the server too, and stores nothing', async () => {
+    const abort = new AbortController();
+    const spec = backupSpec();
+    const secrets = await secretsFor();
+    const execution = executeRun(spec, secrets, { ...options(abort.signal), onProgress: ({ bytes }) => bytes > 0 && abort.abort() });
+    await expect(execution).rejects.toMatchObject({ code: 'cancelled' });
+    expect(await snapshotsIn()).toEqual([]);
+    expect(await server.query(`SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'rhb%' OR application_name LIKE 'pg_dump%'`)).toEqual([]);
+  });
+
+  it('finds a flipped byte of a pack on every level and never restores it', async () => {
+    const secrets = await secretsFor();
+    const { snapshot } = await backup(secrets);
+    const packs = [];
+    for await (const { name, sizeBytes } of openBlobStore(storage(), 'main').list('packs/')) packs.push({ name, sizeBytes });
+    const largest = join(folder, 'storage/main', packs.sort((left, right) => right.sizeBytes - left.sizeBytes)[0]!.name);
+    const bytes = await readFile(largest);
+    bytes.writeUInt8(bytes.readUInt8(5_000) ^ 1, 5_000);
+    await writeFile(largest, bytes);
+    for (const level of ['BASIC', 'DATABASE', 'FULL'] as const) {
+      const proof = await executeRun(verificationSpec(snapshot, level), secrets, options());
+      expect(proof.findings).toContainEqual(expect.objectContaining({ severity: 'blocker' }));
+    }
+    const spec = restoreSpec(snapshot);
+    await expect(executeRun(spec, secrets, options())).rejects.toMatchObject({ code: 'repository_damaged' });
+    const name = spec.target.kind === 'database' ? spec.target.name : '';
+    expect(await server.query('SELECT datname FROM pg_database WHERE datname = $1', [name])).toEqual([]);
+  });
+
+  it('says that a snapshot is gone as damage of the backup', async () => {
+    const secrets = await secretsFor();
+    const proof = await executeRun(verificationSpec('0'.repeat(32), 'BASIC'), secrets, options());
+    expect(proof).toMatchObject({ objectsChecked: 0, findings: [{ code: 'snapshot_not_found', severity: 'blocker' }] });
+  });
+});
