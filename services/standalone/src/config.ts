@@ -9,6 +9,7 @@ export const standaloneConfig = z.object({
   RAHAT_METRICS_PORT: z.coerce.number().int().min(0).max(65535).default(9464).meta({ examples: ['9464'] }),
   /** Where the embedded PostgreSQL listens, when it is used. */
   RAHAT_POSTGRESQL_PORT: z.coerce.number().int().min(0).max(65535).default(54329).meta({ examples: ['54329'] }),
+  RAHAT_LOG_LEVEL: z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
   DATABASE_URL: z.url({ protocol: /^postgres(ql)?$/ }).optional().meta({ examples: ['postgresql://user@host:5432/rahat'] }),
   REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional().meta({ examples: ['redis://host:6379'] }),
 });

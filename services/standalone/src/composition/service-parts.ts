@@ -1,0 +1,91 @@
+import path from 'node:path';
+import { openMessaging, type QueueMessaging } from '@rahat/messaging';
+import { openServiceDatabase, provisionDatabase, type Migration, type ServiceDatabase } from '@rahat/persistence';
+import { createSecretBox, derivePassword, openKeyFile, openPoolKey, type PoolKey, type SecretBox } from '@rahat/secrets';
+import * as audit from '@rahat/service-audit';
+import * as auth from '@rahat/service-auth';
+import { openPrincipalKeys, type PrincipalKeys, type ServiceRuntime, type StatelessRuntime } from '@rahat/service-kit';
+import * as scheduler from '@rahat/service-scheduler';
+import * as storage from '@rahat/service-storage';
+import type { DataFolder } from '../data-folder/data-folder.js';
+
+export const POOL = 'default';
+
+/** The services that own data, with their migrations. */
+const MIGRATIONS: Record<string, Migration[]> = {
+  auth: auth.migrations,
+  scheduler: scheduler.migrations,
+  storage: storage.migrations,
+  audit: audit.migrations,
+};
+const POOL_SIZE = 10;
+const QUEUE_ROLE = 'rahat_queue';
+
+/** Keys of this installation; made at the first start. */
+export interface InstallationKeys {
+  master: Buffer;
+  secretBox: SecretBox;
+  principals: PrincipalKeys;
+  pool: PoolKey;
+  poolKeyFile: string;
+}
+
+export async function openKeys(folder: DataFolder): Promise<InstallationKeys> {
+  const poolKeyFile = path.join(folder.keys, `pool-${POOL}.key`);
+  const master = await openKeyFile(path.join(folder.keys, 'master.key'));
+  return { master, secretBox: createSecretBox(master), principals: await openPrincipalKeys(folder.keys), pool: await openPoolKey(poolKeyFile), poolKeyFile };
+}
+
+/** The queues and databases that the services in this process stand on. */
+export interface ServiceParts {
+  messaging: QueueMessaging;
+  runtimeOf(service: string): ServiceRuntime;
+  statelessRuntimeOf(service: string): StatelessRuntime;
+  migrations: number;
+  /** What readiness asks, by name. */
+  checks: Record<string, () => Promise<unknown>>;
+  close(): Promise<void>;
+}
+
+export interface QueueLog {
+  warn(fields: object, message: string): void;
+}
+
+export async function openServiceParts(adminUrl: string, redisUrl: string | undefined, keys: InstallationKeys, log: QueueLog): Promise<ServiceParts> {
+  const passwordOf = (role: string) => derivePassword(keys.master, `postgresql-role/${role}`);
+  const names = Object.keys(MIGRATIONS);
+  const { serviceUrls, queueUrl } = await provisionDatabase({
+    adminUrl,
+    services: names.map((name) => ({ name, password: passwordOf(name) })),
+    queue: redisUrl ? undefined : { schema: 'bullmq', role: QUEUE_ROLE, password: passwordOf(QUEUE_ROLE) },
+  });
+  const messaging = await openMessaging({ ...(redisUrl ? { redisUrl } : { postgresUrl: queueUrl }), prefix: 'rahat', log });
+  const databases = new Map<string, ServiceDatabase>();
+  const close = async () => {
+    await messaging.close();
+    for (const database of databases.values()) await database.close();
+  };
+  try {
+    await Promise.all(
+      names.map(async (name) => databases.set(name, await openServiceDatabase({ url: serviceUrls[name]!, service: name, migrations: MIGRATIONS[name]!, poolSize: POOL_SIZE }))),
+    );
+  } catch (error) {
+    await close().catch(() => undefined);
+    throw error;
+  }
+  const stateless = (service: string): StatelessRuntime => ({ service, messaging, principals: keys.principals.signer });
+  return {
+    messaging,
+    statelessRuntimeOf: stateless,
+    runtimeOf(service) {
+      const database = databases.get(service)!;
+      return { ...stateless(service), database, outbox: messaging.outbox(database) };
+    },
+    checks: {
+      database: () => databases.get('auth')!.asSystem('readiness', (transaction) => transaction.query('SELECT 1')),
+      queues: () => messaging.metrics(),
+    },
+    migrations: Object.values(MIGRATIONS).reduce((sum, list) => sum + list.length, 0),
+    close,
+  };
+}
