@@ -27,7 +27,14 @@ export class DeadLetters {
 
   async bury(job: Job, error: unknown): Promise<void> {
     const { code, message } = RahatError.from(error);
-    await this.add({ queue: job.queueName, message: String(job.id), name: job.name, payload: job.data, error: { code, message }, attempts: job.attemptsMade + 1 });
+    await this.add({
+      queue: job.queueName,
+      message: String(job.id),
+      name: job.name,
+      payload: job.data,
+      error: { code, message },
+      attempts: job.attemptsMade + 1,
+    });
   }
 
   /** An event that this version doesn't know; a newer one may route it. */
@@ -39,7 +46,10 @@ export class DeadLetters {
   private async add(letter: Omit<DeadLetter, 'id' | 'diedAt'>): Promise<void> {
     // The same message dies once, however often its death is noticed.
     const id = `${letter.queue}_${letter.message}`;
-    await this.queue().add(letter.name, { ...letter, id, diedAt: new Date().toISOString() } satisfies DeadLetter, { jobId: id, attempts: 1 });
+    await this.queue().add(letter.name, { ...letter, id, diedAt: new Date().toISOString() } satisfies DeadLetter, {
+      jobId: id,
+      attempts: 1,
+    });
   }
 
   async list(limit: number): Promise<DeadLetter[]> {
@@ -73,7 +83,10 @@ export class DeadLetters {
 function homesOf(letter: DeadLetter): string[] {
   if (letter.queue !== UNROUTED) return [letter.queue];
   const subscribers = EVENT_SUBSCRIBERS[letter.name as EventName];
-  if (!subscribers) throw new RahatError('conflict', `This version does not know the event ${letter.name} either`, { hint: 'Update Rahat Backup, then retry.' });
+  if (!subscribers)
+    throw new RahatError('conflict', `This version does not know the event ${letter.name} either`, {
+      hint: 'Update Rahat Backup, then retry.',
+    });
   return subscribers.map(QUEUES.events);
 }
 

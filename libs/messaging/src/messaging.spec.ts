@@ -34,7 +34,12 @@ beforeAll(async () => {
     queue: { schema: 'bullmq', role: 'rahat_queue', password: 'pw' },
   });
   queueUrl = provisioned.queueUrl!;
-  database = await openServiceDatabase({ url: provisioned.serviceUrls.scheduler!, service: 'scheduler', migrations: [CreateEffects1764000000000], poolSize: 12 });
+  database = await openServiceDatabase({
+    url: provisioned.serviceUrls.scheduler!,
+    service: 'scheduler',
+    migrations: [CreateEffects1764000000000],
+    poolSize: 12,
+  });
 });
 
 afterAll(async () => {
@@ -62,9 +67,14 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
     await database.asSystem('clean up', (t) => t.query('DELETE FROM effects'));
   });
 
-  const effects = () => database.asSystem('test', async (t) => (await t.query<{ what: string }>('SELECT what FROM effects ORDER BY id')).map((row) => row.what));
-  const recordBackup = async ({ backup }: { backup: string }, { transaction }: { transaction: { query(sql: string, parameters: unknown[]): Promise<unknown> } }) =>
-    void (await transaction.query('INSERT INTO effects (what) VALUES ($1)', [backup]));
+  const effects = () =>
+    database.asSystem('test', async (t) =>
+      (await t.query<{ what: string }>('SELECT what FROM effects ORDER BY id')).map((row) => row.what),
+    );
+  const recordBackup = async (
+    { backup }: { backup: string },
+    { transaction }: { transaction: { query(sql: string, parameters: unknown[]): Promise<unknown> } },
+  ) => void (await transaction.query('INSERT INTO effects (what) VALUES ($1)', [backup]));
 
   it('carries a committed command from the outbox to its consumer at once, and a rolled back one never', async () => {
     const messaging = await open();
@@ -102,7 +112,11 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
     const queue = freshQueue();
     // What a killed process leaves behind: a committed row and nobody who was told.
     await database.asSystem('test', (t) =>
-      t.query(`INSERT INTO outbox (id, kind, queue, name, payload, priority) VALUES ($1, 'command', $2, 'snapshot.removed.v1', $3, 50)`, [`message_left_${queue}`, queue, JSON.stringify(removed('left'))]),
+      t.query(`INSERT INTO outbox (id, kind, queue, name, payload, priority) VALUES ($1, 'command', $2, 'snapshot.removed.v1', $3, 50)`, [
+        `message_left_${queue}`,
+        queue,
+        JSON.stringify(removed('left')),
+      ]),
     );
     const messaging = await open();
     messaging.consumeCommands(queue, database, { 'snapshot.removed.v1': recordBackup });
@@ -116,7 +130,8 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
     const outbox = messaging.outbox(database);
     for (const subscriber of ['audit', 'scheduler']) {
       messaging.consumeEvents(subscriber, database, {
-        'organization.created.v1': async ({ organization }, { transaction }) => void (await transaction.query('INSERT INTO effects (what) VALUES ($1)', [`${subscriber} ${organization}`])),
+        'organization.created.v1': async ({ organization }, { transaction }) =>
+          void (await transaction.query('INSERT INTO effects (what) VALUES ($1)', [`${subscriber} ${organization}`])),
       });
     }
     await database.asSystem('test', (t) => outbox.event(t, 'organization.created.v1', created('org_a')));
@@ -130,13 +145,18 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
     two.outbox(database); // a second relay competes
     for (const messaging of [one, two]) messaging.consumeCommands(queue, database, { 'snapshot.removed.v1': recordBackup });
     const backups = Array.from({ length: 60 }, (_, index) => `b${String(index).padStart(2, '0')}`);
-    await Promise.all(backups.map((backup) => database.inOrganization('org_a', (t) => outbox.command(t, queue, 'snapshot.removed.v1', removed(backup)))));
+    await Promise.all(
+      backups.map((backup) => database.inOrganization('org_a', (t) => outbox.command(t, queue, 'snapshot.removed.v1', removed(backup)))),
+    );
     await eventually(async () => expect((await effects()).sort()).toEqual(backups));
   });
 
   it('refuses to send what its schema refuses', async () => {
     const messaging = await open();
-    await expect(messaging.send(freshQueue(), 'snapshot.removed.v1', { organization: 'org_a' } as never)).rejects.toMatchObject({ code: 'message_invalid', message: expect.stringContaining('backup') });
+    await expect(messaging.send(freshQueue(), 'snapshot.removed.v1', { organization: 'org_a' } as never)).rejects.toMatchObject({
+      code: 'message_invalid',
+      message: expect.stringContaining('backup'),
+    });
   });
 
   it('makes an unknown version and an invalid payload dead letters, at once', async () => {
@@ -147,10 +167,12 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
       await raw.add('snapshot.removed.v9', removed('x'), { jobId: 'message_newer', attempts: 10 });
       await raw.add('snapshot.removed.v1', { backup: 7 }, { jobId: 'message_broken', attempts: 10 });
     });
-    await eventually(async () => expect((await lettersOf(messaging, queue)).map(({ message, error, attempts }) => [message, error.code, attempts]).sort()).toEqual([
-      ['message_broken', 'message_invalid', 1],
-      ['message_newer', 'message_invalid', 1],
-    ]));
+    await eventually(async () =>
+      expect((await lettersOf(messaging, queue)).map(({ message, error, attempts }) => [message, error.code, attempts]).sort()).toEqual([
+        ['message_broken', 'message_invalid', 1],
+        ['message_newer', 'message_invalid', 1],
+      ]),
+    );
     expect(await messaging.metrics()).toMatch(/^rahat_dead_letters [1-9]/m);
     expect(await effects()).toEqual([]);
   });
@@ -168,7 +190,11 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
       },
     });
     await messaging.send(queue, 'snapshot.removed.v1', removed('late'), { id: 'message_failing' });
-    await eventually(async () => expect(await lettersOf(messaging, queue)).toMatchObject([{ message: 'message_failing', error: { message: 'disk on fire' }, attempts: 3 }]));
+    await eventually(async () =>
+      expect(await lettersOf(messaging, queue)).toMatchObject([
+        { message: 'message_failing', error: { message: 'disk on fire' }, attempts: 3 },
+      ]),
+    );
     expect([tries, await effects()]).toEqual([3, []]);
     broken = false;
     await messaging.retryDeadLetter((await lettersOf(messaging, queue))[0]!.id);
@@ -180,7 +206,16 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
     const messaging = await open();
     const queue = freshQueue();
     let tries = 0;
-    messaging.work(queue, { 'snapshot.removed.v1': async () => { tries++; throw new RahatError('not_found', 'no such backup'); } }, { concurrency: 1 });
+    messaging.work(
+      queue,
+      {
+        'snapshot.removed.v1': async () => {
+          tries++;
+          throw new RahatError('not_found', 'no such backup');
+        },
+      },
+      { concurrency: 1 },
+    );
     await messaging.send(queue, 'snapshot.removed.v1', removed('x'));
     await eventually(async () => expect(await lettersOf(messaging, queue)).toMatchObject([{ error: { code: 'not_found' } }]));
     expect(tries).toBe(1);
@@ -199,7 +234,12 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
       },
     });
     expect(await asker.ask(pool, 'server.discover.v1', question, 10_000)).toEqual({ databases: [shop] });
-    await expect(asker.ask(pool, 'server.discover.v1', { ...question, binding: 'refused' }, 10_000)).rejects.toMatchObject({ code: 'source_authentication_failed', message: 'wrong password', hint: 'look', retryable: false });
+    await expect(asker.ask(pool, 'server.discover.v1', { ...question, binding: 'refused' }, 10_000)).rejects.toMatchObject({
+      code: 'source_authentication_failed',
+      message: 'wrong password',
+      hint: 'look',
+      retryable: false,
+    });
   });
 
   it('signals every listening process', async () => {
@@ -209,18 +249,29 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
     await listener.onSignal('run.cancel', (payload) => heard.push(['listener', payload]));
     await listener.onSignal('other', () => heard.push('wrong topic'));
     await sender.signal('run.cancel', { run: 'run_1' });
-    await eventually(async () => expect(heard.sort()).toEqual([['listener', { run: 'run_1' }], ['sender', { run: 'run_1' }]]));
+    await eventually(async () =>
+      expect(heard.sort()).toEqual([
+        ['listener', { run: 'run_1' }],
+        ['sender', { run: 'run_1' }],
+      ]),
+    );
   });
 
   it('waits at close for the message in hand', async () => {
     const messaging = await open();
     const queue = freshQueue();
     let started = false;
-    messaging.work(queue, { 'snapshot.removed.v1': async ({ backup }) => {
-      started = true;
-      await new Promise((resolve) => setTimeout(resolve, 400));
-      await database.asSystem('test', (t) => t.query('INSERT INTO effects (what) VALUES ($1)', [backup]));
-    } }, { concurrency: 1 });
+    messaging.work(
+      queue,
+      {
+        'snapshot.removed.v1': async ({ backup }) => {
+          started = true;
+          await new Promise((resolve) => setTimeout(resolve, 400));
+          await database.asSystem('test', (t) => t.query('INSERT INTO effects (what) VALUES ($1)', [backup]));
+        },
+      },
+      { concurrency: 1 },
+    );
     await messaging.send(queue, 'snapshot.removed.v1', removed('finished'));
     await eventually(async () => expect(started).toBe(true));
     await messaging.close();
@@ -262,7 +313,7 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
 });
 
 async function eventually(check: () => Promise<void>, timeoutMs = 10_000): Promise<void> {
-  for (const deadline = Date.now() + timeoutMs; ; ) {
+  for (const deadline = Date.now() + timeoutMs; ;) {
     try {
       return await check();
     } catch (error) {

@@ -3,7 +3,13 @@ import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 
 /** Puts messages in the service's outbox, in the transaction of the state change; a relay carries them on (design.md §5). */
 export interface Outbox {
-  command<N extends CommandName>(transaction: Transaction, queue: string, name: N, payload: CommandPayload<N>, options?: SendOptions): Promise<void>;
+  command<N extends CommandName>(
+    transaction: Transaction,
+    queue: string,
+    name: N,
+    payload: CommandPayload<N>,
+    options?: SendOptions,
+  ): Promise<void>;
   event<N extends EventName>(transaction: Transaction, name: N, payload: EventPayload<N>): Promise<void>;
 }
 
@@ -24,7 +30,9 @@ export interface MessageContext {
 export type CommandHandlers = { [N in CommandName]?: (payload: CommandPayload<N>, context: MessageContext) => Promise<void> };
 export type EventHandlers = { [N in EventName]?: (payload: EventPayload<N>, context: MessageContext) => Promise<void> };
 /** For a worker, which has no database: delivery is at least once, the handler makes it harmless. */
-export type WorkerHandlers = { [N in CommandName]?: (payload: CommandPayload<N>, context: { id: string; signal: AbortSignal }) => Promise<void> };
+export type WorkerHandlers = {
+  [N in CommandName]?: (payload: CommandPayload<N>, context: { id: string; signal: AbortSignal }) => Promise<void>;
+};
 export type AnswerHandlers = { [N in QuestionName]?: (question: Question<N>) => Promise<Answer<N>> };
 
 export interface Subscription {

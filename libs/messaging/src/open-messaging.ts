@@ -3,7 +3,16 @@ import type { ServiceDatabase } from '@rahat/persistence';
 import type { Job, JobsOptions, Queue, QueueEvents } from 'bullmq';
 import { type DeadLetter, DEAD_LETTER_QUEUE, DeadLetters } from './dead-letters.js';
 import { isCommand, isEvent, parseCommand, parseEvent } from './message-schemas.js';
-import type { CommandHandlers, EventHandlers, Messaging, MessageContext, Outbox, SendOptions, Subscription, WorkerHandlers } from './messaging.js';
+import type {
+  CommandHandlers,
+  EventHandlers,
+  Messaging,
+  MessageContext,
+  Outbox,
+  SendOptions,
+  Subscription,
+  WorkerHandlers,
+} from './messaging.js';
 import { OutboxRelay, type OutboxRow } from './outbox-relay.js';
 import { openPostgresBackend } from './postgres-backend.js';
 import { ask, replyTo } from './questions.js';
@@ -41,8 +50,11 @@ const COUNTED_STATES = ['waiting', 'prioritized', 'delayed', 'active', 'failed',
 
 export async function openMessaging(options: MessagingOptions): Promise<QueueMessaging> {
   const onError = (error: Error) => options.log?.warn({ err: error }, 'queues');
-  if (Boolean(options.redisUrl) === Boolean(options.postgresUrl)) throw new RahatError('configuration_invalid', 'The queues need either Redis or PostgreSQL, and not both');
-  const backend = options.redisUrl ? openRedisBackend(options.redisUrl, options.prefix, onError) : await openPostgresBackend(options.postgresUrl!, options.prefix, onError);
+  if (Boolean(options.redisUrl) === Boolean(options.postgresUrl))
+    throw new RahatError('configuration_invalid', 'The queues need either Redis or PostgreSQL, and not both');
+  const backend = options.redisUrl
+    ? openRedisBackend(options.redisUrl, options.prefix, onError)
+    : await openPostgresBackend(options.postgresUrl!, options.prefix, onError);
   return new BullMessaging(backend, options.retry ?? DEFAULT_RETRY, onError);
 }
 
@@ -74,16 +86,32 @@ class BullMessaging implements QueueMessaging {
       command: (transaction, queue, name, payload, { id = newId('message'), delayMs = 0, priority = DEFAULT_PRIORITY } = {}) =>
         put(transaction, { id, kind: 'command', queue, name, payload: parseCommand(name, payload), priority, delay_ms: delayMs }),
       event: (transaction, name, payload) =>
-        put(transaction, { id: newId('message'), kind: 'event', queue: null, name, payload: parseEvent(name, payload), priority: DEFAULT_PRIORITY, delay_ms: 0 }),
+        put(transaction, {
+          id: newId('message'),
+          kind: 'event',
+          queue: null,
+          name,
+          payload: parseEvent(name, payload),
+          priority: DEFAULT_PRIORITY,
+          delay_ms: 0,
+        }),
     };
   }
 
   consumeCommands(queue: string, database: ServiceDatabase, handlers: CommandHandlers): Subscription {
-    return this.consume(queue, database, (name) => (isCommand(name) && handlers[name] ? { parse: (payload) => parseCommand(name, payload), run: handlers[name] as TransactionalHandler } : undefined));
+    return this.consume(queue, database, (name) =>
+      isCommand(name) && handlers[name]
+        ? { parse: (payload) => parseCommand(name, payload), run: handlers[name] as TransactionalHandler }
+        : undefined,
+    );
   }
 
   consumeEvents(subscriber: string, database: ServiceDatabase, handlers: EventHandlers): Subscription {
-    return this.consume(QUEUES.events(subscriber), database, (name) => (isEvent(name) && handlers[name] ? { parse: (payload) => parseEvent(name, payload), run: handlers[name] as TransactionalHandler } : undefined));
+    return this.consume(QUEUES.events(subscriber), database, (name) =>
+      isEvent(name) && handlers[name]
+        ? { parse: (payload) => parseEvent(name, payload), run: handlers[name] as TransactionalHandler }
+        : undefined,
+    );
   }
 
   work(queue: string, handlers: WorkerHandlers, { concurrency }: { concurrency: number }): Subscription {
@@ -99,8 +127,15 @@ class BullMessaging implements QueueMessaging {
     });
   }
 
-  async send<N extends CommandName>(queue: string, name: N, payload: Parameters<Messaging['send']>[2], { id = newId('message'), delayMs = 0, priority = DEFAULT_PRIORITY }: SendOptions = {}): Promise<void> {
-    await withDeadline(this.queue(queue).add(name, parseCommand(name, payload), { ...this.jobOptions(), jobId: id, delay: delayMs, priority }));
+  async send<N extends CommandName>(
+    queue: string,
+    name: N,
+    payload: Parameters<Messaging['send']>[2],
+    { id = newId('message'), delayMs = 0, priority = DEFAULT_PRIORITY }: SendOptions = {},
+  ): Promise<void> {
+    await withDeadline(
+      this.queue(queue).add(name, parseCommand(name, payload), { ...this.jobOptions(), jobId: id, delay: delayMs, priority }),
+    );
   }
 
   ask: Messaging['ask'] = (pool, name, question, timeoutMs) => {
@@ -114,7 +149,8 @@ class BullMessaging implements QueueMessaging {
     return ask(this.queue(queue), events, name, question, timeoutMs);
   };
 
-  answer: Messaging['answer'] = (pool, handlers) => this.subscribe({ queue: QUEUES.asks(pool), concurrency: ANSWER_CONCURRENCY, handle: (job) => replyTo(job, handlers) });
+  answer: Messaging['answer'] = (pool, handlers) =>
+    this.subscribe({ queue: QUEUES.asks(pool), concurrency: ANSWER_CONCURRENCY, handle: (job) => replyTo(job, handlers) });
 
   async signal(topic: string, payload: Record<string, unknown>): Promise<void> {
     await withDeadline(this.backend.signals.publish(topic, payload));
@@ -143,7 +179,11 @@ class BullMessaging implements QueueMessaging {
       const counts = await withDeadline(queue.getJobCounts(...COUNTED_STATES));
       for (const state of COUNTED_STATES) lines.push(`bullmq_job_count{queue="${name}",state="${state}"} ${counts[state] ?? 0}`);
     }
-    lines.push('# HELP rahat_dead_letters Messages that were given up', '# TYPE rahat_dead_letters gauge', `rahat_dead_letters ${await withDeadline(this.dead.count())}`);
+    lines.push(
+      '# HELP rahat_dead_letters Messages that were given up',
+      '# TYPE rahat_dead_letters gauge',
+      `rahat_dead_letters ${await withDeadline(this.dead.count())}`,
+    );
     return `${lines.join('\n')}\n`;
   }
 
@@ -160,7 +200,11 @@ class BullMessaging implements QueueMessaging {
     await this.backend.close();
   }
 
-  private consume(queue: string, database: ServiceDatabase, find: (name: string) => { parse(payload: unknown): unknown; run: TransactionalHandler } | undefined): Subscription {
+  private consume(
+    queue: string,
+    database: ServiceDatabase,
+    find: (name: string) => { parse(payload: unknown): unknown; run: TransactionalHandler } | undefined,
+  ): Subscription {
     return this.subscribe({
       queue,
       concurrency: CONSUMER_CONCURRENCY,
@@ -170,7 +214,10 @@ class BullMessaging implements QueueMessaging {
         const payload = handler.parse(job.data);
         await database.asSystem(`handle ${job.name}`, async (transaction) => {
           // A second delivery waits here for the first one's commit, and then finds its id.
-          const recorded = await transaction.query(`INSERT INTO processed_messages (consumer, id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id`, [queue, job.id]);
+          const recorded = await transaction.query(
+            `INSERT INTO processed_messages (consumer, id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id`,
+            [queue, job.id],
+          );
           if (recorded.length > 0) await handler.run(payload, { id: job.id!, transaction });
         });
       },
@@ -192,7 +239,11 @@ class BullMessaging implements QueueMessaging {
         continue;
       }
       for (const target of targets) {
-        const job = { name: row.name, data: row.payload, opts: { ...this.jobOptions(), jobId: row.id, delay: row.delay_ms, priority: row.priority } };
+        const job = {
+          name: row.name,
+          data: row.payload,
+          opts: { ...this.jobOptions(), jobId: row.id, delay: row.delay_ms, priority: row.priority },
+        };
         jobs.set(target, [...(jobs.get(target) ?? []), job]);
       }
     }
@@ -221,7 +272,9 @@ class BullMessaging implements QueueMessaging {
 type TransactionalHandler = (payload: unknown, context: MessageContext) => Promise<void>;
 
 function notUnderstood(job: Job): RahatError {
-  return new RahatError('message_invalid', `The queue ${job.queueName} understands no ${job.name}`, { hint: 'Its sender may be newer than its reader: update the reader, then retry the dead letter.' });
+  return new RahatError('message_invalid', `The queue ${job.queueName} understands no ${job.name}`, {
+    hint: 'Its sender may be newer than its reader: update the reader, then retry the dead letter.',
+  });
 }
 
 /** BullMQ waits for its connection without an end. */

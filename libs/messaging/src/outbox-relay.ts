@@ -49,7 +49,7 @@ export class OutboxRelay {
   }
 
   private async run(): Promise<void> {
-    for (let failures = 0; !this.stopped.signal.aborted; ) {
+    for (let failures = 0; !this.stopped.signal.aborted;) {
       this.awake = false;
       try {
         const relayed = await this.relayBatch();
@@ -80,7 +80,9 @@ export class OutboxRelay {
   private async pruneNowAndThen(): Promise<void> {
     if (Date.now() - this.prunedAt < PRUNE_EVERY_MS) return;
     this.prunedAt = Date.now();
-    await this.database.asSystem('forget old message ids', (transaction) => transaction.query(`DELETE FROM processed_messages WHERE processed_at < now() - $1::interval`, [KEEP_PROCESSED]));
+    await this.database.asSystem('forget old message ids', (transaction) =>
+      transaction.query(`DELETE FROM processed_messages WHERE processed_at < now() - $1::interval`, [KEEP_PROCESSED]),
+    );
   }
 
   private async pause(durationMs: number, options: { evenWhenWoken?: boolean } = {}): Promise<void> {

@@ -14,7 +14,12 @@ const CONNECTIONS_PER_WORKER = 3;
 const LONGEST_SIGNAL_BYTES = 7_900;
 
 export async function openPostgresBackend(url: string, prefix: string, onError: (error: Error) => void): Promise<QueueBackend> {
-  const connection = { connectionString: url, connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true, application_name: 'rahat-queues' };
+  const connection = {
+    connectionString: url,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    application_name: 'rahat-queues',
+  };
   await migrateQueues(connection);
   const { Queue: PostgresQueue, Worker: PostgresWorker, QueueEvents: PostgresQueueEvents } = withBackend(createPostgresBackend);
   const sending = new pg.Pool({ ...connection, max: SENDING_CONNECTIONS, options: `-c search_path=${SCHEMA}` });
@@ -22,8 +27,12 @@ export async function openPostgresBackend(url: string, prefix: string, onError: 
   return {
     queue: (name) => new PostgresQueue(name, { connection: sending }) as unknown as Queue,
     worker: (name, processor, options) =>
-      new PostgresWorker(name, processor, { connection: { ...connection, schema: SCHEMA, max: CONNECTIONS_PER_WORKER }, ...options }) as unknown as Worker,
-    queueEvents: (name) => new PostgresQueueEvents(name, { connection: { ...connection, schema: SCHEMA, max: 1 } }) as unknown as QueueEvents,
+      new PostgresWorker(name, processor, {
+        connection: { ...connection, schema: SCHEMA, max: CONNECTIONS_PER_WORKER },
+        ...options,
+      }) as unknown as Worker,
+    queueEvents: (name) =>
+      new PostgresQueueEvents(name, { connection: { ...connection, schema: SCHEMA, max: 1 } }) as unknown as QueueEvents,
     signals: postgresSignals(connection, sending, `${prefix}_signals`, onError),
     close: () => sending.end(),
   };
@@ -36,7 +45,8 @@ async function migrateQueues(connection: pg.ClientConfig): Promise<void> {
     await client.connect();
     const { rowCount: exists } = await client.query('SELECT 1 FROM pg_namespace WHERE nspname = $1', [SCHEMA]);
     // PostgreSQL asks for CREATE on the database even when the schema exists; the queues' role hasn't got it.
-    const query = (sql: string, values?: unknown[]) => (exists && sql.startsWith('CREATE SCHEMA') ? Promise.resolve({ rows: [], rowCount: 0 }) : client.query(sql, values));
+    const query = (sql: string, values?: unknown[]) =>
+      exists && sql.startsWith('CREATE SCHEMA') ? Promise.resolve({ rows: [], rowCount: 0 }) : client.query(sql, values);
     await runMigrations({ query } as unknown as Parameters<typeof runMigrations>[0], SCHEMA);
   } catch (cause) {
     throw new RahatError('unavailable', 'The queues in PostgreSQL could not be opened', { cause });
@@ -81,7 +91,8 @@ function postgresSignals(connection: pg.ClientConfig, sending: pg.Pool, channel:
   return {
     async publish(topic, payload) {
       const text = encodeSignal(topic, payload);
-      if (Buffer.byteLength(text) > LONGEST_SIGNAL_BYTES) throw new RahatError('internal', `The signal ${topic} is too long for PostgreSQL`);
+      if (Buffer.byteLength(text) > LONGEST_SIGNAL_BYTES)
+        throw new RahatError('internal', `The signal ${topic} is too long for PostgreSQL`);
       await sending.query('SELECT pg_notify($1, $2)', [channel, text]);
     },
     async listen(listener) {

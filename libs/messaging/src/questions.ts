@@ -13,17 +13,36 @@ type Reply = { answer: unknown } | { error: SerializedRahatError };
 /** Answers lie in the queue only until the asker has them. */
 const KEEP_SECONDS = 60;
 
-export async function ask<N extends QuestionName>(queue: Queue, events: QueueEvents, name: N, question: Question<N>, timeoutMs: number): Promise<Answer<N>> {
+export async function ask<N extends QuestionName>(
+  queue: Queue,
+  events: QueueEvents,
+  name: N,
+  question: Question<N>,
+  timeoutMs: number,
+): Promise<Answer<N>> {
   const deadline = Date.now() + timeoutMs;
   const data: AskedQuestion = { question: parseQuestion(name, question), deadline };
   let job: Job | undefined;
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new RahatError('unavailable', `Nobody answered ${name} in ${timeoutMs} ms`, { hint: 'Check that a worker of this pool is running.' })), timeoutMs);
+    timer = setTimeout(
+      () =>
+        reject(
+          new RahatError('unavailable', `Nobody answered ${name} in ${timeoutMs} ms`, {
+            hint: 'Check that a worker of this pool is running.',
+          }),
+        ),
+      timeoutMs,
+    );
   });
   const reply = (async (): Promise<Reply> => {
     await events.waitUntilReady();
-    job = await queue.add(name, data, { jobId: newId('message'), attempts: 1, removeOnComplete: { age: KEEP_SECONDS }, removeOnFail: { age: KEEP_SECONDS } });
+    job = await queue.add(name, data, {
+      jobId: newId('message'),
+      attempts: 1,
+      removeOnComplete: { age: KEEP_SECONDS },
+      removeOnFail: { age: KEEP_SECONDS },
+    });
     return (await job.waitUntilFinished(events, timeoutMs)) as Reply;
   })();
   try {
@@ -45,7 +64,8 @@ export async function replyTo(job: Job, handlers: AnswerHandlers): Promise<Reply
   try {
     const { question, deadline } = job.data as AskedQuestion;
     if (Date.now() > deadline) throw new RahatError('deadline_exceeded', 'Nobody waits for this answer any longer');
-    if (!isQuestion(job.name) || !handlers[job.name]) throw new RahatError('message_invalid', `Nobody here answers ${job.name}`, { hint: 'Update the workers of this pool.' });
+    if (!isQuestion(job.name) || !handlers[job.name])
+      throw new RahatError('message_invalid', `Nobody here answers ${job.name}`, { hint: 'Update the workers of this pool.' });
     const name = job.name;
     const handler = handlers[name] as (question: unknown) => Promise<unknown>;
     return { answer: parseAnswer(name, await handler(parseQuestion(name, question))) };

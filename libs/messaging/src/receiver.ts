@@ -14,7 +14,12 @@ export interface Receiver {
 }
 
 /** Takes jobs of one queue; what fails for good becomes a dead letter before BullMQ forgets it. */
-export function receive(backend: QueueBackend, deadLetters: DeadLetters, receiver: Receiver, onError: (error: Error) => void): Subscription {
+export function receive(
+  backend: QueueBackend,
+  deadLetters: DeadLetters,
+  receiver: Receiver,
+  onError: (error: Error) => void,
+): Subscription {
   const process: Processor = async (job, _token, signal) => {
     try {
       return await receiver.handle(job, signal ?? new AbortController().signal);
@@ -29,7 +34,8 @@ export function receive(backend: QueueBackend, deadLetters: DeadLetters, receive
   worker.on('error', onError);
   worker.on('failed', (job, error) => {
     // Stalled too often: no processor saw this failure.
-    if (job && !(error instanceof UnrecoverableError) && job.attemptsMade >= (job.opts.attempts ?? 1)) deadLetters.bury(job, error).catch(onError);
+    if (job && !(error instanceof UnrecoverableError) && job.attemptsMade >= (job.opts.attempts ?? 1))
+      deadLetters.bury(job, error).catch(onError);
   });
   // Someone else may own the job now; going on would be a second execution.
   worker.on('lockRenewalFailed', (jobs) => jobs.forEach((id) => worker.cancelJob(id, 'the lock was lost')));

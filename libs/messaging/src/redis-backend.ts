@@ -44,7 +44,11 @@ function redisSignals(sending: Redis, channel: string, onError: (error: Error) =
   };
 }
 
-function connect(url: string, options: { maxRetriesPerRequest: number | null; enableOfflineQueue?: boolean }, onError: (error: Error) => void): Redis {
+function connect(
+  url: string,
+  options: { maxRetriesPerRequest: number | null; enableOfflineQueue?: boolean },
+  onError: (error: Error) => void,
+): Redis {
   const redis = new Redis(url, { ...options, connectTimeout: 10_000, retryStrategy: (times) => Math.min(50 * 2 ** times, 2_000) });
   redis.on('error', onError);
   return redis;

@@ -7,8 +7,19 @@ const RETRYABLE_STATES = new Set([
 
 /** connection exceptions (08), out of connections (53300), server going down or starting (57P01–57P03) */
 const AWAY_STATES = /^(08...|53300|57P0[1-4])$/;
-const AWAY_CODES = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOENT']);
-const AWAY_MESSAGES = /connection terminated|timeout exceeded when trying to connect|connection timeout|client has encountered a connection error|driver not connected/i;
+const AWAY_CODES = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOENT',
+]);
+const AWAY_MESSAGES =
+  /connection terminated|timeout exceeded when trying to connect|connection timeout|client has encountered a connection error|driver not connected/i;
 
 /** Whether the same transaction may succeed when it is simply run again. */
 export function isTransactionConflict(error: unknown): boolean {
@@ -24,8 +35,10 @@ export function translateDatabaseError(error: unknown): unknown {
     return new RahatError('unavailable', 'The metadata database is not reachable', { cause: error });
   }
   if (code === '57014' || code === '55P03') return new RahatError('unavailable', 'The metadata database took too long', { cause: error });
-  if (isTransactionConflict(error)) return new RahatError('unavailable', 'The metadata database is too busy with the same rows', { cause: error });
-  if (code === '28P01' || code === '28000') return new RahatError('configuration_invalid', 'The metadata database refused the login', { cause: error });
+  if (isTransactionConflict(error))
+    return new RahatError('unavailable', 'The metadata database is too busy with the same rows', { cause: error });
+  if (code === '28P01' || code === '28000')
+    return new RahatError('configuration_invalid', 'The metadata database refused the login', { cause: error });
   return error;
 }
 

@@ -69,7 +69,10 @@ class PostgresServiceDatabase implements ServiceDatabase {
     }
   }
 
-  private async transactOnce<T>(enter: (runner: QueryRunner) => Promise<unknown>, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  private async transactOnce<T>(
+    enter: (runner: QueryRunner) => Promise<unknown>,
+    work: (transaction: Transaction) => Promise<T>,
+  ): Promise<T> {
     const runner = this.dataSource.createQueryRunner();
     const reactions: (() => void)[] = [];
     try {
@@ -122,7 +125,13 @@ async function migrate(options: ServiceDatabaseOptions, names: SchemaNames): Pro
   }
 }
 
-async function connect(options: ServiceDatabaseOptions, names: SchemaNames, poolSize: number, statementTimeoutMs: number, lockTimeoutMs: number): Promise<DataSource> {
+async function connect(
+  options: ServiceDatabaseOptions,
+  names: SchemaNames,
+  poolSize: number,
+  statementTimeoutMs: number,
+  lockTimeoutMs: number,
+): Promise<DataSource> {
   const dataSource = new DataSource({
     type: 'postgres',
     url: options.url,

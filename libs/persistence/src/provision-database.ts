@@ -21,7 +21,12 @@ export interface ProvisionedDatabase {
 
 /** Makes the roles and schemas of design.md §4, or brings existing ones to that state; safe to run at every start. */
 export async function provisionDatabase(options: ProvisionOptions): Promise<ProvisionedDatabase> {
-  const client = new pg.Client({ connectionString: options.adminUrl, connectionTimeoutMillis: 10_000, statement_timeout: 30_000, application_name: 'rahat-provisioning' });
+  const client = new pg.Client({
+    connectionString: options.adminUrl,
+    connectionTimeoutMillis: 10_000,
+    statement_timeout: 30_000,
+    application_name: 'rahat-provisioning',
+  });
   client.on('error', () => undefined); // a broken connection shows in the next query
   try {
     await client.connect();
@@ -40,7 +45,9 @@ export async function provisionDatabase(options: ProvisionOptions): Promise<Prov
     await client.end().catch(() => undefined);
   }
   return {
-    serviceUrls: Object.fromEntries(options.services.map(({ name, password }) => [name, urlOf(options.adminUrl, schemaNamesOf(name).role, password)])),
+    serviceUrls: Object.fromEntries(
+      options.services.map(({ name, password }) => [name, urlOf(options.adminUrl, schemaNamesOf(name).role, password)]),
+    ),
     queueUrl: options.queue && urlOf(options.adminUrl, options.queue.role, options.queue.password),
   };
 }
@@ -53,8 +60,13 @@ async function demandRights(client: pg.Client): Promise<void> {
   const { user, database, roles, create } = rows[0]!;
   if (roles && create) return;
   const lacking = [...(roles ? [] : ['CREATEROLE']), ...(create ? [] : [`CREATE on database ${database}`])].join(' and ');
-  const grants = [...(roles ? [] : [`ALTER ROLE ${quoteIdentifier(user)} CREATEROLE;`]), ...(create ? [] : [`GRANT CREATE ON DATABASE ${quoteIdentifier(database)} TO ${quoteIdentifier(user)};`])];
-  throw new RahatError('configuration_invalid', `The database user ${user} lacks ${lacking}`, { hint: `Run as a superuser: ${grants.join(' ')}` });
+  const grants = [
+    ...(roles ? [] : [`ALTER ROLE ${quoteIdentifier(user)} CREATEROLE;`]),
+    ...(create ? [] : [`GRANT CREATE ON DATABASE ${quoteIdentifier(database)} TO ${quoteIdentifier(user)};`]),
+  ];
+  throw new RahatError('configuration_invalid', `The database user ${user} lacks ${lacking}`, {
+    hint: `Run as a superuser: ${grants.join(' ')}`,
+  });
 }
 
 async function provisionService(client: pg.Client, service: string, password: string): Promise<void> {
@@ -79,22 +91,30 @@ async function makeRole(client: pg.Client, role: string, password?: string): Pro
 }
 
 async function makeSchema(client: pg.Client, schema: string, owner: string): Promise<void> {
-  const { rows } = await client.query<{ owner: string }>('SELECT nspowner::regrole::text AS owner FROM pg_namespace WHERE nspname = $1', [schema]);
+  const { rows } = await client.query<{ owner: string }>('SELECT nspowner::regrole::text AS owner FROM pg_namespace WHERE nspname = $1', [
+    schema,
+  ]);
   if (!rows[0]) {
     // A creator who is no superuser must be a member of the new owner.
     const { rowCount } = await client.query(`SELECT 1 FROM pg_roles WHERE rolname = current_user AND rolsuper`);
     if (!rowCount) await client.query(`GRANT ${quoteIdentifier(owner)} TO CURRENT_USER`);
     await client.query(`CREATE SCHEMA ${quoteIdentifier(schema)} AUTHORIZATION ${quoteIdentifier(owner)}`);
   } else if (rows[0].owner.replaceAll('"', '') !== owner) {
-    throw new RahatError('configuration_invalid', `The schema ${schema} belongs to ${rows[0].owner} and not to ${owner}`, { hint: 'Give Rahat Backup a database of its own.' });
+    throw new RahatError('configuration_invalid', `The schema ${schema} belongs to ${rows[0].owner} and not to ${owner}`, {
+      hint: 'Give Rahat Backup a database of its own.',
+    });
   }
   await client.query(`REVOKE ALL ON SCHEMA ${quoteIdentifier(schema)} FROM PUBLIC`);
-  await client.query(`ALTER ROLE ${quoteIdentifier(owner)} IN DATABASE ${quoteIdentifier(client.database!)} SET search_path = ${quoteIdentifier(schema)}`);
+  await client.query(
+    `ALTER ROLE ${quoteIdentifier(owner)} IN DATABASE ${quoteIdentifier(client.database!)} SET search_path = ${quoteIdentifier(schema)}`,
+  );
 }
 
 /** Before PostgreSQL 15 everyone may create there. Only its owner can change that; elsewhere nothing of ours is in it. */
 async function closePublicSchema(client: pg.Client): Promise<void> {
-  const { rowCount } = await client.query(`SELECT 1 FROM pg_namespace WHERE nspname = 'public' AND pg_has_role(current_user, nspowner, 'USAGE')`);
+  const { rowCount } = await client.query(
+    `SELECT 1 FROM pg_namespace WHERE nspname = 'public' AND pg_has_role(current_user, nspowner, 'USAGE')`,
+  );
   if (rowCount) await client.query('REVOKE CREATE ON SCHEMA public FROM PUBLIC');
 }
 

@@ -128,30 +128,36 @@ describe('a service database', () => {
 
 describe('provisioning', () => {
   it('can be repeated, also with another password', async () => {
-    const again = await provisionDatabase({ adminUrl: server.connectionString(), services: [SERVICES[0]!, { name: 'audit', password: 'changed' }] });
+    const again = await provisionDatabase({
+      adminUrl: server.connectionString(),
+      services: [SERVICES[0]!, { name: 'audit', password: 'changed' }],
+    });
     expect(await queryAs(again.serviceUrls.audit!, 'SELECT current_user')).toEqual([{ current_user: 'rahat_audit' }]);
     await expect(queryAs(urls.audit!, 'SELECT 1')).rejects.toThrow(/password authentication failed/);
   });
 
   // PostgreSQL 16 changed what CREATEROLE may do.
-  it.each([15, 18] as const)('works on PostgreSQL %i for a user with CREATEROLE and CREATE, and names what a lesser user lacks', async (major) => {
-    await using other = await startPostgresql({ major });
-    await other.query(`CREATE ROLE operator LOGIN PASSWORD 'op'`);
-    await other.query(`CREATE DATABASE metadata`);
-    const adminUrl = other.connectionString('metadata').replace(/\/\/[^@]*@/, '//operator:op@');
-    await expect(provisionDatabase({ adminUrl, services: SERVICES })).rejects.toMatchObject({
-      code: 'configuration_invalid',
-      message: 'The database user operator lacks CREATEROLE and CREATE on database metadata',
-      hint: expect.stringContaining('ALTER ROLE "operator" CREATEROLE; GRANT CREATE ON DATABASE "metadata" TO "operator";'),
-    });
-    await other.query(`ALTER ROLE operator CREATEROLE`);
-    await other.query(`GRANT CREATE ON DATABASE metadata TO operator`);
-    const queue = { schema: 'bullmq', role: 'rahat_queue', password: 'q' };
-    for (let round = 0; round < 2; round++) {
-      const made = await provisionDatabase({ adminUrl, services: SERVICES, queue });
-      expect(await queryAs(made.queueUrl!, 'SELECT current_schema() AS schema')).toEqual([{ schema: 'bullmq' }]);
-    }
-  });
+  it.each([15, 18] as const)(
+    'works on PostgreSQL %i for a user with CREATEROLE and CREATE, and names what a lesser user lacks',
+    async (major) => {
+      await using other = await startPostgresql({ major });
+      await other.query(`CREATE ROLE operator LOGIN PASSWORD 'op'`);
+      await other.query(`CREATE DATABASE metadata`);
+      const adminUrl = other.connectionString('metadata').replace(/\/\/[^@]*@/, '//operator:op@');
+      await expect(provisionDatabase({ adminUrl, services: SERVICES })).rejects.toMatchObject({
+        code: 'configuration_invalid',
+        message: 'The database user operator lacks CREATEROLE and CREATE on database metadata',
+        hint: expect.stringContaining('ALTER ROLE "operator" CREATEROLE; GRANT CREATE ON DATABASE "metadata" TO "operator";'),
+      });
+      await other.query(`ALTER ROLE operator CREATEROLE`);
+      await other.query(`GRANT CREATE ON DATABASE metadata TO operator`);
+      const queue = { schema: 'bullmq', role: 'rahat_queue', password: 'q' };
+      for (let round = 0; round < 2; round++) {
+        const made = await provisionDatabase({ adminUrl, services: SERVICES, queue });
+        expect(await queryAs(made.queueUrl!, 'SELECT current_schema() AS schema')).toEqual([{ schema: 'bullmq' }]);
+      }
+    },
+  );
 });
 
 async function queryAs(url: string, sql: string): Promise<Record<string, unknown>[]> {

@@ -7,11 +7,28 @@ import { Body, ConflictException, Controller, Get, HttpCode, Inject, Module, Par
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import { newId, type Principal, RahatError } from '@rahat/contracts';
 import { z } from 'zod';
-import { type Application, createApplication, createLogger, CURSORS, CurrentPrincipal, type Cursors, describeApi, InternalClient, InternalOnly, openPrincipalKeys, type PrincipalKeys, Public, Requires } from './index.js';
+import {
+  type Application,
+  createApplication,
+  createLogger,
+  CURSORS,
+  CurrentPrincipal,
+  type Cursors,
+  describeApi,
+  InternalClient,
+  InternalOnly,
+  openPrincipalKeys,
+  type PrincipalKeys,
+  Public,
+  Requires,
+} from './index.js';
 
 const Address = z.object({ host: z.string().min(1), port: z.coerce.number().int().default(5432) }).meta({ id: 'TestAddress' });
 const Thing = z.object({ name: z.string(), address: Address, seenAt: z.iso.datetime().nullable() }).meta({ id: 'TestThing' });
-const CreateThing = z.object({ name: z.string().min(1), address: Address }).strict().meta({ id: 'CreateTestThing' });
+const CreateThing = z
+  .object({ name: z.string().min(1), address: Address })
+  .strict()
+  .meta({ id: 'CreateTestThing' });
 const List = z.object({ limit: z.coerce.number().int().min(1).max(100).default(25), cursor: z.string().optional() });
 
 @Controller('api/v2/things')
@@ -76,7 +93,16 @@ class InternalThingsController {
 @Module({ controllers: [ThingsController, InternalThingsController] })
 class ThingsModule {}
 
-const owner: Principal = { kind: 'user', subject: 'user_1', name: 'Ada', organization: 'org_1', role: 'owner', scopes: ['*'], address: '127.0.0.1', requestId: 'r' };
+const owner: Principal = {
+  kind: 'user',
+  subject: 'user_1',
+  name: 'Ada',
+  organization: 'org_1',
+  role: 'owner',
+  scopes: ['*'],
+  address: '127.0.0.1',
+  requestId: 'r',
+};
 const viewer: Principal = { ...owner, role: 'viewer', scopes: ['plan:read'] };
 
 let folder: string;
@@ -95,8 +121,17 @@ beforeAll(async () => {
     version: '1.2.3',
     principalKeys: keys,
     logger: createLogger('things', { level: 'info', destination: { write: (line) => void log.push(line) } }),
-    checks: { database: async () => { if (!databaseIsUp) throw new Error('away'); } },
-    metrics: [async () => 'bullmq_job_count 1\n', async () => { throw new Error('away'); }],
+    checks: {
+      database: async () => {
+        if (!databaseIsUp) throw new Error('away');
+      },
+    },
+    metrics: [
+      async () => 'bullmq_job_count 1\n',
+      async () => {
+        throw new Error('away');
+      },
+    ],
   });
   const listening = await application.listen({ host: '127.0.0.1', port: 0 }, { host: '127.0.0.1', port: 0 });
   url = listening.url;
@@ -111,8 +146,17 @@ afterAll(async () => {
 async function call(route: string, options: { as?: Principal; method?: string; body?: string; headers?: Record<string, string> } = {}) {
   const headers: Record<string, string> = { 'content-type': 'application/json', ...options.headers };
   if (options.as) headers['rahat-principal'] = await keys.signer.sign(options.as);
-  const response = await fetch(url + route, { method: options.method ?? (options.body === undefined ? 'GET' : 'POST'), body: options.body, headers });
-  return { status: response.status, type: response.headers.get('content-type'), id: response.headers.get('x-request-id'), body: (await response.json()) as Record<string, unknown> };
+  const response = await fetch(url + route, {
+    method: options.method ?? (options.body === undefined ? 'GET' : 'POST'),
+    body: options.body,
+    headers,
+  });
+  return {
+    status: response.status,
+    type: response.headers.get('content-type'),
+    id: response.headers.get('x-request-id'),
+    body: (await response.json()) as Record<string, unknown>,
+  };
 }
 
 describe('an application', () => {
@@ -121,7 +165,11 @@ describe('an application', () => {
     expect((await call('/api/v2/things/me')).status).toBe(401);
     expect((await call('/api/v2/things/me', { as: viewer })).body).toEqual({ subject: 'user_1' });
     expect((await call('/api/v2/things', { as: viewer })).status).toBe(200);
-    expect((await call('/api/v2/things', { as: viewer, body: '{}' })).body).toMatchObject({ status: 403, code: 'forbidden', detail: 'The role or key lacks: plan:write' });
+    expect((await call('/api/v2/things', { as: viewer, body: '{}' })).body).toMatchObject({
+      status: 403,
+      code: 'forbidden',
+      detail: 'The role or key lacks: plan:write',
+    });
     expect((await call('/api/v2/things/undeclared', { as: owner })).status).toBe(403);
     expect((await call('/internal/v1/things/grant', { as: owner, body: '{"id":"1"}' })).status).toBe(403);
   });
@@ -133,27 +181,54 @@ describe('an application', () => {
   it('coerces and defaults what comes in, and points at every mistake', async () => {
     const made = await call('/api/v2/things', { as: owner, body: JSON.stringify({ name: 'a', address: { host: 'h' } }) });
     expect(made).toMatchObject({ status: 201, body: { address: { host: 'h', port: 5432 } } });
-    const refused = await call('/api/v2/things', { as: owner, body: JSON.stringify({ name: '', address: { host: 1, port: 'x' }, 'a/b': 1 }) });
+    const refused = await call('/api/v2/things', {
+      as: owner,
+      body: JSON.stringify({ name: '', address: { host: 1, port: 'x' }, 'a/b': 1 }),
+    });
     expect(refused).toMatchObject({ status: 422, type: expect.stringContaining('application/problem+json') });
-    expect(refused.body).toMatchObject({ code: 'invalid_input', type: '/api/errors/invalid_input', retryable: false, instance: refused.id });
-    expect((refused.body.errors as { pointer: string }[]).map(({ pointer }) => pointer).sort()).toEqual(['#', '#/address/host', '#/address/port', '#/name']);
+    expect(refused.body).toMatchObject({
+      code: 'invalid_input',
+      type: '/api/errors/invalid_input',
+      retryable: false,
+      instance: refused.id,
+    });
+    expect((refused.body.errors as { pointer: string }[]).map(({ pointer }) => pointer).sort()).toEqual([
+      '#',
+      '#/address/host',
+      '#/address/port',
+      '#/name',
+    ]);
     expect((await call('/api/v2/things?limit=7', { as: owner })).body).toMatchObject({ limit: 7 });
     expect((await call('/api/v2/things?limit=abc', { as: owner })).body).toMatchObject({ status: 422, errors: [{ pointer: '#/limit' }] });
   });
 
   it('tells every kind of error as a problem, and never its inside', async () => {
     const id = newId('request');
-    expect(await call('/nowhere', { headers: { 'x-request-id': id } })).toMatchObject({ status: 404, id, type: expect.stringContaining('application/problem+json'), body: { code: 'not_found', instance: id } });
+    expect(await call('/nowhere', { headers: { 'x-request-id': id } })).toMatchObject({
+      status: 404,
+      id,
+      type: expect.stringContaining('application/problem+json'),
+      body: { code: 'not_found', instance: id },
+    });
     expect((await call('/nowhere', { headers: { 'x-request-id': 'other' } })).id).toMatch(/^request_[0-9a-f]{32}$/);
     expect((await call('/api/v2/things/failing/conflict')).body).toMatchObject({ status: 409, code: 'conflict', detail: 'taken' });
-    expect((await call('/api/v2/things/failing/rahat')).body).toMatchObject({ status: 507, code: 'storage_full', detail: 'nas is full', retryable: true, hint: expect.stringContaining('Free space') });
+    expect((await call('/api/v2/things/failing/rahat')).body).toMatchObject({
+      status: 507,
+      code: 'storage_full',
+      detail: 'nas is full',
+      retryable: true,
+      hint: expect.stringContaining('Free space'),
+    });
     for (const how of ['internal', 'unexpected']) {
       const { status, body } = await call(`/api/v2/things/failing/${how}`);
       expect([status, body.code]).toEqual([500, 'internal']);
       expect(JSON.stringify(body)).not.toMatch(/secret|hunter2|stack|\.ts/);
     }
     expect((await call('/api/v2/things', { as: owner, body: '{"a":' })).body).toMatchObject({ status: 400, code: 'invalid_input' });
-    expect((await call('/api/v2/things', { as: owner, body: `"${'x'.repeat(1_100_000)}"` })).body).toMatchObject({ status: 413, code: 'invalid_input' });
+    expect((await call('/api/v2/things', { as: owner, body: `"${'x'.repeat(1_100_000)}"` })).body).toMatchObject({
+      status: 413,
+      code: 'invalid_input',
+    });
     expect(await (await fetch(`${url}/api/errors/storage_full`)).text()).toContain('The storage is full');
   });
 
@@ -168,6 +243,7 @@ describe('an application', () => {
   it('describes itself in OpenAPI 3.1, without internal routes, and the page loads nothing from elsewhere', async () => {
     const { body } = await call('/api/openapi.json');
     expect(body).toEqual(JSON.parse(JSON.stringify(await describeApi(ThingsModule, { title: 'things', version: '1.2.3' }))));
+    // eslint-disable-next-line @typescript-eslint/no-explicit-any
     const document = body as any;
     expect(document.openapi).toBe('3.1.0');
     expect(Object.keys(document.paths).filter((route: string) => route.startsWith('/internal'))).toEqual([]);
@@ -182,7 +258,13 @@ describe('an application', () => {
     expect([schemas.TestAddressInput.required, schemas.TestAddress.required]).toEqual([['host'], ['host', 'port']]);
     expect(schemas.CreateTestThing.properties.address).toEqual({ $ref: '#/components/schemas/TestAddressInput' });
     expect(schemas.CreateTestThing.additionalProperties).toBe(false);
-    expect(document.paths['/api/v2/things'].get.parameters.map((parameter: { name: string; in: string; required: boolean }) => [parameter.name, parameter.in, parameter.required])).toEqual([
+    expect(
+      document.paths['/api/v2/things'].get.parameters.map((parameter: { name: string; in: string; required: boolean }) => [
+        parameter.name,
+        parameter.in,
+        parameter.required,
+      ]),
+    ).toEqual([
       ['limit', 'query', false],
       ['cursor', 'query', false],
     ]);
@@ -195,13 +277,17 @@ describe('an application', () => {
 
   it('tells the machines about its health and figures on another port', async () => {
     const ready = async () => (await fetch(`${operationsUrl}/readyz`)).status;
-    expect([(await fetch(`${operationsUrl}/livez`)).status, (await fetch(`${operationsUrl}/startupz`)).status, await ready()]).toEqual([200, 200, 200]);
+    expect([(await fetch(`${operationsUrl}/livez`)).status, (await fetch(`${operationsUrl}/startupz`)).status, await ready()]).toEqual([
+      200, 200, 200,
+    ]);
     databaseIsUp = false;
     expect(await ready()).toBe(503);
     databaseIsUp = true;
     const metrics = await (await fetch(`${operationsUrl}/metrics`)).text();
     expect(metrics).toContain('rahat_build_info{service="things",version="1.2.3"} 1');
-    expect(metrics).toMatch(/rahat_http_request_duration_seconds_count\{method="GET",route="\/api\/v2\/things\/failing\/:how",status="507"\} 1/);
+    expect(metrics).toMatch(
+      /rahat_http_request_duration_seconds_count\{method="GET",route="\/api\/v2\/things\/failing\/:how",status="507"\} 1/,
+    );
     expect(metrics).toContain('bullmq_job_count 1');
     expect((await fetch(`${url}/metrics`)).status).toBe(404);
   });
@@ -209,20 +295,40 @@ describe('an application', () => {
   it('logs each request with its id, and no secret', async () => {
     const { id } = await call('/api/v2/things/open?token=hunter3', { headers: { authorization: 'Bearer hunter4', cookie: 'a=hunter5' } });
     const line = log.map((text) => JSON.parse(text)).find((entry) => entry.requestId === id);
-    expect(line).toMatchObject({ level: 'info', service: 'things', req: { method: 'GET', path: '/api/v2/things/open' }, res: { status: 200 }, msg: 'request answered' });
+    expect(line).toMatchObject({
+      level: 'info',
+      service: 'things',
+      req: { method: 'GET', path: '/api/v2/things/open' },
+      res: { status: 200 },
+      msg: 'request answered',
+    });
     const logger = createLogger('test', { level: 'info', destination: { write: (text) => void log.push(text) } });
     const failure = Object.assign(new Error('query failed', { cause: new Error('inner') }), { code: '23505', parameters: ['hunter6'] });
-    logger.info({ err: failure, body: { password: 'hunter7', sealedKey: 'hunter8', list: [{ accessToken: 'hunter9' }], name: 'kept' } }, 'x');
+    logger.info(
+      { err: failure, body: { password: 'hunter7', sealedKey: 'hunter8', list: [{ accessToken: 'hunter9' }], name: 'kept' } },
+      'x',
+    );
     expect(log.at(-1)).toContain('kept');
     expect(log.at(-1)).toContain('inner');
     expect(log.filter((text) => /hunter[3-9]/.test(text))).toEqual([]);
   });
 
   it('is asked by another service through the internal client', async () => {
-    const client = new InternalClient({ service: 'scheduler', principals: keys.signer }, { RAHAT_THINGS_URL: url, RAHAT_DEAD_URL: 'http://127.0.0.1:1' });
+    const client = new InternalClient(
+      { service: 'scheduler', principals: keys.signer },
+      { RAHAT_THINGS_URL: url, RAHAT_DEAD_URL: 'http://127.0.0.1:1' },
+    );
     const Granted = z.object({ granted: z.string(), to: z.string(), in: z.string() });
-    expect(await client.post('things', '/internal/v1/things/grant', { id: '1' }, Granted, 'org_9')).toEqual({ granted: '1', to: 'scheduler', in: 'org_9' });
-    await expect(client.post('things', '/internal/v1/things/grant', { id: 'missing' }, Granted, 'org_9')).rejects.toMatchObject({ code: 'not_found', message: 'no such thing', hint: 'make it' });
+    expect(await client.post('things', '/internal/v1/things/grant', { id: '1' }, Granted, 'org_9')).toEqual({
+      granted: '1',
+      to: 'scheduler',
+      in: 'org_9',
+    });
+    await expect(client.post('things', '/internal/v1/things/grant', { id: 'missing' }, Granted, 'org_9')).rejects.toMatchObject({
+      code: 'not_found',
+      message: 'no such thing',
+      hint: 'make it',
+    });
     await expect(client.post('dead', '/x', {}, Granted, 'org_9')).rejects.toMatchObject({ code: 'unavailable' });
     await expect(client.post('unknown', '/x', {}, Granted, 'org_9')).rejects.toMatchObject({ code: 'configuration_invalid' });
   });

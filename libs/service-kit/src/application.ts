@@ -54,7 +54,11 @@ export interface Application {
 /** A Nest application as all of ours are: guarded, validated, described, logged, measured. */
 export async function createApplication(rootModule: Type | DynamicModule, options: ApplicationOptions): Promise<Application> {
   const metrics = createMetrics(options.name, options.version);
-  const nest = await NestFactory.create<NestExpressApplication>(withPlatform(rootModule, options, metrics), { bodyParser: false, bufferLogs: true, abortOnError: false });
+  const nest = await NestFactory.create<NestExpressApplication>(withPlatform(rootModule, options, metrics), {
+    bodyParser: false,
+    bufferLogs: true,
+    abortOnError: false,
+  });
   nest.useLogger(nest.get(Logger));
   nest.disable('x-powered-by');
   nest.use(giveRequestId, measureRequests(metrics));
@@ -65,7 +69,12 @@ export async function createApplication(rootModule: Type | DynamicModule, option
   (nest.getHttpAdapter().getInstance() as Express).get('/api/errors/:code', showErrorCode);
   const document = createOpenApiDocument(nest, { title: options.name, version: options.version });
   // The page's scripts come from the package; a validator elsewhere would be told of every API.
-  SwaggerModule.setup('api/docs', nest, document, { jsonDocumentUrl: 'api/openapi.json', raw: ['json'], swaggerOptions: { validatorUrl: null }, customSiteTitle: `${options.name} API` });
+  SwaggerModule.setup('api/docs', nest, document, {
+    jsonDocumentUrl: 'api/openapi.json',
+    raw: ['json'],
+    swaggerOptions: { validatorUrl: null },
+    customSiteTitle: `${options.name} API`,
+  });
   await nest.init();
   return new RunningApplication(nest, document, metrics, options);
 }

@@ -1,4 +1,13 @@
-export { CONFIG, DATABASE, MESSAGING, OUTBOX, PRINCIPALS, runtimeProviders, type ServiceRuntime, type StatelessRuntime } from './runtime.js';
+export {
+  CONFIG,
+  DATABASE,
+  MESSAGING,
+  OUTBOX,
+  PRINCIPALS,
+  runtimeProviders,
+  type ServiceRuntime,
+  type StatelessRuntime,
+} from './runtime.js';
 export { createApplication, type Application, type ApplicationOptions, type ListenAddress } from './application.js';
 export { loadConfig } from './configuration/load-config.js';
 export { CURSORS, type Cursors } from './http/cursors.js';

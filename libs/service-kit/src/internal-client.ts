@@ -20,18 +20,32 @@ export class InternalClient {
     const answer = parseJson(text);
     if (status >= 400) throw errorOf(service, status, answer);
     const result = schema.safeParse(answer);
-    if (!result.success) throw new RahatError('internal', `The answer of ${service} to ${path} is not as agreed: ${result.error.issues.map((issue) => issue.path.join('.')).join(', ')}`);
+    if (!result.success)
+      throw new RahatError(
+        'internal',
+        `The answer of ${service} to ${path} is not as agreed: ${result.error.issues.map((issue) => issue.path.join('.')).join(', ')}`,
+      );
     return result.data;
   }
 
   private async send(service: string, path: string, body: unknown, organization: string): Promise<{ status: number; text: string }> {
     const url = new URL(path, this.baseUrlOf(service));
-    const headers = { 'content-type': 'application/json', [PRINCIPAL_HEADER]: await this.runtime.principals.signForService(this.runtime.service, organization) };
+    const headers = {
+      'content-type': 'application/json',
+      [PRINCIPAL_HEADER]: await this.runtime.principals.signForService(this.runtime.service, organization),
+    };
     try {
-      const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body), redirect: 'error', signal: AbortSignal.timeout(this.timeoutMs) });
+      const response = await fetch(url, {
+        method: 'POST',
+        headers,
+        body: JSON.stringify(body),
+        redirect: 'error',
+        signal: AbortSignal.timeout(this.timeoutMs),
+      });
       return { status: response.status, text: await response.text() };
     } catch (cause) {
-      if ((cause as Error).name === 'TimeoutError') throw new RahatError('deadline_exceeded', `${service} did not answer ${path} in ${this.timeoutMs} ms`, { cause });
+      if ((cause as Error).name === 'TimeoutError')
+        throw new RahatError('deadline_exceeded', `${service} did not answer ${path} in ${this.timeoutMs} ms`, { cause });
       throw new RahatError('unavailable', `The service ${service} is not reachable`, { cause });
     }
   }
@@ -39,14 +53,18 @@ export class InternalClient {
   private baseUrlOf(service: string): string {
     const name = `RAHAT_${service.replaceAll('-', '_').toUpperCase()}_URL`;
     const url = (this.config as Record<string, unknown>)[name];
-    if (typeof url !== 'string') throw new RahatError('configuration_invalid', `${name} is not set`, { hint: `Set ${name} to the base URL of the service ${service}.` });
+    if (typeof url !== 'string')
+      throw new RahatError('configuration_invalid', `${name} is not set`, {
+        hint: `Set ${name} to the base URL of the service ${service}.`,
+      });
     return url;
   }
 }
 
 function errorOf(service: string, status: number, answer: unknown): RahatError {
   const problem = Problem.safeParse(answer);
-  if (!problem.success || !Object.hasOwn(ERROR_CATALOGUE, problem.data.code)) return new RahatError(status >= 500 ? 'unavailable' : 'internal', `${service} answered with HTTP ${status}`);
+  if (!problem.success || !Object.hasOwn(ERROR_CATALOGUE, problem.data.code))
+    return new RahatError(status >= 500 ? 'unavailable' : 'internal', `${service} answered with HTTP ${status}`);
   const { code, detail, hint, retryable } = problem.data;
   return new RahatError(code as ErrorCode, detail, { hint, retryable });
 }

@@ -10,7 +10,13 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const schema = z.object({
   DATABASE_URL: z.url().meta({ examples: ['postgres://user:password@host/database'] }),
-  RAHAT_HTTP_PORT: z.coerce.number().int().min(0).max(65_535).default(8080).meta({ examples: [8080] }),
+  RAHAT_HTTP_PORT: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(65_535)
+    .default(8080)
+    .meta({ examples: [8080] }),
   RAHAT_TOKEN: z.string().min(20, 'at least 20 characters').optional(),
 });
 
@@ -27,7 +33,10 @@ describe('loadConfig', () => {
   it('reads variables and files, and applies defaults', () => {
     const file = path.join(folder, 'url');
     writeFileSync(file, 'postgres://a/b\n');
-    expect(loadConfig(schema, { DATABASE_URL_FILE: file, RAHAT_TOKEN: '' })).toEqual({ DATABASE_URL: 'postgres://a/b', RAHAT_HTTP_PORT: 8080 });
+    expect(loadConfig(schema, { DATABASE_URL_FILE: file, RAHAT_TOKEN: '' })).toEqual({
+      DATABASE_URL: 'postgres://a/b',
+      RAHAT_HTTP_PORT: 8080,
+    });
   });
 
   it('reports all mistakes at once, with an example and without the values', () => {

@@ -28,9 +28,13 @@ export function loadConfig<S extends z.ZodObject>(schema: S, env: NodeJS.Process
     }
   }
   if (mistakes.length > 0 || !result.success) {
-    throw new RahatError('configuration_invalid', `The configuration has ${mistakes.length} ${mistakes.length === 1 ? 'mistake' : 'mistakes'}:\n${mistakes.map((mistake) => `  ${mistake}`).join('\n')}`, {
-      hint: 'Set these environment variables and start again.',
-    });
+    throw new RahatError(
+      'configuration_invalid',
+      `The configuration has ${mistakes.length} ${mistakes.length === 1 ? 'mistake' : 'mistakes'}:\n${mistakes.map((mistake) => `  ${mistake}`).join('\n')}`,
+      {
+        hint: 'Set these environment variables and start again.',
+      },
+    );
   }
   return result.data;
 }

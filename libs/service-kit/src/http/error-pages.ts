@@ -9,6 +9,11 @@ export function showErrorCode(request: Request, response: Response): void {
     return;
   }
   const { status, title, retryable, hint } = ERROR_CATALOGUE[code as ErrorCode];
-  const lines = [`${code} (HTTP ${status})`, title, ...(hint ? [hint] : []), retryable ? 'Trying again may help.' : 'Trying again without a change does not help.'];
+  const lines = [
+    `${code} (HTTP ${status})`,
+    title,
+    ...(hint ? [hint] : []),
+    retryable ? 'Trying again may help.' : 'Trying again without a change does not help.',
+  ];
   response.type('text/plain').send(`${lines.join('\n')}\n`);
 }

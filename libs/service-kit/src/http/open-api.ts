@@ -33,11 +33,19 @@ export function createOpenApiDocument(app: INestApplication, { title, version }:
     .addBearerAuth({ type: 'http', scheme: 'bearer', description: 'An access token or an API key' })
     .addSecurityRequirements('bearer')
     .build();
-  const document = SwaggerModule.createDocument(app, base, { standardSchemaConverter: (schema, { schemaType }) => (schema instanceof z.core.$ZodType ? convert(schema, schemaType) : undefined) });
+  const document = SwaggerModule.createDocument(app, base, {
+    standardSchemaConverter: (schema, { schemaType }) => (schema instanceof z.core.$ZodType ? convert(schema, schemaType) : undefined),
+  });
   const schemas = { ...document.components?.schemas, ...convert(Problem, 'output').components } as Schemas;
   return nameUnambiguousInputs({
     ...document,
-    paths: sorted(Object.fromEntries(Object.entries(document.paths).filter(([path]) => !path.startsWith('/internal/')).map(([path, item]) => [path, withProblems(item)]))),
+    paths: sorted(
+      Object.fromEntries(
+        Object.entries(document.paths)
+          .filter(([path]) => !path.startsWith('/internal/'))
+          .map(([path, item]) => [path, withProblems(item)]),
+      ),
+    ),
     components: { ...document.components, schemas: sorted(schemas) },
   });
 }
@@ -45,13 +53,17 @@ export function createOpenApiDocument(app: INestApplication, { title, version }:
 /** What is only ever sent needs no suffix to keep it from what is received. */
 function nameUnambiguousInputs(document: OpenAPIObject): OpenAPIObject {
   const schemas = document.components?.schemas ?? {};
-  const names = new Map(Object.keys(schemas).map((name) => [name, name.endsWith('Input') && !(name.slice(0, -5) in schemas) ? name.slice(0, -5) : name]));
+  const names = new Map(
+    Object.keys(schemas).map((name) => [name, name.endsWith('Input') && !(name.slice(0, -5) in schemas) ? name.slice(0, -5) : name]),
+  );
   const renamed = JSON.parse(JSON.stringify(document), (key: string, value: unknown) => {
     if (key !== '$ref' || typeof value !== 'string') return value;
     const name = value.replace('#/components/schemas/', '');
     return reference(names.get(name) ?? name).$ref;
   }) as OpenAPIObject;
-  const renamedSchemas = Object.fromEntries(Object.entries(renamed.components?.schemas ?? {}).map(([name, schema]) => [names.get(name) ?? name, schema]));
+  const renamedSchemas = Object.fromEntries(
+    Object.entries(renamed.components?.schemas ?? {}).map(([name, schema]) => [names.get(name) ?? name, schema]),
+  );
   return { ...renamed, components: { ...renamed.components, schemas: sorted(renamedSchemas) } };
 }
 
@@ -68,7 +80,9 @@ function convert(schema: z.core.$ZodType, direction: 'input' | 'output'): { sche
   const rename = (value: JsonSchema) => renameReferences(value, renamed) as JsonSchema;
   return {
     schema: rename(inline),
-    components: Object.fromEntries(Object.entries(components).map(([name, component]) => [renamed.has(name) ? `${name}Input` : name, rename(component)])),
+    components: Object.fromEntries(
+      Object.entries(components).map(([name, component]) => [renamed.has(name) ? `${name}Input` : name, rename(component)]),
+    ),
   };
 }
 
@@ -90,7 +104,7 @@ function jsonSchemaOf(schema: z.core.$ZodType, io: 'input' | 'output'): JsonSche
 /** A component that refers to a renamed one differs, too. */
 function withReferrers(names: string[], components: Record<string, JsonSchema>): Set<string> {
   const found = new Set(names);
-  for (let grew = true; grew; ) {
+  for (let grew = true; grew;) {
     grew = false;
     for (const [name, component] of Object.entries(components)) {
       if (found.has(name) || ![...found].some((other) => JSON.stringify(component).includes(`"#/$defs/${other}"`))) continue;
@@ -119,7 +133,12 @@ function reference(name: string): JsonSchema {
 function withProblems<T extends object>(item: T): T {
   const problem = { description: 'A problem (RFC 9457)', content: { 'application/problem+json': { schema: reference('Problem') } } };
   return Object.fromEntries(
-    Object.entries(item).map(([method, operation]) => [method, typeof operation === 'object' && operation !== null && 'responses' in operation ? { ...operation, responses: { ...(operation.responses as object), default: problem } } : operation]),
+    Object.entries(item).map(([method, operation]) => [
+      method,
+      typeof operation === 'object' && operation !== null && 'responses' in operation
+        ? { ...operation, responses: { ...(operation.responses as object), default: problem } }
+        : operation,
+    ]),
   ) as T;
 }
 

@@ -14,7 +14,7 @@ export class ProblemFilter implements ExceptionFilter {
     const request = http.getRequest<IdentifiedRequest>();
     const response = http.getResponse<Response>();
     const problem = problemOf(error, request.id ?? newId('request'));
-    if (problem.status >= 500) this.logger.error({ err: error, requestId: problem.instance, code: problem.code }, 'request failed');
+    if (problem.status >= 500) this.logger.error({ err: error, code: problem.code }, 'request failed');
     if (response.headersSent) {
       // A stream that breaks in the middle must not look complete.
       response.destroy();

@@ -29,12 +29,18 @@ export function requestLogging(logger: Logger): Params {
       genReqId: (request) => (request as IncomingMessage & { id: string }).id,
       quietReqLogger: true,
       customAttributeKeys: { reqId: 'requestId' },
-      customLogLevel: (_request: IncomingMessage, response: ServerResponse, error?: Error) => (error || response.statusCode >= 500 ? 'error' : 'info'),
+      customLogLevel: (_request: IncomingMessage, response: ServerResponse, error?: Error) =>
+        error || response.statusCode >= 500 ? 'error' : 'info',
       customSuccessMessage: () => 'request answered',
       customErrorMessage: () => 'request failed',
+      // The library's own error says no more than the status; the real one is in the problem's line of the same request.
+      customErrorObject: (_request, _response, _error, { err: _err, ...fields }: { err?: unknown }) => fields,
       wrapSerializers: false,
       serializers: {
-        req: (request: IncomingMessage & { originalUrl?: string }) => ({ method: request.method, path: (request.originalUrl ?? request.url)?.split('?')[0] }),
+        req: (request: IncomingMessage & { originalUrl?: string }) => ({
+          method: request.method,
+          path: (request.originalUrl ?? request.url)?.split('?')[0],
+        }),
         res: (response: ServerResponse) => ({ status: response.statusCode }),
         err: (error: unknown) => describeError(error),
       },

@@ -7,7 +7,12 @@ export const METRICS = Symbol('rahat.metrics');
 export function createMetrics(service: string, version: string): client.Registry {
   const registry = new client.Registry();
   client.collectDefaultMetrics({ register: registry });
-  new client.Gauge({ name: 'rahat_build_info', help: 'Version of this process', labelNames: ['service', 'version'], registers: [registry] }).set({ service, version }, 1);
+  new client.Gauge({
+    name: 'rahat_build_info',
+    help: 'Version of this process',
+    labelNames: ['service', 'version'],
+    registers: [registry],
+  }).set({ service, version }, 1);
   return registry;
 }
 
@@ -22,7 +27,13 @@ export function measureRequests(registry: client.Registry): (request: Request, r
   return (request, response, next) => {
     const end = duration.startTimer();
     // The route's pattern, not the path: ids would make a series each.
-    response.once('finish', () => end({ method: request.method, route: String((request.route as { path?: unknown } | undefined)?.path ?? 'none'), status: response.statusCode }));
+    response.once('finish', () =>
+      end({
+        method: request.method,
+        route: String((request.route as { path?: unknown } | undefined)?.path ?? 'none'),
+        status: response.statusCode,
+      }),
+    );
     next();
   };
 }

@@ -50,7 +50,13 @@ async function runChecks(checks: Record<string, ReadinessCheck>): Promise<Record
   const states = await Promise.all(
     Object.entries(checks).map(async ([name, check]) => {
       const timeout = new Promise<never>((_resolve, reject) => setTimeout(() => reject(new Error('too slow')), CHECK_TIMEOUT_MS).unref());
-      return [name, await Promise.race([check(), timeout]).then(() => 'ok' as const, () => 'failed' as const)] as const;
+      return [
+        name,
+        await Promise.race([check(), timeout]).then(
+          () => 'ok' as const,
+          () => 'failed' as const,
+        ),
+      ] as const;
     }),
   );
   return Object.fromEntries(states);

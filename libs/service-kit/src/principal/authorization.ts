@@ -20,4 +20,6 @@ export const Public = () => SetMetadata(AUTHORIZATION, { access: 'public' } sati
 export const InternalOnly = () => SetMetadata(AUTHORIZATION, { access: 'internal' } satisfies Authorization);
 
 /** The verified caller; on a `@Public()` handler undefined unless the caller sent a valid principal. */
-export const CurrentPrincipal = createParamDecorator((_: unknown, context: ExecutionContext) => context.switchToHttp().getRequest<PrincipalRequest>().principal);
+export const CurrentPrincipal = createParamDecorator(
+  (_: unknown, context: ExecutionContext) => context.switchToHttp().getRequest<PrincipalRequest>().principal,
+);

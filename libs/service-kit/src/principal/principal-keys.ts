@@ -41,7 +41,9 @@ async function readKey(file: string): Promise<JWK | undefined> {
     return key;
   } catch {
     // The cause would quote the file, which is a secret.
-    throw new RahatError('configuration_invalid', `The key file ${file} is damaged`, { hint: 'Remove it; a new one is made at the next start.' });
+    throw new RahatError('configuration_invalid', `The key file ${file} is damaged`, {
+      hint: 'Remove it; a new one is made at the next start.',
+    });
   }
 }
 

@@ -39,7 +39,16 @@ export function createPrincipalSigner(privateKey: CryptoKey): PrincipalSigner {
   return {
     sign,
     signForService: (service, organization, requestId = newId('request')) =>
-      sign({ kind: 'service', subject: service, name: service, organization, role: 'owner', scopes: ['*'], address: 'internal', requestId }),
+      sign({
+        kind: 'service',
+        subject: service,
+        name: service,
+        organization,
+        role: 'owner',
+        scopes: ['*'],
+        address: 'internal',
+        requestId,
+      }),
   };
 }
 

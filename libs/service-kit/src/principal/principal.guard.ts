@@ -12,7 +12,10 @@ export class PrincipalGuard implements CanActivate {
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const authorization = this.reflector.getAllAndOverride<Authorization | undefined>(AUTHORIZATION, [context.getHandler(), context.getClass()]);
+    const authorization = this.reflector.getAllAndOverride<Authorization | undefined>(AUTHORIZATION, [
+      context.getHandler(),
+      context.getClass(),
+    ]);
     const request = context.switchToHttp().getRequest<PrincipalRequest>();
     const token = request.headers[PRINCIPAL_HEADER];
     if (typeof token === 'string') request.principal = await this.verifier.verify(token);
@@ -24,11 +27,15 @@ export class PrincipalGuard implements CanActivate {
 }
 
 function demand(principal: Principal, authorization: Exclude<Authorization, { access: 'public' }> | undefined, handler: string): void {
-  if (!authorization) throw new RahatError('forbidden', `${handler} does not declare who may call it`, { hint: 'Report this: the route is closed to everyone.' });
+  if (!authorization)
+    throw new RahatError('forbidden', `${handler} does not declare who may call it`, {
+      hint: 'Report this: the route is closed to everyone.',
+    });
   if (authorization.access === 'internal') {
     if (principal.kind !== 'service') throw new RahatError('forbidden', 'Only services may call this');
     return;
   }
   const missing = authorization.scopes.filter((scope) => !allows(principal, scope));
-  if (missing.length > 0) throw new RahatError('forbidden', `The role or key lacks: ${missing.join(', ')}`, { hint: 'Ask an owner or admin for this right.' });
+  if (missing.length > 0)
+    throw new RahatError('forbidden', `The role or key lacks: ${missing.join(', ')}`, { hint: 'Ask an owner or admin for this right.' });
 }

@@ -7,7 +7,17 @@ import { exportJWK, exportSPKI, generateKeyPair, SignJWT, type CryptoKey, type J
 import { openPrincipalKeys } from './principal-keys.js';
 import { createPrincipalSigner, createPrincipalVerifier, type PrincipalVerifier } from './principal-token.js';
 
-const ada: Principal = { kind: 'user', subject: 'user_1', name: 'Ada', organization: 'org_1', role: 'viewer', scopes: ['plan:read'], address: '::1', requestId: 'request_1', session: 'session_1' };
+const ada: Principal = {
+  kind: 'user',
+  subject: 'user_1',
+  name: 'Ada',
+  organization: 'org_1',
+  role: 'viewer',
+  scopes: ['plan:read'],
+  address: '::1',
+  requestId: 'request_1',
+  session: 'session_1',
+};
 const { subject: _subject, ...claims } = ada;
 
 let privateKey: CryptoKey;
@@ -20,7 +30,18 @@ beforeAll(async () => {
 });
 
 /** A token that is right but for what a test changes. */
-function token(change: { claims?: JWTPayload; audience?: string; issuer?: string; subject?: string; issuedAt?: number; expires?: number; algorithm?: string; key?: CryptoKey | Uint8Array } = {}) {
+function token(
+  change: {
+    claims?: JWTPayload;
+    audience?: string;
+    issuer?: string;
+    subject?: string;
+    issuedAt?: number;
+    expires?: number;
+    algorithm?: string;
+    key?: CryptoKey | Uint8Array;
+  } = {},
+) {
   const now = Math.floor(Date.now() / 1000);
   return new SignJWT(change.claims ?? claims)
     .setProtectedHeader({ alg: change.algorithm ?? 'ES256' })
@@ -50,16 +71,25 @@ describe('a principal token', () => {
     ['with an unknown role', () => token({ claims: { ...claims, role: 'god' } })],
     ['signed by another key', async () => token({ key: (await generateKeyPair('ES256')).privateKey })],
     ['an HMAC made with the public key', async () => token({ algorithm: 'HS256', key: Buffer.from(await exportSPKI(publicKey)) })],
-    ['an HMAC made with the public coordinates', async () => token({ algorithm: 'HS256', key: Buffer.from(JSON.stringify(await exportJWK(publicKey))) })],
-    ['without a signature', async () => {
-      const [, body] = (await token()).split('.');
-      return `${Buffer.from('{"alg":"none","typ":"JWT"}').toString('base64url')}.${body}.`;
-    }],
-    ['changed', async () => {
-      const [head, body, signature] = (await token()).split('.');
-      const changed = { ...JSON.parse(Buffer.from(body!, 'base64url').toString()), role: 'owner' };
-      return `${head}.${Buffer.from(JSON.stringify(changed)).toString('base64url')}.${signature}`;
-    }],
+    [
+      'an HMAC made with the public coordinates',
+      async () => token({ algorithm: 'HS256', key: Buffer.from(JSON.stringify(await exportJWK(publicKey))) }),
+    ],
+    [
+      'without a signature',
+      async () => {
+        const [, body] = (await token()).split('.');
+        return `${Buffer.from('{"alg":"none","typ":"JWT"}').toString('base64url')}.${body}.`;
+      },
+    ],
+    [
+      'changed',
+      async () => {
+        const [head, body, signature] = (await token()).split('.');
+        const changed = { ...JSON.parse(Buffer.from(body!, 'base64url').toString()), role: 'owner' };
+        return `${head}.${Buffer.from(JSON.stringify(changed)).toString('base64url')}.${signature}`;
+      },
+    ],
     ['no token', async () => 'nonsense'],
   ])('is refused when it is %s', async (_what, make) => {
     await expect(verifier.verify(await make())).rejects.toMatchObject({ code: 'unauthenticated' });
@@ -85,7 +115,12 @@ describe('principal keys', () => {
     const home = path.join(folder, 'damaged');
     await openPrincipalKeys(home);
     await writeFile(path.join(home, 'principal-key.json'), '{"kty":"EC","d":"hunter2"');
-    const error: Error = await openPrincipalKeys(home).then(() => { throw new Error('opened'); }, (reason) => reason);
+    const error: Error = await openPrincipalKeys(home).then(
+      () => {
+        throw new Error('opened');
+      },
+      (reason) => reason,
+    );
     expect(error).toMatchObject({ code: 'configuration_invalid', message: expect.stringContaining('principal-key.json') });
     expect(JSON.stringify([error.message, error.cause])).not.toContain('hunter2');
   });

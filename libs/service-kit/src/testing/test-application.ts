@@ -33,25 +33,46 @@ export interface TestApplication {
 }
 
 /** A service's module as it runs in production, on a free port, with keys of its own. */
-export async function startTestApplication(rootModule: (runtime: StatelessRuntime) => DynamicModule, messaging: Messaging = SILENT): Promise<TestApplication> {
+export async function startTestApplication(
+  rootModule: (runtime: StatelessRuntime) => DynamicModule,
+  messaging: Messaging = SILENT,
+): Promise<TestApplication> {
   const folder = await mkdtemp(path.join(tmpdir(), 'rahat-keys-'));
   const principalKeys = await openPrincipalKeys(folder);
   await rm(folder, { recursive: true });
   let log = '';
   const logger = createLogger('test', { level: 'trace', destination: { write: (line: string) => void (log += line) } });
-  const application = await createApplication(rootModule({ service: 'test', messaging, principals: principalKeys.signer }), { name: 'test', version: '0', principalKeys, logger });
+  const application = await createApplication(rootModule({ service: 'test', messaging, principals: principalKeys.signer }), {
+    name: 'test',
+    version: '0',
+    principalKeys,
+    logger,
+  });
   const { url } = await application.listen({ host: '127.0.0.1', port: 0 });
   return {
     url,
     async call(method, target, { body, as, headers } = {}) {
       const response = await fetch(url + target, {
         method,
-        headers: { ...(as ? { [PRINCIPAL_HEADER]: await principalKeys.signer.sign(as) } : {}), ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+        headers: {
+          ...(as ? { [PRINCIPAL_HEADER]: await principalKeys.signer.sign(as) } : {}),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
         body: body === undefined ? undefined : JSON.stringify(body),
       });
       return { status: response.status, headers: response.headers, body: parsed(await response.text()) };
     },
-    service: (name, organization) => ({ kind: 'service', subject: name, name, organization, role: 'owner', scopes: ['*'], address: 'internal', requestId: newId('request') }),
+    service: (name, organization) => ({
+      kind: 'service',
+      subject: name,
+      name,
+      organization,
+      role: 'owner',
+      scopes: ['*'],
+      address: 'internal',
+      requestId: newId('request'),
+    }),
     principalToken: (principal) => principalKeys.signer.sign(principal),
     get: (provider) => application.nest.get(provider, { strict: false }),
     log: () => log,
