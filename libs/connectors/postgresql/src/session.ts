@@ -16,7 +16,7 @@ export function openSession(connection: PostgresqlConnection, context: Connector
     probe: () => probe(connection, context),
     discover: async () => {
       await using client = await connectClient(connection, { database: connection.maintenanceDatabase, label: 'rahat-discovery', signal: context.signal });
-      return discoverDatabases(client).catch((error: unknown) => { throw queryError(error, 'listing the databases'); });
+      return await discoverDatabases(client).catch((error: unknown) => { throw queryError(error, 'listing the databases'); });
     },
     preflight: (request) => preflight(connection, request, context),
     backup: (request, sink, job) => {
