@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PlainText } from '../plain-text.js';
 import { Role, Scope } from '../principal.js';
 
 const Email = z.email().max(254);
@@ -6,7 +7,7 @@ const Password = z.string().min(12, 'at least 12 characters').max(1024);
 
 export const SetupState = z.object({ ownerExists: z.boolean() }).meta({ id: 'SetupState' });
 export const SetupRequest = z
-  .object({ token: z.string().min(1), organization: z.string().min(1).max(100).default('My organization'), name: z.string().min(1).max(100), email: Email, password: Password })
+  .object({ token: z.string().min(1), organization: PlainText.min(1).max(100).default('My organization'), name: PlainText.min(1).max(100), email: Email, password: Password })
   .strict()
   .meta({ id: 'SetupRequest' });
 export type SetupRequest = z.infer<typeof SetupRequest>;
@@ -27,7 +28,7 @@ export const Me = z
 export type Me = z.infer<typeof Me>;
 
 export const CreateApiKey = z
-  .object({ name: z.string().min(1).max(100), scopes: z.array(Scope).min(1), expiresAt: z.iso.datetime().optional() })
+  .object({ name: PlainText.min(1).max(100), scopes: z.array(Scope).min(1), expiresAt: z.iso.datetime().optional() })
   .strict()
   .meta({ id: 'CreateApiKey' });
 export type CreateApiKey = z.infer<typeof CreateApiKey>;

@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { PlainText } from '../plain-text.js';
 import { StorageSettings } from '../connection.js';
 import { BackupLabel, BackupMethod, Engine } from '../labels.js';
 
-export const CreateStorage = z.object({ name: z.string().trim().min(1).max(100), settings: StorageSettings }).strict().meta({ id: 'CreateStorage' });
+export const CreateStorage = z.object({ name: PlainText.trim().min(1).max(100), settings: StorageSettings }).strict().meta({ id: 'CreateStorage' });
 export type CreateStorage = z.infer<typeof CreateStorage>;
 
 export const Storage = z
@@ -12,7 +13,7 @@ export type Storage = z.infer<typeof Storage>;
 
 /** Absent passphrase = one is made and returned once. */
 export const CreateRepository = z
-  .object({ name: z.string().trim().min(1).max(100), storage: z.string(), prefix: z.string().regex(/^[a-z0-9._-]{1,60}$/).optional(), passphrase: z.string().min(12).max(1024).optional() })
+  .object({ name: PlainText.trim().min(1).max(100), storage: z.string(), prefix: z.string().regex(/^[a-z0-9._-]{1,60}$/).optional(), passphrase: z.string().min(12).max(1024).optional() })
   .strict()
   .meta({ id: 'CreateRepository' });
 export type CreateRepository = z.infer<typeof CreateRepository>;
