@@ -13,7 +13,11 @@ export class AuditModule {
       controllers: [AuditController],
       providers: [
         { provide: TrailService, inject: [CURSORS], useFactory: (cursors: Cursors) => new TrailService(runtime.database, cursors) },
-        { provide: EventsConsumer, inject: [TrailService], useFactory: (trail: TrailService) => new EventsConsumer(runtime.messaging, runtime.database, trail) },
+        {
+          provide: EventsConsumer,
+          inject: [TrailService],
+          useFactory: (trail: TrailService) => new EventsConsumer(runtime.messaging, runtime.database, trail),
+        },
       ],
     };
   }

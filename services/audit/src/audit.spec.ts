@@ -8,7 +8,16 @@ import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import { AuditModule, migrations } from './index.js';
 
 const organization = newId('organization');
-const auditor: Principal = { kind: 'user', subject: 'user_1', name: 'Ada', organization, role: 'auditor', scopes: [...ROLE_SCOPES.auditor], address: '127.0.0.1', requestId: 'request_1' };
+const auditor: Principal = {
+  kind: 'user',
+  subject: 'user_1',
+  name: 'Ada',
+  organization,
+  role: 'auditor',
+  scopes: [...ROLE_SCOPES.auditor],
+  address: '127.0.0.1',
+  requestId: 'request_1',
+};
 const at = '2026-11-24T00:00:00.000Z';
 
 let server: PostgresqlServer;
@@ -18,17 +27,31 @@ let application: TestApplication;
 
 beforeAll(async () => {
   server = await startPostgresql({ major: 18 });
-  const { serviceUrls, queueUrl } = await provisionDatabase({ adminUrl: server.connectionString(), services: [{ name: 'audit', password: 'pw' }], queue: { schema: 'bullmq', role: 'rahat_queue', password: 'pw' } });
+  const { serviceUrls, queueUrl } = await provisionDatabase({
+    adminUrl: server.connectionString(),
+    services: [{ name: 'audit', password: 'pw' }],
+    queue: { schema: 'bullmq', role: 'rahat_queue', password: 'pw' },
+  });
   database = await openServiceDatabase({ url: serviceUrls['audit']!, service: 'audit', migrations, poolSize: 10 });
   messaging = await openMessaging({ postgresUrl: queueUrl!, prefix: 'test' });
   const outbox = messaging.outbox(database);
-  application = await startTestApplication((runtime) => AuditModule.register({ runtime: { ...runtime, service: 'audit', database, outbox }, config: {} }), messaging);
+  application = await startTestApplication(
+    (runtime) => AuditModule.register({ runtime: { ...runtime, service: 'audit', database, outbox }, config: {} }),
+    messaging,
+  );
   await database.asSystem('test', async (transaction) => {
     await outbox.event(transaction, 'organization.created.v1', { organization, name: 'Acme', at });
     await outbox.event(transaction, 'run.changed.v1', run('running'));
     await outbox.event(transaction, 'run.changed.v1', run('failed'));
     await outbox.event(transaction, 'backup.proven.v1', { organization, backup: 'backup_1', level: 'FULL', at });
-    await outbox.event(transaction, 'audit.recorded.v1', { organization, actor: { kind: 'user', id: 'user_1', name: 'Ada' }, action: 'server.created', target: { kind: 'server', id: 'server_1' }, details: { password: 'planted-password' }, at });
+    await outbox.event(transaction, 'audit.recorded.v1', {
+      organization,
+      actor: { kind: 'user', id: 'user_1', name: 'Ada' },
+      action: 'server.created',
+      target: { kind: 'server', id: 'server_1' },
+      details: { password: 'planted-password' },
+      at,
+    });
   });
   for (let tries = 0; tries < 100 && (await actions()).length < 4; tries++) await sleep(100);
 });
@@ -43,7 +66,8 @@ function run(state: EventPayload<'run.changed.v1'>['state']): EventPayload<'run.
   return { organization, run: 'run_1', type: 'backup', state, attempt: 1, server: 'server_1', at };
 }
 const call = (path: string, as?: Principal) => application.call('GET', path, { as });
-const actions = async (): Promise<string[]> => (await call('/api/v2/audit', auditor)).body.data.map(({ action }: { action: string }) => action);
+const actions = async (): Promise<string[]> =>
+  (await call('/api/v2/audit', auditor)).body.data.map(({ action }: { action: string }) => action);
 
 describe('the audit service', () => {
   it('keeps what happened once each, outcomes and not the steps to them, without secrets', async () => {
@@ -55,14 +79,19 @@ describe('the audit service', () => {
 
   it('is read by pages with cursors of its own making only', async () => {
     const first = (await call('/api/v2/audit?limit=3', auditor)).body;
-    expect((await call(`/api/v2/audit?limit=3&cursor=${first.page.nextCursor}`, auditor)).body).toMatchObject({ data: [{ sequence: 1 }], page: { hasMore: false } });
-    for (const cursor of ['2', "1' OR true", Buffer.from('x'.repeat(16) + '["audit",3]').toString('base64url')]) expect((await call(`/api/v2/audit?cursor=${encodeURIComponent(cursor)}`, auditor)).status).toBe(422);
+    expect((await call(`/api/v2/audit?limit=3&cursor=${first.page.nextCursor}`, auditor)).body).toMatchObject({
+      data: [{ sequence: 1 }],
+      page: { hasMore: false },
+    });
+    for (const cursor of ['2', "1' OR true", Buffer.from('x'.repeat(16) + '["audit",3]').toString('base64url')])
+      expect((await call(`/api/v2/audit?cursor=${encodeURIComponent(cursor)}`, auditor)).status).toBe(422);
   });
 
   it('asks for a principal, for the right to read it, and shows only the own organization', async () => {
     for (const path of ['/api/v2/audit', '/api/v2/audit/verify']) {
       expect((await call(path)).status).toBe(401);
-      for (const role of ['viewer', 'operator'] satisfies Role[]) expect((await call(path, { ...auditor, role, scopes: [...ROLE_SCOPES[role]] })).status).toBe(403);
+      for (const role of ['viewer', 'operator'] satisfies Role[])
+        expect((await call(path, { ...auditor, role, scopes: [...ROLE_SCOPES[role]] })).status).toBe(403);
     }
     const stranger = { ...auditor, organization: newId('organization') };
     expect((await call('/api/v2/audit', stranger)).body.data).toEqual([]);

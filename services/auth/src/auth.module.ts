@@ -26,11 +26,32 @@ export class AuthModule {
       providers: [
         ...runtimeProviders(runtime, config),
         { provide: SigningKeys, useFactory: () => new SigningKeys(runtime.database, secretBox, config.RAHAT_AUTH_KEY_DAYS) },
-        { provide: FirstStart, inject: [DATABASE, OUTBOX], useFactory: (database: ServiceDatabase, outbox: Outbox) => new FirstStart(database, outbox) },
-        { provide: SetupService, inject: [SigningKeys, FirstStart], useFactory: (keys: SigningKeys, firstStart: FirstStart) => new SetupService(runtime.database, runtime.outbox, keys, firstStart) },
-        { provide: SessionsService, inject: [SigningKeys, FirstStart], useFactory: (keys: SigningKeys, firstStart: FirstStart) => new SessionsService(runtime.database, runtime.outbox, keys, firstStart) },
-        { provide: ApiKeysService, inject: [CURSORS], useFactory: (cursors: Cursors) => new ApiKeysService(runtime.database, runtime.outbox, cursors) },
-        { provide: AuthenticationService, inject: [SigningKeys], useFactory: (keys: SigningKeys) => new AuthenticationService(runtime.database, keys) },
+        {
+          provide: FirstStart,
+          inject: [DATABASE, OUTBOX],
+          useFactory: (database: ServiceDatabase, outbox: Outbox) => new FirstStart(database, outbox),
+        },
+        {
+          provide: SetupService,
+          inject: [SigningKeys, FirstStart],
+          useFactory: (keys: SigningKeys, firstStart: FirstStart) => new SetupService(runtime.database, runtime.outbox, keys, firstStart),
+        },
+        {
+          provide: SessionsService,
+          inject: [SigningKeys, FirstStart],
+          useFactory: (keys: SigningKeys, firstStart: FirstStart) =>
+            new SessionsService(runtime.database, runtime.outbox, keys, firstStart),
+        },
+        {
+          provide: ApiKeysService,
+          inject: [CURSORS],
+          useFactory: (cursors: Cursors) => new ApiKeysService(runtime.database, runtime.outbox, cursors),
+        },
+        {
+          provide: AuthenticationService,
+          inject: [SigningKeys],
+          useFactory: (keys: SigningKeys) => new AuthenticationService(runtime.database, keys),
+        },
       ],
       exports: [FirstStart, SigningKeys],
     };

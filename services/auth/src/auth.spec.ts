@@ -23,8 +23,17 @@ beforeAll(async () => {
   server = await startPostgresql({ major: 15 });
   const { serviceUrls } = await provisionDatabase({ adminUrl: server.connectionString(), services: [{ name: 'auth', password: 'pw' }] });
   database = await openServiceDatabase({ url: serviceUrls['auth']!, service: 'auth', migrations, poolSize: 5 });
-  const outbox: Outbox = { command: async () => undefined, event: async (_transaction, name, payload) => void sent.push(JSON.stringify({ name, payload })) };
-  application = await startTestApplication((runtime) => AuthModule.register({ runtime: { ...runtime, service: 'auth', database, outbox }, config: configSchema.parse({}), secretBox: createSecretBox(randomBytes(32)) }));
+  const outbox: Outbox = {
+    command: async () => undefined,
+    event: async (_transaction, name, payload) => void sent.push(JSON.stringify({ name, payload })),
+  };
+  application = await startTestApplication((runtime) =>
+    AuthModule.register({
+      runtime: { ...runtime, service: 'auth', database, outbox },
+      config: configSchema.parse({}),
+      secretBox: createSecretBox(randomBytes(32)),
+    }),
+  );
   organization = await application.get(FirstStart).defaultOrganization();
 });
 afterAll(async () => {
@@ -34,7 +43,8 @@ afterAll(async () => {
 });
 
 const call = (method: string, path: string, body?: unknown, as?: Principal) => application.call(method, path, { body, as });
-const authenticate = (credential: string) => call('POST', '/internal/v1/authenticate', { credential, address: '10.0.0.9' }, application.service('gateway', organization));
+const authenticate = (credential: string) =>
+  call('POST', '/internal/v1/authenticate', { credential, address: '10.0.0.9' }, application.service('gateway', organization));
 const principal = (change: Partial<Principal> = {}): Principal => ({ ...owner, ...change });
 
 describe('set-up', () => {
@@ -44,22 +54,44 @@ describe('set-up', () => {
     expect(token).toMatch(/^([A-Z2-9]{4}-){3}[A-Z2-9]{4}$/);
     expect(JSON.stringify(await server.query(`SELECT encode(hash, 'escape') AS hash FROM auth.setup_tokens`))).not.toContain(token);
     expect((await call('GET', '/api/v2/setup')).body).toEqual({ ownerExists: false });
-    expect(await call('POST', '/api/v2/setup', { ...OWNER, token: 'AAAA-BBBB-CCCC-DDDD' })).toMatchObject({ status: 403, body: { code: 'setup_token_invalid' } });
+    expect(await call('POST', '/api/v2/setup', { ...OWNER, token: 'AAAA-BBBB-CCCC-DDDD' })).toMatchObject({
+      status: 403,
+      body: { code: 'setup_token_invalid' },
+    });
     expect(await call('POST', '/api/v2/setup', { ...OWNER, token, password: 'short' })).toMatchObject({ status: 422 });
     expect(await call('POST', '/api/v2/setup', { ...OWNER, token, role: 'owner' })).toMatchObject({ status: 422 });
 
-    const [first, second] = await Promise.all([call('POST', '/api/v2/setup', { ...OWNER, token: token.toLowerCase() }), call('POST', '/api/v2/setup', { ...OWNER, token })]);
+    const [first, second] = await Promise.all([
+      call('POST', '/api/v2/setup', { ...OWNER, token: token.toLowerCase() }),
+      call('POST', '/api/v2/setup', { ...OWNER, token }),
+    ]);
     expect([first.status, second.status].sort()).toEqual([201, 403]);
     const made = (first.status === 201 ? first : second).body as TokenPair;
-    expect(await call('POST', '/api/v2/setup', { ...OWNER, token, email: 'eve@example.org' })).toMatchObject({ status: 403, body: { code: 'setup_token_invalid' } });
+    expect(await call('POST', '/api/v2/setup', { ...OWNER, token, email: 'eve@example.org' })).toMatchObject({
+      status: 403,
+      body: { code: 'setup_token_invalid' },
+    });
     expect(await call('POST', '/api/v2/setup', { ...OWNER, token: unused, email: 'eve@example.org' })).toMatchObject({ status: 409 });
     expect(await application.get(FirstStart).setupToken()).toBeUndefined();
     expect((await call('GET', '/api/v2/setup')).body).toEqual({ ownerExists: true });
 
     const subject = (await authenticate(made.accessToken)).body;
     expect(subject).toMatchObject({ kind: 'user', name: 'Ada', organization, role: 'owner', scopes: ['*'] });
-    owner = { kind: 'user', subject: subject.subject, name: 'Ada', organization, role: 'owner', scopes: ['*'], address: '127.0.0.1', requestId: newId('request'), session: subject.session };
-    expect((await call('GET', '/api/v2/me', undefined, owner)).body).toMatchObject({ name: 'Ada', organization: { id: organization, name: 'Acme' } });
+    owner = {
+      kind: 'user',
+      subject: subject.subject,
+      name: 'Ada',
+      organization,
+      role: 'owner',
+      scopes: ['*'],
+      address: '127.0.0.1',
+      requestId: newId('request'),
+      session: subject.session,
+    };
+    expect((await call('GET', '/api/v2/me', undefined, owner)).body).toMatchObject({
+      name: 'Ada',
+      organization: { id: organization, name: 'Acme' },
+    });
   });
 
   it('refuses a token older than 30 minutes', async () => {
@@ -112,7 +144,8 @@ describe('sessions', () => {
     for (const token of [renewed.accessToken, started.accessToken]) expect((await authenticate(token)).status).toBe(401);
     expect(await call('POST', '/api/v2/sessions/refresh', { refreshToken: renewed.refreshToken })).toMatchObject({ status: 401 });
     expect(sent.some((message) => message.includes('session.revoked'))).toBe(true);
-    for (const refreshToken of ['rhr_nonsense', started.accessToken]) expect(await call('POST', '/api/v2/sessions/refresh', { refreshToken })).toMatchObject({ status: 401 });
+    for (const refreshToken of ['rhr_nonsense', started.accessToken])
+      expect(await call('POST', '/api/v2/sessions/refresh', { refreshToken })).toMatchObject({ status: 401 });
     expect(await call('POST', '/api/v2/sessions/refresh', {})).toMatchObject({ status: 401 });
   });
 
@@ -149,11 +182,17 @@ describe('access tokens', () => {
 });
 
 describe('API keys', () => {
-  const create = async (change: object = {}, as = owner) => call('POST', '/api/v2/api-keys', { name: 'ci', scopes: ['plan:read', 'run:write'], ...change }, as);
+  const create = async (change: object = {}, as = owner) =>
+    call('POST', '/api/v2/api-keys', { name: 'ci', scopes: ['plan:read', 'run:write'], ...change }, as);
 
   it('authenticate with their scopes until they are revoked', async () => {
     const key = (await create()).body as CreatedApiKey;
-    expect((await authenticate(key.secret)).body).toMatchObject({ kind: 'api-key', subject: key.id, scopes: ['plan:read', 'run:write'], organization });
+    expect((await authenticate(key.secret)).body).toMatchObject({
+      kind: 'api-key',
+      subject: key.id,
+      scopes: ['plan:read', 'run:write'],
+      organization,
+    });
     const listed = (await call('GET', '/api/v2/api-keys', undefined, owner)).body.data[0];
     expect(listed).toMatchObject({ id: key.id, lastUsedAt: expect.any(String), revokedAt: null });
     expect(listed).not.toHaveProperty('secret');
@@ -181,21 +220,37 @@ describe('API keys', () => {
   });
 
   it('take no member that a client may not set', async () => {
-    for (const extra of [{ organization: 'org_x' }, { organization_id: 'org_x' }, { created_by: 'user_x' }, { secret_hash: 'x' }, { revokedAt: null }, { id: 'key_x' }, { role: 'owner' }]) expect((await create(extra)).status).toBe(422);
+    for (const extra of [
+      { organization: 'org_x' },
+      { organization_id: 'org_x' },
+      { created_by: 'user_x' },
+      { secret_hash: 'x' },
+      { revokedAt: null },
+      { id: 'key_x' },
+      { role: 'owner' },
+    ])
+      expect((await create(extra)).status).toBe(422);
     expect((await create({ scopes: ['everything'] })).status).toBe(422);
   });
 });
 
 describe('every route', () => {
   const stranger = () => principal({ organization: newId('organization'), subject: newId('user') });
-  const routes: [string, string, Principal['scopes']][] = [['GET', '/api/v2/api-keys', ['api-key:read']], ['POST', '/api/v2/api-keys', ['api-key:write']], ['DELETE', '/api/v2/api-keys/:key', ['api-key:write']], ['GET', '/api/v2/me', []], ['DELETE', '/api/v2/sessions/current', []]];
+  const routes: [string, string, Principal['scopes']][] = [
+    ['GET', '/api/v2/api-keys', ['api-key:read']],
+    ['POST', '/api/v2/api-keys', ['api-key:write']],
+    ['DELETE', '/api/v2/api-keys/:key', ['api-key:write']],
+    ['GET', '/api/v2/me', []],
+    ['DELETE', '/api/v2/sessions/current', []],
+  ];
 
-  it('refuses a request without a principal, with a broken one, with a service\'s for another audience', async () => {
+  it("refuses a request without a principal, with a broken one, with a service's for another audience", async () => {
     for (const [method, path] of routes) {
       expect((await call(method, path)).status).toBe(401);
       expect((await application.call(method, path, { headers: { 'rahat-principal': 'eyJhbGciOiJub25lIn0.e30.' } })).status).toBe(401);
     }
-    for (const as of [undefined, owner]) expect([401, 403]).toContain((await call('POST', '/internal/v1/authenticate', { credential: 'x', address: 'x' }, as)).status);
+    for (const as of [undefined, owner])
+      expect([401, 403]).toContain((await call('POST', '/internal/v1/authenticate', { credential: 'x', address: 'x' }, as)).status);
   });
 
   it('refuses a weaker role', async () => {

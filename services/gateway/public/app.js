@@ -57,7 +57,11 @@ const relative = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
 function ago(iso) {
   if (!iso) return '–';
   const seconds = (Date.parse(iso) - Date.now()) / 1000;
-  for (const [unit, size] of [['day', 86_400], ['hour', 3_600], ['minute', 60]]) {
+  for (const [unit, size] of [
+    ['day', 86_400],
+    ['hour', 3_600],
+    ['minute', 60],
+  ]) {
     if (Math.abs(seconds) >= size) return relative.format(Math.round(seconds / size), unit);
   }
   return seconds < 0 ? 'just now' : 'in under a minute';
@@ -79,13 +83,28 @@ function databaseCard(database) {
   fact('Last proven', when(database.lastProvenAt));
   fact('Next run', when(database.nextRunAt));
   fact('Backups', String(database.backups));
-  const card = element('li', { className: mood }, element('h3', {}, database.databaseName), element('p', { className: 'hint' }, `${database.serverName}${database.planName ? ` · ${database.planName}` : ''}`), element('span', { className: 'state' }, words), facts);
-  if (database.lastError) card.append(element('p', { className: 'hint' }, [database.lastError.message, database.lastError.hint].filter(Boolean).join(' ')));
+  const card = element(
+    'li',
+    { className: mood },
+    element('h3', {}, database.databaseName),
+    element('p', { className: 'hint' }, `${database.serverName}${database.planName ? ` · ${database.planName}` : ''}`),
+    element('span', { className: 'state' }, words),
+    facts,
+  );
+  if (database.lastError)
+    card.append(element('p', { className: 'hint' }, [database.lastError.message, database.lastError.hint].filter(Boolean).join(' ')));
   return card;
 }
 
 function backupRow(backup) {
-  const cells = [`${backup.databaseName ?? 'whole server'} · ${backup.serverName}`, when(backup.consistentAt), (backup.state === 'partial' ? 'Partial · ' : '') + (PROOFS[backup.proof] ?? backup.proof), new Intl.NumberFormat('en').format(backup.rows), bytes(backup.sizeBytes), bytes(backup.addedBytes)];
+  const cells = [
+    `${backup.databaseName ?? 'whole server'} · ${backup.serverName}`,
+    when(backup.consistentAt),
+    (backup.state === 'partial' ? 'Partial · ' : '') + (PROOFS[backup.proof] ?? backup.proof),
+    backup.databaseName ? new Intl.NumberFormat('en').format(backup.rows) : '–',
+    bytes(backup.sizeBytes),
+    bytes(backup.addedBytes),
+  ];
   return element('tr', {}, ...cells.map((cell) => element('td', {}, cell)));
 }
 
@@ -97,8 +116,14 @@ async function refresh() {
     byId('sentence').textContent = status.sentence;
     byId('as-of').textContent = `As of ${new Date(status.at).toLocaleTimeString()}`;
     document.title = `${status.healthy ? '✓' : '!'} Rahat Backup`;
-    byId('databases').replaceChildren(...(status.databases.length > 0 ? status.databases.map(databaseCard) : [element('li', {}, 'No database yet. Add a server with the command line below.')]));
-    byId('backups').replaceChildren(...(backups.data.length > 0 ? backups.data.map(backupRow) : [element('tr', {}, element('td', { colSpan: 6 }, 'No backup yet.'))]));
+    byId('databases').replaceChildren(
+      ...(status.databases.length > 0
+        ? status.databases.map(databaseCard)
+        : [element('li', {}, 'No database yet. Add a server with the command line below.')]),
+    );
+    byId('backups').replaceChildren(
+      ...(backups.data.length > 0 ? backups.data.map(backupRow) : [element('tr', {}, element('td', { colSpan: 6 }, 'No backup yet.'))]),
+    );
   } catch (error) {
     if (error.status === 401) return start();
     tell(error instanceof Problem ? error.message : 'Rahat Backup cannot be reached at the moment. This page tries again by itself.');

@@ -12,15 +12,28 @@ import { PageController } from './page/page.controller.js';
 
 @Module({})
 export class GatewayModule implements NestModule {
-  static register({ runtime, config, internal }: { runtime: StatelessRuntime; config: GatewayConfig; internal: Pick<InternalClient, 'post'> }): DynamicModule {
-    const ask = (credential: string, address: string) => internal.post('auth', '/internal/v1/authenticate', { credential, address }, AuthenticatedSubject, 'platform');
+  static register({
+    runtime,
+    config,
+    internal,
+  }: {
+    runtime: StatelessRuntime;
+    config: GatewayConfig;
+    internal: Pick<InternalClient, 'post'>;
+  }): DynamicModule {
+    const ask = (credential: string, address: string) =>
+      internal.post('auth', '/internal/v1/authenticate', { credential, address }, AuthenticatedSubject, 'platform');
     const frontDoor = new FrontDoor({
       principals: runtime.principals,
       subjects: new SubjectCache(ask),
       tries: new RateLimit('log-in', config.RAHAT_LOGIN_TRIES_PER_MINUTE, 60),
       requestIdOf: (request: Request) => String((request as Request & { id?: unknown }).id),
     });
-    return { module: GatewayModule, controllers: [PageController], providers: [...runtimeProviders(runtime, config), { provide: FrontDoor, useValue: frontDoor }] };
+    return {
+      module: GatewayModule,
+      controllers: [PageController],
+      providers: [...runtimeProviders(runtime, config), { provide: FrontDoor, useValue: frontDoor }],
+    };
   }
 
   /** The headers are set before anything else answers, the API's own documentation included. */

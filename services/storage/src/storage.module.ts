@@ -19,10 +19,26 @@ export class StorageModule {
       controllers: [StoragesController, RepositoriesController, GrantsController],
       providers: [
         ...runtimeProviders(runtime, config),
-        { provide: StoragesService, inject: [CURSORS], useFactory: (cursors: Cursors) => new StoragesService(database, outbox, config, cursors) },
-        { provide: RepositoriesService, inject: [CURSORS], useFactory: (cursors: Cursors) => new RepositoriesService(database, outbox, secretBox, config, cursors) },
-        { provide: SnapshotsService, inject: [CURSORS], useFactory: (cursors: Cursors) => new SnapshotsService(database, outbox, secretBox, cursors) },
-        { provide: SnapshotCommandsConsumer, inject: [SnapshotsService], useFactory: (snapshots: SnapshotsService) => new SnapshotCommandsConsumer(messaging, database, snapshots) },
+        {
+          provide: StoragesService,
+          inject: [CURSORS],
+          useFactory: (cursors: Cursors) => new StoragesService(database, outbox, config, cursors),
+        },
+        {
+          provide: RepositoriesService,
+          inject: [CURSORS],
+          useFactory: (cursors: Cursors) => new RepositoriesService(database, outbox, secretBox, config, cursors),
+        },
+        {
+          provide: SnapshotsService,
+          inject: [CURSORS],
+          useFactory: (cursors: Cursors) => new SnapshotsService(database, outbox, secretBox, cursors),
+        },
+        {
+          provide: SnapshotCommandsConsumer,
+          inject: [SnapshotsService],
+          useFactory: (snapshots: SnapshotsService) => new SnapshotCommandsConsumer(messaging, database, snapshots),
+        },
       ],
     };
   }

@@ -16,7 +16,16 @@ import { openBlobStore } from './storages/blob-stores.js';
 
 const PASSPHRASE = 'planted passphrase of a test';
 const organization = newId('organization');
-const admin: Principal = { kind: 'user', subject: newId('user'), name: 'Ada', organization, role: 'admin', scopes: ['*'], address: '127.0.0.1', requestId: 'request_1' };
+const admin: Principal = {
+  kind: 'user',
+  subject: newId('user'),
+  name: 'Ada',
+  organization,
+  role: 'admin',
+  scopes: ['*'],
+  address: '127.0.0.1',
+  requestId: 'request_1',
+};
 const stranger: Principal = { ...admin, organization: newId('organization') };
 const viewer: Principal = { ...admin, role: 'viewer', scopes: ['plan:read'] };
 
@@ -38,7 +47,13 @@ beforeAll(async () => {
   const { serviceUrls } = await provisionDatabase({ adminUrl: server.connectionString(), services: [{ name: 'storage', password: 'pw' }] });
   database = await openServiceDatabase({ url: serviceUrls['storage']!, service: 'storage', migrations, poolSize: 5 });
   const config = configSchema.parse({ RAHAT_DATA_DIR: path.join(home, 'data') });
-  application = await startTestApplication((runtime) => StorageModule.register({ runtime: { ...runtime, service: 'storage', database, outbox }, config, secretBox: createSecretBox(randomBytes(32)) }));
+  application = await startTestApplication((runtime) =>
+    StorageModule.register({
+      runtime: { ...runtime, service: 'storage', database, outbox },
+      config,
+      secretBox: createSecretBox(randomBytes(32)),
+    }),
+  );
   storage = (await addStorage('disk', path.join(home, 'disk'))).body.id;
 });
 afterAll(async () => {
@@ -48,14 +63,25 @@ afterAll(async () => {
   await rm(home, { recursive: true, force: true });
 });
 
-const call = (method: string, url: string, body?: unknown, as: Principal | undefined = admin) => application.call(method, url, { body, as });
-const addStorage = (name: string, folder: string, as = admin) => call('POST', '/api/v2/storages', { name, settings: { driver: 'local', path: folder } }, as);
+const call = (method: string, url: string, body?: unknown, as: Principal | undefined = admin) =>
+  application.call(method, url, { body, as });
+const addStorage = (name: string, folder: string, as = admin) =>
+  call('POST', '/api/v2/storages', { name, settings: { driver: 'local', path: folder } }, as);
 const addRepository = (body: object, as = admin) => call('POST', '/api/v2/repositories', { storage, ...body }, as);
 
 describe('storages', () => {
   it('are probed, made, listed with their space, and leave no probe behind', async () => {
     const { data } = (await call('GET', '/api/v2/storages')).body;
-    expect(data).toEqual([{ id: storage, name: 'disk', settings: { driver: 'local', path: path.join(home, 'disk') }, createdAt: expect.any(String), freeBytes: expect.any(Number), totalBytes: expect.any(Number) }]);
+    expect(data).toEqual([
+      {
+        id: storage,
+        name: 'disk',
+        settings: { driver: 'local', path: path.join(home, 'disk') },
+        createdAt: expect.any(String),
+        freeBytes: expect.any(Number),
+        totalBytes: expect.any(Number),
+      },
+    ]);
     expect(data[0].freeBytes).toBeGreaterThan(0);
     expect((await call('GET', `/api/v2/storages/${storage}`)).body).toMatchObject({ name: 'disk' });
     expect((await readdir(path.join(home, 'disk'))).filter((name) => !name.startsWith('~'))).toEqual([]);
@@ -63,8 +89,14 @@ describe('storages', () => {
 
   it('are refused in the data folder, on a used folder, under a used name, in a repository, and where nothing can be written', async () => {
     expect(await addStorage('inside', path.join(home, 'data', 'keys'))).toMatchObject({ status: 422 });
-    expect(await addStorage('relative', 'backups')).toMatchObject({ status: 422 });
-    for (const folder of [path.join(home, 'disk'), path.join(home, 'disk', 'below'), home]) expect(await addStorage('again', folder)).toMatchObject({ status: 409, body: { detail: expect.stringContaining('"disk"') } });
+    for (const [name, folder] of [
+      ['relative', 'backups'],
+      ['nul\0', path.join(home, 'x')],
+      ['nul', path.join(home, 'x\0')],
+    ] as const)
+      expect(await addStorage(name, folder)).toMatchObject({ status: 422 });
+    for (const folder of [path.join(home, 'disk'), path.join(home, 'disk', 'below'), home])
+      expect(await addStorage('again', folder)).toMatchObject({ status: 409, body: { detail: expect.stringContaining('"disk"') } });
     expect((await addStorage('theirs', path.join(home, 'disk'), stranger)).body.detail).not.toContain('disk"');
     expect(await addStorage('disk', path.join(home, 'other'))).toMatchObject({ status: 409, body: { code: 'conflict' } });
     await mkdir(path.join(home, 'foreign'));
@@ -83,8 +115,18 @@ describe('storages', () => {
 describe('repositories', () => {
   it('are made with a passphrase that is shown once, and open with it', async () => {
     const made = await addRepository({ name: 'Shop Ankara' });
-    expect(made).toMatchObject({ status: 201, body: { prefix: 'shop-ankara', location: path.join(home, 'disk', 'shop-ankara'), passphrase: expect.stringMatching(/^([A-Z2-9]{4}-){6}[A-Z2-9]{4}$/) } });
-    const opened = await openRepository(openBlobStore({ driver: 'local', path: path.join(home, 'disk') }, 'shop-ankara'), { type: 'passphrase', passphrase: made.body.passphrase });
+    expect(made).toMatchObject({
+      status: 201,
+      body: {
+        prefix: 'shop-ankara',
+        location: path.join(home, 'disk', 'shop-ankara'),
+        passphrase: expect.stringMatching(/^([A-Z2-9]{4}-){6}[A-Z2-9]{4}$/),
+      },
+    });
+    const opened = await openRepository(openBlobStore({ driver: 'local', path: path.join(home, 'disk') }, 'shop-ankara'), {
+      type: 'passphrase',
+      passphrase: made.body.passphrase,
+    });
     expect(opened.id).toBe(made.body.repositoryId);
     const { body } = await call('GET', `/api/v2/repositories/${made.body.id}`);
     expect(body).not.toHaveProperty('passphrase');
@@ -94,7 +136,10 @@ describe('repositories', () => {
 
   it('are refused under a used name or folder, on what is not ours, and outside of the storage', async () => {
     expect(await addRepository({ name: 'Shop Ankara', prefix: 'elsewhere' })).toMatchObject({ status: 409, body: { code: 'conflict' } });
-    expect(await addRepository({ name: 'other', prefix: 'shop-ankara' })).toMatchObject({ status: 409, body: { code: 'repository_exists' } });
+    expect(await addRepository({ name: 'other', prefix: 'shop-ankara' })).toMatchObject({
+      status: 409,
+      body: { code: 'repository_exists' },
+    });
     await mkdir(path.join(home, 'disk', 'foreign'));
     await writeFile(path.join(home, 'disk', 'foreign', 'rahat.json'), '{}');
     expect(await addRepository({ name: 'foreign' })).toMatchObject({ status: 409, body: { code: 'repository_exists' } });
@@ -123,28 +168,56 @@ describe('grants', () => {
     expect((await call('POST', url, body, application.service('scheduler', stranger.organization))).status).toBe(404);
     expect((await call('POST', url, { repository: newId('repository') }, application.service('scheduler', organization))).status).toBe(422);
     const grant = (await call('POST', url, body, application.service('scheduler', organization))).body;
-    const opened = await openRepository(openBlobStore(grant.storage, grant.prefix), { type: 'secrets', masterKey: Buffer.from(grant.masterKey, 'base64'), identitySecret: Buffer.from(grant.identitySecret, 'base64') });
+    const opened = await openRepository(openBlobStore(grant.storage, grant.prefix), {
+      type: 'secrets',
+      masterKey: Buffer.from(grant.masterKey, 'base64'),
+      identitySecret: Buffer.from(grant.identitySecret, 'base64'),
+    });
     expect(opened.id).toBe(grant.repositoryId);
   });
 });
 
 describe('snapshots', () => {
   const facts: SnapshotFacts = {
-    run: 'run_1', attempt: 1, organization, server: { id: 'server_1', identity: 'i', name: 'shop server', version: '18' }, database: { name: 'shop' }, engine: 'postgresql', method: 'postgresql.logical', label: 'full', consistency: 'snapshot',
-    positions: {}, consistentAt: '2026-11-24T00:00:00.000Z', findings: [], tool: 'test', evidence: {},
+    run: 'run_1',
+    attempt: 1,
+    organization,
+    server: { id: 'server_1', identity: 'i', name: 'shop server', version: '18' },
+    database: { name: 'shop' },
+    engine: 'postgresql',
+    method: 'postgresql.logical',
+    label: 'full',
+    consistency: 'snapshot',
+    positions: {},
+    consistentAt: '2026-11-24T00:00:00.000Z',
+    findings: [],
+    tool: 'test',
+    evidence: {},
   };
   let repository: string;
   const remove = (change: Partial<CommandPayload<'snapshot.remove.v1'>> = {}) =>
-    database.asSystem('test', (transaction) => application.get(SnapshotsService).remove(transaction, { organization, repository, snapshot: 'snapshot-2', backup: 'backup_2', reason: 'keep 1', ...change }));
+    database.asSystem('test', (transaction) =>
+      application
+        .get(SnapshotsService)
+        .remove(transaction, { organization, repository, snapshot: 'snapshot-2', backup: 'backup_2', reason: 'keep 1', ...change }),
+    );
   const answers = () => sent.filter(({ name }) => name === 'snapshot.removed.v1').map(({ payload }) => payload);
 
   beforeAll(async () => {
     const made = (await addRepository({ name: 'browse', passphrase: PASSPHRASE })).body;
     repository = made.id;
-    const opened = await openRepository(openBlobStore({ driver: 'local', path: path.join(home, 'disk') }, 'browse'), { type: 'passphrase', passphrase: PASSPHRASE });
+    const opened = await openRepository(openBlobStore({ driver: 'local', path: path.join(home, 'disk') }, 'browse'), {
+      type: 'passphrase',
+      passphrase: PASSPHRASE,
+    });
     for (const index of [1, 2, 3]) {
       await using session = await opened.beginWriting({ writer: 'test' });
-      const object = await session.writeObject({ key: 'rows/public/orders', kind: 'rows', order: 1, class: 'rows' }, (async function* () { yield Buffer.from(`row ${index}`); })());
+      const object = await session.writeObject(
+        { key: 'rows/public/orders', kind: 'rows', order: 1, class: 'rows' },
+        (async function* () {
+          yield Buffer.from(`row ${index}`);
+        })(),
+      );
       await session.commit(`snapshot-${index}`, facts, [object]);
     }
   });
@@ -177,7 +250,13 @@ describe('snapshots', () => {
 describe('every route', () => {
   it('asks for a principal, a role and the right organization', async () => {
     const [repository] = (await call('GET', '/api/v2/repositories')).body.data;
-    const reads = ['/api/v2/storages', `/api/v2/storages/${storage}`, '/api/v2/repositories', `/api/v2/repositories/${repository.id}`, `/api/v2/repositories/${repository.id}/snapshots`];
+    const reads = [
+      '/api/v2/storages',
+      `/api/v2/storages/${storage}`,
+      '/api/v2/repositories',
+      `/api/v2/repositories/${repository.id}`,
+      `/api/v2/repositories/${repository.id}/snapshots`,
+    ];
     for (const url of reads) {
       expect((await application.call('GET', url, {})).status).toBe(401);
       expect((await call('GET', url, undefined, viewer)).status).toBe(403);
@@ -187,7 +266,16 @@ describe('every route', () => {
     }
     for (const url of ['/api/v2/storages', '/api/v2/repositories']) {
       expect((await application.call('POST', url, { body: {} })).status).toBe(401);
-      expect((await call('POST', url, { name: 'x', storage, settings: { driver: 'local', path: path.join(home, 'x') } }, { ...viewer, scopes: ['storage:read'] })).status).toBe(403);
+      expect(
+        (
+          await call(
+            'POST',
+            url,
+            { name: 'x', storage, settings: { driver: 'local', path: path.join(home, 'x') } },
+            { ...viewer, scopes: ['storage:read'] },
+          )
+        ).status,
+      ).toBe(403);
     }
     expect((await addRepository({ name: 'theirs' }, stranger)).status).toBe(404);
   });
@@ -196,8 +284,19 @@ describe('every route', () => {
 describe('secrets', () => {
   it('stand neither in messages nor in the database nor in the log', async () => {
     const [repository] = (await call('GET', '/api/v2/repositories')).body.data;
-    const { masterKey, identitySecret } = (await call('POST', `/internal/v1/repositories/${repository.id}/grant`, { repository: repository.id }, application.service('scheduler', organization))).body;
-    const rows = JSON.stringify([await server.query(`SELECT * FROM storage.storages`), await server.query(`SELECT * FROM storage.repositories`)]);
-    for (const secret of [PASSPHRASE, masterKey, identitySecret]) for (const place of [JSON.stringify(sent), rows, application.log()]) expect(place.includes(secret)).toBe(false);
+    const { masterKey, identitySecret } = (
+      await call(
+        'POST',
+        `/internal/v1/repositories/${repository.id}/grant`,
+        { repository: repository.id },
+        application.service('scheduler', organization),
+      )
+    ).body;
+    const rows = JSON.stringify([
+      await server.query(`SELECT * FROM storage.storages`),
+      await server.query(`SELECT * FROM storage.repositories`),
+    ]);
+    for (const secret of [PASSPHRASE, masterKey, identitySecret])
+      for (const place of [JSON.stringify(sent), rows, application.log()]) expect(place.includes(secret)).toBe(false);
   });
 });

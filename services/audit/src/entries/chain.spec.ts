@@ -8,8 +8,16 @@ function chain(length: number): StoredEntry[] {
   let previousHash = GENESIS_HASH;
   for (let sequence = 1; sequence <= length; sequence++) {
     const entry = sealEntry({
-      organization: 'org_a', sequence, previousHash, id: `audit_${sequence}`, at: '2026-11-24T00:00:00.000Z', actor: { kind: 'user', id: 'u', name: 'Ü', address: null }, action: 'plan.created',
-      target: { kind: 'plan', id: 'p', name: null }, details: { b: 1, a: [true, null] }, request: null,
+      organization: 'org_a',
+      sequence,
+      previousHash,
+      id: `audit_${sequence}`,
+      at: '2026-11-24T00:00:00.000Z',
+      actor: { kind: 'user', id: 'u', name: 'Ü', address: null },
+      action: 'plan.created',
+      target: { kind: 'plan', id: 'p', name: null },
+      details: { b: 1, a: [true, null] },
+      request: null,
     });
     entries.push(entry);
     previousHash = entry.hash;
@@ -32,7 +40,9 @@ describe('the chain of the trail', () => {
 
   it('breaks at the entry that was changed, removed, moved or taken from another organization', () => {
     const [one, two, three, four] = chain(4) as [StoredEntry, StoredEntry, StoredEntry, StoredEntry];
-    expect(firstFault([one, { ...two, content: two.content.replace('plan.created', 'plan.removed') }, three])).toBe('2: The content of entry 2 does not match its hash.');
+    expect(firstFault([one, { ...two, content: two.content.replace('plan.created', 'plan.removed') }, three])).toBe(
+      '2: The content of entry 2 does not match its hash.',
+    );
     expect(firstFault([one, three, four])).toBe('2: Entry 2 is missing.');
     expect(firstFault([one, { ...three, sequence: 2 }, { ...two, sequence: 3 }])).toBe('2: Entry 2 was moved here from another place.');
     expect(firstFault([one, two], 'org_b')).toBe('1: Entry 1 was moved here from another place.');
@@ -56,8 +66,18 @@ describe('canonical JSON', () => {
 describe('redaction', () => {
   it('keeps secrets out of what is kept for ever', () => {
     const key = `rhb_${'0'.repeat(32)}_${'a'.repeat(64)}_01234567`;
-    expect(withoutSecrets({ password: 'p', nested: [{ masterKey: 'm', url: 'postgresql://bob:hunter2@h/db', note: `uses ${key}` }], passwordChanged: true, tokens: 3 })).toEqual({
-      password: '[redacted]', nested: [{ masterKey: '[redacted]', url: 'postgresql://bob:[redacted]@h/db', note: 'uses [redacted]' }], passwordChanged: true, tokens: 3,
+    expect(
+      withoutSecrets({
+        password: 'p',
+        nested: [{ masterKey: 'm', url: 'postgresql://bob:hunter2@h/db', note: `uses ${key}` }],
+        passwordChanged: true,
+        tokens: 3,
+      }),
+    ).toEqual({
+      password: '[redacted]',
+      nested: [{ masterKey: '[redacted]', url: 'postgresql://bob:[redacted]@h/db', note: 'uses [redacted]' }],
+      passwordChanged: true,
+      tokens: 3,
     });
   });
 });

@@ -37,7 +37,8 @@ export function faultOfLink(stored: StoredEntry, before: { sequence: number; has
   if (hashOf(stored.content) !== stored.hash) return `The content of entry ${stored.sequence} does not match its hash.`;
   const entry = ChainedEntry.safeParse(JSON.parse(stored.content));
   if (!entry.success) return `Entry ${stored.sequence} is not an entry of the trail.`;
-  if (entry.data.sequence !== stored.sequence || entry.data.organization !== organization) return `Entry ${stored.sequence} was moved here from another place.`;
+  if (entry.data.sequence !== stored.sequence || entry.data.organization !== organization)
+    return `Entry ${stored.sequence} was moved here from another place.`;
   if (entry.data.previousHash !== before.hash) return `Entry ${stored.sequence} does not follow the entry before it.`;
   return undefined;
 }

@@ -8,5 +8,10 @@ export function withoutSecrets(value: unknown, depth = 0): unknown {
   if (value === null || typeof value !== 'object') return value;
   if (depth >= DEEPEST) return '[too deep]';
   if (Array.isArray(value)) return value.map((item) => withoutSecrets(item, depth + 1));
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, SECRET_NAME.test(key) && typeof member === 'string' ? '[redacted]' : withoutSecrets(member, depth + 1)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, member]) => [
+      key,
+      SECRET_NAME.test(key) && typeof member === 'string' ? '[redacted]' : withoutSecrets(member, depth + 1),
+    ]),
+  );
 }

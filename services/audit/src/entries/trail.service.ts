@@ -33,7 +33,12 @@ export class TrailService {
       details: withoutSecrets(recorded.details) as Record<string, unknown>,
       request: recorded.request ?? null,
     });
-    await transaction.query(`INSERT INTO audit_entries (organization_id, sequence, content, hash) VALUES ($1, $2, $3, $4)`, [recorded.organization, entry.sequence, entry.content, entry.hash]);
+    await transaction.query(`INSERT INTO audit_entries (organization_id, sequence, content, hash) VALUES ($1, $2, $3, $4)`, [
+      recorded.organization,
+      entry.sequence,
+      entry.content,
+      entry.hash,
+    ]);
   }
 
   async list(organization: string, page: PageQuery): Promise<Page<AuditEntry>> {
@@ -54,15 +59,26 @@ export class TrailService {
     let before = { sequence: 0, hash: GENESIS_HASH };
     for (;;) {
       const rows = await this.database.inOrganization(organization, (transaction) =>
-        transaction.query<StoredRow>(`SELECT sequence, content, hash FROM audit_entries WHERE organization_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3`, [organization, before.sequence, VERIFY_AT_ONCE]),
+        transaction.query<StoredRow>(
+          `SELECT sequence, content, hash FROM audit_entries WHERE organization_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3`,
+          [organization, before.sequence, VERIFY_AT_ONCE],
+        ),
       );
       for (const row of rows) {
         const stored = storedEntry(row);
         const reason = faultOfLink(stored, before, organization);
-        if (reason !== undefined) return { intact: false, entries: before.sequence, head: before.sequence === 0 ? null : before.hash, brokenAt: before.sequence + 1, reason };
+        if (reason !== undefined)
+          return {
+            intact: false,
+            entries: before.sequence,
+            head: before.sequence === 0 ? null : before.hash,
+            brokenAt: before.sequence + 1,
+            reason,
+          };
         before = stored;
       }
-      if (rows.length < VERIFY_AT_ONCE) return { intact: true, entries: before.sequence, head: before.sequence === 0 ? null : before.hash, brokenAt: null, reason: null };
+      if (rows.length < VERIFY_AT_ONCE)
+        return { intact: true, entries: before.sequence, head: before.sequence === 0 ? null : before.hash, brokenAt: null, reason: null };
     }
   }
 }
@@ -75,7 +91,10 @@ interface StoredRow {
 }
 
 async function headOf(transaction: Transaction, organization: string): Promise<{ sequence: number; hash: string }> {
-  const [row] = await transaction.query<StoredRow>(`SELECT sequence, content, hash FROM audit_entries WHERE organization_id = $1 ORDER BY sequence DESC LIMIT 1`, [organization]);
+  const [row] = await transaction.query<StoredRow>(
+    `SELECT sequence, content, hash FROM audit_entries WHERE organization_id = $1 ORDER BY sequence DESC LIMIT 1`,
+    [organization],
+  );
   return row === undefined ? { sequence: 0, hash: GENESIS_HASH } : storedEntry(row);
 }
 

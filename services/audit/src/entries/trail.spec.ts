@@ -11,9 +11,15 @@ let database: ServiceDatabase;
 let trail: TrailService;
 
 const act = (organization: string, name: string, details: Record<string, unknown> = {}): EventPayload<'audit.recorded.v1'> => ({
-  organization, actor: { kind: 'user', id: 'user_1', name: 'Ada', address: '127.0.0.1' }, action: 'plan.created', target: { kind: 'plan', id: name, name }, details, at: new Date().toISOString(),
+  organization,
+  actor: { kind: 'user', id: 'user_1', name: 'Ada', address: '127.0.0.1' },
+  action: 'plan.created',
+  target: { kind: 'plan', id: name, name },
+  details,
+  at: new Date().toISOString(),
 });
-const record = (organization: string, name: string, details?: Record<string, unknown>) => database.asSystem('test', (transaction) => trail.append(transaction, act(organization, name, details)));
+const record = (organization: string, name: string, details?: Record<string, unknown>) =>
+  database.asSystem('test', (transaction) => trail.append(transaction, act(organization, name, details)));
 /** As the application's role, in both of its ways to work. */
 const refusals = async (sql: string) => {
   const work = (transaction: Transaction) => transaction.query(sql);
@@ -25,7 +31,10 @@ beforeAll(async () => {
   server = await startPostgresql({ major: 15 });
   const { serviceUrls } = await provisionDatabase({ adminUrl: server.connectionString(), services: [{ name: 'audit', password: 'pw' }] });
   database = await openServiceDatabase({ url: serviceUrls['audit']!, service: 'audit', migrations: auditMigrations, poolSize: 8 });
-  trail = new TrailService(database, { encode: (position) => JSON.stringify(position), decode: (cursor, schema) => schema.parse(JSON.parse(cursor)) as never });
+  trail = new TrailService(database, {
+    encode: (position) => JSON.stringify(position),
+    decode: (cursor, schema) => schema.parse(JSON.parse(cursor)) as never,
+  });
   for (const name of ['one', 'two', 'three', 'four', 'five']) await record('org_a', name);
 });
 afterAll(async () => {
@@ -36,7 +45,8 @@ afterAll(async () => {
 describe('the audit trail', () => {
   it('keeps one chain per organization, whoever writes at once', async () => {
     await Promise.all(Array.from({ length: 24 }, (_, index) => record(index % 2 === 0 ? 'org_b' : 'org_c', `n${index}`)));
-    for (const organization of ['org_b', 'org_c']) expect(await trail.verify(organization)).toMatchObject({ intact: true, entries: 12, brokenAt: null });
+    for (const organization of ['org_b', 'org_c'])
+      expect(await trail.verify(organization)).toMatchObject({ intact: true, entries: 12, brokenAt: null });
     expect(await trail.verify('org_nobody')).toEqual({ intact: true, entries: 0, head: null, brokenAt: null, reason: null });
   });
 
@@ -44,13 +54,23 @@ describe('the audit trail', () => {
     const first = await trail.list('org_a', { limit: 2 });
     const second = await trail.list('org_a', { limit: 2, cursor: first.page.nextCursor! });
     const third = await trail.list('org_a', { limit: 2, cursor: second.page.nextCursor! });
-    expect([...first.data, ...second.data, ...third.data].map((entry) => [entry.sequence, entry.target.name])).toEqual([[5, 'five'], [4, 'four'], [3, 'three'], [2, 'two'], [1, 'one']]);
+    expect([...first.data, ...second.data, ...third.data].map((entry) => [entry.sequence, entry.target.name])).toEqual([
+      [5, 'five'],
+      [4, 'four'],
+      [3, 'three'],
+      [2, 'two'],
+      [1, 'one'],
+    ]);
     expect(third.page).toEqual({ nextCursor: null, hasMore: false });
     expect(first.data[0]!.previousHash).toBe(first.data[1]!.hash);
   });
 
   it('stores any text and no secret', async () => {
-    await record('org_d', 'nul\0 and half \ud800', { password: 'planted-secret', note: 'postgresql://u:planted-secret@h/d', 'odd\0key': 1 });
+    await record('org_d', 'nul\0 and half \ud800', {
+      password: 'planted-secret',
+      note: 'postgresql://u:planted-secret@h/d',
+      'odd\0key': 1,
+    });
     expect(await trail.verify('org_d')).toMatchObject({ intact: true, entries: 1 });
     expect(JSON.stringify(await server.query(`SELECT * FROM audit.audit_entries`))).not.toContain('planted-secret');
   });
@@ -60,7 +80,9 @@ describe('the audit trail', () => {
     await refusals(`UPDATE audit_entries SET sequence = sequence + 100`);
     await refusals(`DELETE FROM audit_entries`);
     await refusals(`TRUNCATE audit_entries`);
-    await refusals(`INSERT INTO audit_entries VALUES ('org_a', 1, '{}', repeat('0', 64)) ON CONFLICT (organization_id, sequence) DO UPDATE SET content = '{}'`);
+    await refusals(
+      `INSERT INTO audit_entries VALUES ('org_a', 1, '{}', repeat('0', 64)) ON CONFLICT (organization_id, sequence) DO UPDATE SET content = '{}'`,
+    );
     expect(await trail.verify('org_a')).toMatchObject({ intact: true, entries: 5 });
   });
 
@@ -72,9 +94,24 @@ describe('the audit trail', () => {
   });
 
   it('accepts only the next link: no gap, no second genesis, no false hash, no other organization', async () => {
-    const base = { id: 'audit_x', at: '', actor: { kind: 'user', id: 'u', name: 'u', address: null }, action: 'x', target: { kind: 'x', id: 'x', name: null }, details: {}, request: null };
+    const base = {
+      id: 'audit_x',
+      at: '',
+      actor: { kind: 'user', id: 'u', name: 'u', address: null },
+      action: 'x',
+      target: { kind: 'x', id: 'x', name: null },
+      details: {},
+      request: null,
+    };
     const insert = (organization: string, sequence: number, content: string, hash: string) =>
-      database.inOrganization('org_a', (t) => t.query(`INSERT INTO audit_entries (organization_id, sequence, content, hash) VALUES ($1, $2, $3, $4)`, [organization, sequence, content, hash]));
+      database.inOrganization('org_a', (t) =>
+        t.query(`INSERT INTO audit_entries (organization_id, sequence, content, hash) VALUES ($1, $2, $3, $4)`, [
+          organization,
+          sequence,
+          content,
+          hash,
+        ]),
+      );
     const genesis = sealEntry({ ...base, organization: 'org_a', sequence: 6, previousHash: GENESIS_HASH });
     await expect(insert('org_a', 6, genesis.content, genesis.hash)).rejects.toThrow('does not continue');
     const head = (await trail.verify('org_a')).head!;
@@ -88,11 +125,21 @@ describe('the audit trail', () => {
 
   it('finds the link that a superuser broke, by its number', async () => {
     const asSuperuser = (sql: string) => server.query(`SET session_replication_role = replica; ${sql}; RESET session_replication_role`);
-    await asSuperuser(`UPDATE audit.audit_entries SET content = replace(content, 'plan.created', 'plan.deleted') WHERE organization_id = 'org_a' AND sequence = 3`);
-    expect(await trail.verify('org_a')).toEqual({ intact: false, entries: 2, head: expect.any(String), brokenAt: 3, reason: 'The content of entry 3 does not match its hash.' });
+    await asSuperuser(
+      `UPDATE audit.audit_entries SET content = replace(content, 'plan.created', 'plan.deleted') WHERE organization_id = 'org_a' AND sequence = 3`,
+    );
+    expect(await trail.verify('org_a')).toEqual({
+      intact: false,
+      entries: 2,
+      head: expect.any(String),
+      brokenAt: 3,
+      reason: 'The content of entry 3 does not match its hash.',
+    });
     await asSuperuser(`DELETE FROM audit.audit_entries WHERE organization_id = 'org_b' AND sequence = 7`);
     expect(await trail.verify('org_b')).toMatchObject({ intact: false, brokenAt: 7, reason: 'Entry 7 is missing.' });
-    await asSuperuser(`UPDATE audit.audit_entries SET sequence = CASE sequence WHEN 4 THEN 5 ELSE 4 END + 1000 WHERE organization_id = 'org_c' AND sequence IN (4, 5); UPDATE audit.audit_entries SET sequence = sequence - 1000 WHERE sequence > 1000`);
+    await asSuperuser(
+      `UPDATE audit.audit_entries SET sequence = CASE sequence WHEN 4 THEN 5 ELSE 4 END + 1000 WHERE organization_id = 'org_c' AND sequence IN (4, 5); UPDATE audit.audit_entries SET sequence = sequence - 1000 WHERE sequence > 1000`,
+    );
     expect(await trail.verify('org_c')).toMatchObject({ intact: false, brokenAt: 4, reason: 'Entry 4 was moved here from another place.' });
   });
 });

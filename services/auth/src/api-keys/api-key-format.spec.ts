@@ -12,7 +12,8 @@ describe('API key', () => {
 
   it('is refused with any sign mistyped, cut or added', () => {
     const { text } = newApiKey();
-    for (let at = 0; at < text.length; at++) expect(parseApiKey(text.slice(0, at) + (text[at] === '0' ? '1' : '0') + text.slice(at + 1))).toBeUndefined();
+    for (let at = 0; at < text.length; at++)
+      expect(parseApiKey(text.slice(0, at) + (text[at] === '0' ? '1' : '0') + text.slice(at + 1))).toBeUndefined();
     for (const wrong of [text.slice(0, -1), `${text}0`, ` ${text}`, `${text}\n`, '']) expect(parseApiKey(wrong)).toBeUndefined();
   });
 

@@ -50,7 +50,11 @@ export class AuthenticationService {
 
   private async byAccessToken(token: string): Promise<AuthenticatedSubject> {
     const claims = await verifyAccessToken(token, (kid) => this.keys.publicKeyOf(kid));
-    const subject = await this.bySession('s.id = $1 AND s.user_id = $2 AND s.organization_id = $3', [claims.session, claims.user, claims.organization]);
+    const subject = await this.bySession('s.id = $1 AND s.user_id = $2 AND s.organization_id = $3', [
+      claims.session,
+      claims.user,
+      claims.organization,
+    ]);
     return { ...subject, expiresAt: claims.expiresAt.toISOString() };
   }
 
@@ -62,35 +66,55 @@ export class AuthenticationService {
          WHERE s.revoked_at IS NULL AND s.expires_at > now() AND ${condition}`,
         parameters,
       );
-      if (session !== undefined) await transaction.query(`UPDATE sessions SET seen_at = now() WHERE id = $1 AND seen_at < now() - make_interval(secs => $2)`, [session.id, TOUCH_SECONDS]);
+      if (session !== undefined)
+        await transaction.query(`UPDATE sessions SET seen_at = now() WHERE id = $1 AND seen_at < now() - make_interval(secs => $2)`, [
+          session.id,
+          TOUCH_SECONDS,
+        ]);
       return session;
     });
     if (row === undefined) throw new RahatError('unauthenticated', 'The session has ended.', { hint: 'Log in again.' });
     return {
-      kind: 'user', subject: row.user_id, name: row.name, organization: row.organization_id, role: row.role, scopes: [...ROLE_SCOPES[row.role]], session: row.id,
+      kind: 'user',
+      subject: row.user_id,
+      name: row.name,
+      organization: row.organization_id,
+      role: row.role,
+      scopes: [...ROLE_SCOPES[row.role]],
+      session: row.id,
       expiresAt: new Date(Math.min(row.expires_at.getTime(), Date.now() + ANSWER_HOLDS_MS)).toISOString(),
     };
   }
 
   private async byApiKey(text: string, address: string): Promise<AuthenticatedSubject> {
     const key = parseApiKey(text);
-    const row = key === undefined ? undefined : await this.database.asSystem('authenticate an API key', async (transaction) => {
-      const [found] = await transaction.query<KeyRow>(
-        `SELECT k.organization_id, k.name, k.secret_hash, k.scopes, k.expires_at, m.role FROM api_keys k
+    const row =
+      key === undefined
+        ? undefined
+        : await this.database.asSystem('authenticate an API key', async (transaction) => {
+            const [found] = await transaction.query<KeyRow>(
+              `SELECT k.organization_id, k.name, k.secret_hash, k.scopes, k.expires_at, m.role FROM api_keys k
          JOIN memberships m ON m.user_id = k.created_by AND m.organization_id = k.organization_id
          WHERE k.id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())`,
-        [key.id],
-      );
-      if (found === undefined || !sameHash(found.secret_hash, key.secretHash)) return undefined;
-      await transaction.query(`UPDATE api_keys SET used_at = now(), used_from = $3 WHERE id = $1 AND (used_at IS NULL OR used_at < now() - make_interval(secs => $2))`, [key.id, TOUCH_SECONDS, address]);
-      return found;
-    });
+              [key.id],
+            );
+            if (found === undefined || !sameHash(found.secret_hash, key.secretHash)) return undefined;
+            await transaction.query(
+              `UPDATE api_keys SET used_at = now(), used_from = $3 WHERE id = $1 AND (used_at IS NULL OR used_at < now() - make_interval(secs => $2))`,
+              [key.id, TOUCH_SECONDS, address],
+            );
+            return found;
+          });
     if (key === undefined || row === undefined) throw new RahatError('unauthenticated', 'The API key is wrong, revoked or expired.');
     const holdsUntil = Date.now() + ANSWER_HOLDS_MS;
     return {
-      kind: 'api-key', subject: key.id, name: row.name, organization: row.organization_id, role: row.role, scopes: scopesOfKey(row.scopes, row.role),
+      kind: 'api-key',
+      subject: key.id,
+      name: row.name,
+      organization: row.organization_id,
+      role: row.role,
+      scopes: scopesOfKey(row.scopes, row.role),
       expiresAt: new Date(Math.min(row.expires_at?.getTime() ?? holdsUntil, holdsUntil)).toISOString(),
     };
   }
 }
-

@@ -18,7 +18,11 @@ export class MeController {
       transaction.query<{ name: string }>(`SELECT name FROM organizations WHERE organization_id = $1`, [principal.organization]),
     );
     return {
-      id: principal.subject, kind: principal.kind, name: principal.name, role: principal.role, scopes: principal.scopes,
+      id: principal.subject,
+      kind: principal.kind,
+      name: principal.name,
+      role: principal.role,
+      scopes: principal.scopes,
       organization: { id: principal.organization, name: organization?.name ?? principal.organization },
     };
   }

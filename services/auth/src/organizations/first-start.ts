@@ -18,7 +18,9 @@ export class FirstStart {
   async defaultOrganization(): Promise<string> {
     return this.database.asSystem('find or make the default organization', async (transaction) => {
       await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended('rahat.auth.default-organization', 0))`);
-      const [oldest] = await transaction.query<{ organization_id: string }>(`SELECT organization_id FROM organizations ORDER BY created_at, organization_id LIMIT 1`);
+      const [oldest] = await transaction.query<{ organization_id: string }>(
+        `SELECT organization_id FROM organizations ORDER BY created_at, organization_id LIMIT 1`,
+      );
       if (oldest !== undefined) return oldest.organization_id;
       const organization = newId('organization');
       const name = 'My organization';
@@ -42,7 +44,10 @@ export class FirstStart {
     const token = newSetupToken();
     await this.database.asSystem('issue a set-up token', async (transaction) => {
       await transaction.query(`DELETE FROM setup_tokens WHERE expires_at < now()`);
-      await transaction.query(`INSERT INTO setup_tokens (hash, expires_at) VALUES ($1, now() + make_interval(mins => $2))`, [setupTokenHash(token), SETUP_TOKEN_MINUTES]);
+      await transaction.query(`INSERT INTO setup_tokens (hash, expires_at) VALUES ($1, now() + make_interval(mins => $2))`, [
+        setupTokenHash(token),
+        SETUP_TOKEN_MINUTES,
+      ]);
     });
     return token;
   }

@@ -13,7 +13,11 @@ export interface StartedSession {
 }
 
 /** Starts a session and gives everything that proves it; only hashes stay behind. */
-export async function startSession(transaction: Transaction, signer: Signer, user: { id: string; organization: string; address: string }): Promise<StartedSession> {
+export async function startSession(
+  transaction: Transaction,
+  signer: Signer,
+  user: { id: string; organization: string; address: string },
+): Promise<StartedSession> {
   const session = newId('session');
   const cookie = newOpaqueToken(COOKIE_PREFIX);
   await transaction.query(
@@ -23,9 +27,17 @@ export async function startSession(transaction: Transaction, signer: Signer, use
   return { session, cookie, tokens: await issueTokens(transaction, signer, { session, user: user.id, organization: user.organization }) };
 }
 
-export async function issueTokens(transaction: Transaction, signer: Signer, of: { session: string; user: string; organization: string }): Promise<TokenPair> {
+export async function issueTokens(
+  transaction: Transaction,
+  signer: Signer,
+  of: { session: string; user: string; organization: string },
+): Promise<TokenPair> {
   const refreshToken = newOpaqueToken(REFRESH_PREFIX);
-  await transaction.query(`INSERT INTO refresh_tokens (hash, organization_id, session_id) VALUES ($1, $2, $3)`, [tokenHash(refreshToken), of.organization, of.session]);
+  await transaction.query(`INSERT INTO refresh_tokens (hash, organization_id, session_id) VALUES ($1, $2, $3)`, [
+    tokenHash(refreshToken),
+    of.organization,
+    of.session,
+  ]);
   const accessToken = await signAccessToken(of, signer);
   return { accessToken, expiresInSeconds: ACCESS_TOKEN_SECONDS, refreshToken };
 }

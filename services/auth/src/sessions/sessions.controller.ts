@@ -20,14 +20,20 @@ export class SessionsController {
   @Public()
   @ApiOperation({ operationId: 'sessions_create', summary: 'Log in; also sets the session cookie for browsers' })
   @ApiCreatedResponse({ standardSchema: TokenPair })
-  async create(@Body({ schema: LoginRequest }) request: LoginRequest, @Ip() address: string, @Res({ passthrough: true }) response: ServerResponse): Promise<TokenPair> {
+  async create(
+    @Body({ schema: LoginRequest }) request: LoginRequest,
+    @Ip() address: string,
+    @Res({ passthrough: true }) response: ServerResponse,
+  ): Promise<TokenPair> {
     const result = await this.sessions.logIn(request, address);
     switch (result.outcome) {
       case 'wait':
         response.setHeader('retry-after', result.seconds);
         throw new RahatError('rate_limited', `Too many failed log-ins. Try again in ${result.seconds} s.`);
       case 'refused':
-        throw new RahatError('unauthenticated', 'The e-mail or the password is wrong.', { hint: 'Check both; after several failures each try has to wait.' });
+        throw new RahatError('unauthenticated', 'The e-mail or the password is wrong.', {
+          hint: 'Check both; after several failures each try has to wait.',
+        });
       case 'started':
         setSessionCookie(response, this.config, result.started.cookie);
         return result.started.tokens;
@@ -40,14 +46,20 @@ export class SessionsController {
   @ApiOperation({ operationId: 'sessions_refresh', summary: 'A new pair of tokens for a refresh token, which works once' })
   @ApiOkResponse({ standardSchema: TokenPair })
   async refresh(@Body({ schema: RefreshRequest }) request: z.infer<typeof RefreshRequest>, @Ip() address: string): Promise<TokenPair> {
-    if (request.refreshToken === undefined) throw new RahatError('unauthenticated', 'A refresh token is needed.', { hint: 'Browsers need none: their session cookie is enough.' });
+    if (request.refreshToken === undefined)
+      throw new RahatError('unauthenticated', 'A refresh token is needed.', {
+        hint: 'Browsers need none: their session cookie is enough.',
+      });
     return this.sessions.refresh(request.refreshToken, address);
   }
 
   @Delete('current')
   @Requires()
   @HttpCode(204)
-  @ApiOperation({ operationId: 'sessions_end', summary: 'Log out: ends the cookie, the access tokens and the refresh tokens of this session' })
+  @ApiOperation({
+    operationId: 'sessions_end',
+    summary: 'Log out: ends the cookie, the access tokens and the refresh tokens of this session',
+  })
   @ApiNoContentResponse()
   async end(@CurrentPrincipal() principal: Principal, @Res({ passthrough: true }) response: ServerResponse): Promise<void> {
     await this.sessions.end(principal);

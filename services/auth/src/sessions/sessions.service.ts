@@ -52,7 +52,10 @@ export class SessionsService {
       await forgiveAttempt(transaction, request.email, address);
       const started = await startSession(transaction, signer, { id: user.id, organization: user.organization_id, address });
       await recordAct(this.outbox, transaction, {
-        organization: user.organization_id, actor: { kind: 'user', id: user.id, name: user.name, address }, action: 'session.started', target: { kind: 'session', id: started.session },
+        organization: user.organization_id,
+        actor: { kind: 'user', id: user.id, name: user.name, address },
+        action: 'session.started',
+        target: { kind: 'session', id: started.session },
       });
       return { outcome: 'started', started };
     });
@@ -72,11 +75,19 @@ export class SessionsService {
 
   async end(principal: Principal): Promise<void> {
     const session = principal.session;
-    if (session === undefined) throw new RahatError('invalid_input', 'This request belongs to no session.', { hint: 'An API key is ended by revoking it.' });
+    if (session === undefined)
+      throw new RahatError('invalid_input', 'This request belongs to no session.', { hint: 'An API key is ended by revoking it.' });
     await this.database.inOrganization(principal.organization, async (transaction) => {
-      await transaction.query(`UPDATE sessions SET revoked_at = now(), revoked_because = 'logged out' WHERE id = $1 AND revoked_at IS NULL`, [session]);
+      await transaction.query(
+        `UPDATE sessions SET revoked_at = now(), revoked_because = 'logged out' WHERE id = $1 AND revoked_at IS NULL`,
+        [session],
+      );
       await recordAct(this.outbox, transaction, {
-        organization: principal.organization, actor: actorOf(principal), action: 'session.ended', target: { kind: 'session', id: session }, request: principal.requestId,
+        organization: principal.organization,
+        actor: actorOf(principal),
+        action: 'session.ended',
+        target: { kind: 'session', id: session },
+        request: principal.requestId,
       });
     });
   }
@@ -106,9 +117,15 @@ export class SessionsService {
 
   private async endCompromised(used: UsedToken, address: string): Promise<void> {
     await this.database.inOrganization(used.organization_id, async (transaction) => {
-      await transaction.query(`UPDATE sessions SET revoked_at = now(), revoked_because = 'refresh token used twice' WHERE id = $1 AND revoked_at IS NULL`, [used.session_id]);
+      await transaction.query(
+        `UPDATE sessions SET revoked_at = now(), revoked_because = 'refresh token used twice' WHERE id = $1 AND revoked_at IS NULL`,
+        [used.session_id],
+      );
       await recordAct(this.outbox, transaction, {
-        organization: used.organization_id, actor: { kind: 'user', id: used.user_id, name: used.name, address }, action: 'session.revoked', target: { kind: 'session', id: used.session_id },
+        organization: used.organization_id,
+        actor: { kind: 'user', id: used.user_id, name: used.name, address },
+        action: 'session.revoked',
+        target: { kind: 'session', id: used.session_id },
         details: { reason: 'A refresh token was used a second time.' },
       });
     });
@@ -119,8 +136,11 @@ export class SessionsService {
     const organization = user?.organization_id ?? (await this.firstStart.defaultOrganization());
     await this.database.inOrganization(organization, (transaction) =>
       recordAct(this.outbox, transaction, {
-        organization, actor: { kind: 'system', id: 'auth', name: 'auth', address }, action: 'session.refused',
-        target: user === undefined ? { kind: 'user', id: 'unknown' } : { kind: 'user', id: user.id, name: user.name }, details: { reason: 'Wrong e-mail or password.' },
+        organization,
+        actor: { kind: 'system', id: 'auth', name: 'auth', address },
+        action: 'session.refused',
+        target: user === undefined ? { kind: 'user', id: 'unknown' } : { kind: 'user', id: user.id, name: user.name },
+        details: { reason: 'Wrong e-mail or password.' },
       }),
     );
   }
@@ -128,6 +148,8 @@ export class SessionsService {
 
 /** Long after a session's end nobody asks for it, nor for its refresh tokens. */
 async function removeOldSessions(transaction: Transaction): Promise<void> {
-  await transaction.query(`DELETE FROM refresh_tokens t USING sessions s WHERE s.id = t.session_id AND s.expires_at < now() - interval '7 days'`);
+  await transaction.query(
+    `DELETE FROM refresh_tokens t USING sessions s WHERE s.id = t.session_id AND s.expires_at < now() - interval '7 days'`,
+  );
   await transaction.query(`DELETE FROM sessions WHERE expires_at < now() - interval '7 days'`);
 }

@@ -12,5 +12,7 @@ export function newSetupToken(): string {
 
 /** Case, spaces and dashes don't count: people type it. */
 export function setupTokenHash(token: string): Buffer {
-  return createHash('sha256').update(token.toUpperCase().replaceAll(/[^A-Z0-9]/g, '')).digest();
+  return createHash('sha256')
+    .update(token.toUpperCase().replaceAll(/[^A-Z0-9]/g, ''))
+    .digest();
 }

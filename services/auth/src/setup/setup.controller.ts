@@ -30,7 +30,11 @@ export class SetupController {
   @Public()
   @ApiOperation({ operationId: 'setup_create', summary: 'Make the first owner with the one-time token of the console, and log in' })
   @ApiCreatedResponse({ standardSchema: TokenPair })
-  async create(@Body({ schema: SetupRequest }) request: SetupRequest, @Ip() address: string, @Res({ passthrough: true }) response: ServerResponse): Promise<TokenPair> {
+  async create(
+    @Body({ schema: SetupRequest }) request: SetupRequest,
+    @Ip() address: string,
+    @Res({ passthrough: true }) response: ServerResponse,
+  ): Promise<TokenPair> {
     const started = await this.setup.makeOwner(request, address);
     setSessionCookie(response, this.config, started.cookie);
     return started.tokens;

@@ -27,18 +27,35 @@ export class SetupService {
         `UPDATE setup_tokens SET used_at = now() WHERE hash = $1 AND used_at IS NULL AND expires_at > now() RETURNING hash`,
         [setupTokenHash(request.token)],
       );
-      if (used.length === 0) throw new RahatError('setup_token_invalid', 'This set-up token is wrong, already used, or older than 30 minutes.');
+      if (used.length === 0)
+        throw new RahatError('setup_token_invalid', 'This set-up token is wrong, already used, or older than 30 minutes.');
       const owners = await transaction.query(`SELECT FROM memberships WHERE role = 'owner' LIMIT 1`);
       if (owners.length > 0) throw new RahatError('conflict', 'Rahat Backup has an owner already.', { hint: 'Log in instead.' });
 
       const user = newId('user');
       await transaction.query(`UPDATE organizations SET name = $1 WHERE organization_id = $2`, [request.organization, organization]);
-      await transaction.query(`INSERT INTO users (id, organization_id, email, name, password_hash) VALUES ($1, $2, $3, $4, $5)`, [user, organization, request.email, request.name, passwordHash]);
+      await transaction.query(`INSERT INTO users (id, organization_id, email, name, password_hash) VALUES ($1, $2, $3, $4, $5)`, [
+        user,
+        organization,
+        request.email,
+        request.name,
+        passwordHash,
+      ]);
       await transaction.query(`INSERT INTO memberships (organization_id, user_id, role) VALUES ($1, $2, 'owner')`, [organization, user]);
       const actor = { kind: 'user' as const, id: user, name: request.name, address };
-      await recordAct(this.outbox, transaction, { organization, actor, action: 'owner.created', target: { kind: 'user', id: user, name: request.name } });
+      await recordAct(this.outbox, transaction, {
+        organization,
+        actor,
+        action: 'owner.created',
+        target: { kind: 'user', id: user, name: request.name },
+      });
       const started = await startSession(transaction, signer, { id: user, organization, address });
-      await recordAct(this.outbox, transaction, { organization, actor, action: 'session.started', target: { kind: 'session', id: started.session } });
+      await recordAct(this.outbox, transaction, {
+        organization,
+        actor,
+        action: 'session.started',
+        target: { kind: 'session', id: started.session },
+      });
       return started;
     });
   }

@@ -27,10 +27,22 @@ interface Shape {
   key?: CryptoKey;
 }
 /** A token that is right in everything but what the test changes. */
-async function token({ header, payload, issuer = 'rahat-auth', audience = 'rahat-api', expires = '600s', key = ours.privateKey }: Shape = {}): Promise<string> {
+async function token({
+  header,
+  payload,
+  issuer = 'rahat-auth',
+  audience = 'rahat-api',
+  expires = '600s',
+  key = ours.privateKey,
+}: Shape = {}): Promise<string> {
   return new SignJWT({ sid: 's', org: 'o', ...payload })
     .setProtectedHeader({ alg: 'ES256', kid: 'ours', typ: 'at+jwt', ...header })
-    .setSubject('u').setIssuer(issuer).setAudience(audience).setIssuedAt().setExpirationTime(expires).sign(key);
+    .setSubject('u')
+    .setIssuer(issuer)
+    .setAudience(audience)
+    .setIssuedAt()
+    .setExpirationTime(expires)
+    .sign(key);
 }
 
 describe('access tokens', () => {
@@ -42,13 +54,18 @@ describe('access tokens', () => {
 
   it('refuse alg none', async () => {
     const [, payload] = (await token()).split('.');
-    for (const alg of ['none', 'None', '']) await expect(verifyAccessToken(`${b64({ alg, kid: 'ours', typ: 'at+jwt' })}.${payload}.`, keyOf)).rejects.toMatchObject({ code: 'unauthenticated' });
+    for (const alg of ['none', 'None', ''])
+      await expect(verifyAccessToken(`${b64({ alg, kid: 'ours', typ: 'at+jwt' })}.${payload}.`, keyOf)).rejects.toMatchObject({
+        code: 'unauthenticated',
+      });
   });
 
   it('refuse an HMAC made with the public key as its secret', async () => {
     const [, payload] = (await token()).split('.');
     const head = `${b64({ alg: 'HS256', kid: 'ours', typ: 'at+jwt' })}.${payload}`;
-    const mac = createHmac('sha256', await exportSPKI(ours.publicKey)).update(head).digest('base64url');
+    const mac = createHmac('sha256', await exportSPKI(ours.publicKey))
+      .update(head)
+      .digest('base64url');
     await expect(verifyAccessToken(`${head}.${mac}`, keyOf)).rejects.toMatchObject({ code: 'unauthenticated' });
   });
 
@@ -67,7 +84,13 @@ describe('access tokens', () => {
   it.each(attacks)('refuse %s', async (_name, shape) => {
     const made = shape();
     if (made.payload?.iat !== undefined) {
-      const old = await new SignJWT({ sid: 's', org: 'o', iat: made.payload.iat }).setProtectedHeader({ alg: 'ES256', kid: 'ours', typ: 'at+jwt' }).setSubject('u').setIssuer('rahat-auth').setAudience('rahat-api').setExpirationTime('3650d').sign(ours.privateKey);
+      const old = await new SignJWT({ sid: 's', org: 'o', iat: made.payload.iat })
+        .setProtectedHeader({ alg: 'ES256', kid: 'ours', typ: 'at+jwt' })
+        .setSubject('u')
+        .setIssuer('rahat-auth')
+        .setAudience('rahat-api')
+        .setExpirationTime('3650d')
+        .sign(ours.privateKey);
       await expect(verifyAccessToken(old, keyOf)).rejects.toMatchObject({ code: 'unauthenticated' });
       return;
     }
@@ -77,6 +100,7 @@ describe('access tokens', () => {
   it('refuse a changed payload and plain nonsense', async () => {
     const [head, , signature] = (await token()).split('.');
     const forged = b64({ sub: 'owner', sid: 's', org: 'o', iss: 'rahat-auth', aud: 'rahat-api', iat: 1, exp: 9_999_999_999 });
-    for (const text of [`${head}.${forged}.${signature}`, '', 'a.b.c', 'Bearer x']) await expect(verifyAccessToken(text, keyOf)).rejects.toMatchObject({ code: 'unauthenticated' });
+    for (const text of [`${head}.${forged}.${signature}`, '', 'a.b.c', 'Bearer x'])
+      await expect(verifyAccessToken(text, keyOf)).rejects.toMatchObject({ code: 'unauthenticated' });
   });
 });

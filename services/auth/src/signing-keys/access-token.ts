@@ -24,7 +24,10 @@ export async function signAccessToken(claims: AccessClaims, key: { kid: string; 
 }
 
 /** `keyOf` looks a key id up among our own keys; nothing of the token is ever used to fetch or build a key. */
-export async function verifyAccessToken(token: string, keyOf: (kid: string) => Promise<CryptoKey | undefined>): Promise<AccessClaims & { expiresAt: Date }> {
+export async function verifyAccessToken(
+  token: string,
+  keyOf: (kid: string) => Promise<CryptoKey | undefined>,
+): Promise<AccessClaims & { expiresAt: Date }> {
   try {
     const { payload } = await jwtVerify(
       token,
@@ -33,11 +36,24 @@ export async function verifyAccessToken(token: string, keyOf: (kid: string) => P
         if (key === undefined) throw new errors.JWKSNoMatchingKey();
         return key;
       },
-      { algorithms: ['ES256'], issuer: ISSUER, audience: AUDIENCE, typ: TYPE, requiredClaims: ['sub', 'sid', 'org', 'exp', 'iat'], maxTokenAge: ACCESS_TOKEN_SECONDS },
+      {
+        algorithms: ['ES256'],
+        issuer: ISSUER,
+        audience: AUDIENCE,
+        typ: TYPE,
+        requiredClaims: ['sub', 'sid', 'org', 'exp', 'iat'],
+        maxTokenAge: ACCESS_TOKEN_SECONDS,
+      },
     );
-    return { user: String(payload.sub), session: String(payload['sid']), organization: String(payload['org']), expiresAt: new Date(Number(payload.exp) * 1000) };
+    return {
+      user: String(payload.sub),
+      session: String(payload['sid']),
+      organization: String(payload['org']),
+      expiresAt: new Date(Number(payload.exp) * 1000),
+    };
   } catch (error) {
-    if (error instanceof errors.JWTExpired) throw new RahatError('unauthenticated', 'The access token has expired.', { hint: 'Refresh it, or log in again.', cause: error });
+    if (error instanceof errors.JWTExpired)
+      throw new RahatError('unauthenticated', 'The access token has expired.', { hint: 'Refresh it, or log in again.', cause: error });
     if (error instanceof errors.JOSEError) throw new RahatError('unauthenticated', 'The access token is not valid.', { cause: error });
     throw error;
   }

@@ -56,7 +56,10 @@ export class SigningKeys {
       await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended('rahat.auth.signing-keys', 0))`);
       const [current] = await transaction.query(`SELECT kid FROM signing_keys WHERE signs_until > clock_timestamp() LIMIT 1`);
       if (current !== undefined && when === 'due') return;
-      await transaction.query(`UPDATE signing_keys SET signs_until = least(signs_until, clock_timestamp()), verifies_until = least(verifies_until, clock_timestamp() + make_interval(secs => $1))`, [ACCESS_TOKEN_SECONDS + 60]);
+      await transaction.query(
+        `UPDATE signing_keys SET signs_until = least(signs_until, clock_timestamp()), verifies_until = least(verifies_until, clock_timestamp() + make_interval(secs => $1))`,
+        [ACCESS_TOKEN_SECONDS + 60],
+      );
       await transaction.query(`DELETE FROM signing_keys WHERE verifies_until < clock_timestamp()`);
       await this.create(transaction);
     });
@@ -88,7 +91,8 @@ export class SigningKeys {
     const loaded = new Map<string, SigningKey>();
     for (const row of rows) {
       const known = this.keys.get(row.kid);
-      const privateKey = known?.privateKey ?? (await importPKCS8(this.secretBox.open(row.sealed_private, placeOf(row.kid)).toString('utf8'), 'ES256'));
+      const privateKey =
+        known?.privateKey ?? (await importPKCS8(this.secretBox.open(row.sealed_private, placeOf(row.kid)).toString('utf8'), 'ES256'));
       const publicKey = known?.publicKey ?? ((await importJWK(row.public_jwk, 'ES256')) as CryptoKey);
       loaded.set(row.kid, { kid: row.kid, publicJwk: row.public_jwk, privateKey, publicKey, signsUntil: row.signs_until });
     }

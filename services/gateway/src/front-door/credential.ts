@@ -13,7 +13,9 @@ export function credentialOf(headers: IncomingHttpHeaders): Credential {
   if (headers.authorization !== undefined) {
     const text = BEARER.exec(headers.authorization)?.[1];
     if (text === undefined || COOKIE_VALUE.test(text)) {
-      throw new RahatError('unauthenticated', 'The Authorization header is not understood.', { hint: 'Send "Authorization: Bearer" with an access token or an API key.' });
+      throw new RahatError('unauthenticated', 'The Authorization header is not understood.', {
+        hint: 'Send "Authorization: Bearer" with an access token or an API key.',
+      });
     }
     return { by: 'bearer', text };
   }

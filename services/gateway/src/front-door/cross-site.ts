@@ -13,7 +13,8 @@ export function changesState(method: string): boolean {
  */
 export function refuseForgedRequest(method: string, headers: IncomingHttpHeaders): void {
   if (!changesState(method)) return;
-  if (headers['x-rahat-csrf'] === undefined) throw new RahatError('forbidden', 'A change with a session cookie needs the header x-rahat-csrf.', { hint: 'Send "x-rahat-csrf: 1".' });
+  if (headers['x-rahat-csrf'] === undefined)
+    throw new RahatError('forbidden', 'A change with a session cookie needs the header x-rahat-csrf.', { hint: 'Send "x-rahat-csrf: 1".' });
   refuseForeignPage(method, headers);
 }
 

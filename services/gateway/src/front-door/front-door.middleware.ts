@@ -4,7 +4,7 @@ import type { NextFunction, Request, Response } from 'express';
 import { credentialOf } from './credential.js';
 import { refuseForeignPage, refuseForgedRequest } from './cross-site.js';
 import type { RateLimit } from './rate-limit.js';
-import { doorOf } from './routes.js';
+import { doorOf, refuseUnreadablePath } from './routes.js';
 import type { SubjectCache } from './subject-cache.js';
 
 export interface FrontDoorParts {
@@ -20,6 +20,7 @@ export class FrontDoor {
   constructor(private readonly parts: FrontDoorParts) {}
 
   readonly use = async (request: Request, response: Response, next: NextFunction): Promise<void> => {
+    refuseUnreadablePath(request.originalUrl);
     const door = doorOf(request.method, request.originalUrl);
     // Only a service can sign one, and PrincipalGuard checks that; outside of /internal not even a real one is taken.
     if (door !== 'internal') delete request.headers[PRINCIPAL_HEADER];
@@ -32,7 +33,8 @@ export class FrontDoor {
     refuseForeignPage(request.method, request.headers);
     const decision = this.parts.tries.take(addressOf(request));
     for (const [name, value] of Object.entries(this.parts.tries.headers(decision))) response.setHeader(name, value);
-    if (!decision.allowed) throw new RahatError('rate_limited', `Too many tries from this address. Try again in ${decision.resetSeconds} s.`);
+    if (!decision.allowed)
+      throw new RahatError('rate_limited', `Too many tries from this address. Try again in ${decision.resetSeconds} s.`);
   }
 
   private async authenticate(request: Request): Promise<void> {

@@ -10,8 +10,16 @@ const COOKIE = `rhs_${'a'.repeat(43)}`;
 
 describe('doors', () => {
   it.each([
-    ['POST', '/api/v2/sessions', 'entrance'], ['POST', '/API/V2/Sessions/?x=1', 'entrance'], ['POST', '/api/v2/setup', 'entrance'], ['GET', '/api/v2/setup', 'public'],
-    ['DELETE', '/api/v2/sessions/current', 'api'], ['GET', '/api/v2/me', 'api'], ['GET', '/api/docs/swagger-ui.css', 'public'], ['GET', '/', 'public'], ['POST', '/internal/v1/authenticate', 'internal'], ['POST', '//internal/v1/authenticate', 'public'],
+    ['POST', '/api/v2/sessions', 'entrance'],
+    ['POST', '/API/V2/Sessions/?x=1', 'entrance'],
+    ['POST', '/api/v2/setup', 'entrance'],
+    ['GET', '/api/v2/setup', 'public'],
+    ['DELETE', '/api/v2/sessions/current', 'api'],
+    ['GET', '/api/v2/me', 'api'],
+    ['GET', '/api/docs/swagger-ui.css', 'public'],
+    ['GET', '/', 'public'],
+    ['POST', '/internal/v1/authenticate', 'internal'],
+    ['POST', '//internal/v1/authenticate', 'public'],
   ])('%s %s is %s', (method, url, door) => expect(doorOf(method, url)).toBe(door));
 });
 
@@ -46,20 +54,40 @@ describe('rate limit', () => {
   it('counts each address for itself and starts again after the window', () => {
     let now = 0;
     const limit = new RateLimit('log-in', 2, 60, () => now);
-    expect([limit.take('a'), limit.take('a'), limit.take('a'), limit.take('b')].map((decision) => decision.allowed)).toEqual([true, true, false, true]);
-    expect(limit.headers(limit.take('a'))).toEqual({ 'RateLimit-Policy': '"log-in";q=2;w=60', RateLimit: '"log-in";r=0;t=60', 'Retry-After': '60' });
+    expect([limit.take('a'), limit.take('a'), limit.take('a'), limit.take('b')].map((decision) => decision.allowed)).toEqual([
+      true,
+      true,
+      false,
+      true,
+    ]);
+    expect(limit.headers(limit.take('a'))).toEqual({
+      'RateLimit-Policy': '"log-in";q=2;w=60',
+      RateLimit: '"log-in";r=0;t=60',
+      'Retry-After': '60',
+    });
     now = 60_000;
     expect(limit.take('a').allowed).toBe(true);
   });
 });
 
 describe('cache of subjects', () => {
-  const subject = (expiresAt: string): AuthenticatedSubject => ({ kind: 'user', subject: 'u', name: 'n', organization: 'o', role: 'viewer', scopes: [], expiresAt });
+  const subject = (expiresAt: string): AuthenticatedSubject => ({
+    kind: 'user',
+    subject: 'u',
+    name: 'n',
+    organization: 'o',
+    role: 'viewer',
+    scopes: [],
+    expiresAt,
+  });
 
   it('asks once for simultaneous requests and again within 10 seconds', async () => {
     let now = 0;
     let asked = 0;
-    const cache = new SubjectCache(async () => (asked++, subject('2100-01-01T00:00:00.000Z')), () => now);
+    const cache = new SubjectCache(
+      async () => (asked++, subject('2100-01-01T00:00:00.000Z')),
+      () => now,
+    );
     await Promise.all([cache.subjectOf('c', '1'), cache.subjectOf('c', '1')]);
     expect(asked).toBe(1);
     now = 9_999;

@@ -30,7 +30,12 @@ export class RateLimit {
       this.forgetOldest();
     }
     window.used += 1;
-    return { allowed: window.used <= this.limit, limit: this.limit, remaining: Math.max(0, this.limit - window.used), resetSeconds: Math.ceil((window.endsAt - now) / 1000) };
+    return {
+      allowed: window.used <= this.limit,
+      limit: this.limit,
+      remaining: Math.max(0, this.limit - window.used),
+      resetSeconds: Math.ceil((window.endsAt - now) / 1000),
+    };
   }
 
   /** draft-ietf-httpapi-ratelimit-headers. */

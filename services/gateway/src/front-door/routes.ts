@@ -1,3 +1,5 @@
+import { RahatError } from '@rahat/contracts';
+
 /** How the front door treats a request, by its path alone. Express matches paths without case and trailing slash, so we do too. */
 export type Door =
   /** Between services: PrincipalGuard demands a service's principal there, so the header stays. */
@@ -11,9 +13,27 @@ export type Door =
 export function doorOf(method: string, url: string): Door {
   const path = pathOf(url);
   if (path.startsWith('/internal/')) return 'internal';
-  if (method.toUpperCase() === 'POST' && (path === '/api/v2/sessions' || path === '/api/v2/sessions/refresh' || path === '/api/v2/setup')) return 'entrance';
-  if (!path.startsWith('/api/') || path === '/api/v2/setup' || path === '/api/openapi.json' || path === '/api/docs' || path.startsWith('/api/docs/')) return 'public';
+  if (method.toUpperCase() === 'POST' && (path === '/api/v2/sessions' || path === '/api/v2/sessions/refresh' || path === '/api/v2/setup'))
+    return 'entrance';
+  if (
+    !path.startsWith('/api/') ||
+    path === '/api/v2/setup' ||
+    path === '/api/openapi.json' ||
+    path === '/api/docs' ||
+    path.startsWith('/api/docs/')
+  )
+    return 'public';
   return 'api';
+}
+
+/** No path of ours needs a NUL, and what can't be decoded is nobody's; neither shall become somebody's internal error. */
+export function refuseUnreadablePath(url: string): void {
+  try {
+    if (!decodeURIComponent(url.split('?', 1)[0]!).includes('\0')) return;
+  } catch {
+    // Told below, as for a NUL.
+  }
+  throw new RahatError('invalid_input', 'The path of the request cannot be read.');
 }
 
 function pathOf(url: string): string {

@@ -13,7 +13,11 @@ export class GrantsController {
   @Post(':id/grant')
   @InternalOnly()
   @HttpCode(200)
-  async grant(@CurrentPrincipal() principal: Principal, @Param('id') id: string, @Body({ schema: RepositoryGrantRequest }) request: z.infer<typeof RepositoryGrantRequest>): Promise<z.infer<typeof RepositoryGrant>> {
+  async grant(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Body({ schema: RepositoryGrantRequest }) request: z.infer<typeof RepositoryGrantRequest>,
+  ): Promise<z.infer<typeof RepositoryGrant>> {
     if (request.repository !== id) throw new RahatError('invalid_input', 'Path and body name different repositories.');
     return this.repositories.grant(principal.organization, id);
   }

@@ -1,6 +1,15 @@
 import { Body, Controller, Get, Inject, Param, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { CreatedRepository, CreateRepository, pageOf, PageQuery, Repository, RepositorySnapshot, type Page, type Principal } from '@rahat/contracts';
+import {
+  CreatedRepository,
+  CreateRepository,
+  pageOf,
+  PageQuery,
+  Repository,
+  RepositorySnapshot,
+  type Page,
+  type Principal,
+} from '@rahat/contracts';
 import { CurrentPrincipal, Requires } from '@rahat/service-kit';
 import { RepositoriesService } from './repositories.service.js';
 import { SnapshotsService } from './snapshots.service.js';
@@ -15,9 +24,15 @@ export class RepositoriesController {
 
   @Post()
   @Requires('storage:write')
-  @ApiOperation({ operationId: 'repositories_create', summary: 'Make a repository; a passphrase that was not given is made and shown this once' })
+  @ApiOperation({
+    operationId: 'repositories_create',
+    summary: 'Make a repository; a passphrase that was not given is made and shown this once',
+  })
   @ApiCreatedResponse({ standardSchema: CreatedRepository })
-  async create(@CurrentPrincipal() principal: Principal, @Body({ schema: CreateRepository }) request: CreateRepository): Promise<CreatedRepository> {
+  async create(
+    @CurrentPrincipal() principal: Principal,
+    @Body({ schema: CreateRepository }) request: CreateRepository,
+  ): Promise<CreatedRepository> {
     return this.repositories.create(principal, request);
   }
 
@@ -41,7 +56,11 @@ export class RepositoriesController {
   @Requires('storage:read', 'backup:read')
   @ApiOperation({ operationId: 'repositories_list_snapshots', summary: 'The snapshots as the repository itself tells them, newest first' })
   @ApiOkResponse({ standardSchema: pageOf(RepositorySnapshot) })
-  async listSnapshots(@CurrentPrincipal() principal: Principal, @Param('id') id: string, @Query({ schema: PageQuery }) page: PageQuery): Promise<Page<RepositorySnapshot>> {
+  async listSnapshots(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Query({ schema: PageQuery }) page: PageQuery,
+  ): Promise<Page<RepositorySnapshot>> {
     return this.snapshots.list(principal, id, page);
   }
 }

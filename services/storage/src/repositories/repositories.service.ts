@@ -1,6 +1,17 @@
 import path from 'node:path';
 import type { BlobStore } from '@rahat/blob-store-port';
-import { newId, RahatError, type CreatedRepository, type CreateRepository, type Page, type PageQuery, type Principal, type Repository, type RepositoryGrant, type StorageSettings } from '@rahat/contracts';
+import {
+  newId,
+  RahatError,
+  type CreatedRepository,
+  type CreateRepository,
+  type Page,
+  type PageQuery,
+  type Principal,
+  type Repository,
+  type RepositoryGrant,
+  type StorageSettings,
+} from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { createRepository, type Repository as OpenRepository } from '@rahat/repository';
@@ -43,7 +54,10 @@ export class RepositoriesService {
 
   async create(principal: Principal, request: CreateRepository): Promise<CreatedRepository> {
     const prefix = request.prefix ?? prefixFromName(request.name);
-    if (!isFolderName(prefix)) throw new RahatError('invalid_input', `"${prefix}" cannot be a repository's folder.`, { hint: 'Use small letters, digits and dashes.' });
+    if (!isFolderName(prefix))
+      throw new RahatError('invalid_input', `"${prefix}" cannot be a repository's folder.`, {
+        hint: 'Use small letters, digits and dashes.',
+      });
     const passphrase = request.passphrase ?? newPassphrase();
     const row = await this.database.inOrganization(principal.organization, async (transaction) => {
       const storage = await storageOf(transaction, request.storage);
@@ -57,7 +71,11 @@ export class RepositoriesService {
         [id, principal.organization, storage.id, request.name, prefix, made.id, sealed.masterKey, sealed.identitySecret],
       );
       await recordAct(this.outbox, transaction, {
-        organization: principal.organization, actor: actorOf(principal), action: 'repository.created', target: { kind: 'repository', id, name: request.name }, details: { storage: storage.id, prefix, repositoryId: made.id },
+        organization: principal.organization,
+        actor: actorOf(principal),
+        action: 'repository.created',
+        target: { kind: 'repository', id, name: request.name },
+        details: { storage: storage.id, prefix, repositoryId: made.id },
         request: principal.requestId,
       });
       return repositoryOf(transaction, id);
@@ -68,7 +86,10 @@ export class RepositoriesService {
   async list(principal: Principal, page: PageQuery): Promise<Page<Repository>> {
     const after = page.cursor === undefined ? null : this.cursors.decode(page.cursor, Position)[1];
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
-      transaction.query<RepositoryRow>(`${WITH_STORAGE} WHERE ($1::text IS NULL OR r.id < $1) ORDER BY r.id DESC LIMIT $2`, [after, page.limit + 1]),
+      transaction.query<RepositoryRow>(`${WITH_STORAGE} WHERE ($1::text IS NULL OR r.id < $1) ORDER BY r.id DESC LIMIT $2`, [
+        after,
+        page.limit + 1,
+      ]),
     );
     const data = rows.slice(0, page.limit).map(presentRepository);
     const hasMore = rows.length > page.limit;
@@ -83,7 +104,13 @@ export class RepositoriesService {
   async grant(organization: string, id: string): Promise<RepositoryGrant> {
     const row = await this.row(organization, id);
     const { masterKey, identitySecret } = openSecrets(this.secretBox, row);
-    return { repositoryId: row.repository_id, storage: row.settings, prefix: row.prefix, masterKey: masterKey.toString('base64'), identitySecret: identitySecret.toString('base64') };
+    return {
+      repositoryId: row.repository_id,
+      storage: row.settings,
+      prefix: row.prefix,
+      masterKey: masterKey.toString('base64'),
+      identitySecret: identitySecret.toString('base64'),
+    };
   }
 
   private async row(organization: string, id: string): Promise<RepositoryRow> {
@@ -100,20 +127,33 @@ export async function repositoryOf(transaction: Transaction, id: string): Promis
 async function refuseTaken(transaction: Transaction, storage: StorageRow, name: string, prefix: string): Promise<void> {
   // Two requests for one place wait for each other; the second one then sees the first one's row.
   await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended('rahat.storage.' || $1::text, 0))`, [storage.id]);
-  const [other] = await transaction.query<{ name: string; prefix: string }>(`SELECT name, prefix FROM repositories WHERE name = $1 OR (storage_id = $2 AND prefix = $3) LIMIT 1`, [name, storage.id, prefix]);
+  const [other] = await transaction.query<{ name: string; prefix: string }>(
+    `SELECT name, prefix FROM repositories WHERE name = $1 OR (storage_id = $2 AND prefix = $3) LIMIT 1`,
+    [name, storage.id, prefix],
+  );
   if (other === undefined) return;
-  if (other.name === name) throw new RahatError('conflict', `There is a repository named "${name}" already.`, { hint: 'Choose another name.' });
-  throw new RahatError('repository_exists', `The repository "${other.name}" uses the folder "${prefix}" of this storage.`, { hint: 'Choose another prefix.' });
+  if (other.name === name)
+    throw new RahatError('conflict', `There is a repository named "${name}" already.`, { hint: 'Choose another name.' });
+  throw new RahatError('repository_exists', `The repository "${other.name}" uses the folder "${prefix}" of this storage.`, {
+    hint: 'Choose another prefix.',
+  });
 }
 
 /** The place must be empty, but for what a creation that broke off left there: keys of a repository that never came to be. */
 async function makeRepository(store: BlobStore, passphrase: string): Promise<OpenRepository> {
   if ((await store.stat('rahat.json')) !== undefined) {
-    throw new RahatError('repository_exists', `There is a repository at ${store.description} already, which this installation did not make.`, { hint: 'Choose another prefix. The repository there was not changed.' });
+    throw new RahatError(
+      'repository_exists',
+      `There is a repository at ${store.description} already, which this installation did not make.`,
+      { hint: 'Choose another prefix. The repository there was not changed.' },
+    );
   }
   const leftOver: string[] = [];
   for await (const { name } of store.list('')) {
-    if (name !== 'config' && !name.startsWith('keys/')) throw new RahatError('conflict', `The folder ${store.description} is not empty; "${name}" lies in it.`, { hint: 'Choose another prefix, or empty the folder.' });
+    if (name !== 'config' && !name.startsWith('keys/'))
+      throw new RahatError('conflict', `The folder ${store.description} is not empty; "${name}" lies in it.`, {
+        hint: 'Choose another prefix, or empty the folder.',
+      });
     leftOver.push(name);
   }
   for (const name of leftOver) await store.remove(name);
@@ -122,6 +162,12 @@ async function makeRepository(store: BlobStore, passphrase: string): Promise<Ope
 
 function presentRepository(row: RepositoryRow): Repository {
   return {
-    id: row.id, name: row.name, storage: row.storage_id, prefix: row.prefix, location: path.join(row.settings.path, row.prefix), repositoryId: row.repository_id, createdAt: row.created_at.toISOString(),
+    id: row.id,
+    name: row.name,
+    storage: row.storage_id,
+    prefix: row.prefix,
+    location: path.join(row.settings.path, row.prefix),
+    repositoryId: row.repository_id,
+    createdAt: row.created_at.toISOString(),
   };
 }

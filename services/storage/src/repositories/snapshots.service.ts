@@ -1,4 +1,12 @@
-import { RahatError, type CommandPayload, type Page, type PageQuery, type Principal, type RepositorySnapshot, QUEUES } from '@rahat/contracts';
+import {
+  RahatError,
+  type CommandPayload,
+  type Page,
+  type PageQuery,
+  type Principal,
+  type RepositorySnapshot,
+  QUEUES,
+} from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { openRepository, type Repository, type SnapshotListing } from '@rahat/repository';
@@ -42,10 +50,23 @@ export class SnapshotsService {
   async remove(transaction: Transaction, command: CommandPayload<'snapshot.remove.v1'>): Promise<void> {
     const error = await this.moveToTrash(transaction, command);
     const { organization, backup, snapshot } = command;
-    await this.outbox.command(transaction, QUEUES.scheduler, 'snapshot.removed.v1', { organization, backup, snapshot, ...(error === undefined ? {} : { error: error.serialize() }) });
+    await this.outbox.command(transaction, QUEUES.scheduler, 'snapshot.removed.v1', {
+      organization,
+      backup,
+      snapshot,
+      ...(error === undefined ? {} : { error: error.serialize() }),
+    });
     await recordAct(this.outbox, transaction, {
-      organization, actor: { kind: 'system', id: 'storage', name: 'retention' }, action: error === undefined ? 'snapshot.removed' : 'snapshot.remove_failed', target: { kind: 'snapshot', id: snapshot },
-      details: { repository: command.repository, backup, reason: command.reason, ...(error === undefined ? {} : { error: error.code, message: error.message }) },
+      organization,
+      actor: { kind: 'system', id: 'storage', name: 'retention' },
+      action: error === undefined ? 'snapshot.removed' : 'snapshot.remove_failed',
+      target: { kind: 'snapshot', id: snapshot },
+      details: {
+        repository: command.repository,
+        backup,
+        reason: command.reason,
+        ...(error === undefined ? {} : { error: error.code, message: error.message }),
+      },
     });
   }
 
@@ -73,7 +94,18 @@ function present(listing: SnapshotListing): RepositorySnapshot {
   }
   const { manifest } = listing;
   return {
-    readable: true, id: listing.id, createdAt: manifest.createdAt, consistentAt: manifest.consistentAt, serverName: manifest.server.name, databaseName: manifest.database?.name ?? null, engine: manifest.engine,
-    method: manifest.method, label: manifest.label, objects: manifest.objects.length, sizeBytes: manifest.sizeBytes, addedBytes: manifest.addedBytes, run: manifest.run,
+    readable: true,
+    id: listing.id,
+    createdAt: manifest.createdAt,
+    consistentAt: manifest.consistentAt,
+    serverName: manifest.server.name,
+    databaseName: manifest.database?.name ?? null,
+    engine: manifest.engine,
+    method: manifest.method,
+    label: manifest.label,
+    objects: manifest.objects.length,
+    sizeBytes: manifest.sizeBytes,
+    addedBytes: manifest.addedBytes,
+    run: manifest.run,
   };
 }

@@ -3,7 +3,9 @@ import type { BlobStore } from '@rahat/blob-store-port';
 import type { StorageSettings } from '@rahat/contracts';
 
 /** One line a driver. */
-const DRIVERS: { [Driver in StorageSettings['driver']]: (settings: Extract<StorageSettings, { driver: Driver }>, prefix: string) => BlobStore } = {
+const DRIVERS: {
+  [Driver in StorageSettings['driver']]: (settings: Extract<StorageSettings, { driver: Driver }>, prefix: string) => BlobStore;
+} = {
   local: (settings, prefix) => new LocalStore(settings, prefix),
 };
 

@@ -24,7 +24,13 @@ describe('the folder of a local storage', () => {
 
   it('is refused inside the data folder, also through a link or dots, but for backups', async () => {
     await symlink(data, path.join(home, 'way-in'));
-    for (const inside of [data, path.join(data, 'keys'), path.join(home, 'disk', '..', 'data', 'x'), path.join(home, 'way-in', 'postgresql'), path.join(data, 'backups', '..', 'keys')]) {
+    for (const inside of [
+      data,
+      path.join(data, 'keys'),
+      path.join(home, 'disk', '..', 'data', 'x'),
+      path.join(home, 'way-in', 'postgresql'),
+      path.join(data, 'backups', '..', 'keys'),
+    ]) {
       await expect(prepareLocalFolder(inside, data)).rejects.toMatchObject({ code: 'invalid_input' });
     }
     expect(await prepareLocalFolder(path.join(data, 'backups'), data)).toBe(path.join(data, 'backups'));
@@ -33,12 +39,20 @@ describe('the folder of a local storage', () => {
 
   it('is refused at the root, in kernel trees, and where a file stands', async () => {
     await writeFile(path.join(home, 'file'), '');
-    for (const wrong of ['/', '/proc/self', '/dev/shm/x', '/sys', path.join(home, 'file'), path.join(home, 'file', 'below')]) await expect(prepareLocalFolder(wrong, data)).rejects.toMatchObject({ code: 'invalid_input' });
+    for (const wrong of ['/', '/proc/self', '/dev/shm/x', '/sys', path.join(home, 'file'), path.join(home, 'file', 'below')])
+      await expect(prepareLocalFolder(wrong, data)).rejects.toMatchObject({ code: 'invalid_input' });
   });
 });
 
 describe('the prefix of a repository', () => {
-  it.each([['Main', 'main'], ['Ankara müşteri #1', 'ankara-musteri-1'], ['İSTANBUL ışık', 'istanbul-isik'], ['../../etc', 'etc'], ['数据', 'repository'], ['--x--', 'x']])('of %j is %j', (name, prefix) => expect(prefixFromName(name)).toBe(prefix));
+  it.each([
+    ['Main', 'main'],
+    ['Ankara müşteri #1', 'ankara-musteri-1'],
+    ['İSTANBUL ışık', 'istanbul-isik'],
+    ['../../etc', 'etc'],
+    ['数据', 'repository'],
+    ['--x--', 'x'],
+  ])('of %j is %j', (name, prefix) => expect(prefixFromName(name)).toBe(prefix));
   it('is never a way out of the storage', () => {
     for (const wrong of ['.', '..', '...', '.hidden', '-', '']) expect(isFolderName(wrong)).toBe(false);
     expect(isFolderName('shop-1.main')).toBe(true);

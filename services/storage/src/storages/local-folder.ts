@@ -24,11 +24,15 @@ export async function prepareLocalFolder(wanted: string, dataFolder: string | un
 
 /** Also asked for the folder of each repository: a prefix must not lead into the platform's data either. */
 export function refusePlace(folder: string, dataFolder: string | undefined): void {
-  if (!path.isAbsolute(folder) || folder === '/') throw new RahatError('invalid_input', `${folder} cannot be a storage.`, { hint: 'Give the absolute path of a folder of its own.' });
+  if (!path.isAbsolute(folder) || folder === '/')
+    throw new RahatError('invalid_input', `${folder} cannot be a storage.`, { hint: 'Give the absolute path of a folder of its own.' });
   const tree = NO_PLACE_FOR_BACKUPS.find((root) => isInside(folder, root));
-  if (tree !== undefined) throw new RahatError('invalid_input', `${folder} lies in ${tree}, which keeps no files.`, { hint: 'Give a folder on a disk.' });
+  if (tree !== undefined)
+    throw new RahatError('invalid_input', `${folder} lies in ${tree}, which keeps no files.`, { hint: 'Give a folder on a disk.' });
   if (dataFolder !== undefined && isInside(folder, dataFolder) && !isInside(folder, path.join(dataFolder, BACKUPS_FOLDER))) {
-    throw new RahatError('invalid_input', `${folder} lies in the platform's own data folder.`, { hint: `Use a folder outside of it, or ${path.join(dataFolder, BACKUPS_FOLDER)}.` });
+    throw new RahatError('invalid_input', `${folder} lies in the platform's own data folder.`, {
+      hint: `Use a folder outside of it, or ${path.join(dataFolder, BACKUPS_FOLDER)}.`,
+    });
   }
 }
 
@@ -51,9 +55,13 @@ export async function spaceOf(folder: string): Promise<{ freeBytes: number; tota
 function folderError(error: unknown, folder: string): RahatError {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-    return new RahatError('storage_permission_denied', `Could not make the folder ${folder}: permission denied.`, { hint: 'Make it yourself and let the user that runs Rahat Backup write into it.', cause: error });
+    return new RahatError('storage_permission_denied', `Could not make the folder ${folder}: permission denied.`, {
+      hint: 'Make it yourself and let the user that runs Rahat Backup write into it.',
+      cause: error,
+    });
   }
-  if (code === 'ENOTDIR' || code === 'EEXIST') return new RahatError('invalid_input', `${folder} is a file, or lies under one.`, { hint: 'Give the path of a folder.', cause: error });
+  if (code === 'ENOTDIR' || code === 'EEXIST')
+    return new RahatError('invalid_input', `${folder} is a file, or lies under one.`, { hint: 'Give the path of a folder.', cause: error });
   if (code === 'ENOSPC') return new RahatError('storage_full', `Could not make the folder ${folder}: no space left.`, { cause: error });
   return new RahatError('storage_unreachable', `Could not make the folder ${folder}: ${(error as Error).message}`, { cause: error });
 }

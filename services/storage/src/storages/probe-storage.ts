@@ -16,12 +16,19 @@ export async function probeStorage(store: BlobStore): Promise<void> {
     const whole = await store.get(name, undefined, call);
     const part = await store.get(name, RANGE, call);
     if (!whole.equals(body) || !part.equals(body.subarray(RANGE.offset, RANGE.offset + RANGE.length))) {
-      throw new RahatError('storage_unreachable', `${store.description} gave back other bytes than were written.`, { hint: 'This place cannot keep backups; look at its disk and its mount.', retryable: false });
+      throw new RahatError('storage_unreachable', `${store.description} gave back other bytes than were written.`, {
+        hint: 'This place cannot keep backups; look at its disk and its mount.',
+        retryable: false,
+      });
     }
     const size = (await store.stat(name, call))?.sizeBytes;
-    if (size !== PROBE_BYTES) throw new RahatError('storage_unreachable', `${store.description} tells a wrong size of a file that was just written.`, { retryable: false });
+    if (size !== PROBE_BYTES)
+      throw new RahatError('storage_unreachable', `${store.description} tells a wrong size of a file that was just written.`, {
+        retryable: false,
+      });
   } finally {
     await store.remove(name, call);
   }
-  if ((await store.stat(name, call)) !== undefined) throw new RahatError('storage_unreachable', `${store.description} keeps files that were removed.`, { retryable: false });
+  if ((await store.stat(name, call)) !== undefined)
+    throw new RahatError('storage_unreachable', `${store.description} keeps files that were removed.`, { retryable: false });
 }

@@ -11,7 +11,10 @@ export class StoragesController {
 
   @Post()
   @Requires('storage:write')
-  @ApiOperation({ operationId: 'storages_create', summary: 'Add a place for repositories, after writing, reading and removing a file there' })
+  @ApiOperation({
+    operationId: 'storages_create',
+    summary: 'Add a place for repositories, after writing, reading and removing a file there',
+  })
   @ApiCreatedResponse({ standardSchema: Storage })
   async create(@CurrentPrincipal() principal: Principal, @Body({ schema: CreateStorage }) request: CreateStorage): Promise<Storage> {
     return this.storages.create(principal, request);

@@ -29,11 +29,16 @@ export class StoragesService {
   ) {}
 
   async create(principal: Principal, request: CreateStorage): Promise<Storage> {
-    const settings: StorageSettings = { ...request.settings, path: await prepareLocalFolder(request.settings.path, this.config.RAHAT_DATA_DIR) };
+    const settings: StorageSettings = {
+      ...request.settings,
+      path: await prepareLocalFolder(request.settings.path, this.config.RAHAT_DATA_DIR),
+    };
     await this.refuseOverlap(principal.organization, settings.path);
     const store = openBlobStore(settings, '');
     if ((await store.stat('rahat.json')) !== undefined) {
-      throw new RahatError('repository_exists', `${settings.path} is itself a repository.`, { hint: 'Give the folder above it; its repositories are folders in it.' });
+      throw new RahatError('repository_exists', `${settings.path} is itself a repository.`, {
+        hint: 'Give the folder above it; its repositories are folders in it.',
+      });
     }
     await probeStorage(store);
     const row = await this.database.inOrganization(principal.organization, async (transaction) => {
@@ -41,9 +46,15 @@ export class StoragesService {
         `INSERT INTO storages (id, organization_id, name, settings) VALUES ($1, $2, $3, $4) ON CONFLICT (organization_id, name) DO NOTHING RETURNING *`,
         [newId('storage'), principal.organization, request.name, JSON.stringify(settings)],
       );
-      if (created === undefined) throw new RahatError('conflict', `There is a storage named "${request.name}" already.`, { hint: 'Choose another name.' });
+      if (created === undefined)
+        throw new RahatError('conflict', `There is a storage named "${request.name}" already.`, { hint: 'Choose another name.' });
       await recordAct(this.outbox, transaction, {
-        organization: principal.organization, actor: actorOf(principal), action: 'storage.created', target: { kind: 'storage', id: created.id, name: created.name }, details: { settings }, request: principal.requestId,
+        organization: principal.organization,
+        actor: actorOf(principal),
+        action: 'storage.created',
+        target: { kind: 'storage', id: created.id, name: created.name },
+        details: { settings },
+        request: principal.requestId,
       });
       return created;
     });
@@ -53,7 +64,10 @@ export class StoragesService {
   async list(principal: Principal, page: PageQuery): Promise<Page<Storage>> {
     const after = page.cursor === undefined ? null : this.cursors.decode(page.cursor, Position)[1];
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
-      transaction.query<StorageRow>(`SELECT * FROM storages WHERE ($1::text IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`, [after, page.limit + 1]),
+      transaction.query<StorageRow>(`SELECT * FROM storages WHERE ($1::text IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`, [
+        after,
+        page.limit + 1,
+      ]),
     );
     const data = await Promise.all(rows.slice(0, page.limit).map(present));
     const hasMore = rows.length > page.limit;
@@ -72,7 +86,9 @@ export class StoragesService {
     const other = rows.find((row) => isInside(folder, row.settings.path) || isInside(row.settings.path, folder));
     if (other === undefined) return;
     const which = other.organization_id === organization ? `The storage "${other.name}" (${other.settings.path})` : 'Another storage';
-    throw new RahatError('conflict', `${which} uses this folder, one in it or one above it.`, { hint: 'Use that storage, or another folder.' });
+    throw new RahatError('conflict', `${which} uses this folder, one in it or one above it.`, {
+      hint: 'Use that storage, or another folder.',
+    });
   }
 }
 
@@ -84,5 +100,12 @@ export async function storageOf(transaction: Transaction, id: string): Promise<S
 
 async function present(row: StorageRow): Promise<Storage> {
   const space = await spaceOf(row.settings.path);
-  return { id: row.id, name: row.name, settings: row.settings, createdAt: row.created_at.toISOString(), freeBytes: space?.freeBytes ?? null, totalBytes: space?.totalBytes ?? null };
+  return {
+    id: row.id,
+    name: row.name,
+    settings: row.settings,
+    createdAt: row.created_at.toISOString(),
+    freeBytes: space?.freeBytes ?? null,
+    totalBytes: space?.totalBytes ?? null,
+  };
 }

@@ -11,5 +11,10 @@ export async function recordAct(outbox: Outbox, transaction: Transaction, act: A
 }
 
 export function actorOf(principal: Principal): Actor {
-  return { kind: principal.kind === 'service' ? 'system' : principal.kind, id: principal.subject, name: principal.name, address: principal.address };
+  return {
+    kind: principal.kind === 'service' ? 'system' : principal.kind,
+    id: principal.subject,
+    name: principal.name,
+    address: principal.address,
+  };
 }
