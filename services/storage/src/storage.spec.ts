@@ -46,7 +46,7 @@ beforeAll(async () => {
   server = await startPostgresql({ major: 15 });
   const { serviceUrls } = await provisionDatabase({ adminUrl: server.connectionString(), services: [{ name: 'storage', password: 'pw' }] });
   database = await openServiceDatabase({ url: serviceUrls['storage']!, service: 'storage', migrations, poolSize: 5 });
-  const config = configSchema.parse({ RAHAT_DATA_DIR: path.join(home, 'data') });
+  const config = configSchema.parse({ RAHAT_DATA_FOLDER: path.join(home, 'data') });
   application = await startTestApplication((runtime) =>
     StorageModule.register({
       runtime: { ...runtime, service: 'storage', database, outbox },

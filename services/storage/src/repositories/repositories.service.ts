@@ -61,7 +61,7 @@ export class RepositoriesService {
     const passphrase = request.passphrase ?? newPassphrase();
     const row = await this.database.inOrganization(principal.organization, async (transaction) => {
       const storage = await storageOf(transaction, request.storage);
-      if (storage.settings.driver === 'local') refusePlace(path.join(storage.settings.path, prefix), this.config.RAHAT_DATA_DIR);
+      if (storage.settings.driver === 'local') refusePlace(path.join(storage.settings.path, prefix), this.config.RAHAT_DATA_FOLDER);
       await refuseTaken(transaction, storage, request.name, prefix);
       const made = await makeRepository(openBlobStore(storage.settings, prefix), passphrase);
       const id = newId('repository');

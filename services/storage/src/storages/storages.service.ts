@@ -31,7 +31,7 @@ export class StoragesService {
   async create(principal: Principal, request: CreateStorage): Promise<Storage> {
     const settings: StorageSettings = {
       ...request.settings,
-      path: await prepareLocalFolder(request.settings.path, this.config.RAHAT_DATA_DIR),
+      path: await prepareLocalFolder(request.settings.path, this.config.RAHAT_DATA_FOLDER),
     };
     await this.refuseOverlap(principal.organization, settings.path);
     const store = openBlobStore(settings, '');
