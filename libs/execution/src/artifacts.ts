@@ -69,7 +69,20 @@ const EvidenceFacts = z.object({
 
 function factsOf(manifest: Manifest): BackupFacts {
   const evidence = EvidenceFacts.safeParse(manifest.evidence);
-  if (!evidence.success) throw new RahatError('repository_damaged', `The manifest of snapshot ${manifest.snapshot} holds no evidence of its backup`, { cause: evidence.error });
+  if (!evidence.success)
+    throw new RahatError('repository_damaged', `The manifest of snapshot ${manifest.snapshot} holds no evidence of its backup`, {
+      cause: evidence.error,
+    });
   const { server, tool, label, consistency, positions, consistentAt, findings } = manifest;
-  return { identity: server.identity, serverVersion: server.version, tool, label, consistency, positions, consistentAt, findings, evidence: evidence.data };
+  return {
+    identity: server.identity,
+    serverVersion: server.version,
+    tool,
+    label,
+    consistency,
+    positions,
+    consistentAt,
+    findings,
+    evidence: evidence.data,
+  };
 }

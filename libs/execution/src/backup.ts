@@ -13,7 +13,10 @@ export async function executeBackup(spec: BackupSpec, secrets: RunSecrets, optio
   const { facts, manifest } = await streamAndCommit(spec, secrets, repository, options);
   options.onProgress({ phase: 'reading back', bytes: facts.evidence.bytes, addedBytes: manifest.addedBytes });
   await readBack(repository, manifest, options.signal);
-  options.onLog('info', `Snapshot ${manifest.snapshot} is stored: ${manifest.objects.length} objects, ${manifest.sizeBytes} bytes, ${manifest.addedBytes} of them new`);
+  options.onLog(
+    'info',
+    `Snapshot ${manifest.snapshot} is stored: ${manifest.objects.length} objects, ${manifest.sizeBytes} bytes, ${manifest.addedBytes} of them new`,
+  );
   return {
     type: 'backup',
     ...facts.evidence,
@@ -45,7 +48,11 @@ async function streamAndCommit(spec: BackupSpec, secrets: RunSecrets, repository
 
   await using session = await repository.beginWriting({ writer: options.workerName, signal: options.signal });
   const sink = repositorySink(session);
-  const seen = await source.backup(request, sink, jobOf(options, secrets, () => session.progress().addedBytes));
+  const seen = await source.backup(
+    request,
+    sink,
+    jobOf(options, secrets, () => session.progress().addedBytes),
+  );
   refuseIncomplete(seen, sink.objects.length);
   const facts = { ...seen, findings: distinct([...foreseen, ...seen.findings]) };
   options.signal.throwIfAborted();
@@ -64,7 +71,12 @@ function snapshotFacts(spec: BackupSpec, facts: BackupFacts): SnapshotFacts {
     ...(spec.database && { database: spec.database }),
     engine: spec.engine,
     method: spec.method,
-    label, consistency, positions, consistentAt, findings, tool,
+    label,
+    consistency,
+    positions,
+    consistentAt,
+    findings,
+    tool,
     evidence: { ...facts.evidence },
   };
 }
@@ -73,20 +85,32 @@ function snapshotFacts(spec: BackupSpec, facts: BackupFacts): SnapshotFacts {
 async function readBack(repository: Repository, committed: Manifest, signal: AbortSignal): Promise<void> {
   const found = await repository.findSnapshot(committed.snapshot);
   if (digestOf(found) !== digestOf(committed)) {
-    throw new RahatError('repository_damaged', `Snapshot ${committed.snapshot} reads back differently from what was committed`, { retryable: true });
+    throw new RahatError('repository_damaged', `Snapshot ${committed.snapshot} reads back differently from what was committed`, {
+      retryable: true,
+    });
   }
   const report = await repository.check({ level: 'structure', snapshots: [committed.snapshot], signal });
   const damage = report.problems.find((problem) => problem.severity === 'damage');
   if (!report.healthy || damage) {
-    throw new RahatError('repository_damaged', `The storage did not keep snapshot ${committed.snapshot}: ${damage?.message ?? 'its structure is not whole'}`, {
-      hint: 'The source was read completely; look at the storage, then run the backup again.',
-      retryable: true,
-    });
+    throw new RahatError(
+      'repository_damaged',
+      `The storage did not keep snapshot ${committed.snapshot}: ${damage?.message ?? 'its structure is not whole'}`,
+      {
+        hint: 'The source was read completely; look at the storage, then run the backup again.',
+        retryable: true,
+      },
+    );
   }
 }
 
 function digestOf(manifest: Manifest): string {
-  const objects = manifest.objects.map(({ key, sizeBytes, sha256, rows, rowHash }) => [key, sizeBytes, sha256, rows ?? null, rowHash ?? null]);
+  const objects = manifest.objects.map(({ key, sizeBytes, sha256, rows, rowHash }) => [
+    key,
+    sizeBytes,
+    sha256,
+    rows ?? null,
+    rowHash ?? null,
+  ]);
   return JSON.stringify([manifest.run, manifest.attempt, manifest.sizeBytes, objects.sort()]);
 }
 
@@ -104,7 +128,9 @@ function refuseIncomplete(facts: BackupFacts, written: number): void {
   const { cleanExit, trailerSeen } = facts.evidence;
   if (cleanExit && trailerSeen && written > 0) return;
   const missing = written === 0 ? 'nothing was written' : cleanExit ? 'its end was not seen' : 'the tool did not end cleanly';
-  throw new RahatError('dump_truncated', `The dump is not complete: ${missing}`, { hint: 'Nothing was kept of it; the next attempt starts afresh.' });
+  throw new RahatError('dump_truncated', `The dump is not complete: ${missing}`, {
+    hint: 'Nothing was kept of it; the next attempt starts afresh.',
+  });
 }
 
 function distinct(findings: Finding[]): Finding[] {

@@ -29,5 +29,9 @@ export function runError(error: unknown, secrets: RunSecrets, signal: AbortSigna
   if (signal.aborted) return signal.reason instanceof RahatError ? signal.reason : new RahatError('cancelled', 'The run was cancelled');
   const known = RahatError.from(error);
   const mask = (text: string) => maskSecrets(text, secrets);
-  return new RahatError(known.code, mask(known.message), { hint: known.hint && mask(known.hint), retryable: known.retryable, cause: known.cause });
+  return new RahatError(known.code, mask(known.message), {
+    hint: known.hint && mask(known.hint),
+    retryable: known.retryable,
+    cause: known.cause,
+  });
 }

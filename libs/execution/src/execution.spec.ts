@@ -3,10 +3,27 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type BackupEvidence, type BackupSpec, newId, type PostgresqlConnection, type RestoreSpec, type RunSecrets, type VerificationLevel, type VerificationSpec } from '@rahat/contracts';
+import {
+  type BackupEvidence,
+  type BackupSpec,
+  newId,
+  type PostgresqlConnection,
+  type RestoreSpec,
+  type RunSecrets,
+  type VerificationLevel,
+  type VerificationSpec,
+} from '@rahat/contracts';
 import { createRepository } from '@rahat/repository';
 import { startPostgresql } from '@rahat/test-servers';
-import { discoverDatabases, executeRun, type ExecutionOptions, openBlobStore, openOfflineRepository, outlineRestore, probeServer } from './index.js';
+import {
+  discoverDatabases,
+  executeRun,
+  type ExecutionOptions,
+  openBlobStore,
+  openOfflineRepository,
+  outlineRestore,
+  probeServer,
+} from './index.js';
 
 type TestServer = Awaited<ReturnType<typeof startPostgresql>>;
 let server: TestServer;
@@ -19,8 +36,16 @@ beforeAll(async () => {
   const { host, port, user, password } = server;
   connection = { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer' };
   await server.query('CREATE DATABASE shop');
-  await server.query(`CREATE TABLE orders (id int PRIMARY KEY, note text); INSERT INTO orders SELECT i, repeat(md5(i::text), 8) FROM generate_series(1, 20000) i`, [], 'shop');
-  await server.query(`CREATE SCHEMA "Käufer"; CREATE TABLE "Käufer"."a.b c" (v jsonb); INSERT INTO "Käufer"."a.b c" VALUES ('{"a": 1}'), (NULL)`, [], 'shop');
+  await server.query(
+    `CREATE TABLE orders (id int PRIMARY KEY, note text); INSERT INTO orders SELECT i, repeat(md5(i::text), 8) FROM generate_series(1, 20000) i`,
+    [],
+    'shop',
+  );
+  await server.query(
+    `CREATE SCHEMA "Käufer"; CREATE TABLE "Käufer"."a.b c" (v jsonb); INSERT INTO "Käufer"."a.b c" VALUES ('{"a": 1}'), (NULL)`,
+    [],
+    'shop',
+  );
 });
 afterAll(() => server.stop());
 
@@ -41,17 +66,51 @@ async function secretsFor(source: PostgresqlConnection = connection): Promise<Ru
 }
 
 function options(signal: AbortSignal = new AbortController().signal): ExecutionOptions {
-  return { signal, onProgress: () => undefined, onLog: (_level, message) => logged.push(message), toolFolders: [], scratchFolder: folder, workerName: 'worker-1' };
+  return {
+    signal,
+    onProgress: () => undefined,
+    onLog: (_level, message) => logged.push(message),
+    toolFolders: [],
+    scratchFolder: folder,
+    workerName: 'worker-1',
+  };
 }
 
 const head = () => ({
-  version: 1 as const, run: newId('run'), attempt: 1, organization: 'org_1', engine: 'postgresql' as const, server: { id: 'server_1', name: 'shop server' },
-  deadline: new Date(Date.now() + 3_600_000).toISOString(), noProgressSeconds: 900, sealedSecrets: '', repository: 'repository_1',
+  version: 1 as const,
+  run: newId('run'),
+  attempt: 1,
+  organization: 'org_1',
+  engine: 'postgresql' as const,
+  server: { id: 'server_1', name: 'shop server' },
+  deadline: new Date(Date.now() + 3_600_000).toISOString(),
+  noProgressSeconds: 900,
+  sealedSecrets: '',
+  repository: 'repository_1',
 });
-const backupSpec = (): BackupSpec => ({ ...head(), type: 'backup', method: 'postgresql.logical', database: { name: 'shop' }, snapshot: randomBytes(16).toString('hex'), deep: false });
-const verificationSpec = (snapshot: string, level: VerificationLevel): VerificationSpec => ({ ...head(), type: 'verification', level, snapshot });
+const backupSpec = (): BackupSpec => ({
+  ...head(),
+  type: 'backup',
+  method: 'postgresql.logical',
+  database: { name: 'shop' },
+  snapshot: randomBytes(16).toString('hex'),
+  deep: false,
+});
+const verificationSpec = (snapshot: string, level: VerificationLevel): VerificationSpec => ({
+  ...head(),
+  type: 'verification',
+  level,
+  snapshot,
+});
 const restoreSpec = (snapshot: string, change: Partial<RestoreSpec> = {}): RestoreSpec => ({
-  ...head(), type: 'restore', snapshot, target: { kind: 'database', name: `restored_${randomBytes(4).toString('hex')}`, replace: false }, intoExisting: false, noOwner: false, noAcl: false, ...change,
+  ...head(),
+  type: 'restore',
+  snapshot,
+  target: { kind: 'database', name: `restored_${randomBytes(4).toString('hex')}`, replace: false },
+  intoExisting: false,
+  noOwner: false,
+  noAcl: false,
+  ...change,
 });
 
 async function backup(secrets: RunSecrets): Promise<BackupEvidence> {
@@ -64,7 +123,14 @@ describe('execution of a logical backup', () => {
   it('stores a database, proves it on every level and brings it back', async () => {
     const secrets = await secretsFor();
     const evidence = await backup(secrets);
-    expect(evidence).toMatchObject({ cleanExit: true, trailerSeen: true, committed: true, rows: 20_002, repository: 'repository_1', consistency: 'snapshot' });
+    expect(evidence).toMatchObject({
+      cleanExit: true,
+      trailerSeen: true,
+      committed: true,
+      rows: 20_002,
+      repository: 'repository_1',
+      consistency: 'snapshot',
+    });
     expect(evidence.objectsFound).toBe(evidence.objectsExpected);
 
     for (const level of ['BASIC', 'DATABASE', 'FULL'] as const) {
@@ -74,15 +140,30 @@ describe('execution of a logical backup', () => {
       expect(proof.findings.filter((finding) => finding.severity === 'blocker')).toEqual([]);
       expect(proof.objectsChecked).toBe(proof.objectsExpected);
       if (level === 'FULL') {
-        expect(proof.tables.map((table) => [table.schema, table.table, table.actualRows, table.matches]).sort()).toEqual([['Käufer', 'a.b c', 2, true], ['public', 'orders', 20_000, true]]);
+        expect(proof.tables.map((table) => [table.schema, table.table, table.actualRows, table.matches]).sort()).toEqual([
+          ['Käufer', 'a.b c', 2, true],
+          ['public', 'orders', 20_000, true],
+        ]);
         expect(proof.restoredOn).toContain('PostgreSQL');
       }
     }
 
-    const restored = await executeRun(restoreSpec(evidence.snapshot, { target: { kind: 'database', name: 'shop copy', replace: false } }), secrets, options());
+    const restored = await executeRun(
+      restoreSpec(evidence.snapshot, { target: { kind: 'database', name: 'shop copy', replace: false } }),
+      secrets,
+      options(),
+    );
     expect(restored).toMatchObject({ type: 'restore', target: expect.stringContaining('shop copy') });
-    const [row] = await server.query<{ sum: string }>('SELECT count(*) || md5(string_agg(note, \'\' ORDER BY id)) AS sum FROM orders', [], 'shop copy');
-    const [original] = await server.query<{ sum: string }>('SELECT count(*) || md5(string_agg(note, \'\' ORDER BY id)) AS sum FROM orders', [], 'shop');
+    const [row] = await server.query<{ sum: string }>(
+      "SELECT count(*) || md5(string_agg(note, '' ORDER BY id)) AS sum FROM orders",
+      [],
+      'shop copy',
+    );
+    const [original] = await server.query<{ sum: string }>(
+      "SELECT count(*) || md5(string_agg(note, '' ORDER BY id)) AS sum FROM orders",
+      [],
+      'shop',
+    );
     expect(row).toEqual(original);
     expect(await readdir(folder)).toEqual(['storage']);
   });
@@ -96,7 +177,12 @@ describe('execution of a logical backup', () => {
     for await (const snapshot of offline.snapshots()) snapshots.push(snapshot);
     expect(snapshots).toMatchObject([{ readable: true, id: evidence.snapshot, databaseName: 'shop', serverName: 'shop server' }]);
     expect((await offline.check({ level: 'deep' })).healthy).toBe(true);
-    const restored = await offline.restore({ snapshot: 'latest', connection, target: { kind: 'database', name: 'offline_copy', replace: false }, tables: [{ schema: 'public', table: 'orders' }] });
+    const restored = await offline.restore({
+      snapshot: 'latest',
+      connection,
+      target: { kind: 'database', name: 'offline_copy', replace: false },
+      tables: [{ schema: 'public', table: 'orders' }],
+    });
     expect(restored.tables).toEqual([{ schema: 'public', table: 'orders', expectedRows: 20_000, actualRows: 20_000, matches: true }]);
     expect(await server.query('SELECT count(*)::int AS rows FROM orders', [], 'offline_copy')).toEqual([{ rows: 20_000 }]);
   });
@@ -107,7 +193,11 @@ describe('execution of a logical backup', () => {
     const ask = { signal: new AbortController().signal, toolFolders: [], scratchFolder: folder };
     expect(await probeServer('postgresql', connection, ask)).toMatchObject({ reachable: true, version: expect.stringMatching(/^15/) });
     expect((await discoverDatabases('postgresql', connection, ask)).map(({ name }) => name)).toContain('shop');
-    const outline = await outlineRestore(restoreSpec(evidence.snapshot, { target: { kind: 'database', name: 'shop', replace: true } }), secrets, ask);
+    const outline = await outlineRestore(
+      restoreSpec(evidence.snapshot, { target: { kind: 'database', name: 'shop', replace: true } }),
+      secrets,
+      ask,
+    );
     expect(outline.overwrites.join()).toContain('shop');
     const closed = await probeServer('postgresql', { ...connection, port: 1 }, ask);
     expect(closed).toMatchObject({ reachable: false, error: { code: 'source_unreachable' } });
@@ -136,7 +226,9 @@ describe('execution under faults', () => {
     const execution = executeRun(spec, secrets, { ...options(abort.signal), onProgress: ({ bytes }) => bytes > 0 && abort.abort() });
     await expect(execution).rejects.toMatchObject({ code: 'cancelled' });
     expect(await snapshotsIn()).toEqual([]);
-    expect(await server.query(`SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'rhb%' OR application_name LIKE 'pg_dump%'`)).toEqual([]);
+    expect(
+      await server.query(`SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'rhb%' OR application_name LIKE 'pg_dump%'`),
+    ).toEqual([]);
   });
 
   it('finds a flipped byte of a pack on every level and never restores it', async () => {

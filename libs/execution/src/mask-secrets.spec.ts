@@ -3,9 +3,17 @@ import type { RunSecrets } from '@rahat/contracts';
 import { maskSecrets } from './mask-secrets.js';
 
 const secrets: RunSecrets = {
-  source: { host: 'h', port: 5432, user: 'rhb', maintenanceDatabase: 'postgres', tls: 'prefer', password: "p'ss w\"rd/1" },
+  source: { host: 'h', port: 5432, user: 'rhb', maintenanceDatabase: 'postgres', tls: 'prefer', password: 'p\'ss w"rd/1' },
   target: { host: 'h', port: 5432, user: 'rhb', maintenanceDatabase: 'postgres', tls: 'prefer', password: 'abc' },
-  repositories: [{ repositoryId: 'r', storage: { driver: 'local', path: '/s' }, prefix: 'p', masterKey: Buffer.alloc(32, 7).toString('base64'), identitySecret: Buffer.alloc(32, 9).toString('base64') }],
+  repositories: [
+    {
+      repositoryId: 'r',
+      storage: { driver: 'local', path: '/s' },
+      prefix: 'p',
+      masterKey: Buffer.alloc(32, 7).toString('base64'),
+      identitySecret: Buffer.alloc(32, 9).toString('base64'),
+    },
+  ],
 };
 
 describe('masking of secrets', () => {

@@ -13,7 +13,12 @@ function spellings(secrets: RunSecrets): string[] {
   const passwords = [secrets.source?.password, secrets.target?.password].filter((password) => password !== undefined);
   const keys = secrets.repositories.flatMap((repository) => [repository.masterKey, repository.identitySecret]);
   const every = [
-    ...passwords.flatMap((password) => [password, encodeURIComponent(password), password.replaceAll("'", "''"), JSON.stringify(password).slice(1, -1)]),
+    ...passwords.flatMap((password) => [
+      password,
+      encodeURIComponent(password),
+      password.replaceAll("'", "''"),
+      JSON.stringify(password).slice(1, -1),
+    ]),
     ...keys.flatMap((key) => [key, Buffer.from(key, 'base64').toString('hex')]),
   ];
   // Longest first: a secret that contains another one is masked as a whole.

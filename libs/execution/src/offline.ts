@@ -1,8 +1,23 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { newId, type RepositorySnapshot, type RestoreEvidence, type RestoreTarget, type TableName, type VerificationEvidence, type VerificationLevel } from '@rahat/contracts';
-import { type CheckOptions, type CheckReport, openRepository, type Repository, type RepositoryStats, type SnapshotListing } from '@rahat/repository';
+import {
+  newId,
+  type RepositorySnapshot,
+  type RestoreEvidence,
+  type RestoreTarget,
+  type TableName,
+  type VerificationEvidence,
+  type VerificationLevel,
+} from '@rahat/contracts';
+import {
+  type CheckOptions,
+  type CheckReport,
+  openRepository,
+  type Repository,
+  type RepositoryStats,
+  type SnapshotListing,
+} from '@rahat/repository';
 import { openBlobStore } from './blob-stores.js';
 import type { SourceConnection } from './connectors.js';
 import { runError } from './execute-run.js';
@@ -46,7 +61,9 @@ export async function openOfflineRepository(path: string, passphrase: string): P
     check: (options) => repository.check(options),
     async verify(snapshot, level, options = {}) {
       const { engine } = await repository.findSnapshot(snapshot);
-      return withScratch(options, undefined, (execution) => verifySnapshot({ repository, engine, level, snapshot }, { repositories: [] }, execution));
+      return withScratch(options, undefined, (execution) =>
+        verifySnapshot({ repository, engine, level, snapshot }, { repositories: [] }, execution),
+      );
     },
     async restore(order, options = {}) {
       const { engine } = await repository.findSnapshot(order.snapshot);
@@ -69,12 +86,27 @@ export function presentSnapshot(listing: SnapshotListing): RepositorySnapshot {
   }
   const { createdAt, consistentAt, server, database, engine, method, label, objects, sizeBytes, addedBytes, run } = listing.manifest;
   return {
-    readable: true, id: listing.id, createdAt, consistentAt, serverName: server.name, databaseName: database?.name ?? null,
-    engine, method, label, objects: objects.length, sizeBytes, addedBytes, run,
+    readable: true,
+    id: listing.id,
+    createdAt,
+    consistentAt,
+    serverName: server.name,
+    databaseName: database?.name ?? null,
+    engine,
+    method,
+    label,
+    objects: objects.length,
+    sizeBytes,
+    addedBytes,
+    run,
   };
 }
 
-async function withScratch<T>(options: OfflineOptions, connection: SourceConnection | undefined, work: (execution: ExecutionOptions) => Promise<T>): Promise<T> {
+async function withScratch<T>(
+  options: OfflineOptions,
+  connection: SourceConnection | undefined,
+  work: (execution: ExecutionOptions) => Promise<T>,
+): Promise<T> {
   const scratchFolder = await mkdtemp(join(tmpdir(), 'rahat-offline-'));
   const signal = options.signal ?? new AbortController().signal;
   const ignore = () => undefined;

@@ -18,11 +18,24 @@ export async function probeServer(engine: Engine, connection: SourceConnection, 
   } catch (error) {
     const { code, message, hint } = maskedError(error, connection, options);
     const steps = [{ name: 'connect', ok: false, ms: Date.now() - started, detail: message }];
-    return { reachable: false, identity: null, version: null, latencyMs: null, tls: false, steps, methods: [], error: { code, message, hint } };
+    return {
+      reachable: false,
+      identity: null,
+      version: null,
+      latencyMs: null,
+      tls: false,
+      steps,
+      methods: [],
+      error: { code, message, hint },
+    };
   }
 }
 
-export async function discoverDatabases(engine: Engine, connection: SourceConnection, options: QuestionOptions): Promise<DiscoveredDatabase[]> {
+export async function discoverDatabases(
+  engine: Engine,
+  connection: SourceConnection,
+  options: QuestionOptions,
+): Promise<DiscoveredDatabase[]> {
   try {
     await using session = await (await connectorFor(engine)).open(connection, connectorContext(options));
     return await session.discover();
@@ -50,8 +63,19 @@ export async function outlineRestore(spec: RestoreSpec, secrets: RunSecrets, opt
 }
 
 function folderOutline(source: SnapshotSource, path: string): RestoreOutline {
-  const objects = source.artifacts.map((artifact) => ({ schema: '', name: artifact.key, kind: artifact.kind, rows: artifact.rows, sizeBytes: artifact.sizeBytes }));
-  const steps = [`Refuse unless ${path} is missing or empty`, `Write ${objects.length} files into ${path}`, 'Compare every file with its checksum', 'Leave a data directory ready to start'];
+  const objects = source.artifacts.map((artifact) => ({
+    schema: '',
+    name: artifact.key,
+    kind: artifact.kind,
+    rows: artifact.rows,
+    sizeBytes: artifact.sizeBytes,
+  }));
+  const steps = [
+    `Refuse unless ${path} is missing or empty`,
+    `Write ${objects.length} files into ${path}`,
+    'Compare every file with its checksum',
+    'Leave a data directory ready to start',
+  ];
   return { steps, objects, sizeBytes: source.manifest.sizeBytes, overwrites: [], findings: [] };
 }
 

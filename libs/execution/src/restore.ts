@@ -7,7 +7,10 @@ import { connectorFor, type SourceConnection } from './connectors.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRunRepository } from './run-context.js';
 
 /** The part of a restore spec that says what and where to. */
-export type RestoreOrder = Pick<RestoreSpec, 'run' | 'attempt' | 'engine' | 'snapshot' | 'target' | 'tables' | 'intoExisting' | 'noOwner' | 'noAcl'>;
+export type RestoreOrder = Pick<
+  RestoreSpec,
+  'run' | 'attempt' | 'engine' | 'snapshot' | 'target' | 'tables' | 'intoExisting' | 'noOwner' | 'noAcl'
+>;
 
 export async function executeRestore(spec: RestoreSpec, secrets: RunSecrets, options: ExecutionOptions): Promise<RestoreEvidence> {
   options.onProgress({ phase: 'opening repository', bytes: 0 });

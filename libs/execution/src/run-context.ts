@@ -38,7 +38,9 @@ export function jobOf(options: ExecutionOptions, secrets: RunSecrets, addedBytes
 /** The repository with the secrets that this run was given for it. */
 export async function openRunRepository(secrets: RunSecrets, repositoryId: string, signal: AbortSignal): Promise<Repository> {
   // The catalog's id and the format's own id are both good names for it; a run has few.
-  const grant = secrets.repositories.find((entry) => entry.repositoryId === repositoryId) ?? (secrets.repositories.length === 1 ? secrets.repositories[0] : undefined);
+  const grant =
+    secrets.repositories.find((entry) => entry.repositoryId === repositoryId) ??
+    (secrets.repositories.length === 1 ? secrets.repositories[0] : undefined);
   if (!grant) throw new RahatError('message_invalid', `The run came without the keys of its repository ${repositoryId}`);
   signal.throwIfAborted();
   const store = openBlobStore(grant.storage, grant.prefix);

@@ -1,4 +1,13 @@
-import { type ErrorCode, type Finding, RahatError, type RunSecrets, type TableEvidence, type VerificationEvidence, type VerificationLevel, type VerificationSpec } from '@rahat/contracts';
+import {
+  type ErrorCode,
+  type Finding,
+  RahatError,
+  type RunSecrets,
+  type TableEvidence,
+  type VerificationEvidence,
+  type VerificationLevel,
+  type VerificationSpec,
+} from '@rahat/contracts';
 import type { CheckReport, Manifest, Repository } from '@rahat/repository';
 import { SnapshotSource } from './artifacts.js';
 import { connectorFor } from './connectors.js';
@@ -6,7 +15,13 @@ import { connectorContext, type ExecutionOptions, jobOf, openRunRepository } fro
 
 /** Says that the backup is damaged, as opposed to: the verification could not be made. */
 const DAMAGE: readonly ErrorCode[] = [
-  'repository_damaged', 'repository_chunk_missing', 'blob_not_found', 'dump_truncated', 'dump_invalid', 'restore_mismatch', 'restore_selection_empty',
+  'repository_damaged',
+  'repository_chunk_missing',
+  'blob_not_found',
+  'dump_truncated',
+  'dump_invalid',
+  'restore_mismatch',
+  'restore_selection_empty',
 ];
 
 export interface VerificationRequest {
@@ -16,14 +31,22 @@ export interface VerificationRequest {
   snapshot: string;
 }
 
-export async function executeVerification(spec: VerificationSpec, secrets: RunSecrets, options: ExecutionOptions): Promise<VerificationEvidence> {
+export async function executeVerification(
+  spec: VerificationSpec,
+  secrets: RunSecrets,
+  options: ExecutionOptions,
+): Promise<VerificationEvidence> {
   options.onProgress({ phase: 'opening repository', bytes: 0 });
   const repository = await openRunRepository(secrets, spec.repository, options.signal);
   return verifySnapshot({ repository, engine: spec.engine, level: spec.level, snapshot: spec.snapshot }, secrets, options);
 }
 
 /** Damage is a finding of severity `blocker` in the evidence; whatever else hinders the verification is thrown. */
-export async function verifySnapshot(request: VerificationRequest, secrets: RunSecrets, options: ExecutionOptions): Promise<VerificationEvidence> {
+export async function verifySnapshot(
+  request: VerificationRequest,
+  secrets: RunSecrets,
+  options: ExecutionOptions,
+): Promise<VerificationEvidence> {
   const { repository, level, snapshot } = request;
   let manifest: Manifest;
   try {
@@ -46,27 +69,45 @@ export async function verifySnapshot(request: VerificationRequest, secrets: RunS
   }
 }
 
-type Checked = Pick<VerificationEvidence, 'objectsChecked' | 'bytes' | 'findings'> & Partial<Pick<VerificationEvidence, 'tables' | 'restoredOn'>>;
+type Checked = Pick<VerificationEvidence, 'objectsChecked' | 'bytes' | 'findings'> &
+  Partial<Pick<VerificationEvidence, 'tables' | 'restoredOn'>>;
 
 /** Presence, sizes, hashes of the packs, decryption of the metadata. */
 async function checkBasics(repository: Repository, manifest: Manifest, options: ExecutionOptions): Promise<Checked> {
   const reports: CheckReport[] = [];
   for (const level of ['structure', 'read-data'] as const) {
     const phase = level === 'structure' ? 'checking structure' : 'hashing packs';
-    const onProgress = (progress: { checkedBytes: number; totalBytes: number }) => options.onProgress({ phase, bytes: progress.checkedBytes, totalBytes: progress.totalBytes });
+    const onProgress = (progress: { checkedBytes: number; totalBytes: number }) =>
+      options.onProgress({ phase, bytes: progress.checkedBytes, totalBytes: progress.totalBytes });
     options.onProgress({ phase, bytes: 0 });
     reports.push(await repository.check({ level, snapshots: [manifest.snapshot], signal: options.signal, onProgress }));
   }
   const damage = reports.flatMap((report) => report.problems.filter((problem) => problem.severity === 'damage'));
-  const affected = new Set(damage.flatMap((problem) => problem.affects.filter((entry) => entry.snapshot === manifest.snapshot).flatMap((entry) => entry.objects)));
-  const findings = damage.map((problem): Finding => ({ code: 'repository_damaged', severity: 'blocker', message: problem.message, object: problem.file }));
+  const affected = new Set(
+    damage.flatMap((problem) => problem.affects.filter((entry) => entry.snapshot === manifest.snapshot).flatMap((entry) => entry.objects)),
+  );
+  const findings = damage.map((problem): Finding => ({
+    code: 'repository_damaged',
+    severity: 'blocker',
+    message: problem.message,
+    object: problem.file,
+  }));
   if (findings.length === 0 && reports.some((report) => !report.healthy)) {
     findings.push({ code: 'repository_damaged', severity: 'blocker', message: 'The repository is not healthy', object: manifest.snapshot });
   }
-  return { objectsChecked: manifest.objects.length - affected.size, bytes: Math.max(...reports.map((report) => report.checkedBytes)), findings };
+  return {
+    objectsChecked: manifest.objects.length - affected.size,
+    bytes: Math.max(...reports.map((report) => report.checkedBytes)),
+    findings,
+  };
 }
 
-async function checkContent(request: VerificationRequest, manifest: Manifest, secrets: RunSecrets, options: ExecutionOptions): Promise<Checked> {
+async function checkContent(
+  request: VerificationRequest,
+  manifest: Manifest,
+  secrets: RunSecrets,
+  options: ExecutionOptions,
+): Promise<Checked> {
   const connector = await connectorFor(request.engine);
   await using session = await request.repository.beginReading({ signal: options.signal });
   const source = new SnapshotSource(manifest, session, { signal: options.signal, verifyChunks: true });
@@ -76,7 +117,12 @@ async function checkContent(request: VerificationRequest, manifest: Manifest, se
   return { objectsChecked: source.readKeys.size, bytes: source.readBytes, findings: asDamage(check.findings) };
 }
 
-async function testRestore(request: VerificationRequest, manifest: Manifest, secrets: RunSecrets, options: ExecutionOptions): Promise<Checked> {
+async function testRestore(
+  request: VerificationRequest,
+  manifest: Manifest,
+  secrets: RunSecrets,
+  options: ExecutionOptions,
+): Promise<Checked> {
   const connector = await connectorFor(request.engine);
   await using session = await request.repository.beginReading({ signal: options.signal });
   const source = new SnapshotSource(manifest, session, { signal: options.signal, verifyChunks: true });
@@ -86,7 +132,11 @@ async function testRestore(request: VerificationRequest, manifest: Manifest, sec
   const findings = [...facts.findings, ...mismatches(tables)];
   // A test restore that compared nothing proves nothing, whatever it reports.
   if (tables.length === 0 && manifest.objects.some((object) => object.kind === 'rows')) {
-    findings.push({ code: 'nothing_compared', severity: 'blocker', message: 'The test restore compared no table, but the backup holds rows' });
+    findings.push({
+      code: 'nothing_compared',
+      severity: 'blocker',
+      message: 'The test restore compared no table, but the backup holds rows',
+    });
   }
   return { objectsChecked: source.readKeys.size, bytes: source.readBytes, tables, restoredOn: facts.restoredOn, findings };
 }
@@ -105,7 +155,8 @@ function mismatches(tables: TableEvidence[]): Finding[] {
 /** Objects that the connector had no use for are part of the backup too. */
 async function readTheRest(source: SnapshotSource, options: ExecutionOptions): Promise<void> {
   for (const artifact of source.unread) {
-    for await (const _bytes of source.read(artifact)) options.onProgress({ phase: 'decoding', object: artifact.key, bytes: source.readBytes });
+    for await (const _bytes of source.read(artifact))
+      options.onProgress({ phase: 'decoding', object: artifact.key, bytes: source.readBytes });
   }
 }
 
@@ -119,6 +170,10 @@ function damageOf(error: unknown): Finding {
   return { code: error.code, severity: 'blocker', message: error.message, fix: error.hint };
 }
 
-function evidence(level: VerificationLevel, snapshot: string, seen: Partial<VerificationEvidence> & { objectsExpected: number }): VerificationEvidence {
+function evidence(
+  level: VerificationLevel,
+  snapshot: string,
+  seen: Partial<VerificationEvidence> & { objectsExpected: number },
+): VerificationEvidence {
   return { type: 'verification', level, snapshot, objectsChecked: 0, bytes: 0, tables: [], findings: [], ...seen };
 }

@@ -27,9 +27,13 @@ async function readKey(path: string): Promise<Buffer | undefined> {
   try {
     const { mode } = await file.stat();
     if ((mode & 0o077) !== 0) {
-      throw new RahatError('configuration_invalid', `Other users can get at the key file ${path} (mode ${(mode & 0o777).toString(8).padStart(4, '0')})`, {
-        hint: `Run: chmod 600 '${path}'`,
-      });
+      throw new RahatError(
+        'configuration_invalid',
+        `Other users can get at the key file ${path} (mode ${(mode & 0o777).toString(8).padStart(4, '0')})`,
+        {
+          hint: `Run: chmod 600 '${path}'`,
+        },
+      );
     }
     return parseKey(await file.readFile('utf8'), path);
   } finally {
@@ -41,7 +45,9 @@ function parseKey(text: string, path: string): Buffer {
   const encoded = text.startsWith(HEADER) ? text.slice(HEADER.length).trim() : '';
   const key = Buffer.from(encoded, 'base64');
   if (key.length === 32 && key.toString('base64') === encoded) return key;
-  throw new RahatError('configuration_invalid', `${path} is not a key file`, { hint: 'Put the right file back from your copy; what was sealed with it opens with nothing else.' });
+  throw new RahatError('configuration_invalid', `${path} is not a key file`, {
+    hint: 'Put the right file back from your copy; what was sealed with it opens with nothing else.',
+  });
 }
 
 async function makeKey(path: string): Promise<Buffer> {

@@ -25,7 +25,11 @@ describe('key file', () => {
     const path = join(folder, 'key');
     await openKeyFile(path);
     await chmod(path, 0o640);
-    await expect(openKeyFile(path)).rejects.toMatchObject({ code: 'configuration_invalid', message: expect.stringContaining('0640'), hint: `Run: chmod 600 '${path}'` });
+    await expect(openKeyFile(path)).rejects.toMatchObject({
+      code: 'configuration_invalid',
+      message: expect.stringContaining('0640'),
+      hint: `Run: chmod 600 '${path}'`,
+    });
   });
 
   it('is never replaced when it is damaged', async () => {
@@ -43,7 +47,11 @@ describe('secret box', () => {
     const sealed = box.seal("p'ä ssword", place);
     expect(box.open(sealed, place).toString()).toBe("p'ä ssword");
     expect(box.seal("p'ä ssword", place)).not.toBe(sealed);
-    for (const other of [{ ...place, organization: 'org_2' }, { ...place, record: 'server_2' }, { ...place, field: 'token' }]) {
+    for (const other of [
+      { ...place, organization: 'org_2' },
+      { ...place, record: 'server_2' },
+      { ...place, field: 'token' },
+    ]) {
       expect(() => box.open(sealed, other)).toThrow('belongs to another record');
     }
   });

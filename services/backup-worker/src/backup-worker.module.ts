@@ -1,4 +1,12 @@
-import { type BeforeApplicationShutdown, type DynamicModule, Inject, Injectable, Logger, Module, type OnApplicationBootstrap } from '@nestjs/common';
+import {
+  type BeforeApplicationShutdown,
+  type DynamicModule,
+  Inject,
+  Injectable,
+  Logger,
+  Module,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
 import type { Messaging } from '@rahat/messaging';
 import { openPoolKey } from '@rahat/secrets';
 import { CONFIG, MESSAGING, runtimeProviders, type StatelessRuntime } from '@rahat/service-kit';

@@ -8,7 +8,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { type AttemptResult, type BackupSpec, type CommandPayload, newId, type PostgresqlConnection, QUEUES, type RunProgress, type RunSecrets, type VerificationSpec } from '@rahat/contracts';
+import {
+  type AttemptResult,
+  type BackupSpec,
+  type CommandPayload,
+  newId,
+  type PostgresqlConnection,
+  QUEUES,
+  type RunProgress,
+  type RunSecrets,
+  type VerificationSpec,
+} from '@rahat/contracts';
 import { openBlobStore } from '@rahat/execution';
 import { openMessaging, type Messaging } from '@rahat/messaging';
 import { createRepository } from '@rahat/repository';
@@ -35,7 +45,11 @@ beforeAll(async () => {
   for (const database of ['queues', 'small', 'large']) await server.query(`CREATE DATABASE ${database}`);
   await server.query('CREATE TABLE t AS SELECT i AS id, md5(i::text) AS note FROM generate_series(1, 1000) i', [], 'small');
   // Incompressible and without repetition, so that it takes a while and fills a disk.
-  await server.query(`CREATE TABLE t AS SELECT i AS id, sha512(i::text::bytea) || sha512((-i)::text::bytea) AS noise FROM generate_series(1, 900000) i`, [], 'large');
+  await server.query(
+    `CREATE TABLE t AS SELECT i AS id, sha512(i::text::bytea) || sha512((-i)::text::bytea) AS noise FROM generate_series(1, 900000) i`,
+    [],
+    'large',
+  );
 
   folder = await mkdtemp(join(tmpdir(), 'rahat-worker-test-'));
   scheduler = await openMessaging({ postgresUrl: server.connectionString('queues'), prefix: 'test' });
@@ -82,20 +96,43 @@ async function newRepository(path = storagePath): Promise<RunSecrets> {
   const { masterKey, identitySecret } = repository.exportSecrets();
   return {
     source: connection,
-    repositories: [{ repositoryId: repository.id, storage, prefix: 'main', masterKey: masterKey.toString('base64'), identitySecret: identitySecret.toString('base64') }],
+    repositories: [
+      {
+        repositoryId: repository.id,
+        storage,
+        prefix: 'main',
+        masterKey: masterKey.toString('base64'),
+        identitySecret: identitySecret.toString('base64'),
+      },
+    ],
   };
 }
 
 async function sealed(secrets: RunSecrets, change: { run?: string; attempt?: number } = {}) {
   const { run: id = newId('run'), attempt = 1 } = change;
   return {
-    version: 1 as const, run: id, attempt, organization: 'org_1', engine: 'postgresql' as const, server: { id: 'server_1', name: 'one' }, repository: 'repository_1',
-    deadline: new Date(Date.now() + 3_600_000).toISOString(), noProgressSeconds: 900, sealedSecrets: await sealFor(publicKey, JSON.stringify(secrets), `${id}/${attempt}`),
+    version: 1 as const,
+    run: id,
+    attempt,
+    organization: 'org_1',
+    engine: 'postgresql' as const,
+    server: { id: 'server_1', name: 'one' },
+    repository: 'repository_1',
+    deadline: new Date(Date.now() + 3_600_000).toISOString(),
+    noProgressSeconds: 900,
+    sealedSecrets: await sealFor(publicKey, JSON.stringify(secrets), `${id}/${attempt}`),
   };
 }
 
 async function backupOf(database: string, secrets: RunSecrets, change: { run?: string; attempt?: number } = {}): Promise<BackupSpec> {
-  return { ...(await sealed(secrets, change)), type: 'backup', method: 'postgresql.logical', database: { name: database }, snapshot: randomBytes(16).toString('hex'), deep: false };
+  return {
+    ...(await sealed(secrets, change)),
+    type: 'backup',
+    method: 'postgresql.logical',
+    database: { name: database },
+    snapshot: randomBytes(16).toString('hex'),
+    deep: false,
+  };
 }
 
 const queue = (spec: BackupSpec | VerificationSpec) => scheduler.send(QUEUES.worker('default'), 'run.execute.v1', { spec });
@@ -137,7 +174,10 @@ describe('backup worker', () => {
     const secrets = await newRepository();
     const spec = await backupOf('small', secrets);
     await queue(spec);
-    expect(await resultOf(spec)).toMatchObject({ outcome: 'evidence', evidence: { type: 'backup', snapshot: spec.snapshot, committed: true, rows: 1000 } });
+    expect(await resultOf(spec)).toMatchObject({
+      outcome: 'evidence',
+      evidence: { type: 'backup', snapshot: spec.snapshot, committed: true, rows: 1000 },
+    });
     const proof: VerificationSpec = { ...(await sealed(secrets)), type: 'verification', level: 'DATABASE', snapshot: spec.snapshot };
     await queue(proof);
     expect(await resultOf(proof)).toMatchObject({ outcome: 'evidence', evidence: { level: 'DATABASE', findings: [] } });
@@ -177,7 +217,13 @@ describe('backup worker', () => {
     const disk = join(storagePath, 'small-disk');
     await mkdir(disk);
     // Without the right to mount there is no small disk to be had.
-    if (!(await run('mount', ['-t', 'tmpfs', '-o', 'size=40m', 'tmpfs', disk]).then(() => true, () => false))) return;
+    if (
+      !(await run('mount', ['-t', 'tmpfs', '-o', 'size=40m', 'tmpfs', disk]).then(
+        () => true,
+        () => false,
+      ))
+    )
+      return;
     try {
       const secrets = await newRepository(disk);
       const older = await backupOf('small', secrets);
@@ -185,7 +231,10 @@ describe('backup worker', () => {
       expect(await resultOf(older)).toMatchObject({ outcome: 'evidence' });
       const tooLarge = await backupOf('large', secrets);
       await queue(tooLarge);
-      expect(await resultOf(tooLarge)).toMatchObject({ outcome: 'error', error: { code: 'storage_full', message: expect.stringContaining(disk), hint: expect.stringContaining('Free space') } });
+      expect(await resultOf(tooLarge)).toMatchObject({
+        outcome: 'error',
+        error: { code: 'storage_full', message: expect.stringContaining(disk), hint: expect.stringContaining('Free space') },
+      });
       expect(await snapshots(disk)).toEqual([`snapshots/${older.snapshot}`]);
       await writeFile(join(disk, 'filler'), Buffer.alloc(1_000)).catch(() => undefined);
       const proof: VerificationSpec = { ...(await sealed(secrets)), type: 'verification', level: 'DATABASE', snapshot: older.snapshot };
@@ -198,8 +247,15 @@ describe('backup worker', () => {
 
   it('answers a probe, also of a server that refuses the password', async () => {
     const binding = randomBytes(8).toString('hex');
-    const question = async (source: PostgresqlConnection) => ({ engine: 'postgresql' as const, binding, sealedSecrets: await sealFor(publicKey, JSON.stringify({ source, repositories: [] }), binding) });
-    expect(await scheduler.ask('default', 'server.probe.v1', await question(connection), 20_000)).toMatchObject({ reachable: true, version: expect.stringMatching(/^15/) });
+    const question = async (source: PostgresqlConnection) => ({
+      engine: 'postgresql' as const,
+      binding,
+      sealedSecrets: await sealFor(publicKey, JSON.stringify({ source, repositories: [] }), binding),
+    });
+    expect(await scheduler.ask('default', 'server.probe.v1', await question(connection), 20_000)).toMatchObject({
+      reachable: true,
+      version: expect.stringMatching(/^15/),
+    });
     const refused = await scheduler.ask('default', 'server.probe.v1', await question({ ...connection, password: 'planted-wrong' }), 20_000);
     expect(refused).toMatchObject({ reachable: false, error: { code: 'source_authentication_failed' } });
     expect(JSON.stringify(refused)).not.toContain('planted');

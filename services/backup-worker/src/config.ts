@@ -5,13 +5,23 @@ import { z } from 'zod';
 /** The environment of a backup-worker. */
 export const workerConfig = z.object({
   /** The pool whose runs this worker takes. */
-  RAHAT_WORKER_POOL: z.string().regex(/^[a-z0-9-]{1,40}$/).default('default').meta({ examples: ['default'] }),
+  RAHAT_WORKER_POOL: z
+    .string()
+    .regex(/^[a-z0-9-]{1,40}$/)
+    .default('default')
+    .meta({ examples: ['default'] }),
   /** The file with the private half of the pool's key, mode 0600; made when missing. */
-  RAHAT_WORKER_POOL_KEY_PATH: z.string().startsWith('/', 'an absolute path is needed').meta({ examples: ['/etc/rahat/pool-default.key'] }),
+  RAHAT_WORKER_POOL_KEY_PATH: z
+    .string()
+    .startsWith('/', 'an absolute path is needed')
+    .meta({ examples: ['/etc/rahat/pool-default.key'] }),
   /** How many runs at once. */
   RAHAT_WORKER_SLOTS: z.coerce.number().int().min(1).max(64).default(Math.min(2, availableParallelism())),
   /** Folders with client tools and server binaries, separated as in PATH. */
-  RAHAT_TOOL_FOLDERS: z.string().default('').transform((text) => text.split(delimiter).filter((folder) => folder !== '')),
+  RAHAT_TOOL_FOLDERS: z
+    .string()
+    .default('')
+    .transform((text) => text.split(delimiter).filter((folder) => folder !== '')),
   /** Short-lived files of running attempts. */
   RAHAT_WORKER_SCRATCH: z.string().startsWith('/', 'an absolute path is needed').default(join(tmpdir(), 'rahat-worker')),
   RAHAT_WORKER_NAME: z.string().min(1).max(100).default(`${hostname()}/${process.pid}`),

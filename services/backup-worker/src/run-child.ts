@@ -27,7 +27,8 @@ async function execute({ spec, secrets, toolFolders, scratchFolder, workerName }
   );
   reports.flush();
   // The channel is a pipe: leaving before the last message is out would lose the result.
-  if (process.connected) await new Promise<void>((sent) => process.send?.({ type: 'result', result } satisfies FromChild, undefined, undefined, () => sent()));
+  if (process.connected)
+    await new Promise<void>((sent) => process.send?.({ type: 'result', result } satisfies FromChild, undefined, undefined, () => sent()));
   process.exit(0);
 }
 

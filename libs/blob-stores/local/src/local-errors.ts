@@ -11,7 +11,11 @@ export function localError(error: unknown, action: string, path: string): RahatE
       return new RahatError('blob_exists', `Could not ${action} ${path}: it exists already`, { cause: error });
     case 'ENOSPC':
     case 'EDQUOT':
-      return new RahatError('storage_full', `Could not ${action} ${path}: ${code === 'EDQUOT' ? 'the quota is used up' : 'no space is left on the disk'}`, { cause: error });
+      return new RahatError(
+        'storage_full',
+        `Could not ${action} ${path}: ${code === 'EDQUOT' ? 'the quota is used up' : 'no space is left on the disk'}`,
+        { cause: error },
+      );
     case 'EACCES':
     case 'EPERM':
       return new RahatError('storage_permission_denied', `Could not ${action} ${path}: permission denied`, {
@@ -19,13 +23,22 @@ export function localError(error: unknown, action: string, path: string): RahatE
         cause: error,
       });
     case 'EROFS':
-      return new RahatError('storage_permission_denied', `Could not ${action} ${path}: the file system is mounted read-only`, { hint: 'Mount it writable.', cause: error });
+      return new RahatError('storage_permission_denied', `Could not ${action} ${path}: the file system is mounted read-only`, {
+        hint: 'Mount it writable.',
+        cause: error,
+      });
     case 'ENOTDIR':
     case 'EISDIR':
     case 'ELOOP':
-      return new RahatError('storage_unreachable', `Could not ${action} ${path}: a part of the path is not a folder`, { retryable: false, cause: error });
+      return new RahatError('storage_unreachable', `Could not ${action} ${path}: a part of the path is not a folder`, {
+        retryable: false,
+        cause: error,
+      });
     default:
-      return new RahatError('storage_unreachable', `Could not ${action} ${path}: ${code || String(error)}`, { hint: 'Is the disk or the network mount there?', cause: error });
+      return new RahatError('storage_unreachable', `Could not ${action} ${path}: ${code || String(error)}`, {
+        hint: 'Is the disk or the network mount there?',
+        cause: error,
+      });
   }
 }
 

@@ -102,7 +102,12 @@ describe('local store', () => {
   it('says that the disk is full, keeps what was there and takes more once there is space', async () => {
     const disk = join(path, 'small-disk');
     await mkdir(disk);
-    if (!(await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]).then(() => true, () => false))) {
+    if (
+      !(await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', disk]).then(
+        () => true,
+        () => false,
+      ))
+    ) {
       // Without the right to mount, the translation alone is left to look at.
       expect(localError(Object.assign(new Error('no space'), { code: 'ENOSPC' }), 'write', disk)).toMatchObject({ code: 'storage_full' });
       return;
@@ -110,7 +115,10 @@ describe('local store', () => {
     try {
       const small = new LocalStore({ driver: 'local', path: disk }, 'r');
       await small.put('older', Buffer.alloc(300_000, 'o'));
-      await expect(small.put('too-big', Buffer.alloc(2_000_000))).rejects.toMatchObject({ code: 'storage_full', message: expect.stringContaining(disk) });
+      await expect(small.put('too-big', Buffer.alloc(2_000_000))).rejects.toMatchObject({
+        code: 'storage_full',
+        message: expect.stringContaining(disk),
+      });
       expect(await small.stat('too-big')).toBeUndefined();
       expect(await small.get('older')).toHaveLength(300_000);
       await small.put('fits', Buffer.alloc(400_000));

@@ -15,7 +15,14 @@ const STATS_AT_ONCE = 32;
 
 /** Blobs under `prefix` in a folder. Reading never writes: folders are made by the first `put`. */
 export class LocalStore implements BlobStore {
-  readonly capabilities = { conditionalPut: true, listLagMs: 0, serverTime: true, objectLock: false, rangedRead: true, maxObjectSizeBytes: 2 ** 43 };
+  readonly capabilities = {
+    conditionalPut: true,
+    listLagMs: 0,
+    serverTime: true,
+    objectLock: false,
+    rangedRead: true,
+    maxObjectSizeBytes: 2 ** 43,
+  };
   readonly description: string;
   private readonly root: string;
   private readonly durableFolders = new Set<string>();
@@ -184,7 +191,7 @@ async function readExactly(file: FileHandle, range: ByteRange, path: string): Pr
   if (range.offset + range.length > size) {
     throw new RahatError('repository_damaged', `${path} has ${size} bytes, too few for ${range.length} at ${range.offset}`);
   }
-  for (let done = 0; done < range.length; ) {
+  for (let done = 0; done < range.length;) {
     const { bytesRead } = await file.read(bytes, done, range.length - done, range.offset + done);
     if (bytesRead === 0) throw new RahatError('repository_damaged', `${path} became shorter while it was read`);
     done += bytesRead;

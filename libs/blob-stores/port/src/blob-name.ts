@@ -25,5 +25,7 @@ export function assertBlobPrefix(prefix: string): void {
 /** Rejects with the run's own reason, so that a cancelled call says why. */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (!signal?.aborted) return;
-  throw signal.reason instanceof RahatError ? signal.reason : new RahatError('cancelled', 'The call to the storage was cancelled', { cause: signal.reason });
+  throw signal.reason instanceof RahatError
+    ? signal.reason
+    : new RahatError('cancelled', 'The call to the storage was cancelled', { cause: signal.reason });
 }

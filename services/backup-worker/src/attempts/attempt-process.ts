@@ -105,7 +105,11 @@ export class AttemptProcess {
     const { noProgressSeconds, deadline } = this.options.spec;
     if (now > endsAt) this.stop(new RahatError('deadline_exceeded', `The run was not done by its deadline, ${deadline}`));
     else if (now - this.lastMove > noProgressSeconds * 1000) {
-      this.stop(new RahatError('deadline_exceeded', `Nothing moved for ${noProgressSeconds} s`, { hint: 'Is the database server waiting for a lock, or the storage hanging?' }));
+      this.stop(
+        new RahatError('deadline_exceeded', `Nothing moved for ${noProgressSeconds} s`, {
+          hint: 'Is the database server waiting for a lock, or the storage hanging?',
+        }),
+      );
     }
   }
 
@@ -133,10 +137,15 @@ export class AttemptProcess {
   private lost({ code, signal, failure }: { code: number | null; signal: NodeJS.Signals | null; failure?: Error }): RahatError {
     if (failure) return new RahatError('worker_lost', `The run's process could not be started: ${failure.message}`, { cause: failure });
     if (/JavaScript heap out of memory/.test(this.stderr)) {
-      return new RahatError('worker_lost', `The run's process needed more memory than its cap of ${this.options.heapMb} MB`, { hint: 'Raise RAHAT_WORKER_HEAP_MB of the worker.' });
+      return new RahatError('worker_lost', `The run's process needed more memory than its cap of ${this.options.heapMb} MB`, {
+        hint: 'Raise RAHAT_WORKER_HEAP_MB of the worker.',
+      });
     }
     const how = signal ? `was killed by ${signal}` : `ended with code ${code} before it had a result`;
-    const hint = signal === 'SIGKILL' ? 'Did somebody kill it, or the machine run out of memory? The next attempt starts afresh.' : 'The next attempt starts afresh.';
+    const hint =
+      signal === 'SIGKILL'
+        ? 'Did somebody kill it, or the machine run out of memory? The next attempt starts afresh.'
+        : 'The next attempt starts afresh.';
     return new RahatError('worker_lost', `The run's process ${how}`, { hint });
   }
 

@@ -12,7 +12,11 @@ import { Attempts } from './attempts.js';
 
 /** The queues' sending half; `down` makes it refuse. */
 class RecordingMessaging {
-  readonly sent: { name: CommandName; id?: string; payload: { attempt?: number; result?: { outcome: string; error?: { code: string } } } }[] = [];
+  readonly sent: {
+    name: CommandName;
+    id?: string;
+    payload: { attempt?: number; result?: { outcome: string; error?: { code: string } } };
+  }[] = [];
   down = false;
 
   async send(_queue: string, name: CommandName, payload: object, options?: { id?: string }): Promise<void> {
@@ -35,7 +39,11 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rahat-attempts-'));
   poolKey = await openPoolKey(join(folder, 'pool.key'));
   messaging = new RecordingMessaging();
-  const config = workerConfig.parse({ RAHAT_WORKER_POOL_KEY_PATH: join(folder, 'pool.key'), RAHAT_WORKER_NAME: 'worker-1', RAHAT_WORKER_DRAIN_SECONDS: '0' });
+  const config = workerConfig.parse({
+    RAHAT_WORKER_POOL_KEY_PATH: join(folder, 'pool.key'),
+    RAHAT_WORKER_NAME: 'worker-1',
+    RAHAT_WORKER_DRAIN_SECONDS: '0',
+  });
   attempts = new Attempts(messaging as unknown as Messaging, poolKey, config, new Janitor(join(folder, 'scratch')));
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
@@ -44,11 +52,30 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 async function specOf(change: Partial<BackupSpec> = {}): Promise<BackupSpec> {
   const { run = 'run_1', attempt = 1 } = change;
   const secrets: RunSecrets = {
-    repositories: [{ repositoryId: 'repository_1', storage: { driver: 'local', path: join(folder, 'storage') }, prefix: 'main', masterKey: 'AAAA', identitySecret: 'BBBB' }],
+    repositories: [
+      {
+        repositoryId: 'repository_1',
+        storage: { driver: 'local', path: join(folder, 'storage') },
+        prefix: 'main',
+        masterKey: 'AAAA',
+        identitySecret: 'BBBB',
+      },
+    ],
   };
   return {
-    version: 1, type: 'backup', run, attempt, organization: 'org_1', engine: 'postgresql', server: { id: 'server_1', name: 'one' },
-    deadline: new Date(Date.now() + 3_600_000).toISOString(), noProgressSeconds: 900, method: 'postgresql.logical', snapshot: 's1', repository: 'repository_1', deep: false,
+    version: 1,
+    type: 'backup',
+    run,
+    attempt,
+    organization: 'org_1',
+    engine: 'postgresql',
+    server: { id: 'server_1', name: 'one' },
+    deadline: new Date(Date.now() + 3_600_000).toISOString(),
+    noProgressSeconds: 900,
+    method: 'postgresql.logical',
+    snapshot: 's1',
+    repository: 'repository_1',
+    deep: false,
     sealedSecrets: await sealFor(poolKey.publicKey, JSON.stringify(secrets), `${run}/${attempt}`),
     ...change,
   };
@@ -79,7 +106,10 @@ describe('attempts', () => {
   it('reports an attempt whose secrets were sealed for another one, and one that came too late', async () => {
     await attempts.execute({ ...(await specOf()), attempt: 2 }, delivery);
     await attempts.execute(await specOf({ run: 'run_2', deadline: new Date(Date.now() - 1000).toISOString() }), delivery);
-    expect(messaging.of('attempt.finished.v1').map(({ payload }) => payload.result?.error?.code)).toEqual(['message_invalid', 'deadline_exceeded']);
+    expect(messaging.of('attempt.finished.v1').map(({ payload }) => payload.result?.error?.code)).toEqual([
+      'message_invalid',
+      'deadline_exceeded',
+    ]);
     expect(messaging.of('attempt.started.v1')).toEqual([]);
   });
 

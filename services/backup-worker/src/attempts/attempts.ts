@@ -41,14 +41,20 @@ export class Attempts {
   async start(): Promise<void> {
     const { RAHAT_WORKER_POOL: pool, RAHAT_WORKER_SLOTS: concurrency } = this.config;
     this.signals = await this.messaging.onSignal('run.cancel', ({ run }) => this.cancel(String(run)));
-    this.work = this.messaging.work(QUEUES.worker(pool), { 'run.execute.v1': ({ spec }, { signal }) => this.execute(spec, signal) }, { concurrency });
+    this.work = this.messaging.work(
+      QUEUES.worker(pool),
+      { 'run.execute.v1': ({ spec }, { signal }) => this.execute(spec, signal) },
+      { concurrency },
+    );
   }
 
   /** Takes no more runs; lets running ones finish within the grace, then hands them back. */
   async drain(): Promise<void> {
     const closed = this.work?.close();
     await this.within(this.config.RAHAT_WORKER_DRAIN_SECONDS * 1000);
-    const reason = new RahatError('worker_lost', 'The worker was stopped before the run was done', { hint: 'The next attempt runs when a worker of the pool is there.' });
+    const reason = new RahatError('worker_lost', 'The worker was stopped before the run was done', {
+      hint: 'The next attempt runs when a worker of the pool is there.',
+    });
     for (const running of this.running.values()) this.stop(running, reason);
     const giveUp = setTimeout(() => this.stopping.abort(), DELIVERY_LIMIT_ON_STOP_MS);
     await Promise.all([closed, ...[...this.running.values()].map(({ done }) => done)]);
@@ -80,10 +86,15 @@ export class Attempts {
 
     const handedOver = () => this.stop(running, new RahatError('worker_lost', 'The queue gave the run to another worker'));
     delivery.addEventListener('abort', handedOver, { once: true });
-    const result = await this.runOnce(running).catch((error: unknown): AttemptResult => ({ outcome: 'error', error: RahatError.from(error).serialize() }));
+    const result = await this.runOnce(running).catch((error: unknown): AttemptResult => ({
+      outcome: 'error',
+      error: RahatError.from(error).serialize(),
+    }));
     delivery.removeEventListener('abort', handedOver);
     this.remember(spec, result);
-    this.logger.log(`${spec.type} ${spec.run}, attempt ${spec.attempt}: ${result.outcome === 'error' ? `${result.error.code}: ${result.error.message}` : result.outcome}`);
+    this.logger.log(
+      `${spec.type} ${spec.run}, attempt ${spec.attempt}: ${result.outcome === 'error' ? `${result.error.code}: ${result.error.message}` : result.outcome}`,
+    );
     await this.report(spec, result);
   }
 
@@ -91,13 +102,22 @@ export class Attempts {
     const { spec } = running;
     const { RAHAT_WORKER_NAME: worker, RAHAT_TOOL_FOLDERS: toolFolders, RAHAT_WORKER_HEAP_MB: heapMb } = this.config;
     const attempt = { run: spec.run, attempt: spec.attempt };
-    if (Date.parse(spec.deadline) <= Date.now()) throw new RahatError('deadline_exceeded', `The run came to the worker after its deadline, ${spec.deadline}`);
+    if (Date.parse(spec.deadline) <= Date.now())
+      throw new RahatError('deadline_exceeded', `The run came to the worker after its deadline, ${spec.deadline}`);
     const secrets = RunSecrets.parse(JSON.parse((await this.poolKey.open(spec.sealedSecrets, `${spec.run}/${spec.attempt}`)).toString()));
-    await this.reports.deliver('attempt.started.v1', { ...attempt, worker, at: now() }, `${spec.run}-${spec.attempt}-started`, this.stopping.signal);
+    await this.reports.deliver(
+      'attempt.started.v1',
+      { ...attempt, worker, at: now() },
+      `${spec.run}-${spec.attempt}-started`,
+      this.stopping.signal,
+    );
     await using scratch = await this.janitor.makeScratch(spec.run, spec.attempt);
     if (running.stopReason) return stopped(running.stopReason);
     running.process = new AttemptProcess({
-      spec, secrets, toolFolders, heapMb,
+      spec,
+      secrets,
+      toolFolders,
+      heapMb,
       scratchFolder: scratch.path,
       workerName: worker,
       onProgress: (progress) => this.reports.tell('attempt.progress.v1', { ...attempt, ...progress, at: now() }),
@@ -123,7 +143,12 @@ export class Attempts {
 
   private async report(spec: RunSpec, result: AttemptResult): Promise<void> {
     const { run, attempt } = spec;
-    await this.reports.deliver('attempt.finished.v1', { run, attempt, worker: this.config.RAHAT_WORKER_NAME, result, at: now() }, `${run}-${attempt}-finished`, this.stopping.signal);
+    await this.reports.deliver(
+      'attempt.finished.v1',
+      { run, attempt, worker: this.config.RAHAT_WORKER_NAME, result, at: now() },
+      `${run}-${attempt}-finished`,
+      this.stopping.signal,
+    );
   }
 
   /** A queue that lost an acknowledgement delivers again: the answer is the same, the work isn't done twice. */

@@ -2,8 +2,14 @@ import type { AttemptResult, RunSecrets, RunSpec } from '@rahat/contracts';
 import type { ExecutionProgress, LogLevel } from '@rahat/execution';
 
 /** What goes over the IPC channel between the worker and a run's child; both are always of one build. */
-export type ToChild =
-  | { type: 'execute'; spec: RunSpec; secrets: RunSecrets; toolFolders: string[]; scratchFolder: string; workerName: string };
+export type ToChild = {
+  type: 'execute';
+  spec: RunSpec;
+  secrets: RunSecrets;
+  toolFolders: string[];
+  scratchFolder: string;
+  workerName: string;
+};
 
 export interface LogLine {
   at: string;

@@ -32,8 +32,10 @@ export class PacedReports {
   flush(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
-    if (this.dropped > 0) this.lines.push({ at: new Date().toISOString(), level: 'warning', message: `${this.dropped} more lines were left out` });
-    for (let start = 0; start < this.lines.length; start += LINES_AT_ONCE) this.send({ type: 'log', lines: this.lines.slice(start, start + LINES_AT_ONCE) });
+    if (this.dropped > 0)
+      this.lines.push({ at: new Date().toISOString(), level: 'warning', message: `${this.dropped} more lines were left out` });
+    for (let start = 0; start < this.lines.length; start += LINES_AT_ONCE)
+      this.send({ type: 'log', lines: this.lines.slice(start, start + LINES_AT_ONCE) });
     if (this.progress) this.send({ type: 'progress', progress: this.progress });
     this.lines = [];
     this.dropped = 0;

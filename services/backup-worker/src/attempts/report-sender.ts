@@ -28,6 +28,8 @@ export class ReportSender {
 
   /** For what the next one makes up for: heartbeats, progress, log lines. */
   tell<N extends CommandName>(name: N, payload: CommandPayload<N>): void {
-    this.messaging.send(QUEUES.scheduler, name, payload).catch((error: unknown) => this.logger.debug(`${name} was not sent: ${(error as Error).message}`));
+    this.messaging
+      .send(QUEUES.scheduler, name, payload)
+      .catch((error: unknown) => this.logger.debug(`${name} was not sent: ${(error as Error).message}`));
   }
 }

@@ -60,7 +60,10 @@ export class Janitor {
       // Passable for all: a throwaway server below runs under an account of its own; its folder is private.
       await mkdir(this.root, { recursive: true, mode: 0o711 });
     } catch (error) {
-      throw new RahatError('configuration_invalid', `Could not make the scratch folder ${this.root}: ${(error as Error).message}`, { hint: 'Set RAHAT_WORKER_SCRATCH to a folder that the worker may write.', cause: error });
+      throw new RahatError('configuration_invalid', `Could not make the scratch folder ${this.root}: ${(error as Error).message}`, {
+        hint: 'Set RAHAT_WORKER_SCRATCH to a folder that the worker may write.',
+        cause: error,
+      });
     }
   }
 }

@@ -54,9 +54,16 @@ export class Questions {
   private async answer<T>(ask: (options: QuestionOptions) => Promise<T>): Promise<T> {
     await using scratch = await this.janitor.makeScratch(`question_${randomUUID().replaceAll('-', '')}`, 1);
     const late = new AbortController();
-    const timer = setTimeout(() => late.abort(new RahatError('deadline_exceeded', `The database server did not answer within ${ANSWER_LIMIT_MS / 1000} s`)), ANSWER_LIMIT_MS);
+    const timer = setTimeout(
+      () => late.abort(new RahatError('deadline_exceeded', `The database server did not answer within ${ANSWER_LIMIT_MS / 1000} s`)),
+      ANSWER_LIMIT_MS,
+    );
     try {
-      return await ask({ signal: AbortSignal.any([late.signal, this.stopping.signal]), toolFolders: this.config.RAHAT_TOOL_FOLDERS, scratchFolder: scratch.path });
+      return await ask({
+        signal: AbortSignal.any([late.signal, this.stopping.signal]),
+        toolFolders: this.config.RAHAT_TOOL_FOLDERS,
+        scratchFolder: scratch.path,
+      });
     } finally {
       clearTimeout(timer);
     }

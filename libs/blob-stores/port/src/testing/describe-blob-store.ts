@@ -121,7 +121,22 @@ export function describeBlobStore(name: string, open: () => Promise<StoreUnderTe
     });
 
     it('refuses names that could leave their place', async () => {
-      const bad = ['', '/etc/passwd', '../x', 'a/../b', 'a//b', 'a/', './a', '.hidden', 'UPPER', 'a b', 'ä', 'a\u0000b', 'a\\b', 'x'.repeat(201)];
+      const bad = [
+        '',
+        '/etc/passwd',
+        '../x',
+        'a/../b',
+        'a//b',
+        'a/',
+        './a',
+        '.hidden',
+        'UPPER',
+        'a b',
+        'ä',
+        'a\u0000b',
+        'a\\b',
+        'x'.repeat(201),
+      ];
       for (const entry of bad) {
         await expect(store.put(entry, Buffer.from('x'))).rejects.toMatchObject({ code: 'invalid_input' });
         await expect(store.get(entry)).rejects.toMatchObject({ code: 'invalid_input' });

@@ -77,7 +77,13 @@ export class FaultyStore implements BlobStore {
   async *list(prefix: string, options?: CallOptions): AsyncIterable<BlobEntry> {
     const faults = this.striking('list', prefix);
     const late = faults.find((fault) => fault.kind === 'drop-answer');
-    await around(faults.filter((fault) => fault !== late), 'list', prefix, options?.signal, async () => undefined);
+    await around(
+      faults.filter((fault) => fault !== late),
+      'list',
+      prefix,
+      options?.signal,
+      async () => undefined,
+    );
     for await (const entry of this.store.list(prefix, options)) {
       yield entry;
       // A listing whose answer is lost breaks off in the middle, as a page that never came.
@@ -103,7 +109,13 @@ export class FaultyStore implements BlobStore {
   }
 }
 
-async function around<T>(faults: Fault[], call: StoreCall, name: string, signal: AbortSignal | undefined, act: () => Promise<T>): Promise<T> {
+async function around<T>(
+  faults: Fault[],
+  call: StoreCall,
+  name: string,
+  signal: AbortSignal | undefined,
+  act: () => Promise<T>,
+): Promise<T> {
   for (const fault of faults) {
     if (fault.kind === 'run') await fault.action(call, name);
     if (fault.kind === 'fail') throw fault.error ?? new RahatError('storage_unreachable', `Injected failure of ${call} ${name}`);
@@ -116,7 +128,9 @@ async function around<T>(faults: Fault[], call: StoreCall, name: string, signal:
 }
 
 function lostAnswer(call: StoreCall, name: string, fault: Fault): Error {
-  return (fault.kind === 'drop-answer' && fault.error) || new RahatError('storage_unreachable', `Injected loss of the answer to ${call} ${name}`);
+  return (
+    (fault.kind === 'drop-answer' && fault.error) || new RahatError('storage_unreachable', `Injected loss of the answer to ${call} ${name}`)
+  );
 }
 
 function untilAborted(signal: AbortSignal | undefined): Promise<never> {

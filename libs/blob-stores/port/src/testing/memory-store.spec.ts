@@ -33,7 +33,9 @@ describe('faulty store', () => {
   });
 
   it('flips one byte, and runs full', async () => {
-    const store = new FaultyStore(new MemoryStore()).inject({ on: 'get', kind: 'flip-byte', offset: 0 }).inject({ kind: 'full-after', bytes: 15, nth: 99 });
+    const store = new FaultyStore(new MemoryStore())
+      .inject({ on: 'get', kind: 'flip-byte', offset: 0 })
+      .inject({ kind: 'full-after', bytes: 15, nth: 99 });
     await store.put('a', body);
     expect((await store.get('a')).toString()).toBe('rome bytes');
     await expect(store.put('b', body)).rejects.toMatchObject({ code: 'storage_full' });

@@ -9,7 +9,14 @@ export interface MemoryBlob {
 
 /** A store in memory that keeps the whole contract. `blobs` is open, so that a test can look, tamper and remove. */
 export class MemoryStore implements BlobStore {
-  readonly capabilities = { conditionalPut: true, listLagMs: 0, serverTime: true, objectLock: false, rangedRead: true, maxObjectSizeBytes: 2 ** 40 };
+  readonly capabilities = {
+    conditionalPut: true,
+    listLagMs: 0,
+    serverTime: true,
+    objectLock: false,
+    rangedRead: true,
+    maxObjectSizeBytes: 2 ** 40,
+  };
   readonly description = 'memory';
   readonly blobs = new Map<string, MemoryBlob>();
 
