@@ -16,7 +16,7 @@ export function ensureBuilt() {
 export function build() {
   say('Building …');
   const startedAt = Date.now();
-  if (nx(['run', 'rahat-backup:build']) !== 0) stop('The build failed: see its lines above; a change to the sources must compile before it can run.');
+  if (nx(['run', 'rahat-backup:build'], { quiet: true }) !== 0) stop('The build failed: see its lines above; a change to the sources must compile before it can run.');
   mkdirSync(path.dirname(stamp), { recursive: true });
   writeFileSync(stamp, '');
   // What was changed while the build ran isn't in it.
@@ -24,8 +24,8 @@ export function build() {
   say(`Built in ${seconds(startedAt)}.`);
 }
 
-/** Runs Nx with its output on stderr; gives the exit code. */
-export function nx(args) {
+/** Runs Nx with its output on stderr (when quiet, only if it fails); gives the exit code. */
+export function nx(args, { quiet = false } = {}) {
   const env = {
     ...process.env,
     NX_DAEMON: 'false',
@@ -35,9 +35,11 @@ export function nx(args) {
   };
   const result = spawnSync(productNode(), [path.join(root, 'node_modules/nx/dist/bin/nx.js'), ...args, '--outputStyle=stream-without-prefixes'], {
     cwd: root,
-    stdio: ['ignore', 2, 2],
+    stdio: quiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', 2, 2],
+    maxBuffer: 64 * 1024 * 1024,
     env,
   });
+  if (quiet && result.status !== 0) say(`${result.stdout}${result.stderr}`.trim());
   return result.status ?? 1;
 }
 

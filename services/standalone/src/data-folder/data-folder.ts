@@ -1,4 +1,5 @@
 import { accessSync, chmodSync, constants, mkdirSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import path from 'node:path';
 import { RahatError } from '@rahat/contracts';
 
@@ -37,7 +38,7 @@ export function openDataFolder(location: string): DataFolder {
     for (const part of [folder.keys, folder.logs, folder.backups, folder.work]) mkdirSync(part, { recursive: true, mode: 0o700 });
   } catch (cause) {
     throw new RahatError('configuration_invalid', `The data folder ${root} cannot be used: ${reasonOf(cause)}`, {
-      hint: `Give it to the user that runs this (chown -R ${userName()} ${root}), or set RAHAT_DATA_DIR to another folder.`,
+      hint: `${isInTheWay(cause) ? 'Move that file away' : `Give the folder to the user that runs this (chown -R ${userInfo().username} ${root})`}, or set RAHAT_DATA_DIR to another folder.`,
       cause,
     });
   }
@@ -61,6 +62,6 @@ function reasonOf(error: unknown): string {
   }
 }
 
-function userName(): string {
-  return process.env['USER'] ?? String(process.getuid?.() ?? 'you');
+function isInTheWay(error: unknown): boolean {
+  return ['EEXIST', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '');
 }
