@@ -46,7 +46,7 @@ const boundaries = [
   { sourceTag: 'scope:standalone', onlyDependOnLibsWithTags: ['*'] },
   { sourceTag: 'scope:client', onlyDependOnLibsWithTags: only('contracts', 'api-client', 'execution', 'translations') },
   { sourceTag: 'scope:bench', onlyDependOnLibsWithTags: ['*'] },
-  { sourceTag: 'scope:test-servers', onlyDependOnLibsWithTags: only('contracts') },
+  { sourceTag: 'scope:test-servers', onlyDependOnLibsWithTags: [] },
 ];
 
 /** Specs start real servers, and may check a package together with those above it. */

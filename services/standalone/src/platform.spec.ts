@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { freePort } from '@rahat/test-servers';
+import { freePort, hasPostgresql, hasRedis, startPostgresql, startRedis } from '@rahat/test-servers';
 
 const main = path.join(import.meta.dirname, '../dist/main.js');
 let home = '';
@@ -131,6 +131,20 @@ describe('standalone', () => {
     expect(banner).not.toContain('/setup?token=');
     expect(await second.end('SIGINT')).toBe(0);
   }, 120_000);
+
+  (hasPostgresql(15) && hasRedis() ? it : it.skip)('runs on a PostgreSQL and a Redis of the operator, and leaves their protection to them', async () => {
+    await using postgresql = await startPostgresql({ major: 15 });
+    await using redis = await startRedis();
+    await postgresql.query('create database control');
+    const platform = start({ RAHAT_DATA_DIR: path.join(home, 'own-servers'), DATABASE_URL: postgresql.connectionString('control'), REDIS_URL: redis.url });
+    await platform.until('is yours to protect');
+    expect(platform.text()).toContain('✓ PostgreSQL of DATABASE_URL');
+    expect(platform.text()).toContain('✓ queue: Redis of REDIS_URL');
+    const { metricsUrl } = JSON.parse(readFileSync(path.join(home, 'own-servers/runtime.json'), 'utf8')) as { metricsUrl: string };
+    expect(await (await fetch(`${metricsUrl}/readyz`)).json()).toMatchObject({ status: 'ok' });
+    expect(existsSync(path.join(home, 'own-servers/postgresql'))).toBe(false);
+    expect(await platform.end('SIGTERM')).toBe(0);
+  }, 90_000);
 
   it('stops by itself when the process that started it is gone', async () => {
     const platform = start();
