@@ -291,6 +291,34 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
     });
   }
 
+  if (backend === 'PostgreSQL') {
+    it('goes on by itself after PostgreSQL crashed and came back', async () => {
+      const messaging = await open();
+      const outbox = messaging.outbox(database);
+      const queue = freshQueue();
+      const heard: unknown[] = [];
+      const answer = { databases: [] };
+      messaging.consumeCommands(queue, database, { 'snapshot.removed.v1': recordBackup });
+      messaging.answer(queue, { 'server.discover.v1': async () => answer });
+      await messaging.onSignal('run.cancel', (payload) => heard.push(payload));
+      const question = { engine: 'postgresql' as const, binding: 'b', sealedSecrets: 's' };
+      expect(await messaging.ask(queue, 'server.discover.v1', question, 10_000)).toEqual(answer);
+      await postgresql.stop('immediate');
+      await expect(messaging.send(queue, 'snapshot.removed.v1', removed('lost'))).rejects.toMatchObject({
+        code: 'unavailable',
+        retryable: true,
+      });
+      await postgresql.restart();
+      await database.inOrganization('org_a', (t) => outbox.command(t, queue, 'snapshot.removed.v1', removed('after')));
+      await eventually(async () => expect(await effects()).toEqual(['after']), 20_000);
+      await eventually(async () => expect(await messaging.ask(queue, 'server.discover.v1', question, 2_000)).toEqual(answer), 20_000);
+      await eventually(async () => {
+        await messaging.signal('run.cancel', { run: 'run_1' });
+        expect(heard).not.toEqual([]);
+      });
+    });
+  }
+
   async function lettersOf(messaging: QueueMessaging, queue: string) {
     return (await messaging.deadLetters(100)).filter((letter) => letter.queue === queue);
   }

@@ -140,12 +140,7 @@ class BullMessaging implements QueueMessaging {
 
   ask: Messaging['ask'] = (pool, name, question, timeoutMs) => {
     const queue = QUEUES.asks(pool);
-    let events = this.events.get(queue);
-    if (!events) {
-      events = this.backend.queueEvents(queue);
-      events.on('error', this.onError);
-      this.events.set(queue, events);
-    }
+    const events = this.opened(this.events, queue, () => this.backend.queueEvents(queue));
     return ask(this.queue(queue), events, name, question, timeoutMs);
   };
 
@@ -260,12 +255,21 @@ class BullMessaging implements QueueMessaging {
   }
 
   private queue(name: string): Queue {
-    const open = this.queues.get(name);
-    if (open) return open;
-    const queue = this.backend.queue(name);
-    queue.on('error', this.onError);
-    this.queues.set(name, queue);
-    return queue;
+    return this.opened(this.queues, name, () => this.backend.queue(name));
+  }
+
+  /** One for all uses of a name. What was opened while its server was away stays broken for ever, so it is dropped. */
+  private opened<Part extends Queue | QueueEvents>(parts: Map<string, Part>, name: string, open: () => Part): Part {
+    const known = parts.get(name);
+    if (known) return known;
+    const part = open();
+    (part as QueueEvents).on('error', this.onError);
+    part.waitUntilReady().catch(() => {
+      if (parts.get(name) === part) parts.delete(name);
+      part.close().catch(this.onError);
+    });
+    parts.set(name, part);
+    return part;
   }
 }
 

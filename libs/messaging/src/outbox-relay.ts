@@ -14,7 +14,7 @@ export interface OutboxRow {
 const BATCH = 200;
 /** The latest that a message of a process killed between commit and relay waits for another replica. */
 const POLL_MS = 1_000;
-const LONGEST_PAUSE_MS = 15_000;
+const LONGEST_PAUSE_MS = 5_000;
 const PRUNE_EVERY_MS = 60 * 60_000;
 /** Longer than any dead letter is expected to wait for its retry. */
 const KEEP_PROCESSED = '60 days';

@@ -1,7 +1,7 @@
 import type { Processor, Queue, QueueEvents, Worker, WorkerOptions } from 'bullmq';
 import type { SignalBus } from './signal-bus.js';
 
-export type ReceiveOptions = Pick<WorkerOptions, 'concurrency' | 'maxStalledCount'>;
+export type ReceiveOptions = Pick<WorkerOptions, 'concurrency' | 'maxStalledCount' | 'runRetryDelay' | 'stalledInterval'>;
 
 /** What BullMQ needs of Redis or of PostgreSQL; everything else in this library is the same for both. */
 export interface QueueBackend {

@@ -6,6 +6,10 @@ import type { QueueBackend, ReceiveOptions } from './queue-backend.js';
 
 /** A worker that is killed comes back by itself; only a message that keeps killing its workers dies of it. */
 const MOST_STALLS = 5;
+/** BullMQ's own 15 s would keep messages, and a shutdown, waiting long after a database is back or gone. */
+const RECONNECT_DELAY_MS = 1_000;
+/** A killed worker's lock ends after 30 s; its message goes to another one at the next look. */
+const STALL_CHECK_MS = 10_000;
 
 export interface Receiver {
   queue: string;
@@ -29,7 +33,12 @@ export function receive(
       throw new UnrecoverableError(RahatError.from(error).message);
     }
   };
-  const options: ReceiveOptions = { concurrency: receiver.concurrency, maxStalledCount: MOST_STALLS };
+  const options: ReceiveOptions = {
+    concurrency: receiver.concurrency,
+    maxStalledCount: MOST_STALLS,
+    runRetryDelay: RECONNECT_DELAY_MS,
+    stalledInterval: STALL_CHECK_MS,
+  };
   const worker = backend.worker(receiver.queue, process, options);
   worker.on('error', onError);
   worker.on('failed', (job, error) => {
