@@ -1,0 +1,47 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { RahatError, newId, type RunSecrets } from '@rahat/contracts';
+import { executeRun, openBlobStore } from '@rahat/execution';
+import { createRepository } from '@rahat/repository';
+import type { BackupTask } from './backup-in-child.js';
+
+process.once('message', (task: BackupTask) => {
+  backUp(task)
+    .then((addedBytes) => process.send!({ addedBytes, peakMb: process.resourceUsage().maxRSS / 1000 }))
+    .catch((error: unknown) => process.send!({ addedBytes: 0, peakMb: 0, error: RahatError.from(error).message }))
+    .finally(() => process.disconnect());
+});
+
+async function backUp(task: BackupTask): Promise<number> {
+  const secrets: RunSecrets = { source: task.connection, repositories: [await repositoryAccess(task)] };
+  const scratchFolder = await mkdtemp(path.join(os.tmpdir(), 'rahat-bench-scratch-'));
+  try {
+    const evidence = await executeRun(
+      {
+        version: 1, type: 'backup', run: newId('run'), attempt: 1, organization: newId('organization'), engine: 'postgresql', method: 'postgresql.logical',
+        server: { id: newId('server'), name: 'bench' }, database: { name: task.database }, snapshot: `snapshot_${randomBytes(16).toString('hex')}`, repository: 'bench',
+        deadline: new Date(Date.now() + 3_600_000).toISOString(), noProgressSeconds: 600, sealedSecrets: '', deep: false,
+      },
+      secrets,
+      { signal: AbortSignal.timeout(3_600_000), onProgress: () => undefined, onLog: () => undefined, toolFolders: [], scratchFolder, workerName: 'bench' },
+    );
+    if (evidence.type !== 'backup') throw new RahatError('internal', 'A backup gave other evidence.');
+    return evidence.addedBytes;
+  } finally {
+    await rm(scratchFolder, { recursive: true, force: true });
+  }
+}
+
+/** The keys of the bench's throwaway repository stand beside it, as a server would hold them. */
+async function repositoryAccess({ repository: folder, create }: BackupTask): Promise<RunSecrets['repositories'][number]> {
+  const storage = { driver: 'local' as const, path: folder };
+  const keyFile = `${folder}.keys.json`;
+  if (create) {
+    const repository = await createRepository(openBlobStore(storage, ''), { passphrase: randomBytes(16).toString('hex') });
+    const { masterKey, identitySecret } = repository.exportSecrets();
+    await writeFile(keyFile, JSON.stringify({ masterKey: masterKey.toString('base64'), identitySecret: identitySecret.toString('base64') }), { mode: 0o600 });
+  }
+  return { repositoryId: 'bench', storage, prefix: '', ...(JSON.parse(await readFile(keyFile, 'utf8')) as { masterKey: string; identitySecret: string }) };
+}

@@ -1,0 +1,85 @@
+import { restorePlansCreate, restorePlansGet, restoresRun, type RestorePlan } from '@rahat/api-client';
+import { RahatError } from '@rahat/contracts';
+import { answer, openApi } from '../session/api.js';
+import { followRun, judgeRun } from '../session/follow-run.js';
+import { bytes, visible } from '../terminal/format.js';
+import type { Terminal } from '../terminal/terminal.js';
+import { findBackup } from './backups.js';
+import { findServer } from './servers.js';
+import { parseTableName } from './table-names.js';
+
+export interface RestorePlanOptions {
+  toServer?: string;
+  as?: string;
+  replace?: string;
+  folder?: string;
+  table?: string[];
+  into?: string;
+  owner: boolean;
+  acl: boolean;
+}
+
+export async function planRestore(terminal: Terminal, id: string, options: RestorePlanOptions): Promise<void> {
+  const api = await openApi();
+  const backup = await findBackup(api, id);
+  const plan = await answer(
+    restorePlansCreate({
+      client: api.client,
+      body: {
+        backup: backup.id,
+        server: options.toServer ? (await findServer(api, options.toServer)).id : undefined,
+        target: target(options),
+        tables: options.table?.map(parseTableName),
+        intoExisting: options.into !== undefined,
+        noOwner: !options.owner,
+        noAcl: !options.acl,
+      },
+    }),
+  );
+  terminal.result(plan, describe(terminal, plan));
+}
+
+export async function runRestore(terminal: Terminal, id: string, options: { confirm?: string; follow: boolean }): Promise<void> {
+  const api = await openApi();
+  const plan = await answer(restorePlansGet({ client: api.client, path: { id } }));
+  const started = await answer(restoresRun({ client: api.client, body: { plan: plan.id, hash: plan.hash, confirm: options.confirm } }));
+  if (!options.follow) {
+    terminal.result(started, `Started ${started.id}`);
+    return;
+  }
+  const run = await followRun(api, terminal, started.id, 'restore');
+  terminal.result(run, outcome(run.evidence));
+  judgeRun(run);
+}
+
+function target(options: RestorePlanOptions) {
+  const given = [options.as, options.replace, options.folder, options.into].filter((value) => value !== undefined);
+  if (given.length > 1) throw new RahatError('invalid_input', 'Only one of --as, --replace, --folder and --into can be the target.');
+  if (options.into !== undefined && !options.table) throw new RahatError('invalid_input', '--into needs --table.', { hint: 'To bring back a whole database over an existing one, use --replace.' });
+  if (options.folder !== undefined) return { kind: 'folder' as const, path: options.folder };
+  if (options.replace !== undefined) return { kind: 'database' as const, name: options.replace, replace: true };
+  const name = options.as ?? options.into;
+  return name === undefined ? undefined : { kind: 'database' as const, name, replace: false };
+}
+
+function describe(terminal: Terminal, plan: RestorePlan): string {
+  const name = plan.target.kind === 'database' ? plan.target.name : plan.target.path;
+  const needsConfirm = plan.overwrites.length > 0;
+  return [
+    `Restore plan ${plan.id}: ${plan.rows} rows, ${bytes(plan.sizeBytes)} → ${visible(name)}`,
+    ...plan.steps.map((step, index) => `  ${index + 1}. ${visible(step)}`),
+    ...plan.overwrites.map((overwritten) => terminal.paint('yellow', `  ! will be set aside: ${visible(overwritten)}`)),
+    ...plan.findings.map(({ severity, message, fix }) => `  ${severity}: ${message}${fix ? ` → ${fix}` : ''}`),
+    '',
+    `Run it:  rahat-backup restore run ${plan.id}${needsConfirm ? ` --confirm '${name}'` : ''} --follow`,
+  ].join('\n');
+}
+
+function outcome(evidence: { type: string } | null): string {
+  if (evidence?.type !== 'restore') return '';
+  const { target: place, rows, tables, setAside } = evidence as unknown as { target: string; rows: number; tables: { matches: boolean }[]; setAside: string[] };
+  return [
+    `Restored to ${visible(place)}: ${tables.length} tables, ${rows} rows, every count and hash compared, ${tables.filter(({ matches }) => !matches).length} mismatches.`,
+    ...setAside.map((name) => `Kept aside: ${visible(name)}`),
+  ].join('\n');
+}

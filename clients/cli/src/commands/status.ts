@@ -1,0 +1,31 @@
+import { statusGet, type Status } from '@rahat/api-client';
+import { EXIT } from '../exit-codes.js';
+import { answer, openApi } from '../session/api.js';
+import { age, table } from '../terminal/format.js';
+import type { Colour, Terminal } from '../terminal/terminal.js';
+
+type DatabaseState = Status['databases'][number]['state'];
+const COLOURS: Record<DatabaseState, Colour> = { proven: 'green', stored: 'yellow', overdue: 'red', failing: 'red', never: 'red', unprotected: 'yellow' };
+
+export async function status(terminal: Terminal): Promise<void> {
+  const { client } = await openApi();
+  const current = await answer(statusGet({ client }));
+  const rows = current.databases.map((database) => [
+    database.state.toUpperCase(),
+    database.serverName,
+    database.databaseName,
+    age(database.lastBackupAt),
+    age(database.lastProvenAt),
+    age(database.nextRunAt),
+    database.lastError?.message ?? '',
+  ]);
+  const lines = table(['STATE', 'SERVER', 'DATABASE', 'LAST BACKUP', 'PROVEN', 'NEXT', 'PROBLEM'], rows).split('\n');
+  const painted = lines.map((line, index) => (index === 0 ? terminal.paint('dim', line) : terminal.paint(COLOURS[current.databases[index - 1]!.state], line)));
+  terminal.result(current, [terminal.paint('bold', current.sentence), '', ...painted].join('\n'));
+  process.exitCode = exitCode(current.databases.map(({ state }) => state));
+}
+
+function exitCode(states: DatabaseState[]): number {
+  if (states.includes('failing')) return EXIT.failed;
+  return states.some((state) => state === 'overdue' || state === 'never') ? EXIT.overdue : EXIT.ok;
+}

@@ -1,0 +1,30 @@
+import { RahatError } from '@rahat/contracts';
+import { CommanderError } from '@commander-js/extra-typings';
+import { EXIT, exitCodeOf } from './exit-codes.js';
+import { buildProgram } from './program.js';
+
+const json = process.argv.includes('--json');
+
+process.once('SIGINT', () => process.exit(EXIT.cancelled));
+// `rahat-backup … | head` closes our output early; that is no error of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed));
+
+try {
+  await buildProgram().parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  const ours = RahatError.from(error);
+  if (json) {
+    process.stdout.write(`${JSON.stringify({ ok: false, error: ours.serialize() })}\n`);
+  } else {
+    process.stderr.write(`error: ${ours.message}\n`);
+    if (ours.hint) process.stderr.write(`  → ${ours.hint}\n`);
+    process.stderr.write(`  (${ours.code})\n`);
+  }
+  if (process.argv.includes('--debug')) console.error(ours);
+  return exitCodeOf(ours.code);
+}

@@ -1,0 +1,5 @@
+export { startPlatform, type Platform, type PlatformOptions } from './platform.js';
+export { backUpAndProve, protect } from './protection.js';
+export { data, succeeded, verified } from './steps.js';
+export { mismatches, proveTables, withClient, type TableProof } from './table-proof.js';
+export { shopStatements } from './shop-schema.js';
