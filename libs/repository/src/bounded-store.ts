@@ -45,7 +45,8 @@ export class BoundedStore implements BlobStore {
         yield next.value;
       }
     } finally {
-      await entries.return?.();
+      // Not awaited: a listing that hangs would hang here too.
+      entries.return?.()?.catch(() => undefined);
     }
   }
 
@@ -59,7 +60,6 @@ export class BoundedStore implements BlobStore {
       ended.reject(new RahatError('storage_unreachable', `Storage ${this.description} did not answer for ${name} within ${this.deadlineMs / 1000} s.`));
       controller.abort();
     }, this.deadlineMs);
-    timer.unref();
     try {
       return await Promise.race([call(controller.signal), ended.promise]);
     } catch (error) {

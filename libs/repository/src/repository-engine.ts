@@ -1,6 +1,6 @@
 import { checkRepository } from './check/check.js';
 import type { RepositoryContext } from './context.js';
-import { loadIndexForReading } from './index/repository-index.js';
+import { loadIndexForReading } from './index/load-index.js';
 import type { RepositorySecrets } from './keys/derivation.js';
 import { PACKS_PREFIX } from './layout.js';
 import { RepositoryReadSession } from './reading/read-session.js';

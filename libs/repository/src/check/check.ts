@@ -1,7 +1,9 @@
 import { RahatError } from '@rahat/contracts';
 import { throwIfCancelled } from '../bounded-store.js';
 import type { RepositoryContext } from '../context.js';
-import { openIndexSegment, RepositoryIndex } from '../index/repository-index.js';
+import type { IndexedPack } from '../index/index-segment.js';
+import { RepositoryIndex } from '../index/repository-index.js';
+import { openIndexSegment } from '../index/segment-files.js';
 import { parseKeyslot } from '../keys/keyslots.js';
 import { INDEX_PREFIX, KEYS_PREFIX, LEASES_PREFIX, packHash, packName, PACKS_PREFIX } from '../layout.js';
 import { Lease, openLease } from '../leases/lease.js';
@@ -14,20 +16,20 @@ export async function checkRepository(context: RepositoryContext, options: Check
   throwIfCancelled(options.signal);
   const lease = await Lease.takeForReading(context);
   try {
-    return await checkUnderLease(context, options);
+    return await checkUnderLease(context, options, () => lease?.now() ?? context.clock.now());
   } finally {
     await lease?.release().catch(() => undefined);
   }
 }
 
-async function checkUnderLease(context: RepositoryContext, options: CheckOptions): Promise<CheckReport> {
+async function checkUnderLease(context: RepositoryContext, options: CheckOptions, now: () => Date): Promise<CheckReport> {
   const problems: CheckProblem[] = [];
   const report = (severity: CheckProblem['severity'], file: string, message: string): void => void problems.push({ severity, file, message, affects: [] });
   const wholeRepository = options.snapshots === undefined;
 
   if (wholeRepository) await checkKeyslots(context, report);
-  const index = await loadReadableIndex(context, report);
   const stored = await listPacks(context);
+  const index = await loadReadableIndex(context, stored, report);
   const marker = new SnapshotMarker(context, index, problems);
   await marker.markAll(options);
 
@@ -53,7 +55,7 @@ async function checkUnderLease(context: RepositoryContext, options: CheckOptions
     for (const hash of stored.keys()) {
       if (index.packNumber(hash) === undefined) report('orphan', packName(hash), 'No index segment names this pack: its writer did not come to an end.');
     }
-    await checkLeases(context, report);
+    await checkLeases(context, now(), report);
   }
   if (damaged.size > 0) await marker.nameAffected(damaged, options);
   return {
@@ -71,11 +73,11 @@ async function checkUnderLease(context: RepositoryContext, options: CheckOptions
 type Report = (severity: CheckProblem['severity'], file: string, message: string) => void;
 
 /** The index as far as it opens; a damaged segment is reported, and what only it knew turns up as missing chunks. */
-async function loadReadableIndex(context: RepositoryContext, report: Report): Promise<RepositoryIndex> {
-  const index = new RepositoryIndex();
+async function loadReadableIndex(context: RepositoryContext, stored: ReadonlyMap<string, number>, report: Report): Promise<RepositoryIndex> {
+  const packs: IndexedPack[] = [];
   for await (const { name } of context.store.list(INDEX_PREFIX)) {
     try {
-      openIndexSegment(context, name, await context.store.get(name)).packs.forEach((pack) => index.addPack(pack));
+      packs.push(...openIndexSegment(context, name, await context.store.get(name)).packs);
     } catch (error) {
       const { code, message } = RahatError.from(error);
       // Compacted away since it was listed.
@@ -84,6 +86,11 @@ async function loadReadableIndex(context: RepositoryContext, report: Report): Pr
       report('damage', name, message);
     }
   }
+  // A later home replaces an earlier one: a chunk that also lies in a pack that is there has its home in that one.
+  const index = new RepositoryIndex();
+  const isThere = ({ hash, sizeBytes }: IndexedPack): boolean => stored.get(hash) === sizeBytes;
+  for (const pack of packs.filter((pack) => !isThere(pack))) index.addPack(pack);
+  for (const pack of packs.filter(isThere)) index.addPack(pack);
   return index;
 }
 
@@ -105,12 +112,12 @@ async function checkKeyslots(context: RepositoryContext, report: Report): Promis
   }
 }
 
-async function checkLeases(context: RepositoryContext, report: Report): Promise<void> {
-  const { store, clock } = context;
+async function checkLeases(context: RepositoryContext, now: Date, report: Report): Promise<void> {
+  const { store } = context;
   for await (const { name, modifiedAt } of store.list(LEASES_PREFIX)) {
     try {
       const { kind, holder, ttlMs } = openLease(context, name, await store.get(name));
-      const ageMs = clock.now().getTime() - modifiedAt.getTime();
+      const ageMs = now.getTime() - modifiedAt.getTime();
       if (ageMs > ttlMs) report('notice', name, `Expired lease of a ${kind} (${holder}): it ended without closing its session.`);
     } catch (error) {
       const { code, message } = RahatError.from(error);

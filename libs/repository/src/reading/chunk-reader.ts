@@ -17,8 +17,14 @@ const WINDOW_BYTES = 8 * 1024 * 1024;
 const WINDOWS_AHEAD = 2;
 const MAX_WINDOW_CHUNKS = 4096;
 
+interface FetchedChunk {
+  reference: ChunkReference;
+  home: ChunkHome;
+  frame: Promise<Buffer>;
+}
+
 interface Window {
-  chunks: { reference: ChunkReference; home: ChunkHome; frame: Promise<Buffer> }[];
+  chunks: FetchedChunk[];
 }
 
 /** Authenticated chunks in order, in memory that doesn't depend on their number. */
@@ -39,15 +45,28 @@ export async function* readChunks(
   };
   try {
     for (await fill(); ahead.length > 0; await fill()) {
-      for (const { reference, home, frame } of ahead.shift()!.chunks) {
+      for (const chunk of ahead.shift()!.chunks) {
         throwIfCancelled(options.signal);
-        const chunk = (await frame).subarray(home.offset, home.offset + home.length);
-        if (options.verifyWith) verify(chunk, reference, index, home, options.verifyWith);
-        yield chunk;
+        yield await readChunk(chunk, index, frames, options);
       }
     }
   } finally {
     await planned.return(undefined);
+  }
+}
+
+async function readChunk(fetched: FetchedChunk, index: RepositoryIndex, frames: FrameSource, options: ChunkReadOptions): Promise<Buffer> {
+  const { reference, home, frame } = fetched;
+  try {
+    const chunk = (await frame).subarray(home.offset, home.offset + home.length);
+    if (options.verifyWith) verify(chunk, reference, index, home, options.verifyWith);
+    return chunk;
+  } catch (error) {
+    if (!(error instanceof RahatError) || error.code !== 'repository_damaged' || !index.healing) throw error;
+    await index.healing.avoidPack(home.pack);
+    const other = locate(index, reference);
+    if (other.pack === home.pack) throw error;
+    return readChunk({ reference, home: other, frame: frames.fetch([other], options.signal)[0]! }, index, frames, options);
   }
 }
 
@@ -94,7 +113,7 @@ function start(chunks: PlannedChunk[], source: FrameSource, signal?: AbortSignal
 
 /** A segment may be lost or damaged: packs tell by themselves what lies in them. */
 async function locateOrAdopt(index: RepositoryIndex, reference: ChunkReference): Promise<ChunkHome> {
-  if (!index.chunks.get(reference.id)) await index.adoptUnindexed?.();
+  if (!index.chunks.get(reference.id)) await index.healing?.adoptUnindexed();
   return locate(index, reference);
 }
 

@@ -1,3 +1,5 @@
+import type { ByteRange } from '@rahat/blob-store-port';
+import { RahatError } from '@rahat/contracts';
 import { openFrame } from '../frames/frame-codec.js';
 import type { RepositoryContext } from '../context.js';
 import type { KnownPack, RepositoryIndex } from '../index/repository-index.js';
@@ -72,8 +74,16 @@ export class FrameSource {
   private async readRun(run: FramePlace[], signal?: AbortSignal): Promise<{ file: Buffer; offset: number }> {
     const pack = this.index.packs[run[0]!.pack]!;
     const offset = pack.frameOffsets[run[0]!.frame]!;
-    const file = await this.context.store.get(packName(pack.hash), { offset, length: endOf(pack, run.at(-1)!.frame) - offset }, { signal });
-    return { file, offset };
+    return { file: await this.readPack(pack, { offset, length: endOf(pack, run.at(-1)!.frame) - offset }, signal), offset };
+  }
+
+  private async readPack(pack: KnownPack, range: ByteRange, signal?: AbortSignal): Promise<Buffer> {
+    try {
+      return await this.context.store.get(packName(pack.hash), range, { signal });
+    } catch (error) {
+      if (!(error instanceof RahatError) || error.code !== 'blob_not_found') throw error;
+      throw new RahatError('repository_damaged', `Pack ${pack.hash} is missing in the storage.`, { cause: error });
+    }
   }
 
   private async decode({ pack, frame }: FramePlace, file: Buffer, fileOffset: number): Promise<Buffer> {
@@ -92,7 +102,8 @@ export class FrameSource {
     if (!key) {
       if (this.packKeys.size >= MAX_CACHED_KEYS) this.packKeys.clear();
       const { hash } = this.index.packs[pack]!;
-      key = this.context.store.get(packName(hash), { offset: 0, length: PACK_HEADER_BYTES }).then((header) => openPackKey(this.context, hash, header));
+      const header = this.readPack(this.index.packs[pack]!, { offset: 0, length: PACK_HEADER_BYTES });
+      key = header.then((bytes) => openPackKey(this.context, hash, bytes));
       key.catch(() => this.packKeys.delete(pack));
       this.packKeys.set(pack, key);
     }

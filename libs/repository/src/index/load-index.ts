@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import type { RepositoryContext } from '../context.js';
+import { COLLECTIONS_PREFIX, packHash, PACKS_PREFIX } from '../layout.js';
+import { openSealedFile } from '../sealed-files/sealed-file.js';
+import { createIndexHealing } from './index-healing.js';
+import type { IndexSegment } from './index-segment.js';
+import { RepositoryIndex } from './repository-index.js';
+import { readIndexSegments } from './segment-files.js';
+
+export async function loadIndexForReading(context: RepositoryContext): Promise<RepositoryIndex> {
+  const index = new RepositoryIndex();
+  for await (const { packs } of readIndexSegments(context)) packs.forEach((pack) => index.addPack(pack));
+  index.healing = createIndexHealing(context, index);
+  return index;
+}
+
+/**
+ * What a writer may deduplicate against: no pack that a collection condemns (repository.md §7.1, listed before the index), and
+ * none that is missing or cut off, so that the next backup heals what was lost.
+ */
+export async function loadIndexForWriting(context: RepositoryContext): Promise<RepositoryIndex> {
+  const condemned = await condemnedPacks(context);
+  const stored = new Map<string, number>();
+  const segments: IndexSegment[] = [];
+  for await (const segment of readIndexSegments(context)) segments.push(segment);
+  if (segments.length > 0) {
+    for await (const { name, sizeBytes } of context.store.list(PACKS_PREFIX)) stored.set(packHash(name), sizeBytes);
+  }
+  const index = new RepositoryIndex();
+  for (const { packs } of segments) {
+    for (const pack of packs) {
+      if (!condemned.has(pack.hash) && stored.get(pack.hash) === pack.sizeBytes) index.addPack(pack);
+    }
+  }
+  return index;
+}
+
+/** Payload of a file under collections/, as far as writers must understand it. */
+const CollectionFile = z.object({ format: z.literal(1), condemned: z.array(z.string()) });
+
+async function condemnedPacks(context: RepositoryContext): Promise<Set<string>> {
+  const condemned = new Set<string>();
+  for await (const { name } of context.store.list(COLLECTIONS_PREFIX)) {
+    const identity = { repositoryId: context.repositoryId, type: 'collection', name } as const;
+    const payload = openSealedFile(context.keys.metadata, identity, await context.store.get(name));
+    for (const hash of CollectionFile.parse(JSON.parse(payload.toString('utf8'))).condemned) condemned.add(hash);
+  }
+  return condemned;
+}
