@@ -3,9 +3,10 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Body, ConflictException, Controller, Get, HttpCode, Inject, Module, Param, Post, Query } from '@nestjs/common';
+import { Body, ConflictException, Controller, Get, HttpCode, Inject, Module, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
 import { newId, type Principal, RahatError } from '@rahat/contracts';
+import type { Response } from 'express';
 import { z } from 'zod';
 import {
   type Application,
@@ -62,6 +63,12 @@ class ThingsController {
   @Public()
   open() {
     return { open: true };
+  }
+
+  @Get('stream')
+  @Public()
+  stream(@Res() response: Response) {
+    response.write('data: 1\n\n');
   }
 
   @Get('undeclared')
@@ -333,7 +340,9 @@ describe('an application', () => {
     await expect(client.post('unknown', '/x', {}, Granted, 'org_9')).rejects.toMatchObject({ code: 'configuration_invalid' });
   });
 
-  it('closes although a client keeps its connection', async () => {
+  it('closes although clients keep their connections and streams', async () => {
+    const stream = await fetch(`${url}/api/v2/things/stream`);
+    await stream.body!.getReader().read();
     const socket = connect({ host: '127.0.0.1', port: Number(new URL(url).port) });
     await new Promise((resolve) => socket.once('connect', resolve));
     socket.write('GET /api/v2/things/open HTTP/1.1\r\nHost: x\r\n\r\n');

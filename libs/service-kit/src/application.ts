@@ -51,6 +51,9 @@ export interface Application {
   close(): Promise<void>;
 }
 
+/** What a request in hand gets to end at a shutdown. */
+const REQUEST_GRACE_MS = 5_000;
+
 /** A Nest application as all of ours are: guarded, validated, described, logged, measured. */
 export async function createApplication(rootModule: Type | DynamicModule, options: ApplicationOptions): Promise<Application> {
   const metrics = createMetrics(options.name, options.version);
@@ -112,8 +115,15 @@ class RunningApplication implements Application {
   }
 
   private async drain(): Promise<void> {
-    (this.nest.getHttpServer() as Server).closeIdleConnections();
-    await this.nest.close();
+    const http = this.nest.getHttpServer() as Server;
+    http.closeIdleConnections();
+    // An event stream never ends by itself.
+    const cutOff = setInterval(() => http.closeAllConnections(), REQUEST_GRACE_MS);
+    try {
+      await this.nest.close();
+    } finally {
+      clearInterval(cutOff);
+    }
     this.operations?.closeAllConnections();
     await new Promise<void>((resolve) => (this.operations?.listening ? this.operations.close(() => resolve()) : resolve()));
   }
