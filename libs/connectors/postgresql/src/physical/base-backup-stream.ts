@@ -57,9 +57,16 @@ export class BaseBackupStream {
     const command =
       `BASE_BACKUP (LABEL ${quote(label)}, PROGRESS true, CHECKPOINT 'fast', WAL true, WAIT false${rate}, ` +
       `TABLESPACE_MAP true, VERIFY_CHECKSUMS true, MANIFEST 'yes', MANIFEST_CHECKSUMS 'SHA256')`;
+    let kind = '';
     for await (const event of this.events(command)) {
       if (event.type !== 'copyData') continue;
-      const kind = String.fromCharCode(event.data[0] ?? 0);
+      if (event.continued) {
+        // Only data comes in messages so long that they are handed on in pieces.
+        if (kind !== 'd') throw new RahatError('dump_invalid', `The server sent an overlong backup message of kind "${kind}"`);
+        yield { type: 'data', data: event.data };
+        continue;
+      }
+      kind = String.fromCharCode(event.data[0] ?? 0);
       if (kind === 'd') yield { type: 'data', data: event.data.subarray(1) };
       else if (kind === 'm') yield { type: 'manifest' };
       else if (kind === 'n') {

@@ -10,7 +10,8 @@ export type CommandEvent =
   | { type: 'row'; row: Row }
   | { type: 'result' }
   | { type: 'copyStart' }
-  | { type: 'copyData'; data: Buffer }
+  /** `continued`: a further piece of the message before. */
+  | { type: 'copyData'; data: Buffer; continued: boolean }
   | { type: 'copyEnd' };
 
 /** Longest silence of a server that was asked something: a base backup waits for a checkpoint first. */
@@ -86,7 +87,7 @@ export class WalsenderClient implements AsyncDisposable {
       else if (message.type === 'T') yield { type: 'result' };
       else if (message.type === 'D') yield { type: 'row', row: decodeRow(message.body) };
       else if (message.type === 'H' || message.type === 'W') yield { type: 'copyStart' };
-      else if (message.type === 'd') yield { type: 'copyData', data: message.body };
+      else if (message.type === 'd') yield { type: 'copyData', data: message.body, continued: message.continued };
       else if (message.type === 'c') yield { type: 'copyEnd' };
     }
     if (failure) throw failure;

@@ -1,42 +1,57 @@
 import { RahatError } from '@rahat/contracts';
 
-/** One message of the PostgreSQL protocol 3.0: its type letter and its body. */
+/** One message of the PostgreSQL protocol 3.0: its type letter and its body; of a long copy message, one piece of it. */
 export interface Message {
   type: string;
   body: Buffer;
+  /** A further piece of the copy message that came before. */
+  continued: boolean;
 }
 
 /** Larger than any message a server sends in these commands; a bigger length means that this is not PostgreSQL. */
 const LONGEST_MESSAGE = 1 << 30;
+/** Copy messages longer than this are data only; they are handed on as they come, because joining them would copy every byte. */
+const WHOLE_UP_TO = 4096;
 
 /** Cuts a stream of bytes into messages; pulls only when asked, so that back-pressure reaches the server. */
 export class MessageReader {
   private rest: Buffer = Buffer.alloc(0);
+  private owed = 0;
 
   constructor(private readonly chunks: AsyncIterator<Buffer>) {}
 
   /** Undefined at the stream's end. */
   async next(): Promise<Message | undefined> {
+    if (this.owed > 0) return (await this.fill(1)) ? this.piece(true) : undefined;
     if (!(await this.fill(5))) return undefined;
-    const length = this.rest.readUInt32BE(1);
-    if (length < 4 || length > LONGEST_MESSAGE) throw new RahatError('source_unreachable', 'The answer is not of the PostgreSQL protocol');
-    if (!(await this.fill(length + 1))) return undefined;
-    const message = { type: String.fromCharCode(this.rest[0] ?? 0), body: this.rest.subarray(5, length + 1) };
-    this.rest = this.rest.subarray(length + 1);
-    return message;
+    const type = String.fromCharCode(this.rest[0] ?? 0);
+    const length = this.rest.readUInt32BE(1) - 4;
+    if (length < 0 || length > LONGEST_MESSAGE) throw new RahatError('source_unreachable', 'The answer is not of the PostgreSQL protocol');
+    const inPieces = type === 'd' && length > WHOLE_UP_TO;
+    if (!(await this.fill(5 + (inPieces ? 1 : length)))) return undefined;
+    this.rest = this.rest.subarray(5);
+    if (inPieces) {
+      this.owed = length;
+      return this.piece(false);
+    }
+    const body = this.rest.subarray(0, length);
+    this.rest = this.rest.subarray(length);
+    return { type, body, continued: false };
+  }
+
+  private piece(continued: boolean): Message {
+    const body = this.rest.subarray(0, this.owed);
+    this.owed -= body.length;
+    this.rest = this.rest.subarray(body.length);
+    return { type: 'd', body, continued };
   }
 
   private async fill(size: number): Promise<boolean> {
-    if (this.rest.length >= size) return true;
-    const parts = [this.rest];
-    let held = this.rest.length;
-    while (held < size) {
+    while (this.rest.length < size) {
       const { value, done } = await this.chunks.next();
       if (done) return false;
-      parts.push(value);
-      held += value.length;
+      this.rest = this.rest.length === 0 ? value : Buffer.concat([this.rest, value]);
     }
-    this.rest = Buffer.concat(parts, held);
     return true;
   }
 }
