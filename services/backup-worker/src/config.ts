@@ -1,5 +1,6 @@
 import { availableParallelism, hostname, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { embeddedToolFolders } from '@rahat/execution';
 import { z } from 'zod';
 
 /** The environment of a backup-worker. */
@@ -17,11 +18,11 @@ export const workerConfig = z.object({
     .meta({ examples: ['/etc/rahat/pool-default.key'] }),
   /** How many runs at once. */
   RAHAT_WORKER_SLOTS: z.coerce.number().int().min(1).max(64).default(Math.min(2, availableParallelism())),
-  /** Folders with client tools and server binaries, separated as in PATH. */
+  /** Folders with client tools and server binaries, separated as in PATH; what the product brings along comes after them. */
   RAHAT_TOOL_FOLDERS: z
     .string()
     .default('')
-    .transform((text) => text.split(delimiter).filter((folder) => folder !== '')),
+    .transform((text) => [...text.split(delimiter).filter((folder) => folder !== ''), ...embeddedToolFolders()]),
   /** Short-lived files of running attempts. */
   RAHAT_WORKER_SCRATCH: z.string().startsWith('/', 'an absolute path is needed').default(join(tmpdir(), 'rahat-worker')),
   RAHAT_WORKER_NAME: z.string().min(1).max(100).default(`${hostname()}/${process.pid}`),
