@@ -58,8 +58,8 @@ export class DiscoveryService {
     const known = new Map((await databasesOf(transaction, server.id)).map((row) => [row.name, row]));
     for (const database of found) {
       await transaction.query(
-        `INSERT INTO databases (id, organization_id, server_id, name, size_bytes, encoding, collation, connectable, discovered_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-         ON CONFLICT (server_id, name) DO UPDATE SET size_bytes = $5, encoding = $6, collation = $7, connectable = $8, missing_since = NULL`,
+        `INSERT INTO databases (id, organization_id, server_id, name, size_bytes, encoding, "collation", connectable, discovered_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         ON CONFLICT (server_id, name) DO UPDATE SET size_bytes = $5, encoding = $6, "collation" = $7, connectable = $8, missing_since = NULL`,
         [newId('database'), server.organization_id, server.id, database.name, Math.round(database.sizeBytes), database.encoding, database.collation, database.connectable, this.clock.now()],
       );
     }

@@ -47,7 +47,7 @@ const PROTECTED_THINGS = `
     name            text NOT NULL,
     size_bytes      bigint NOT NULL,
     encoding        text NOT NULL,
-    collation       text NOT NULL,
+    "collation"     text NOT NULL,
     connectable     boolean NOT NULL,
     excluded        boolean NOT NULL DEFAULT false,
     discovered_at   timestamptz NOT NULL,
