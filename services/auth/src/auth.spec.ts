@@ -271,6 +271,11 @@ describe('every route', () => {
     await call('DELETE', '/api/v2/sessions/current', undefined, stranger());
     expect((await authenticate(key.secret)).status).toBe(200);
     expect((await call('GET', '/api/v2/me', undefined, stranger())).body.organization.name).not.toBe('Acme');
+    for (const table of ['organizations', 'users', 'memberships', 'sessions', 'refresh_tokens', 'api_keys']) {
+      expect(await database.inOrganization(newId('organization'), (transaction) => transaction.query(`SELECT * FROM ${table}`))).toEqual(
+        [],
+      );
+    }
   });
 });
 

@@ -83,11 +83,13 @@ function databaseCard(database) {
   fact('Last proven', when(database.lastProvenAt));
   fact('Next run', when(database.nextRunAt));
   fact('Backups', String(database.backups));
+  // A plan of the physical method covers a server and no single database.
+  const [title, place] = database.database ? [database.databaseName, database.serverName] : [database.serverName, 'whole server'];
   const card = element(
     'li',
     { className: mood },
-    element('h3', {}, database.databaseName),
-    element('p', { className: 'hint' }, `${database.serverName}${database.planName ? ` · ${database.planName}` : ''}`),
+    element('h3', {}, title),
+    element('p', { className: 'hint' }, `${place}${database.planName ? ` · ${database.planName}` : ''}`),
     element('span', { className: 'state' }, words),
     facts,
   );
@@ -98,7 +100,7 @@ function databaseCard(database) {
 
 function backupRow(backup) {
   const cells = [
-    `${backup.databaseName ?? 'whole server'} · ${backup.serverName}`,
+    backup.databaseName ? `${backup.databaseName} · ${backup.serverName}` : `${backup.serverName} · whole server`,
     when(backup.consistentAt),
     (backup.state === 'partial' ? 'Partial · ' : '') + (PROOFS[backup.proof] ?? backup.proof),
     backup.databaseName ? new Intl.NumberFormat('en').format(backup.rows) : '–',
