@@ -35,6 +35,7 @@ export interface PostgresqlServer extends AsyncDisposable {
   restart(): Promise<void>;
   /** SIGKILL to the server and all its processes, as a power cut for it. */
   kill9(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
   /** What the server logged so far. */
   log(): string;
 }

@@ -15,6 +15,7 @@ export interface RedisServer extends AsyncDisposable {
   readonly url: string;
   /** Ends it with all its data lost, as Redis may at any moment (design.md §5). */
   stop(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
   /** Comes back empty, on the same port. */
   restart(): Promise<void>;
 }
