@@ -1,12 +1,13 @@
-import { Module, type DynamicModule } from '@nestjs/common';
+import { Module, type DynamicModule, type Provider, type Type } from '@nestjs/common';
 import type { SecretBox } from '@rahat/secrets';
-import { runtimeProviders, type ServiceRuntime } from '@rahat/service-kit';
+import { CURSORS, runtimeProviders, type Cursors, type InternalClient, type ServiceRuntime } from '@rahat/service-kit';
 import { BackupsController } from './backups/backups.controller.js';
 import { BackupsService } from './backups/backups.service.js';
 import { systemClock, type Clock } from './clock/clock.js';
 import type { SchedulerConfig } from './config.js';
 import { DatabasesController } from './databases/databases.controller.js';
 import { DiscoveryService } from './databases/discovery.service.js';
+import { ListPages } from './paging/list-page.js';
 import { PlansController } from './plans/plans.controller.js';
 import { PlansService } from './plans/plans.service.js';
 import { PlatformProtectionController } from './platform/platform-protection.controller.js';
@@ -18,7 +19,7 @@ import { AttemptEnd } from './runs/attempt-end.js';
 import { AttemptMessages } from './runs/attempt-messages.js';
 import { BackupNow } from './runs/backup-now.js';
 import { MessageConsumers } from './runs/message-consumers.js';
-import { repositoriesBehind, type PostToService } from './runs/repositories.js';
+import { repositoriesBehind } from './runs/repositories.js';
 import { RunEvents } from './runs/run-events.js';
 import { RunLedger } from './runs/run-ledger.js';
 import { RunOutcomes } from './runs/run-outcomes.js';
@@ -41,8 +42,8 @@ export interface SchedulerParts {
   runtime: ServiceRuntime;
   config: SchedulerConfig;
   secretBox: SecretBox;
-  /** Reaches the storage service for repository grants; service-kit's InternalClient. */
-  internal: PostToService;
+  /** Reaches the storage service, for repository grants. */
+  internal: Pick<InternalClient, 'post'>;
   clock?: Clock;
 }
 
@@ -82,11 +83,11 @@ export class SchedulerModule {
         { provide: BackupNow, useValue: backupNow },
         { provide: Ticker, useValue: ticker },
         { provide: MessageConsumers, useValue: consumers },
-        { provide: ServersService, useValue: new ServersService(database, outbox, secrets, questions, clock) },
-        { provide: PlansService, useValue: new PlansService(database, outbox, discovery, repositories, clock) },
-        { provide: RunsService, useValue: new RunsService(database, outbox, messaging, ledger, clock) },
+        listing(ServersService, (pagesOf) => new ServersService(database, outbox, secrets, questions, pagesOf('servers'), clock)),
+        listing(PlansService, (pagesOf) => new PlansService(database, outbox, discovery, repositories, pagesOf('plans'), clock)),
+        listing(RunsService, (pagesOf) => new RunsService(database, outbox, messaging, ledger, { runs: pagesOf('runs'), log: pagesOf('log') }, clock)),
         { provide: RunEvents, useValue: new RunEvents(database) },
-        { provide: BackupsService, useValue: new BackupsService(database, outbox, verification) },
+        listing(BackupsService, (pagesOf) => new BackupsService(database, outbox, verification, pagesOf('backups'))),
         { provide: RestorePlansService, useValue: new RestorePlansService(database, outbox, ledger, secrets, questions, repositories, clock) },
         { provide: StatusService, useValue: new StatusService(database, clock) },
         { provide: PlatformProtectionService, useValue: new PlatformProtectionService(database, outbox, secrets, backupNow, clock) },
@@ -94,4 +95,9 @@ export class SchedulerModule {
       exports: [Ticker],
     };
   }
+}
+
+/** A service with lists; the key that signs their cursors is known only to the running application. */
+function listing<T>(service: Type<T>, make: (pagesOf: (list: string) => ListPages) => T): Provider {
+  return { provide: service, inject: [CURSORS], useFactory: (cursors: Cursors) => make((list) => new ListPages(cursors, list)) };
 }

@@ -1,7 +1,7 @@
 import type { Backup, BackupQuery, Page, Principal, Run, VerifyBackup } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
-import { decodeCursor, pageOfRows } from '../paging/cursor.js';
+import type { ListPages } from '../paging/list-page.js';
 import { presentRun } from '../runs/runs.table.js';
 import { recordAct } from '../trail/trail.js';
 import type { VerificationChain } from '../verification/verification-chain.js';
@@ -13,10 +13,11 @@ export class BackupsService {
     private readonly database: ServiceDatabase,
     private readonly outbox: Outbox,
     private readonly verification: VerificationChain,
+    private readonly pages: ListPages,
   ) {}
 
   async list(principal: Principal, query: BackupQuery): Promise<Page<Backup>> {
-    const [after] = decodeCursor(query.cursor, 1) ?? [null];
+    const [after = null] = this.pages.after(query.cursor);
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
       transaction.query<NamedBackupRow>(
         `${NAMED_BACKUPS} WHERE ($1::text IS NULL OR backups.id < $1) AND ($2::text IS NULL OR backups.server_id = $2) AND ($3::text IS NULL OR backups.database_id = $3)
@@ -25,7 +26,7 @@ export class BackupsService {
         [after, query.server ?? null, query.database ?? null, query.plan ?? null, query.removed === 'true', query.limit + 1],
       ),
     );
-    return pageOfRows(rows, query.limit, presentBackup, (row) => [row.id]);
+    return this.pages.page(rows, query.limit, presentBackup, (row) => [row.id]);
   }
 
   async get(principal: Principal, id: string): Promise<Backup> {

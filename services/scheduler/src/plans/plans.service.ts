@@ -5,7 +5,7 @@ import type { Clock } from '../clock/clock.js';
 import { databasesOf, type DatabaseRow } from '../databases/databases.table.js';
 import type { DiscoveryService } from '../databases/discovery.service.js';
 import { mistaken } from '../input/mistake.js';
-import { decodeCursor, pageOfRows } from '../paging/cursor.js';
+import type { ListPages } from '../paging/list-page.js';
 import type { Repositories } from '../runs/repositories.js';
 import { findServer, type ServerRow } from '../servers/servers.table.js';
 import { recordAct } from '../trail/trail.js';
@@ -18,6 +18,7 @@ export class PlansService {
     private readonly outbox: Outbox,
     private readonly discovery: DiscoveryService,
     private readonly repositories: Repositories,
+    private readonly pages: ListPages,
     private readonly clock: Clock,
   ) {}
 
@@ -34,11 +35,11 @@ export class PlansService {
   }
 
   async list(principal: Principal, query: PageQuery): Promise<Page<Plan>> {
-    const [after] = decodeCursor(query.cursor, 1) ?? [null];
+    const [after = null] = this.pages.after(query.cursor);
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
       transaction.query<PlanRow>(`SELECT * FROM plans WHERE deleted_at IS NULL AND ($1::text IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`, [after, query.limit + 1]),
     );
-    return pageOfRows(rows, query.limit, (row) => presentPlan(row, this.clock.now()), (row) => [row.id]);
+    return this.pages.page(rows, query.limit, (row) => presentPlan(row, this.clock.now()), (row) => [row.id]);
   }
 
   async get(principal: Principal, id: string): Promise<Plan> {

@@ -1,4 +1,5 @@
 import { RepositoryGrant } from '@rahat/contracts';
+import type { InternalClient } from '@rahat/service-kit';
 
 /** The storage service, as far as the scheduler needs it. */
 export interface Repositories {
@@ -6,12 +7,7 @@ export interface Repositories {
   grant(organization: string, repository: string): Promise<RepositoryGrant>;
 }
 
-/** What the scheduler needs of service-kit's InternalClient. */
-export interface PostToService {
-  post<T>(service: string, path: string, body: unknown, schema: { parse(value: unknown): T }, organization: string): Promise<T>;
-}
-
-export function repositoriesBehind(client: PostToService): Repositories {
+export function repositoriesBehind(client: Pick<InternalClient, 'post'>): Repositories {
   return {
     grant: (organization, repository) =>
       client.post('storage', `/internal/v1/repositories/${encodeURIComponent(repository)}/grant`, { repository }, RepositoryGrant, organization),

@@ -3,7 +3,7 @@ import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import { mistaken } from '../input/mistake.js';
-import { decodeCursor, pageOfRows } from '../paging/cursor.js';
+import type { ListPages } from '../paging/list-page.js';
 import { recordAct } from '../trail/trail.js';
 import { parsePostgresqlUrl } from './postgresql-url.js';
 import type { ServerSecrets } from './server-secrets.js';
@@ -16,6 +16,7 @@ export class ServersService {
     private readonly outbox: Outbox,
     private readonly secrets: ServerSecrets,
     private readonly questions: WorkerQuestions,
+    private readonly pages: ListPages,
     private readonly clock: Clock,
   ) {}
 
@@ -35,11 +36,11 @@ export class ServersService {
   }
 
   async list(principal: Principal, query: PageQuery): Promise<Page<Server>> {
-    const [after] = decodeCursor(query.cursor, 1) ?? [null];
+    const [after = null] = this.pages.after(query.cursor);
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
       transaction.query<ServerRow>(`SELECT * FROM servers WHERE deleted_at IS NULL AND ($1::text IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`, [after, query.limit + 1]),
     );
-    return pageOfRows(rows, query.limit, presentServer, (row) => [row.id]);
+    return this.pages.page(rows, query.limit, presentServer, (row) => [row.id]);
   }
 
   async get(principal: Principal, id: string): Promise<Server> {
