@@ -27,7 +27,6 @@ export class ArtifactsInMemory implements ArtifactSink, ArtifactSource {
     return artifact;
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await
   async *read(artifact: Artifact): AsyncGenerator<Buffer> {
     const bytes = this.bytes.get(artifact.key);
     if (!bytes) throw new Error(`"${artifact.key}" was never written`);

@@ -5,7 +5,10 @@ import { pathText } from './path-text.js';
 
 const File = z.object({
   Path: z.string().optional(),
-  'Encoded-Path': z.string().regex(/^([0-9a-f]{2})+$/i).optional(),
+  'Encoded-Path': z
+    .string()
+    .regex(/^([0-9a-f]{2})+$/i)
+    .optional(),
   Size: z.number().int().nonnegative(),
   'Checksum-Algorithm': z.string().optional(),
   Checksum: z.string().optional(),
@@ -34,18 +37,27 @@ export interface BackupManifest {
 export function parseBackupManifest(bytes: Buffer): BackupManifest {
   // The checksum covers everything before the line that holds it (docs: "Backup Manifest Format").
   const lastLine = bytes.lastIndexOf('"Manifest-Checksum"');
-  const actual = createHash('sha256').update(bytes.subarray(0, Math.max(lastLine, 0))).digest('hex');
+  const actual = createHash('sha256')
+    .update(bytes.subarray(0, Math.max(lastLine, 0)))
+    .digest('hex');
   const document = Document.safeParse(parseJson(bytes));
-  if (!document.success) throw new RahatError('dump_invalid', 'The backup manifest of the server cannot be understood', { cause: document.error });
-  if (document.data['Manifest-Checksum'] !== actual) throw new RahatError('dump_invalid', 'The backup manifest does not fit its own checksum');
+  if (!document.success)
+    throw new RahatError('dump_invalid', 'The backup manifest of the server cannot be understood', { cause: document.error });
+  if (document.data['Manifest-Checksum'] !== actual)
+    throw new RahatError('dump_invalid', 'The backup manifest does not fit its own checksum');
   const files = new Map<string, ManifestFile>();
   for (const file of document.data.Files) {
     const encoded = file['Encoded-Path'];
     const path = pathText(encoded === undefined ? Buffer.from(file.Path ?? '') : Buffer.from(encoded, 'hex'));
-    if (file['Checksum-Algorithm'] !== 'SHA256' || !file.Checksum) throw new RahatError('dump_invalid', `The backup manifest has no SHA-256 for ${path}`);
+    if (file['Checksum-Algorithm'] !== 'SHA256' || !file.Checksum)
+      throw new RahatError('dump_invalid', `The backup manifest has no SHA-256 for ${path}`);
     files.set(path, { sizeBytes: file.Size, sha256: file.Checksum.toLowerCase() });
   }
-  const logRanges = document.data['WAL-Ranges'].map((range) => ({ timeline: range.Timeline, start: range['Start-LSN'], end: range['End-LSN'] }));
+  const logRanges = document.data['WAL-Ranges'].map((range) => ({
+    timeline: range.Timeline,
+    start: range['Start-LSN'],
+    end: range['End-LSN'],
+  }));
   return { files, logRanges };
 }
 

@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type PostgresqlConnection, RahatError } from '@rahat/contracts';
@@ -63,7 +64,10 @@ describe('taking a base backup', () => {
   it('gives the grant that a role without REPLICATION lacks', async () => {
     await server.query(`CREATE ROLE "plain ""user""" LOGIN PASSWORD 'secret'`);
     const error = await failureOf(take({ user: 'plain "user"', password: 'secret' }));
-    expect(error).toMatchObject({ code: 'source_permission_denied', hint: expect.stringContaining('ALTER ROLE "plain ""user""" REPLICATION;') });
+    expect(error).toMatchObject({
+      code: 'source_permission_denied',
+      hint: expect.stringContaining('ALTER ROLE "plain ""user""" REPLICATION;'),
+    });
   });
 
   it('works with REPLICATION alone', async () => {
@@ -83,7 +87,10 @@ describe('taking a base backup', () => {
     await server.query(md5Role);
     await withAccessRules('host replication old 127.0.0.1/32 md5\nhost replication postgres 127.0.0.1/32 password\n', async () => {
       expect(await take({ user: 'old', password: 'secret' })).toMatchObject({ evidence: { trailerSeen: true } });
-      expect(await failureOf(take())).toMatchObject({ code: 'source_authentication_failed', message: expect.stringContaining('clear text') });
+      expect(await failureOf(take())).toMatchObject({
+        code: 'source_authentication_failed',
+        message: expect.stringContaining('clear text'),
+      });
     });
   });
 
@@ -172,7 +179,10 @@ describe('a damaged base backup', () => {
   const relation = /^base\/base\/\d+\/2619$/;
 
   it.each([
-    ['a flipped bit in a table', (backup: ArtifactsInMemory) => backup.flipByte(backup.artifacts.find(({ key }) => relation.test(key))?.key ?? '', 5000)],
+    [
+      'a flipped bit in a table',
+      (backup: ArtifactsInMemory) => backup.flipByte(backup.artifacts.find(({ key }) => relation.test(key))?.key ?? '', 5000),
+    ],
     ['a missing file', (backup: ArtifactsInMemory) => backup.drop('base/global/pg_control')],
     ['a flipped bit in the manifest', (backup: ArtifactsInMemory) => backup.flipByte('backup_manifest', 400)],
   ])('is found by the check and never restored: %s', async (_name, damage) => {
@@ -187,15 +197,33 @@ describe('a damaged base backup', () => {
     const codes = expect.stringMatching(/^(restore_mismatch|dump_invalid|dump_truncated)$/);
     expect(await failureOf(restoreBaseBackupToFolder(backup, target, quietJob))).toMatchObject({ code: codes });
     expect(await stat(target).catch(() => 'absent')).toBe('absent');
-    expect(await failureOf(testRestoreBaseBackup(backup, { scratchFolder, toolFolders: [], signal: quietJob.signal }, quietJob))).toMatchObject({ code: codes });
+    expect(
+      await failureOf(testRestoreBaseBackup(backup, { scratchFolder, toolFolders: [], signal: quietJob.signal }, quietJob)),
+    ).toMatchObject({ code: codes });
     expect((await readdir(scratchFolder)).filter((name) => name.startsWith('rhb_t_'))).toEqual([]);
+  });
+
+  it('cannot lead a restore out of its folder', async () => {
+    const evil = copyOfWhole();
+    await evil.write({ key: 'base/pg_wal/../../../evil', kind: 'file', order: 1, class: 'small' }, Readable.from([Buffer.from('evil')]));
+    const outside = copyOfWhole();
+    const facts = outside.bytes.get('facts')?.toString('utf8') ?? '';
+    outside.bytes.set('facts', Buffer.from(facts.replace('"folders":{', '"folders":{"../evil":[448,0],')));
+    for (const backup of [evil, outside]) {
+      expect(await failureOf(restoreBaseBackupToFolder(backup, join(scratchFolder, 'caged'), quietJob))).toMatchObject({
+        code: 'dump_invalid',
+      });
+    }
+    expect((await readdir(scratchFolder)).filter((name) => name.includes('evil'))).toEqual([]);
   });
 
   it('is found when its log lacks a segment, or holds an older one under that name', async () => {
     const segment = /^base\/pg_wal\/[0-9A-F]{24}$/;
     const lacking = copyOfWhole();
     lacking.drop(lacking.artifacts.find(({ key }) => segment.test(key))?.key ?? '');
-    expect((await checkBaseBackup(lacking, quietJob)).findings).toMatchObject([{ object: 'pg_wal', message: expect.stringContaining('lacks the log') }]);
+    expect((await checkBaseBackup(lacking, quietJob)).findings).toMatchObject([
+      { object: 'pg_wal', message: expect.stringContaining('lacks the log') },
+    ]);
 
     const recycled = copyOfWhole();
     const artifact = recycled.artifacts.find(({ key }) => segment.test(key));
@@ -227,6 +255,6 @@ describe('a restore to a folder', () => {
     const names = await readdir(target);
     expect(names).toEqual(expect.arrayContaining(['backup_label', 'backup_manifest', 'pg_notify', 'pg_replslot']));
     expect(names).not.toContain('left by a broken attempt');
-    expect((await readdir(scratchFolder)).filter((name) => name.endsWith('.rhb-partial'))).toEqual([]);
+    expect(await readdir(scratchFolder)).not.toContain('new home.rhb-partial');
   });
 });

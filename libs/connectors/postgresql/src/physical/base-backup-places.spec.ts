@@ -64,7 +64,10 @@ async function serverFile(name: string, content: string): Promise<void> {
 
 describe('over TLS', () => {
   it('is refused where the server offers none and it is required', async () => {
-    expect(await failureOf(backUp(connectionTo(server, { tls: 'require' })))).toMatchObject({ code: 'source_unreachable', retryable: false });
+    expect(await failureOf(backUp(connectionTo(server, { tls: 'require' })))).toMatchObject({
+      code: 'source_unreachable',
+      retryable: false,
+    });
   });
 
   it('takes a backup, and trusts the certificate only for the name and by the authority that are given', async () => {
@@ -75,8 +78,14 @@ describe('over TLS', () => {
     const verified = { tls: 'verify-full', tlsCa: CERTIFICATE, host: 'localhost' } as const;
     expect((await backUp(connectionTo(server, verified))).facts.evidence.trailerSeen).toBe(true);
     expect((await backUp(connectionTo(server, { tls: 'require' }))).facts.evidence.trailerSeen).toBe(true);
-    expect(await failureOf(backUp(connectionTo(server, { ...verified, host: '127.0.0.1' })))).toMatchObject({ code: 'source_unreachable', retryable: false });
-    expect(await failureOf(backUp(connectionTo(server, { ...verified, tlsCa: undefined })))).toMatchObject({ code: 'source_unreachable', retryable: false });
+    expect(await failureOf(backUp(connectionTo(server, { ...verified, host: '127.0.0.1' })))).toMatchObject({
+      code: 'source_unreachable',
+      retryable: false,
+    });
+    expect(await failureOf(backUp(connectionTo(server, { ...verified, tlsCa: undefined })))).toMatchObject({
+      code: 'source_unreachable',
+      retryable: false,
+    });
   });
 });
 
@@ -89,10 +98,26 @@ describe('a restored folder', () => {
 
     const folder = await makeThrowawayFolder(scratchFolder);
     await giveTreeTo(folder.account, target);
-    const programs = { binaries: await findServerBinaries(15, [DEBIAN_BIN], folder.path), account: folder.account, logFile: join(folder.path, 'server.log'), signal };
-    const started = await ServerProcess.start(programs, target, ['-p', '5432', '-c', 'listen_addresses=', '-k', folder.socketFolder], 30_000);
+    const programs = {
+      binaries: await findServerBinaries(15, [DEBIAN_BIN], folder.path),
+      account: folder.account,
+      logFile: join(folder.path, 'server.log'),
+      signal,
+    };
+    const started = await ServerProcess.start(
+      programs,
+      target,
+      ['-p', '5432', '-c', 'listen_addresses=', '-k', folder.socketFolder],
+      30_000,
+    );
     try {
-      const client = new pg.Client({ host: folder.socketFolder, port: 5432, user: server.user, password: server.password, database: 'postgres' });
+      const client = new pg.Client({
+        host: folder.socketFolder,
+        port: 5432,
+        user: server.user,
+        password: server.password,
+        database: 'postgres',
+      });
       await client.connect();
       const { rows } = await client.query(`SELECT count(*)::int AS rows, current_setting('archive_mode') AS archive_mode FROM orders`);
       expect(rows).toEqual([{ rows: 1000, archive_mode: 'off' }]);
@@ -109,10 +134,25 @@ describe('a restored folder', () => {
     await restoreBaseBackupToFolder(await backUp(connectionTo(server)), dataFolder, quietJob);
     await writeFile(join(dataFolder, 'standby.signal'), '');
     const conninfo = `host=${server.host} port=${server.port} user=${server.user} password=${server.password}`;
-    const settings = { hot_standby: 'on', wal_level: 'replica', max_wal_senders: '10', max_connections: '200', max_worker_processes: '8', primary_conninfo: conninfo, full_page_writes: 'on' };
+    const settings = {
+      hot_standby: 'on',
+      wal_level: 'replica',
+      max_wal_senders: '10',
+      max_connections: '200',
+      max_worker_processes: '8',
+      primary_conninfo: conninfo,
+      full_page_writes: 'on',
+    };
     const access = join(folder.path, 'hba');
     await writeFile(access, 'local all all trust\nlocal replication all trust\n', { mode: 0o644 });
-    await using standby = await startThrowawayServer({ folder, dataFolder, scratchFolder, toolFolders: [DEBIAN_BIN], signal, settings: { ...settings, hba_file: access } });
+    await using standby = await startThrowawayServer({
+      folder,
+      dataFolder,
+      scratchFolder,
+      toolFolders: [DEBIAN_BIN],
+      signal,
+      settings: { ...settings, hba_file: access },
+    });
     await server.query('INSERT INTO orders SELECT i FROM generate_series(1001, 1500) AS i');
 
     const backup = await backUp(standby.connection);
@@ -140,6 +180,8 @@ describe('a restored folder', () => {
     const backup = await backUp(connectionTo(server));
     const facts = backup.bytes.get('facts')?.toString('utf8') ?? '';
     backup.bytes.set('facts', Buffer.from(facts.replace('"major":15', '"major":99')));
-    expect(await failureOf(testRestoreBaseBackup(backup, { scratchFolder, toolFolders: [], signal }, quietJob))).toMatchObject({ code: 'tool_missing' });
+    expect(await failureOf(testRestoreBaseBackup(backup, { scratchFolder, toolFolders: [], signal }, quietJob))).toMatchObject({
+      code: 'tool_missing',
+    });
   });
 });

@@ -14,7 +14,8 @@ export interface Tablespace {
 }
 
 /** An archive of the data directory (`tablespace` absent) or of one tablespace, or the manifest at the end. */
-export type BackupPart = { kind: 'archive'; tablespace?: Tablespace; body: AsyncIterable<Buffer> } | { kind: 'manifest'; body: AsyncIterable<Buffer> };
+export type BackupPart =
+  { kind: 'archive'; tablespace?: Tablespace; body: AsyncIterable<Buffer> } | { kind: 'manifest'; body: AsyncIterable<Buffer> };
 
 export interface BackupPosition {
   position: string;
@@ -47,7 +48,8 @@ export class BaseBackupStream {
         for (item = await items.next(); !item.done && item.value.type === 'data'; item = await items.next()) yield item.value.data;
       })();
       yield head.type === 'archive' ? { kind: 'archive', tablespace: head.tablespace, body } : { kind: 'manifest', body };
-      for await (const data of body) if (data.length > 0) throw new RahatError('dump_invalid', 'A part of the base backup was not read to its end');
+      for await (const data of body)
+        if (data.length > 0) throw new RahatError('dump_invalid', 'A part of the base backup was not read to its end');
     }
   }
 

@@ -31,7 +31,11 @@ function makeTablespaceFolder(server: PostgresqlServer, name: string): string {
 /** Puts files of a user's own into the data directory, as the server's account. */
 function addOddFiles(server: PostgresqlServer): void {
   const { uid, gid } = statSync(server.dataFolder);
-  for (const [name, mode] of [['read only.txt', 0o400], ['all open.txt', 0o666], ['ünï "quoted" \\x.txt', 0o640]] as const) {
+  for (const [name, mode] of [
+    ['read only.txt', 0o400],
+    ['all open.txt', 0o666],
+    ['ünï "quoted" \\x.txt', 0o640],
+  ] as const) {
     writeFileSync(join(server.dataFolder, name), name, { mode });
     chownSync(join(server.dataFolder, name), uid, gid);
   }
@@ -41,45 +45,52 @@ function addOddFiles(server: PostgresqlServer): void {
 }
 
 describe.each([13, 14, 15, 16, 17, 18] as const)('a base backup of PostgreSQL %i', (major) => {
-  (hasPostgresql(major) ? it : it.skip)('taken while tables are written is whole, and starts as a server in which everything can be read', async () => {
-    await using server = await startPostgresql({ major, settings: { full_page_writes: 'on' } });
-    await server.query(`CREATE TABLESPACE elsewhere LOCATION '${makeTablespaceFolder(server, 'elsewhere')}'`);
-    await server.query(`CREATE TABLESPACE nothing LOCATION '${makeTablespaceFolder(server, 'nothing')}'`);
-    await server.query('CREATE DATABASE "shop ""2"""');
-    await server.query('CREATE TABLE still TABLESPACE elsewhere AS SELECT i, md5(i::text) AS note FROM generate_series(1, 20000) AS i', [], 'shop "2"');
-    await server.query('CREATE INDEX ON still (note)', [], 'shop "2"');
-    await server.query('CREATE TABLE moving (i int PRIMARY KEY, note text)');
-    addOddFiles(server);
-    let writing = true;
-    const writer = (async () => {
-      const client = await server.connect();
-      for (let i = 0; writing; i += 100) {
-        await client.query(`INSERT INTO moving SELECT n, repeat('x', 500) FROM generate_series(${i}, ${i + 99}) AS n`);
-        await sleep(2);
-      }
-      await client.end();
-    })();
+  (hasPostgresql(major) ? it : it.skip)(
+    'taken while tables are written is whole, and starts as a server in which everything can be read',
+    async () => {
+      await using server = await startPostgresql({ major, settings: { full_page_writes: 'on' } });
+      await server.query(`CREATE TABLESPACE elsewhere LOCATION '${makeTablespaceFolder(server, 'elsewhere')}'`);
+      await server.query(`CREATE TABLESPACE nothing LOCATION '${makeTablespaceFolder(server, 'nothing')}'`);
+      await server.query('CREATE DATABASE "shop ""2"""');
+      await server.query(
+        'CREATE TABLE still TABLESPACE elsewhere AS SELECT i, md5(i::text) AS note FROM generate_series(1, 20000) AS i',
+        [],
+        'shop "2"',
+      );
+      await server.query('CREATE INDEX ON still (note)', [], 'shop "2"');
+      await server.query('CREATE TABLE moving (i int PRIMARY KEY, note text)');
+      addOddFiles(server);
+      let writing = true;
+      const writer = (async () => {
+        const client = await server.connect();
+        for (let i = 0; writing; i += 100) {
+          await client.query(`INSERT INTO moving SELECT n, repeat('x', 500) FROM generate_series(${i}, ${i + 99}) AS n`);
+          await sleep(2);
+        }
+        await client.end();
+      })();
 
-    const backup = new ArtifactsInMemory();
-    backup.facts = await takeBaseBackup(connectionTo(server), physicalRequest, backup, quietJob);
-    writing = false;
-    await writer;
-    const slots = await server.query('SELECT slot_name FROM pg_replication_slots');
-    expect(slots).toEqual([]);
-    const { evidence, positions } = backup.facts;
-    expect(evidence).toMatchObject({ cleanExit: true, trailerSeen: true, objectsExpected: evidence.objectsFound });
-    expect(BigInt(String(positions['systemIdentifier']))).toBeGreaterThan(0n);
+      const backup = new ArtifactsInMemory();
+      backup.facts = await takeBaseBackup(connectionTo(server), physicalRequest, backup, quietJob);
+      writing = false;
+      await writer;
+      const slots = await server.query('SELECT slot_name FROM pg_replication_slots');
+      expect(slots).toEqual([]);
+      const { evidence, positions } = backup.facts;
+      expect(evidence).toMatchObject({ cleanExit: true, trailerSeen: true, objectsExpected: evidence.objectsFound });
+      expect(BigInt(String(positions['systemIdentifier']))).toBeGreaterThan(0n);
 
-    const content = await checkBaseBackup(backup, quietJob);
-    expect(content).toMatchObject({ findings: [], objectsChecked: backup.artifacts.length });
+      const content = await checkBaseBackup(backup, quietJob);
+      expect(content).toMatchObject({ findings: [], objectsChecked: backup.artifacts.length });
 
-    const toolFolders = [join(serverPackages, `postgresql-${major}`)];
-    const proof = await testRestoreBaseBackup(backup, { scratchFolder, toolFolders, signal: quietJob.signal }, quietJob);
-    expect(proof.restoredOn).toMatch(`throwaway PostgreSQL ${major}.`);
-    expect(proof.tables).toEqual([]);
-    expect(proof.findings.map((finding) => finding.code)).toEqual(['read_back']);
-    const rows = new Map(proof.tablesRead?.map((table) => [`${table.database}/${table.table}`, table.rows]));
-    expect(rows.get('shop "2"/still')).toBe(20000);
-    expect(rows.get('postgres/moving')).toBeGreaterThan(0);
-  });
+      const toolFolders = [join(serverPackages, `postgresql-${major}`)];
+      const proof = await testRestoreBaseBackup(backup, { scratchFolder, toolFolders, signal: quietJob.signal }, quietJob);
+      expect(proof.restoredOn).toMatch(`throwaway PostgreSQL ${major}.`);
+      expect(proof.tables).toEqual([]);
+      expect(proof.findings.map((finding) => finding.code)).toEqual(['read_back']);
+      const rows = new Map(proof.tablesRead?.map((table) => [`${table.database}/${table.table}`, table.rows]));
+      expect(rows.get('shop "2"/still')).toBe(20000);
+      expect(rows.get('postgres/moving')).toBeGreaterThan(0);
+    },
+  );
 });

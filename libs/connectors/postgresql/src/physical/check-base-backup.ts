@@ -28,14 +28,24 @@ export async function checkBaseBackup(source: ArtifactSource, job: Job): Promise
       damaged(path, `${path} is not named by the server's manifest`);
       continue;
     }
-    const file = artifact.kind === 'log' ? cover.watch(artifact.key.slice(artifact.key.lastIndexOf('/') + 1), source.read(artifact)) : source.read(artifact);
-    const actual = await collectDamage(() => digest(file, job), (message) => damaged(path, message));
-    if (actual && (actual.sha256 !== expected.sha256 || actual.sizeBytes !== expected.sizeBytes)) damaged(path, `${path} differs from what the server sent`);
+    const file =
+      artifact.kind === 'log'
+        ? cover.watch(artifact.key.slice(artifact.key.lastIndexOf('/') + 1), source.read(artifact))
+        : source.read(artifact);
+    const actual = await collectDamage(
+      () => digest(file, job),
+      (message) => damaged(path, message),
+    );
+    if (actual && (actual.sha256 !== expected.sha256 || actual.sizeBytes !== expected.sizeBytes))
+      damaged(path, `${path} differs from what the server sent`);
     bytes += artifact.sizeBytes;
     job.progress({ phase: 'checking', object: path, bytes, totalBytes });
   }
   for (const path of missing) damaged(path, `${path} is named by the server's manifest and is not in the backup`);
-  await collectDamage(() => cover.require(manifest.logRanges), (message) => damaged('pg_wal', message));
+  await collectDamage(
+    () => cover.require(manifest.logRanges),
+    (message) => damaged('pg_wal', message),
+  );
   return { objectsChecked, rows: 0, bytes, findings };
 }
 

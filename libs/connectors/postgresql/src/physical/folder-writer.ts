@@ -86,7 +86,7 @@ export class FolderWriter {
         if (this.job.signal.aborted) throw cancelled(this.job.signal);
         hash.update(chunk);
         sizeBytes += chunk.length;
-        for (let at = 0; file && at < chunk.length; ) at += (await file.write(chunk, at)).bytesWritten;
+        for (let at = 0; file && at < chunk.length;) at += (await file.write(chunk, at)).bytesWritten;
       }
     } finally {
       await file?.close();

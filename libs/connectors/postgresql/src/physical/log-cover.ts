@@ -40,8 +40,14 @@ export class LogCover {
       size += chunk.length;
       yield chunk;
     }
-    if (size !== this.segmentSize) throw new RahatError('dump_invalid', `The log segment ${name} has ${size} bytes instead of ${this.segmentSize}`);
-    this.ranges.push({ timeline: segment.timeline, start: segment.start, end: pages.inPlaceUpTo, paddedTo: pages.padded ? segment.start + BigInt(this.segmentSize) : undefined });
+    if (size !== this.segmentSize)
+      throw new RahatError('dump_invalid', `The log segment ${name} has ${size} bytes instead of ${this.segmentSize}`);
+    this.ranges.push({
+      timeline: segment.timeline,
+      start: segment.start,
+      end: pages.inPlaceUpTo,
+      paddedTo: pages.padded ? segment.start + BigInt(this.segmentSize) : undefined,
+    });
   }
 
   require(ranges: BackupManifest['logRanges']): void {
@@ -55,9 +61,13 @@ export class LogCover {
         if (covered.start <= reached && upTo > reached) reached = upTo;
       }
       if (reached >= end) continue;
-      throw new RahatError('dump_invalid', `The backup lacks the log from ${formatLogPosition(reached)} to ${range.end} of timeline ${range.timeline}; it could never be started`, {
-        hint: 'Take the backup again; if this repeats, raise wal_keep_size on the server.',
-      });
+      throw new RahatError(
+        'dump_invalid',
+        `The backup lacks the log from ${formatLogPosition(reached)} to ${range.end} of timeline ${range.timeline}; it could never be started`,
+        {
+          hint: 'Take the backup again; if this repeats, raise wal_keep_size on the server.',
+        },
+      );
     }
   }
 }
@@ -111,7 +121,8 @@ class SegmentPages {
       const [system, pageSize] = littleEndian
         ? [this.header.readBigUInt64LE(SEGMENT_SYSTEM_IDENTIFIER), this.header.readUInt32LE(SEGMENT_PAGE_SIZE)]
         : [this.header.readBigUInt64BE(SEGMENT_SYSTEM_IDENTIFIER), this.header.readUInt32BE(SEGMENT_PAGE_SIZE)];
-      if (system.toString() !== this.systemIdentifier) throw new RahatError('dump_invalid', 'A log segment of the backup belongs to another server');
+      if (system.toString() !== this.systemIdentifier)
+        throw new RahatError('dump_invalid', 'A log segment of the backup belongs to another server');
       this.pageSize = pageSize;
     }
     if (!inPlace) this.state = isZero(this.header) ? 'zeros' : 'other';

@@ -15,5 +15,8 @@ export function formatLogPosition(position: bigint): string {
 export function parseSegmentName(name: string, segmentSize: number): { timeline: number; start: bigint } | undefined {
   const parts = /^([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})$/.exec(name);
   if (!parts) return undefined;
-  return { timeline: parseInt(parts[1] ?? '', 16), start: (BigInt(`0x${parts[2]}`) << 32n) + BigInt(`0x${parts[3]}`) * BigInt(segmentSize) };
+  return {
+    timeline: parseInt(parts[1] ?? '', 16),
+    start: (BigInt(`0x${parts[2]}`) << 32n) + BigInt(`0x${parts[3]}`) * BigInt(segmentSize),
+  };
 }

@@ -27,7 +27,13 @@ export async function readBack(connection: PostgresqlConnection, job: Job): Prom
       // A restored server that dies under reading is not readable; a cancelled run is no finding.
       if (job.signal.aborted) throw error;
       const message = `Database ${database} could not be read in the throwaway server: ${error instanceof Error ? error.message : String(error)}`;
-      result.findings.push({ code: 'database_unreadable', severity: 'blocker', object: database, message, fix: 'If a locale is missing on this machine, install it (dpkg-reconfigure locales) and verify again.' });
+      result.findings.push({
+        code: 'database_unreadable',
+        severity: 'blocker',
+        object: database,
+        message,
+        fix: 'If a locale is missing on this machine, install it (dpkg-reconfigure locales) and verify again.',
+      });
     }
   }
   const rows = result.tables.reduce((sum, table) => sum + table.rows, 0);
@@ -50,7 +56,9 @@ async function openableDatabases(connection: PostgresqlConnection, signal: Abort
 }
 
 async function readTables(client: DisposableClient, database: string, result: ReadBack, job: Job): Promise<void> {
-  const { encoding } = (await client.query<{ encoding: string }>('SELECT getdatabaseencoding() AS encoding')).rows[0] ?? { encoding: 'UTF8' };
+  const { encoding } = (await client.query<{ encoding: string }>('SELECT getdatabaseencoding() AS encoding')).rows[0] ?? {
+    encoding: 'UTF8',
+  };
   if (encoding === 'SQL_ASCII') await client.query('SET client_encoding TO SQL_ASCII');
   // Unlogged tables are emptied by recovery, temporary ones belonged to sessions that are gone.
   const { rows: tables } = await client.query<{ schema: string; name: string; statement: Buffer }>(
@@ -74,7 +82,12 @@ async function checkIndexes(client: DisposableClient, database: string, findings
   await client.query(`SET client_encoding TO 'UTF8'`).catch(() => undefined); // SQL_ASCII has no conversion; names stay bytes.
   const schema = await amcheckSchema(client);
   if (schema === undefined) {
-    findings.push({ code: 'indexes_not_checked', severity: 'info', object: database, message: `The extension amcheck is not installed beside the throwaway server: the indexes of ${database} were not checked.` });
+    findings.push({
+      code: 'indexes_not_checked',
+      severity: 'info',
+      object: database,
+      message: `The extension amcheck is not installed beside the throwaway server: the indexes of ${database} were not checked.`,
+    });
     return 0;
   }
   const { rows: indexes } = await client.query<{ oid: number; name: string }>(
@@ -83,7 +96,9 @@ async function checkIndexes(client: DisposableClient, database: string, findings
   );
   for (const { oid, name } of indexes) {
     job.progress({ phase: 'checking indexes', object: `${database}.${name}`, bytes: 0 });
-    await damageAsFinding(`${database}.${name}`, findings, () => client.query(`SELECT ${quoteIdentifier(schema)}.bt_index_check($1::oid::regclass, true)`, [oid]));
+    await damageAsFinding(`${database}.${name}`, findings, () =>
+      client.query(`SELECT ${quoteIdentifier(schema)}.bt_index_check($1::oid::regclass, true)`, [oid]),
+    );
   }
   return indexes.length;
 }

@@ -31,7 +31,11 @@ export async function restoreBaseBackupToFolder(source: ArtifactSource, path: st
 }
 
 /** Makes `folder` with the backup's files, each compared with the server's manifest; `finalFolder` is where it will stand when it starts. */
-export async function writeDataFolder(source: ArtifactSource, place: { folder: string; finalFolder: string; durable: boolean }, job: Job): Promise<number> {
+export async function writeDataFolder(
+  source: ArtifactSource,
+  place: { folder: string; finalFolder: string; durable: boolean },
+  job: Job,
+): Promise<number> {
   const facts = await readFacts(source);
   const manifest = parseBackupManifest(await readWhole(source, MANIFEST_KEY));
   return told(place.folder, async () => {
@@ -47,10 +51,14 @@ export async function writeDataFolder(source: ArtifactSource, place: { folder: s
 async function refuseExisting(target: string): Promise<void> {
   const entries = await readdir(target).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
-    throw new RahatError('restore_target_exists', `${target} is not a folder that can be restored into: ${error.message}`, { cause: error });
+    throw new RahatError('restore_target_exists', `${target} is not a folder that can be restored into: ${error.message}`, {
+      cause: error,
+    });
   });
   if (entries.length === 0) return;
-  throw new RahatError('restore_target_exists', `The folder ${target} is not empty`, { hint: 'Name an absent or empty folder. Nothing was changed.' });
+  throw new RahatError('restore_target_exists', `The folder ${target} is not empty`, {
+    hint: 'Name an absent or empty folder. Nothing was changed.',
+  });
 }
 
 /** A refusal of the file system in the product's words. */
@@ -62,7 +70,10 @@ async function told<T>(target: string, work: () => Promise<T>): Promise<T> {
     if (code === undefined || error instanceof RahatError) throw error;
     throw new RahatError('restore_failed', `Could not write ${target}: ${(error as Error).message}`, {
       cause: error,
-      hint: code === 'ENOSPC' ? 'Free space there, or restore to another folder.' : 'Check that the folder may be written. What was written is left aside as .rhb-partial.',
+      hint:
+        code === 'ENOSPC'
+          ? 'Free space there, or restore to another folder.'
+          : 'Check that the folder may be written. What was written is left aside as .rhb-partial.',
     });
   }
 }

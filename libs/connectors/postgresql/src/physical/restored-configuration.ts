@@ -28,7 +28,8 @@ export async function rewriteTablespaceMap(folder: string, tablespaces: BaseBack
 /** Adds what the copy needs to start safely, in files that `pg_verifybackup` leaves out of its comparison. */
 export async function addSafeConfiguration(folder: string, facts: BaseBackupFacts): Promise<Finding[]> {
   const lines = Object.entries(SAFE_SETTINGS).map(([name, value]) => `${name} = '${value}'\n`);
-  const note = "\n# Added by Rahat Backup's restore, so that this copy leaves its source's archive and peers alone. Remove what you want back.\n";
+  const note =
+    "\n# Added by Rahat Backup's restore, so that this copy leaves its source's archive and peers alone. Remove what you want back.\n";
   await appendFile(join(folder, 'postgresql.auto.conf'), note + lines.join(''), { mode: 0o600 });
   const written: string[] = [];
   const settings = Object.entries(facts.settings).map(([name, value]) => `${name} = '${value.replaceAll("'", "''")}'\n`);

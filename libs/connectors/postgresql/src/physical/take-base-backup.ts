@@ -15,13 +15,26 @@ const FASTEST_RATE = 1_048_576;
 const PROGRESS_STEP_BYTES = 8 << 20;
 
 /** Settings that recovery compares with those of the source, told by any replication connection. */
-const SETTINGS_KEPT = ['max_connections', 'max_worker_processes', 'max_wal_senders', 'max_prepared_transactions', 'max_locks_per_transaction'];
+const SETTINGS_KEPT = [
+  'max_connections',
+  'max_worker_processes',
+  'max_wal_senders',
+  'max_prepared_transactions',
+  'max_locks_per_transaction',
+];
 
 /** Takes a base backup with the log that makes it consistent, straight from the server; resolves only for one that can be started. */
-export async function takeBaseBackup(connection: PostgresqlConnection, request: BackupRequest, sink: ArtifactSink, job: Job): Promise<BackupFacts> {
+export async function takeBaseBackup(
+  connection: PostgresqlConnection,
+  request: BackupRequest,
+  sink: ArtifactSink,
+  job: Job,
+): Promise<BackupFacts> {
   await using client = await WalsenderClient.connect(connection, request.label, job.signal);
   if (client.serverMajor < 13) {
-    throw new RahatError('source_unsupported', `PostgreSQL ${client.serverVersion} cannot give a backup manifest`, { hint: 'Physical backups need PostgreSQL 13 or newer.' });
+    throw new RahatError('source_unsupported', `PostgreSQL ${client.serverVersion} cannot give a backup manifest`, {
+      hint: 'Physical backups need PostgreSQL 13 or newer.',
+    });
   }
   const findings: Finding[] = [];
   const system = await client.identifySystem();
@@ -56,7 +69,8 @@ export async function takeBaseBackup(connection: PostgresqlConnection, request: 
     findings.push({
       code: 'configuration_outside',
       severity: 'warning',
-      message: 'The server keeps postgresql.conf outside its data directory (Debian does); it is not part of the backup. A restore writes a minimal one.',
+      message:
+        'The server keeps postgresql.conf outside its data directory (Debian does); it is not part of the backup. A restore writes a minimal one.',
       fix: 'Back up /etc/postgresql as files too.',
     });
   }
@@ -70,7 +84,14 @@ export async function takeBaseBackup(connection: PostgresqlConnection, request: 
     positions: { startLsn: start.position, endLsn: end.position, timeline: end.timeline, systemIdentifier: system.systemIdentifier },
     consistentAt,
     findings,
-    evidence: { cleanExit: true, trailerSeen: true, objectsExpected: taking.expected, objectsFound: taking.found, rows: 0, bytes: taking.bytes },
+    evidence: {
+      cleanExit: true,
+      trailerSeen: true,
+      objectsExpected: taking.expected,
+      objectsFound: taking.found,
+      rows: 0,
+      bytes: taking.bytes,
+    },
   };
 }
 
@@ -116,7 +137,8 @@ class BackupTaking {
     const kind = classify(path);
     const body = kind === 'log' ? this.cover.watch(path.slice(path.lastIndexOf('/') + 1), entry.body) : entry.body;
     const artifact = await this.write(keyOfPath(path), kind === 'log' ? 'log' : 'file', kind, this.counted(path, body));
-    if (artifact.sizeBytes !== entry.sizeBytes) throw new RahatError('dump_invalid', `${path}: ${artifact.sizeBytes} of ${entry.sizeBytes} bytes were stored`);
+    if (artifact.sizeBytes !== entry.sizeBytes)
+      throw new RahatError('dump_invalid', `${path}: ${artifact.sizeBytes} of ${entry.sizeBytes} bytes were stored`);
     this.stored.set(path, { sizeBytes: artifact.sizeBytes, sha256: artifact.sha256 });
     this.files[path] = [entry.mode, entry.modifiedAt];
   }
@@ -135,12 +157,16 @@ class BackupTaking {
       const actual = this.stored.get(path);
       if (!actual) throw new RahatError('dump_invalid', `The backup lacks ${path}, which the server's manifest names`);
       if (actual.sizeBytes !== expected.sizeBytes || actual.sha256 !== expected.sha256) {
-        throw new RahatError('dump_invalid', `${path} differs from the server's manifest`, { retryable: true, hint: 'Its bytes changed on the way. The next attempt takes a new backup.' });
+        throw new RahatError('dump_invalid', `${path} differs from the server's manifest`, {
+          retryable: true,
+          hint: 'Its bytes changed on the way. The next attempt takes a new backup.',
+        });
       }
       this.found++;
     }
     for (const path of this.stored.keys()) {
-      if (inManifest(path) && !manifest.files.has(path)) throw new RahatError('dump_invalid', `The server sent ${path}, which its manifest does not name`);
+      if (inManifest(path) && !manifest.files.has(path))
+        throw new RahatError('dump_invalid', `The server sent ${path}, which its manifest does not name`);
     }
     this.cover.require(manifest.logRanges);
     return manifest;
@@ -151,7 +177,12 @@ class BackupTaking {
       this.bytes += chunk.length;
       if (this.bytes - this.reportedAt >= PROGRESS_STEP_BYTES) {
         this.reportedAt = this.bytes;
-        this.job.progress({ phase: 'base backup', object: path, bytes: this.bytes, totalBytes: Math.max(this.stream.estimatedBytes, this.bytes) });
+        this.job.progress({
+          phase: 'base backup',
+          object: path,
+          bytes: this.bytes,
+          totalBytes: Math.max(this.stream.estimatedBytes, this.bytes),
+        });
       }
       yield chunk;
     }
@@ -194,7 +225,6 @@ function bytesOf(shown: string): number {
   return Number(parts[1]) * unit;
 }
 
-// eslint-disable-next-line @typescript-eslint/require-await
 async function* fromArray(parts: Buffer[]): AsyncGenerator<Buffer> {
   yield* parts;
 }

@@ -101,7 +101,7 @@ class ByteReader {
   }
 
   async skip(size: number): Promise<void> {
-    for (let left = size; left > 0; ) left -= (await this.some(left)).length;
+    for (let left = size; left > 0;) left -= (await this.some(left)).length;
   }
 
   private cut(limit: number): Buffer {

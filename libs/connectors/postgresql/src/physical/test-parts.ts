@@ -1,6 +1,5 @@
 import type { Job } from '@rahat/connector-kit';
 import { type PostgresqlConnection, RahatError } from '@rahat/contracts';
-import type { PostgresqlServer } from '@rahat/test-servers';
 
 export { ArtifactsInMemory } from './artifacts-in-memory.js';
 
@@ -9,7 +8,10 @@ export const quietJob: Job = { signal: new AbortController().signal, progress: (
 
 export const physicalRequest = { method: 'postgresql.physical', label: "rhb 'spec'" } as const;
 
-export function connectionTo({ host, port, user, password }: PostgresqlServer, changed: Partial<PostgresqlConnection> = {}): PostgresqlConnection {
+export function connectionTo(
+  { host, port, user, password }: Pick<PostgresqlConnection, 'host' | 'port' | 'user' | 'password'>,
+  changed: Partial<PostgresqlConnection> = {},
+): PostgresqlConnection {
   return { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer', ...changed };
 }
 

@@ -27,11 +27,27 @@ export async function testRestoreBaseBackup(source: ArtifactSource, context: Con
   }
   job.progress({ phase: 'recovery', bytes });
   const { toolFolders, scratchFolder } = context;
-  await using server = await startThrowawayServer({ major: facts.major, folder, dataFolder, scratchFolder, toolFolders, signal: job.signal });
+  await using server = await startThrowawayServer({
+    major: facts.major,
+    folder,
+    dataFolder,
+    scratchFolder,
+    toolFolders,
+    signal: job.signal,
+  });
   await proveRecovered(server.connection, facts, job.signal);
   const { tables, findings } = await readBack(server.connection, job);
   const rows = tables.reduce((sum, table) => sum + table.rows, 0);
-  return { target: `throwaway PostgreSQL ${server.version}`, restoredOn: `throwaway PostgreSQL ${server.version}`, setAside: [], tables: [], tablesRead: tables, rows, bytes, findings };
+  return {
+    target: `throwaway PostgreSQL ${server.version}`,
+    restoredOn: `throwaway PostgreSQL ${server.version}`,
+    setAside: [],
+    tables: [],
+    tablesRead: tables,
+    rows,
+    bytes,
+    findings,
+  };
 }
 
 /** The same server, recovered to the backup's end at least, and open for writing. */
@@ -44,11 +60,14 @@ async function proveRecovered(connection: PostgresqlConnection, facts: BaseBacku
     [facts.endPosition],
   );
   const state = rows[0];
-  if (state?.identity !== facts.systemIdentifier) throw notProven(`the restored server says that it is ${state?.identity}, not ${facts.systemIdentifier}`);
+  if (state?.identity !== facts.systemIdentifier)
+    throw notProven(`the restored server says that it is ${state?.identity}, not ${facts.systemIdentifier}`);
   if (!state.reached) throw notProven(`recovery ended at ${state.position}, before the backup's end at ${facts.endPosition}`);
   if (state.recovering) throw notProven('the restored server is still in recovery');
 }
 
 function notProven(reason: string): RahatError {
-  return new RahatError('restore_mismatch', `The test restore failed: ${reason}`, { hint: 'Take a new backup; keep this one aside until the cause is known.' });
+  return new RahatError('restore_mismatch', `The test restore failed: ${reason}`, {
+    hint: 'Take a new backup; keep this one aside until the cause is known.',
+  });
 }

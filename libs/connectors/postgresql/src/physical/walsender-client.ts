@@ -2,7 +2,17 @@ import type net from 'node:net';
 import { type PostgresqlConnection, RahatError } from '@rahat/contracts';
 import { Authentication } from './protocol/authentication.js';
 import { cancelled, openSocket } from './protocol/connection.js';
-import { decodeNotice, decodeRow, encodeMessage, encodeStartup, type Message, MessageReader, readText, type Row, type ServerNotice } from './protocol/messages.js';
+import {
+  decodeNotice,
+  decodeRow,
+  encodeMessage,
+  encodeStartup,
+  type Message,
+  MessageReader,
+  readText,
+  type Row,
+  type ServerNotice,
+} from './protocol/messages.js';
 import { serverError } from './protocol/server-errors.js';
 
 /** What a command answers, in the order of its coming. `copyStart` opens a copy, whose bytes follow. */
@@ -103,7 +113,6 @@ export class WalsenderClient implements AsyncDisposable {
     this.socket.write(encodeMessage('c'));
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await
   async [Symbol.asyncDispose](): Promise<void> {
     this.signal.removeEventListener('abort', this.abort);
     if (this.socket.writable) this.socket.write(encodeMessage('X'));

@@ -19,7 +19,11 @@ export async function removeThrowawayLeftovers(scratchRoot: string): Promise<str
   const removed: string[] = [];
   for (const root of new Set([scratchRoot, tmpdir()])) {
     for (const folder of await throwawayFolders(root)) {
-      const owner = Owner.safeParse(await readFile(join(folder, OWNER_FILE), 'utf8').then(JSON.parse).catch(() => undefined));
+      const owner = Owner.safeParse(
+        await readFile(join(folder, OWNER_FILE), 'utf8')
+          .then(JSON.parse)
+          .catch(() => undefined),
+      );
       // Without an owner's word it may be in the making by a process that is alive.
       if (!owner.success || (await processStart(owner.data.pid)) === owner.data.startedAt) continue;
       await stopServerOn(owner.data.dataFolder);
@@ -36,7 +40,8 @@ async function throwawayFolders(root: string): Promise<string[]> {
   const found: string[] = [];
   for (const entry of await folders(root)) {
     if (isThrowaway(entry)) found.push(join(root, entry));
-    else if (root !== tmpdir()) found.push(...(await folders(join(root, entry))).filter(isThrowaway).map((name) => join(root, entry, name)));
+    else if (root !== tmpdir())
+      found.push(...(await folders(join(root, entry))).filter(isThrowaway).map((name) => join(root, entry, name)));
   }
   return found;
 }
@@ -52,7 +57,10 @@ async function folders(root: string): Promise<string[]> {
 
 async function stopServerOn(dataFolder: string): Promise<void> {
   const pid = Number((await readFile(join(dataFolder, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')[0]);
-  for (const [signal, graceMs] of [['SIGQUIT', 5_000], ['SIGKILL', 5_000]] as const) {
+  for (const [signal, graceMs] of [
+    ['SIGQUIT', 5_000],
+    ['SIGKILL', 5_000],
+  ] as const) {
     const deadline = Date.now() + graceMs;
     // The number may belong to another process by now: only one that was started on this very folder is ended.
     if (!(await runsOn(pid, dataFolder))) return;

@@ -62,14 +62,19 @@ export class ServerProcess {
     while (!(await isReady(dataFolder, this.child.pid))) {
       if (programs.signal.aborted) throw cancelled(programs.signal);
       if (this.ended) throw await failure(programs, `PostgreSQL ${programs.binaries.version} did not start`);
-      if (Date.now() > deadline) throw await failure(programs, `PostgreSQL ${programs.binaries.version} was not ready after ${timeoutMs / 1000} s`);
+      if (Date.now() > deadline)
+        throw await failure(programs, `PostgreSQL ${programs.binaries.version} was not ready after ${timeoutMs / 1000} s`);
       await sleep(40);
     }
   }
 
   /** Fast shutdown, then immediate, then kill; resolves when the process is gone. */
   async stop(): Promise<void> {
-    for (const [signal, graceMs] of [['SIGINT', 15_000], ['SIGQUIT', 5_000], ['SIGKILL', 10_000]] as const) {
+    for (const [signal, graceMs] of [
+      ['SIGINT', 15_000],
+      ['SIGQUIT', 5_000],
+      ['SIGKILL', 10_000],
+    ] as const) {
       if (this.ended) return;
       this.child.kill(signal);
       const deadline = Date.now() + graceMs;
@@ -101,7 +106,9 @@ async function isReady(dataFolder: string, pid: number | undefined): Promise<boo
 }
 
 function cancelled(signal: AbortSignal): unknown {
-  return signal.reason instanceof RahatError ? signal.reason : new RahatError('cancelled', 'The work was cancelled', { cause: signal.reason });
+  return signal.reason instanceof RahatError
+    ? signal.reason
+    : new RahatError('cancelled', 'The work was cancelled', { cause: signal.reason });
 }
 
 async function failure(programs: Programs, what: string): Promise<RahatError> {

@@ -61,7 +61,15 @@ export async function startThrowawayServer(options: ThrowawayOptions): Promise<T
     const connection = options.dataFolder ? await throwaway.startRestored(options.dataFolder) : await throwaway.startFresh();
     const stop = () => throwaway.stop();
     const { socketFolder } = folder;
-    return { connection, socketFolder, major: binaries.major, version: binaries.version, dataFolder: throwaway.dataFolder, stop, [Symbol.asyncDispose]: stop };
+    return {
+      connection,
+      socketFolder,
+      major: binaries.major,
+      version: binaries.version,
+      dataFolder: throwaway.dataFolder,
+      stop,
+      [Symbol.asyncDispose]: stop,
+    };
   } catch (error) {
     await folder.remove();
     throw error;
@@ -101,7 +109,12 @@ class Throwaway {
         () => ({ socketFolder: this.folder.socketFolder, port: this.port }),
         async (statement) => {
           await this.process?.stop();
-          await runServerProgram(this.programs, 'postgres', ['--single', '-D', dataFolder, ...(await this.argv(false)), 'template1'], `${statement}\n`);
+          await runServerProgram(
+            this.programs,
+            'postgres',
+            ['--single', '-D', dataFolder, ...(await this.argv(false)), 'template1'],
+            `${statement}\n`,
+          );
           await this.start(false);
         },
       );
@@ -146,7 +159,18 @@ class Throwaway {
     await giveTreeTo(this.folder.account, this.dataFolder);
     const passwordFile = await this.ownFile('password', password);
     try {
-      const argv = ['-D', this.dataFolder, '-U', 'postgres', '--pwfile', passwordFile, '--auth=scram-sha-256', '--encoding=UTF8', '--locale=C', '--no-sync'];
+      const argv = [
+        '-D',
+        this.dataFolder,
+        '-U',
+        'postgres',
+        '--pwfile',
+        passwordFile,
+        '--auth=scram-sha-256',
+        '--encoding=UTF8',
+        '--locale=C',
+        '--no-sync',
+      ];
       await runServerProgram(this.programs, 'initdb', argv);
     } finally {
       await unlink(passwordFile);
@@ -176,9 +200,13 @@ async function majorOf(dataFolder: string): Promise<number> {
 async function refuseUnreachable(folder: ThrowawayFolder, path: string, what: string): Promise<void> {
   const closed = await firstImpassableFolder(path, folder.account);
   if (!closed) return;
-  throw new RahatError('tool_missing', `The PostgreSQL ${what} in ${path} cannot be reached by an ordinary account, and a server cannot run as root`, {
-    hint: `Allow passage: chmod o+x ${closed} - or use a folder that everybody may enter.`,
-  });
+  throw new RahatError(
+    'tool_missing',
+    `The PostgreSQL ${what} in ${path} cannot be reached by an ordinary account, and a server cannot run as root`,
+    {
+      hint: `Allow passage: chmod o+x ${closed} - or use a folder that everybody may enter.`,
+    },
+  );
 }
 
 async function freePort(): Promise<number> {

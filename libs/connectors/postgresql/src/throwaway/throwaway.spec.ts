@@ -41,14 +41,20 @@ function gone(path: string): Promise<boolean> {
 }
 
 describe('startThrowawayServer', () => {
-  it.each([[15, 'Debian'], [18, 'embedded']])('runs PostgreSQL %i (%s) over loopback and socket, with its password only', async (major) => {
+  it.each([
+    [15, 'Debian'],
+    [18, 'embedded'],
+  ])('runs PostgreSQL %i (%s) over loopback and socket, with its password only', async (major) => {
     const server = await startThrowawayServer({ major, scratchFolder, toolFolders: [], signal, settings: { work_mem: '9MB' } });
     try {
       expect(server.major).toBe(major);
       expect(await ask(server, `current_setting('server_version_num')::int / 10000`)).toBe(String(major));
       expect(await ask(server, `current_setting('work_mem')`, { host: server.socketFolder })).toBe('9MB');
       await expect(ask(server, '1', { password: 'guess' })).rejects.toMatchObject({ code: '28P01' });
-      const argv = await readFile(`/proc/${(await readFile(join(server.dataFolder, 'postmaster.pid'), 'utf8')).split('\n')[0]}/cmdline`, 'utf8');
+      const argv = await readFile(
+        `/proc/${(await readFile(join(server.dataFolder, 'postmaster.pid'), 'utf8')).split('\n')[0]}/cmdline`,
+        'utf8',
+      );
       expect(argv).not.toContain(server.connection.password);
     } finally {
       await server.stop();
@@ -58,12 +64,20 @@ describe('startThrowawayServer', () => {
   });
 
   it('says which program is missing for a major that is not installed', async () => {
-    await expect(startThrowawayServer({ major: 9, scratchFolder, toolFolders: [], signal })).rejects.toMatchObject({ code: 'tool_missing' });
+    await expect(startThrowawayServer({ major: 9, scratchFolder, toolFolders: [], signal })).rejects.toMatchObject({
+      code: 'tool_missing',
+    });
     expect(await readdir(scratchFolder)).toEqual([]);
   });
 
   it('leaves nothing behind when the server does not start', async () => {
-    const failing = startThrowawayServer({ major: 15, scratchFolder, toolFolders: [DEBIAN], signal, settings: { shared_buffers: 'plenty' } });
+    const failing = startThrowawayServer({
+      major: 15,
+      scratchFolder,
+      toolFolders: [DEBIAN],
+      signal,
+      settings: { shared_buffers: 'plenty' },
+    });
     await expect(failing).rejects.toThrow(/shared_buffers/);
     expect(await readdir(scratchFolder)).toEqual([]);
   });

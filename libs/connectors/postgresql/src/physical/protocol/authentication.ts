@@ -23,9 +23,13 @@ export class Authentication {
         return undefined;
       case 3:
         if (!this.login.encrypted) {
-          throw new RahatError('source_authentication_failed', 'The server asks for the password in clear text over an unencrypted connection', {
-            hint: 'Use scram-sha-256 in the server\'s pg_hba.conf, or set TLS to "require".',
-          });
+          throw new RahatError(
+            'source_authentication_failed',
+            'The server asks for the password in clear text over an unencrypted connection',
+            {
+              hint: 'Use scram-sha-256 in the server\'s pg_hba.conf, or set TLS to "require".',
+            },
+          );
         }
         return encodeMessage('p', this.login.password, '\0');
       case 5:
@@ -114,6 +118,6 @@ function impostor(): RahatError {
 
 function unsupported(method: string): RahatError {
   return new RahatError('source_authentication_failed', `The server asks for an authentication method that is not supported (${method})`, {
-    hint: 'Allow scram-sha-256 for this user in the server\'s pg_hba.conf.',
+    hint: "Allow scram-sha-256 for this user in the server's pg_hba.conf.",
   });
 }

@@ -67,7 +67,9 @@ function settled(socket: net.Socket, event: 'connect' | 'readable' | 'secureConn
         new RahatError('source_unreachable', `The server at ${where} cannot be reached: ${reason}`, {
           cause,
           retryable: !untrusted,
-          hint: untrusted ? 'The certificate does not fit. Give the authority that signed it, and the name that it was made for.' : reachHint(code),
+          hint: untrusted
+            ? 'The certificate does not fit. Give the authority that signed it, and the name that it was made for.'
+            : reachHint(code),
         }),
       );
     };
@@ -99,5 +101,7 @@ function reachHint(code: string): string {
 }
 
 export function cancelled(signal: AbortSignal): RahatError {
-  return signal.reason instanceof RahatError ? signal.reason : new RahatError('cancelled', 'The work was cancelled', { cause: signal.reason });
+  return signal.reason instanceof RahatError
+    ? signal.reason
+    : new RahatError('cancelled', 'The work was cancelled', { cause: signal.reason });
 }

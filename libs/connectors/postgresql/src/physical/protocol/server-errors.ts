@@ -13,7 +13,9 @@ export function serverError({ code, message }: ServerNotice, connection: Postgre
   }
   if (code === '28000') return new RahatError('source_authentication_failed', `The server refused the login of ${role}: ${told}`);
   if (code === '42501') {
-    return new RahatError('source_permission_denied', `${role} may not replicate: ${told}`, { hint: `Grant it on the server: ALTER ROLE ${role} REPLICATION;` });
+    return new RahatError('source_permission_denied', `${role} may not replicate: ${told}`, {
+      hint: `Grant it on the server: ALTER ROLE ${role} REPLICATION;`,
+    });
   }
   if (code === '55000' && /wal_level/i.test(message)) {
     return new RahatError('source_unsupported', `The server keeps too little log for a physical backup: ${told}`, {
@@ -26,7 +28,9 @@ export function serverError({ code, message }: ServerNotice, connection: Postgre
     });
   }
   if (code === '53300' || (code === '55000' && /max_wal_senders|slots/.test(message))) {
-    return new RahatError('source_unreachable', `The server has no free connection for replication: ${told}`, { hint: 'Raise max_wal_senders, or end an unused replication client.' });
+    return new RahatError('source_unreachable', `The server has no free connection for replication: ${told}`, {
+      hint: 'Raise max_wal_senders, or end an unused replication client.',
+    });
   }
   if (code === 'XX001') {
     return new RahatError('dump_invalid', `The server found damaged pages in its own files: ${told}`, {
