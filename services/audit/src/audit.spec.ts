@@ -75,6 +75,8 @@ describe('the audit service', () => {
     const { data } = (await call('/api/v2/audit', auditor)).body;
     expect(data.find(({ action }: { action: string }) => action === 'server.created').details).toEqual({ password: '[redacted]' });
     expect((await call('/api/v2/audit/verify', auditor)).body).toMatchObject({ intact: true, entries: 4, head: data[0].hash });
+    expect((await call(`/api/v2/audit/verify?head=${'ab'.repeat(32)}`, auditor)).body).toMatchObject({ intact: false, brokenAt: 5 });
+    expect((await call('/api/v2/audit/verify?head=x', auditor)).status).toBe(422);
   });
 
   it('is read by pages with cursors of its own making only', async () => {

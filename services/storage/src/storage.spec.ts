@@ -2,14 +2,16 @@ import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { newId, type CommandPayload, type Principal } from '@rahat/contracts';
-import type { Outbox } from '@rahat/messaging';
+import { newId, QUEUES, type CommandPayload, type Principal } from '@rahat/contracts';
+import { openMessaging, type Outbox } from '@rahat/messaging';
 import { openServiceDatabase, provisionDatabase, type ServiceDatabase } from '@rahat/persistence';
 import { openRepository, type SnapshotFacts } from '@rahat/repository';
 import { createSecretBox } from '@rahat/secrets';
 import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import { configSchema, migrations, StorageModule } from './index.js';
+import { SnapshotCommandsConsumer } from './repositories/snapshot-commands.consumer.js';
 import { SnapshotsService } from './repositories/snapshots.service.js';
 import { startTestApplication, type TestApplication } from '@rahat/service-kit/testing';
 import { openBlobStore } from './storages/blob-stores.js';
@@ -34,6 +36,7 @@ let server: PostgresqlServer;
 let database: ServiceDatabase;
 let application: TestApplication;
 let storage: string;
+let queueUrl: string;
 const sent: { name: string; payload: unknown }[] = [];
 const outbox: Outbox = {
   command: async (_transaction, _queue, name, payload) => void sent.push({ name, payload }),
@@ -44,8 +47,13 @@ beforeAll(async () => {
   home = await mkdtemp(path.join(tmpdir(), 'rahat-storage-'));
   await mkdir(path.join(home, 'data', 'keys'), { recursive: true });
   server = await startPostgresql({ major: 15 });
-  const { serviceUrls } = await provisionDatabase({ adminUrl: server.connectionString(), services: [{ name: 'storage', password: 'pw' }] });
-  database = await openServiceDatabase({ url: serviceUrls['storage']!, service: 'storage', migrations, poolSize: 5 });
+  const provisioned = await provisionDatabase({
+    adminUrl: server.connectionString(),
+    services: [{ name: 'storage', password: 'pw' }],
+    queue: { schema: 'bullmq', role: 'rahat_queue', password: 'pw' },
+  });
+  queueUrl = provisioned.queueUrl!;
+  database = await openServiceDatabase({ url: provisioned.serviceUrls['storage']!, service: 'storage', migrations, poolSize: 5 });
   const config = configSchema.parse({ RAHAT_DATA_FOLDER: path.join(home, 'data') });
   application = await startTestApplication((runtime) =>
     StorageModule.register({
@@ -236,6 +244,28 @@ describe('snapshots', () => {
     await remove();
     expect((await listed()).data.map(({ id }: { id: string }) => id)).toEqual(['snapshot-3', 'snapshot-1']);
     expect(answers()).toEqual(Array.from({ length: 2 }, () => ({ organization, backup: 'backup_2', snapshot: 'snapshot-2' })));
+  });
+
+  it('are taken from the queue', async () => {
+    const messaging = await openMessaging({ postgresUrl: queueUrl, prefix: 'test' });
+    const consumer = new SnapshotCommandsConsumer(messaging, database, application.get(SnapshotsService));
+    try {
+      sent.length = 0;
+      consumer.onApplicationBootstrap();
+      await messaging.send(QUEUES.storage, 'snapshot.remove.v1', {
+        organization,
+        repository,
+        snapshot: 'snapshot-1',
+        backup: 'backup_1',
+        reason: 'keep 1',
+      });
+      for (let tries = 0; tries < 100 && answers().length === 0; tries++) await sleep(100);
+      expect(answers()).toEqual([{ organization, backup: 'backup_1', snapshot: 'snapshot-1' }]);
+      expect((await listed()).data.map(({ id }: { id: string }) => id)).toEqual(['snapshot-3']);
+    } finally {
+      await consumer.onApplicationShutdown();
+      await messaging.close();
+    }
   });
 
   it('that could not be removed are reported with the cause', async () => {

@@ -1,6 +1,6 @@
 import { Controller, Get, Inject, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { AuditEntry, AuditVerification, pageOf, PageQuery, type Page, type Principal } from '@rahat/contracts';
+import { AuditEntry, AuditVerification, pageOf, PageQuery, VerifyAudit, type Page, type Principal } from '@rahat/contracts';
 import { CurrentPrincipal, Requires } from '@rahat/service-kit';
 import { TrailService } from './trail.service.js';
 
@@ -19,9 +19,12 @@ export class AuditController {
 
   @Get('verify')
   @Requires('audit:read')
-  @ApiOperation({ operationId: 'audit_verify', summary: 'Recompute the hash chain of the trail and name its first broken link' })
+  @ApiOperation({
+    operationId: 'audit_verify',
+    summary: 'Recompute the hash chain of the trail and name its first broken link; with the head of an earlier answer also a cut-off end',
+  })
   @ApiOkResponse({ standardSchema: AuditVerification })
-  async verify(@CurrentPrincipal() principal: Principal): Promise<AuditVerification> {
-    return this.trail.verify(principal.organization);
+  async verify(@CurrentPrincipal() principal: Principal, @Query({ schema: VerifyAudit }) query: VerifyAudit): Promise<AuditVerification> {
+    return this.trail.verify(principal.organization, query.head);
   }
 }

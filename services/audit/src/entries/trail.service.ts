@@ -54,33 +54,50 @@ export class TrailService {
     return { data, page: { nextCursor: hasMore ? this.cursors.encode(['audit', data.at(-1)!.sequence]) : null, hasMore } };
   }
 
-  /** Recomputes every hash from the first entry on and stops at the first broken link. */
-  async verify(organization: string): Promise<AuditVerification> {
+  /**
+   * Recomputes every hash from the first entry on and stops at the first broken link. An end that was cut off leaves a
+   * whole chain: only `knownHead`, noted elsewhere before, tells.
+   */
+  async verify(organization: string, knownHead: string = GENESIS_HASH): Promise<AuditVerification> {
     let before = { sequence: 0, hash: GENESIS_HASH };
+    let headFound = knownHead === GENESIS_HASH;
     for (;;) {
-      const rows = await this.database.inOrganization(organization, (transaction) =>
-        transaction.query<StoredRow>(
-          `SELECT sequence, content, hash FROM audit_entries WHERE organization_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3`,
-          [organization, before.sequence, VERIFY_AT_ONCE],
-        ),
-      );
+      const rows = await this.entriesAfter(organization, before.sequence);
       for (const row of rows) {
         const stored = storedEntry(row);
         const reason = faultOfLink(stored, before, organization);
-        if (reason !== undefined)
-          return {
-            intact: false,
-            entries: before.sequence,
-            head: before.sequence === 0 ? null : before.hash,
-            brokenAt: before.sequence + 1,
-            reason,
-          };
+        if (reason !== undefined) return brokenAfter(before, reason);
         before = stored;
+        headFound ||= stored.hash === knownHead;
       }
-      if (rows.length < VERIFY_AT_ONCE)
-        return { intact: true, entries: before.sequence, head: before.sequence === 0 ? null : before.hash, brokenAt: null, reason: null };
+      if (rows.length < VERIFY_AT_ONCE) break;
     }
+    if (!headFound)
+      return brokenAfter(before, 'The entry with the noted head is no longer there: the end of the trail was cut off or replaced.');
+    return { intact: true, entries: before.sequence, head: headHash(before), brokenAt: null, reason: null };
   }
+
+  private async entriesAfter(organization: string, sequence: number): Promise<StoredRow[]> {
+    return this.database.inOrganization(organization, (transaction) =>
+      transaction.query<StoredRow>(
+        `SELECT sequence, content, hash FROM audit_entries WHERE organization_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3`,
+        [organization, sequence, VERIFY_AT_ONCE],
+      ),
+    );
+  }
+}
+
+interface Link {
+  sequence: number;
+  hash: string;
+}
+
+function brokenAfter(last: Link, reason: string): AuditVerification {
+  return { intact: false, entries: last.sequence, head: headHash(last), brokenAt: last.sequence + 1, reason };
+}
+
+function headHash(last: Link): string | null {
+  return last.sequence === 0 ? null : last.hash;
 }
 
 /** bigint comes as text from the driver. */

@@ -123,6 +123,18 @@ describe('the audit trail', () => {
     expect(await trail.verify('org_a')).toMatchObject({ intact: true, entries: 6 });
   });
 
+  it('finds a cut-off end by the head that was noted before', async () => {
+    for (const name of ['a', 'b', 'c']) await record('org_e', name);
+    const { head } = await trail.verify('org_e');
+    await record('org_e', 'd');
+    expect(await trail.verify('org_e', head!)).toMatchObject({ intact: true, entries: 4 });
+    await server.query(
+      `SET session_replication_role = replica; DELETE FROM audit.audit_entries WHERE organization_id = 'org_e' AND sequence > 2; RESET session_replication_role`,
+    );
+    expect(await trail.verify('org_e')).toMatchObject({ intact: true, entries: 2 });
+    expect(await trail.verify('org_e', head!)).toMatchObject({ intact: false, brokenAt: 3, reason: expect.stringContaining('cut off') });
+  });
+
   it('finds the link that a superuser broke, by its number', async () => {
     const asSuperuser = (sql: string) => server.query(`SET session_replication_role = replica; ${sql}; RESET session_replication_role`);
     await asSuperuser(

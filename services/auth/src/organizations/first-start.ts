@@ -5,6 +5,8 @@ import { newSetupToken, SETUP_TOKEN_MINUTES, setupTokenHash } from '../setup/set
 
 /** What exists before anybody does: the default organization, and the token that lets its owner in. */
 export class FirstStart {
+  private known: Promise<string> | undefined;
+
   constructor(
     private readonly database: ServiceDatabase,
     private readonly outbox: Outbox,
@@ -16,6 +18,17 @@ export class FirstStart {
 
   /** The oldest organization, made when there is none: the platform's own backups belong to it, the first owner joins it. */
   async defaultOrganization(): Promise<string> {
+    // It never changes; and a log-in of an unknown user, which asks for it, must not take longer than another.
+    this.known ??= this.findOrMakeOrganization();
+    try {
+      return await this.known;
+    } catch (error) {
+      this.known = undefined;
+      throw error;
+    }
+  }
+
+  private async findOrMakeOrganization(): Promise<string> {
     return this.database.asSystem('find or make the default organization', async (transaction) => {
       await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended('rahat.auth.default-organization', 0))`);
       const [oldest] = await transaction.query<{ organization_id: string }>(
