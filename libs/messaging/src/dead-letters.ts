@@ -1,6 +1,7 @@
 import { EVENT_SUBSCRIBERS, QUEUES, RahatError, type EventName } from '@rahat/contracts';
 import type { Job, JobsOptions, Queue } from 'bullmq';
 import { z } from 'zod';
+import { storable } from './storable.js';
 
 /** No worker reads this queue: a dead letter waits for a person. */
 export const DEAD_LETTER_QUEUE = 'dead-letters';
@@ -46,7 +47,7 @@ export class DeadLetters {
   private async add(letter: Omit<DeadLetter, 'id' | 'diedAt'>): Promise<void> {
     // The same message dies once, however often its death is noticed.
     const id = `${letter.queue}_${letter.message}`;
-    await this.queue().add(letter.name, { ...letter, id, diedAt: new Date().toISOString() } satisfies DeadLetter, {
+    await this.queue().add(letter.name, storable({ ...letter, id, diedAt: new Date().toISOString() }) satisfies DeadLetter, {
       jobId: id,
       attempts: 1,
     });

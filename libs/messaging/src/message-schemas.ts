@@ -1,5 +1,6 @@
 import { Commands, Events, Questions, RahatError, type CommandName, type EventName, type QuestionName } from '@rahat/contracts';
 import { z } from 'zod';
+import { storable } from './storable.js';
 
 /** Names come from other processes too, which may be older or newer than this one. */
 export const isCommand = (name: string): name is CommandName => Object.hasOwn(Commands, name);
@@ -13,7 +14,7 @@ export const parseAnswer = (name: QuestionName, answer: unknown) => parse(Questi
 
 function parse(schema: z.ZodType, name: string, value: unknown): unknown {
   const result = schema.safeParse(value);
-  if (result.success) return result.data;
+  if (result.success) return storable(result.data);
   // Paths and rules only: the values may be secrets.
   const mistakes = result.error.issues.map((issue) => `${issue.path.join('.') || '(root)'}: ${issue.message}`).join('; ');
   throw new RahatError('message_invalid', `The ${name} is not valid: ${mistakes}`);

@@ -159,6 +159,21 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
     });
   });
 
+  it('carries texts that JSON in PostgreSQL cannot hold, instead of holding up all behind them', async () => {
+    const messaging = await open();
+    const outbox = messaging.outbox(database);
+    const queue = freshQueue();
+    messaging.consumeCommands(queue, database, { 'snapshot.removed.v1': recordBackup });
+    await database.inOrganization('org_a', async (t) => {
+      for (const text of ['nul \0', 'half \ud800', 'whole \u{1F600}', 'behind'])
+        await outbox.command(t, queue, 'snapshot.removed.v1', removed(text));
+    });
+    await messaging.send(queue, 'snapshot.removed.v1', removed('direct \0'));
+    await eventually(async () =>
+      expect((await effects()).sort()).toEqual(['behind', 'direct \uFFFD', 'half \uFFFD', 'nul \uFFFD', 'whole \u{1F600}']),
+    );
+  });
+
   it('makes an unknown version and an invalid payload dead letters, at once', async () => {
     const messaging = await open();
     const queue = freshQueue();
@@ -186,13 +201,13 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
       'snapshot.removed.v1': async (payload, context) => {
         tries++;
         await recordBackup(payload, context); // rolled back with the failure
-        if (broken) throw new Error('disk on fire');
+        if (broken) throw new Error('disk \0 on fire');
       },
     });
     await messaging.send(queue, 'snapshot.removed.v1', removed('late'), { id: 'message_failing' });
     await eventually(async () =>
       expect(await lettersOf(messaging, queue)).toMatchObject([
-        { message: 'message_failing', error: { message: 'disk on fire' }, attempts: 3 },
+        { message: 'message_failing', error: { message: 'disk \uFFFD on fire' }, attempts: 3 },
       ]),
     );
     expect([tries, await effects()]).toEqual([3, []]);

@@ -1,6 +1,7 @@
 import { newId, RahatError, type Answer, type Question, type QuestionName, type SerializedRahatError } from '@rahat/contracts';
 import type { Job, Queue, QueueEvents } from 'bullmq';
 import type { AnswerHandlers } from './messaging.js';
+import { storable } from './storable.js';
 import { isQuestion, parseAnswer, parseQuestion } from './message-schemas.js';
 
 interface AskedQuestion {
@@ -70,6 +71,6 @@ export async function replyTo(job: Job, handlers: AnswerHandlers): Promise<Reply
     const handler = handlers[name] as (question: unknown) => Promise<unknown>;
     return { answer: parseAnswer(name, await handler(parseQuestion(name, question))) };
   } catch (error) {
-    return { error: RahatError.from(error).serialize() };
+    return { error: storable(RahatError.from(error).serialize()) };
   }
 }

@@ -3,6 +3,7 @@ import { type Job, type Processor, UnrecoverableError } from 'bullmq';
 import { type DeadLetters, isHopeless } from './dead-letters.js';
 import type { Subscription } from './messaging.js';
 import type { QueueBackend, ReceiveOptions } from './queue-backend.js';
+import { storable } from './storable.js';
 
 /** A worker that is killed comes back by itself; only a message that keeps killing its workers dies of it. */
 const MOST_STALLS = 5;
@@ -28,9 +29,10 @@ export function receive(
     try {
       return await receiver.handle(job, signal ?? new AbortController().signal);
     } catch (error) {
-      if (!isHopeless(error) && job.attemptsMade + 1 < (job.opts.attempts ?? 1)) throw error;
+      const reason = storable(RahatError.from(error).message);
+      if (!isHopeless(error) && job.attemptsMade + 1 < (job.opts.attempts ?? 1)) throw new Error(reason, { cause: error });
       await deadLetters.bury(job, error);
-      throw new UnrecoverableError(RahatError.from(error).message);
+      throw new UnrecoverableError(reason);
     }
   };
   const options: ReceiveOptions = {
