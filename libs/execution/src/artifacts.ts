@@ -67,7 +67,8 @@ const EvidenceFacts = z.object({
   bytes: z.number(),
 });
 
-function factsOf(manifest: Manifest): BackupFacts {
+/** What the connector said when the snapshot was made. */
+export function factsOf(manifest: Manifest): BackupFacts {
   const evidence = EvidenceFacts.safeParse(manifest.evidence);
   if (!evidence.success)
     throw new RahatError('repository_damaged', `The manifest of snapshot ${manifest.snapshot} holds no evidence of its backup`, {

@@ -1,7 +1,7 @@
 import type { BackupFacts, BackupRequest } from '@rahat/connector-kit';
 import { type BackupEvidence, type BackupSpec, type Finding, RahatError, type RunSecrets } from '@rahat/contracts';
 import type { Manifest, Repository, SnapshotFacts } from '@rahat/repository';
-import { repositorySink } from './artifacts.js';
+import { factsOf, repositorySink } from './artifacts.js';
 import { connectorFor } from './connectors.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRunRepository, sourceConnection } from './run-context.js';
 import { attemptLabel } from './attempt-label.js';
@@ -10,7 +10,8 @@ import { attemptLabel } from './attempt-label.js';
 export async function executeBackup(spec: BackupSpec, secrets: RunSecrets, options: ExecutionOptions): Promise<BackupEvidence> {
   options.onProgress({ phase: 'opening repository', bytes: 0 });
   const repository = await openRunRepository(secrets, spec.repository, options.signal);
-  const { facts, manifest } = await streamAndCommit(spec, secrets, repository, options);
+  const manifest = (await committedBefore(spec, repository)) ?? (await streamAndCommit(spec, secrets, repository, options));
+  const facts = factsOf(manifest);
   options.onProgress({ phase: 'reading back', bytes: facts.evidence.bytes, addedBytes: manifest.addedBytes });
   await readBack(repository, manifest, options.signal);
   options.onLog(
@@ -35,14 +36,20 @@ export async function executeBackup(spec: BackupSpec, secrets: RunSecrets, optio
   };
 }
 
-async function streamAndCommit(spec: BackupSpec, secrets: RunSecrets, repository: Repository, options: ExecutionOptions) {
+async function streamAndCommit(
+  spec: BackupSpec,
+  secrets: RunSecrets,
+  repository: Repository,
+  options: ExecutionOptions,
+): Promise<Manifest> {
   const connector = await connectorFor(spec.engine);
   options.onProgress({ phase: 'connecting', bytes: 0 });
   await using source = await connector.open(sourceConnection(secrets), connectorContext(options));
   const request: BackupRequest = { method: spec.method, database: spec.database?.name, deep: spec.deep, label: attemptLabel(spec) };
 
   options.onProgress({ phase: 'checking rights', bytes: 0 });
-  const foreseen = await source.preflight(request);
+  // A look only: to wait for a server that hangs would only delay a cancel.
+  const foreseen = await orAborted(source.preflight(request), options.signal);
   refuseBlocked(foreseen);
   for (const finding of foreseen) options.onLog(finding.severity === 'info' ? 'info' : 'warning', finding.message);
 
@@ -57,8 +64,18 @@ async function streamAndCommit(spec: BackupSpec, secrets: RunSecrets, repository
   const facts = { ...seen, findings: distinct([...foreseen, ...seen.findings]) };
   options.signal.throwIfAborted();
   options.onProgress({ phase: 'committing', bytes: facts.evidence.bytes, addedBytes: session.progress().addedBytes });
-  const manifest = await session.commit(spec.snapshot, snapshotFacts(spec, facts), sink.objects);
-  return { facts, manifest };
+  return await session.commit(spec.snapshot, snapshotFacts(spec, facts), sink.objects);
+}
+
+/** repository.md §12: a worker may have died after the commit and before the report; its redelivered attempt adopts the snapshot. */
+async function committedBefore(spec: BackupSpec, repository: Repository): Promise<Manifest | undefined> {
+  try {
+    const manifest = await repository.findSnapshot(spec.snapshot);
+    return manifest.run === spec.run && manifest.attempt === spec.attempt ? manifest : undefined;
+  } catch (error) {
+    if (error instanceof RahatError && error.code === 'snapshot_not_found') return undefined;
+    throw error;
+  }
 }
 
 function snapshotFacts(spec: BackupSpec, facts: BackupFacts): SnapshotFacts {
@@ -135,4 +152,14 @@ function refuseIncomplete(facts: BackupFacts, written: number): void {
 
 function distinct(findings: Finding[]): Finding[] {
   return [...new Map(findings.map((finding) => [`${finding.code}\0${finding.object ?? ''}`, finding])).values()];
+}
+
+function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = new Promise<never>((_resolve, reject) => {
+    const abort = () => reject(signal.reason as Error);
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    void work.catch(() => undefined).finally(() => signal.removeEventListener('abort', abort));
+  });
+  return Promise.race([work, aborted]);
 }

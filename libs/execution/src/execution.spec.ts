@@ -187,6 +187,15 @@ describe('execution of a logical backup', () => {
     expect(await server.query('SELECT count(*)::int AS rows FROM orders', [], 'offline_copy')).toEqual([{ rows: 20_000 }]);
   });
 
+  it('adopts what the same attempt had committed before its worker died', async () => {
+    const secrets = await secretsFor();
+    const spec = backupSpec();
+    const first = await executeRun(spec, secrets, options());
+    // The source is not asked again.
+    const again = await executeRun(spec, { ...secrets, source: { ...connection, port: 1 } }, options());
+    expect(again).toEqual(first);
+  });
+
   it('answers probe, discovery and what a restore would overwrite', async () => {
     const secrets = await secretsFor();
     const evidence = await backup(secrets);

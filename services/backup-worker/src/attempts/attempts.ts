@@ -10,7 +10,8 @@ import { ReportSender } from './report-sender.js';
 
 const HEARTBEAT_MS = 10_000;
 const DELIVERY_LIMIT_ON_STOP_MS = 10_000;
-const RESULTS_REMEMBERED = 100;
+/** Evidence of a database with very many tables is megabytes. */
+const RESULTS_REMEMBERED = 20;
 
 interface Running {
   spec: RunSpec;
