@@ -99,11 +99,19 @@ export async function runTool(call: ToolCall): Promise<ToolRun> {
 async function feed(source: AsyncIterable<Uint8Array>, stdin: NodeJS.WritableStream): Promise<unknown> {
   let sourceError: unknown;
   async function* watched(): AsyncGenerator<Uint8Array> {
+    const pieces = source[Symbol.asyncIterator]();
     try {
-      yield* source;
-    } catch (error) {
-      sourceError = error;
-      throw error;
+      for (;;) {
+        // Only this await: a tool that is gone throws into the generator too, at the `yield`.
+        const next = await pieces.next().catch((error: unknown) => {
+          sourceError = error;
+          throw error;
+        });
+        if (next.done) return;
+        yield next.value;
+      }
+    } finally {
+      await pieces.return?.();
     }
   }
   await pipeline(Readable.from(watched(), { objectMode: true, highWaterMark: 2 }), stdin).catch(() => undefined);

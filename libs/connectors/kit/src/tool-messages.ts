@@ -8,8 +8,11 @@ export type LineClassifier = (line: string) => Finding | 'drop' | undefined;
 /** A tool's stderr: bounded (first and last 64 KB), without secrets, classified line by line as it comes. */
 export class ToolMessages {
   readonly findings: Finding[] = [];
-  #first = '';
-  #last = '';
+  readonly #first: string[] = [];
+  readonly #last: string[] = [];
+  #dropped = false;
+  #firstLength = 0;
+  #lastLength = 0;
   #open = '';
   readonly #secrets: string[];
 
@@ -30,7 +33,7 @@ export class ToolMessages {
   }
 
   get text(): string {
-    return this.#last === '' ? this.#first : `${this.#first}…\n${this.#last}`;
+    return [...this.#first, ...(this.#dropped ? ['…'] : []), ...this.#last].join('\n');
   }
 
   /** The line that most likely says the cause. */
@@ -40,12 +43,22 @@ export class ToolMessages {
   }
 
   #line(raw: string): void {
+    if (raw === '') return;
     let line = raw;
     for (const secret of this.#secrets) line = line.replaceAll(secret, '***');
     const verdict = this.classify(line);
     if (verdict === 'drop') return;
     if (verdict && this.findings.length < 1000) this.findings.push(verdict);
-    if (this.#first.length + line.length < KEPT_BYTES && this.#last === '') this.#first += `${line}\n`;
-    else this.#last = `${this.#last}${line}\n`.slice(-KEPT_BYTES);
+    if (this.#firstLength + line.length < KEPT_BYTES && this.#last.length === 0) {
+      this.#first.push(line);
+      this.#firstLength += line.length + 1;
+      return;
+    }
+    this.#last.push(line.slice(0, KEPT_BYTES));
+    this.#lastLength += line.length + 1;
+    while (this.#lastLength > KEPT_BYTES && this.#last.length > 1) {
+      this.#lastLength -= (this.#last.shift()?.length ?? 0) + 1;
+      this.#dropped = true;
+    }
   }
 }

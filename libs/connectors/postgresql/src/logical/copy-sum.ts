@@ -93,7 +93,7 @@ export function copyOut(copyStatement: Buffer): Buffer {
 export async function pinTextForms(client: pg.Client, encoding: string): Promise<void> {
   await client.query(`SELECT pg_catalog.set_config(name, value, false) FROM (VALUES
     ('search_path',''), ('datestyle','ISO'), ('intervalstyle','postgres'), ('extra_float_digits','3'), ('timezone','UTC'),
-    ('bytea_output','hex'), ('synchronize_seqscans','off'), ('statement_timeout','0'), ('lock_timeout','0'),
+    ('bytea_output','hex'), ('quote_all_identifiers','on'), ('synchronize_seqscans','off'), ('statement_timeout','0'), ('lock_timeout','0'),
     ('idle_in_transaction_session_timeout','0'), ('row_security','off')) AS pinned(name, value)`);
   await client.query("SELECT pg_catalog.set_config('client_encoding', $1, false)", [encoding]);
 }

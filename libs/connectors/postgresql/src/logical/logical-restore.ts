@@ -7,7 +7,7 @@ import type { TocEntry } from './archive-toc.js';
 import { assertAllMatch, compareRows } from './compare-rows.js';
 import { loadArchive } from './load-archive.js';
 import { inspectTarget, refuseBlockers, type TargetFacts } from './restore-target.js';
-import { selectEntries, type Selection } from './selection.js';
+import { partNotRestored, selectEntries, type Selection } from './selection.js';
 import { applyDatabaseFacts, createStaging, dropDatabase, setAsideName, stagingName, swapIn } from './staging.js';
 import { archiveOf, comparableTables, entriesWithoutData, openStoredDump, type StoredDump } from './stored-dump.js';
 import { restoreIntoExisting } from './table-restore.js';
@@ -38,7 +38,7 @@ export async function prepareRestore(connection: PostgresqlConnection, request: 
 export async function planLogicalRestore(connection: PostgresqlConnection, request: RestoreRequest, source: ArtifactSource, job: Job): Promise<RestoreOutline> {
   const { name, dump, selection, target } = await prepareRestore(connection, request, source, job);
   const replace = request.target.kind === 'database' && request.target.replace;
-  const findings = [...selection.findings, ...target.findings];
+  const findings = [...selection.findings, ...selection.leftOut.map(partNotRestored), ...target.findings];
   if (request.intoExisting && !target.exists) findings.push({ code: 'target_missing', severity: 'blocker', object: name, message: 'The database that the tables should go into is not there.' });
   if (!request.intoExisting && target.exists && !replace) findings.push({ code: 'target_exists', severity: 'blocker', object: name, message: 'A database of this name exists.', fix: 'Choose another name, or say that it is replaced.' });
   const staging = stagingName(name, request.label);
@@ -63,12 +63,13 @@ export async function restoreLogically(connection: PostgresqlConnection, request
   if (!request.intoExisting && target.exists && !replace) {
     throw new RahatError('restore_target_exists', `A database '${name}' exists on the target`, { hint: 'Choose another name, or say that it is replaced; it is then kept under another name.' });
   }
-  refuseBlockers(target.findings);
+  refuseBlockers([...selection.findings, ...target.findings]);
 
   await using client = await connectClient(connection, { database: connection.maintenanceDatabase, label: request.label, signal: job.signal });
   if (request.createMissingRoles) for (const role of target.missingRoles) await client.query(`CREATE ROLE ${quoteIdentifier(role)} NOLOGIN`);
   const staging = stagingName(name, request.label);
-  const findings = [...selection.findings, ...target.findings];
+  // Into a database in use, what is missing from the choice may be there already; `restoreIntoExisting` tells.
+  const findings = [...selection.findings, ...(request.intoExisting ? [] : selection.leftOut.map(partNotRestored)), ...target.findings];
   let keepStaging = false;
   try {
     await createStaging(client, staging, prepared.dump.facts, target.major);

@@ -1,4 +1,6 @@
+import { isUtf8 } from 'node:buffer';
 import { RahatError, type Finding } from '@rahat/contracts';
+import { quoteIdentifier } from '../errors.js';
 import type { Toc, TocEntry } from './archive-toc.js';
 
 export interface Selection {
@@ -6,7 +8,16 @@ export interface Selection {
   entries: TocEntry[];
   /** The chosen tables, with the partitions of chosen partitioned tables. */
   tables: TocEntry[];
+  /** Parts of the chosen tables that need tables which are not chosen. */
+  leftOut: LeftOut[];
   findings: Finding[];
+}
+
+export interface LeftOut {
+  part: TocEntry;
+  lacking: TocEntry[];
+  /** What it needs besides. */
+  needs: TocEntry[];
 }
 
 /** What belongs to a table and comes back with it, when all that it needs comes too. */
@@ -20,7 +31,7 @@ const RELATIONS = new Set(['TABLE', 'FOREIGN TABLE', 'MATERIALIZED VIEW', 'VIEW'
 /** Everything, or chosen tables with what belongs to them and what they need (types, functions, schemas, extensions). */
 export function selectEntries(toc: Toc, wanted: readonly (readonly [schema: string, table: string])[] | undefined): Selection {
   const allTables = toc.entries.filter((entry) => entry.description === 'TABLE');
-  if (wanted === undefined) return { entries: toc.entries, tables: allTables, findings: [] };
+  if (wanted === undefined) return { entries: toc.entries, tables: allTables, leftOut: [], findings: [] };
   if (wanted.length === 0) throw new RahatError('restore_selection_empty', 'No table is chosen', { hint: 'Name at least one table, or restore everything.' });
 
   const chosen = new Set<TocEntry>();
@@ -42,27 +53,30 @@ export function selectEntries(toc: Toc, wanted: readonly (readonly [schema: stri
     }
   }
   // Taking a part may take a sequence, which has parts of its own.
-  const leftOut = new Set<TocEntry>();
+  const leftOut = new Map<TocEntry, LeftOut>();
   for (let before = -1; before !== taken.size; ) {
     before = taken.size;
     for (const part of graph.partsOf(taken)) {
       const needs = graph.needs(part, chosen);
       if (needs.lacking.length === 0) [part, ...needs.entries].forEach((entry) => taken.add(entry));
-      else if (!leftOut.has(part)) {
-        leftOut.add(part);
-        findings.push(partNotRestored(part, needs.lacking));
-      }
+      else leftOut.set(part, { part, lacking: needs.lacking, needs: needs.entries });
     }
   }
   for (const entry of toc.entries) if (isSetting(entry)) taken.add(entry);
-  return { entries: toc.entries.filter((entry) => taken.has(entry)), tables: [...chosen], findings };
+  return { entries: toc.entries.filter((entry) => taken.has(entry)), tables: [...chosen], leftOut: [...leftOut.values()], findings };
 }
 
-function partNotRestored(part: TocEntry, lacking: readonly TocEntry[]): Finding {
+export function partNotRestored({ part, lacking }: LeftOut): Finding {
   return {
     code: 'part_not_restored', severity: part.description === 'FK CONSTRAINT' ? 'warning' : 'info', object: `${part.namespace}.${part.tag}`,
     message: `${part.description} is left out: ${lacking.map((entry) => `${entry.namespace}.${entry.tag}`).join(', ')} is not chosen.`, fix: part.definition.toString('utf8').trim(),
   };
+}
+
+function restricts(foreignKey: TocEntry, table: TocEntry): boolean {
+  const sql = foreignKey.definition.toString(isUtf8(foreignKey.definition) ? 'utf8' : 'latin1');
+  const name = `${quoteIdentifier(table.namespace)}.${quoteIdentifier(table.tag)}\n`;
+  return sql.startsWith(`ALTER TABLE ONLY ${name}`) || sql.startsWith(`ALTER TABLE ${name}`);
 }
 
 /** Entries without which no object is read right: encoding, string syntax, search path. */
@@ -121,6 +135,8 @@ class EntryGraph {
     for (let next = open.pop(); next; next = open.pop()) {
       for (const dependent of this.#dependents.get(next.dumpId) ?? []) {
         if (!PARTS_OF_A_TABLE.has(dependent.description) || parts.has(dependent) || taken.has(dependent)) continue;
+        // A foreign key depends on both of its tables and is a part of the one that it restricts.
+        if (dependent.description === 'FK CONSTRAINT' && !restricts(dependent, next)) continue;
         parts.add(dependent);
         open.push(dependent);
       }

@@ -8,6 +8,7 @@ import type { TocEntry } from './archive-toc.js';
 import { compareRows } from './compare-rows.js';
 import { loadArchive } from './load-archive.js';
 import type { PreparedRestore } from './logical-restore.js';
+import { partNotRestored, type LeftOut } from './selection.js';
 import { archiveOf } from './stored-dump.js';
 import { syntheticEntry } from './synthetic-entry.js';
 
@@ -15,6 +16,8 @@ interface ForeignKey {
   table: string;
   name: string;
   definition: string;
+  /** PostgreSQL before 18 has no NOT VALID for these. */
+  partitioned: boolean;
 }
 
 /**
@@ -29,26 +32,31 @@ export async function restoreIntoExisting(prepared: PreparedRestore, context: Co
   const aside = `rhb_old_${new Date().toISOString().replaceAll(/\D/g, '').slice(0, 14)}`;
   const foreignKeys = await foreignKeysOfOthers(client, existing);
   const findings: Finding[] = [
-    ...foreignKeys.map((key): Finding => ({
+    ...foreignKeys.filter((key) => !key.partitioned).map((key): Finding => ({
       code: 'foreign_key_not_validated', severity: 'warning', object: key.table, message: `Foreign key ${key.name} points to the restored table again; rows that were there before are not checked.`,
       fix: `ALTER TABLE ${key.table} VALIDATE CONSTRAINT ${quoteIdentifier(key.name)};`,
     })),
     ...(await viewsOnTables(client, existing)).map((view): Finding => ({ code: 'view_reads_former_table', severity: 'warning', object: view, message: `View ${view} still reads the table that was moved to schema ${aside}.`, fix: 'Create the view again.' })),
   ];
 
-  const present = await presentNeeds(client, selection.entries, existing);
-  const entries = selection.entries.filter((entry) => !present.has(entry));
+  const joined = await joinPresentTables(client, selection.leftOut);
+  findings.push(...joined.findings);
+  const wanted = dump.toc.entries.filter((entry) => selection.entries.includes(entry) || joined.entries.has(entry));
+  const present = await presentNeeds(client, wanted, existing);
+  const entries = wanted.filter((entry) => !present.has(entry));
   const highest = dump.toc.entries.reduce((most, entry) => Math.max(most, entry.dumpId), 0);
   if (existing.length > 0) {
     const moves = [`CREATE SCHEMA ${quoteIdentifier(aside)};`,
       ...foreignKeys.map((key) => `ALTER TABLE ${key.table} DROP CONSTRAINT ${quoteIdentifier(key.name)};`),
-      ...existing.map((table) => `ALTER TABLE ${table.qualified} SET SCHEMA ${quoteIdentifier(aside)};`)];
+      ...existing.map((table) => `ALTER TABLE ${table.qualified} SET SCHEMA ${quoteIdentifier(aside)};`),
+      // Extended statistics have names of their own and stay where they are when their table moves.
+      ...(await statisticsOf(client, existing)).map((name) => `ALTER STATISTICS ${name} SET SCHEMA ${quoteIdentifier(aside)};`)];
     // After the settings, which come first: names in other encodings are read under them.
-    const settings = entries.filter((entry) => entry.dumpId === 0 || ['ENCODING', 'STDSTRINGS', 'SEARCHPATH'].includes(entry.description)).length;
+    const settings = entries.filter((entry) => ['ENCODING', 'STDSTRINGS', 'SEARCHPATH'].includes(entry.description)).length;
     entries.splice(settings, 0, syntheticEntry(dump.toc, highest + 1, 'move aside', moves.join('\n'), 'before data'));
-    const keys = foreignKeys.map((key) => `ALTER TABLE ${key.table} ADD CONSTRAINT ${quoteIdentifier(key.name)} ${key.definition}${key.definition.endsWith(' NOT VALID') ? '' : ' NOT VALID'};`);
-    if (keys.length > 0) entries.push(syntheticEntry(dump.toc, highest + 2, 'foreign keys', keys.join('\n'), 'after data'));
   }
+  const keys = [...joined.foreignKeys, ...foreignKeys.map((key) => `ALTER TABLE ${key.table} ADD CONSTRAINT ${quoteIdentifier(key.name)} ${key.definition.replace(/ NOT VALID$/, '')}${key.partitioned ? '' : ' NOT VALID'};`)];
+  if (keys.length > 0) entries.push(syntheticEntry(dump.toc, highest + 2, 'foreign keys', keys.join('\n'), 'after data'));
 
   const tool = await restoreClient(dump.major, target.major, context.toolFolders);
   const archive = archiveOf(dump, entries, () => undefined);
@@ -61,6 +69,31 @@ export async function restoreIntoExisting(prepared: PreparedRestore, context: Co
     code: 'changed_after_restore', severity: 'warning', object: `${table.schema}.${table.table}`, message: `The table holds ${table.actualRows} rows now, ${table.expectedRows} were restored: it was written to at once, or a trigger changed it.`,
   })));
   return { setAside: existing.map((table) => `${name}: ${aside}.${table.entry.tag}`), findings };
+}
+
+/**
+ * Parts that need tables which were not chosen but are in the database: they come too. Foreign keys come unchecked, since the
+ * rows that they point to may be gone by now, which is no reason to refuse the table.
+ */
+async function joinPresentTables(client: pg.Client, leftOut: readonly LeftOut[]): Promise<{ entries: Set<TocEntry>; foreignKeys: string[]; findings: Finding[] }> {
+  const joined = { entries: new Set<TocEntry>(), foreignKeys: [] as string[], findings: [] as Finding[] };
+  const present = new Set((await existingTables(client, leftOut.flatMap((out) => out.lacking))).map((table) => table.entry));
+  const isPresent = (table: TocEntry): boolean => [...present].some((other) => other.namespace === table.namespace && other.tag === table.tag);
+  for (const out of leftOut) {
+    const sql = out.part.definition.toString('utf8').trim();
+    if (!out.lacking.every(isPresent)) joined.findings.push(partNotRestored(out));
+    else if (out.part.description === 'FK CONSTRAINT' && /^ALTER TABLE ONLY /.test(sql)) {
+      joined.foreignKeys.push(sql.replace(/( NOT VALID)?;$/, ' NOT VALID;'));
+      joined.findings.push({ code: 'foreign_key_not_validated', severity: 'warning', object: `${out.part.namespace}.${out.part.tag}`, message: 'The foreign key of the restored table is back; its rows are not checked against the other table.', fix: sql.replace(/ADD CONSTRAINT ("(?:[^"]|"")*").*$/s, 'VALIDATE CONSTRAINT $1;') });
+    } else for (const entry of [out.part, ...out.needs]) joined.entries.add(entry);
+  }
+  return joined;
+}
+
+async function statisticsOf(client: pg.Client, existing: readonly ExistingTable[]): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>(`
+    SELECT format('%I.%I', n.nspname, s.stxname) AS name FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace WHERE s.stxrelid::int8 = ANY($1::int8[])`, [existing.map((table) => table.oid)]);
+  return rows.map((row) => row.name);
 }
 
 interface ExistingTable {
@@ -83,7 +116,7 @@ async function existingTables(client: pg.Client, tables: readonly TocEntry[]): P
 
 async function foreignKeysOfOthers(client: pg.Client, existing: readonly ExistingTable[]): Promise<ForeignKey[]> {
   const { rows } = await client.query<ForeignKey>(`
-    SELECT format('%I.%I', n.nspname, c.relname) AS table, k.conname::text AS name, pg_get_constraintdef(k.oid) AS definition
+    SELECT format('%I.%I', n.nspname, c.relname) AS table, k.conname::text AS name, pg_get_constraintdef(k.oid) AS definition, c.relkind = 'p' AS partitioned
       FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE k.contype = 'f' AND k.conparentid = 0 AND k.confrelid::int8 = ANY($1::int8[]) AND NOT k.conrelid::int8 = ANY($1::int8[]) ORDER BY 1, 2`, [existing.map((table) => table.oid)]);
   return rows;

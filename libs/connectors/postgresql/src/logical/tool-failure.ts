@@ -4,8 +4,8 @@ import { saysConnectionLost } from '../errors.js';
 
 /** Lines of PostgreSQL's tools: a warning is not a failure, and not every exit 0 is complete (engines.md §3.2). */
 export const classifyToolLine: LineClassifier = (line) => {
-  // These repeat values of rows.
-  if (/^\s*((pg_\w+: )?(detail|context|statement|command was)):/i.test(line)) return 'drop';
+  // These repeat values of rows, except where they say that the server went away.
+  if (!saysConnectionLost(line) && /^\s*((pg_\w+: )?(detail|context|statement|command was)):/i.test(line)) return 'drop';
   if (/subscriptions not dumped/.test(line)) {
     return { code: 'subscriptions_not_dumped', severity: 'gap', message: 'Subscriptions are not in the backup: the user is not a superuser.', fix: 'GRANT pg_create_subscription is not enough; back up as a superuser, or note the subscriptions elsewhere.' };
   }
