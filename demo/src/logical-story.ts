@@ -47,6 +47,6 @@ export async function tellLogicalStory(platform: Platform, connection: Postgresq
 async function restore(platform: Platform, backup: Backup, request: { target: { kind: 'database'; name: string; replace: boolean }; tables?: TableName[]; intoExisting?: boolean }): Promise<void> {
   const { client } = platform;
   const plan = await data(restorePlansCreate({ client, body: { backup: backup.id, ...request } }));
-  const run = await data(restoresRun({ client, body: { plan: plan.id, hash: plan.hash } }));
+  const run = await data(restoresRun({ client, body: { plan: plan.id, hash: plan.hash, confirm: request.intoExisting ? request.target.name : undefined } }));
   await succeeded(client, run.id);
 }

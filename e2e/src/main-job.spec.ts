@@ -77,7 +77,8 @@ describe('the main job, by the command line', () => {
     await world.source.query('DROP TABLE billing.payments', [], 'shop');
     const plan = await run<{ id: string }>('restore', 'plan', await latestShopBackup(), '--table', 'billing.payments', '--into', 'shop');
     expect(plan.error).toBeUndefined();
-    const restored = await run('restore', 'run', plan.data.id, '--follow');
+    expect((await run('restore', 'run', plan.data.id, '--follow')).exitCode).toBe(2);
+    const restored = await run('restore', 'run', plan.data.id, '--confirm', 'shop', '--follow');
     expect(restored.error).toBeUndefined();
     expect(mismatches(original, await proveTables(world.connection, 'shop'))).toEqual([]);
   }, 120_000);

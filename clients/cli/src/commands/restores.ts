@@ -64,7 +64,7 @@ function target(options: RestorePlanOptions) {
 
 function describe(terminal: Terminal, plan: RestorePlan): string {
   const name = plan.target.kind === 'database' ? plan.target.name : plan.target.path;
-  const needsConfirm = plan.overwrites.length > 0;
+  const needsConfirm = plan.overwrites.length > 0 || plan.intoExisting;
   return [
     `Restore plan ${plan.id}: ${plan.rows} rows, ${bytes(plan.sizeBytes)} → ${visible(name)}`,
     ...plan.steps.map((step, index) => `  ${index + 1}. ${visible(step)}`),
