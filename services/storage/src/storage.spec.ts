@@ -95,6 +95,11 @@ describe('storages', () => {
     expect((await readdir(path.join(home, 'disk'))).filter((name) => !name.startsWith('~'))).toEqual([]);
   });
 
+  it('are made once on a folder that two ask for at once', async () => {
+    const answers = await Promise.all(['left', 'right'].map((name) => addStorage(name, path.join(home, 'wanted'))));
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 409]);
+  });
+
   it('are refused in the data folder, on a used folder, under a used name, in a repository, and where nothing can be written', async () => {
     expect(await addStorage('inside', path.join(home, 'data', 'keys'))).toMatchObject({ status: 422 });
     for (const [name, folder] of [

@@ -1,10 +1,13 @@
 import { mkdir, realpath, statfs } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { RahatError } from '@rahat/contracts';
 
 /** Kernel and device trees, where a file is no file. */
 const NO_PLACE_FOR_BACKUPS = ['/proc', '/sys', '/dev'];
 const BACKUPS_FOLDER = 'backups';
+/** A network mount whose server is gone never answers; a list must not wait for it. */
+const SPACE_DEADLINE_MS = 2_000;
 
 /**
  * Makes the folder when it is missing and gives its real path, without links: what is checked is what is used.
@@ -45,7 +48,9 @@ export function isInside(folder: string, root: string): boolean {
 /** Undefined when the folder is not reachable at the moment. */
 export async function spaceOf(folder: string): Promise<{ freeBytes: number; totalBytes: number } | undefined> {
   try {
-    const { bavail, blocks, bsize } = await statfs(folder);
+    const answer = await Promise.race([statfs(folder), sleep(SPACE_DEADLINE_MS, undefined, { ref: false })]);
+    if (answer === undefined) return undefined;
+    const { bavail, blocks, bsize } = answer;
     return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
   } catch {
     return undefined;

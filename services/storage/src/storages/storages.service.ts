@@ -33,32 +33,39 @@ export class StoragesService {
       ...request.settings,
       path: await prepareLocalFolder(request.settings.path, this.config.RAHAT_DATA_FOLDER),
     };
-    await this.refuseOverlap(principal.organization, settings.path);
     const store = openBlobStore(settings, '');
     if ((await store.stat('rahat.json')) !== undefined) {
       throw new RahatError('repository_exists', `${settings.path} is itself a repository.`, {
         hint: 'Give the folder above it; its repositories are folders in it.',
       });
     }
+    const look = (transaction: Transaction) => refuseOverlap(transaction, principal.organization, settings.path);
+    await this.database.asSystem('look for storages on the same folder', look);
     await probeStorage(store);
-    const row = await this.database.inOrganization(principal.organization, async (transaction) => {
-      const [created] = await transaction.query<StorageRow>(
-        `INSERT INTO storages (id, organization_id, name, settings) VALUES ($1, $2, $3, $4) ON CONFLICT (organization_id, name) DO NOTHING RETURNING *`,
-        [newId('storage'), principal.organization, request.name, JSON.stringify(settings)],
-      );
-      if (created === undefined)
-        throw new RahatError('conflict', `There is a storage named "${request.name}" already.`, { hint: 'Choose another name.' });
-      await recordAct(this.outbox, transaction, {
-        organization: principal.organization,
-        actor: actorOf(principal),
-        action: 'storage.created',
-        target: { kind: 'storage', id: created.id, name: created.name },
-        details: { settings },
-        request: principal.requestId,
-      });
-      return created;
+    // Seen again under a lock: of two requests for one folder only one may win.
+    return this.database.asSystem('make a storage on a folder of its own', async (transaction) => {
+      await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended('rahat.storage.folders', 0))`);
+      await look(transaction);
+      return present(await this.insert(transaction, principal, request.name, settings));
     });
-    return present(row);
+  }
+
+  private async insert(transaction: Transaction, principal: Principal, name: string, settings: StorageSettings): Promise<StorageRow> {
+    const [created] = await transaction.query<StorageRow>(
+      `INSERT INTO storages (id, organization_id, name, settings) VALUES ($1, $2, $3, $4) ON CONFLICT (organization_id, name) DO NOTHING RETURNING *`,
+      [newId('storage'), principal.organization, name, JSON.stringify(settings)],
+    );
+    if (created === undefined)
+      throw new RahatError('conflict', `There is a storage named "${name}" already.`, { hint: 'Choose another name.' });
+    await recordAct(this.outbox, transaction, {
+      organization: principal.organization,
+      actor: actorOf(principal),
+      action: 'storage.created',
+      target: { kind: 'storage', id: created.id, name: created.name },
+      details: { settings },
+      request: principal.requestId,
+    });
+    return created;
   }
 
   async list(principal: Principal, page: PageQuery): Promise<Page<Storage>> {
@@ -77,19 +84,17 @@ export class StoragesService {
   async get(principal: Principal, id: string): Promise<Storage> {
     return present(await this.database.inOrganization(principal.organization, (transaction) => storageOf(transaction, id)));
   }
+}
 
-  /** Across organizations: two tenants on one folder would see each other's free space, names and traffic. */
-  private async refuseOverlap(organization: string, folder: string): Promise<void> {
-    const rows = await this.database.asSystem('look for storages on the same folder', (transaction) =>
-      transaction.query<StorageRow>(`SELECT * FROM storages WHERE settings ->> 'driver' = 'local'`),
-    );
-    const other = rows.find((row) => isInside(folder, row.settings.path) || isInside(row.settings.path, folder));
-    if (other === undefined) return;
-    const which = other.organization_id === organization ? `The storage "${other.name}" (${other.settings.path})` : 'Another storage';
-    throw new RahatError('conflict', `${which} uses this folder, one in it or one above it.`, {
-      hint: 'Use that storage, or another folder.',
-    });
-  }
+/** Across organizations: two tenants on one folder would see each other's free space, names and traffic. */
+async function refuseOverlap(transaction: Transaction, organization: string, folder: string): Promise<void> {
+  const rows = await transaction.query<StorageRow>(`SELECT * FROM storages WHERE settings ->> 'driver' = 'local'`);
+  const other = rows.find((row) => isInside(folder, row.settings.path) || isInside(row.settings.path, folder));
+  if (other === undefined) return;
+  const which = other.organization_id === organization ? `The storage "${other.name}" (${other.settings.path})` : 'Another storage';
+  throw new RahatError('conflict', `${which} uses this folder, one in it or one above it.`, {
+    hint: 'Use that storage, or another folder.',
+  });
 }
 
 export async function storageOf(transaction: Transaction, id: string): Promise<StorageRow> {
