@@ -8,13 +8,16 @@ const source = readFileSync(new URL('gear.ts', import.meta.url), 'utf8');
 export async function compileGear() {
   const files = { 'gear.ts': source };
   let binary;
-  const { error, stderr } = await asc.main(['gear.ts', '--outFile', 'gear.wasm', '-O3', '--runtime', 'stub', '--importMemory', '--noAssert'], {
-    readFile: (name) => files[name] ?? null,
-    writeFile: (name, content) => {
-      if (name === 'gear.wasm') binary = Buffer.from(content);
+  const { error, stderr } = await asc.main(
+    ['gear.ts', '--outFile', 'gear.wasm', '-O3', '--runtime', 'stub', '--importMemory', '--noAssert'],
+    {
+      readFile: (name) => files[name] ?? null,
+      writeFile: (name, content) => {
+        if (name === 'gear.wasm') binary = Buffer.from(content);
+      },
+      listFiles: () => [],
     },
-    listFiles: () => [],
-  });
+  );
   if (error) throw new Error(`${error.message}\n${stderr.toString()}`);
   return binary;
 }

@@ -12,14 +12,14 @@ export function scan(ptr: usize, n: i32, min: i32, normal: i32, max: i32, strict
     // Eight bytes at a time: one load, eight independent table look-ups.
     while (i + 8 <= stop) {
       const w = load<u64>(i);
-      const h0 = (h << 1) + load<u64>(<usize>(w & 255) << 3);
-      const h1 = (h0 << 1) + load<u64>(<usize>((w >> 8) & 255) << 3);
-      const h2 = (h1 << 1) + load<u64>(<usize>((w >> 16) & 255) << 3);
-      const h3 = (h2 << 1) + load<u64>(<usize>((w >> 24) & 255) << 3);
-      const h4 = (h3 << 1) + load<u64>(<usize>((w >> 32) & 255) << 3);
-      const h5 = (h4 << 1) + load<u64>(<usize>((w >> 40) & 255) << 3);
-      const h6 = (h5 << 1) + load<u64>(<usize>((w >> 48) & 255) << 3);
-      h = (h6 << 1) + load<u64>(<usize>(w >> 56) << 3);
+      const h0 = (h << 1) + load<u64>((<usize>(w & 255)) << 3);
+      const h1 = (h0 << 1) + load<u64>((<usize>((w >> 8) & 255)) << 3);
+      const h2 = (h1 << 1) + load<u64>((<usize>((w >> 16) & 255)) << 3);
+      const h3 = (h2 << 1) + load<u64>((<usize>((w >> 24) & 255)) << 3);
+      const h4 = (h3 << 1) + load<u64>((<usize>((w >> 32) & 255)) << 3);
+      const h5 = (h4 << 1) + load<u64>((<usize>((w >> 40) & 255)) << 3);
+      const h6 = (h5 << 1) + load<u64>((<usize>((w >> 48) & 255)) << 3);
+      h = (h6 << 1) + load<u64>((<usize>(w >> 56)) << 3);
       if (h0 >> shift == 0) return <i32>(i + 1 - ptr);
       if (h1 >> shift == 0) return <i32>(i + 2 - ptr);
       if (h2 >> shift == 0) return <i32>(i + 3 - ptr);
@@ -31,7 +31,7 @@ export function scan(ptr: usize, n: i32, min: i32, normal: i32, max: i32, strict
       i += 8;
     }
     while (i < stop) {
-      h = (h << 1) + load<u64>(<usize>load<u8>(i) << 3);
+      h = (h << 1) + load<u64>((<usize>load<u8>(i)) << 3);
       i++;
       if (h >> shift == 0) return <i32>(i - ptr);
     }

@@ -57,7 +57,9 @@ export class BoundedStore implements BlobStore {
     signal?.addEventListener('abort', cancel, { once: true });
     const ended = Promise.withResolvers<never>();
     const timer = setTimeout(() => {
-      ended.reject(new RahatError('storage_unreachable', `Storage ${this.description} did not answer for ${name} within ${this.deadlineMs / 1000} s.`));
+      ended.reject(
+        new RahatError('storage_unreachable', `Storage ${this.description} did not answer for ${name} within ${this.deadlineMs / 1000} s.`),
+      );
       controller.abort();
     }, this.deadlineMs);
     try {

@@ -38,11 +38,15 @@ export async function createRepository(place: BlobStore, options: CreateOptions)
 }
 
 async function refuseOccupiedPlace(store: BlobStore): Promise<void> {
-  if (await store.stat(DESCRIPTOR_NAME)) throw new RahatError('repository_exists', `There is a repository in ${store.description} already.`);
+  if (await store.stat(DESCRIPTOR_NAME))
+    throw new RahatError('repository_exists', `There is a repository in ${store.description} already.`);
   for (const prefix of [SNAPSHOTS_PREFIX, PACKS_PREFIX]) {
     for await (const { name } of store.list(prefix)) {
       // Someone's backups that lost their rahat.json: creating here would take away their keys.
-      throw new RahatError('repository_exists', `${store.description} holds files of a repository without its rahat.json (${name}); it is not touched.`);
+      throw new RahatError(
+        'repository_exists',
+        `${store.description} holds files of a repository without its rahat.json (${name}); it is not touched.`,
+      );
     }
   }
 }
@@ -52,6 +56,8 @@ async function putDescriptor(store: BlobStore, file: Buffer): Promise<void> {
     await store.put(DESCRIPTOR_NAME, file, { ifAbsent: store.capabilities.conditionalPut });
   } catch (error) {
     if (!(error instanceof RahatError) || error.code !== 'blob_exists') throw error;
-    throw new RahatError('repository_exists', `Another repository was created in ${store.description} at the same moment.`, { cause: error });
+    throw new RahatError('repository_exists', `Another repository was created in ${store.description} at the same moment.`, {
+      cause: error,
+    });
   }
 }

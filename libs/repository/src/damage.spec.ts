@@ -4,7 +4,19 @@ import { sealFile } from './sealed-files/sealed-file.js';
 import { deriveKeys } from './keys/derivation.js';
 import { openRepository } from './open-repository.js';
 import type { CheckReport, Repository } from './repository.js';
-import { backUp, collect, describing, digests, newRepository, noise, PASSPHRASE, pieces, readAll, restore, snapshotFacts } from './testing/builders.js';
+import {
+  backUp,
+  collect,
+  describing,
+  digests,
+  newRepository,
+  noise,
+  PASSPHRASE,
+  pieces,
+  readAll,
+  restore,
+  snapshotFacts,
+} from './testing/builders.js';
 import { MemoryStore } from './testing/memory-store.js';
 
 /** Distinct pages that compress well: a recipe of its own in a metadata pack, in little storage. */
@@ -81,19 +93,22 @@ describe('a damaged repository', () => {
     }
   });
 
-  it.each(['structure', 'read-data', 'deep'] as const)('tells at level %s which objects a cut-off or missing pack affects', async (level) => {
-    for (const change of [(bytes: Buffer) => bytes.subarray(0, 150), () => undefined]) {
-      for (const pack of store.names('packs/')) {
-        const repository = await open(withFile(store, pack, change));
-        const report: CheckReport = await repository.check({ level });
-        expect(report.healthy).toBe(false);
-        const affected = report.problems.filter(({ severity }) => severity === 'damage').flatMap(({ affects }) => affects);
-        expect(affected[0]).toMatchObject({ snapshot: 'backup_1' });
-        expect(affected.flatMap(({ objects }) => objects)).toContain('pages');
-        await expect(restore(repository, 'backup_1')).rejects.toBeInstanceOf(RahatError);
+  it.each(['structure', 'read-data', 'deep'] as const)(
+    'tells at level %s which objects a cut-off or missing pack affects',
+    async (level) => {
+      for (const change of [(bytes: Buffer) => bytes.subarray(0, 150), () => undefined]) {
+        for (const pack of store.names('packs/')) {
+          const repository = await open(withFile(store, pack, change));
+          const report: CheckReport = await repository.check({ level });
+          expect(report.healthy).toBe(false);
+          const affected = report.problems.filter(({ severity }) => severity === 'damage').flatMap(({ affects }) => affects);
+          expect(affected[0]).toMatchObject({ snapshot: 'backup_1' });
+          expect(affected.flatMap(({ objects }) => objects)).toContain('pages');
+          await expect(restore(repository, 'backup_1')).rejects.toBeInstanceOf(RahatError);
+        }
       }
-    }
-  });
+    },
+  );
 
   it('heals a missing pack by the next backup of the same data', async () => {
     for (const pack of store.names('packs/')) {
@@ -120,7 +135,12 @@ describe('a damaged repository', () => {
     await backUp(repository, 'backup_2', CONTENT);
     const listed = [];
     for await (const listing of repository.snapshots()) listed.push([listing.id, listing.ok]);
-    expect(listed).toEqual(expect.arrayContaining([['backup_1', false], ['backup_2', true]]));
+    expect(listed).toEqual(
+      expect.arrayContaining([
+        ['backup_1', false],
+        ['backup_2', true],
+      ]),
+    );
     await expect(repository.findSnapshot('backup_1')).rejects.toMatchObject({ code: 'repository_damaged' });
     expect((await repository.findSnapshot('latest')).snapshot).toBe('backup_2');
     expect(await repository.check({ level: 'structure', snapshots: ['backup_2'] })).toMatchObject({ healthy: true, snapshots: 1 });
@@ -140,11 +160,15 @@ describe('a damaged repository', () => {
 
   it('tells apart nothing there, a newer format and a wrong passphrase, and writes in none of these cases', async () => {
     await expect(open(new MemoryStore())).rejects.toMatchObject({ code: 'repository_not_found' });
-    const newer = withFile(store, 'rahat.json', (bytes) => Buffer.from(bytes.toString().replace('"requiredFeatures": []', '"requiredFeatures": ["quantum"]')));
+    const newer = withFile(store, 'rahat.json', (bytes) =>
+      Buffer.from(bytes.toString().replace('"requiredFeatures": []', '"requiredFeatures": ["quantum"]')),
+    );
     await expect(open(newer)).rejects.toMatchObject({ code: 'repository_unsupported', message: expect.stringContaining('quantum') });
 
     store.calls = [];
-    await expect(openRepository(store, { type: 'passphrase', passphrase: 'wrong' })).rejects.toMatchObject({ code: 'repository_wrong_passphrase' });
+    await expect(openRepository(store, { type: 'passphrase', passphrase: 'wrong' })).rejects.toMatchObject({
+      code: 'repository_wrong_passphrase',
+    });
     await expect(newRepository(store)).rejects.toMatchObject({ code: 'repository_exists' });
     await expect(newRepository(withFile(store, 'rahat.json', () => undefined))).rejects.toMatchObject({ code: 'repository_exists' });
     expect(store.calls.filter((call) => /^(put|remove)/.test(call))).toEqual([]);
@@ -154,7 +178,9 @@ describe('a damaged repository', () => {
     const { masterKey, identitySecret } = (await open(store)).exportSecrets();
     const { metadata } = deriveKeys({ masterKey, identitySecret });
     const identity = { repositoryId: Buffer.from((await open(store)).id, 'hex'), type: 'manifest', name: 'snapshots/backup_1' } as const;
-    const odd = withFile(store, 'snapshots/backup_1', () => sealFile(metadata, identity, Buffer.from('{"format":1,"snapshot":"backup_1"}')));
+    const odd = withFile(store, 'snapshots/backup_1', () =>
+      sealFile(metadata, identity, Buffer.from('{"format":1,"snapshot":"backup_1"}')),
+    );
     await expect((await open(odd)).findSnapshot('backup_1')).rejects.toMatchObject({ code: 'repository_damaged' });
   });
 
@@ -162,7 +188,9 @@ describe('a damaged repository', () => {
     const repository = await open(store);
     const manifest = await repository.findSnapshot('backup_1');
     await using reader = await repository.beginReading({ signal: AbortSignal.abort() }).catch(() => repository.beginReading());
-    await expect(collect(reader.readObject(manifest.objects[0]!, { signal: AbortSignal.abort() }))).rejects.toMatchObject({ code: 'cancelled' });
+    await expect(collect(reader.readObject(manifest.objects[0]!, { signal: AbortSignal.abort() }))).rejects.toMatchObject({
+      code: 'cancelled',
+    });
     await expect(repository.check({ level: 'deep', signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'cancelled' });
     expect(Object.keys(await readAll(reader, manifest))).toHaveLength(3);
   });

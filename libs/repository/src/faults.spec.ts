@@ -100,6 +100,25 @@ describe('a backup whose storage fails', () => {
   });
 });
 
+describe('a creation that fails', () => {
+  it('can be repeated, whatever call failed', async () => {
+    for (let n = 1; ; n++) {
+      const store = new MemoryStore();
+      let calls = 0;
+      store.onCall = () => {
+        if (++calls === n) throw new RahatError('storage_unreachable', 'failed');
+      };
+      const outcome = await newRepository(store).catch((error: unknown) => error);
+      store.onCall = () => undefined;
+      if (calls < n) break;
+      expect(outcome).toMatchObject({ code: 'storage_unreachable' });
+      // Once rahat.json stands the repository is whole.
+      if (!store.files.has('rahat.json')) await newRepository(store);
+      await backUp(await open(store), 'backup_1', OLD);
+    }
+  });
+});
+
 describe('a writer that dies', () => {
   it('leaves no snapshot; its packs are found as garbage, and what is indexed is used again', async () => {
     for (const deathAt of ['index/', 'snapshots/']) {

@@ -25,7 +25,9 @@ describe('format 1', () => {
     expect(keys.packPublic.toString('hex')).toBe('d14b02b2efc818572f3f2a9280ffabf13dd0300784ee4b6a3c3c139536602808');
     expect(keys.gearTable.readBigUInt64LE(0)).toBe(0xc4d507e99a3f72f9n);
     expect(keys.gearTable.readBigUInt64LE(255 * 8)).toBe(0x8c795e47bcbb6348n);
-    expect(createHash('sha256').update(keys.gearTable).digest('hex')).toBe('e1f68e2c775f362c199f4d2ad740b4aaebc0290cdca2d072d0fee0e36df22e65');
+    expect(createHash('sha256').update(keys.gearTable).digest('hex')).toBe(
+      'e1f68e2c775f362c199f4d2ad740b4aaebc0290cdca2d072d0fee0e36df22e65',
+    );
   });
 
   it('names chunks so', () => {
@@ -41,7 +43,7 @@ describe('format 1', () => {
     expect(createHash('sha256').update(data).digest('hex')).toBe('1a23b7587595dbcf298d248fd6b52ee0ba4271705673f17662dc95b97289ab71');
     cutter.fill(data, 0);
     const lengths: number[] = [];
-    for (let chunk; (chunk = cutter.next(true)); ) lengths.push(chunk.length);
+    for (let chunk; (chunk = cutter.next(true));) lengths.push(chunk.length);
     expect(lengths).toEqual([74966, 65203, 77183, 77237, 42919, 44443, 80408, 103484, 83232, 68480, 83763, 86177, 90349, 22156]);
   });
 
@@ -61,7 +63,9 @@ describe('format 1', () => {
   });
 
   it('rounds lengths up like this', () => {
-    expect([0, 1, 9, 100, 1000, 10_000, 1_000_000, 33_554_433].map(padmeLength)).toEqual([0, 1, 10, 104, 1024, 10_240, 1_015_808, 34_603_008]);
+    expect([0, 1, 9, 100, 1000, 10_000, 1_000_000, 33_554_433].map(padmeLength)).toEqual([
+      0, 1, 10, 104, 1024, 10_240, 1_015_808, 34_603_008,
+    ]);
   });
 
   it('lays out a pack table in little-endian columns, and refuses one that contradicts itself', () => {

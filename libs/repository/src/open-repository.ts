@@ -21,7 +21,8 @@ export async function openRepository(store: BlobStore, credential: RepositoryCre
   const bounded = new BoundedStore(store, leaseTtlMs / 8);
   const descriptorText = (await readDescriptor(bounded)).toString('utf8');
   const repositoryId = Buffer.from(parseDescriptor(descriptorText).id, 'hex');
-  const secrets = credential.type === 'secrets' ? checkedSecrets(credential) : await openKeyslots(bounded, repositoryId, credential.passphrase);
+  const secrets =
+    credential.type === 'secrets' ? checkedSecrets(credential) : await openKeyslots(bounded, repositoryId, credential.passphrase);
   const keys = deriveKeys(secrets);
   const config = await readConfig(bounded, repositoryId, keys.metadata);
   if (config.descriptor !== descriptorText) {
@@ -38,7 +39,9 @@ async function readDescriptor(store: BlobStore): Promise<Buffer> {
     return await store.get(DESCRIPTOR_NAME);
   } catch (error) {
     if (!(error instanceof RahatError) || error.code !== 'blob_not_found') throw error;
-    throw new RahatError('repository_not_found', `There is no repository in ${store.description}: rahat.json is missing.`, { cause: error });
+    throw new RahatError('repository_not_found', `There is no repository in ${store.description}: rahat.json is missing.`, {
+      cause: error,
+    });
   }
 }
 

@@ -5,7 +5,18 @@ import { LocalStore } from '@rahat/blob-store-local';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { openRepository } from './open-repository.js';
-import { backUp, collect, describing, digests, newRepository, noise, PASSPHRASE, pieces, restore, snapshotFacts } from './testing/builders.js';
+import {
+  backUp,
+  collect,
+  describing,
+  digests,
+  newRepository,
+  noise,
+  PASSPHRASE,
+  pieces,
+  restore,
+  snapshotFacts,
+} from './testing/builders.js';
 import { MemoryStore } from './testing/memory-store.js';
 
 describe('a repository', () => {
@@ -57,7 +68,8 @@ describe('a repository', () => {
     );
     await session.commit('backup_1', snapshotFacts(), objects);
     await using reader = await repository.beginReading();
-    for (const object of objects) expect((await collect(reader.readObject(object, { verifyChunks: true }))).equals(content.get(object.key)!)).toBe(true);
+    for (const object of objects)
+      expect((await collect(reader.readObject(object, { verifyChunks: true }))).equals(content.get(object.key)!)).toBe(true);
   });
 
   it('stores a second backup after a small change almost for nothing', async () => {
@@ -110,7 +122,9 @@ describe('a repository', () => {
       }),
       { numRuns: 25 },
     );
-    await expect(collect(reader.readObject(objects[0]!, { range: { offset: rows.length, length: 1 } }))).rejects.toMatchObject({ code: 'invalid_input' });
+    await expect(collect(reader.readObject(objects[0]!, { range: { offset: rows.length, length: 1 } }))).rejects.toMatchObject({
+      code: 'invalid_input',
+    });
   });
 
   it('lists snapshots oldest first and finds them by id, prefix and as the latest', async () => {

@@ -3,8 +3,7 @@ import type { ChunkClass, Manifest, ObjectKind, SnapshotFacts, StoredObject } fr
 
 /** What opens a repository. `secrets` is what the server keeps sealed so that schedules run unattended. */
 export type RepositoryCredential =
-  | { type: 'passphrase'; passphrase: string }
-  | { type: 'secrets'; masterKey: Buffer; identitySecret: Buffer };
+  { type: 'passphrase'; passphrase: string } | { type: 'secrets'; masterKey: Buffer; identitySecret: Buffer };
 
 export interface ObjectDescription {
   key: string;

@@ -24,7 +24,8 @@ export async function checkRepository(context: RepositoryContext, options: Check
 
 async function checkUnderLease(context: RepositoryContext, options: CheckOptions, now: () => Date): Promise<CheckReport> {
   const problems: CheckProblem[] = [];
-  const report = (severity: CheckProblem['severity'], file: string, message: string): void => void problems.push({ severity, file, message, affects: [] });
+  const report = (severity: CheckProblem['severity'], file: string, message: string): void =>
+    void problems.push({ severity, file, message, affects: [] });
   const wholeRepository = options.snapshots === undefined;
 
   if (wholeRepository) await checkKeyslots(context, report);
@@ -35,7 +36,10 @@ async function checkUnderLease(context: RepositoryContext, options: CheckOptions
 
   const live = marker.livePacks();
   const damaged = new Set<string>();
-  const progress = { checkedBytes: 0, totalBytes: index.packs.reduce((sum, { sizeBytes }, i) => sum + (live.has(i) || wholeRepository ? sizeBytes : 0), 0) };
+  const progress = {
+    checkedBytes: 0,
+    totalBytes: index.packs.reduce((sum, { sizeBytes }, i) => sum + (live.has(i) || wholeRepository ? sizeBytes : 0), 0),
+  };
   for (const [number, pack] of index.packs.entries()) {
     throwIfCancelled(options.signal);
     if (!live.has(number) && !wholeRepository) continue;
@@ -53,7 +57,8 @@ async function checkUnderLease(context: RepositoryContext, options: CheckOptions
   }
   if (wholeRepository) {
     for (const hash of stored.keys()) {
-      if (index.packNumber(hash) === undefined) report('orphan', packName(hash), 'No index segment names this pack: its writer did not come to an end.');
+      if (index.packNumber(hash) === undefined)
+        report('orphan', packName(hash), 'No index segment names this pack: its writer did not come to an end.');
     }
     await checkLeases(context, now(), report);
   }
@@ -73,7 +78,11 @@ async function checkUnderLease(context: RepositoryContext, options: CheckOptions
 type Report = (severity: CheckProblem['severity'], file: string, message: string) => void;
 
 /** The index as far as it opens; a damaged segment is reported, and what only it knew turns up as missing chunks. */
-async function loadReadableIndex(context: RepositoryContext, stored: ReadonlyMap<string, number>, report: Report): Promise<RepositoryIndex> {
+async function loadReadableIndex(
+  context: RepositoryContext,
+  stored: ReadonlyMap<string, number>,
+  report: Report,
+): Promise<RepositoryIndex> {
   const packs: IndexedPack[] = [];
   for await (const { name } of context.store.list(INDEX_PREFIX)) {
     try {

@@ -76,7 +76,10 @@ async function checkFrames(context: RepositoryContext, pack: KnownPack, { kind, 
       const start = table.chunkOffsets[chunk]!;
       const bytes = plaintext.subarray(start, start + table.chunkLengths[chunk]!);
       if (createHmac('sha256', idKey).update(bytes).digest().equals(chunkIdAt(table, chunk))) continue;
-      throw new RahatError('repository_damaged', `A chunk in frame ${frameNumber} of pack ${pack.hash} holds other bytes than its id says.`);
+      throw new RahatError(
+        'repository_damaged',
+        `A chunk in frame ${frameNumber} of pack ${pack.hash} holds other bytes than its id says.`,
+      );
     }
   }
   if (chunk !== table.chunkFrames.length) throw new RahatError('repository_damaged', `Pack ${pack.hash} lists chunks out of order.`);

@@ -17,7 +17,7 @@ function cut(bytes: Buffer, sizes: CutSizes, readSizes: number[] = [65_536], sca
   cutter.begin(sizes);
   const lengths: number[] = [];
   const take = (ended: boolean): void => {
-    for (let chunk; (chunk = cutter.next(ended)); ) lengths.push(chunk.length);
+    for (let chunk; (chunk = cutter.next(ended));) lengths.push(chunk.length);
   };
   for (let offset = 0, read = 0; offset < bytes.length; read++) {
     const piece = bytes.subarray(offset, offset + readSizes[read % readSizes.length]!);
@@ -35,7 +35,9 @@ describe('the gear cutter', () => {
   });
 
   it('cuts the same whatever the sizes of the reads, and with or without WebAssembly', () => {
-    const bytes = fc.tuple(fc.integer({ min: 0, max: 60_000 }), fc.integer({ min: 1, max: 1000 })).map(([length, seed]) => noise(length, seed));
+    const bytes = fc
+      .tuple(fc.integer({ min: 0, max: 60_000 }), fc.integer({ min: 1, max: 1000 }))
+      .map(([length, seed]) => noise(length, seed));
     const reads = fc.array(fc.integer({ min: 1, max: 9000 }), { minLength: 1, maxLength: 20 });
     fc.assert(
       fc.property(bytes, reads, (data, readSizes) => {
@@ -60,7 +62,8 @@ describe('the gear cutter', () => {
   it('moves boundaries only near an insertion', () => {
     const data = noise(6_000_000, 3);
     const edited = Buffer.concat([data.subarray(0, 3_000_000), Buffer.from('one row more'), data.subarray(3_000_000)]);
-    const ends = (lengths: number[], shift: number): Set<number> => new Set(lengths.map((_, i) => lengths.slice(0, i + 1).reduce((a, b) => a + b) - shift));
+    const ends = (lengths: number[], shift: number): Set<number> =>
+      new Set(lengths.map((_, i) => lengths.slice(0, i + 1).reduce((a, b) => a + b) - shift));
     const before = ends(cut(data, DEFAULT_CUT_SIZES.rows), 0);
     const after = ends(cut(edited, DEFAULT_CUT_SIZES.rows), 12);
     const moved = [...before].filter((end) => end > 3_000_000 && !after.has(end));

@@ -16,7 +16,11 @@ const RepositoryConfig = z.object({
   descriptor: z.string(),
   packPublicKey: z.base64(),
   /** A pack is closed when its frames reach this. */
-  packSizeBytes: z.number().int().min(1024 * 1024).max(64 * 1024 * 1024),
+  packSizeBytes: z
+    .number()
+    .int()
+    .min(1024 * 1024)
+    .max(64 * 1024 * 1024),
   cutSizes: z.object({ rows: CutSizesSchema, pages: CutSizesSchema, log: CutSizesSchema, small: CutSizesSchema }),
 });
 export type RepositoryConfig = z.infer<typeof RepositoryConfig>;
@@ -34,7 +38,8 @@ export function sealConfig(metadataKey: Buffer, repositoryId: Buffer, config: Re
 export function openConfig(metadataKey: Buffer, repositoryId: Buffer, file: Buffer): RepositoryConfig {
   const payload = openSealedFile(metadataKey, identity(repositoryId), file);
   const parsed = RepositoryConfig.safeParse(JSON.parse(payload.toString('utf8')));
-  if (!parsed.success) throw new RahatError('repository_unsupported', 'The configuration of the repository cannot be understood.', { cause: parsed.error });
+  if (!parsed.success)
+    throw new RahatError('repository_unsupported', 'The configuration of the repository cannot be understood.', { cause: parsed.error });
   return parsed.data;
 }
 

@@ -44,10 +44,13 @@ export function parseDescriptor(text: string): Descriptor {
     throw new RahatError('repository_damaged', 'File rahat.json is not JSON.', { cause: error });
   }
   const parsed = Descriptor.safeParse(json);
-  if (!parsed.success) throw new RahatError('repository_damaged', 'File rahat.json is not the descriptor of a repository.', { cause: parsed.error });
+  if (!parsed.success)
+    throw new RahatError('repository_damaged', 'File rahat.json is not the descriptor of a repository.', { cause: parsed.error });
   const { version, requiredFeatures } = parsed.data;
-  if (version !== VERSION) throw new RahatError('repository_unsupported', `The repository has format version ${version}; this version reads ${VERSION}.`);
+  if (version !== VERSION)
+    throw new RahatError('repository_unsupported', `The repository has format version ${version}; this version reads ${VERSION}.`);
   const unknown = requiredFeatures.filter((feature) => !KNOWN_REQUIRED_FEATURES.has(feature));
-  if (unknown.length > 0) throw new RahatError('repository_unsupported', `The repository needs features that this version does not know: ${unknown.join(', ')}.`);
+  if (unknown.length > 0)
+    throw new RahatError('repository_unsupported', `The repository needs features that this version does not know: ${unknown.join(', ')}.`);
   return parsed.data;
 }

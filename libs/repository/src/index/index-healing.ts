@@ -32,7 +32,12 @@ async function adoptUnindexedPacks(context: RepositoryContext, index: Repository
   }
 }
 
-async function findOtherHomes(context: RepositoryContext, index: RepositoryIndex, bad: number, alsoBad: ReadonlySet<number>): Promise<void> {
+async function findOtherHomes(
+  context: RepositoryContext,
+  index: RepositoryIndex,
+  bad: number,
+  alsoBad: ReadonlySet<number>,
+): Promise<void> {
   for await (const { packs } of readIndexSegments(context)) {
     for (const { hash, table } of packs) {
       const pack = index.packNumber(hash);

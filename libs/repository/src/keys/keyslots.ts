@@ -7,7 +7,11 @@ import { SECRET_BYTES, type RepositorySecrets } from './derivation.js';
 /** repository.md §4. The upper bounds keep a forged slot from exhausting the machine that tries it. */
 const KdfParameters = z.strictObject({
   name: z.literal('argon2id'),
-  memoryKib: z.number().int().min(8).max(1024 * 1024),
+  memoryKib: z
+    .number()
+    .int()
+    .min(8)
+    .max(1024 * 1024),
   passes: z.number().int().min(1).max(16),
   parallelism: z.number().int().min(1).max(16),
   salt: z.base64().length(24),
@@ -53,7 +57,12 @@ export async function createPassphraseSlot(secrets: RepositorySecrets, options: 
   const nonce = randomBytes(NONCE_BYTES);
   const cipher = createCipheriv('aes-256-gcm', await passphraseKey(options.passphrase, fields.kdf), nonce);
   cipher.setAAD(associatedData(fields));
-  const sealed = Buffer.concat([cipher.update(secrets.masterKey), cipher.update(secrets.identitySecret), cipher.final(), cipher.getAuthTag()]);
+  const sealed = Buffer.concat([
+    cipher.update(secrets.masterKey),
+    cipher.update(secrets.identitySecret),
+    cipher.final(),
+    cipher.getAuthTag(),
+  ]);
   const slot = { ...fields, wrapped: Buffer.concat([nonce, sealed]).toString('base64') };
   return { id: fields.id, file: Buffer.from(canonical({ ...slot, checksum: checksum(slot) })) };
 }
@@ -66,7 +75,11 @@ export function parseKeyslot(name: string, file: Buffer): Keyslot {
   } catch (error) {
     throw new RahatError('repository_damaged', `Keyslot ${name} cannot be understood.`, { cause: error });
   }
-  if (canonical(slot) !== file.toString('utf8') || checksum(slot) !== slot.checksum || Buffer.from(slot.wrapped, 'base64').length !== WRAPPED_BYTES) {
+  if (
+    canonical(slot) !== file.toString('utf8') ||
+    checksum(slot) !== slot.checksum ||
+    Buffer.from(slot.wrapped, 'base64').length !== WRAPPED_BYTES
+  ) {
     throw new RahatError('repository_damaged', `Keyslot ${name} is damaged: its checksum is wrong.`);
   }
   return slot;

@@ -38,9 +38,13 @@ export async function unwrapPackKey(keys: RepositoryKeys, repositoryId: Buffer, 
     const recipient = await suite.createRecipientContext({ recipientKey, enc: plainBytes(share), info: packInfo(repositoryId) });
     return Buffer.from(await recipient.open(plainBytes(sealed)));
   } catch (error) {
-    throw new RahatError('repository_damaged', 'The key of a pack cannot be opened: its bytes were changed, or it belongs to another repository.', {
-      cause: error,
-    });
+    throw new RahatError(
+      'repository_damaged',
+      'The key of a pack cannot be opened: its bytes were changed, or it belongs to another repository.',
+      {
+        cause: error,
+      },
+    );
   }
 }
 

@@ -6,7 +6,12 @@ import { leaseName, LEASES_PREFIX } from '../layout.js';
 import { openSealedFile, sealFile } from '../sealed-files/sealed-file.js';
 
 /** Payload of a file under leases/. When it began and was last renewed is told by the storage, not by its writer's clock. */
-const LeaseFile = z.object({ format: z.literal(1), kind: z.enum(['writer', 'reader', 'collector']), holder: z.string(), ttlMs: z.number().int() });
+const LeaseFile = z.object({
+  format: z.literal(1),
+  kind: z.enum(['writer', 'reader', 'collector']),
+  holder: z.string(),
+  ttlMs: z.number().int(),
+});
 export type LeaseFile = z.infer<typeof LeaseFile>;
 
 export function openLease(context: RepositoryContext, name: string, file: Buffer): LeaseFile {
@@ -66,7 +71,11 @@ export class Lease {
   assertHeld(): void {
     const age = this.context.clock.monotonicMs() - this.confirmedAtMs;
     if (age > this.context.leaseTtlMs / 2) this.lost = true;
-    if (this.lost) throw new RahatError('lease_lost', 'The session was stopped or cut off from its storage for too long; what it wrote may have been collected.');
+    if (this.lost)
+      throw new RahatError(
+        'lease_lost',
+        'The session was stopped or cut off from its storage for too long; what it wrote may have been collected.',
+      );
   }
 
   /** Before a commit: the file must still stand in the storage. */
@@ -108,7 +117,8 @@ export class Lease {
     const identity = { repositoryId, type: 'lease', name: this.name } as const;
     await store.put(this.name, sealFile(keys.metadata, identity, Buffer.from(JSON.stringify(this.content))));
     const stat = await store.stat(this.name);
-    if (stat === undefined) throw new RahatError('storage_unreachable', `Storage ${store.description} does not show ${LEASES_PREFIX} files that it accepted.`);
+    if (stat === undefined)
+      throw new RahatError('storage_unreachable', `Storage ${store.description} does not show ${LEASES_PREFIX} files that it accepted.`);
     this.confirmedAtMs = sentAtMs;
     this.confirmedServerMs = stat.modifiedAt.getTime();
   }

@@ -20,7 +20,8 @@ export function decodePackHeader(header: Buffer, pack: string, repositoryId: Buf
   if (header.length !== PACK_HEADER_BYTES || !header.subarray(0, 8).equals(HEAD_MAGIC) || kind === undefined) {
     throw new RahatError('repository_damaged', `Pack ${pack} does not begin like a pack.`);
   }
-  if (!header.subarray(9, 25).equals(repositoryId)) throw new RahatError('repository_damaged', `Pack ${pack} belongs to another repository.`);
+  if (!header.subarray(9, 25).equals(repositoryId))
+    throw new RahatError('repository_damaged', `Pack ${pack} belongs to another repository.`);
   return { kind, wrappedKey: header.subarray(25) };
 }
 

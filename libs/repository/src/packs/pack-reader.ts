@@ -15,7 +15,12 @@ export interface PackDirectory {
 }
 
 /** A pack tells by itself what lies in it; needs the metadata key only. */
-export async function readPackDirectory(context: RepositoryContext, hash: string, sizeBytes: number, signal?: AbortSignal): Promise<PackDirectory> {
+export async function readPackDirectory(
+  context: RepositoryContext,
+  hash: string,
+  sizeBytes: number,
+  signal?: AbortSignal,
+): Promise<PackDirectory> {
   const name = packName(hash);
   if (sizeBytes < PACK_HEADER_BYTES + PACK_TRAILER_BYTES) throw new RahatError('repository_damaged', `Pack ${hash} is cut off.`);
   const header = await context.store.get(name, { offset: 0, length: PACK_HEADER_BYTES }, { signal });
@@ -30,7 +35,12 @@ export async function readPackDirectory(context: RepositoryContext, hash: string
 export function openPackDirectory(context: RepositoryContext, hash: string, file: Buffer): PackDirectory {
   const footerLength = decodePackTrailer(file.subarray(-PACK_TRAILER_BYTES), hash);
   const footerEnd = file.length - PACK_TRAILER_BYTES;
-  return decodeDirectory(context, hash, file.subarray(0, PACK_HEADER_BYTES), file.subarray(Math.max(footerEnd - footerLength, 0), footerEnd));
+  return decodeDirectory(
+    context,
+    hash,
+    file.subarray(0, PACK_HEADER_BYTES),
+    file.subarray(Math.max(footerEnd - footerLength, 0), footerEnd),
+  );
 }
 
 /** Needs the master key where the pack holds data. */

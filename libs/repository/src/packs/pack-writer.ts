@@ -20,6 +20,7 @@ export interface ClosedPack {
   /** SHA-256 of the file, hex. */
   hash: string;
   file: Buffer;
+  key: Buffer;
   table: PackTable;
 }
 
@@ -93,11 +94,12 @@ export class PackWriter {
     this.append(randomBytes(padmeLength(size) - size));
     this.append(footer);
     this.append(encodePackTrailer(footer.length));
-    return { kind: this.kind, hash: this.hash.digest('hex'), file: this.buffer.subarray(0, this.position), table };
+    return { kind: this.kind, hash: this.hash.digest('hex'), file: this.buffer.subarray(0, this.position), key: this.key, table };
   }
 
   private table(): PackTable {
-    const column = (i: number): Uint32Array => Uint32Array.from({ length: this.chunkIds.length }, (_, chunk) => this.chunks[chunk * 3 + i]!);
+    const column = (i: number): Uint32Array =>
+      Uint32Array.from({ length: this.chunkIds.length }, (_, chunk) => this.chunks[chunk * 3 + i]!);
     return {
       frameOffsets: Uint32Array.from(this.frames, (frame) => frame.offset),
       storedLengths: Uint32Array.from(this.frames, (frame) => frame.storedLength),

@@ -122,11 +122,15 @@ export function locate(index: RepositoryIndex, { id, length }: ChunkReference): 
   if (!home || home.pack === PENDING_PACK) {
     throw new RahatError('repository_chunk_missing', `Chunk ${id.toString('hex')} is in no pack that the index knows.`);
   }
-  if (home.length !== length) throw new RahatError('repository_damaged', `Chunk ${id.toString('hex')} has another length than its recipe says.`);
+  if (home.length !== length)
+    throw new RahatError('repository_damaged', `Chunk ${id.toString('hex')} has another length than its recipe says.`);
   return home;
 }
 
 function verify(chunk: Buffer, { id }: ChunkReference, index: RepositoryIndex, home: ChunkHome, key: Buffer): void {
   if (timingSafeEqual(createHmac('sha256', key).update(chunk).digest(), id)) return;
-  throw new RahatError('repository_damaged', `Chunk ${id.toString('hex')} in pack ${index.packs[home.pack]!.hash}, frame ${home.frame}, holds other bytes than its id says.`);
+  throw new RahatError(
+    'repository_damaged',
+    `Chunk ${id.toString('hex')} in pack ${index.packs[home.pack]!.hash}, frame ${home.frame}, holds other bytes than its id says.`,
+  );
 }

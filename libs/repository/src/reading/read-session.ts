@@ -106,7 +106,9 @@ export class RepositoryReadSession implements ReadSession {
 
   /** Recipe chunks are always compared with their ids: a recipe has no hash of its own. */
   private chunksOf({ recipe }: StoredObject, signal: AbortSignal | undefined): AsyncGenerator<ChunkReference> {
-    return recipeChunks(recipe, (chunks) => readChunks(this.index, this.frames, chunks, { verifyWith: this.context.keys.recipeChunkId, signal }));
+    return recipeChunks(recipe, (chunks) =>
+      readChunks(this.index, this.frames, chunks, { verifyWith: this.context.keys.recipeChunkId, signal }),
+    );
   }
 }
 

@@ -8,7 +8,8 @@ import { Manifest } from './manifest.js';
 const SNAPSHOT_ID = /^[a-z0-9][a-z0-9._-]{0,149}$/;
 
 export function assertSnapshotId(id: string): void {
-  if (!SNAPSHOT_ID.test(id)) throw new RahatError('invalid_input', `${JSON.stringify(id)} is not a snapshot id (lower-case letters, digits, ".", "_", "-").`);
+  if (!SNAPSHOT_ID.test(id))
+    throw new RahatError('invalid_input', `${JSON.stringify(id)} is not a snapshot id (lower-case letters, digits, ".", "_", "-").`);
 }
 
 export function sealManifest(context: RepositoryContext, manifest: Manifest): Buffer {
@@ -21,7 +22,8 @@ export function openManifest(context: RepositoryContext, id: string, file: Buffe
   const json = JSON.parse(payload.toString('utf8')) as { format?: unknown };
   if (json.format !== 1) throw new RahatError('repository_unsupported', `Snapshot ${id} has the unknown format ${String(json.format)}.`);
   const parsed = Manifest.safeParse(json);
-  if (!parsed.success) throw new RahatError('repository_damaged', `The manifest of snapshot ${id} cannot be understood.`, { cause: parsed.error });
+  if (!parsed.success)
+    throw new RahatError('repository_damaged', `The manifest of snapshot ${id} cannot be understood.`, { cause: parsed.error });
   if (parsed.data.snapshot !== id || parsed.data.repository !== context.repositoryId.toString('hex')) {
     throw new RahatError('repository_damaged', `The manifest of snapshot ${id} names another snapshot or repository.`);
   }

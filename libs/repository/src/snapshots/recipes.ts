@@ -28,7 +28,10 @@ export function toPairs(references: ChunkReference[]): [string, number][] {
 }
 
 /** The chunks of an object in order; `read` gives the stored recipe's authenticated bytes. */
-export async function* recipeChunks(recipe: Recipe, read: (chunks: ChunkReference[]) => AsyncIterable<Buffer>): AsyncGenerator<ChunkReference> {
+export async function* recipeChunks(
+  recipe: Recipe,
+  read: (chunks: ChunkReference[]) => AsyncIterable<Buffer>,
+): AsyncGenerator<ChunkReference> {
   if ('chunks' in recipe) {
     yield* toReferences(recipe.chunks);
     return;

@@ -52,7 +52,8 @@ export async function findSnapshot(context: RepositoryContext, wanted: string): 
     if (wanted.length >= MIN_PREFIX_LENGTH && (id.startsWith(wanted) || bare.startsWith(wanted))) matches.push(id);
   }
   if (matches.length === 1) return readManifest(context, matches[0]!);
-  if (matches.length > 1) throw new RahatError('snapshot_not_found', `${matches.length} snapshots begin with ${wanted}; give more of the id.`);
+  if (matches.length > 1)
+    throw new RahatError('snapshot_not_found', `${matches.length} snapshots begin with ${wanted}; give more of the id.`);
   throw new RahatError('snapshot_not_found', `There is no snapshot ${wanted} in this repository.`);
 }
 

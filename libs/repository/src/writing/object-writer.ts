@@ -42,12 +42,12 @@ export async function writeStream(
       whole.update(bytes);
       sizeBytes += bytes.length;
       onRead(bytes.length);
-      for (let offset = 0; offset < bytes.length; ) {
+      for (let offset = 0; offset < bytes.length;) {
         offset += cutter.fill(bytes, offset);
-        for (let chunk; (chunk = cutter.next(false)); ) await take(chunk);
+        for (let chunk; (chunk = cutter.next(false));) await take(chunk);
       }
     }
-    for (let chunk; (chunk = cutter.next(true)); ) await take(chunk);
+    for (let chunk; (chunk = cutter.next(true));) await take(chunk);
     sink.throwIfFailed();
     return { class: trueClass(), sizeBytes, sha256: whole.digest('hex'), recipe: await recipe.finish() };
   } finally {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
@@ -9,6 +9,7 @@ import { sealIndexSegment } from '../index/segment-files.js';
 import type { PackKind } from '../keys/pack-keys.js';
 import { indexName, packName } from '../layout.js';
 import type { Lease } from '../leases/lease.js';
+import { assertSampleReadable } from '../packs/pack-sample.js';
 import { packCapacity, PackWriter, type ClosedPack, type FrameContent } from '../packs/pack-writer.js';
 import { Slots } from './slots.js';
 
@@ -126,8 +127,12 @@ export class PackPipeline {
     this.uploads.add(upload);
   }
 
-  private async store({ hash, kind, file, table }: ClosedPack): Promise<void> {
+  private async store(pack: ClosedPack): Promise<void> {
+    const { hash, kind, file, table } = pack;
     const sizeBytes = file.length;
+    const { repositoryId, keys } = this.context;
+    const chunkIdKey = kind === 'data' ? keys.chunkId : keys.recipeChunkId;
+    await assertSampleReadable({ ...pack, repositoryId, chunkIdKey }, randomInt(table.frameOffsets.length));
     await this.put(packName(hash), file);
     const indexed: IndexedPack = { hash, sizeBytes, kind, table };
     this.index.addPack(indexed);

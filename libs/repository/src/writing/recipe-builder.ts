@@ -32,7 +32,7 @@ export class RecipeBuilder {
   async finish(): Promise<Recipe> {
     if (!this.cutter) return { chunks: toPairs(this.short) };
     await this.spill();
-    for (let chunk; (chunk = this.cutter.next(true)); ) await this.store(chunk);
+    for (let chunk; (chunk = this.cutter.next(true));) await this.store(chunk);
     return { recipeChunks: toPairs(this.stored), count: this.count };
   }
 
@@ -47,9 +47,9 @@ export class RecipeBuilder {
     if (!this.cutter) (this.cutter = this.sink.takeCutter()).begin(this.sizes);
     const rows = Buffer.concat(this.short.map(encodeRecipeRow));
     this.short = [];
-    for (let offset = 0; offset < rows.length; ) {
+    for (let offset = 0; offset < rows.length;) {
       offset += this.cutter.fill(rows, offset);
-      for (let chunk; (chunk = this.cutter.next(false)); ) await this.store(chunk);
+      for (let chunk; (chunk = this.cutter.next(false));) await this.store(chunk);
     }
   }
 

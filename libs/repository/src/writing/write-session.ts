@@ -65,7 +65,13 @@ export class RepositoryWriteSession implements WriteSession {
     }
     this.writing++;
     try {
-      const written = await writeStream(this.sink, this.context.config.cutSizes, description.class, source, (bytes) => (this.readBytes += bytes));
+      const written = await writeStream(
+        this.sink,
+        this.context.config.cutSizes,
+        description.class,
+        source,
+        (bytes) => (this.readBytes += bytes),
+      );
       return StoredObject.parse({ key, kind, order, ...written, ...facts?.() });
     } finally {
       this.writing--;
@@ -132,10 +138,17 @@ export class RepositoryWriteSession implements WriteSession {
       throw conflict(manifest.snapshot);
     }
     const stat = await store.stat(name);
-    if (stat === undefined) throw new RahatError('storage_unreachable', `Storage ${store.description} accepted snapshot ${manifest.snapshot} but does not show it.`);
+    if (stat === undefined)
+      throw new RahatError(
+        'storage_unreachable',
+        `Storage ${store.description} accepted snapshot ${manifest.snapshot} but does not show it.`,
+      );
     if (!this.lease.covers(stat.modifiedAt)) {
       await store.remove(name);
-      throw new RahatError('lease_lost', `Snapshot ${manifest.snapshot} was stored after the session's lease had run out, and was taken back.`);
+      throw new RahatError(
+        'lease_lost',
+        `Snapshot ${manifest.snapshot} was stored after the session's lease had run out, and was taken back.`,
+      );
     }
     return manifest;
   }
@@ -157,7 +170,10 @@ export class RepositoryWriteSession implements WriteSession {
       for (const [id] of 'chunks' in recipe ? recipe.chunks : recipe.recipeChunks) {
         const home = this.index.chunks.get(Buffer.from(id, 'hex'));
         if (!home || this.index.packs[home.pack] === undefined) {
-          throw new RahatError('repository_chunk_missing', `Object ${JSON.stringify(key)} refers to a chunk that is not stored in this repository.`);
+          throw new RahatError(
+            'repository_chunk_missing',
+            `Object ${JSON.stringify(key)} refers to a chunk that is not stored in this repository.`,
+          );
         }
       }
     }
