@@ -16,7 +16,11 @@ const boundaries = [
     bannedExternalImports: ['@nestjs/*', 'typeorm', 'bullmq', 'pg'],
   },
   { sourceTag: 'scope:connector-kit', onlyDependOnLibsWithTags: only('contracts') },
-  { sourceTag: 'scope:connector', onlyDependOnLibsWithTags: only('contracts', 'connector-kit'), bannedExternalImports: ['@nestjs/*', 'typeorm', 'bullmq'] },
+  {
+    sourceTag: 'scope:connector',
+    onlyDependOnLibsWithTags: only('contracts', 'connector-kit'),
+    bannedExternalImports: ['@nestjs/*', 'typeorm', 'bullmq'],
+  },
   { sourceTag: 'scope:secrets', onlyDependOnLibsWithTags: only('contracts') },
   {
     sourceTag: 'scope:execution',
@@ -54,11 +58,29 @@ const boundariesOfSpecs = boundaries.map((rule) => ({ ...rule, onlyDependOnLibsW
 
 const moduleBoundaries = (depConstraints) => [
   'error',
-  { enforceBuildableLibDependency: false, allowCircularSelfDependency: true, checkDynamicDependenciesExceptions: ['.*'], allow: [], depConstraints },
+  {
+    enforceBuildableLibDependency: false,
+    allowCircularSelfDependency: true,
+    checkDynamicDependenciesExceptions: ['.*'],
+    allow: [],
+    depConstraints,
+  },
 ];
 
 export default tseslint.config(
-  { ignores: ['**/dist/', '**/node_modules/', '.nx/', '.data/', 'coverage/', '**/generated/', 'tools/**', '**/assembly/*.ts', '**/wasm/*.ts'] },
+  {
+    ignores: [
+      '**/dist/',
+      '**/node_modules/',
+      '.nx/',
+      '.data/',
+      'coverage/',
+      '**/generated/',
+      'tools/**',
+      '**/assembly/*.ts',
+      '**/wasm/*.ts',
+    ],
+  },
   js.configs.recommended,
   ...tseslint.configs.recommended,
   {
@@ -89,16 +111,52 @@ export default tseslint.config(
     },
   },
   {
-    files: ['**/*.spec.ts', '**/testing/**/*.ts'],
+    files: ['{libs,services,clients,bench,demo}/**/*.spec.ts', '{libs,services}/**/testing/**/*.ts'],
     rules: { '@nx/enforce-module-boundaries': moduleBoundaries(boundariesOfSpecs), 'max-lines': 'off' },
   },
   {
     files: ['services/gateway/public/**'],
-    languageOptions: { globals: Object.fromEntries(['document', 'window', 'location', 'history', 'FormData', 'localStorage'].map((name) => [name, 'readonly'])) },
+    languageOptions: {
+      globals: Object.fromEntries(
+        ['document', 'window', 'location', 'history', 'FormData', 'localStorage'].map((name) => [name, 'readonly']),
+      ),
+    },
   },
   prettier,
 );
 
 function nodeGlobals() {
-  return ['process', 'console', 'Buffer', 'URL', 'URLSearchParams', 'AbortController', 'AbortSignal', 'fetch', 'performance', 'structuredClone', 'TextDecoder', 'TextEncoder', 'WebAssembly', 'crypto', 'setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'setImmediate', 'clearImmediate', 'queueMicrotask', 'navigator', 'Response', 'Request', 'Headers', 'ReadableStream', 'Blob', 'btoa', 'atob', 'SharedArrayBuffer', 'Atomics'];
+  return [
+    'process',
+    'console',
+    'Buffer',
+    'URL',
+    'URLSearchParams',
+    'AbortController',
+    'AbortSignal',
+    'fetch',
+    'performance',
+    'structuredClone',
+    'TextDecoder',
+    'TextEncoder',
+    'WebAssembly',
+    'crypto',
+    'setTimeout',
+    'clearTimeout',
+    'setInterval',
+    'clearInterval',
+    'setImmediate',
+    'clearImmediate',
+    'queueMicrotask',
+    'navigator',
+    'Response',
+    'Request',
+    'Headers',
+    'ReadableStream',
+    'Blob',
+    'btoa',
+    'atob',
+    'SharedArrayBuffer',
+    'Atomics',
+  ];
 }

@@ -24,7 +24,8 @@ const commands = {
   bench: () => runBuilt('bench/dist/main.js'),
 };
 
-if (!Object.hasOwn(commands, command ?? '')) stop(`There is no command \`${command}\`: the commands are ${Object.keys(commands).join(', ')}.`);
+if (!Object.hasOwn(commands, command ?? ''))
+  stop(`There is no command \`${command}\`: the commands are ${Object.keys(commands).join(', ')}.`);
 ensureInstalled();
 await commands[command]();
 

@@ -17,7 +17,11 @@ afterEach(() => {
 });
 
 /** What a newcomer sees on the console; `options` are for node itself. */
-function start(env: Record<string, string>, options: string[] = [], user?: { uid: number; gid: number }): { status: number | null; text: string } {
+function start(
+  env: Record<string, string>,
+  options: string[] = [],
+  user?: { uid: number; gid: number },
+): { status: number | null; text: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, [...options, script], {
     encoding: 'utf8',
     timeout: 50_000,
@@ -41,7 +45,8 @@ describe('npm start tells a newcomer in one sentence what to do', () => {
     const place = path.join(home, 'data');
     writeFileSync(place, '');
     const { status, text } = start({ RAHAT_DATA_DIR: place });
-    const sentence = /\n✗ The data folder .* cannot be used: a file of that name is in the way\. Move that file away, or set RAHAT_DATA_DIR to another folder\.\n$/;
+    const sentence =
+      /\n✗ The data folder .* cannot be used: a file of that name is in the way\. Move that file away, or set RAHAT_DATA_DIR to another folder\.\n$/;
     expect({ status, text }).toEqual({ status: 1, text: expect.stringMatching(sentence) });
   });
 

@@ -5,7 +5,17 @@ import { say, stop } from '../workspace/workspace.mjs';
 
 const CACHE = '/var/cache/rahat-backup';
 const MAJOR = '18';
-const PROGRAMS = ['pg_dump', 'pg_dumpall', 'pg_restore', 'psql', 'pg_basebackup', 'pg_verifybackup', 'pg_receivewal', 'pg_combinebackup', 'pg_waldump'];
+const PROGRAMS = [
+  'pg_dump',
+  'pg_dumpall',
+  'pg_restore',
+  'psql',
+  'pg_basebackup',
+  'pg_verifybackup',
+  'pg_receivewal',
+  'pg_combinebackup',
+  'pg_waldump',
+];
 
 /**
  * PostgreSQL 18's client tools, which Debian 12 doesn't have: out of Debian's development release, in a folder of its
@@ -61,7 +71,9 @@ function debianMirror() {
   for (const file of files.filter((name) => existsSync(name))) {
     const text = readFileSync(file, 'utf8');
     // Both forms: `URIs: <address>` of .sources files, `deb [options] <address> <suite> main` of .list files.
-    const addresses = [...text.matchAll(/^URIs:\s*(\S+)/gm), ...text.matchAll(/^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s/gm)].map((match) => match[1]);
+    const addresses = [...text.matchAll(/^URIs:\s*(\S+)/gm), ...text.matchAll(/^deb\s+(?:\[[^\]]*\]\s+)?(\S+)\s/gm)].map(
+      (match) => match[1],
+    );
     const archive = addresses.find((address) => /\/debian\/?$/.test(address));
     if (archive) return archive;
   }

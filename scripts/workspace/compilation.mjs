@@ -16,7 +16,8 @@ export function ensureBuilt() {
 export function build() {
   say('Building …');
   const startedAt = Date.now();
-  if (nx(['run', 'rahat-backup:build'], { quiet: true }) !== 0) stop('The build failed: see its lines above; a change to the sources must compile before it can run.');
+  if (nx(['run', 'rahat-backup:build'], { quiet: true }) !== 0)
+    stop('The build failed: see its lines above; a change to the sources must compile before it can run.');
   mkdirSync(path.dirname(stamp), { recursive: true });
   writeFileSync(stamp, '');
   // What was changed while the build ran isn't in it.
@@ -33,12 +34,16 @@ export function nx(args, { quiet = false } = {}) {
     NX_NO_CLOUD: 'true',
     PATH: `${path.join(root, 'node_modules/.bin')}${path.delimiter}${process.env.PATH}`,
   };
-  const result = spawnSync(productNode(), [path.join(root, 'node_modules/nx/dist/bin/nx.js'), ...args, '--outputStyle=stream-without-prefixes'], {
-    cwd: root,
-    stdio: quiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', 2, 2],
-    maxBuffer: 64 * 1024 * 1024,
-    env,
-  });
+  const result = spawnSync(
+    productNode(),
+    [path.join(root, 'node_modules/nx/dist/bin/nx.js'), ...args, '--outputStyle=stream-without-prefixes'],
+    {
+      cwd: root,
+      stdio: quiet ? ['ignore', 'pipe', 'pipe'] : ['ignore', 2, 2],
+      maxBuffer: 64 * 1024 * 1024,
+      env,
+    },
+  );
   if (quiet && result.status !== 0) say(`${result.stdout}${result.stderr}`.trim());
   return result.status ?? 1;
 }

@@ -18,10 +18,14 @@ export function install(folder) {
   const startedAt = Date.now();
   const npm = process.env.npm_execpath?.endsWith('.js') ? [process.execPath, process.env.npm_execpath] : ['npm'];
   const [command, ...first] = npm;
-  const result = spawnSync(command, [...first, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--progress=false'], {
-    cwd: folder,
-    stdio: ['ignore', 2, 2],
-  });
+  const result = spawnSync(
+    command,
+    [...first, 'ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error', '--progress=false'],
+    {
+      cwd: folder,
+      stdio: ['ignore', 2, 2],
+    },
+  );
   if (result.error?.code === 'ENOENT') stop('npm was not found: install it together with Node.js from https://nodejs.org.');
   if (result.status !== 0) {
     stop(`\`npm ci\` failed in ${folder}: see its lines above; the usual causes are no network and a folder that you may not write to.`);
@@ -39,7 +43,9 @@ function stampFile() {
 }
 
 function lockHash() {
-  return createHash('sha256').update(readFileSync(path.join(root, 'package-lock.json'))).digest('hex');
+  return createHash('sha256')
+    .update(readFileSync(path.join(root, 'package-lock.json')))
+    .digest('hex');
 }
 
 function installationFits() {

@@ -18,5 +18,11 @@ export function findPgClients(major: number): PgClients | undefined {
   const folders = [`/usr/lib/postgresql/${major}/bin`, path.join(TEST_SET_UP, String(major), 'bin')];
   const folder = folders.find((candidate) => existsSync(path.join(candidate, 'pg_dump')));
   if (!folder) return undefined;
-  return { major, folder, pgDump: path.join(folder, 'pg_dump'), pgRestore: path.join(folder, 'pg_restore'), psql: path.join(folder, 'psql') };
+  return {
+    major,
+    folder,
+    pgDump: path.join(folder, 'pg_dump'),
+    pgRestore: path.join(folder, 'pg_restore'),
+    psql: path.join(folder, 'psql'),
+  };
 }

@@ -22,7 +22,9 @@ describe('startPostgresql', () => {
     await expect(server.query('select 1')).rejects.toThrow(/ECONNREFUSED/);
     await server.restart();
     expect(server.port).toBe(port);
-    expect(await server.query(`select answer, current_setting('wal_level') as level from kept`)).toEqual([{ answer: 42, level: 'logical' }]);
+    expect(await server.query(`select answer, current_setting('wal_level') as level from kept`)).toEqual([
+      { answer: 42, level: 'logical' },
+    ]);
   });
 
   it('leaves nothing behind', async () => {

@@ -71,7 +71,21 @@ export async function startPostgresql(options: PostgresqlOptions): Promise<Postg
   let port = 0;
 
   try {
-    runCommand(path.join(binaries, 'initdb'), ['-D', dataFolder, '-U', USER, `--pwfile=${passwordFile}`, '--auth=scram-sha-256', '--encoding=UTF8', '--locale=C.UTF-8', '--no-sync'], { cwd: home, as: user });
+    runCommand(
+      path.join(binaries, 'initdb'),
+      [
+        '-D',
+        dataFolder,
+        '-U',
+        USER,
+        `--pwfile=${passwordFile}`,
+        '--auth=scram-sha-256',
+        '--encoding=UTF8',
+        '--locale=C.UTF-8',
+        '--no-sync',
+      ],
+      { cwd: home, as: user },
+    );
     writeFileSync(path.join(dataFolder, 'postgresql.auto.conf'), settingsFile({ ...QUICK_SETTINGS, ...options.settings }));
     await startOnFreePort();
   } catch (error) {
@@ -93,7 +107,11 @@ export async function startPostgresql(options: PostgresqlOptions): Promise<Postg
 
   async function start(): Promise<void> {
     const log = openSync(logFile, 'a');
-    server = startServerProcess(path.join(binaries, 'postgres'), ['-D', dataFolder, '-p', String(port)], { cwd: home, stdio: ['ignore', log, log], as: user });
+    server = startServerProcess(path.join(binaries, 'postgres'), ['-D', dataFolder, '-p', String(port)], {
+      cwd: home,
+      stdio: ['ignore', log, log],
+      as: user,
+    });
     closeSync(log);
     const started = server;
     const deadline = Date.now() + START_DEADLINE_MS;
@@ -152,7 +170,8 @@ export async function startPostgresql(options: PostgresqlOptions): Promise<Postg
     get pid() {
       return server?.pid ?? 0;
     },
-    connectionString: (database = 'postgres') => `postgresql://${USER}:${encodeURIComponent(password)}@127.0.0.1:${port}/${encodeURIComponent(database)}`,
+    connectionString: (database = 'postgres') =>
+      `postgresql://${USER}:${encodeURIComponent(password)}@127.0.0.1:${port}/${encodeURIComponent(database)}`,
     connect,
     query: async <Row extends pg.QueryResultRow>(sql: string, parameters?: unknown[], database = 'postgres') =>
       withClient(database, async (client) => (await client.query<Row>(sql, parameters)).rows),

@@ -36,7 +36,20 @@ export async function startRedis(): Promise<RedisServer> {
   let server: ChildProcess | undefined;
 
   async function start(): Promise<void> {
-    const args = ['--port', String(port), '--bind', '127.0.0.1', '--dir', home, '--save', '', '--appendonly', 'no', '--requirepass', password];
+    const args = [
+      '--port',
+      String(port),
+      '--bind',
+      '127.0.0.1',
+      '--dir',
+      home,
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      '--requirepass',
+      password,
+    ];
     const started = startServerProcess(command!, args, { cwd: home, stdio: 'ignore' });
     server = started;
     const deadline = Date.now() + START_DEADLINE_MS;

@@ -9,7 +9,9 @@ interface User {
 /** PostgreSQL refuses to run as root: then it gets the user `postgres`, or `nobody` where that doesn't exist. */
 export function unprivilegedUser(): User | undefined {
   if (process.getuid?.() !== 0) return undefined;
-  const users = readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':'));
+  const users = readFileSync('/etc/passwd', 'utf8')
+    .split('\n')
+    .map((line) => line.split(':'));
   const found = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody');
   if (!found) throw new Error('PostgreSQL needs a user other than root, and there is neither `postgres` nor `nobody` in /etc/passwd.');
   return { uid: Number(found[2]), gid: Number(found[3]) };
@@ -19,17 +21,34 @@ export function unprivilegedUser(): User | undefined {
 const SETPRIV = ['/usr/bin/setpriv', '/bin/setpriv'].find((file) => existsSync(file));
 
 /** Starts a server under the unprivileged user, out of the terminal's process group. */
-export function startServerProcess(command: string, args: string[], options: { cwd: string; stdio: StdioOptions; as?: User }): ChildProcess {
+export function startServerProcess(
+  command: string,
+  args: string[],
+  options: { cwd: string; stdio: StdioOptions; as?: User },
+): ChildProcess {
   const user = options.as;
   const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
   if (!SETPRIV) return spawn(command, args, { cwd: options.cwd, stdio: options.stdio, env, detached: true, ...user });
   const identity = user ? [`--reuid=${user.uid}`, `--regid=${user.gid}`, '--clear-groups'] : [];
-  return spawn(SETPRIV, ['--pdeathsig', 'KILL', ...identity, '--', command, ...args], { cwd: options.cwd, stdio: options.stdio, env, detached: true });
+  return spawn(SETPRIV, ['--pdeathsig', 'KILL', ...identity, '--', command, ...args], {
+    cwd: options.cwd,
+    stdio: options.stdio,
+    env,
+    detached: true,
+  });
 }
 
 /** Runs a short command under the unprivileged user; throws with what it printed when it fails. */
 export function runCommand(command: string, args: string[], options: { cwd: string; as?: User }): void {
-  const result = spawnSync(command, args, { cwd: options.cwd, encoding: 'utf8', env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' }, ...options.as });
-  if (result.error) throw new Error(`${command} could not be run (as uid ${options.as?.uid ?? 'own'}): ${result.error.message}. Is the folder readable for that user?`);
+  const result = spawnSync(command, args, {
+    cwd: options.cwd,
+    encoding: 'utf8',
+    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
+    ...options.as,
+  });
+  if (result.error)
+    throw new Error(
+      `${command} could not be run (as uid ${options.as?.uid ?? 'own'}): ${result.error.message}. Is the folder readable for that user?`,
+    );
   if (result.status !== 0) throw new Error(`${command} failed with ${result.signal ?? result.status}:\n${result.stdout}${result.stderr}`);
 }

@@ -52,7 +52,11 @@ async function proveOurselves(running: Platform, console: HumanConsole): Promise
   }
   try {
     const protection = await running.protect();
-    if (protection.passphraseFile) console.attention(`passphrase of the local repository: ${protection.passphraseFile}`, 'write it down: it opens the backups without us');
+    if (protection.passphraseFile)
+      console.attention(
+        `passphrase of the local repository: ${protection.passphraseFile}`,
+        'write it down: it opens the backups without us',
+      );
     const { seconds, alreadyProven } = await protection.proven(stopping.signal);
     if (!alreadyProven) console.done(`protected itself: the metadata database, proven by a test restore in ${seconds.toFixed(0)} s`);
   } catch (error) {

@@ -25,7 +25,15 @@ interface Start {
 function start(env: Record<string, string> = {}): Start {
   const child = spawn(process.execPath, [main], {
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    env: { PATH: process.env['PATH'], HOME: home, RAHAT_DATA_DIR: folder, RAHAT_PORT: '0', RAHAT_METRICS_PORT: '0', RAHAT_POSTGRESQL_PORT: '0', ...env },
+    env: {
+      PATH: process.env['PATH'],
+      HOME: home,
+      RAHAT_DATA_DIR: folder,
+      RAHAT_PORT: '0',
+      RAHAT_METRICS_PORT: '0',
+      RAHAT_POSTGRESQL_PORT: '0',
+      ...env,
+    },
   });
   started.push(child);
   let text = '';
@@ -109,7 +117,9 @@ describe('standalone', () => {
     const second = start();
     await once(second.process, 'close');
     expect(second.process.exitCode).toBe(1);
-    expect(second.text().trim()).toMatch(/^✗ Rahat Backup runs already on .*\. Use that one, stop it with Ctrl\+C, or set RAHAT_DATA_DIR to another folder\.$/);
+    expect(second.text().trim()).toMatch(
+      /^✗ Rahat Backup runs already on .*\. Use that one, stop it with Ctrl\+C, or set RAHAT_DATA_DIR to another folder\.$/,
+    );
     expect(second.text()).toContain(url);
     expect(await platform.end('SIGTERM')).toBe(0);
   }, 90_000);
@@ -132,19 +142,27 @@ describe('standalone', () => {
     expect(await second.end('SIGINT')).toBe(0);
   }, 120_000);
 
-  (hasPostgresql(15) && hasRedis() ? it : it.skip)('runs on a PostgreSQL and a Redis of the operator, and leaves their protection to them', async () => {
-    await using postgresql = await startPostgresql({ major: 15 });
-    await using redis = await startRedis();
-    await postgresql.query('create database control');
-    const platform = start({ RAHAT_DATA_DIR: path.join(home, 'own-servers'), DATABASE_URL: postgresql.connectionString('control'), REDIS_URL: redis.url });
-    await platform.until('is yours to protect');
-    expect(platform.text()).toContain('✓ PostgreSQL of DATABASE_URL');
-    expect(platform.text()).toContain('✓ queue: Redis of REDIS_URL');
-    const { metricsUrl } = JSON.parse(readFileSync(path.join(home, 'own-servers/runtime.json'), 'utf8')) as { metricsUrl: string };
-    expect(await (await fetch(`${metricsUrl}/readyz`)).json()).toMatchObject({ status: 'ok' });
-    expect(existsSync(path.join(home, 'own-servers/postgresql'))).toBe(false);
-    expect(await platform.end('SIGTERM')).toBe(0);
-  }, 90_000);
+  (hasPostgresql(15) && hasRedis() ? it : it.skip)(
+    'runs on a PostgreSQL and a Redis of the operator, and leaves their protection to them',
+    async () => {
+      await using postgresql = await startPostgresql({ major: 15 });
+      await using redis = await startRedis();
+      await postgresql.query('create database control');
+      const platform = start({
+        RAHAT_DATA_DIR: path.join(home, 'own-servers'),
+        DATABASE_URL: postgresql.connectionString('control'),
+        REDIS_URL: redis.url,
+      });
+      await platform.until('is yours to protect');
+      expect(platform.text()).toContain('✓ PostgreSQL of DATABASE_URL');
+      expect(platform.text()).toContain('✓ queue: Redis of REDIS_URL');
+      const { metricsUrl } = JSON.parse(readFileSync(path.join(home, 'own-servers/runtime.json'), 'utf8')) as { metricsUrl: string };
+      expect(await (await fetch(`${metricsUrl}/readyz`)).json()).toMatchObject({ status: 'ok' });
+      expect(existsSync(path.join(home, 'own-servers/postgresql'))).toBe(false);
+      expect(await platform.end('SIGTERM')).toBe(0);
+    },
+    90_000,
+  );
 
   it('stops by itself when the process that started it is gone', async () => {
     const platform = start();

@@ -75,7 +75,14 @@ export async function startPlatform(config: StandaloneConfig, env: NodeJS.Proces
         return protectPlatform({
           folder,
           organization,
-          connection: { host: postgresql.host, port: postgresql.port, user: postgresql.user, password: postgresql.password, maintenanceDatabase: 'postgres', tls: 'disable' },
+          connection: {
+            host: postgresql.host,
+            port: postgresql.port,
+            user: postgresql.user,
+            password: postgresql.password,
+            maintenanceDatabase: 'postgres',
+            tls: 'disable',
+          },
           storages: application.nest.get(StoragesService, { strict: false }),
           repositories: application.nest.get(RepositoriesService, { strict: false }),
           ask: (method, place, body) => application.ask(organization, method, place, body),

@@ -1,12 +1,11 @@
 import path from 'node:path';
-import { Module, type DynamicModule } from '@nestjs/common';
-import type { INestApplication } from '@nestjs/common';
+import { type DynamicModule, type INestApplication, Module } from '@nestjs/common';
 import type { ProtectPlatform } from '@rahat/contracts';
 import * as audit from '@rahat/service-audit';
 import * as auth from '@rahat/service-auth';
 import * as worker from '@rahat/service-backup-worker';
 import * as gateway from '@rahat/service-gateway';
-import { createApplication, createLogger, InternalClient, loadConfig, PRINCIPAL_HEADER } from '@rahat/service-kit';
+import { createApplication, type Application, createLogger, InternalClient, loadConfig, PRINCIPAL_HEADER } from '@rahat/service-kit';
 import * as scheduler from '@rahat/service-scheduler';
 import * as storage from '@rahat/service-storage';
 import type { StandaloneConfig } from '../config.js';
@@ -36,6 +35,14 @@ export interface ApplicationParts {
   config: StandaloneConfig;
 }
 
+/** Where each service finds the others: all at one place here, known once it listens. */
+type InternalUrls = ReturnType<typeof internalUrls>;
+
+/** Nobody listens there: what asks too early hears `unavailable` and tries again. */
+const NOT_YET = 'http://127.0.0.1:1';
+
+const LISTEN_TRIES = 20;
+
 @Module({})
 class StandaloneModule {}
 
@@ -43,12 +50,8 @@ class StandaloneModule {}
 export async function openApplication(from: ApplicationParts): Promise<OpenApplication> {
   const { keys, parts, log, config } = from;
   const services = await serviceConfigs(from);
-  const http = { host: config.RAHAT_HOST, port: await nextFreePort(config.RAHAT_PORT, config.RAHAT_HOST) };
-  const wantedMetrics = config.RAHAT_METRICS_PORT === http.port ? http.port + 1 : config.RAHAT_METRICS_PORT;
-  const operations = { host: config.RAHAT_HOST, port: await nextFreePort(wantedMetrics, config.RAHAT_HOST) };
-  const base = `http://${reachable(http.host)}:${http.port}`;
-
-  const application = await createApplication(rootModule(from, services, base), {
+  const urls = internalUrls(NOT_YET);
+  const application = await createApplication(rootModule(from, services, urls), {
     name: 'Rahat Backup',
     version: from.version,
     principalKeys: keys.principals,
@@ -56,19 +59,17 @@ export async function openApplication(from: ApplicationParts): Promise<OpenAppli
     checks: parts.checks,
     metrics: [() => parts.messaging.metrics()],
   });
-  try {
-    await application.listen(http, operations);
-  } catch (error) {
+  const { url, metricsUrl } = await listen(application, config, urls).catch(async (error: unknown) => {
     await application.close();
     throw error;
-  }
+  });
   return {
     nest: application.nest,
-    url: base,
-    metricsUrl: `http://${reachable(operations.host)}:${operations.port}`,
+    url,
+    metricsUrl,
     workerSlots: services.worker.RAHAT_WORKER_SLOTS,
     toolFolders: services.worker.RAHAT_TOOL_FOLDERS,
-    ask: (organization, method, place, body) => ask(base, keys, organization, method, place, body),
+    ask: (organization, method, place, body) => ask(url, keys, organization, method, place, body),
     close: () => application.close(),
   };
 }
@@ -95,16 +96,24 @@ async function serviceConfigs({ env, folder, keys }: ApplicationParts) {
   };
 }
 
-function rootModule({ keys, parts }: ApplicationParts, services: ServiceConfigs, base: string): DynamicModule {
-  const urls = { RAHAT_AUTH_URL: base, RAHAT_SCHEDULER_URL: base, RAHAT_STORAGE_URL: base };
+function rootModule({ keys, parts }: ApplicationParts, services: ServiceConfigs, urls: InternalUrls): DynamicModule {
   const { secretBox } = keys;
   const internalOf = (service: string) => new InternalClient(parts.statelessRuntimeOf(service), urls);
   return {
     module: StandaloneModule,
     imports: [
-      gateway.GatewayModule.register({ runtime: parts.statelessRuntimeOf('gateway'), config: services.gateway, internal: internalOf('gateway') }),
+      gateway.GatewayModule.register({
+        runtime: parts.statelessRuntimeOf('gateway'),
+        config: services.gateway,
+        internal: internalOf('gateway'),
+      }),
       auth.AuthModule.register({ runtime: parts.runtimeOf('auth'), config: services.auth, secretBox }),
-      scheduler.SchedulerModule.register({ runtime: parts.runtimeOf('scheduler'), config: services.scheduler, secretBox, internal: internalOf('scheduler') as scheduler.SchedulerParts['internal'] }),
+      scheduler.SchedulerModule.register({
+        runtime: parts.runtimeOf('scheduler'),
+        config: services.scheduler,
+        secretBox,
+        internal: internalOf('scheduler') as scheduler.SchedulerParts['internal'],
+      }),
       storage.StorageModule.register({ runtime: parts.runtimeOf('storage'), config: services.storage, secretBox }),
       audit.AuditModule.register({ runtime: parts.runtimeOf('audit'), config: services.audit }),
       worker.BackupWorkerModule.register({ runtime: parts.statelessRuntimeOf('backup-worker'), config: services.worker }),
@@ -112,10 +121,45 @@ function rootModule({ keys, parts }: ApplicationParts, services: ServiceConfigs,
   };
 }
 
-async function ask(base: string, keys: InstallationKeys, organization: string, method: 'GET' | 'POST', place: string, body?: ProtectPlatform): Promise<unknown> {
+function internalUrls(url: string) {
+  return { RAHAT_AUTH_URL: url, RAHAT_SCHEDULER_URL: url, RAHAT_STORAGE_URL: url };
+}
+
+/** On the wanted ports or the next free ones; another program may take one between the look and the bind. */
+async function listen(
+  application: Application,
+  config: StandaloneConfig,
+  urls: InternalUrls,
+): Promise<{ url: string; metricsUrl: string }> {
+  const host = config.RAHAT_HOST;
+  for (let tries = 1; ; tries++) {
+    const port = await nextFreePort(config.RAHAT_PORT, host);
+    const metricsPort = await nextFreePort(config.RAHAT_METRICS_PORT === port ? port + 1 : config.RAHAT_METRICS_PORT, host);
+    const url = `http://${reachable(host)}:${port}`;
+    Object.assign(urls, internalUrls(url));
+    try {
+      const { operationsUrl } = await application.listen({ host, port }, { host, port: metricsPort });
+      return { url, metricsUrl: `http://${reachable(host)}:${new URL(operationsUrl!).port}` };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || tries === LISTEN_TRIES) throw error;
+    }
+  }
+}
+
+async function ask(
+  base: string,
+  keys: InstallationKeys,
+  organization: string,
+  method: 'GET' | 'POST',
+  place: string,
+  body?: ProtectPlatform,
+): Promise<unknown> {
   const response = await fetch(new URL(place, base), {
     method,
-    headers: { 'content-type': 'application/json', [PRINCIPAL_HEADER]: await keys.principals.signer.signForService('standalone', organization) },
+    headers: {
+      'content-type': 'application/json',
+      [PRINCIPAL_HEADER]: await keys.principals.signer.signForService('standalone', organization),
+    },
     body: body && JSON.stringify(body),
     signal: AbortSignal.timeout(60_000),
   });

@@ -33,7 +33,13 @@ export interface InstallationKeys {
 export async function openKeys(folder: DataFolder): Promise<InstallationKeys> {
   const poolKeyFile = path.join(folder.keys, `pool-${POOL}.key`);
   const master = await openKeyFile(path.join(folder.keys, 'master.key'));
-  return { master, secretBox: createSecretBox(master), principals: await openPrincipalKeys(folder.keys), pool: await openPoolKey(poolKeyFile), poolKeyFile };
+  return {
+    master,
+    secretBox: createSecretBox(master),
+    principals: await openPrincipalKeys(folder.keys),
+    pool: await openPoolKey(poolKeyFile),
+    poolKeyFile,
+  };
 }
 
 /** The queues and databases that the services in this process stand on. */
@@ -51,7 +57,12 @@ export interface QueueLog {
   warn(fields: object, message: string): void;
 }
 
-export async function openServiceParts(adminUrl: string, redisUrl: string | undefined, keys: InstallationKeys, log: QueueLog): Promise<ServiceParts> {
+export async function openServiceParts(
+  adminUrl: string,
+  redisUrl: string | undefined,
+  keys: InstallationKeys,
+  log: QueueLog,
+): Promise<ServiceParts> {
   const passwordOf = (role: string) => derivePassword(keys.master, `postgresql-role/${role}`);
   const names = Object.keys(MIGRATIONS);
   const { serviceUrls, queueUrl } = await provisionDatabase({
@@ -67,7 +78,12 @@ export async function openServiceParts(adminUrl: string, redisUrl: string | unde
   };
   try {
     await Promise.all(
-      names.map(async (name) => databases.set(name, await openServiceDatabase({ url: serviceUrls[name]!, service: name, migrations: MIGRATIONS[name]!, poolSize: POOL_SIZE }))),
+      names.map(async (name) =>
+        databases.set(
+          name,
+          await openServiceDatabase({ url: serviceUrls[name]!, service: name, migrations: MIGRATIONS[name]!, poolSize: POOL_SIZE }),
+        ),
+      ),
     );
   } catch (error) {
     await close().catch(() => undefined);

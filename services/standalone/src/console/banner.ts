@@ -9,7 +9,9 @@ export function showBanner(out: HumanConsole, platform: Platform, config: Standa
   const first = platform.setupUrl !== undefined;
   const place = path.relative(process.cwd(), platform.folder.root);
   const data = place.startsWith('..') ? platform.folder.root : `./${place}`;
-  out.line(`Rahat Backup ${platform.version}   node ${process.versions.node}   data ${data}   (${first ? 'first start, ' : ''}${seconds.toFixed(1)} s)`);
+  out.line(
+    `Rahat Backup ${platform.version}   node ${process.versions.node}   data ${data}   (${first ? 'first start, ' : ''}${seconds.toFixed(1)} s)`,
+  );
   if (first) showParts(out, platform, config);
   showMoves(out, platform, config);
   if (platform.setupUrl) {
@@ -27,7 +29,8 @@ export function showBanner(out: HumanConsole, platform: Platform, config: Standa
 
 function showParts(out: HumanConsole, platform: Platform, config: StandaloneConfig): void {
   const { postgresql } = platform;
-  if (postgresql) out.done(`PostgreSQL ${postgresql.version} embedded   ${postgresql.host}:${postgresql.port}`, 'set DATABASE_URL to use your own');
+  if (postgresql)
+    out.done(`PostgreSQL ${postgresql.version} embedded   ${postgresql.host}:${postgresql.port}`, 'set DATABASE_URL to use your own');
   else out.done('PostgreSQL of DATABASE_URL');
   if (postgresql?.setAside) out.attention(`a half-made data folder without data was moved to ${postgresql.setAside}`);
   if (config.REDIS_URL) out.done('queue: Redis of REDIS_URL');

@@ -10,7 +10,8 @@ export interface HumanConsole {
 const REMARK_COLUMN = 58;
 
 export function openConsole(write: (text: string) => void): HumanConsole {
-  const marked = (mark: string) => (text: string, remark?: string) => write(`  ${mark} ${remark ? `${text.padEnd(REMARK_COLUMN - 4)}  ${remark}` : text}\n`);
+  const marked = (mark: string) => (text: string, remark?: string) =>
+    write(`  ${mark} ${remark ? `${text.padEnd(REMARK_COLUMN - 4)}  ${remark}` : text}\n`);
   return {
     line: (text = '') => write(`${text}\n`),
     done: marked('✓'),

@@ -17,7 +17,13 @@ afterEach(() => rmSync(folder.root, { recursive: true }));
 describe('the lock of a data folder', () => {
   it('is held by one and names its URL to the next', async () => {
     const release = await lockDataFolder(folder);
-    writeRuntimeFile(folder, { url: 'http://127.0.0.1:8421', metricsUrl: 'http://127.0.0.1:9464', pid: process.pid, version: '1', startedAt: new Date().toISOString() });
+    writeRuntimeFile(folder, {
+      url: 'http://127.0.0.1:8421',
+      metricsUrl: 'http://127.0.0.1:9464',
+      pid: process.pid,
+      version: '1',
+      startedAt: new Date().toISOString(),
+    });
     await expect(lockDataFolder(folder)).rejects.toThrow(`process ${process.pid}, http://127.0.0.1:8421`);
     release();
     (await lockDataFolder(folder))();

@@ -56,7 +56,11 @@ function readHolder(lockFile: string): Holder | undefined {
 
 function alreadyRunning(folder: DataFolder, pid: number): RahatError {
   const url = readRuntimeFile(folder)?.url;
-  return new RahatError('conflict', `Rahat Backup runs already on ${folder.root} (process ${pid}${url ? `, ${url}` : ', still starting'})`, {
-    hint: 'Use that one, stop it with Ctrl+C, or set RAHAT_DATA_DIR to another folder.',
-  });
+  return new RahatError(
+    'conflict',
+    `Rahat Backup runs already on ${folder.root} (process ${pid}${url ? `, ${url}` : ', still starting'})`,
+    {
+      hint: 'Use that one, stop it with Ctrl+C, or set RAHAT_DATA_DIR to another folder.',
+    },
+  );
 }

@@ -31,5 +31,10 @@ export function openLogFile(path: string): LogFile {
 
 /** An Error has no own enumerable fields and would be written as {}. */
 function readable(fields: object): object {
-  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, value instanceof Error ? { message: value.message, stack: value.stack } : (value as unknown)]));
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      value instanceof Error ? { message: value.message, stack: value.stack } : (value as unknown),
+    ]),
+  );
 }

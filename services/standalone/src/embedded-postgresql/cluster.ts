@@ -20,7 +20,12 @@ export interface ClusterState {
  * Makes the cluster when there is none. It is made beside its place and renamed when it is whole, so a kill in
  * between leaves nothing that could be taken for data.
  */
-export function ensureCluster(cluster: string, password: string, programs: ServerPrograms, account: ServerAccount | undefined): ClusterState {
+export function ensureCluster(
+  cluster: string,
+  password: string,
+  programs: ServerPrograms,
+  account: ServerAccount | undefined,
+): ClusterState {
   const unfinished = `${cluster}.unfinished`;
   mkdirSync(path.dirname(cluster), { recursive: true, mode: 0o700 });
   if (account) chownSync(path.dirname(cluster), account.uid, account.gid);
@@ -39,14 +44,23 @@ export function ensureCluster(cluster: string, password: string, programs: Serve
       // The built-in provider doesn't depend on the machine's locales, which change under an index.
       ...['--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'],
     ],
-    { encoding: 'utf8', cwd: path.dirname(cluster), env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' }, ...(account && { uid: account.uid, gid: account.gid }) },
+    {
+      encoding: 'utf8',
+      cwd: path.dirname(cluster),
+      env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
+      ...(account && { uid: account.uid, gid: account.gid }),
+    },
   );
   rmSync(passwordFile);
   if (result.error || result.status !== 0) {
     rmSync(unfinished, { recursive: true, force: true });
-    throw new RahatError('configuration_invalid', `The embedded PostgreSQL could not make its data folder: ${lastLine(result.stderr) ?? result.error?.message ?? `exit ${result.status ?? result.signal}`}`, {
-      hint: 'Free disk space or set RAHAT_DATA_DIR to another folder; DATABASE_URL uses a PostgreSQL of your own.',
-    });
+    throw new RahatError(
+      'configuration_invalid',
+      `The embedded PostgreSQL could not make its data folder: ${lastLine(result.stderr) ?? result.error?.message ?? `exit ${result.status ?? result.signal}`}`,
+      {
+        hint: 'Free disk space or set RAHAT_DATA_DIR to another folder; DATABASE_URL uses a PostgreSQL of your own.',
+      },
+    );
   }
   renameSync(unfinished, cluster);
   return { made: true, setAside };
@@ -74,5 +88,8 @@ function holdsData(cluster: string): boolean {
 }
 
 function lastLine(text: string | null): string | undefined {
-  return text?.trim().split('\n').findLast((line) => /error|fatal|could not/i.test(line));
+  return text
+    ?.trim()
+    .split('\n')
+    .findLast((line) => /error|fatal|could not/i.test(line));
 }

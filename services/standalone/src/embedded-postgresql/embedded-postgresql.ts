@@ -42,7 +42,17 @@ export async function openEmbeddedPostgresql(folder: DataFolder, firstPort: numb
   });
   // The same port each time, where possible: the platform's own protection knows the server by it.
   writeFileSync(portFile, `${server.port}\n`, { mode: 0o600 });
-  return { version: server.version, host: '127.0.0.1', port: server.port, user: SUPERUSER, password, adminUrl: server.adminUrl, made, setAside, stop: server.stop };
+  return {
+    version: server.version,
+    host: '127.0.0.1',
+    port: server.port,
+    user: SUPERUSER,
+    password,
+    adminUrl: server.adminUrl,
+    made,
+    setAside,
+    stop: server.stop,
+  };
 }
 
 function readOrMakePassword(file: string): string {

@@ -72,11 +72,23 @@ export async function startEmbeddedServer(place: EmbeddedServerPlace): Promise<E
 /** Out of the terminal's process group: Ctrl+C must reach the platform alone, which stops PostgreSQL last. */
 function launch(place: EmbeddedServerPlace, port: number): ChildProcess {
   const log = openSync(place.logFile, 'a', 0o600);
-  const args = ['-D', place.cluster, '-p', String(port), ...Object.entries(SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`])];
-  const options = { cwd: place.cluster, stdio: ['ignore' as const, log, log], detached: true, env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' } };
+  const args = [
+    '-D',
+    place.cluster,
+    '-p',
+    String(port),
+    ...Object.entries(SETTINGS).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+  ];
+  const options = {
+    cwd: place.cluster,
+    stdio: ['ignore' as const, log, log],
+    detached: true,
+    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
+  };
   try {
     const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((file) => existsSync(file));
-    if (!setpriv) return spawn(place.programs.postgres, args, { ...options, ...(place.account && { uid: place.account.uid, gid: place.account.gid }) });
+    if (!setpriv)
+      return spawn(place.programs.postgres, args, { ...options, ...(place.account && { uid: place.account.uid, gid: place.account.gid }) });
     // The kernel asks it to shut down when the platform is killed.
     const identity = place.account ? [`--reuid=${place.account.uid}`, `--regid=${place.account.gid}`, '--clear-groups'] : [];
     return spawn(setpriv, ['--pdeathsig', 'INT', ...identity, '--', place.programs.postgres, ...args], options);
@@ -147,5 +159,8 @@ function isServerOf(pid: number, cluster: string): boolean {
 }
 
 function fatalLine(log: string): string | undefined {
-  return log.split('\n').findLast((line) => /FATAL|PANIC/.test(line))?.replace(/^.*(?:FATAL|PANIC):\s*/, '');
+  return log
+    .split('\n')
+    .findLast((line) => /FATAL|PANIC/.test(line))
+    ?.replace(/^.*(?:FATAL|PANIC):\s*/, '');
 }

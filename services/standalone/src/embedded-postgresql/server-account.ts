@@ -21,7 +21,10 @@ export function serverAccount(cluster: string): ServerAccount | undefined {
     .filter((fields) => fields.length > 3 && fields[2] !== '0')
     .map(([name, , uid, gid]) => ({ name: name!, uid: Number(uid), gid: Number(gid) }));
   const owner = statSync(cluster, { throwIfNoEntry: false })?.uid;
-  const found = accounts.find(({ uid }) => uid === owner) ?? accounts.find(({ name }) => name === 'postgres') ?? accounts.find(({ name }) => name === 'nobody');
+  const found =
+    accounts.find(({ uid }) => uid === owner) ??
+    accounts.find(({ name }) => name === 'postgres') ??
+    accounts.find(({ name }) => name === 'nobody');
   if (found) return found;
   throw new RahatError('configuration_invalid', 'PostgreSQL cannot run as root, and this machine has neither a user postgres nor nobody', {
     hint: 'Start Rahat Backup as an ordinary user, or run: useradd --system postgres',
@@ -37,9 +40,13 @@ export function demandPassage(account: ServerAccount | undefined, target: string
     what === 'data'
       ? 'set RAHAT_DATA_DIR to a folder outside of it (for example /var/lib/rahat-backup)'
       : 'move this folder to a place open to all users (for example /opt/rahat-backup)';
-  throw new RahatError('configuration_invalid', `PostgreSQL cannot run as root, and the user ${account.name} that it runs as cannot get into ${closed}`, {
-    hint: `Start Rahat Backup as an ordinary user, or ${fix}.`,
-  });
+  throw new RahatError(
+    'configuration_invalid',
+    `PostgreSQL cannot run as root, and the user ${account.name} that it runs as cannot get into ${closed}`,
+    {
+      hint: `Start Rahat Backup as an ordinary user, or ${fix}.`,
+    },
+  );
 }
 
 function firstClosedFolder(account: ServerAccount, target: string): string | undefined {

@@ -24,10 +24,14 @@ export function findServerPrograms(): ServerPrograms {
     if (!version) throw new Error('no version in its answer');
     return { folder, initdb, postgres, version };
   } catch (cause) {
-    throw new RahatError('configuration_invalid', `The embedded PostgreSQL does not run on this machine: ${(cause as Error).message.split('\n')[0]}`, {
-      hint: 'Set DATABASE_URL to a PostgreSQL of your own (14 or newer).',
-      cause,
-    });
+    throw new RahatError(
+      'configuration_invalid',
+      `The embedded PostgreSQL does not run on this machine: ${(cause as Error).message.split('\n')[0]}`,
+      {
+        hint: 'Set DATABASE_URL to a PostgreSQL of your own (14 or newer).',
+        cause,
+      },
+    );
   }
 }
 

@@ -32,21 +32,29 @@ export async function protectPlatform(parts: SelfBackupParts): Promise<SelfBacku
   const startedAt = Date.now();
   const { repository, passphraseFile } = await localRepository(parts);
   const { organization, connection } = parts;
-  const before = PlatformProtection.parse(await parts.ask('POST', '/internal/v1/platform-protection', { organization, connection, repository }));
+  const before = PlatformProtection.parse(
+    await parts.ask('POST', '/internal/v1/platform-protection', { organization, connection, repository }),
+  );
   return {
     passphraseFile,
     async proven(signal) {
       for (let protection = before; ; protection = PlatformProtection.parse(await parts.ask('GET', '/internal/v1/platform-protection'))) {
         if (protection.proven) return { seconds: (Date.now() - startedAt) / 1000, alreadyProven: protection === before };
         if (protection.run && ['failed', 'partial', 'cancelled', 'missed'].includes(protection.run.state)) throw failureOf(protection.run);
-        if (Date.now() - startedAt > FOLLOW_LIMIT_MS) throw new RahatError('deadline_exceeded', 'The proof takes longer than ten minutes', { hint: 'It goes on: rahat-backup status' });
+        if (Date.now() - startedAt > FOLLOW_LIMIT_MS)
+          throw new RahatError('deadline_exceeded', 'The proof takes longer than ten minutes', { hint: 'It goes on: rahat-backup status' });
         await sleep(LOOK_EVERY_MS, undefined, { signal });
       }
     },
   };
 }
 
-async function localRepository({ folder, organization, storages, repositories }: SelfBackupParts): Promise<{ repository: string; passphraseFile?: string }> {
+async function localRepository({
+  folder,
+  organization,
+  storages,
+  repositories,
+}: SelfBackupParts): Promise<{ repository: string; passphraseFile?: string }> {
   const principal = platformPrincipal(organization);
   const page = { limit: 200 };
   const known = (await repositories.list(principal, page)).data.find(({ location }) => path.dirname(location) === folder.backups);
@@ -70,7 +78,16 @@ async function localRepository({ folder, organization, storages, repositories }:
 }
 
 function platformPrincipal(organization: string): Principal {
-  return { kind: 'service', subject: 'standalone', name: 'Rahat Backup', organization, role: 'owner', scopes: ['*'], address: 'internal', requestId: newId('request') };
+  return {
+    kind: 'service',
+    subject: 'standalone',
+    name: 'Rahat Backup',
+    organization,
+    role: 'owner',
+    scopes: ['*'],
+    address: 'internal',
+    requestId: newId('request'),
+  };
 }
 
 function failureOf(run: NonNullable<PlatformProtection['run']>): RahatError {
