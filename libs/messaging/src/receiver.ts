@@ -25,6 +25,7 @@ export function receive(
   receiver: Receiver,
   onError: (error: Error) => void,
 ): Subscription {
+  const buried = new WeakSet<Job>();
   const process: Processor = async (job, _token, signal) => {
     try {
       return await receiver.handle(job, signal ?? new AbortController().signal);
@@ -32,6 +33,7 @@ export function receive(
       const reason = storable(RahatError.from(error).message);
       if (!isHopeless(error) && job.attemptsMade + 1 < (job.opts.attempts ?? 1)) throw new Error(reason, { cause: error });
       await deadLetters.bury(job, error);
+      buried.add(job);
       throw new UnrecoverableError(reason);
     }
   };
@@ -44,9 +46,8 @@ export function receive(
   const worker = backend.worker(receiver.queue, process, options);
   worker.on('error', onError);
   worker.on('failed', (job, error) => {
-    // Stalled too often: no processor saw this failure.
-    if (job && !(error instanceof UnrecoverableError) && job.attemptsMade >= (job.opts.attempts ?? 1))
-      deadLetters.bury(job, error).catch(onError);
+    // For good, and not by the processor: it stalled too often.
+    if (job?.finishedOn && !buried.has(job)) deadLetters.bury(job, error).catch(onError);
   });
   // Someone else may own the job now; going on would be a second execution.
   worker.on('lockRenewalFailed', (jobs) => jobs.forEach((id) => worker.cancelJob(id, 'the lock was lost')));
