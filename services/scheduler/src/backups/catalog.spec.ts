@@ -1,0 +1,148 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { QUEUES, type Run } from '@rahat/contracts';
+import { failWith, startTestScheduler, withEvidence, type Script, type TestScheduler } from '../start-test-scheduler.js';
+
+let scheduler: TestScheduler;
+beforeAll(async () => {
+  scheduler = await startTestScheduler();
+});
+afterAll(async () => scheduler?.[Symbol.asyncDispose]());
+afterEach(() => {
+  scheduler.scripts.length = 0;
+  scheduler.worker.outline = { ...scheduler.worker.outline, overwrites: [], findings: [] };
+});
+
+const get = async (path: string) => (await scheduler.call('GET', path)).body;
+async function backUp(plan: string, ...scripts: Script[]): Promise<{ run: Run; backup: string }> {
+  scheduler.scripts.push(...scripts);
+  const [started] = (await scheduler.call('POST', `/api/v2/plans/${plan}/runs`)).body.runs;
+  const run = await scheduler.until(started.id, 'succeeded');
+  return { run, backup: run.backup! };
+}
+const proof = (backup: string, value: string) => scheduler.eventually(async () => ((found) => found.proof === value && found)(await get(`/api/v2/backups/${backup}`)));
+const statusOf = async (plan: string) => (await get('/api/v2/status')).databases.find((line: { plan: string }) => line.plan === plan);
+const failing = (code: string, retryable = false): Script => failWith(code, retryable);
+const ok: Script = withEvidence({});
+
+describe('verification', () => {
+  it('follows a backup, level after level, without the password of the source', async () => {
+    const plan = await scheduler.plan({ verify: ['FULL', 'BASIC'] });
+    const { backup } = await backUp(plan.id);
+    expect(await proof(backup, 'FULL')).toMatchObject({ provenAt: expect.any(String) });
+    const verifications = scheduler.attempts.filter(({ spec }) => spec.type === 'verification');
+    expect(verifications.map(({ spec }) => (spec as { level: string }).level)).toEqual(['BASIC', 'FULL']);
+    expect(verifications.every(({ secrets }) => secrets.source === undefined)).toBe(true);
+    expect(await statusOf(plan.id)).toMatchObject({ state: 'proven', backups: 1 });
+    const again = await scheduler.call('POST', `/api/v2/backups/${backup}/verify`, { level: 'DATABASE' });
+    expect(again.status).toBe(202);
+    await scheduler.until(again.body.id, 'succeeded');
+  });
+
+  it('marks damage, which no superficial look takes back, and nothing is green then', async () => {
+    const plan = await scheduler.plan({ verify: ['BASIC', 'FULL'] });
+    const mismatch = withEvidence({ tables: [{ schema: 'public', table: 'orders', expectedRows: 5, actualRows: 4, matches: false }] });
+    const { backup } = await backUp(plan.id, ok, ok, mismatch);
+    await proof(backup, 'damaged');
+    const look = (await scheduler.call('POST', `/api/v2/backups/${backup}/verify`, { level: 'BASIC' })).body;
+    await scheduler.until(look.id, 'succeeded');
+    await proof(backup, 'damaged');
+    expect(await statusOf(plan.id)).toMatchObject({ state: 'failing', backups: 0, lastBackupAt: null });
+    const thorough = (await scheduler.call('POST', `/api/v2/backups/${backup}/verify`, { level: 'FULL' })).body;
+    await scheduler.until(thorough.id, 'succeeded');
+    await proof(backup, 'FULL');
+  });
+
+  it('that cannot be done leaves the backup as it was, and tells', async () => {
+    const plan = await scheduler.plan({ verify: ['BASIC'] });
+    const { backup } = await backUp(plan.id, ok, failing('storage_permission_denied'));
+    await scheduler.eventually(async () => (await statusOf(plan.id)).state === 'failing');
+    expect(await get(`/api/v2/backups/${backup}`)).toMatchObject({ proof: 'stored' });
+    expect(await statusOf(plan.id)).toMatchObject({ backups: 1, lastError: { code: 'storage_permission_denied' } });
+  });
+});
+
+describe('retention', () => {
+  it('removes what a newer proven backup outlives, and keeps the row until it is really gone', async () => {
+    const plan = await scheduler.plan({ verify: ['FULL'], retention: { keepLast: 1, keepProven: 1 } });
+    const first = await backUp(plan.id);
+    await proof(first.backup, 'FULL');
+    const unproven = await backUp(plan.id, ok, failing('storage_unreachable'));
+    await scheduler.eventually(async () => (await statusOf(plan.id)).state === 'failing');
+    expect((await get(`/api/v2/backups?plan=${plan.id}`)).data.map((backup: { retention: { kept: boolean } }) => backup.retention.kept)).toEqual([true, true]);
+
+    const third = await backUp(plan.id);
+    await proof(third.backup, 'FULL');
+    const removal = await scheduler.eventually(async () => scheduler.removals.find(({ backup }) => backup === first.backup));
+    expect((await get(`/api/v2/plans/${plan.id}/retention`)).backups).toMatchObject([{ backup: third.backup, kept: true, reason: 'one of the last 1 backups' }]);
+    expect((await scheduler.call('POST', `/api/v2/backups/${first.backup}/verify`, {})).status).toBe(409);
+    const answer = (error?: object) => scheduler.messaging.send(QUEUES.scheduler, 'snapshot.removed.v1', { organization: removal.organization, backup: first.backup, snapshot: removal.snapshot, ...(error ? { error } : {}) } as never);
+    await answer({ code: 'storage_unreachable', message: 'unplugged', retryable: true });
+    await scheduler.eventually(async () => (await get(`/api/v2/backups/${first.backup}`)).retention.reason.includes('not removed yet: unplugged'));
+    scheduler.clock.advance(61_000);
+    await scheduler.eventually(async () => scheduler.removals.filter(({ backup }) => backup === first.backup).length === 2);
+    await answer();
+    await scheduler.eventually(async () => (await get(`/api/v2/backups/${first.backup}`)).removedAt);
+    expect((await get(`/api/v2/backups?plan=${plan.id}`)).data.map((backup: { id: string }) => backup.id)).toEqual([third.backup, unproven.backup]);
+  });
+
+  it('touches nothing after a failed backup', async () => {
+    const plan = await scheduler.plan({ retention: { keepLast: 1, keepProven: 1 }, maxAttempts: 1 });
+    const { backup } = await backUp(plan.id);
+    scheduler.scripts.push(withEvidence({ bytes: 0 }));
+    const [failed] = (await scheduler.call('POST', `/api/v2/plans/${plan.id}/runs`)).body.runs;
+    await scheduler.until(failed.id, 'failed');
+    expect((await get(`/api/v2/plans/${plan.id}/retention`)).backups).toMatchObject([{ backup, kept: true }]);
+    expect(await statusOf(plan.id)).toMatchObject({ state: 'failing', backups: 1 });
+  });
+});
+
+describe('a restore', () => {
+  const planFor = (backup: string, change: object = {}) => scheduler.call('POST', '/api/v2/restore-plans', { backup, ...change });
+  const run = (plan: { id: string; hash: string }, change: object = {}) => scheduler.call('POST', '/api/v2/restores', { plan: plan.id, hash: plan.hash, ...change });
+
+  it('runs its plan once, into a new database by default', async () => {
+    const { backup } = await backUp((await scheduler.plan()).id);
+    const plan = (await planFor(backup)).body;
+    expect(plan).toMatchObject({ target: { kind: 'database', name: expect.stringMatching(/^shop_restored_\d{8}_\d{6}$/), replace: false }, steps: ['stage', 'check', 'swap'] });
+    expect(await run({ ...plan, hash: 'other' })).toMatchObject({ status: 409, body: { code: 'restore_plan_stale' } });
+    const started = await run(plan);
+    expect(started).toMatchObject({ status: 202, body: { type: 'restore' } });
+    await scheduler.until(started.body.id, 'succeeded');
+    const { spec, secrets } = scheduler.attempts.at(-1)!;
+    expect(spec).toMatchObject({ type: 'restore', target: plan.target });
+    expect([secrets.source, secrets.target?.host]).toEqual([undefined, 'db.example']);
+    expect(await run(plan)).toMatchObject({ status: 409, body: { code: 'restore_plan_stale' } });
+  });
+
+  it('that replaces needs the name, and is refused when its plan is no longer true', async () => {
+    const { backup } = await backUp((await scheduler.plan()).id);
+    scheduler.worker.outline = { ...scheduler.worker.outline, overwrites: ['shop'] };
+    const request = { target: { kind: 'database', name: 'shop', replace: true } };
+    const plan = (await planFor(backup, request)).body;
+    expect(await run(plan)).toMatchObject({ status: 422, body: { errors: [{ pointer: '#/confirm' }] } });
+    scheduler.worker.outline = { ...scheduler.worker.outline, overwrites: ['shop', 'shop_old'] };
+    expect(await run(plan, { confirm: 'shop' })).toMatchObject({ status: 409, body: { code: 'restore_plan_stale' } });
+    scheduler.worker.outline = { ...scheduler.worker.outline, overwrites: ['shop'] };
+    scheduler.clock.advance(3_601_000);
+    expect(await run(plan, { confirm: 'shop' })).toMatchObject({ status: 409, body: { code: 'restore_plan_stale' } });
+    expect(await run((await planFor(backup, request)).body, { confirm: 'shop' })).toMatchObject({ status: 202 });
+    scheduler.worker.outline = { ...scheduler.worker.outline, overwrites: [], findings: [{ code: 'full', severity: 'blocker', message: 'no space' }] };
+    expect(await run((await planFor(backup)).body)).toMatchObject({ status: 422, body: { code: 'preflight_blocked' } });
+  });
+});
+
+describe("the platform's own protection", () => {
+  it('is set up once, follows a moved database, and ends proven', async () => {
+    const service = scheduler.application.service('standalone', scheduler.admin.organization);
+    const protect = (port: number) =>
+      scheduler.call('POST', '/internal/v1/platform-protection', { organization: scheduler.admin.organization, connection: { host: '127.0.0.1', port, user: 'rahat', password: 'x' }, repository: 'repository_known' }, service);
+    const first = await protect(5001);
+    expect(first).toMatchObject({ status: 200, body: { protected: true, proven: false, run: { type: 'backup', state: 'due' } } });
+    expect((await protect(5001)).body.run.id).toBe(first.body.run.id);
+    await scheduler.eventually(async () => (await scheduler.call('GET', '/internal/v1/platform-protection', undefined, service)).body.proven);
+    expect(scheduler.attempts.some(({ spec }) => spec.type === 'backup' && spec.method === 'postgresql.physical' && spec.database === undefined)).toBe(true);
+    expect((await protect(5002)).body).toMatchObject({ proven: true, plan: first.body.plan });
+    expect(await get(`/api/v2/servers/${first.body.server}`)).toMatchObject({ platform: true, address: { port: 5002 } });
+    expect((await scheduler.call('GET', '/internal/v1/platform-protection')).status).toBe(403);
+  });
+});
