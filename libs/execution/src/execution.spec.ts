@@ -10,6 +10,7 @@ import {
   type PostgresqlConnection,
   type RestoreSpec,
   type RunSecrets,
+  type VerificationEvidence,
   type VerificationLevel,
   type VerificationSpec,
 } from '@rahat/contracts';
@@ -210,6 +211,27 @@ describe('execution of a logical backup', () => {
     expect(outline.overwrites.join()).toContain('shop');
     const closed = await probeServer('postgresql', { ...connection, port: 1 }, ask);
     expect(closed).toMatchObject({ reachable: false, error: { code: 'source_unreachable' } });
+  });
+});
+
+describe('execution of a physical backup', () => {
+  it('stores a whole server, proves it and restores it into a folder', async () => {
+    const secrets = await secretsFor();
+    const spec: BackupSpec = { ...backupSpec(), method: 'postgresql.physical', database: undefined };
+    const evidence = await executeRun(spec, secrets, options());
+    expect(evidence).toMatchObject({ type: 'backup', cleanExit: true, trailerSeen: true, committed: true });
+    for (const level of ['DATABASE', 'FULL'] as const) {
+      const proof = await executeRun(verificationSpec(spec.snapshot, level), secrets, options());
+      expect(proof.findings.filter((finding) => finding.severity === 'blocker')).toEqual([]);
+      expect(proof).toMatchObject({ level, objectsChecked: (proof as VerificationEvidence).objectsExpected });
+    }
+    const path = join(folder, 'restored');
+    const restore = restoreSpec(spec.snapshot, { target: { kind: 'folder', path } });
+    const ask = { signal: new AbortController().signal, toolFolders: [], scratchFolder: folder };
+    expect((await outlineRestore(restore, secrets, ask)).steps.join()).toContain(path);
+    await executeRun(restore, secrets, options());
+    expect(await readFile(join(path, 'PG_VERSION'), 'utf8')).toBe('15\n');
+    expect(await readdir(folder)).toEqual(['restored', 'storage']);
   });
 });
 
