@@ -118,24 +118,22 @@ async function feed(source: AsyncIterable<Uint8Array>, stdin: NodeJS.WritableStr
   return sourceError;
 }
 
+/** `exit` waits for every process that holds the tool's output, so a child that the tool left behind is ended too. */
 async function stopGroup(child: ChildProcess, stdout: Readable, exit: Promise<ToolExit>): Promise<ToolExit> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGKILL'] as const) {
-    if (child.exitCode === null && child.signalCode === null) killGroup(child, signal);
     const timer = new AbortController();
+    // The first look is only whether it has ended by itself.
     const ended = await Promise.race([
-      exited(child).then(() => true),
-      delay(GRACE_MS, false, { signal: timer.signal, ref: false }).catch(() => false),
+      exit.then(() => true),
+      delay(signal === 'SIGINT' ? 0 : GRACE_MS, false, { signal: timer.signal, ref: false }).catch(() => false),
     ]);
     timer.abort();
-    if (ended) break;
+    if (ended) return exit;
+    killGroup(child, signal);
+    // What is left in the pipe has no reader any more.
+    stdout.destroy();
   }
-  // What is left in the pipe has no reader any more; `close` waits for it.
-  stdout.destroy();
   return exit;
-}
-
-async function exited(child: ChildProcess): Promise<void> {
-  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
 }
 
 function killGroup(child: ChildProcess, signal: NodeJS.Signals): void {

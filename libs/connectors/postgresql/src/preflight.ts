@@ -126,16 +126,19 @@ async function rightsFindings(client: pg.Client, rights: Rights): Promise<Findin
 }
 
 async function contentFindings(client: pg.Client, rights: Rights): Promise<Finding[]> {
-  const [row] = (await client.query<{ extensions: string[]; unlogged: string[]; foreign: string[]; objects: string }>(`
+  const [row] = (await client.query<{ extensions: string[]; unlogged: string[]; foreign: string[]; objects: string; tables: string; locks: string }>(`
     SELECT ARRAY(SELECT extname || ' ' || extversion FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1) AS extensions,
            ARRAY(SELECT format('%I.%I', n.nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE relpersistence = 'u' AND relkind = 'r' ORDER BY 1) AS unlogged,
            ARRAY(SELECT format('%I.%I', n.nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE relkind = 'f' ORDER BY 1) AS foreign,
+           (SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p')) AS tables,
+           current_setting('max_locks_per_transaction')::int8 * (current_setting('max_connections')::int8 + current_setting('max_prepared_transactions')::int8) AS locks,
            (SELECT count(*) FROM pg_largeobject_metadata) AS objects`)).rows;
   if (!row) return [];
   const listed = (names: string[]): string => names.slice(0, MOST_OBJECTS).join(', ');
   const findings: Finding[] = [];
   if (row.extensions.length > 0) findings.push({ code: 'extensions', severity: 'info', object: listed(row.extensions), message: 'The target of a restore needs these extensions installed.' });
   if (row.extensions.some((name) => name.startsWith('timescaledb '))) findings.push({ code: 'timescaledb', severity: 'warning', message: 'A restore needs exactly this version of TimescaleDB on the target.' });
+  if (Number(row.tables) > Number(row.locks)) findings.push({ code: 'locks_may_not_suffice', severity: 'warning', message: `A dump locks all ${row.tables} tables at once; the server has room for about ${row.locks} locks.`, fix: `ALTER SYSTEM SET max_locks_per_transaction = ${Math.ceil(Number(row.tables) / 50)}; -- then restart the server` });
   if (row.unlogged.length > 0) findings.push({ code: 'unlogged_tables', severity: 'info', object: listed(row.unlogged), message: 'Unlogged tables are backed up, but empty on replicas and in physical backups.' });
   if (row.unlogged.length > 0 && rights.recovery) findings.push({ code: 'unlogged_tables_on_replica', severity: 'blocker', object: listed(row.unlogged), message: 'Unlogged tables can\'t be read on a replica.', fix: 'Back up from the primary.' });
   if (row.foreign.length > 0) findings.push({ code: 'foreign_tables', severity: 'warning', object: listed(row.foreign), message: 'Of foreign tables only the definition is backed up; their rows are on another server.' });

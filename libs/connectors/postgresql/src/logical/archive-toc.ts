@@ -1,22 +1,56 @@
 import { isUtf8 } from 'node:buffer';
 import { RahatError } from '@rahat/contracts';
 
-/** One line of the archive's table of contents (pg_backup_archiver.c, WriteToc). */
-export interface TocEntry {
+interface EntryFields {
   dumpId: number;
-  /** The archive holds a data block for it. */
   hasData: boolean;
   tag: string;
   description: string;
-  /** SQL that makes the object; bytes in the database's encoding. */
-  definition: Buffer;
-  /** `COPY … FROM stdin;` of table data; bytes in the database's encoding. */
-  copyStatement: Buffer;
   namespace: string;
   owner: string;
   dependencies: number[];
-  /** The entry as it stands in the archive. */
-  raw: Buffer;
+}
+
+/** One line of the archive's table of contents (pg_backup_archiver.c, WriteToc). There may be hundreds of thousands: texts stay in `raw`. */
+export class TocEntry {
+  readonly dumpId: number;
+  /** The archive holds a data block for it. */
+  readonly hasData: boolean;
+  readonly tag: string;
+  readonly description: string;
+  readonly namespace: string;
+  readonly owner: string;
+  readonly dependencies: readonly number[];
+
+  constructor(
+    fields: EntryFields,
+    /** The entry as it stands in the archive. */
+    readonly raw: Buffer,
+    private readonly definitionRange: readonly [start: number, end: number],
+    private readonly copyRange: readonly [start: number, end: number],
+  ) {
+    this.dumpId = fields.dumpId;
+    this.hasData = fields.hasData;
+    this.tag = fields.tag;
+    this.description = fields.description;
+    this.namespace = fields.namespace;
+    this.owner = fields.owner;
+    this.dependencies = fields.dependencies;
+  }
+
+  /** SQL that makes the object; bytes in the database's encoding. */
+  get definition(): Buffer {
+    return this.raw.subarray(...this.definitionRange);
+  }
+
+  /** `COPY … FROM stdin;` of table data; bytes in the database's encoding. */
+  get copyStatement(): Buffer {
+    return this.raw.subarray(...this.copyRange);
+  }
+
+  get hasCopyStatement(): boolean {
+    return this.copyRange[1] > this.copyRange[0];
+  }
 }
 
 export interface Toc {
@@ -34,6 +68,7 @@ export interface Toc {
 const OLDEST_FORMAT = 114;
 const NEWEST_FORMAT = 116;
 const CUSTOM_FORMAT = 1;
+const MAGIC = 'PGDMP';
 export const INT_SIZE = 4;
 
 const INCOMPLETE = Symbol('incomplete');
@@ -48,6 +83,7 @@ export class TocScanner {
   #prelude: Omit<Toc, 'entries'> | undefined;
   #expected = 0;
   readonly #entries: TocEntry[] = [];
+  readonly #texts = new Map<string, string>();
 
   /** Takes the next piece; gives the table of contents when it is whole. */
   push(chunk: Uint8Array): Toc | undefined {
@@ -92,7 +128,8 @@ export class TocScanner {
 
   #readPrelude(): Omit<Toc, 'entries'> {
     const start = this.#position;
-    if (this.#take(5).toString('latin1') !== 'PGDMP') throw invalid('it does not begin with PGDMP');
+    this.#advance(MAGIC.length);
+    if (this.#buffer.toString('latin1', start, this.#position) !== MAGIC) throw invalid('it does not begin with PGDMP');
     const [major, minor] = [this.#byte(), this.#byte()];
     this.#byte();
     this.#format = major * 100 + minor;
@@ -113,52 +150,63 @@ export class TocScanner {
     const start = this.#position;
     const dumpId = this.#int();
     const hasData = this.#int() !== 0;
-    this.#bytes();
-    this.#bytes();
+    this.#skip();
+    this.#skip();
     const tag = this.#string();
     const description = this.#string();
     this.#int();
-    const definition = this.#bytes();
-    this.#bytes();
-    const copyStatement = this.#bytes();
+    const definition = this.#skip();
+    this.#skip();
+    const copyStatement = this.#skip();
     const namespace = this.#string();
-    this.#bytes();
-    this.#bytes();
+    this.#skip();
+    this.#skip();
     if (this.#format >= 116) this.#int();
     const owner = this.#string();
-    this.#bytes();
+    this.#skip();
     const dependencies: number[] = [];
-    for (let text = this.#bytes(); text.length > 0; text = this.#bytes()) dependencies.push(Number(text.toString('latin1')));
-    this.#take(1 + this.#offsetSize);
+    for (let text = this.#string(); text !== ''; text = this.#string()) dependencies.push(Number(text));
+    this.#advance(1 + this.#offsetSize);
+    const within = ([from, to]: [number, number]): [number, number] => [from - start, to - start];
     // The buffer is only ever replaced, never written over, so that views on it stay good.
-    return { dumpId, hasData, tag, description, definition, copyStatement, namespace, owner, dependencies, raw: this.#buffer.subarray(start, this.#position) };
+    const raw = this.#buffer.subarray(start, this.#position);
+    return new TocEntry({ dumpId, hasData, tag, description, namespace, owner, dependencies }, raw, within(definition), within(copyStatement));
   }
 
-  #take(length: number): Buffer {
+  #advance(length: number): void {
     if (this.#position + length > this.#length) throw INCOMPLETE;
     this.#position += length;
-    return this.#buffer.subarray(this.#position - length, this.#position);
   }
 
   #byte(): number {
-    return this.#take(1).readUInt8();
+    this.#advance(1);
+    return this.#buffer[this.#position - 1] as number;
   }
 
   #int(): number {
-    const bytes = this.#take(1 + INT_SIZE);
-    const value = bytes.readUInt32LE(1);
-    return bytes[0] === 0 ? value : -value;
+    this.#advance(1 + INT_SIZE);
+    const value = this.#buffer.readUInt32LE(this.#position - INT_SIZE);
+    return this.#buffer[this.#position - INT_SIZE - 1] === 0 ? value : -value;
   }
 
-  #bytes(): Buffer {
+  /** Passes over a text; gives where it lies. */
+  #skip(): [start: number, end: number] {
     const length = this.#int();
-    return length <= 0 ? Buffer.alloc(0) : this.#take(length);
+    if (length > 0) this.#advance(length);
+    return [this.#position - Math.max(length, 0), this.#position];
   }
 
   // Names are in the database's encoding. What is not UTF-8 is read byte for byte, which keeps different names different.
   #string(): string {
-    const bytes = this.#bytes();
-    return bytes.toString(isUtf8(bytes) ? 'utf8' : 'latin1');
+    const [start, end] = this.#skip();
+    if (start === end) return '';
+    const bytes = this.#buffer.subarray(start, end);
+    const text = isUtf8(bytes) ? bytes.toString('utf8') : bytes.toString('latin1');
+    // Names come again and again; one copy of each is enough.
+    const known = this.#texts.get(text);
+    if (known !== undefined) return known;
+    this.#texts.set(text, text);
+    return text;
   }
 }
 

@@ -130,7 +130,7 @@ async function removeStaging(connection: PostgresqlConnection, staging: string, 
 }
 
 function describeObjects(dump: StoredDump, entries: readonly TocEntry[]): RestoreOutline['objects'] {
-  const rows = new Map(entries.filter((entry) => entry.copyStatement.length > 0).map((entry) => [`${entry.namespace}\0${entry.tag}`, dump.data.get(entry.dumpId)?.[0]]));
+  const rows = new Map(entries.filter((entry) => entry.hasCopyStatement).map((entry) => [`${entry.namespace}\0${entry.tag}`, dump.data.get(entry.dumpId)?.[0]]));
   const shown = new Set(['TABLE', 'VIEW', 'MATERIALIZED VIEW', 'SEQUENCE', 'FUNCTION', 'PROCEDURE', 'FOREIGN TABLE']);
   return entries.filter((entry) => shown.has(entry.description)).map((entry) => {
     const artifact = entry.description === 'TABLE' ? rows.get(`${entry.namespace}\0${entry.tag}`) : undefined;

@@ -53,7 +53,7 @@ export function isLargeObjects(entry: TocEntry): boolean {
 /** Table rows that a restored server can be asked for. Rows of an extension's own tables are mixed with what CREATE EXTENSION put there. */
 export function comparableTables(toc: Toc): TocEntry[] {
   const defined = new Set(toc.entries.filter((entry) => entry.description === 'TABLE').map((entry) => `${entry.namespace}\0${entry.tag}`));
-  return toc.entries.filter((entry) => entry.hasData && entry.copyStatement.length > 0 && defined.has(`${entry.namespace}\0${entry.tag}`));
+  return toc.entries.filter((entry) => entry.hasData && entry.hasCopyStatement && defined.has(`${entry.namespace}\0${entry.tag}`));
 }
 
 /** The archive as pg_restore wants it, made anew of the chosen entries. */

@@ -1,4 +1,4 @@
-import type { Toc, TocEntry } from './archive-toc.js';
+import { TocEntry, type Toc } from './archive-toc.js';
 
 const POST_DATA = 4;
 const PRE_DATA = 2;
@@ -17,7 +17,7 @@ export function syntheticEntry(toc: Toc, dumpId: number, tag: string, sql: strin
     int(definition.length), definition, text(''), absent(), absent(), absent(), absent(),
     ...(minor >= 16 ? [int(0)] : []), text(''), text('false'), absent(), Buffer.from([NO_DATA]), Buffer.alloc(offsetSize),
   ]);
-  return { dumpId, hasData: false, tag, description: 'RAHAT', definition, copyStatement: Buffer.alloc(0), namespace: '', owner: '', dependencies: [], raw };
+  return new TocEntry({ dumpId, hasData: false, tag, description: 'RAHAT', namespace: '', owner: '', dependencies: [] }, raw, [0, 0], [0, 0]);
 }
 
 function int(value: number): Buffer {

@@ -30,6 +30,7 @@ export function toolFailure(tool: string, exit: ToolExit, connection: Postgresql
     return new RahatError('source_lost', `${tool} lost the connection to PostgreSQL at ${place}: ${cause}`, { hint: 'Look at the log of the database server for the same moment; the next run starts anew.' });
   }
   if (/lock timeout|could not obtain lock/i.test(exit.stderr)) return new RahatError('tool_failed', `${tool} waited too long for a lock: ${cause}`, { hint: 'Another session holds an exclusive lock on a table (ALTER, TRUNCATE, VACUUM FULL); choose another time.' });
+  if (/out of shared memory|max_locks_per_transaction/.test(exit.stderr)) return new RahatError('tool_failed', `${tool} can't lock all tables at once: ${cause}`, { hint: 'ALTER SYSTEM SET max_locks_per_transaction = 512; -- then restart the server', retryable: false });
   if (/permission denied|query would be affected by row-level security/i.test(exit.stderr)) return new RahatError('source_permission_denied', `${tool}: ${cause}`, { hint: 'The preflight of this server names the rights and the SQL that grants them.' });
   if (/version mismatch/.test(exit.stderr)) return new RahatError('tool_missing', `${tool} does not fit the server: ${cause}`);
   return new RahatError('tool_failed', `${tool} ended with code ${exit.code ?? 'none'}: ${cause}`, { hint: 'The message is the tool\'s own; cure it on the server and run the backup again.' });
