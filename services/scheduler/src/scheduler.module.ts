@@ -55,7 +55,7 @@ export class SchedulerModule {
     const secrets = new ServerSecrets(secretBox, config);
     const questions = new WorkerQuestions(messaging, secrets);
     const discovery = new DiscoveryService(database, outbox, questions, secrets, clock);
-    const ledger = new RunLedger(outbox, clock);
+    const ledger = new RunLedger(outbox, clock, () => ticker.hurry());
     const verification = new VerificationChain(ledger, clock);
     const retention = new RetentionService(database, outbox, clock);
     const outcomes = new RunOutcomes(outbox, verification, clock);

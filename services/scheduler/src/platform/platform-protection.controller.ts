@@ -2,24 +2,18 @@ import { Body, Controller, Get, HttpCode, Inject, Post } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import { PlatformProtection, ProtectPlatform, type Principal } from '@rahat/contracts';
 import { CurrentPrincipal, InternalOnly } from '@rahat/service-kit';
-import { Ticker } from '../runs/tick/ticker.js';
 import { PlatformProtectionService } from './platform-protection.service.js';
 
 @ApiExcludeController()
 @Controller('internal/v1/platform-protection')
 @InternalOnly()
 export class PlatformProtectionController {
-  constructor(
-    @Inject(PlatformProtectionService) private readonly platform: PlatformProtectionService,
-    @Inject(Ticker) private readonly ticker: Ticker,
-  ) {}
+  constructor(@Inject(PlatformProtectionService) private readonly platform: PlatformProtectionService) {}
 
   @Post()
   @HttpCode(200)
   async protect(@CurrentPrincipal() principal: Principal, @Body({ schema: ProtectPlatform }) request: ProtectPlatform): Promise<PlatformProtection> {
-    const state = await this.platform.protect(principal, request);
-    this.ticker.hurry();
-    return state;
+    return this.platform.protect(principal, request);
   }
 
   /** Of the calling service's organization. */

@@ -46,11 +46,11 @@ export class AttemptMessages {
   async log(transaction: Transaction, message: CommandPayload<'attempt.log.v1'>): Promise<void> {
     const run = await lockRun(transaction, message.run);
     if (!run || message.attempt > run.attempt) return;
-    for (const line of message.lines) {
-      await transaction.query(`INSERT INTO run_logs (organization_id, run_id, attempt, at, level, message) VALUES ($1, $2, $3, $4, $5, $6)`, [
-        run.organization_id, run.id, message.attempt, line.at, line.level, line.message.replaceAll('\0', '\uFFFD'),
-      ]);
-    }
+    await transaction.query(
+      `INSERT INTO run_logs (organization_id, run_id, attempt, at, level, message)
+       SELECT $1, $2, $3, at, level, message FROM unnest($4::timestamptz[], $5::text[], $6::text[]) WITH ORDINALITY AS line (at, level, message, position) ORDER BY position`,
+      [run.organization_id, run.id, message.attempt, message.lines.map((line) => line.at), message.lines.map((line) => line.level), message.lines.map((line) => line.message.replaceAll('\0', '\uFFFD'))],
+    );
   }
 
   async finished(transaction: Transaction, message: CommandPayload<'attempt.finished.v1'>): Promise<void> {

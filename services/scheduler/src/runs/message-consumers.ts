@@ -31,6 +31,7 @@ export class MessageConsumers implements OnApplicationBootstrap, OnApplicationSh
         'attempt.log.v1': (message, { transaction }) => attempts.log(transaction, message),
         'attempt.finished.v1': async (message, { transaction }) => {
           await attempts.finished(transaction, message);
+          // Its server may have room for another run now.
           transaction.afterCommit(() => this.ticker.hurry());
         },
         'snapshot.removed.v1': (message, { transaction }) => retention.removed(transaction, message),
@@ -40,7 +41,6 @@ export class MessageConsumers implements OnApplicationBootstrap, OnApplicationSh
           const backup = await findBackup(transaction, message.backup);
           const verifies = await this.verification.begin(transaction, backup);
           if (!verifies) await retention.apply(transaction, backup.plan_id);
-          transaction.afterCommit(() => this.ticker.hurry());
         },
         'backup.proven.v1': async (message, { transaction }) => retention.apply(transaction, (await findBackup(transaction, message.backup)).plan_id),
         // Rows come into being with the first server; the event only must not end as a dead letter.

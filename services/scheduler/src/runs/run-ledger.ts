@@ -13,6 +13,8 @@ export class RunLedger {
   constructor(
     private readonly outbox: Outbox,
     private readonly clock: Clock,
+    /** Called when a run became due by itself, so that it need not wait for the next tick. */
+    private readonly onDue: () => void,
   ) {}
 
   /** A run whose time has come. */
@@ -24,6 +26,7 @@ export class RunLedger {
       [newId('run'), run.organization_id, run.type, run.cause, run.server_id, run.method, run.repository_id, run.max_attempts, run.deadline_minutes, run.due_at,
         run.plan_id ?? null, run.database_id ?? null, run.database_name ?? null, run.backup_id ?? null, run.restore_plan_id ?? null, run.level ?? null, run.snapshot ?? null, run.deep ?? false],
     );
+    transaction.afterCommit(this.onDue);
     return row!;
   }
 

@@ -53,8 +53,6 @@ export type RunChanges = Partial<
   >
 >;
 
-export const ACTIVE_STATES: readonly RunState[] = ['due', 'queued', 'running'];
-
 export async function findRun(transaction: Transaction, id: string): Promise<RunRow> {
   const [row] = await transaction.query<RunRow>(`SELECT * FROM runs WHERE id = $1`, [id]);
   if (!row) throw new RahatError('not_found', `There is no run ${id}`);

@@ -92,6 +92,7 @@ describe('the ledger of expected runs', () => {
 
   it('refuses states that evidence or attempts do not carry, in the database itself', async () => {
     const plan = await scheduler.plan();
+    scheduler.loseCommands(1);
     const [run] = (await scheduler.call('POST', `/api/v2/plans/${plan.id}/runs`)).body.runs;
     for (const state of ['succeeded', 'running', 'green']) {
       await expect(scheduler.sql(`UPDATE scheduler.runs SET state = '${state}' WHERE id = '${run.id}'`)).rejects.toThrow(/violates check constraint/);

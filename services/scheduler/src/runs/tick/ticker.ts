@@ -17,6 +17,8 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
   private current: Promise<void> | undefined;
   private discovering: Promise<void> | undefined;
   private stopped = false;
+  /** Asked for another tick while one was under way, which may have looked too early. */
+  private hurried = false;
 
   constructor(
     private readonly database: ServiceDatabase,
@@ -42,7 +44,8 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
 
   /** Something became due now: don't wait for the next tick. */
   hurry(): void {
-    if (!this.current) this.schedule(0);
+    if (this.current) this.hurried = true;
+    else this.schedule(0);
   }
 
   /** One whole tick. A step that fails is logged and doesn't keep the others from their work. */
@@ -64,8 +67,10 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.current = this.tick().finally(() => {
+        const afterMs = this.hurried ? 0 : this.config.RAHAT_SCHEDULER_TICK_SECONDS * 1000;
         this.current = undefined;
-        this.schedule(this.config.RAHAT_SCHEDULER_TICK_SECONDS * 1000);
+        this.hurried = false;
+        this.schedule(afterMs);
       });
     }, afterMs);
   }

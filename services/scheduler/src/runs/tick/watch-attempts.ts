@@ -10,9 +10,12 @@ import type { RunRow } from '../runs.table.js';
 const DEADLINE_GRACE_MS = 120_000;
 /** Wall clock and monotonic clock may part by this much between two ticks. */
 const CLOCK_JUMP_MS = 10_000;
+/** After a start, heartbeats of living workers may still wait in the queue. */
+const START_GRACE_MS = 20_000;
 
 /** Looks after running attempts: lost workers, deadlines, cancellations that show no effect yet. */
 export class WatchAttempts {
+  private firstMs: number | undefined;
   private last: { wallMs: number; monotonicMs: number } | undefined;
 
   constructor(
@@ -25,7 +28,7 @@ export class WatchAttempts {
 
   async watch(): Promise<void> {
     await this.forgiveClockJump();
-    await this.giveUpSilentOnes();
+    if (this.clock.monotonicMs() - (this.firstMs ??= this.clock.monotonicMs()) >= START_GRACE_MS) await this.giveUpSilentOnes();
     await this.repeatCancels();
   }
 
