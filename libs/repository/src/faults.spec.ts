@@ -186,8 +186,8 @@ describe('a writing session and time', () => {
 
   it('renews its lease while it lives', async () => {
     const store = await withOlderSnapshot();
-    await using session = await (await open(store, { leaseTtlMs: 600 })).beginWriting({ writer: 'worker-1' });
-    await new Promise((resolve) => setTimeout(resolve, 900));
+    await using session = await (await open(store, { leaseTtlMs: 4000 })).beginWriting({ writer: 'worker-1' });
+    await new Promise((resolve) => setTimeout(resolve, 2500));
     const object = await session.writeObject(describing('rows'), pieces(NEW.rows));
     expect(await session.commit('backup_new', snapshotFacts(), [object])).toMatchObject({ snapshot: 'backup_new' });
   });

@@ -91,6 +91,7 @@ export interface CheckReport {
   snapshots: number;
   packs: number;
   chunks: number;
+  /** What was really read of the storage. */
   checkedBytes: number;
   /** Packs that nothing refers to, expired leases and the like. */
   orphanPacks: number;

@@ -9,20 +9,28 @@ import { INDEX_PREFIX, KEYS_PREFIX, LEASES_PREFIX, packHash, packName, PACKS_PRE
 import { Lease, openLease } from '../leases/lease.js';
 import type { CheckOptions, CheckProblem, CheckReport } from '../repository.js';
 import { SnapshotMarker } from './snapshot-marker.js';
+import { MeteredStore } from './metered-store.js';
 import { checkPack } from './pack-check.js';
 
 /** repository.md §11. Reads only; says of each damage which snapshots and objects it affects. */
-export async function checkRepository(context: RepositoryContext, options: CheckOptions): Promise<CheckReport> {
+export async function checkRepository(repository: RepositoryContext, options: CheckOptions): Promise<CheckReport> {
   throwIfCancelled(options.signal);
+  const store = new MeteredStore(repository.store, repository.leaseTtlMs / 8);
+  const context = { ...repository, store };
   const lease = await Lease.takeForReading(context);
   try {
-    return await checkUnderLease(context, options, () => lease?.now() ?? context.clock.now());
+    const report = await checkUnderLease(context, options, () => lease?.now() ?? context.clock.now());
+    return { ...report, checkedBytes: store.readBytes };
   } finally {
     await lease?.release().catch(() => undefined);
   }
 }
 
-async function checkUnderLease(context: RepositoryContext, options: CheckOptions, now: () => Date): Promise<CheckReport> {
+async function checkUnderLease(
+  context: RepositoryContext,
+  options: CheckOptions,
+  now: () => Date,
+): Promise<Omit<CheckReport, 'checkedBytes'>> {
   const problems: CheckProblem[] = [];
   const report = (severity: CheckProblem['severity'], file: string, message: string): void =>
     void problems.push({ severity, file, message, affects: [] });
@@ -69,7 +77,6 @@ async function checkUnderLease(context: RepositoryContext, options: CheckOptions
     snapshots: marker.snapshots,
     packs: wholeRepository ? stored.size : live.size,
     chunks: wholeRepository ? index.chunks.size : marker.liveChunks,
-    checkedBytes: progress.checkedBytes,
     orphanPacks: problems.filter(({ severity, file }) => severity === 'orphan' && file.startsWith(PACKS_PREFIX)).length,
     problems,
   };
