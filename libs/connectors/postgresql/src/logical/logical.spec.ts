@@ -91,6 +91,15 @@ describe('a logical backup', () => {
     expect(existsSync('/tmp/rahat-was-here')).toBe(false);
   });
 
+  it('keeps the encoding and the names of a database that is not UTF-8', async () => {
+    await server.query("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'");
+    await run('latin', 'CREATE TABLE "größe" ("straße" text); INSERT INTO "größe" VALUES (\'ä\'), (\'ß\')');
+    const backup = await backUp('latin', true);
+    expect(backup.bytes.get('rows/public/gr%C3%B6%C3%9Fe')?.toString('latin1')).toBe('ä\nß\n\\.\n\n\n');
+    await session.restore({ target: { kind: 'database', name: 'latin_again', replace: false }, label: 'run_latin' }, backup, job());
+    expect(schemaOf('latin_again')).toBe(schemaOf('latin'));
+  });
+
   it('of an empty database restores to an empty database', async () => {
     await makeDatabase('void', '');
     const backup = await backUp('void');
