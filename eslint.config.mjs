@@ -50,6 +50,7 @@ const boundaries = [
   { sourceTag: 'scope:standalone', onlyDependOnLibsWithTags: ['*'] },
   { sourceTag: 'scope:client', onlyDependOnLibsWithTags: only('contracts', 'api-client', 'execution', 'translations') },
   { sourceTag: 'scope:bench', onlyDependOnLibsWithTags: ['*'] },
+  { sourceTag: 'scope:e2e', onlyDependOnLibsWithTags: ['*'] },
   { sourceTag: 'scope:test-servers', onlyDependOnLibsWithTags: [] },
 ];
 
@@ -96,10 +97,11 @@ export default tseslint.config(
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_', caughtErrors: 'none' }],
       '@typescript-eslint/consistent-type-imports': 'off',
       '@typescript-eslint/no-extraneous-class': 'off',
+      '@typescript-eslint/no-namespace': ['error', { allowDeclarations: true }],
     },
   },
   {
-    files: ['{libs,services,clients,bench,demo}/**/*.ts'],
+    files: ['{libs,services,clients,bench,demo,e2e}/**/*.ts'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     plugins: { '@nx': nx },
     rules: {
@@ -111,7 +113,11 @@ export default tseslint.config(
     },
   },
   {
-    files: ['{libs,services,clients,bench,demo}/**/*.spec.ts', '{libs,services}/**/testing/**/*.ts'],
+    files: [
+      '{libs,services,clients,bench,demo,e2e}/**/*.spec.ts',
+      '{libs,services}/**/testing/**/*.ts',
+      '{libs,services}/**/start-test-*.ts',
+    ],
     rules: { '@nx/enforce-module-boundaries': moduleBoundaries(boundariesOfSpecs), 'max-lines': 'off' },
   },
   {

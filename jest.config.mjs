@@ -4,7 +4,7 @@ export default {
   testEnvironment: 'node',
   // Workspace packages resolve to their sources, so that tests need no build.
   testEnvironmentOptions: { customExportConditions: ['@rahat/source', 'node', 'node-addons'] },
-  testMatch: ['<rootDir>/{libs,services,clients,bench,demo,scripts}/**/*.spec.ts'],
+  testMatch: ['<rootDir>/{libs,services,clients,bench,demo,e2e,scripts}/**/*.spec.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/'],
   modulePathIgnorePatterns: ['/dist/', '<rootDir>/\\.data/', '<rootDir>/\\.nx/', '<rootDir>/tools/'],
   watchPathIgnorePatterns: ['/dist/', '/\\.data/'],
