@@ -132,6 +132,7 @@ describe('a damaged repository', () => {
   it('yields a damaged manifest as its error, beside the others', async () => {
     const damaged = withFile(store, 'snapshots/backup_1', (bytes) => bytes.fill(1, 60, 61));
     const repository = await open(damaged);
+    await expect(repository.findSnapshot('latest')).rejects.toMatchObject({ code: 'repository_damaged' });
     await backUp(repository, 'backup_2', CONTENT);
     const listed = [];
     for await (const listing of repository.snapshots()) listed.push([listing.id, listing.ok]);

@@ -57,13 +57,14 @@ export async function findSnapshot(context: RepositoryContext, wanted: string): 
   throw new RahatError('snapshot_not_found', `There is no snapshot ${wanted} in this repository.`);
 }
 
+/** Never an older one in the place of a damaged one: who asks for the latest would take its age for granted. */
 async function findLatest(context: RepositoryContext): Promise<Manifest> {
-  let latest: Manifest | undefined;
-  let damaged: Error | undefined;
-  for await (const listing of listSnapshots(context)) {
-    if (listing.ok) latest = listing.manifest;
-    else damaged = listing.error;
-  }
-  if (!latest) throw damaged ?? new RahatError('snapshot_not_found', 'The repository holds no snapshot yet.');
-  return latest;
+  let latest: SnapshotListing | undefined;
+  for await (const listing of listSnapshots(context)) latest = listing;
+  if (!latest) throw new RahatError('snapshot_not_found', 'The repository holds no snapshot yet.');
+  if (latest.ok) return latest.manifest;
+  throw new RahatError('repository_damaged', `The latest snapshot, ${latest.id}, is damaged: ${latest.error.message}`, {
+    cause: latest.error,
+    hint: 'Older snapshots are not affected; name one by its id.',
+  });
 }
