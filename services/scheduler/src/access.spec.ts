@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId, type Principal } from '@rahat/contracts';
-import { ADDRESS, PASSWORD, startTestScheduler, type TestScheduler } from './start-test-scheduler.js';
+import { ADDRESS, PASSWORD, startTestScheduler, type TestScheduler } from './testing/start-test-scheduler.js';
 
 let scheduler: TestScheduler;
 const ids: Record<string, string> = {};
@@ -11,29 +11,69 @@ beforeAll(async () => {
   const backup = (await scheduler.until(run.id, 'succeeded')).backup!;
   const restorePlan = (await scheduler.call('POST', '/api/v2/restore-plans', { backup })).body;
   const database = (await scheduler.call('GET', `/api/v2/servers/${plan.server}/databases`)).body.data[0].id;
-  Object.assign(ids, { plan: plan.id, server: plan.server, run: run.id, backup, restorePlan: restorePlan.id, hash: restorePlan.hash, database });
+  Object.assign(ids, {
+    plan: plan.id,
+    server: plan.server,
+    run: run.id,
+    backup,
+    restorePlan: restorePlan.id,
+    hash: restorePlan.hash,
+    database,
+  });
 });
 afterAll(async () => scheduler?.[Symbol.asyncDispose]());
 
 /** Every route of the service, with a body that is valid but for who sends it. */
 const routes = (): [string, string, object?][] => [
-  ['GET', '/api/v2/servers'], ['GET', `/api/v2/servers/${ids.server}`], ['PATCH', `/api/v2/servers/${ids.server}`, { name: 'x' }], ['DELETE', `/api/v2/servers/${ids.server}`],
-  ['POST', '/api/v2/servers', { name: 'another', address: ADDRESS, password: PASSWORD }], ['POST', '/api/v2/servers/test', { name: 'x', address: ADDRESS, password: PASSWORD }], ['POST', `/api/v2/servers/${ids.server}/test`],
-  ['POST', `/api/v2/servers/${ids.server}/discover`], ['GET', `/api/v2/servers/${ids.server}/databases`], ['PATCH', `/api/v2/servers/${ids.server}/databases/${ids.database}`, { excluded: true }],
-  ['GET', '/api/v2/plans'], ['POST', '/api/v2/plans', { name: 'another', server: ids.server, repository: 'repository_known' }], ['GET', `/api/v2/plans/${ids.plan}`], ['PATCH', `/api/v2/plans/${ids.plan}`, { enabled: false }],
-  ['DELETE', `/api/v2/plans/${ids.plan}`], ['POST', `/api/v2/plans/${ids.plan}/runs`], ['GET', `/api/v2/plans/${ids.plan}/retention`],
-  ['GET', '/api/v2/runs'], ['GET', `/api/v2/runs/${ids.run}`], ['GET', `/api/v2/runs/${ids.run}/log`], ['GET', `/api/v2/runs/${ids.run}/events`], ['POST', `/api/v2/runs/${ids.run}/cancel`],
-  ['GET', '/api/v2/backups'], ['GET', `/api/v2/backups/${ids.backup}`], ['POST', `/api/v2/backups/${ids.backup}/verify`, {}],
-  ['POST', '/api/v2/restore-plans', { backup: ids.backup }], ['GET', `/api/v2/restore-plans/${ids.restorePlan}`], ['POST', '/api/v2/restores', { plan: ids.restorePlan, hash: ids.hash }],
+  ['GET', '/api/v2/servers'],
+  ['GET', `/api/v2/servers/${ids.server}`],
+  ['PATCH', `/api/v2/servers/${ids.server}`, { name: 'x' }],
+  ['DELETE', `/api/v2/servers/${ids.server}`],
+  ['POST', '/api/v2/servers', { name: 'another', address: ADDRESS, password: PASSWORD }],
+  ['POST', '/api/v2/servers/test', { name: 'x', address: ADDRESS, password: PASSWORD }],
+  ['POST', `/api/v2/servers/${ids.server}/test`],
+  ['POST', `/api/v2/servers/${ids.server}/discover`],
+  ['GET', `/api/v2/servers/${ids.server}/databases`],
+  ['PATCH', `/api/v2/servers/${ids.server}/databases/${ids.database}`, { excluded: true }],
+  ['GET', '/api/v2/plans'],
+  ['POST', '/api/v2/plans', { name: 'another', server: ids.server, repository: 'repository_known' }],
+  ['GET', `/api/v2/plans/${ids.plan}`],
+  ['PATCH', `/api/v2/plans/${ids.plan}`, { enabled: false }],
+  ['DELETE', `/api/v2/plans/${ids.plan}`],
+  ['POST', `/api/v2/plans/${ids.plan}/runs`],
+  ['GET', `/api/v2/plans/${ids.plan}/retention`],
+  ['GET', '/api/v2/runs'],
+  ['GET', `/api/v2/runs/${ids.run}`],
+  ['GET', `/api/v2/runs/${ids.run}/log`],
+  ['GET', `/api/v2/runs/${ids.run}/events`],
+  ['POST', `/api/v2/runs/${ids.run}/cancel`],
+  ['GET', '/api/v2/backups'],
+  ['GET', `/api/v2/backups/${ids.backup}`],
+  ['POST', `/api/v2/backups/${ids.backup}/verify`, {}],
+  ['POST', '/api/v2/restore-plans', { backup: ids.backup }],
+  ['GET', `/api/v2/restore-plans/${ids.restorePlan}`],
+  ['POST', '/api/v2/restores', { plan: ids.restorePlan, hash: ids.hash }],
   ['GET', '/api/v2/status'],
 ];
-const OPEN_TO_ALL_ORGANIZATIONS = ['GET /api/v2/servers', 'POST /api/v2/servers', 'POST /api/v2/servers/test', 'GET /api/v2/plans', 'GET /api/v2/runs', 'GET /api/v2/backups', 'GET /api/v2/status'];
+const OPEN_TO_ALL_ORGANIZATIONS = [
+  'GET /api/v2/servers',
+  'POST /api/v2/servers',
+  'POST /api/v2/servers/test',
+  'GET /api/v2/plans',
+  'GET /api/v2/runs',
+  'GET /api/v2/backups',
+  'GET /api/v2/status',
+];
 
 describe('access', () => {
   it('covers every route that the document names', async () => {
     const { paths } = (await scheduler.call('GET', '/api/openapi.json')).body as { paths: Record<string, Record<string, unknown>> };
-    const documented = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`.replaceAll(/\{\w+\}/g, '*')));
-    const walked = routes().map(([method, path]) => `${method} ${path}`.replaceAll(/(server|plan|run|backup|restoreplan|database)_[0-9a-f]{32}/g, '*'));
+    const documented = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`.replaceAll(/\{\w+\}/g, '*')),
+    );
+    const walked = routes().map(([method, path]) =>
+      `${method} ${path}`.replaceAll(/(server|plan|run|backup|restoreplan|database)_[0-9a-f]{32}/g, '*'),
+    );
     expect(walked.sort()).toEqual(documented.sort());
   });
 
@@ -47,7 +87,7 @@ describe('access', () => {
     }
   });
 
-  it("shows another organization nothing and does nothing for it", async () => {
+  it('shows another organization nothing and does nothing for it', async () => {
     const stranger: Principal = { ...scheduler.admin, organization: newId('organization') };
     for (const [method, path, body] of routes()) {
       if (OPEN_TO_ALL_ORGANIZATIONS.includes(`${method} ${path}`)) continue;
@@ -62,9 +102,17 @@ describe('access', () => {
   });
 
   it('gives no password away: not in answers, tables, queues or the log', async () => {
-    const answers = await Promise.all(routes().filter(([method, path]) => method === 'GET' && !path.endsWith('/events')).map(async ([method, path]) => JSON.stringify((await scheduler.call(method, path)).body)));
-    const tables = await scheduler.sql(`SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema IN ('scheduler', 'bullmq') AND table_type = 'BASE TABLE'`);
-    const rows = await Promise.all(tables.map((table) => scheduler.sql(`SELECT to_jsonb(t)::text AS row FROM "${table['table_schema']}"."${table['table_name']}" t`)));
+    const answers = await Promise.all(
+      routes()
+        .filter(([method, path]) => method === 'GET' && !path.endsWith('/events'))
+        .map(async ([method, path]) => JSON.stringify((await scheduler.call(method, path)).body)),
+    );
+    const tables = await scheduler.sql(
+      `SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema IN ('scheduler', 'bullmq') AND table_type = 'BASE TABLE'`,
+    );
+    const rows = await Promise.all(
+      tables.map((table) => scheduler.sql(`SELECT to_jsonb(t)::text AS row FROM "${table['table_schema']}"."${table['table_name']}" t`)),
+    );
     const wrong = await scheduler.call('POST', '/api/v2/servers', { name: 'x', url: `mysql://u:${encodeURIComponent(PASSWORD)}@h/d` });
     expect(wrong).toMatchObject({ status: 422, body: { errors: [{ pointer: '#/url' }] } });
     const everything = [...answers, JSON.stringify(rows), JSON.stringify(wrong.body), scheduler.application.log()].join('\n');
@@ -72,7 +120,10 @@ describe('access', () => {
   });
 
   it('points at every mistake of a plan, pages lists, and refuses a forged cursor', async () => {
-    const mistake = async (change: object) => (await scheduler.call('POST', '/api/v2/plans', { name: 'wrong', server: ids.server, repository: 'repository_known', ...change })).body.errors?.map((error: { pointer: string }) => error.pointer);
+    const mistake = async (change: object) =>
+      (
+        await scheduler.call('POST', '/api/v2/plans', { name: 'wrong', server: ids.server, repository: 'repository_known', ...change })
+      ).body.errors?.map((error: { pointer: string }) => error.pointer);
     expect(await mistake({ cron: '61 * * * *' })).toEqual(['#/cron']);
     expect(await mistake({ timeZone: 'Mars/Phobos' })).toEqual(['#/timeZone']);
     expect(await mistake({ server: 'server_0' })).toEqual(['#/server']);
@@ -88,6 +139,9 @@ describe('access', () => {
   it('tells when another server answers at a known address', async () => {
     expect((await scheduler.call('POST', `/api/v2/servers/${ids.server}/test`)).body).toMatchObject({ reachable: true, identity: '7' });
     scheduler.worker.identity = '8';
-    expect((await scheduler.call('POST', `/api/v2/servers/${ids.server}/test`)).body.steps.at(-1)).toMatchObject({ name: 'identity', ok: false });
+    expect((await scheduler.call('POST', `/api/v2/servers/${ids.server}/test`)).body.steps.at(-1)).toMatchObject({
+      name: 'identity',
+      ok: false,
+    });
   });
 });

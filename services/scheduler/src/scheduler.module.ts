@@ -72,10 +72,26 @@ export class SchedulerModule {
       config,
       clock,
     );
-    const consumers = new MessageConsumers(messaging, database, new AttemptMessages(messaging, ledger, attemptEnd, clock), verification, retention, ticker);
+    const consumers = new MessageConsumers(
+      messaging,
+      database,
+      new AttemptMessages(messaging, ledger, attemptEnd, clock),
+      verification,
+      retention,
+      ticker,
+    );
     return {
       module: SchedulerModule,
-      controllers: [ServersController, DatabasesController, PlansController, RunsController, BackupsController, RestoresController, StatusController, PlatformProtectionController],
+      controllers: [
+        ServersController,
+        DatabasesController,
+        PlansController,
+        RunsController,
+        BackupsController,
+        RestoresController,
+        StatusController,
+        PlatformProtectionController,
+      ],
       providers: [
         ...runtimeProviders(runtime, config),
         { provide: DiscoveryService, useValue: discovery },
@@ -85,10 +101,16 @@ export class SchedulerModule {
         { provide: MessageConsumers, useValue: consumers },
         listing(ServersService, (pagesOf) => new ServersService(database, outbox, secrets, questions, pagesOf('servers'), clock)),
         listing(PlansService, (pagesOf) => new PlansService(database, outbox, discovery, repositories, pagesOf('plans'), clock)),
-        listing(RunsService, (pagesOf) => new RunsService(database, outbox, messaging, ledger, { runs: pagesOf('runs'), log: pagesOf('log') }, clock)),
+        listing(
+          RunsService,
+          (pagesOf) => new RunsService(database, outbox, messaging, ledger, { runs: pagesOf('runs'), log: pagesOf('log') }, clock),
+        ),
         { provide: RunEvents, useValue: new RunEvents(database) },
         listing(BackupsService, (pagesOf) => new BackupsService(database, outbox, verification, pagesOf('backups'))),
-        { provide: RestorePlansService, useValue: new RestorePlansService(database, outbox, ledger, secrets, questions, repositories, clock) },
+        {
+          provide: RestorePlansService,
+          useValue: new RestorePlansService(database, outbox, ledger, secrets, questions, repositories, clock),
+        },
         { provide: StatusService, useValue: new StatusService(database, clock) },
         { provide: PlatformProtectionService, useValue: new PlatformProtectionService(database, outbox, secrets, backupNow, clock) },
       ],

@@ -37,7 +37,11 @@ export class BackupsService {
     return this.database.inOrganization(principal.organization, async (transaction) => {
       const backup = await lockForReading(transaction, id);
       const run = await this.verification.start(transaction, backup, request.level, 'person');
-      await recordAct(this.outbox, transaction, principal, { action: 'backup.verification_started', target: { kind: 'backup', id }, details: { level: request.level, run: run!.id } });
+      await recordAct(this.outbox, transaction, principal, {
+        action: 'backup.verification_started',
+        target: { kind: 'backup', id },
+        details: { level: request.level, run: run!.id },
+      });
       return presentRun(run!);
     });
   }

@@ -1,4 +1,13 @@
-import { RahatError, type Backup, type BackupLabel, type BackupMethod, type Consistency, type Finding, type RunError, type VerificationLevel } from '@rahat/contracts';
+import {
+  RahatError,
+  type Backup,
+  type BackupLabel,
+  type BackupMethod,
+  type Consistency,
+  type Finding,
+  type RunError,
+  type VerificationLevel,
+} from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 import type { Proof } from '../verification/proof.js';
 
@@ -48,18 +57,43 @@ export async function findBackup(transaction: Transaction, id: string): Promise<
 export async function lockForReading(transaction: Transaction, id: string): Promise<NamedBackupRow> {
   await transaction.query(`SELECT 1 FROM backups WHERE id = $1 FOR UPDATE`, [id]);
   const row = await findBackup(transaction, id);
-  if (row.removal_requested_at) throw new RahatError('conflict', `Retention ${row.removed_at ? 'removed' : 'is removing'} this backup`, { hint: 'Choose another backup.' });
+  if (row.removal_requested_at)
+    throw new RahatError('conflict', `Retention ${row.removed_at ? 'removed' : 'is removing'} this backup`, {
+      hint: 'Choose another backup.',
+    });
   return row;
 }
 
 export function presentBackup(row: NamedBackupRow): Backup {
   return {
-    id: row.id, snapshot: row.snapshot, repository: row.repository_id, run: row.run_id, plan: row.plan_id, server: row.server_id, serverName: row.server_name,
-    database: row.database_id, databaseName: row.database_name, method: row.method, label: row.label, consistency: row.consistency, state: row.state,
-    proof: row.proof, provenAt: row.proven_at?.toISOString() ?? null, consistentAt: row.consistent_at.toISOString(), createdAt: row.created_at.toISOString(),
-    objects: row.objects, rows: Number(row.rows), sizeBytes: Number(row.size_bytes), addedBytes: Number(row.added_bytes),
-    serverVersion: row.server_version, tool: row.tool, findings: row.findings,
-    retention: { kept: row.removal_requested_at === null, reason: row.removal_error ? `${row.retention_reason}; not removed yet: ${row.removal_error.message}` : row.retention_reason },
+    id: row.id,
+    snapshot: row.snapshot,
+    repository: row.repository_id,
+    run: row.run_id,
+    plan: row.plan_id,
+    server: row.server_id,
+    serverName: row.server_name,
+    database: row.database_id,
+    databaseName: row.database_name,
+    method: row.method,
+    label: row.label,
+    consistency: row.consistency,
+    state: row.state,
+    proof: row.proof,
+    provenAt: row.proven_at?.toISOString() ?? null,
+    consistentAt: row.consistent_at.toISOString(),
+    createdAt: row.created_at.toISOString(),
+    objects: row.objects,
+    rows: Number(row.rows),
+    sizeBytes: Number(row.size_bytes),
+    addedBytes: Number(row.added_bytes),
+    serverVersion: row.server_version,
+    tool: row.tool,
+    findings: row.findings,
+    retention: {
+      kept: row.removal_requested_at === null,
+      reason: row.removal_error ? `${row.retention_reason}; not removed yet: ${row.removal_error.message}` : row.retention_reason,
+    },
     removedAt: row.removed_at?.toISOString() ?? null,
   };
 }

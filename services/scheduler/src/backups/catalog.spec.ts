@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { QUEUES, type Run } from '@rahat/contracts';
-import { failWith, startTestScheduler, withEvidence, type Script, type TestScheduler } from '../start-test-scheduler.js';
+import { failWith, withEvidence, type Script } from '../testing/scripts.js';
+import { startTestScheduler, type TestScheduler } from '../testing/start-test-scheduler.js';
 
 let scheduler: TestScheduler;
 beforeAll(async () => {
@@ -19,7 +20,8 @@ async function backUp(plan: string, ...scripts: Script[]): Promise<{ run: Run; b
   const run = await scheduler.until(started.id, 'succeeded');
   return { run, backup: run.backup! };
 }
-const proof = (backup: string, value: string) => scheduler.eventually(async () => ((found) => found.proof === value && found)(await get(`/api/v2/backups/${backup}`)));
+const proof = (backup: string, value: string) =>
+  scheduler.eventually(async () => ((found) => found.proof === value && found)(await get(`/api/v2/backups/${backup}`)));
 const statusOf = async (plan: string) => (await get('/api/v2/status')).databases.find((line: { plan: string }) => line.plan === plan);
 const failing = (code: string, retryable = false): Script => failWith(code, retryable);
 const ok: Script = withEvidence({});
@@ -68,21 +70,36 @@ describe('retention', () => {
     await proof(first.backup, 'FULL');
     const unproven = await backUp(plan.id, ok, failing('storage_unreachable'));
     await scheduler.eventually(async () => (await statusOf(plan.id)).state === 'failing');
-    expect((await get(`/api/v2/backups?plan=${plan.id}`)).data.map((backup: { retention: { kept: boolean } }) => backup.retention.kept)).toEqual([true, true]);
+    expect(
+      (await get(`/api/v2/backups?plan=${plan.id}`)).data.map((backup: { retention: { kept: boolean } }) => backup.retention.kept),
+    ).toEqual([true, true]);
 
     const third = await backUp(plan.id);
     await proof(third.backup, 'FULL');
     const removal = await scheduler.eventually(async () => scheduler.removals.find(({ backup }) => backup === first.backup));
-    expect((await get(`/api/v2/plans/${plan.id}/retention`)).backups).toMatchObject([{ backup: third.backup, kept: true, reason: 'one of the last 1 backups' }]);
+    expect((await get(`/api/v2/plans/${plan.id}/retention`)).backups).toMatchObject([
+      { backup: third.backup, kept: true, reason: 'one of the last 1 backups' },
+    ]);
     expect((await scheduler.call('POST', `/api/v2/backups/${first.backup}/verify`, {})).status).toBe(409);
-    const answer = (error?: object) => scheduler.messaging.send(QUEUES.scheduler, 'snapshot.removed.v1', { organization: removal.organization, backup: first.backup, snapshot: removal.snapshot, ...(error ? { error } : {}) } as never);
+    const answer = (error?: object) =>
+      scheduler.messaging.send(QUEUES.scheduler, 'snapshot.removed.v1', {
+        organization: removal.organization,
+        backup: first.backup,
+        snapshot: removal.snapshot,
+        ...(error ? { error } : {}),
+      } as never);
     await answer({ code: 'storage_unreachable', message: 'unplugged', retryable: true });
-    await scheduler.eventually(async () => (await get(`/api/v2/backups/${first.backup}`)).retention.reason.includes('not removed yet: unplugged'));
+    await scheduler.eventually(async () =>
+      (await get(`/api/v2/backups/${first.backup}`)).retention.reason.includes('not removed yet: unplugged'),
+    );
     scheduler.clock.advance(61_000);
     await scheduler.eventually(async () => scheduler.removals.filter(({ backup }) => backup === first.backup).length === 2);
     await answer();
     await scheduler.eventually(async () => (await get(`/api/v2/backups/${first.backup}`)).removedAt);
-    expect((await get(`/api/v2/backups?plan=${plan.id}`)).data.map((backup: { id: string }) => backup.id)).toEqual([third.backup, unproven.backup]);
+    expect((await get(`/api/v2/backups?plan=${plan.id}`)).data.map((backup: { id: string }) => backup.id)).toEqual([
+      third.backup,
+      unproven.backup,
+    ]);
   });
 
   it('touches nothing after a failed backup', async () => {
@@ -98,12 +115,16 @@ describe('retention', () => {
 
 describe('a restore', () => {
   const planFor = (backup: string, change: object = {}) => scheduler.call('POST', '/api/v2/restore-plans', { backup, ...change });
-  const run = (plan: { id: string; hash: string }, change: object = {}) => scheduler.call('POST', '/api/v2/restores', { plan: plan.id, hash: plan.hash, ...change });
+  const run = (plan: { id: string; hash: string }, change: object = {}) =>
+    scheduler.call('POST', '/api/v2/restores', { plan: plan.id, hash: plan.hash, ...change });
 
   it('runs its plan once, into a new database by default', async () => {
     const { backup } = await backUp((await scheduler.plan()).id);
     const plan = (await planFor(backup)).body;
-    expect(plan).toMatchObject({ target: { kind: 'database', name: expect.stringMatching(/^shop_restored_\d{8}_\d{6}$/), replace: false }, steps: ['stage', 'check', 'swap'] });
+    expect(plan).toMatchObject({
+      target: { kind: 'database', name: expect.stringMatching(/^shop_restored_\d{8}_\d{6}$/), replace: false },
+      steps: ['stage', 'check', 'swap'],
+    });
     expect(await run({ ...plan, hash: 'other' })).toMatchObject({ status: 409, body: { code: 'restore_plan_stale' } });
     const started = await run(plan);
     expect(started).toMatchObject({ status: 202, body: { type: 'restore' } });
@@ -126,7 +147,11 @@ describe('a restore', () => {
     scheduler.clock.advance(3_601_000);
     expect(await run(plan, { confirm: 'shop' })).toMatchObject({ status: 409, body: { code: 'restore_plan_stale' } });
     expect(await run((await planFor(backup, request)).body, { confirm: 'shop' })).toMatchObject({ status: 202 });
-    scheduler.worker.outline = { ...scheduler.worker.outline, overwrites: [], findings: [{ code: 'full', severity: 'blocker', message: 'no space' }] };
+    scheduler.worker.outline = {
+      ...scheduler.worker.outline,
+      overwrites: [],
+      findings: [{ code: 'full', severity: 'blocker', message: 'no space' }],
+    };
     expect(await run((await planFor(backup)).body)).toMatchObject({ status: 422, body: { code: 'preflight_blocked' } });
   });
 });
@@ -135,13 +160,26 @@ describe("the platform's own protection", () => {
   it('is set up once, follows a moved database, and ends proven', async () => {
     const service = scheduler.application.service('standalone', scheduler.admin.organization);
     const protect = (port: number) =>
-      scheduler.call('POST', '/internal/v1/platform-protection', { organization: scheduler.admin.organization, connection: { host: '127.0.0.1', port, user: 'rahat', password: 'x' }, repository: 'repository_known' }, service);
+      scheduler.call(
+        'POST',
+        '/internal/v1/platform-protection',
+        {
+          organization: scheduler.admin.organization,
+          connection: { host: '127.0.0.1', port, user: 'rahat', password: 'x' },
+          repository: 'repository_known',
+        },
+        service,
+      );
     const first = await protect(5001);
     expect(first).toMatchObject({ status: 200, body: { protected: true, proven: false, run: { type: 'backup', state: 'due' } } });
     await protect(5001);
     expect((await get(`/api/v2/runs?server=${first.body.server}&type=backup`)).data).toHaveLength(1);
-    await scheduler.eventually(async () => (await scheduler.call('GET', '/internal/v1/platform-protection', undefined, service)).body.proven);
-    expect(scheduler.attempts.some(({ spec }) => spec.type === 'backup' && spec.method === 'postgresql.physical' && spec.database === undefined)).toBe(true);
+    await scheduler.eventually(
+      async () => (await scheduler.call('GET', '/internal/v1/platform-protection', undefined, service)).body.proven,
+    );
+    expect(
+      scheduler.attempts.some(({ spec }) => spec.type === 'backup' && spec.method === 'postgresql.physical' && spec.database === undefined),
+    ).toBe(true);
     expect((await protect(5002)).body).toMatchObject({ proven: true, plan: first.body.plan });
     expect(await get(`/api/v2/servers/${first.body.server}`)).toMatchObject({ platform: true, address: { port: 5002 } });
     expect((await scheduler.call('GET', '/internal/v1/platform-protection')).status).toBe(403);

@@ -31,7 +31,12 @@ export class DatabasesController {
   @Requires('server:write')
   @ApiOperation({ operationId: 'databases_update', summary: 'Exclude a database from plans for all databases, or include it again' })
   @ApiOkResponse({ standardSchema: Database })
-  async update(@CurrentPrincipal() principal: Principal, @Param('server') server: string, @Param('id') id: string, @Body({ schema: UpdateDatabase }) request: UpdateDatabase): Promise<Database> {
+  async update(
+    @CurrentPrincipal() principal: Principal,
+    @Param('server') server: string,
+    @Param('id') id: string,
+    @Body({ schema: UpdateDatabase }) request: UpdateDatabase,
+  ): Promise<Database> {
     return presentDatabase(await this.discovery.exclude(principal, server, id, request.excluded));
   }
 }

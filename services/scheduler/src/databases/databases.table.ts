@@ -27,8 +27,15 @@ export async function findDatabase(transaction: Transaction, server: string, id:
 
 export function presentDatabase(row: DatabaseRow): Database {
   return {
-    id: row.id, server: row.server_id, name: row.name, sizeBytes: Number(row.size_bytes), encoding: row.encoding, collation: row.collation,
-    excluded: row.excluded, discoveredAt: row.discovered_at.toISOString(), missingSince: row.missing_since?.toISOString() ?? null,
+    id: row.id,
+    server: row.server_id,
+    name: row.name,
+    sizeBytes: Number(row.size_bytes),
+    encoding: row.encoding,
+    collation: row.collation,
+    excluded: row.excluded,
+    discoveredAt: row.discovered_at.toISOString(),
+    missingSince: row.missing_since?.toISOString() ?? null,
   };
 }
 

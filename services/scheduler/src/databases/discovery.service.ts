@@ -48,7 +48,10 @@ export class DiscoveryService {
       if (row.excluded === excluded) return row;
       await transaction.query(`UPDATE databases SET excluded = $2 WHERE id = $1`, [id, excluded]);
       await transaction.query(`UPDATE plans SET replan = true WHERE server_id = $1 AND deleted_at IS NULL`, [serverId]);
-      await recordAct(this.outbox, transaction, principal, { action: excluded ? 'database.excluded' : 'database.included', target: { kind: 'database', id, name: row.name } });
+      await recordAct(this.outbox, transaction, principal, {
+        action: excluded ? 'database.excluded' : 'database.included',
+        target: { kind: 'database', id, name: row.name },
+      });
       return { ...row, excluded };
     });
   }
@@ -60,7 +63,17 @@ export class DiscoveryService {
       await transaction.query(
         `INSERT INTO databases (id, organization_id, server_id, name, size_bytes, encoding, "collation", connectable, discovered_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (server_id, name) DO UPDATE SET size_bytes = $5, encoding = $6, "collation" = $7, connectable = $8, missing_since = NULL`,
-        [newId('database'), server.organization_id, server.id, database.name, Math.round(database.sizeBytes), database.encoding, database.collation, database.connectable, this.clock.now()],
+        [
+          newId('database'),
+          server.organization_id,
+          server.id,
+          database.name,
+          Math.round(database.sizeBytes),
+          database.encoding,
+          database.collation,
+          database.connectable,
+          this.clock.now(),
+        ],
       );
     }
     const names = found.map((database) => database.name);

@@ -8,5 +8,7 @@ export interface Mistake {
 
 /** A rule that a schema can't know was broken; told like the schema's own mistakes, with pointers. */
 export function mistaken(...mistakes: Mistake[]): Error {
-  return new z.ZodRealError(mistakes.map(({ pointer, message }) => ({ code: 'custom' as const, path: pointer.split('/').slice(1), message, input: undefined })));
+  return new z.ZodRealError(
+    mistakes.map(({ pointer, message }) => ({ code: 'custom' as const, path: pointer.split('/').slice(1), message, input: undefined })),
+  );
 }

@@ -20,6 +20,9 @@ export class ListPages {
   page<Row, Item>(rows: Row[], limit: number, present: (row: Row) => Item, positionOf: (row: Row) => string[]): Page<Item> {
     const hasMore = rows.length > limit;
     const shown = rows.slice(0, limit);
-    return { data: shown.map(present), page: { hasMore, nextCursor: hasMore ? this.cursors.encode([this.list, ...positionOf(shown.at(-1)!)]) : null } };
+    return {
+      data: shown.map(present),
+      page: { hasMore, nextCursor: hasMore ? this.cursors.encode([this.list, ...positionOf(shown.at(-1)!)]) : null },
+    };
   }
 }

@@ -1,6 +1,16 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { CreatePlan, pageOf, PageQuery, Plan, RetentionPreview, StartedRuns, UpdatePlan, type Page, type Principal } from '@rahat/contracts';
+import {
+  CreatePlan,
+  pageOf,
+  PageQuery,
+  Plan,
+  RetentionPreview,
+  StartedRuns,
+  UpdatePlan,
+  type Page,
+  type Principal,
+} from '@rahat/contracts';
 import { CurrentPrincipal, Requires } from '@rahat/service-kit';
 import { RetentionService } from '../retention/retention.service.js';
 import { announceRuns, type LocationResponse } from '../runs/location.js';
@@ -44,7 +54,11 @@ export class PlansController {
   @Requires('plan:write')
   @ApiOperation({ operationId: 'plans_update', summary: 'Change, pause or resume a plan' })
   @ApiOkResponse({ standardSchema: Plan })
-  async update(@CurrentPrincipal() principal: Principal, @Param('id') id: string, @Body({ schema: UpdatePlan }) request: UpdatePlan): Promise<Plan> {
+  async update(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Body({ schema: UpdatePlan }) request: UpdatePlan,
+  ): Promise<Plan> {
     return this.plans.update(principal, id, request);
   }
 
@@ -62,7 +76,11 @@ export class PlansController {
   @HttpCode(202)
   @ApiOperation({ operationId: 'plans_run', summary: 'Back up now: one run for each database' })
   @ApiAcceptedResponse({ standardSchema: StartedRuns })
-  async run(@CurrentPrincipal() principal: Principal, @Param('id') id: string, @Res({ passthrough: true }) response: LocationResponse): Promise<{ runs: unknown[] }> {
+  async run(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Res({ passthrough: true }) response: LocationResponse,
+  ): Promise<{ runs: unknown[] }> {
     return announceRuns(response, await this.backupNow.start(principal, id));
   }
 

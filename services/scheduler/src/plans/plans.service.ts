@@ -1,4 +1,13 @@
-import { newId, RahatError, type CreatePlan, type Page, type PageQuery, type Plan, type Principal, type UpdatePlan } from '@rahat/contracts';
+import {
+  newId,
+  RahatError,
+  type CreatePlan,
+  type Page,
+  type PageQuery,
+  type Plan,
+  type Principal,
+  type UpdatePlan,
+} from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
@@ -37,13 +46,24 @@ export class PlansService {
   async list(principal: Principal, query: PageQuery): Promise<Page<Plan>> {
     const [after = null] = this.pages.after(query.cursor);
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
-      transaction.query<PlanRow>(`SELECT * FROM plans WHERE deleted_at IS NULL AND ($1::text IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`, [after, query.limit + 1]),
+      transaction.query<PlanRow>(
+        `SELECT * FROM plans WHERE deleted_at IS NULL AND ($1::text IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`,
+        [after, query.limit + 1],
+      ),
     );
-    return this.pages.page(rows, query.limit, (row) => presentPlan(row, this.clock.now()), (row) => [row.id]);
+    return this.pages.page(
+      rows,
+      query.limit,
+      (row) => presentPlan(row, this.clock.now()),
+      (row) => [row.id],
+    );
   }
 
   async get(principal: Principal, id: string): Promise<Plan> {
-    return presentPlan(await this.database.inOrganization(principal.organization, (transaction) => findPlan(transaction, id)), this.clock.now());
+    return presentPlan(
+      await this.database.inOrganization(principal.organization, (transaction) => findPlan(transaction, id)),
+      this.clock.now(),
+    );
   }
 
   async update(principal: Principal, id: string, request: UpdatePlan): Promise<Plan> {
@@ -55,16 +75,30 @@ export class PlansService {
     }
     return this.database.inOrganization(principal.organization, async (transaction) => {
       const current = await findPlan(transaction, id);
-      if (request.name !== undefined && request.name.toLowerCase() !== current.name.toLowerCase()) await assertNameFree(transaction, request.name);
+      if (request.name !== undefined && request.name.toLowerCase() !== current.name.toLowerCase())
+        await assertNameFree(transaction, request.name);
       const [row] = await transaction.query<PlanRow>(
         // What lay in a pause, or in another schedule's past, was never expected: the ledger goes on from now.
         `UPDATE plans SET name = COALESCE($2, name), enabled = COALESCE($3, enabled), databases = COALESCE($4::jsonb, databases), cron = $5, time_zone = COALESCE($6, time_zone),
            catch_up = COALESCE($7, catch_up), keep_last = COALESCE($8, keep_last), keep_proven = COALESCE($9, keep_proven), verify = COALESCE($10::text[], verify),
            deep = COALESCE($11, deep), max_attempts = COALESCE($12, max_attempts), deadline_minutes = COALESCE($13, deadline_minutes), planned_until = $14, replan = true
          WHERE id = $1 RETURNING *`,
-        [id, request.name ?? null, request.enabled ?? null, request.databases === undefined ? null : JSON.stringify(request.databases), cron, request.timeZone ?? null,
-          request.catchUp ?? null, request.retention?.keepLast ?? null, request.retention?.keepProven ?? null, request.verify ?? null,
-          request.deep ?? null, request.maxAttempts ?? null, request.deadlineMinutes ?? null, this.clock.now()],
+        [
+          id,
+          request.name ?? null,
+          request.enabled ?? null,
+          request.databases === undefined ? null : JSON.stringify(request.databases),
+          cron,
+          request.timeZone ?? null,
+          request.catchUp ?? null,
+          request.retention?.keepLast ?? null,
+          request.retention?.keepProven ?? null,
+          request.verify ?? null,
+          request.deep ?? null,
+          request.maxAttempts ?? null,
+          request.deadlineMinutes ?? null,
+          this.clock.now(),
+        ],
       );
       await recordAct(this.outbox, transaction, principal, { action: 'plan.updated', target: targetOf(row!), details: { ...request } });
       return presentPlan(row!, this.clock.now());
@@ -98,7 +132,8 @@ export class PlansService {
     try {
       await this.repositories.grant(organization, id);
     } catch (error) {
-      if (error instanceof RahatError && error.code === 'not_found') throw mistaken({ pointer: '/repository', message: `there is no repository ${id}` });
+      if (error instanceof RahatError && error.code === 'not_found')
+        throw mistaken({ pointer: '/repository', message: `there is no repository ${id}` });
       throw error;
     }
   }
@@ -108,7 +143,13 @@ export class PlansService {
     let known = await this.database.inOrganization(server.organization_id, (transaction) => databasesOf(transaction, server.id));
     if (known.length === 0 || missingIn(known, databases).length > 0) known = await this.discovery.discoverOn(server);
     const missing = missingIn(known, databases);
-    if (missing.length > 0) throw mistaken(...missing.map(({ name, index }) => ({ pointer: `/databases/${index}`, message: `there is no database '${name}' on ${server.name}` })));
+    if (missing.length > 0)
+      throw mistaken(
+        ...missing.map(({ name, index }) => ({
+          pointer: `/databases/${index}`,
+          message: `there is no database '${name}' on ${server.name}`,
+        })),
+      );
   }
 }
 
@@ -117,8 +158,25 @@ export async function insertPlan(transaction: Transaction, organization: string,
   const [row] = await transaction.query<PlanRow>(
     `INSERT INTO plans (id, organization_id, name, server_id, method, databases, repository_id, cron, time_zone, catch_up, keep_last, keep_proven, verify, deep, max_attempts, deadline_minutes, planned_until)
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) RETURNING *`,
-    [newId('plan'), organization, request.name, request.server, request.method, JSON.stringify(request.databases), request.repository, request.cron ?? null, request.timeZone,
-      request.catchUp, request.retention.keepLast, request.retention.keepProven, request.verify, request.deep, request.maxAttempts, request.deadlineMinutes, now],
+    [
+      newId('plan'),
+      organization,
+      request.name,
+      request.server,
+      request.method,
+      JSON.stringify(request.databases),
+      request.repository,
+      request.cron ?? null,
+      request.timeZone,
+      request.catchUp,
+      request.retention.keepLast,
+      request.retention.keepProven,
+      request.verify,
+      request.deep,
+      request.maxAttempts,
+      request.deadlineMinutes,
+      now,
+    ],
   );
   return row!;
 }

@@ -40,10 +40,23 @@ export function coversWholeServer(plan: Pick<PlanRow, 'method'>): boolean {
 export function presentPlan(row: PlanRow, now: Date): Plan {
   const schedule = row.cron === null ? undefined : { cron: row.cron, timeZone: row.time_zone };
   return {
-    id: row.id, name: row.name, server: row.server_id, method: row.method, databases: row.databases, repository: row.repository_id,
-    cron: row.cron, timeZone: row.time_zone, cronInWords: schedule ? inWords(schedule) : null,
+    id: row.id,
+    name: row.name,
+    server: row.server_id,
+    method: row.method,
+    databases: row.databases,
+    repository: row.repository_id,
+    cron: row.cron,
+    timeZone: row.time_zone,
+    cronInWords: schedule ? inWords(schedule) : null,
     nextRuns: schedule && row.enabled ? nextOccurrences(schedule, now, 5).map((at) => at.toISOString()) : [],
-    catchUp: row.catch_up, retention: { keepLast: row.keep_last, keepProven: row.keep_proven }, verify: row.verify, deep: row.deep,
-    maxAttempts: row.max_attempts, deadlineMinutes: row.deadline_minutes, enabled: row.enabled, createdAt: row.created_at.toISOString(),
+    catchUp: row.catch_up,
+    retention: { keepLast: row.keep_last, keepProven: row.keep_proven },
+    verify: row.verify,
+    deep: row.deep,
+    maxAttempts: row.max_attempts,
+    deadlineMinutes: row.deadline_minutes,
+    enabled: row.enabled,
+    createdAt: row.created_at.toISOString(),
   };
 }

@@ -7,14 +7,44 @@ const next = (cron: string, timeZone: string, after: string, count = 2) =>
 
 describe('a schedule', () => {
   it.each([
-    ['runs a skipped time at the next valid minute', '30 2 * * *', 'Europe/Berlin', '2026-03-28T12:00Z', ['2026-03-29T01:00', '2026-03-30T00:30']],
+    [
+      'runs a skipped time at the next valid minute',
+      '30 2 * * *',
+      'Europe/Berlin',
+      '2026-03-28T12:00Z',
+      ['2026-03-29T01:00', '2026-03-30T00:30'],
+    ],
     ['runs several skipped times once', '*/15 2 * * *', 'Europe/Berlin', '2026-03-28T12:00Z', ['2026-03-29T01:00', '2026-03-30T00:00']],
-    ['joins a skipped time with the one that stands at the same minute', '0 2,3 * * *', 'Europe/Berlin', '2026-03-28T12:00Z', ['2026-03-29T01:00', '2026-03-30T00:00']],
-    ['runs a doubled time once, the first time', '30 2 * * *', 'Europe/Berlin', '2026-10-24T12:00Z', ['2026-10-25T00:30', '2026-10-26T01:30']],
+    [
+      'joins a skipped time with the one that stands at the same minute',
+      '0 2,3 * * *',
+      'Europe/Berlin',
+      '2026-03-28T12:00Z',
+      ['2026-03-29T01:00', '2026-03-30T00:00'],
+    ],
+    [
+      'runs a doubled time once, the first time',
+      '30 2 * * *',
+      'Europe/Berlin',
+      '2026-10-24T12:00Z',
+      ['2026-10-25T00:30', '2026-10-26T01:30'],
+    ],
     ['does so for a range of hours', '30 1-2 * * *', 'Europe/Berlin', '2026-10-24T23:00Z', ['2026-10-24T23:30', '2026-10-25T00:30']],
-    ['keeps the rhythm of every hour in a doubled one', '30 * * * *', 'Europe/Berlin', '2026-10-25T00:00Z', ['2026-10-25T00:30', '2026-10-25T01:30']],
+    [
+      'keeps the rhythm of every hour in a doubled one',
+      '30 * * * *',
+      'Europe/Berlin',
+      '2026-10-25T00:00Z',
+      ['2026-10-25T00:30', '2026-10-25T01:30'],
+    ],
     ['knows a skipped midnight', '0 0 * * *', 'America/Sao_Paulo', '2018-11-03T12:00Z', ['2018-11-04T03:00', '2018-11-05T02:00']],
-    ['knows a transition of half an hour', '15 2 * * *', 'Australia/Lord_Howe', '2026-10-03T10:00Z', ['2026-10-03T15:30', '2026-10-04T15:15']],
+    [
+      'knows a transition of half an hour',
+      '15 2 * * *',
+      'Australia/Lord_Howe',
+      '2026-10-03T10:00Z',
+      ['2026-10-03T15:30', '2026-10-04T15:15'],
+    ],
     ['knows a doubled half hour', '45 1 * * *', 'Australia/Lord_Howe', '2026-04-04T10:00Z', ['2026-04-04T14:45', '2026-04-05T15:15']],
     ['knows the leap day', '0 3 29 2 *', 'UTC', '2026-01-01T00:00Z', ['2028-02-29T03:00', '2032-02-29T03:00']],
     ['knows the year end', '59 23 31 12 *', 'Europe/Istanbul', '2026-12-01T00:00Z', ['2026-12-31T20:59', '2027-12-31T20:59']],
@@ -28,7 +58,8 @@ describe('a schedule', () => {
     const pointer = (cron: string, timeZone = 'UTC') => mistakesIn({ cron, timeZone }, now).map((mistake) => mistake.pointer);
     expect(pointer('0 3 * * *', 'Mars/Phobos')).toEqual(['/timeZone']);
     expect(pointer('0 3 * * *', '+03:00')).toEqual(['/timeZone']);
-    for (const cron of ['', '@daily', '0 3 * *', '0 0 3 * * *', '61 3 * * *', 'H 3 * * *', '0 0 30 2 *', 'a b c d e']) expect(pointer(cron)).toEqual(['/cron']);
+    for (const cron of ['', '@daily', '0 3 * *', '0 0 3 * * *', '61 3 * * *', 'H 3 * * *', '0 0 30 2 *', 'a b c d e'])
+      expect(pointer(cron)).toEqual(['/cron']);
     expect(pointer('0 3 * MAR THU')).toEqual([]);
   });
 

@@ -18,9 +18,11 @@ export function mistakesIn(schedule: Schedule, now: Date): { pointer: '/cron' | 
     return [{ pointer: '/timeZone', message: `'${schedule.timeZone}' is no time zone of the IANA database; for example Europe/Istanbul` }];
   }
   const fields = schedule.cron.trim().split(/\s+/);
-  if (fields.length !== 5) return [{ pointer: '/cron', message: 'five fields are needed: minute hour day month weekday, for example 0 3 * * *' }];
+  if (fields.length !== 5)
+    return [{ pointer: '/cron', message: 'five fields are needed: minute hour day month weekday, for example 0 3 * * *' }];
   // `H` picks a random value, so that the ledger and the interface would disagree about it.
-  if (fields.some((field) => field.split(',').some((item) => /^H([(/]|$)/i.test(item)))) return [{ pointer: '/cron', message: 'H is not supported' }];
+  if (fields.some((field) => field.split(',').some((item) => /^H([(/]|$)/i.test(item))))
+    return [{ pointer: '/cron', message: 'H is not supported' }];
   try {
     nextOccurrences(schedule, now, 1);
     return [];
@@ -40,7 +42,9 @@ export function nextOccurrences(schedule: Schedule, after: Date, count: number):
     if (found.length >= count && wallClock - WIDEST_OVERLAP_MS > wallClockAt(sorted(found)[count - 1]!, schedule.timeZone)) break;
     collect(found, instantsFor(wallClock, schedule), after);
   }
-  return sorted(found).slice(0, count).map((instant) => new Date(instant));
+  return sorted(found)
+    .slice(0, count)
+    .map((instant) => new Date(instant));
 }
 
 /** Occurrences after `after` up to and with `until`, at most `limit`. */
@@ -51,7 +55,10 @@ export function occurrencesBetween(schedule: Schedule, after: Date, until: Date,
     if (wallClock > end || found.length >= limit * 2) break;
     collect(found, instantsFor(wallClock, schedule), after);
   }
-  return sorted(found).filter((instant) => instant <= until.getTime()).slice(0, limit).map((instant) => new Date(instant));
+  return sorted(found)
+    .filter((instant) => instant <= until.getTime())
+    .slice(0, limit)
+    .map((instant) => new Date(instant));
 }
 
 /** cron-parser runs on the wall clock without any zone; transitions are ours, because it loses those of half an hour. */

@@ -12,7 +12,10 @@ export class PlatformProtectionController {
 
   @Post()
   @HttpCode(200)
-  async protect(@CurrentPrincipal() principal: Principal, @Body({ schema: ProtectPlatform }) request: ProtectPlatform): Promise<PlatformProtection> {
+  async protect(
+    @CurrentPrincipal() principal: Principal,
+    @Body({ schema: ProtectPlatform }) request: ProtectPlatform,
+  ): Promise<PlatformProtection> {
     return this.platform.protect(principal, request);
   }
 

@@ -31,7 +31,9 @@ export class PlatformProtectionService {
   /** Idempotent: makes what is missing, follows a moved database, and starts a run while nothing was proven yet. */
   async protect(principal: Principal, request: ProtectPlatform): Promise<PlatformProtection> {
     return this.database.inOrganization(request.organization, async (transaction) => {
-      await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, [`rahat.scheduler.platform.${request.organization}`]);
+      await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, [
+        `rahat.scheduler.platform.${request.organization}`,
+      ]);
       const server = await this.ensureServer(transaction, principal, request.organization, request.connection);
       const plan = await this.ensurePlan(transaction, principal, server, request.repository);
       const before = await stateOf(transaction, server);
@@ -44,7 +46,12 @@ export class PlatformProtectionService {
     return this.database.inOrganization(organization, async (transaction) => stateOf(transaction, await platformServer(transaction)));
   }
 
-  private async ensureServer(transaction: Transaction, principal: Principal, organization: string, connection: PostgresqlConnection): Promise<ServerRow> {
+  private async ensureServer(
+    transaction: Transaction,
+    principal: Principal,
+    organization: string,
+    connection: PostgresqlConnection,
+  ): Promise<ServerRow> {
     const { password, ...address } = connection;
     const existing = await platformServer(transaction);
     if (existing) {
@@ -56,29 +63,65 @@ export class PlatformProtectionService {
       return moved!;
     }
     const id = newId('server');
-    const [{ taken }] = (await transaction.query<{ taken: boolean }>(`SELECT EXISTS (SELECT 1 FROM servers WHERE lower(name) = lower($1) AND deleted_at IS NULL) AS taken`, [SERVER_NAME])) as [{ taken: boolean }];
+    const [{ taken }] = (await transaction.query<{ taken: boolean }>(
+      `SELECT EXISTS (SELECT 1 FROM servers WHERE lower(name) = lower($1) AND deleted_at IS NULL) AS taken`,
+      [SERVER_NAME],
+    )) as [{ taken: boolean }];
     const [server] = await transaction.query<ServerRow>(
       `INSERT INTO servers (id, organization_id, name, engine, address, sealed_password, password_set_at, pool, platform) VALUES ($1, $2, $3, 'postgresql', $4, $5, $6, $7, true) RETURNING *`,
-      [id, organization, taken ? `${SERVER_NAME} (${id})` : SERVER_NAME, JSON.stringify(address), this.secrets.sealPassword(organization, id, password), this.clock.now(), POOL],
+      [
+        id,
+        organization,
+        taken ? `${SERVER_NAME} (${id})` : SERVER_NAME,
+        JSON.stringify(address),
+        this.secrets.sealPassword(organization, id, password),
+        this.clock.now(),
+        POOL,
+      ],
     );
-    await recordAct(this.outbox, transaction, principal, { action: 'server.created', target: { kind: 'server', id, name: server!.name }, details: { address, platform: true } });
+    await recordAct(this.outbox, transaction, principal, {
+      action: 'server.created',
+      target: { kind: 'server', id, name: server!.name },
+      details: { address, platform: true },
+    });
     return server!;
   }
 
   private async ensurePlan(transaction: Transaction, principal: Principal, server: ServerRow, repository: string): Promise<PlanRow> {
-    const [existing] = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE server_id = $1 AND repository_id = $2 AND deleted_at IS NULL ORDER BY id LIMIT 1`, [server.id, repository]);
+    const [existing] = await transaction.query<PlanRow>(
+      `SELECT * FROM plans WHERE server_id = $1 AND repository_id = $2 AND deleted_at IS NULL ORDER BY id LIMIT 1`,
+      [server.id, repository],
+    );
     if (existing) return existing;
-    const [{ taken }] = (await transaction.query<{ taken: boolean }>(`SELECT EXISTS (SELECT 1 FROM plans WHERE lower(name) = lower($1) AND deleted_at IS NULL) AS taken`, [PLAN_NAME])) as [{ taken: boolean }];
+    const [{ taken }] = (await transaction.query<{ taken: boolean }>(
+      `SELECT EXISTS (SELECT 1 FROM plans WHERE lower(name) = lower($1) AND deleted_at IS NULL) AS taken`,
+      [PLAN_NAME],
+    )) as [{ taken: boolean }];
     const plan = await insertPlan(
       transaction,
       server.organization_id,
       {
-        name: taken ? `${PLAN_NAME} (${repository})` : PLAN_NAME, server: server.id, method: 'postgresql.physical', databases: 'all', repository, cron: CRON, timeZone: 'UTC', catchUp: 'run_once',
-        retention: { keepLast: 14, keepProven: 2 }, verify: ['BASIC', 'FULL'], deep: false, maxAttempts: 3, deadlineMinutes: 720,
+        name: taken ? `${PLAN_NAME} (${repository})` : PLAN_NAME,
+        server: server.id,
+        method: 'postgresql.physical',
+        databases: 'all',
+        repository,
+        cron: CRON,
+        timeZone: 'UTC',
+        catchUp: 'run_once',
+        retention: { keepLast: 14, keepProven: 2 },
+        verify: ['BASIC', 'FULL'],
+        deep: false,
+        maxAttempts: 3,
+        deadlineMinutes: 720,
       },
       this.clock.now(),
     );
-    await recordAct(this.outbox, transaction, principal, { action: 'plan.created', target: { kind: 'plan', id: plan.id, name: plan.name }, details: { platform: true, repository } });
+    await recordAct(this.outbox, transaction, principal, {
+      action: 'plan.created',
+      target: { kind: 'plan', id: plan.id, name: plan.name },
+      details: { platform: true, repository },
+    });
     return plan;
   }
 }
@@ -90,16 +133,28 @@ async function platformServer(transaction: Transaction): Promise<ServerRow | und
 
 async function stateOf(transaction: Transaction, server: ServerRow | undefined): Promise<PlatformProtection> {
   if (!server) return { protected: false, server: null, plan: null, proven: false, provenAt: null, run: null, state: null, backup: null };
-  const [plan] = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE server_id = $1 AND deleted_at IS NULL ORDER BY id DESC LIMIT 1`, [server.id]);
-  const [run] = await transaction.query<RunRow>(`SELECT * FROM runs WHERE server_id = $1 AND state <> 'expected' ORDER BY created_at DESC, id DESC LIMIT 1`, [server.id]);
+  const [plan] = await transaction.query<PlanRow>(
+    `SELECT * FROM plans WHERE server_id = $1 AND deleted_at IS NULL ORDER BY id DESC LIMIT 1`,
+    [server.id],
+  );
+  const [run] = await transaction.query<RunRow>(
+    `SELECT * FROM runs WHERE server_id = $1 AND state <> 'expected' ORDER BY created_at DESC, id DESC LIMIT 1`,
+    [server.id],
+  );
   const backups = await transaction.query<NamedBackupRow>(
     `${NAMED_BACKUPS} WHERE backups.server_id = $1 AND backups.removal_requested_at IS NULL AND backups.state = 'succeeded' AND backups.proof <> 'damaged' ORDER BY backups.id DESC`,
     [server.id],
   );
   const proven = backups.find((backup) => backup.proof === 'FULL');
   return {
-    protected: plan !== undefined, server: server.id, plan: plan?.id ?? null, proven: proven !== undefined, provenAt: proven?.proven_at?.toISOString() ?? null,
-    run: run ? presentRun(run) : null, state: run?.state ?? null, backup: backups[0] ? presentBackup(backups[0]) : null,
+    protected: plan !== undefined,
+    server: server.id,
+    plan: plan?.id ?? null,
+    proven: proven !== undefined,
+    provenAt: proven?.proven_at?.toISOString() ?? null,
+    run: run ? presentRun(run) : null,
+    state: run?.state ?? null,
+    backup: backups[0] ? presentBackup(backups[0]) : null,
   };
 }
 

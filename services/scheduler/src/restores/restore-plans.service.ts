@@ -1,5 +1,18 @@
 import { createHash, randomUUID } from 'node:crypto';
-import { newId, RahatError, type Answer, type CreateRestorePlan, type PostgresqlAddress, type Principal, type RestorePlan, type RestoreSpec, type RestoreTarget, type Run, type RunRestore, type RunSecrets } from '@rahat/contracts';
+import {
+  newId,
+  RahatError,
+  type Answer,
+  type CreateRestorePlan,
+  type PostgresqlAddress,
+  type Principal,
+  type RestorePlan,
+  type RestoreSpec,
+  type RestoreTarget,
+  type Run,
+  type RunRestore,
+  type RunSecrets,
+} from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { findBackup, lockForReading, type NamedBackupRow } from '../backups/backups.table.js';
@@ -50,20 +63,46 @@ export class RestorePlansService {
       return { backup: row, server: await findServer(transaction, request.server ?? row.server_id) };
     });
     const target = targetOf(request, backup, this.clock.now());
-    const fixed: RestoreRequest = { target, ...(request.tables ? { tables: request.tables } : {}), intoExisting: request.intoExisting, noOwner: request.noOwner, noAcl: request.noAcl };
+    const fixed: RestoreRequest = {
+      target,
+      ...(request.tables ? { tables: request.tables } : {}),
+      intoExisting: request.intoExisting,
+      noOwner: request.noOwner,
+      noAcl: request.noAcl,
+    };
     const outline = withOwnFindings(await this.outline(backup, server, fixed), backup);
     return this.database.inOrganization(principal.organization, async (transaction) => {
       const now = this.clock.now();
       const unhashed = {
-        id: newId('restorePlan'), backup_id: backup.id, server_id: server.id, request: fixed, outline: { ...outline, address: server.address },
-        created_at: now, expires_at: new Date(now.getTime() + VALID_MS), run_id: null,
+        id: newId('restorePlan'),
+        backup_id: backup.id,
+        server_id: server.id,
+        request: fixed,
+        outline: { ...outline, address: server.address },
+        created_at: now,
+        expires_at: new Date(now.getTime() + VALID_MS),
+        run_id: null,
       };
       const row: RestorePlanRow = { ...unhashed, hash: hashOf(unhashed) };
       await transaction.query(
         `INSERT INTO restore_plans (id, organization_id, backup_id, server_id, request, outline, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-        [row.id, principal.organization, row.backup_id, row.server_id, JSON.stringify(row.request), JSON.stringify(row.outline), row.hash, row.created_at, row.expires_at],
+        [
+          row.id,
+          principal.organization,
+          row.backup_id,
+          row.server_id,
+          JSON.stringify(row.request),
+          JSON.stringify(row.outline),
+          row.hash,
+          row.created_at,
+          row.expires_at,
+        ],
       );
-      await recordAct(this.outbox, transaction, principal, { action: 'restore.planned', target: { kind: 'restore_plan', id: row.id }, details: { backup: backup.id, server: server.id, target } });
+      await recordAct(this.outbox, transaction, principal, {
+        action: 'restore.planned',
+        target: { kind: 'restore_plan', id: row.id },
+        details: { backup: backup.id, server: server.id, target },
+      });
       return present(row);
     });
   }
@@ -87,13 +126,29 @@ export class RestorePlansService {
       this.assertFresh(await findRestorePlan(transaction, plan.id), request.hash);
       await lockForReading(transaction, backup.id);
       const run = await this.ledger.createDue(transaction, {
-        organization_id: principal.organization, type: 'restore', cause: 'person', plan_id: null, server_id: server.id, database_id: null, database_name: nameOf(plan.request.target),
-        backup_id: backup.id, restore_plan_id: plan.id, snapshot: backup.snapshot, repository_id: backup.repository_id, method: backup.method,
+        organization_id: principal.organization,
+        type: 'restore',
+        cause: 'person',
+        plan_id: null,
+        server_id: server.id,
+        database_id: null,
+        database_name: nameOf(plan.request.target),
+        backup_id: backup.id,
+        restore_plan_id: plan.id,
+        snapshot: backup.snapshot,
+        repository_id: backup.repository_id,
+        method: backup.method,
         // A restore that failed half-way is looked at by a person before it is tried again.
-        max_attempts: 1, deadline_minutes: DEADLINE_MINUTES, due_at: this.clock.now(),
+        max_attempts: 1,
+        deadline_minutes: DEADLINE_MINUTES,
+        due_at: this.clock.now(),
       });
       await transaction.query(`UPDATE restore_plans SET run_id = $2 WHERE id = $1`, [plan.id, run.id]);
-      await recordAct(this.outbox, transaction, principal, { action: 'restore.started', target: { kind: 'run', id: run.id }, details: { restorePlan: plan.id, backup: backup.id, server: server.id, target: plan.request.target } });
+      await recordAct(this.outbox, transaction, principal, {
+        action: 'restore.started',
+        target: { kind: 'run', id: run.id },
+        details: { restorePlan: plan.id, backup: backup.id, server: server.id, target: plan.request.target },
+      });
       return presentRun(run);
     });
   }
@@ -101,25 +156,43 @@ export class RestorePlansService {
   private assertFresh(plan: RestorePlanRow, hash: string): void {
     if (plan.hash !== hash) throw new RahatError('restore_plan_stale', 'The hash is not the one of this restore plan');
     if (plan.run_id) throw new RahatError('restore_plan_stale', `This restore plan was run already, as ${plan.run_id}`);
-    if (plan.expires_at <= this.clock.now() || plan.created_at > new Date(this.clock.now().getTime() + VALID_MS)) throw new RahatError('restore_plan_stale', `This restore plan expired at ${plan.expires_at.toISOString()}`);
+    if (plan.expires_at <= this.clock.now() || plan.created_at > new Date(this.clock.now().getTime() + VALID_MS))
+      throw new RahatError('restore_plan_stale', `This restore plan expired at ${plan.expires_at.toISOString()}`);
   }
 
   private async unchangedServer(transaction: Transaction, plan: RestorePlanRow): Promise<ServerRow> {
     const server = await findServer(transaction, plan.server_id);
     const same = (['host', 'port', 'user'] as const).every((part) => server.address[part] === plan.outline.address[part]);
-    if (!same) throw new RahatError('restore_plan_stale', `The address of the server '${server.name}' changed since this restore plan was made`);
+    if (!same)
+      throw new RahatError('restore_plan_stale', `The address of the server '${server.name}' changed since this restore plan was made`);
     return server;
   }
 
   private async outline(backup: NamedBackupRow, server: ServerRow, request: RestoreRequest): Promise<Outline> {
-    const { repositoryId, storage, prefix, masterKey, identitySecret } = await this.repositories.grant(backup.organization_id, backup.repository_id);
-    const secrets: RunSecrets = { ...(request.target.kind === 'database' ? { target: this.secrets.connectionOf(server) } : {}), repositories: [{ repositoryId, storage, prefix, masterKey, identitySecret }] };
+    const { repositoryId, storage, prefix, masterKey, identitySecret } = await this.repositories.grant(
+      backup.organization_id,
+      backup.repository_id,
+    );
+    const secrets: RunSecrets = {
+      ...(request.target.kind === 'database' ? { target: this.secrets.connectionOf(server) } : {}),
+      repositories: [{ repositoryId, storage, prefix, masterKey, identitySecret }],
+    };
     // A question is no run; its id only binds the secrets to it.
     const run = `outline_${randomUUID().replaceAll('-', '')}`;
     const spec: RestoreSpec = {
-      version: 1, type: 'restore', run, attempt: 1, organization: backup.organization_id, engine: server.engine, server: { id: server.id, name: server.name },
-      deadline: new Date(this.clock.now().getTime() + 120_000).toISOString(), noProgressSeconds: 60, sealedSecrets: await this.secrets.sealForPool(server.pool, secrets, `${run}/1`),
-      snapshot: backup.snapshot, repository: backup.repository_id, ...request,
+      version: 1,
+      type: 'restore',
+      run,
+      attempt: 1,
+      organization: backup.organization_id,
+      engine: server.engine,
+      server: { id: server.id, name: server.name },
+      deadline: new Date(this.clock.now().getTime() + 120_000).toISOString(),
+      noProgressSeconds: 60,
+      sealedSecrets: await this.secrets.sealForPool(server.pool, secrets, `${run}/1`),
+      snapshot: backup.snapshot,
+      repository: backup.repository_id,
+      ...request,
     };
     return this.questions.outline(server.pool, spec);
   }
@@ -133,16 +206,25 @@ async function findRestorePlan(transaction: Transaction, id: string): Promise<Re
 
 function targetOf(request: CreateRestorePlan, backup: NamedBackupRow, now: Date): RestoreTarget {
   const physical = backup.method === 'postgresql.physical';
-  if (physical && request.tables) throw mistaken({ pointer: '/tables', message: 'a physical backup holds the whole server; choose tables from a logical one' });
-  if (physical && request.target?.kind !== 'folder') throw mistaken({ pointer: '/target', message: 'a physical backup is restored to a folder: {"kind":"folder","path":"/…"}' });
-  if (!physical && request.target?.kind === 'folder') throw mistaken({ pointer: '/target', message: 'a logical backup is restored to a database' });
+  if (physical && request.tables)
+    throw mistaken({ pointer: '/tables', message: 'a physical backup holds the whole server; choose tables from a logical one' });
+  if (physical && request.target?.kind !== 'folder')
+    throw mistaken({ pointer: '/target', message: 'a physical backup is restored to a folder: {"kind":"folder","path":"/…"}' });
+  if (!physical && request.target?.kind === 'folder')
+    throw mistaken({ pointer: '/target', message: 'a logical backup is restored to a database' });
   return request.target ?? { kind: 'database', name: newDatabaseName(backup.database_name ?? 'database', now), replace: false };
 }
 
 function withOwnFindings(outline: Outline, backup: NamedBackupRow): Outline {
   const own: Outline['findings'] = [];
-  if (backup.proof === 'damaged') own.push({ code: 'backup_damaged', severity: 'warning', message: 'A verification found this backup damaged: the restore may fail or lack objects' });
-  if (backup.state === 'partial') own.push({ code: 'backup_partial', severity: 'warning', message: 'This backup is partial: what its findings name is not in it' });
+  if (backup.proof === 'damaged')
+    own.push({
+      code: 'backup_damaged',
+      severity: 'warning',
+      message: 'A verification found this backup damaged: the restore may fail or lack objects',
+    });
+  if (backup.state === 'partial')
+    own.push({ code: 'backup_partial', severity: 'warning', message: 'This backup is partial: what its findings name is not in it' });
   return { ...outline, findings: [...outline.findings, ...own] };
 }
 
@@ -150,17 +232,29 @@ function withOwnFindings(outline: Outline, backup: NamedBackupRow): Outline {
 function assertConfirmed(plan: RestorePlanRow, confirm: string | undefined): void {
   const { target } = plan.request;
   const replaces = plan.outline.overwrites.length > 0 || plan.request.intoExisting || (target.kind === 'database' && target.replace);
-  if (replaces && confirm !== nameOf(target)) throw mistaken({ pointer: '/confirm', message: `this restore replaces what is there; confirm it with the name of the target: ${nameOf(target)}` });
+  if (replaces && confirm !== nameOf(target))
+    throw mistaken({
+      pointer: '/confirm',
+      message: `this restore replaces what is there; confirm it with the name of the target: ${nameOf(target)}`,
+    });
 }
 
 function assertUnblocked(outline: Outline): void {
   const blockers = outline.findings.filter((finding) => finding.severity === 'blocker');
-  if (blockers.length > 0) throw new RahatError('preflight_blocked', `The restore cannot work: ${blockers.map((blocker) => blocker.message).join('; ')}`, { hint: blockers[0]!.fix });
+  if (blockers.length > 0)
+    throw new RahatError('preflight_blocked', `The restore cannot work: ${blockers.map((blocker) => blocker.message).join('; ')}`, {
+      hint: blockers[0]!.fix,
+    });
 }
 
 function assertSame(planned: Outline, current: Outline): void {
-  const essence = (outline: Outline) => JSON.stringify([[...outline.overwrites].sort(), outline.findings.map((finding) => [finding.code, finding.severity, finding.object ?? '']).sort()]);
-  if (essence(planned) !== essence(current)) throw new RahatError('restore_plan_stale', 'What the restore would replace or find has changed since this plan was made');
+  const essence = (outline: Outline) =>
+    JSON.stringify([
+      [...outline.overwrites].sort(),
+      outline.findings.map((finding) => [finding.code, finding.severity, finding.object ?? '']).sort(),
+    ]);
+  if (essence(planned) !== essence(current))
+    throw new RahatError('restore_plan_stale', 'What the restore would replace or find has changed since this plan was made');
 }
 
 function nameOf(target: RestoreTarget): string {
@@ -176,7 +270,21 @@ function present(row: RestorePlanRow): RestorePlan {
   const { target, tables, intoExisting, noOwner, noAcl } = row.request;
   const { steps, overwrites, findings, sizeBytes, rows } = row.outline;
   return {
-    id: row.id, backup: row.backup_id, server: row.server_id, target, tables: tables ?? null, intoExisting, noOwner, noAcl,
-    steps, overwrites, findings, sizeBytes, rows, hash: row.hash, createdAt: row.created_at.toISOString(), expiresAt: row.expires_at.toISOString(),
+    id: row.id,
+    backup: row.backup_id,
+    server: row.server_id,
+    target,
+    tables: tables ?? null,
+    intoExisting,
+    noOwner,
+    noAcl,
+    steps,
+    overwrites,
+    findings,
+    sizeBytes,
+    rows,
+    hash: row.hash,
+    createdAt: row.created_at.toISOString(),
+    expiresAt: row.expires_at.toISOString(),
   };
 }

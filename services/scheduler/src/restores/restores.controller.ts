@@ -14,7 +14,10 @@ export class RestoresController {
   @Requires('restore:write')
   @ApiOperation({ operationId: 'restore_plans_create', summary: 'Say what a restore would do, without doing it' })
   @ApiCreatedResponse({ standardSchema: RestorePlan })
-  async create(@CurrentPrincipal() principal: Principal, @Body({ schema: CreateRestorePlan }) request: CreateRestorePlan): Promise<RestorePlan> {
+  async create(
+    @CurrentPrincipal() principal: Principal,
+    @Body({ schema: CreateRestorePlan }) request: CreateRestorePlan,
+  ): Promise<RestorePlan> {
     return this.restorePlans.create(principal, request);
   }
 
@@ -31,7 +34,11 @@ export class RestoresController {
   @HttpCode(202)
   @ApiOperation({ operationId: 'restores_run', summary: 'Run a restore plan that is still true' })
   @ApiAcceptedResponse({ standardSchema: Run })
-  async run(@CurrentPrincipal() principal: Principal, @Body({ schema: RunRestore }) request: RunRestore, @Res({ passthrough: true }) response: LocationResponse): Promise<Run> {
+  async run(
+    @CurrentPrincipal() principal: Principal,
+    @Body({ schema: RunRestore }) request: RunRestore,
+    @Res({ passthrough: true }) response: LocationResponse,
+  ): Promise<Run> {
     return announceRun(response, await this.restorePlans.run(principal, request));
   }
 }

@@ -30,8 +30,13 @@ export class RetentionService {
           decide(line, plan).map((decision) => {
             const row = line.find((backup) => backup.id === decision.id)!;
             return {
-              backup: row.id, database: row.database_id, databaseName: row.database_name, consistentAt: row.consistent_at.toISOString(), sizeBytes: Number(row.size_bytes),
-              kept: decision.kept, reason: decision.reason,
+              backup: row.id,
+              database: row.database_id,
+              databaseName: row.database_name,
+              consistentAt: row.consistent_at.toISOString(),
+              sizeBytes: Number(row.size_bytes),
+              kept: decision.kept,
+              reason: decision.reason,
             };
           }),
         ),
@@ -45,7 +50,12 @@ export class RetentionService {
     if (!plan) return;
     await transaction.query(`SELECT 1 FROM backups WHERE plan_id = $1 AND removal_requested_at IS NULL ORDER BY id FOR UPDATE`, [plan.id]);
     for (const line of linesOf(await retainedBackups(transaction, plan.id))) {
-      for (const decision of decide(line, plan)) await this.carryOut(transaction, line.find((backup) => backup.id === decision.id)!, decision);
+      for (const decision of decide(line, plan))
+        await this.carryOut(
+          transaction,
+          line.find((backup) => backup.id === decision.id)!,
+          decision,
+        );
     }
   }
 
@@ -58,11 +68,22 @@ export class RetentionService {
     if (!backup) return;
     if (message.error) {
       const pauseMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(20, backup.removal_tries - 1));
-      await transaction.query(`UPDATE backups SET removal_error = $2, removal_retry_at = $3 WHERE id = $1`, [backup.id, JSON.stringify(message.error), new Date(this.clock.now().getTime() + pauseMs)]);
+      await transaction.query(`UPDATE backups SET removal_error = $2, removal_retry_at = $3 WHERE id = $1`, [
+        backup.id,
+        JSON.stringify(message.error),
+        new Date(this.clock.now().getTime() + pauseMs),
+      ]);
       return;
     }
-    await transaction.query(`UPDATE backups SET removed_at = $2, removal_error = NULL, removal_retry_at = NULL WHERE id = $1`, [backup.id, this.clock.now()]);
-    await recordOwnAct(this.outbox, transaction, backup.organization_id, { action: 'backup.removed', target: { kind: 'backup', id: backup.id }, details: { snapshot: backup.snapshot, reason: backup.retention_reason } });
+    await transaction.query(`UPDATE backups SET removed_at = $2, removal_error = NULL, removal_retry_at = NULL WHERE id = $1`, [
+      backup.id,
+      this.clock.now(),
+    ]);
+    await recordOwnAct(this.outbox, transaction, backup.organization_id, {
+      action: 'backup.removed',
+      target: { kind: 'backup', id: backup.id },
+      details: { snapshot: backup.snapshot, reason: backup.retention_reason },
+    });
   }
 
   /** Removals that failed, or whose answer never came. */
@@ -76,18 +97,34 @@ export class RetentionService {
 
   private async carryOut(transaction: Transaction, backup: RetainedRow, decision: RetentionDecision): Promise<void> {
     if (decision.kept) {
-      if (backup.retention_reason !== decision.reason) await transaction.query(`UPDATE backups SET retention_reason = $2 WHERE id = $1`, [backup.id, decision.reason]);
+      if (backup.retention_reason !== decision.reason)
+        await transaction.query(`UPDATE backups SET retention_reason = $2 WHERE id = $1`, [backup.id, decision.reason]);
       return;
     }
-    await transaction.query(`UPDATE backups SET removal_requested_at = $2, retention_reason = $3 WHERE id = $1`, [backup.id, this.clock.now(), decision.reason]);
-    await recordOwnAct(this.outbox, transaction, backup.organization_id, { action: 'backup.removal_requested', target: { kind: 'backup', id: backup.id }, details: { snapshot: backup.snapshot, reason: decision.reason } });
+    await transaction.query(`UPDATE backups SET removal_requested_at = $2, retention_reason = $3 WHERE id = $1`, [
+      backup.id,
+      this.clock.now(),
+      decision.reason,
+    ]);
+    await recordOwnAct(this.outbox, transaction, backup.organization_id, {
+      action: 'backup.removal_requested',
+      target: { kind: 'backup', id: backup.id },
+      details: { snapshot: backup.snapshot, reason: decision.reason },
+    });
     await this.request(transaction, backup, decision.reason);
   }
 
   private async request(transaction: Transaction, backup: BackupRow, reason: string): Promise<void> {
-    await transaction.query(`UPDATE backups SET removal_tries = removal_tries + 1, removal_retry_at = $2 WHERE id = $1`, [backup.id, new Date(this.clock.now().getTime() + LONGEST_RETRY_MS)]);
+    await transaction.query(`UPDATE backups SET removal_tries = removal_tries + 1, removal_retry_at = $2 WHERE id = $1`, [
+      backup.id,
+      new Date(this.clock.now().getTime() + LONGEST_RETRY_MS),
+    ]);
     await this.outbox.command(transaction, QUEUES.storage, 'snapshot.remove.v1', {
-      organization: backup.organization_id, repository: backup.repository_id, snapshot: backup.snapshot, backup: backup.id, reason,
+      organization: backup.organization_id,
+      repository: backup.repository_id,
+      snapshot: backup.snapshot,
+      backup: backup.id,
+      reason,
     });
   }
 }

@@ -5,8 +5,18 @@ import { decideRetention, type RetainedBackup, type RetentionPolicy } from './re
 const policy: RetentionPolicy = { keepLast: 2, keepProven: 1, demanded: 'FULL' };
 /** Newest first; each entry is one day older. */
 const line = (...entries: Partial<RetainedBackup>[]): RetainedBackup[] =>
-  entries.map((entry, index) => ({ id: `b${index}`, consistentAt: new Date(Date.UTC(2026, 10, 24 - index)), state: 'succeeded', proof: 'FULL', inUse: false, ...entry }));
-const removed = (backups: RetainedBackup[], by = policy) => decideRetention(backups, by).filter((decision) => !decision.kept).map((decision) => decision.id);
+  entries.map((entry, index) => ({
+    id: `b${index}`,
+    consistentAt: new Date(Date.UTC(2026, 10, 24 - index)),
+    state: 'succeeded',
+    proof: 'FULL',
+    inUse: false,
+    ...entry,
+  }));
+const removed = (backups: RetainedBackup[], by = policy) =>
+  decideRetention(backups, by)
+    .filter((decision) => !decision.kept)
+    .map((decision) => decision.id);
 
 describe('retention', () => {
   it('removes what is older than the last N', () => {
@@ -35,9 +45,20 @@ describe('retention', () => {
   });
 
   const anyLine = fc
-    .array(fc.record({ state: fc.constantFrom('succeeded' as const, 'partial' as const), proof: fc.constantFrom('stored', 'BASIC', 'DATABASE', 'FULL', 'damaged') as fc.Arbitrary<RetainedBackup['proof']>, inUse: fc.boolean() }), { maxLength: 30 })
+    .array(
+      fc.record({
+        state: fc.constantFrom('succeeded' as const, 'partial' as const),
+        proof: fc.constantFrom('stored', 'BASIC', 'DATABASE', 'FULL', 'damaged') as fc.Arbitrary<RetainedBackup['proof']>,
+        inUse: fc.boolean(),
+      }),
+      { maxLength: 30 },
+    )
     .map((entries) => line(...entries));
-  const anyPolicy = fc.record({ keepLast: fc.integer({ min: 1, max: 8 }), keepProven: fc.integer({ min: 1, max: 5 }), demanded: fc.constantFrom('stored', 'BASIC', 'FULL') as fc.Arbitrary<RetentionPolicy['demanded']> });
+  const anyPolicy = fc.record({
+    keepLast: fc.integer({ min: 1, max: 8 }),
+    keepProven: fc.integer({ min: 1, max: 5 }),
+    demanded: fc.constantFrom('stored', 'BASIC', 'FULL') as fc.Arbitrary<RetentionPolicy['demanded']>,
+  });
   const rank = { damaged: -1, stored: 0, BASIC: 1, DATABASE: 2, FULL: 3 };
 
   it('holds the floor, the count and what is in use, whatever the line', () => {
@@ -50,7 +71,8 @@ describe('retention', () => {
         expect(usable.slice(0, by.keepLast).some((backup) => gone.has(backup.id))).toBe(false);
         expect(backups.some((backup) => backup.inUse && gone.has(backup.id))).toBe(false);
         for (const backup of backups) {
-          if (gone.has(backup.id)) expect(proven.some((other) => other.consistentAt > backup.consistentAt && !gone.has(other.id))).toBe(true);
+          if (gone.has(backup.id))
+            expect(proven.some((other) => other.consistentAt > backup.consistentAt && !gone.has(other.id))).toBe(true);
         }
       }),
     );
@@ -59,7 +81,12 @@ describe('retention', () => {
     fc.assert(
       fc.property(anyLine, anyPolicy, (backups, by) => {
         const gone = new Set(removed(backups, by));
-        expect(removed(backups.filter((backup) => !gone.has(backup.id)), by)).toEqual([]);
+        expect(
+          removed(
+            backups.filter((backup) => !gone.has(backup.id)),
+            by,
+          ),
+        ).toEqual([]);
       }),
     );
   });
@@ -67,7 +94,13 @@ describe('retention', () => {
     fc.assert(
       fc.property(anyLine, anyPolicy, (backups, by) => {
         const before = removed(backups, by);
-        const damaged: RetainedBackup = { id: 'damaged', consistentAt: new Date('2026-12-01T00:00:00Z'), state: 'succeeded', proof: 'damaged', inUse: false };
+        const damaged: RetainedBackup = {
+          id: 'damaged',
+          consistentAt: new Date('2026-12-01T00:00:00Z'),
+          state: 'succeeded',
+          proof: 'damaged',
+          inUse: false,
+        };
         expect(removed([damaged, ...backups], by)).toEqual(before);
       }),
     );

@@ -20,7 +20,12 @@ export class AttemptEnd {
 
   /** `run` is locked, and the result is of its current attempt. */
   async byResult(transaction: Transaction, run: RunRow, result: AttemptResult): Promise<void> {
-    const judgement = judge(result, { type: run.type, snapshot: run.snapshot!, repository: run.repository_id, level: run.level ?? undefined });
+    const judgement = judge(result, {
+      type: run.type,
+      snapshot: run.snapshot!,
+      repository: run.repository_id,
+      level: run.level ?? undefined,
+    });
     const evidence = result.outcome === 'evidence' ? result.evidence : result.outcome === 'error' ? result.evidence : undefined;
     switch (judgement.state) {
       case 'succeeded':
@@ -28,13 +33,21 @@ export class AttemptEnd {
         await this.close(transaction, run, judgement, evidence, 'worker');
         return;
       case 'failed':
-        if (run.cancel_requested_at) await this.close(transaction, run, { state: 'cancelled', reasons: ['Cancelled; the attempt ended with an error.', ...judgement.reasons] }, evidence, 'worker');
+        if (run.cancel_requested_at)
+          await this.close(
+            transaction,
+            run,
+            { state: 'cancelled', reasons: ['Cancelled; the attempt ended with an error.', ...judgement.reasons] },
+            evidence,
+            'worker',
+          );
         else await this.retryOrFail(transaction, run, judgement, evidence, 'worker');
         return;
       case 'cancelled':
         if (run.cancel_requested_at) await this.close(transaction, run, judgement, evidence, 'worker');
         // A worker that shuts down gives its work back without being asked to cancel.
-        else await this.retryOrFail(transaction, run, lost('The worker gave the run back because it was shutting down.'), evidence, 'worker');
+        else
+          await this.retryOrFail(transaction, run, lost('The worker gave the run back because it was shutting down.'), evidence, 'worker');
         return;
     }
   }
@@ -42,29 +55,55 @@ export class AttemptEnd {
   /** The worker is silent, or did not end in time. */
   async byLoss(transaction: Transaction, run: RunRow, error: RahatError): Promise<void> {
     const judgement: Judgement = { state: 'failed', reasons: [error.message], error: error.serialize() };
-    if (run.cancel_requested_at) await this.close(transaction, run, { state: 'cancelled', reasons: ['Cancelled; the worker was lost.'] }, undefined, 'reconciler');
+    if (run.cancel_requested_at)
+      await this.close(transaction, run, { state: 'cancelled', reasons: ['Cancelled; the worker was lost.'] }, undefined, 'reconciler');
     else await this.retryOrFail(transaction, run, judgement, undefined, 'reconciler');
   }
 
-  private async retryOrFail(transaction: Transaction, run: RunRow, judgement: Extract<Judgement, { state: 'failed' }>, evidence: Evidence | undefined, cause: Cause): Promise<void> {
+  private async retryOrFail(
+    transaction: Transaction,
+    run: RunRow,
+    judgement: Extract<Judgement, { state: 'failed' }>,
+    evidence: Evidence | undefined,
+    cause: Cause,
+  ): Promise<void> {
     if (!judgement.error.retryable || run.attempt >= run.max_attempts) {
       await this.close(transaction, run, judgement, evidence, cause);
       return;
     }
     const pauseMs = retryPauseMs(run.attempt, this.config.RAHAT_SCHEDULER_RETRY_SECONDS * 1000, Math.random);
     await this.endAttempt(transaction, run, judgement.error);
-    await this.ledger.queueAttempt(transaction, run, cause, { not_before: new Date(this.clock.now().getTime() + pauseMs), reasons: judgement.reasons, error: judgement.error });
+    await this.ledger.queueAttempt(transaction, run, cause, {
+      not_before: new Date(this.clock.now().getTime() + pauseMs),
+      reasons: judgement.reasons,
+      error: judgement.error,
+    });
   }
 
-  private async close(transaction: Transaction, run: RunRow, judgement: Judgement, evidence: Evidence | undefined, cause: Cause): Promise<void> {
+  private async close(
+    transaction: Transaction,
+    run: RunRow,
+    judgement: Judgement,
+    evidence: Evidence | undefined,
+    cause: Cause,
+  ): Promise<void> {
     const error = judgement.state === 'failed' ? judgement.error : null;
     await this.endAttempt(transaction, run, error);
-    const closed = await this.ledger.move(transaction, run, judgement.state, cause, { reasons: judgement.reasons, error, evidence: evidence ?? null });
+    const closed = await this.ledger.move(transaction, run, judgement.state, cause, {
+      reasons: judgement.reasons,
+      error,
+      evidence: evidence ?? null,
+    });
     if (closed) await this.outcomes.follow(transaction, closed, judgement);
   }
 
   private async endAttempt(transaction: Transaction, run: RunRow, error: RunError | null): Promise<void> {
-    await transaction.query(`UPDATE attempts SET finished_at = $3, error = $4 WHERE run_id = $1 AND attempt = $2`, [run.id, run.attempt, this.clock.now(), error ? JSON.stringify(error) : null]);
+    await transaction.query(`UPDATE attempts SET finished_at = $3, error = $4 WHERE run_id = $1 AND attempt = $2`, [
+      run.id,
+      run.attempt,
+      this.clock.now(),
+      error ? JSON.stringify(error) : null,
+    ]);
   }
 }
 

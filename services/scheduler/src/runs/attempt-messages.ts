@@ -39,7 +39,12 @@ export class AttemptMessages {
     if (run?.state !== 'running') return;
     // Progress overtakes progress on the way.
     if (run.progress && Date.parse(run.progress.at) > Date.parse(progress.at)) return;
-    await transaction.query(`UPDATE runs SET progress = $3, heartbeat_at = $4 WHERE id = $1 AND attempt = $2 AND state = 'running'`, [id, attempt, JSON.stringify(progress), this.clock.now()]);
+    await transaction.query(`UPDATE runs SET progress = $3, heartbeat_at = $4 WHERE id = $1 AND attempt = $2 AND state = 'running'`, [
+      id,
+      attempt,
+      JSON.stringify(progress),
+      this.clock.now(),
+    ]);
   }
 
   /** Lines of an earlier attempt are kept too: they tell why it ended. */
@@ -49,7 +54,14 @@ export class AttemptMessages {
     await transaction.query(
       `INSERT INTO run_logs (organization_id, run_id, attempt, at, level, message)
        SELECT $1, $2, $3, at, level, message FROM unnest($4::timestamptz[], $5::text[], $6::text[]) WITH ORDINALITY AS line (at, level, message, position) ORDER BY position`,
-      [run.organization_id, run.id, message.attempt, message.lines.map((line) => line.at), message.lines.map((line) => line.level), message.lines.map((line) => line.message.replaceAll('\0', '\uFFFD'))],
+      [
+        run.organization_id,
+        run.id,
+        message.attempt,
+        message.lines.map((line) => line.at),
+        message.lines.map((line) => line.level),
+        message.lines.map((line) => line.message.replaceAll('\0', '\uFFFD')),
+      ],
     );
   }
 
@@ -68,8 +80,17 @@ export class AttemptMessages {
       await transaction.query(`UPDATE runs SET heartbeat_at = $2 WHERE id = $1`, [run.id, now]);
       return run;
     }
-    await transaction.query(`UPDATE attempts SET worker = $3, started_at = $4 WHERE run_id = $1 AND attempt = $2`, [run.id, run.attempt, sender.worker, now]);
-    return this.ledger.move(transaction, run, 'running', 'worker', { worker: sender.worker, heartbeat_at: now, started_at: run.started_at ?? now });
+    await transaction.query(`UPDATE attempts SET worker = $3, started_at = $4 WHERE run_id = $1 AND attempt = $2`, [
+      run.id,
+      run.attempt,
+      sender.worker,
+      now,
+    ]);
+    return this.ledger.move(transaction, run, 'running', 'worker', {
+      worker: sender.worker,
+      heartbeat_at: now,
+      started_at: run.started_at ?? now,
+    });
   }
 
   private async current(transaction: Transaction, sender: Sender): Promise<RunRow | undefined> {

@@ -30,8 +30,15 @@ export class BackupNow {
     if (plan.databases === 'all' && !coversWholeServer(plan)) await this.lookForNewDatabases(plan);
     return this.database.inOrganization(principal.organization, async (transaction) => {
       const runs = await this.startIn(transaction, plan, 'person');
-      if (runs.length === 0) throw new RahatError('conflict', `The plan '${plan.name}' covers no database now`, { hint: 'Look for databases on the server, or include one.' });
-      await recordAct(this.outbox, transaction, principal, { action: 'plan.run_started', target: { kind: 'plan', id: plan.id, name: plan.name }, details: { runs: runs.map((run) => run.id) } });
+      if (runs.length === 0)
+        throw new RahatError('conflict', `The plan '${plan.name}' covers no database now`, {
+          hint: 'Look for databases on the server, or include one.',
+        });
+      await recordAct(this.outbox, transaction, principal, {
+        action: 'plan.run_started',
+        target: { kind: 'plan', id: plan.id, name: plan.name },
+        details: { runs: runs.map((run) => run.id) },
+      });
       return runs.map(presentRun);
     });
   }
@@ -41,7 +48,10 @@ export class BackupNow {
     await transaction.query(`SELECT 1 FROM plans WHERE id = $1 FOR UPDATE`, [plan.id]);
     const runs: RunRow[] = [];
     for (const covered of await coverageOf(transaction, plan)) {
-      runs.push((await activeRunOf(transaction, plan.id, covered.id)) ?? (await this.ledger.createDue(transaction, newBackupRun(plan, covered, cause, this.clock.now()))));
+      runs.push(
+        (await activeRunOf(transaction, plan.id, covered.id)) ??
+          (await this.ledger.createDue(transaction, newBackupRun(plan, covered, cause, this.clock.now()))),
+      );
     }
     return runs;
   }
@@ -75,7 +85,18 @@ export async function activeRunOf(transaction: Transaction, planId: string, data
 
 export function newBackupRun(plan: PlanRow, covered: CoveredDatabase, cause: RunCause, dueAt: Date) {
   return {
-    organization_id: plan.organization_id, type: 'backup' as const, cause, plan_id: plan.id, server_id: plan.server_id, database_id: covered.id, database_name: covered.name,
-    method: plan.method, repository_id: plan.repository_id, max_attempts: plan.max_attempts, deadline_minutes: plan.deadline_minutes, deep: plan.deep, due_at: dueAt,
+    organization_id: plan.organization_id,
+    type: 'backup' as const,
+    cause,
+    plan_id: plan.id,
+    server_id: plan.server_id,
+    database_id: covered.id,
+    database_name: covered.name,
+    method: plan.method,
+    repository_id: plan.repository_id,
+    max_attempts: plan.max_attempts,
+    deadline_minutes: plan.deadline_minutes,
+    deep: plan.deep,
+    due_at: dueAt,
   };
 }

@@ -3,14 +3,47 @@ import type { BackupEvidence, Evidence, Finding, RestoreEvidence, VerificationEv
 import { judge } from './judgement.js';
 
 const backup: BackupEvidence = {
-  type: 'backup', cleanExit: true, trailerSeen: true, objectsExpected: 3, objectsFound: 3, rows: 10, bytes: 1000, addedBytes: 500, committed: true,
-  snapshot: 's1', repository: 'r1', label: 'full', consistency: 'snapshot', consistentAt: '2026-11-24T03:00:00Z', positions: {}, serverIdentity: '7', serverVersion: '15.1', tool: 'pg_dump 15.1', findings: [],
+  type: 'backup',
+  cleanExit: true,
+  trailerSeen: true,
+  objectsExpected: 3,
+  objectsFound: 3,
+  rows: 10,
+  bytes: 1000,
+  addedBytes: 500,
+  committed: true,
+  snapshot: 's1',
+  repository: 'r1',
+  label: 'full',
+  consistency: 'snapshot',
+  consistentAt: '2026-11-24T03:00:00Z',
+  positions: {},
+  serverIdentity: '7',
+  serverVersion: '15.1',
+  tool: 'pg_dump 15.1',
+  findings: [],
 };
 const verification: VerificationEvidence = {
-  type: 'verification', level: 'FULL', snapshot: 's1', objectsExpected: 3, objectsChecked: 3, bytes: 1000, restoredOn: 'postgresql 15.1',
-  tables: [{ schema: 'public', table: 'orders', expectedRows: 4, actualRows: 4, matches: true }], findings: [],
+  type: 'verification',
+  level: 'FULL',
+  snapshot: 's1',
+  objectsExpected: 3,
+  objectsChecked: 3,
+  bytes: 1000,
+  restoredOn: 'postgresql 15.1',
+  tables: [{ schema: 'public', table: 'orders', expectedRows: 4, actualRows: 4, matches: true }],
+  findings: [],
 };
-const restore: RestoreEvidence = { type: 'restore', snapshot: 's1', target: 'shop_restored', setAside: [], tables: verification.tables, rows: 4, bytes: 100, findings: [] };
+const restore: RestoreEvidence = {
+  type: 'restore',
+  snapshot: 's1',
+  target: 'shop_restored',
+  setAside: [],
+  tables: verification.tables,
+  rows: 4,
+  bytes: 100,
+  findings: [],
+};
 const finding = (severity: Finding['severity']): Finding => ({ code: 'x', severity, message: `a ${severity}`, object: 'public.orders' });
 
 const expectationOf = (evidence: Evidence) => ({ type: evidence.type, snapshot: 's1', repository: 'r1', level: 'FULL' as const });
@@ -38,25 +71,44 @@ describe('judgement of evidence', () => {
     ['FULL without a restore', { ...verification, restoredOn: undefined }, 'failed'],
     ['an unchecked object', { ...verification, objectsChecked: 2 }, 'failed'],
     ['nothing checked', { ...verification, objectsExpected: 0, objectsChecked: 0 }, 'failed'],
-    ['a lost row although it is said to match', { ...verification, tables: [{ schema: 'public', table: 'orders', expectedRows: 4, actualRows: 3, matches: true }] }, 'failed'],
-    ['other content', { ...verification, tables: [{ schema: 'public', table: 'orders', expectedRows: 4, actualRows: 4, matches: false }] }, 'failed'],
+    [
+      'a lost row although it is said to match',
+      { ...verification, tables: [{ schema: 'public', table: 'orders', expectedRows: 4, actualRows: 3, matches: true }] },
+      'failed',
+    ],
+    [
+      'other content',
+      { ...verification, tables: [{ schema: 'public', table: 'orders', expectedRows: 4, actualRows: 4, matches: false }] },
+      'failed',
+    ],
     ['verification of another snapshot', { ...verification, snapshot: 's2' }, 'failed'],
     ['a gap of the verification', { ...verification, findings: [finding('gap')] }, 'partial'],
     ['a complete restore', restore, 'succeeded'],
-    ['a restore with lost rows', { ...restore, tables: [{ schema: 'public', table: 'orders', expectedRows: 4, actualRows: 0, matches: false }] }, 'failed'],
+    [
+      'a restore with lost rows',
+      { ...restore, tables: [{ schema: 'public', table: 'orders', expectedRows: 4, actualRows: 0, matches: false }] },
+      'failed',
+    ],
     ['a restore with a gap', { ...restore, findings: [finding('gap')] }, 'partial'],
   ])('%s', (_, evidence, state) => {
     expect(stateOf(evidence)).toBe(state);
   });
 
   it('tells every rule that was not met', () => {
-    const judgement = judge({ outcome: 'evidence', evidence: { ...backup, cleanExit: false, committed: false, findings: [finding('gap')] } }, expectationOf(backup));
+    const judgement = judge(
+      { outcome: 'evidence', evidence: { ...backup, cleanExit: false, committed: false, findings: [finding('gap')] } },
+      expectationOf(backup),
+    );
     expect(judgement.reasons).toEqual(['The dump did not end cleanly.', 'The snapshot was not committed.', 'public.orders: a gap']);
   });
 
   it('is never green for an error, even beside complete evidence', () => {
     const error = { code: 'tool_failed', message: 'pg_dump was killed', retryable: true };
-    expect(judge({ outcome: 'error', error, evidence: backup }, expectationOf(backup))).toEqual({ state: 'failed', reasons: ['pg_dump was killed'], error });
+    expect(judge({ outcome: 'error', error, evidence: backup }, expectationOf(backup))).toEqual({
+      state: 'failed',
+      reasons: ['pg_dump was killed'],
+      error,
+    });
   });
 
   it('refuses evidence of another kind of run', () => {

@@ -1,4 +1,12 @@
-import type { AttemptResult, BackupEvidence, RestoreEvidence, RunError, TableEvidence, VerificationEvidence, VerificationLevel } from '@rahat/contracts';
+import type {
+  AttemptResult,
+  BackupEvidence,
+  RestoreEvidence,
+  RunError,
+  TableEvidence,
+  VerificationEvidence,
+  VerificationLevel,
+} from '@rahat/contracts';
 
 /** What the run was meant to do; evidence of anything else counts for nothing. */
 export interface Expectation {
@@ -25,7 +33,8 @@ export function judge(result: AttemptResult, expected: Expectation): Judgement {
   if (result.outcome === 'cancelled') return { state: 'cancelled', reasons: ['The worker stopped because of the cancellation.'] };
   if (result.outcome === 'error') return { state: 'failed', reasons: [result.error.message], error: result.error };
   const { evidence } = result;
-  if (evidence.type !== expected.type) return failed([`The worker gave evidence of a ${evidence.type} for a ${expected.type}.`], 'message_invalid', false);
+  if (evidence.type !== expected.type)
+    return failed([`The worker gave evidence of a ${evidence.type} for a ${expected.type}.`], 'message_invalid', false);
   switch (evidence.type) {
     case 'backup':
       return conclude(unmetByBackup(evidence, expected), 'dump_truncated', true);
@@ -42,13 +51,19 @@ function unmetByBackup(evidence: BackupEvidence, expected: Expectation): Unmet {
     ...unless(evidence.trailerSeen, 'The end of the dump was not seen.'),
     ...unless(evidence.committed, 'The snapshot was not committed.'),
     ...unless(evidence.snapshot === expected.snapshot, `Snapshot ${evidence.snapshot} was committed instead of ${expected.snapshot}.`),
-    ...unless(evidence.repository === expected.repository, `The snapshot lies in repository ${evidence.repository} instead of ${expected.repository}.`),
+    ...unless(
+      evidence.repository === expected.repository,
+      `The snapshot lies in repository ${evidence.repository} instead of ${expected.repository}.`,
+    ),
     ...unless(evidence.objectsFound > 0, 'Nothing was stored.'),
     ...unless(evidence.bytes > 0, 'The dump is empty: zero bytes.'),
     ...findingsOf(evidence, 'blocker'),
   ];
   const missing = [
-    ...unless(evidence.objectsFound === evidence.objectsExpected, `${evidence.objectsFound} of ${evidence.objectsExpected} objects were stored.`),
+    ...unless(
+      evidence.objectsFound === evidence.objectsExpected,
+      `${evidence.objectsFound} of ${evidence.objectsExpected} objects were stored.`,
+    ),
     ...unless(evidence.consistency !== 'none', 'The objects are not consistent with each other.'),
     ...findingsOf(evidence, 'gap'),
   ];
@@ -60,7 +75,10 @@ function unmetByVerification(evidence: VerificationEvidence, expected: Expectati
     ...unless(evidence.snapshot === expected.snapshot, `Snapshot ${evidence.snapshot} was verified instead of ${expected.snapshot}.`),
     ...unless(evidence.level === expected.level, `Level ${evidence.level} was reached instead of ${expected.level}.`),
     ...unless(evidence.objectsExpected > 0, 'There was nothing to verify.'),
-    ...unless(evidence.objectsChecked >= evidence.objectsExpected, `${evidence.objectsChecked} of ${evidence.objectsExpected} objects were checked.`),
+    ...unless(
+      evidence.objectsChecked >= evidence.objectsExpected,
+      `${evidence.objectsChecked} of ${evidence.objectsExpected} objects were checked.`,
+    ),
     ...unless(evidence.level !== 'FULL' || Boolean(evidence.restoredOn), 'No test restore took place.'),
     ...mismatchesOf(evidence.tables),
     ...findingsOf(evidence, 'blocker'),
@@ -92,11 +110,16 @@ function unless(met: boolean, reason: string): string[] {
 }
 
 function findingsOf(evidence: { findings: BackupEvidence['findings'] }, severity: 'blocker' | 'gap'): string[] {
-  return evidence.findings.filter((finding) => finding.severity === severity).map((finding) => (finding.object ? `${finding.object}: ${finding.message}` : finding.message));
+  return evidence.findings
+    .filter((finding) => finding.severity === severity)
+    .map((finding) => (finding.object ? `${finding.object}: ${finding.message}` : finding.message));
 }
 
 function mismatchesOf(tables: TableEvidence[]): string[] {
   return tables
     .filter((table) => !table.matches || table.actualRows !== table.expectedRows)
-    .map((table) => `${table.schema}.${table.table} differs: ${table.expectedRows} rows expected, ${table.actualRows} found${table.actualRows === table.expectedRows ? ', with other content' : ''}.`);
+    .map(
+      (table) =>
+        `${table.schema}.${table.table} differs: ${table.expectedRows} rows expected, ${table.actualRows} found${table.actualRows === table.expectedRows ? ', with other content' : ''}.`,
+    );
 }

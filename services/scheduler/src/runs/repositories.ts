@@ -10,6 +10,12 @@ export interface Repositories {
 export function repositoriesBehind(client: Pick<InternalClient, 'post'>): Repositories {
   return {
     grant: (organization, repository) =>
-      client.post('storage', `/internal/v1/repositories/${encodeURIComponent(repository)}/grant`, { repository }, RepositoryGrant, organization),
+      client.post(
+        'storage',
+        `/internal/v1/repositories/${encodeURIComponent(repository)}/grant`,
+        { repository },
+        RepositoryGrant,
+        organization,
+      ),
   };
 }

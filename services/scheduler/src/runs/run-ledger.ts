@@ -23,8 +23,26 @@ export class RunLedger {
       `INSERT INTO runs (id, organization_id, type, state, cause, server_id, method, repository_id, max_attempts, deadline_minutes, due_at,
          plan_id, database_id, database_name, backup_id, restore_plan_id, level, snapshot, deep)
        VALUES ($1, $2, $3, 'due', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) RETURNING *`,
-      [newId('run'), run.organization_id, run.type, run.cause, run.server_id, run.method, run.repository_id, run.max_attempts, run.deadline_minutes, run.due_at,
-        run.plan_id ?? null, run.database_id ?? null, run.database_name ?? null, run.backup_id ?? null, run.restore_plan_id ?? null, run.level ?? null, run.snapshot ?? null, run.deep ?? false],
+      [
+        newId('run'),
+        run.organization_id,
+        run.type,
+        run.cause,
+        run.server_id,
+        run.method,
+        run.repository_id,
+        run.max_attempts,
+        run.deadline_minutes,
+        run.due_at,
+        run.plan_id ?? null,
+        run.database_id ?? null,
+        run.database_name ?? null,
+        run.backup_id ?? null,
+        run.restore_plan_id ?? null,
+        run.level ?? null,
+        run.snapshot ?? null,
+        run.deep ?? false,
+      ],
     );
     transaction.afterCommit(this.onDue);
     return row!;
@@ -48,22 +66,48 @@ export class RunLedger {
   }
 
   /** Another attempt: from `due` the first one, from `running` the next. A backup gets a snapshot id of its own, so that a lost attempt's late commit can't be in its way. */
-  async queueAttempt(transaction: Transaction, run: RunRow, cause: Cause, changes: RunChanges & { not_before: Date }): Promise<RunRow | undefined> {
+  async queueAttempt(
+    transaction: Transaction,
+    run: RunRow,
+    cause: Cause,
+    changes: RunChanges & { not_before: Date },
+  ): Promise<RunRow | undefined> {
     const attempt = run.attempt + 1;
     const snapshot = run.type === 'backup' ? `snapshot_${randomUUID().replaceAll('-', '')}` : run.snapshot;
     const queued = await this.move(transaction, run, 'queued', cause, {
-      ...changes, attempt, snapshot, queued_at: this.clock.now(), dispatched_at: null, dispatches: 0, worker: null, heartbeat_at: null, progress: null,
+      ...changes,
+      attempt,
+      snapshot,
+      queued_at: this.clock.now(),
+      dispatched_at: null,
+      dispatches: 0,
+      worker: null,
+      heartbeat_at: null,
+      progress: null,
     });
     if (queued) {
-      await transaction.query(`INSERT INTO attempts (run_id, attempt, organization_id, snapshot, queued_at) VALUES ($1, $2, $3, $4, $5)`, [run.id, attempt, run.organization_id, snapshot, this.clock.now()]);
+      await transaction.query(`INSERT INTO attempts (run_id, attempt, organization_id, snapshot, queued_at) VALUES ($1, $2, $3, $4, $5)`, [
+        run.id,
+        attempt,
+        run.organization_id,
+        snapshot,
+        this.clock.now(),
+      ]);
     }
     return queued;
   }
 
   private async tell(transaction: Transaction, row: RunRow): Promise<void> {
     await this.outbox.event(transaction, 'run.changed.v1', {
-      organization: row.organization_id, run: row.id, type: row.type, state: row.state, attempt: row.attempt, server: row.server_id,
-      ...(row.plan_id ? { plan: row.plan_id } : {}), ...(row.error ? { error: row.error } : {}), at: this.clock.now().toISOString(),
+      organization: row.organization_id,
+      run: row.id,
+      type: row.type,
+      state: row.state,
+      attempt: row.attempt,
+      server: row.server_id,
+      ...(row.plan_id ? { plan: row.plan_id } : {}),
+      ...(row.error ? { error: row.error } : {}),
+      at: this.clock.now().toISOString(),
     });
   }
 }

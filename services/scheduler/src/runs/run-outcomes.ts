@@ -21,40 +21,92 @@ export class RunOutcomes {
   async follow(transaction: Transaction, run: RunRow, judgement: Judgement): Promise<void> {
     switch (run.type) {
       case 'backup':
-        if (judgement.state === 'succeeded' || judgement.state === 'partial') await this.recordBackup(transaction, run, run.evidence as BackupEvidence, judgement.state);
+        if (judgement.state === 'succeeded' || judgement.state === 'partial')
+          await this.recordBackup(transaction, run, run.evidence as BackupEvidence, judgement.state);
         return;
       case 'verification':
         await this.recordProof(transaction, run, judgement);
         return;
       case 'restore':
-        await recordOwnAct(this.outbox, transaction, run.organization_id, { action: `restore.${judgement.state}`, target: { kind: 'run', id: run.id }, details: { backup: run.backup_id, reasons: judgement.reasons } });
+        await recordOwnAct(this.outbox, transaction, run.organization_id, {
+          action: `restore.${judgement.state}`,
+          target: { kind: 'run', id: run.id },
+          details: { backup: run.backup_id, reasons: judgement.reasons },
+        });
         return;
     }
   }
 
   /** The catalog knows a backup only from here: after its attempt was accepted. */
-  private async recordBackup(transaction: Transaction, run: RunRow, evidence: BackupEvidence, state: 'succeeded' | 'partial'): Promise<void> {
+  private async recordBackup(
+    transaction: Transaction,
+    run: RunRow,
+    evidence: BackupEvidence,
+    state: 'succeeded' | 'partial',
+  ): Promise<void> {
     const id = newId('backup');
     const findings = [...evidence.findings, ...(await this.identityFinding(transaction, run, evidence))];
     await transaction.query(
       `INSERT INTO backups (id, organization_id, snapshot, repository_id, run_id, plan_id, server_id, database_id, database_name, method, label, consistency, state,
          consistent_at, objects, rows, size_bytes, added_bytes, server_version, tool, findings, created_at)
        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
-      [id, run.organization_id, evidence.snapshot, evidence.repository, run.id, run.plan_id, run.server_id, run.database_id, run.database_name, run.method, evidence.label, evidence.consistency, state,
-        evidence.consistentAt, evidence.objectsFound, evidence.rows, evidence.bytes, evidence.addedBytes, evidence.serverVersion, evidence.tool, JSON.stringify(findings), this.clock.now()],
+      [
+        id,
+        run.organization_id,
+        evidence.snapshot,
+        evidence.repository,
+        run.id,
+        run.plan_id,
+        run.server_id,
+        run.database_id,
+        run.database_name,
+        run.method,
+        evidence.label,
+        evidence.consistency,
+        state,
+        evidence.consistentAt,
+        evidence.objectsFound,
+        evidence.rows,
+        evidence.bytes,
+        evidence.addedBytes,
+        evidence.serverVersion,
+        evidence.tool,
+        JSON.stringify(findings),
+        this.clock.now(),
+      ],
     );
     await transaction.query(`UPDATE runs SET backup_id = $2 WHERE id = $1`, [run.id, id]);
     await this.outbox.event(transaction, 'backup.recorded.v1', {
-      organization: run.organization_id, backup: id, snapshot: evidence.snapshot, repository: evidence.repository, server: run.server_id,
-      ...(run.database_id ? { database: run.database_id } : {}), method: run.method, at: this.clock.now().toISOString(),
+      organization: run.organization_id,
+      backup: id,
+      snapshot: evidence.snapshot,
+      repository: evidence.repository,
+      server: run.server_id,
+      ...(run.database_id ? { database: run.database_id } : {}),
+      method: run.method,
+      at: this.clock.now().toISOString(),
     });
   }
 
   private async identityFinding(transaction: Transaction, run: RunRow, evidence: BackupEvidence): Promise<Finding[]> {
-    const { changed } = await recordIdentity(transaction, run.server_id, { identity: evidence.serverIdentity, version: evidence.serverVersion });
+    const { changed } = await recordIdentity(transaction, run.server_id, {
+      identity: evidence.serverIdentity,
+      version: evidence.serverVersion,
+    });
     if (!changed) return [];
-    await recordOwnAct(this.outbox, transaction, run.organization_id, { action: 'server.identity_changed', target: { kind: 'server', id: run.server_id }, details: { seen: evidence.serverIdentity, run: run.id } });
-    return [{ code: 'server_identity_changed', severity: 'warning', message: `Another server than the recorded one was backed up: its identity is ${evidence.serverIdentity}`, fix: 'If that is right, save the address of the server again.' }];
+    await recordOwnAct(this.outbox, transaction, run.organization_id, {
+      action: 'server.identity_changed',
+      target: { kind: 'server', id: run.server_id },
+      details: { seen: evidence.serverIdentity, run: run.id },
+    });
+    return [
+      {
+        code: 'server_identity_changed',
+        severity: 'warning',
+        message: `Another server than the recorded one was backed up: its identity is ${evidence.serverIdentity}`,
+        fix: 'If that is right, save the address of the server again.',
+      },
+    ];
   }
 
   private async recordProof(transaction: Transaction, run: RunRow, judgement: Judgement): Promise<void> {
@@ -66,10 +118,19 @@ export class RunOutcomes {
       [backup.id, after.proof, after.damagedBy, judgement.state === 'succeeded' && run.level === 'FULL', this.clock.now()],
     );
     if (after.proof === 'damaged' && backup.proof !== 'damaged') {
-      await recordOwnAct(this.outbox, transaction, run.organization_id, { action: 'backup.damaged', target: { kind: 'backup', id: backup.id }, details: { level: run.level, run: run.id, reasons: judgement.reasons } });
+      await recordOwnAct(this.outbox, transaction, run.organization_id, {
+        action: 'backup.damaged',
+        target: { kind: 'backup', id: backup.id },
+        details: { level: run.level, run: run.id, reasons: judgement.reasons },
+      });
     }
     if (judgement.state === 'succeeded' && after.proof !== 'damaged') {
-      await this.outbox.event(transaction, 'backup.proven.v1', { organization: run.organization_id, backup: backup.id, level: run.level, at: this.clock.now().toISOString() });
+      await this.outbox.event(transaction, 'backup.proven.v1', {
+        organization: run.organization_id,
+        backup: backup.id,
+        level: run.level,
+        at: this.clock.now().toISOString(),
+      });
     }
     // A look that failed or found damage ends the chain: a deeper one would prove nothing that counts.
     if (after.proof !== 'damaged' && (judgement.state === 'succeeded' || judgement.state === 'partial')) {

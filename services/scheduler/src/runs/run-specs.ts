@@ -7,7 +7,10 @@ import type { Repositories } from './repositories.js';
 import type { RunRow } from './runs.table.js';
 
 /** What a restore plan fixed; the run restores exactly this. */
-export type RestoreRequest = Required<Pick<CreateRestorePlan, 'intoExisting' | 'noOwner' | 'noAcl'>> & { target: RestoreTarget; tables?: TableName[] };
+export type RestoreRequest = Required<Pick<CreateRestorePlan, 'intoExisting' | 'noOwner' | 'noAcl'>> & {
+  target: RestoreTarget;
+  tables?: TableName[];
+};
 
 /** Makes the spec of a run's current attempt, its secrets sealed for the pool and bound to run and attempt. */
 export class RunSpecs {
@@ -21,7 +24,9 @@ export class RunSpecs {
   async forAttempt(run: RunRow): Promise<{ pool: string; spec: RunSpec }> {
     const { server, restore } = await this.database.inOrganization(run.organization_id, async (transaction) => {
       const [row] = await transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = $1`, [run.server_id]);
-      const [plan] = run.restore_plan_id ? await transaction.query<{ request: RestoreRequest }>(`SELECT request FROM restore_plans WHERE id = $1`, [run.restore_plan_id]) : [];
+      const [plan] = run.restore_plan_id
+        ? await transaction.query<{ request: RestoreRequest }>(`SELECT request FROM restore_plans WHERE id = $1`, [run.restore_plan_id])
+        : [];
       return { server: row!, restore: plan?.request };
     });
     if (server.deleted_at && run.type !== 'verification') throw new RahatError('not_found', `The server '${server.name}' was deleted`);
@@ -31,29 +36,49 @@ export class RunSpecs {
         return {
           pool: server.pool,
           spec: {
-            ...head, type: 'backup', method: run.method, snapshot: run.snapshot!, repository: run.repository_id, deep: run.deep,
+            ...head,
+            type: 'backup',
+            method: run.method,
+            snapshot: run.snapshot!,
+            repository: run.repository_id,
+            deep: run.deep,
             ...(run.database_name === null ? {} : { database: { id: run.database_id ?? undefined, name: run.database_name } }),
           },
         };
       case 'verification':
-        return { pool: server.pool, spec: { ...head, type: 'verification', level: run.level!, snapshot: run.snapshot!, repository: run.repository_id } };
+        return {
+          pool: server.pool,
+          spec: { ...head, type: 'verification', level: run.level!, snapshot: run.snapshot!, repository: run.repository_id },
+        };
       case 'restore':
-        return { pool: server.pool, spec: { ...head, type: 'restore', snapshot: run.snapshot!, repository: run.repository_id, ...restore! } };
+        return {
+          pool: server.pool,
+          spec: { ...head, type: 'restore', snapshot: run.snapshot!, repository: run.repository_id, ...restore! },
+        };
     }
   }
 
   private async head(run: RunRow, server: ServerRow) {
     const binding = `${run.id}/${run.attempt}`;
     return {
-      version: 1 as const, run: run.id, attempt: run.attempt, organization: run.organization_id, engine: server.engine, server: { id: server.id, name: server.name },
-      deadline: new Date(this.clock.now().getTime() + run.deadline_minutes * 60_000).toISOString(), noProgressSeconds: 900,
+      version: 1 as const,
+      run: run.id,
+      attempt: run.attempt,
+      organization: run.organization_id,
+      engine: server.engine,
+      server: { id: server.id, name: server.name },
+      deadline: new Date(this.clock.now().getTime() + run.deadline_minutes * 60_000).toISOString(),
+      noProgressSeconds: 900,
       sealedSecrets: await this.secrets.sealForPool(server.pool, await this.secretsOf(run, server), binding),
     };
   }
 
   /** Each type of run gets what it needs and nothing else: a verification never sees the source's password. */
   private async secretsOf(run: RunRow, server: ServerRow): Promise<RunSecrets> {
-    const { repositoryId, storage, prefix, masterKey, identitySecret } = await this.repositories.grant(run.organization_id, run.repository_id);
+    const { repositoryId, storage, prefix, masterKey, identitySecret } = await this.repositories.grant(
+      run.organization_id,
+      run.repository_id,
+    );
     const repositories = [{ repositoryId, storage, prefix, masterKey, identitySecret }];
     switch (run.type) {
       case 'backup':

@@ -26,7 +26,17 @@ export const TRANSITIONS: readonly Transition[] = [
   { from: 'running', to: 'cancelled', by: ['worker', 'reconciler'] },
 ];
 
-export const ALL_STATES: readonly RunState[] = ['expected', 'due', 'queued', 'running', 'succeeded', 'partial', 'failed', 'cancelled', 'missed'];
+export const ALL_STATES: readonly RunState[] = [
+  'expected',
+  'due',
+  'queued',
+  'running',
+  'succeeded',
+  'partial',
+  'failed',
+  'cancelled',
+  'missed',
+];
 
 /** States that nothing leads out of. */
 export const TERMINAL_STATES = ALL_STATES.filter((state) => !TRANSITIONS.some((transition) => transition.from === state));

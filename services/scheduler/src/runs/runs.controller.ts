@@ -34,14 +34,22 @@ export class RunsController {
   @Requires('run:read')
   @ApiOperation({ operationId: 'runs_log', summary: 'What the worker logged, oldest first' })
   @ApiOkResponse({ standardSchema: RunLog })
-  async log(@CurrentPrincipal() principal: Principal, @Param('id') id: string, @Query({ schema: PageQuery }) query: PageQuery): Promise<RunLog> {
+  async log(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Query({ schema: PageQuery }) query: PageQuery,
+  ): Promise<RunLog> {
     return this.runs.log(principal, id, query);
   }
 
   @Sse(':id/events')
   @Requires('run:read')
   @ApiOperation({ operationId: 'runs_events', summary: 'The run as server-sent events: run at each change, log for each line' })
-  async events(@CurrentPrincipal() principal: Principal, @Param('id') id: string, @Headers('last-event-id') lastEventId?: string): Promise<Observable<RunEvent>> {
+  async events(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Headers('last-event-id') lastEventId?: string,
+  ): Promise<Observable<RunEvent>> {
     return this.runEvents.follow(principal, id, lastEventId);
   }
 

@@ -33,7 +33,17 @@ export class RunsService {
         `SELECT * FROM runs WHERE ($1::timestamptz IS NULL OR (due_at, id) < ($1, $2)) AND ($3::text IS NULL OR type = $3) AND (CASE WHEN $4::text IS NULL THEN state <> 'expected' ELSE state = $4 END)
            AND ($5::text IS NULL OR server_id = $5) AND ($6::text IS NULL OR database_id = $6) AND ($7::text IS NULL OR plan_id = $7) AND ($8::text IS NULL OR backup_id = $8)
          ORDER BY due_at DESC, id DESC LIMIT $9`,
-        [dueAt, id, query.type ?? null, query.state ?? null, query.server ?? null, query.database ?? null, query.plan ?? null, query.backup ?? null, query.limit + 1],
+        [
+          dueAt,
+          id,
+          query.type ?? null,
+          query.state ?? null,
+          query.server ?? null,
+          query.database ?? null,
+          query.plan ?? null,
+          query.backup ?? null,
+          query.limit + 1,
+        ],
       ),
     );
     return this.pages.runs.page(rows, query.limit, presentRun, (row) => [row.due_at.toISOString(), row.id]);
@@ -59,7 +69,11 @@ export class RunsService {
       if (!row) throw new RahatError('not_found', `There is no run ${id}`);
       const after = await this.cancelLocked(transaction, row, principal.name);
       if (after.state !== row.state || after.cancel_requested_at !== row.cancel_requested_at) {
-        await recordAct(this.outbox, transaction, principal, { action: 'run.cancelled', target: { kind: 'run', id }, details: { type: row.type, state: row.state } });
+        await recordAct(this.outbox, transaction, principal, {
+          action: 'run.cancelled',
+          target: { kind: 'run', id },
+          details: { type: row.type, state: row.state },
+        });
       }
       return after;
     });
@@ -72,7 +86,11 @@ export class RunsService {
     switch (run.state) {
       case 'due':
       case 'queued':
-        return (await this.ledger.move(transaction, run, 'cancelled', 'person', { cancel_requested_at: now, reasons: [`Cancelled by ${by} before it started.`], error: null }))!;
+        return (await this.ledger.move(transaction, run, 'cancelled', 'person', {
+          cancel_requested_at: now,
+          reasons: [`Cancelled by ${by} before it started.`],
+          error: null,
+        }))!;
       case 'running':
         if (run.cancel_requested_at) return run;
         await transaction.query(`UPDATE runs SET cancel_requested_at = $2 WHERE id = $1`, [run.id, now]);
@@ -91,7 +109,10 @@ export class RunsService {
 }
 
 export async function logAfter(transaction: Transaction, run: string, after: string, limit: number): Promise<RunLogRow[]> {
-  return transaction.query<RunLogRow>(`SELECT sequence, attempt, at, level, message FROM run_logs WHERE run_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3`, [run, after, limit]);
+  return transaction.query<RunLogRow>(
+    `SELECT sequence, attempt, at, level, message FROM run_logs WHERE run_id = $1 AND sequence > $2 ORDER BY sequence LIMIT $3`,
+    [run, after, limit],
+  );
 }
 
 export function presentLogLine(row: RunLogRow): RunLogLine {

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Run } from '@rahat/contracts';
-import { evidenceFor, failWith, PASSWORD, startTestScheduler, succeed, withEvidence, type TestAttempt, type TestScheduler } from '../start-test-scheduler.js';
+import { evidenceFor, failWith, succeed, withEvidence, type TestAttempt } from '../testing/scripts.js';
+import { PASSWORD, startTestScheduler, type TestScheduler } from '../testing/start-test-scheduler.js';
 
 let scheduler: TestScheduler;
 beforeAll(async () => {
@@ -15,7 +16,8 @@ afterEach(() => {
 const start = async (plan: string): Promise<Run[]> => (await scheduler.call('POST', `/api/v2/plans/${plan}/runs`)).body.runs;
 const backUp = async (change: object = {}): Promise<Run> => (await start((await scheduler.plan(change)).id))[0]!;
 const backupsOf = async (plan: string | null) => (await scheduler.call('GET', `/api/v2/backups?plan=${plan}`)).body.data;
-const attemptOf = (run: string, attempt = 1): Promise<TestAttempt> => scheduler.eventually(async () => scheduler.attempts.find(({ spec }) => spec.run === run && spec.attempt === attempt));
+const attemptOf = (run: string, attempt = 1): Promise<TestAttempt> =>
+  scheduler.eventually(async () => scheduler.attempts.find(({ spec }) => spec.run === run && spec.attempt === attempt));
 const startAndStop: (attempt: TestAttempt) => Promise<void> = (attempt) => attempt.start();
 
 describe('a run', () => {
@@ -33,11 +35,15 @@ describe('a run', () => {
     expect(done).toMatchObject({ attempt: 1, reasons: [], error: null, worker: 'worker-1', evidence: { type: 'backup', rows: 5 } });
     expect(spec).toMatchObject({ type: 'backup', snapshot: expect.stringMatching(/^snapshot_[0-9a-f]{32}$/), database: { name: 'shop' } });
     expect(secrets.source?.password).toBe(PASSWORD);
-    expect(await backupsOf(run.plan)).toMatchObject([{ id: done.backup, state: 'succeeded', proof: 'stored', databaseName: 'shop', sizeBytes: 1000 }]);
+    expect(await backupsOf(run.plan)).toMatchObject([
+      { id: done.backup, state: 'succeeded', proof: 'stored', databaseName: 'shop', sizeBytes: 1000 },
+    ]);
   });
 
   it('is partial with what is missing, and failed without a commit', async () => {
-    scheduler.scripts.push(withEvidence({ findings: [{ code: 'x', severity: 'gap', message: 'no right to read', object: 'public.secret' }] }));
+    scheduler.scripts.push(
+      withEvidence({ findings: [{ code: 'x', severity: 'gap', message: 'no right to read', object: 'public.secret' }] }),
+    );
     const partial = await backUp();
     expect(await scheduler.until(partial.id, 'partial')).toMatchObject({ reasons: ['public.secret: no right to read'] });
     expect(await backupsOf(partial.plan)).toMatchObject([{ state: 'partial' }]);
@@ -58,7 +64,10 @@ describe('a run', () => {
     scheduler.scripts.push(failWith('source_unreachable', true), succeed);
     const run = await backUp();
     await scheduler.eventually(async () => (await scheduler.call('GET', `/api/v2/runs/${run.id}`)).body.attempt === 2);
-    expect((await scheduler.call('GET', `/api/v2/runs/${run.id}`)).body).toMatchObject({ state: 'queued', error: { code: 'source_unreachable' } });
+    expect((await scheduler.call('GET', `/api/v2/runs/${run.id}`)).body).toMatchObject({
+      state: 'queued',
+      error: { code: 'source_unreachable' },
+    });
     scheduler.clock.advance(2_000);
     expect(await scheduler.until(run.id, 'succeeded')).toMatchObject({ attempt: 2, error: null });
     const [first, second] = [await attemptOf(run.id, 1), await attemptOf(run.id, 2)];
@@ -113,7 +122,10 @@ describe('a run', () => {
     scheduler.scripts.push(async (attempt) => {
       await attempt.finish(result(attempt));
       await attempt.start();
-      await Promise.all([attempt.finish(result(attempt)), attempt.finish({ outcome: 'error', error: { code: 'tool_failed', message: 'late', retryable: true } })]);
+      await Promise.all([
+        attempt.finish(result(attempt)),
+        attempt.finish({ outcome: 'error', error: { code: 'tool_failed', message: 'late', retryable: true } }),
+      ]);
     });
     const run = await backUp();
     await scheduler.until(run.id, 'succeeded');
@@ -128,7 +140,9 @@ describe('a run', () => {
     scheduler.loseCommands(1);
     const [run] = await start(plan.id);
     await scheduler.until(run!.id, 'queued');
-    await scheduler.eventually(async () => (await scheduler.sql(`SELECT 1 FROM scheduler.runs WHERE id = '${run!.id}' AND dispatched_at IS NOT NULL`)).length === 1);
+    await scheduler.eventually(
+      async () => (await scheduler.sql(`SELECT 1 FROM scheduler.runs WHERE id = '${run!.id}' AND dispatched_at IS NOT NULL`)).length === 1,
+    );
     scheduler.clock.advance(121_000);
     await scheduler.until(run!.id, 'succeeded');
     expect(scheduler.attempts).toHaveLength(1);
@@ -183,7 +197,9 @@ describe('a run', () => {
     const run = await backUp();
     const follow = async (lastEventId?: string) => {
       const token = await scheduler.application.principalToken(scheduler.admin);
-      const response = await fetch(`${scheduler.application.url}/api/v2/runs/${run.id}/events`, { headers: { 'rahat-principal': token, ...(lastEventId ? { 'last-event-id': lastEventId } : {}) } });
+      const response = await fetch(`${scheduler.application.url}/api/v2/runs/${run.id}/events`, {
+        headers: { 'rahat-principal': token, ...(lastEventId ? { 'last-event-id': lastEventId } : {}) },
+      });
       return response.text();
     };
     const following = follow();

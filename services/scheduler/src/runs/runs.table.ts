@@ -1,4 +1,13 @@
-import { RahatError, type BackupMethod, type Evidence, type Run, type RunError, type RunState, type RunType, type VerificationLevel } from '@rahat/contracts';
+import {
+  RahatError,
+  type BackupMethod,
+  type Evidence,
+  type Run,
+  type RunError,
+  type RunState,
+  type RunType,
+  type VerificationLevel,
+} from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 
 export type RunCause = 'schedule' | 'catch_up' | 'person' | 'reaction' | 'platform';
@@ -41,15 +50,32 @@ export interface RunRow {
 }
 
 /** What is known of a run before it becomes due. */
-export type NewRun = Pick<RunRow, 'organization_id' | 'type' | 'cause' | 'server_id' | 'method' | 'repository_id' | 'max_attempts' | 'deadline_minutes' | 'due_at'> &
+export type NewRun = Pick<
+  RunRow,
+  'organization_id' | 'type' | 'cause' | 'server_id' | 'method' | 'repository_id' | 'max_attempts' | 'deadline_minutes' | 'due_at'
+> &
   Partial<Pick<RunRow, 'plan_id' | 'database_id' | 'database_name' | 'backup_id' | 'restore_plan_id' | 'level' | 'snapshot' | 'deep'>>;
 
 /** Columns that a transition may set beside the state. */
 export type RunChanges = Partial<
   Pick<
     RunRow,
-    | 'attempt' | 'snapshot' | 'not_before' | 'queued_at' | 'dispatched_at' | 'dispatches' | 'started_at' | 'heartbeat_at' | 'finished_at' | 'cancel_requested_at'
-    | 'worker' | 'progress' | 'evidence' | 'reasons' | 'error' | 'backup_id'
+    | 'attempt'
+    | 'snapshot'
+    | 'not_before'
+    | 'queued_at'
+    | 'dispatched_at'
+    | 'dispatches'
+    | 'started_at'
+    | 'heartbeat_at'
+    | 'finished_at'
+    | 'cancel_requested_at'
+    | 'worker'
+    | 'progress'
+    | 'evidence'
+    | 'reasons'
+    | 'error'
+    | 'backup_id'
   >
 >;
 
@@ -67,8 +93,23 @@ export async function lockRun(transaction: Transaction, id: string): Promise<Run
 
 export function presentRun(row: RunRow): Run {
   return {
-    id: row.id, type: row.type, state: row.state, attempt: row.attempt, maxAttempts: row.max_attempts, plan: row.plan_id, server: row.server_id, database: row.database_id,
-    backup: row.backup_id, level: row.level, dueAt: row.due_at.toISOString(), startedAt: row.started_at?.toISOString() ?? null, finishedAt: row.finished_at?.toISOString() ?? null,
-    worker: row.worker, progress: row.progress, evidence: row.evidence, reasons: row.reasons, error: row.error,
+    id: row.id,
+    type: row.type,
+    state: row.state,
+    attempt: row.attempt,
+    maxAttempts: row.max_attempts,
+    plan: row.plan_id,
+    server: row.server_id,
+    database: row.database_id,
+    backup: row.backup_id,
+    level: row.level,
+    dueAt: row.due_at.toISOString(),
+    startedAt: row.started_at?.toISOString() ?? null,
+    finishedAt: row.finished_at?.toISOString() ?? null,
+    worker: row.worker,
+    progress: row.progress,
+    evidence: row.evidence,
+    reasons: row.reasons,
+    error: row.error,
   };
 }

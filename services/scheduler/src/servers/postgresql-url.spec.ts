@@ -10,11 +10,21 @@ describe('a PostgreSQL URL', () => {
     });
   });
   it('has defaults', () => {
-    expect(parsePostgresqlUrl('postgres://me@[::1]')).toEqual({ ok: true, password: undefined, address: { host: '::1', port: 5432, user: 'me', maintenanceDatabase: 'postgres', tls: 'prefer' } });
+    expect(parsePostgresqlUrl('postgres://me@[::1]')).toEqual({
+      ok: true,
+      password: undefined,
+      address: { host: '::1', port: 5432, user: 'me', maintenanceDatabase: 'postgres', tls: 'prefer' },
+    });
   });
   it.each([
-    'nonsense', 'mysql://a:secret@b/c', 'postgresql://', 'postgresql://host/db', 'postgresql://u:secret%@h/db', 'postgresql://u:secret@h/db?sslmode=allow',
-    'postgresql://u:secret@h/db?options=-c', 'postgresql://u:secret@h:99999/db',
+    'nonsense',
+    'mysql://a:secret@b/c',
+    'postgresql://',
+    'postgresql://host/db',
+    'postgresql://u:secret%@h/db',
+    'postgresql://u:secret@h/db?sslmode=allow',
+    'postgresql://u:secret@h/db?options=-c',
+    'postgresql://u:secret@h:99999/db',
   ])('%s is refused without repeating its password', (url) => {
     const parsed = parsePostgresqlUrl(url);
     expect(parsed.ok).toBe(false);

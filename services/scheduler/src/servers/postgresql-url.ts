@@ -3,7 +3,12 @@ import { PostgresqlAddress } from '@rahat/contracts';
 export type ParsedUrl = { ok: true; address: PostgresqlAddress; password: string | undefined } | { ok: false; message: string };
 
 /** libpq's modes; `allow` and `verify-ca` have no equal here and are told instead of being weakened or tightened silently. */
-const TLS_MODES: Record<string, PostgresqlAddress['tls']> = { disable: 'disable', prefer: 'prefer', require: 'require', 'verify-full': 'verify-full' };
+const TLS_MODES: Record<string, PostgresqlAddress['tls']> = {
+  disable: 'disable',
+  prefer: 'prefer',
+  require: 'require',
+  'verify-full': 'verify-full',
+};
 
 /** `postgresql://user:password@host:port/database?sslmode=…`, percent-encoded. Messages never repeat the URL, which holds a password. */
 export function parsePostgresqlUrl(text: string): ParsedUrl {

@@ -15,7 +15,10 @@ export class ServerSecrets {
   }
 
   connectionOf(server: ServerRow): PostgresqlConnection {
-    return { ...server.address, password: this.secretBox.open(server.sealed_password, placeOf(server.organization_id, server.id)).toString('utf8') };
+    return {
+      ...server.address,
+      password: this.secretBox.open(server.sealed_password, placeOf(server.organization_id, server.id)).toString('utf8'),
+    };
   }
 
   async sealForPool(pool: string, secrets: RunSecrets, binding: string): Promise<string> {

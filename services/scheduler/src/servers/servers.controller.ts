@@ -46,7 +46,11 @@ export class ServersController {
   @Requires('server:write')
   @ApiOperation({ operationId: 'servers_update', summary: 'Change name, address, password or worker pool' })
   @ApiOkResponse({ standardSchema: Server })
-  async update(@CurrentPrincipal() principal: Principal, @Param('id') id: string, @Body({ schema: UpdateServer }) request: UpdateServer): Promise<Server> {
+  async update(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Body({ schema: UpdateServer }) request: UpdateServer,
+  ): Promise<Server> {
     return this.servers.update(principal, id, request);
   }
 

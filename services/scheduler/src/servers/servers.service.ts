@@ -1,4 +1,15 @@
-import { newId, RahatError, type CreateServer, type Page, type PageQuery, type PostgresqlAddress, type Principal, type ProbeReport, type Server, type UpdateServer } from '@rahat/contracts';
+import {
+  newId,
+  RahatError,
+  type CreateServer,
+  type Page,
+  type PageQuery,
+  type PostgresqlAddress,
+  type Principal,
+  type ProbeReport,
+  type Server,
+  type UpdateServer,
+} from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
@@ -28,9 +39,22 @@ export class ServersService {
       await assertNameFree(transaction, request.name);
       const [row] = await transaction.query<ServerRow>(
         `INSERT INTO servers (id, organization_id, name, engine, address, sealed_password, password_set_at, pool) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING *`,
-        [id, principal.organization, request.name, request.engine, JSON.stringify(address), this.secrets.sealPassword(principal.organization, id, password), this.clock.now(), request.pool],
+        [
+          id,
+          principal.organization,
+          request.name,
+          request.engine,
+          JSON.stringify(address),
+          this.secrets.sealPassword(principal.organization, id, password),
+          this.clock.now(),
+          request.pool,
+        ],
       );
-      await recordAct(this.outbox, transaction, principal, { action: 'server.created', target: targetOf(row!), details: { address, pool: request.pool } });
+      await recordAct(this.outbox, transaction, principal, {
+        action: 'server.created',
+        target: targetOf(row!),
+        details: { address, pool: request.pool },
+      });
       return presentServer(row!);
     });
   }
@@ -38,7 +62,10 @@ export class ServersService {
   async list(principal: Principal, query: PageQuery): Promise<Page<Server>> {
     const [after = null] = this.pages.after(query.cursor);
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
-      transaction.query<ServerRow>(`SELECT * FROM servers WHERE deleted_at IS NULL AND ($1::text IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`, [after, query.limit + 1]),
+      transaction.query<ServerRow>(
+        `SELECT * FROM servers WHERE deleted_at IS NULL AND ($1::text IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`,
+        [after, query.limit + 1],
+      ),
     );
     return this.pages.page(rows, query.limit, presentServer, (row) => [row.id]);
   }
@@ -50,10 +77,15 @@ export class ServersService {
   async update(principal: Principal, id: string, request: UpdateServer): Promise<Server> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
       const before = await findServer(transaction, id);
-      if (before.platform && request.pool === undefined) throw new RahatError('conflict', "The platform's own server follows the platform's configuration");
-      if (request.name !== undefined && request.name.toLowerCase() !== before.name.toLowerCase()) await assertNameFree(transaction, request.name);
+      if (before.platform && request.pool === undefined)
+        throw new RahatError('conflict', "The platform's own server follows the platform's configuration");
+      if (request.name !== undefined && request.name.toLowerCase() !== before.name.toLowerCase())
+        await assertNameFree(transaction, request.name);
       if (request.pool !== undefined) this.assertPool(request.pool);
-      const changed = request.url !== undefined || request.address !== undefined ? connectionIn({ ...request, password: request.password ?? this.secrets.connectionOf(before).password }) : undefined;
+      const changed =
+        request.url !== undefined || request.address !== undefined
+          ? connectionIn({ ...request, password: request.password ?? this.secrets.connectionOf(before).password })
+          : undefined;
       const password = changed?.password ?? request.password;
       // Saving an address accepts the server behind it: what it tells of itself is learned anew.
       const moved = changed !== undefined;
@@ -62,11 +94,19 @@ export class ServersService {
            sealed_password = COALESCE($5, sealed_password), password_set_at = CASE WHEN $5::text IS NULL THEN password_set_at ELSE $6 END,
            identity = CASE WHEN $7 THEN NULL ELSE identity END, version = CASE WHEN $7 THEN NULL ELSE version END
          WHERE id = $1 RETURNING *`,
-        [id, request.name ?? null, request.pool ?? null, changed ? JSON.stringify(changed.address) : null,
-          password === undefined ? null : this.secrets.sealPassword(principal.organization, id, password), this.clock.now(), moved],
+        [
+          id,
+          request.name ?? null,
+          request.pool ?? null,
+          changed ? JSON.stringify(changed.address) : null,
+          password === undefined ? null : this.secrets.sealPassword(principal.organization, id, password),
+          this.clock.now(),
+          moved,
+        ],
       );
       await recordAct(this.outbox, transaction, principal, {
-        action: 'server.updated', target: targetOf(row!),
+        action: 'server.updated',
+        target: targetOf(row!),
         details: { name: request.name, pool: request.pool, address: changed?.address, passwordChanged: password !== undefined },
       });
       return presentServer(row!);
@@ -78,10 +118,19 @@ export class ServersService {
     await this.database.inOrganization(principal.organization, async (transaction) => {
       const row = await findServer(transaction, id);
       if (row.platform) throw new RahatError('conflict', "The platform's own server cannot be deleted");
-      const plans = await transaction.query<{ name: string }>(`SELECT name FROM plans WHERE server_id = $1 AND deleted_at IS NULL ORDER BY name`, [id]);
-      if (plans.length > 0) throw new RahatError('conflict', `Plans still protect this server: ${plans.map((plan) => plan.name).join(', ')}`, { hint: 'Delete these plans first.' });
-      const active = await transaction.query(`SELECT 1 FROM runs WHERE server_id = $1 AND state IN ('due', 'queued', 'running') LIMIT 1`, [id]);
-      if (active.length > 0) throw new RahatError('conflict', 'A run of this server is not finished', { hint: 'Wait for it, or cancel it.' });
+      const plans = await transaction.query<{ name: string }>(
+        `SELECT name FROM plans WHERE server_id = $1 AND deleted_at IS NULL ORDER BY name`,
+        [id],
+      );
+      if (plans.length > 0)
+        throw new RahatError('conflict', `Plans still protect this server: ${plans.map((plan) => plan.name).join(', ')}`, {
+          hint: 'Delete these plans first.',
+        });
+      const active = await transaction.query(`SELECT 1 FROM runs WHERE server_id = $1 AND state IN ('due', 'queued', 'running') LIMIT 1`, [
+        id,
+      ]);
+      if (active.length > 0)
+        throw new RahatError('conflict', 'A run of this server is not finished', { hint: 'Wait for it, or cancel it.' });
       await transaction.query(`UPDATE servers SET deleted_at = $2 WHERE id = $1`, [id, this.clock.now()]);
       await recordAct(this.outbox, transaction, principal, { action: 'server.deleted', target: targetOf(row) });
     });
@@ -101,7 +150,11 @@ export class ServersService {
     const { changed } = await this.database.inOrganization(principal.organization, async (transaction) => {
       const recorded = await recordIdentity(transaction, id, report);
       if (recorded.changed) {
-        await recordAct(this.outbox, transaction, principal, { action: 'server.identity_changed', target: targetOf(server), details: { recorded: server.identity, seen: report.identity } });
+        await recordAct(this.outbox, transaction, principal, {
+          action: 'server.identity_changed',
+          target: targetOf(server),
+          details: { recorded: server.identity, seen: report.identity },
+        });
       }
       return recorded;
     });
@@ -120,7 +173,8 @@ export class ServersService {
 }
 
 function connectionIn(request: Pick<CreateServer, 'url' | 'address' | 'password'>): { address: PostgresqlAddress; password: string } {
-  if ((request.url === undefined) === (request.address === undefined)) throw mistaken({ pointer: '/url', message: 'give either url or address' });
+  if ((request.url === undefined) === (request.address === undefined))
+    throw mistaken({ pointer: '/url', message: 'give either url or address' });
   if (request.address) {
     if (request.password === undefined) throw mistaken({ pointer: '/password', message: 'is needed beside address' });
     return { address: request.address, password: request.password };

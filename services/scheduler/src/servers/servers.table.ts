@@ -26,13 +26,25 @@ export async function findServer(transaction: Transaction, id: string): Promise<
 
 export function presentServer(row: ServerRow): Server {
   return {
-    id: row.id, name: row.name, engine: row.engine, address: row.address, pool: row.pool, identity: row.identity, version: row.version,
-    passwordSetAt: row.password_set_at.toISOString(), createdAt: row.created_at.toISOString(), platform: row.platform,
+    id: row.id,
+    name: row.name,
+    engine: row.engine,
+    address: row.address,
+    pool: row.pool,
+    identity: row.identity,
+    version: row.version,
+    passwordSetAt: row.password_set_at.toISOString(),
+    createdAt: row.created_at.toISOString(),
+    platform: row.platform,
   };
 }
 
 /** The identity that a server tells at first is kept; `changed` says that it now tells another one. */
-export async function recordIdentity(transaction: Transaction, id: string, seen: { identity: string | null; version: string | null }): Promise<{ changed: boolean }> {
+export async function recordIdentity(
+  transaction: Transaction,
+  id: string,
+  seen: { identity: string | null; version: string | null },
+): Promise<{ changed: boolean }> {
   const [row] = await transaction.query<{ identity: string | null }>(
     `UPDATE servers SET identity = COALESCE(identity, $2), version = COALESCE($3, version) WHERE id = $1 RETURNING identity`,
     [id, seen.identity, seen.version],

@@ -3,8 +3,18 @@ import { statusOf, summarize, type Protection } from './database-status.js';
 
 const at = (hour: number) => new Date(Date.UTC(2026, 10, 24, hour));
 const base: Protection = {
-  server: 's', serverName: 'shop-prod', database: 'd', databaseName: 'shop', plan: { id: 'p', name: 'Nightly', enabled: true }, backups: 3,
-  newest: { at: at(3), proof: 'FULL' }, lastProvenAt: at(3), nextRunAt: at(27), lastDueAt: at(3), failuresSinceSuccess: 0, failure: null,
+  server: 's',
+  serverName: 'shop-prod',
+  database: 'd',
+  databaseName: 'shop',
+  plan: { id: 'p', name: 'Nightly', enabled: true },
+  backups: 3,
+  newest: { at: at(3), proof: 'FULL' },
+  lastProvenAt: at(3),
+  nextRunAt: at(27),
+  lastDueAt: at(3),
+  failuresSinceSuccess: 0,
+  failure: null,
 };
 const failure = { code: 'source_unreachable', message: 'no route', retryable: true };
 const state = (change: Partial<Protection>) => statusOf({ ...base, ...change }).state;
@@ -22,11 +32,17 @@ describe('the status of a database', () => {
 });
 
 describe('the sentence', () => {
-  const sentence = (...changes: Partial<Protection>[]) => summarize(changes.map((change) => statusOf({ ...base, ...change })), at(6)).sentence;
+  const sentence = (...changes: Partial<Protection>[]) =>
+    summarize(
+      changes.map((change) => statusOf({ ...base, ...change })),
+      at(6),
+    ).sentence;
   it('is one honest line', () => {
     expect(sentence()).toBe('Nothing is protected yet: add a plan.');
     expect(sentence({})).toBe('The one protected database can be restored, proven by a test restore. Oldest copy: 3 h.');
-    expect(sentence({}, { newest: { at: at(2), proof: 'stored' }, lastDueAt: at(2) }, { plan: null })).toBe('All 2 databases can be restored, 1 proven by a test restore. Oldest copy: 4 h. 1 database no plan protects.');
+    expect(sentence({}, { newest: { at: at(2), proof: 'stored' }, lastDueAt: at(2) }, { plan: null })).toBe(
+      'All 2 databases can be restored, 1 proven by a test restore. Oldest copy: 4 h. 1 database no plan protects.',
+    );
     expect(sentence({}, { databaseName: 'crm', failure })).toBe('1 of 2 databases needs you: shop-prod/crm (failing).');
   });
 });

@@ -23,11 +23,22 @@ export interface Protection {
 /** From what can be restored now, and never from what once ran well (libraries.md §3). */
 export function statusOf(protection: Protection): DatabaseStatus {
   return {
-    server: protection.server, serverName: protection.serverName, database: protection.database, databaseName: protection.databaseName,
-    plan: protection.plan?.id ?? null, planName: protection.plan?.name ?? null, state: stateOf(protection),
-    lastBackupAt: protection.newest?.at.toISOString() ?? null, lastProvenAt: protection.lastProvenAt?.toISOString() ?? null, lastProof: protection.newest?.proof ?? null,
-    nextRunAt: protection.nextRunAt?.toISOString() ?? null, backups: protection.backups, failuresSinceSuccess: protection.failuresSinceSuccess,
-    lastError: protection.failure ? { code: protection.failure.code, message: protection.failure.message, hint: protection.failure.hint } : null,
+    server: protection.server,
+    serverName: protection.serverName,
+    database: protection.database,
+    databaseName: protection.databaseName,
+    plan: protection.plan?.id ?? null,
+    planName: protection.plan?.name ?? null,
+    state: stateOf(protection),
+    lastBackupAt: protection.newest?.at.toISOString() ?? null,
+    lastProvenAt: protection.lastProvenAt?.toISOString() ?? null,
+    lastProof: protection.newest?.proof ?? null,
+    nextRunAt: protection.nextRunAt?.toISOString() ?? null,
+    backups: protection.backups,
+    failuresSinceSuccess: protection.failuresSinceSuccess,
+    lastError: protection.failure
+      ? { code: protection.failure.code, message: protection.failure.message, hint: protection.failure.hint }
+      : null,
   };
 }
 
@@ -49,18 +60,36 @@ export function summarize(databases: readonly DatabaseStatus[], now: Date): { he
   if (covered.length === 0) return { healthy: false, sentence: `Nothing is protected yet: add a plan.${remark}` };
   const troubled = covered.filter((database) => NEEDS_SOMEONE.has(database.state));
   if (troubled.length > 0) {
-    const named = troubled.slice(0, 3).map((database) => `${database.serverName}/${database.databaseName} (${WORDS[database.state]})`).join(', ');
+    const named = troubled
+      .slice(0, 3)
+      .map((database) => `${database.serverName}/${database.databaseName} (${WORDS[database.state]})`)
+      .join(', ');
     const others = troubled.length > 3 ? ` and ${troubled.length - 3} more` : '';
-    return { healthy: false, sentence: `${troubled.length} of ${counted(covered.length)} ${troubled.length === 1 ? 'needs' : 'need'} you: ${named}${others}.${remark}` };
+    return {
+      healthy: false,
+      sentence: `${troubled.length} of ${counted(covered.length)} ${troubled.length === 1 ? 'needs' : 'need'} you: ${named}${others}.${remark}`,
+    };
   }
   const oldest = Math.min(...covered.map((database) => Date.parse(database.lastBackupAt!)));
   const proven = covered.filter((database) => database.state === 'proven').length;
-  const rung = proven === covered.length ? 'proven by a test restore' : proven === 0 ? 'not proven by a test restore yet' : `${proven} proven by a test restore`;
+  const rung =
+    proven === covered.length
+      ? 'proven by a test restore'
+      : proven === 0
+        ? 'not proven by a test restore yet'
+        : `${proven} proven by a test restore`;
   const subject = covered.length === 1 ? 'The one protected database' : `All ${counted(covered.length)}`;
   return { healthy: true, sentence: `${subject} can be restored, ${rung}. Oldest copy: ${age(now.getTime() - oldest)}.${remark}` };
 }
 
-const WORDS: Record<DatabaseStatus['state'], string> = { failing: 'failing', never: 'no backup yet', overdue: 'overdue', proven: 'proven', stored: 'stored', unprotected: 'not protected' };
+const WORDS: Record<DatabaseStatus['state'], string> = {
+  failing: 'failing',
+  never: 'no backup yet',
+  overdue: 'overdue',
+  proven: 'proven',
+  stored: 'stored',
+  unprotected: 'not protected',
+};
 
 function counted(databases: number): string {
   return databases === 1 ? '1 database' : `${databases} databases`;

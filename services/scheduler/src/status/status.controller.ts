@@ -11,7 +11,10 @@ export class StatusController {
 
   @Get()
   @Requires('backup:read')
-  @ApiOperation({ operationId: 'status_get', summary: 'Can everything be restored? One line per database, computed from what is restorable now' })
+  @ApiOperation({
+    operationId: 'status_get',
+    summary: 'Can everything be restored? One line per database, computed from what is restorable now',
+  })
   @ApiOkResponse({ standardSchema: Status })
   async get(@CurrentPrincipal() principal: Principal): Promise<Status> {
     return this.statusService.status(principal);

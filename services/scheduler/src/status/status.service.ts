@@ -63,28 +63,57 @@ async function protectionsOf(transaction: Transaction, now: Date): Promise<Prote
     const found = databases.filter((database) => database.server_id === server.id);
     const own = plans.filter((plan) => plan.server_id === server.id);
     const lines = own.flatMap((plan): Line[] =>
-      coversWholeServer(plan) ? [{ plan, id: null, name: 'whole server' }] : coveredBy(plan, found).map((database) => ({ plan, id: database.id, name: database.name })),
+      coversWholeServer(plan)
+        ? [{ plan, id: null, name: 'whole server' }]
+        : coveredBy(plan, found).map((database) => ({ plan, id: database.id, name: database.name })),
     );
     const covered = new Set(lines.map((line) => line.id));
-    const uncovered = own.some((plan) => coversWholeServer(plan)) ? [] : found.filter((database) => !covered.has(database.id) && !database.excluded && !database.missing_since && database.connectable);
+    const uncovered = own.some((plan) => coversWholeServer(plan))
+      ? []
+      : found.filter((database) => !covered.has(database.id) && !database.excluded && !database.missing_since && database.connectable);
     return [
-      ...lines.map(({ plan, id, name }) => protectionOf(server, { id, name }, plan, backups.get(lineKey(plan.id, id)), runs.get(lineKey(plan.id, id)))),
+      ...lines.map(({ plan, id, name }) =>
+        protectionOf(server, { id, name }, plan, backups.get(lineKey(plan.id, id)), runs.get(lineKey(plan.id, id))),
+      ),
       ...uncovered.map((database) => protectionOf(server, database, null, undefined, undefined)),
     ];
   });
 }
 
-function protectionOf(server: ServerRow, database: { id: string | null; name: string }, plan: PlanRow | null, backups: BackupLine | undefined, runs: RunLine | undefined): Protection {
+function protectionOf(
+  server: ServerRow,
+  database: { id: string | null; name: string },
+  plan: PlanRow | null,
+  backups: BackupLine | undefined,
+  runs: RunLine | undefined,
+): Protection {
   return {
-    server: server.id, serverName: server.name, database: database.id, databaseName: database.name, plan: plan ? { id: plan.id, name: plan.name, enabled: plan.enabled } : null,
-    backups: Number(backups?.backups ?? 0), newest: backups?.newest_at ? { at: backups.newest_at, proof: backups.newest_proof! } : null, lastProvenAt: backups?.last_proven_at ?? null,
-    nextRunAt: runs?.next_at ?? null, lastDueAt: runs?.last_due_at ?? null, failuresSinceSuccess: Number(runs?.failures ?? 0), failure: failureOf(backups, runs),
+    server: server.id,
+    serverName: server.name,
+    database: database.id,
+    databaseName: database.name,
+    plan: plan ? { id: plan.id, name: plan.name, enabled: plan.enabled } : null,
+    backups: Number(backups?.backups ?? 0),
+    newest: backups?.newest_at ? { at: backups.newest_at, proof: backups.newest_proof! } : null,
+    lastProvenAt: backups?.last_proven_at ?? null,
+    nextRunAt: runs?.next_at ?? null,
+    lastDueAt: runs?.last_due_at ?? null,
+    failuresSinceSuccess: Number(runs?.failures ?? 0),
+    failure: failureOf(backups, runs),
   };
 }
 
 function failureOf(backups: BackupLine | undefined, runs: RunLine | undefined): RunError | null {
-  if (runs && Number(runs.failures) > 0) return runs.last_error ?? { code: 'preflight_blocked', message: (runs.last_reasons ?? []).join(' ') || 'The last backup is not whole', retryable: false };
-  if (backups?.newest_damaged) return backups.verification_error ?? { code: 'repository_damaged', message: 'The newest backup is damaged', retryable: false };
+  if (runs && Number(runs.failures) > 0)
+    return (
+      runs.last_error ?? {
+        code: 'preflight_blocked',
+        message: (runs.last_reasons ?? []).join(' ') || 'The last backup is not whole',
+        retryable: false,
+      }
+    );
+  if (backups?.newest_damaged)
+    return backups.verification_error ?? { code: 'repository_damaged', message: 'The newest backup is damaged', retryable: false };
   return backups?.verification_error ?? null;
 }
 

@@ -12,7 +12,12 @@ export async function recordAct(
   act: Pick<Recorded, 'action' | 'target'> & { details?: Recorded['details'] },
 ): Promise<void> {
   await outbox.event(transaction, 'audit.recorded.v1', {
-    organization: principal.organization, actor: actorOf(principal), details: {}, request: principal.requestId, at: new Date().toISOString(), ...act,
+    organization: principal.organization,
+    actor: actorOf(principal),
+    details: {},
+    request: principal.requestId,
+    at: new Date().toISOString(),
+    ...act,
   });
 }
 
@@ -23,9 +28,20 @@ export async function recordOwnAct(
   organization: string,
   act: Pick<Recorded, 'action' | 'target'> & { details?: Recorded['details'] },
 ): Promise<void> {
-  await outbox.event(transaction, 'audit.recorded.v1', { organization, actor: { kind: 'system', id: 'scheduler', name: 'scheduler' }, details: {}, at: new Date().toISOString(), ...act });
+  await outbox.event(transaction, 'audit.recorded.v1', {
+    organization,
+    actor: { kind: 'system', id: 'scheduler', name: 'scheduler' },
+    details: {},
+    at: new Date().toISOString(),
+    ...act,
+  });
 }
 
 function actorOf(principal: Principal): Actor {
-  return { kind: principal.kind === 'service' ? 'system' : principal.kind, id: principal.subject, name: principal.name, address: principal.address };
+  return {
+    kind: principal.kind === 'service' ? 'system' : principal.kind,
+    id: principal.subject,
+    name: principal.name,
+    address: principal.address,
+  };
 }

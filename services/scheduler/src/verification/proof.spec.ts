@@ -12,7 +12,10 @@ describe('the proof of a backup', () => {
     expect(proofAfter({ proof: 'FULL', damagedBy: null }, 'BASIC', succeeded)).toEqual({ proof: 'FULL', damagedBy: null });
   });
   it('is gone with the first damage, whatever was proven before', () => {
-    expect(proofAfter({ proof: 'FULL', damagedBy: null }, 'BASIC', failed('repository_damaged'))).toEqual({ proof: 'damaged', damagedBy: 'BASIC' });
+    expect(proofAfter({ proof: 'FULL', damagedBy: null }, 'BASIC', failed('repository_damaged'))).toEqual({
+      proof: 'damaged',
+      damagedBy: 'BASIC',
+    });
   });
   it('is not given back by a more superficial look', () => {
     const damaged = proofAfter(stored, 'FULL', failed('restore_mismatch'));
@@ -21,7 +24,12 @@ describe('the proof of a backup', () => {
     expect(proofAfter(damaged, 'BASIC', failed('repository_damaged'))).toEqual(damaged);
   });
   it('stays when the verification could not be done or saw only a part', () => {
-    const undecided: Judgement[] = [failed('storage_unreachable'), failed('worker_lost'), { state: 'partial', reasons: ['x'] }, { state: 'cancelled', reasons: [] }];
+    const undecided: Judgement[] = [
+      failed('storage_unreachable'),
+      failed('worker_lost'),
+      { state: 'partial', reasons: ['x'] },
+      { state: 'cancelled', reasons: [] },
+    ];
     for (const judgement of undecided) {
       expect(proofAfter({ proof: 'BASIC', damagedBy: null }, 'FULL', judgement)).toEqual({ proof: 'BASIC', damagedBy: null });
     }

@@ -12,7 +12,15 @@ export interface ProofRecord {
 const RANK: Record<Proof, number> = { damaged: -1, stored: 0, BASIC: 1, DATABASE: 2, FULL: 3 };
 
 /** Errors that say something about the backup itself, and not about the way to it. */
-const DAMAGE_CODES = new Set(['repository_damaged', 'repository_chunk_missing', 'snapshot_not_found', 'blob_not_found', 'dump_invalid', 'dump_truncated', 'restore_mismatch']);
+const DAMAGE_CODES = new Set([
+  'repository_damaged',
+  'repository_chunk_missing',
+  'snapshot_not_found',
+  'blob_not_found',
+  'dump_invalid',
+  'dump_truncated',
+  'restore_mismatch',
+]);
 
 export function rankOf(proof: Proof): number {
   return RANK[proof];

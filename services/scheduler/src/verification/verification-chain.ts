@@ -5,7 +5,10 @@ import type { Clock } from '../clock/clock.js';
 import type { RunLedger } from '../runs/run-ledger.js';
 import type { RunCause, RunRow } from '../runs/runs.table.js';
 
-type Verified = Pick<BackupRow, 'id' | 'organization_id' | 'snapshot' | 'repository_id' | 'plan_id' | 'server_id' | 'database_id' | 'database_name' | 'method'>;
+type Verified = Pick<
+  BackupRow,
+  'id' | 'organization_id' | 'snapshot' | 'repository_id' | 'plan_id' | 'server_id' | 'database_id' | 'database_name' | 'method'
+>;
 
 /** From superficial to thorough: what the first finds need not be looked for by the last. */
 const ORDER = VerificationLevel.options;
@@ -35,13 +38,28 @@ export class VerificationChain {
 
   async start(transaction: Transaction, backup: Verified, level: VerificationLevel, cause: RunCause): Promise<RunRow | undefined> {
     if (cause === 'reaction') {
-      const [existing] = await transaction.query(`SELECT 1 FROM runs WHERE backup_id = $1 AND level = $2 AND cause = 'reaction'`, [backup.id, level]);
+      const [existing] = await transaction.query(`SELECT 1 FROM runs WHERE backup_id = $1 AND level = $2 AND cause = 'reaction'`, [
+        backup.id,
+        level,
+      ]);
       if (existing) return undefined;
     }
     return this.ledger.createDue(transaction, {
-      organization_id: backup.organization_id, type: 'verification', cause, plan_id: backup.plan_id, server_id: backup.server_id, database_id: backup.database_id,
-      database_name: backup.database_name, backup_id: backup.id, snapshot: backup.snapshot, repository_id: backup.repository_id, method: backup.method, level,
-      max_attempts: ATTEMPTS, deadline_minutes: DEFAULT_DEADLINE_MINUTES, due_at: this.clock.now(),
+      organization_id: backup.organization_id,
+      type: 'verification',
+      cause,
+      plan_id: backup.plan_id,
+      server_id: backup.server_id,
+      database_id: backup.database_id,
+      database_name: backup.database_name,
+      backup_id: backup.id,
+      snapshot: backup.snapshot,
+      repository_id: backup.repository_id,
+      method: backup.method,
+      level,
+      max_attempts: ATTEMPTS,
+      deadline_minutes: DEFAULT_DEADLINE_MINUTES,
+      due_at: this.clock.now(),
     });
   }
 

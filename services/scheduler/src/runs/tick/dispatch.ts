@@ -28,7 +28,10 @@ export class Dispatch {
 
   async sendQueued(): Promise<void> {
     const ready = await this.database.asSystem('find attempts to send to workers', (transaction) =>
-      transaction.query<RunRow>(`SELECT * FROM runs WHERE state = 'queued' AND dispatched_at IS NULL AND not_before <= $1 ORDER BY due_at, id LIMIT ${RUNS_AT_ONCE}`, [this.clock.now()]),
+      transaction.query<RunRow>(
+        `SELECT * FROM runs WHERE state = 'queued' AND dispatched_at IS NULL AND not_before <= $1 ORDER BY due_at, id LIMIT ${RUNS_AT_ONCE}`,
+        [this.clock.now()],
+      ),
     );
     for (const run of ready) await this.send(run);
   }
@@ -74,7 +77,12 @@ export class Dispatch {
   /** Nobody took it within the time that it may last. */
   private async failWhenTooLate(run: RunRow): Promise<boolean> {
     if (this.clock.now().getTime() - run.queued_at!.getTime() < run.deadline_minutes * 60_000) return false;
-    await this.fail(run, new RahatError('deadline_exceeded', `No worker took this run within ${run.deadline_minutes} minutes`, { hint: 'Is a worker of the pool of this server running?' }));
+    await this.fail(
+      run,
+      new RahatError('deadline_exceeded', `No worker took this run within ${run.deadline_minutes} minutes`, {
+        hint: 'Is a worker of the pool of this server running?',
+      }),
+    );
     return true;
   }
 
@@ -86,7 +94,11 @@ export class Dispatch {
     }
     await this.database.asSystem('wait for what an attempt needs', (transaction) =>
       transaction.query(`UPDATE runs SET not_before = $3, error = $4, reasons = $5 WHERE id = $1 AND attempt = $2 AND state = 'queued'`, [
-        run.id, run.attempt, new Date(this.clock.now().getTime() + PAUSE_AFTER_FAILURE_MS), JSON.stringify(error.serialize()), JSON.stringify([error.message]),
+        run.id,
+        run.attempt,
+        new Date(this.clock.now().getTime() + PAUSE_AFTER_FAILURE_MS),
+        JSON.stringify(error.serialize()),
+        JSON.stringify([error.message]),
       ]),
     );
   }

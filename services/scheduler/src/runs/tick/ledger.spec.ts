@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startTestScheduler, type TestScheduler } from '../../start-test-scheduler.js';
+import { startTestScheduler, type TestScheduler } from '../../testing/start-test-scheduler.js';
 
 let scheduler: TestScheduler;
 beforeAll(async () => {
@@ -8,9 +8,14 @@ beforeAll(async () => {
 afterAll(async () => scheduler?.[Symbol.asyncDispose]());
 
 const HOUR = 3_600_000;
-const runsOf = async (plan: string, filter = '') => (await scheduler.call('GET', `/api/v2/runs?plan=${plan}&limit=200${filter}`)).body.data as { state: string; dueAt: string; id: string }[];
+const runsOf = async (plan: string, filter = '') =>
+  (await scheduler.call('GET', `/api/v2/runs?plan=${plan}&limit=200${filter}`)).body.data as { state: string; dueAt: string; id: string }[];
 /** Every four hours, the next occurrence an hour from now. */
-const cronFromNow = () => `${scheduler.clock.now().getUTCMinutes()} ${[1, 5, 9, 13, 17, 21].map((hour) => (scheduler.clock.now().getUTCHours() + hour) % 24).sort((a, b) => a - b).join(',')} * * *`;
+const cronFromNow = () =>
+  `${scheduler.clock.now().getUTCMinutes()} ${[1, 5, 9, 13, 17, 21]
+    .map((hour) => (scheduler.clock.now().getUTCHours() + hour) % 24)
+    .sort((a, b) => a - b)
+    .join(',')} * * *`;
 const change = (plan: string, body: object) => scheduler.call('PATCH', `/api/v2/plans/${plan}`, body);
 
 describe('the ledger of expected runs', () => {
@@ -62,7 +67,10 @@ describe('the ledger of expected runs', () => {
   });
 
   it('leaves red rows for the time when nothing ran, and catches up once, or not at all', async () => {
-    const [patient, skipping] = [await scheduler.plan({ cron: cronFromNow() }), await scheduler.plan({ cron: cronFromNow(), catchUp: 'skip' })];
+    const [patient, skipping] = [
+      await scheduler.plan({ cron: cronFromNow() }),
+      await scheduler.plan({ cron: cronFromNow(), catchUp: 'skip' }),
+    ];
     await scheduler.tick();
     scheduler.clock.advance(10 * HOUR);
     await scheduler.tick();
@@ -70,21 +78,36 @@ describe('the ledger of expected runs', () => {
     expect((await runsOf(patient.id)).filter((run) => run.state !== 'missed')).toHaveLength(1);
     expect((await runsOf(skipping.id)).map((run) => run.state)).toEqual(['missed', 'missed', 'missed']);
     const { databases } = (await scheduler.call('GET', '/api/v2/status')).body;
-    expect(databases.find((line: { plan: string }) => line.plan === skipping.id)).toMatchObject({ state: 'failing', failuresSinceSuccess: 3 });
+    expect(databases.find((line: { plan: string }) => line.plan === skipping.id)).toMatchObject({
+      state: 'failing',
+      failuresSinceSuccess: 3,
+    });
   });
 
   it('takes up new databases of a plan for all, and leaves vanished and excluded ones out', async () => {
     const plan = await scheduler.plan({ databases: 'all', cron: '0 3 * * *' });
     const names = async () => {
       await scheduler.tick();
-      return new Set((await scheduler.sql(`SELECT database_name FROM scheduler.runs WHERE plan_id = '${plan.id}' AND state = 'expected'`)).map((row) => row['database_name']));
+      return new Set(
+        (await scheduler.sql(`SELECT database_name FROM scheduler.runs WHERE plan_id = '${plan.id}' AND state = 'expected'`)).map(
+          (row) => row['database_name'],
+        ),
+      );
     };
     expect(await names()).toEqual(new Set(['shop', 'crm']));
     scheduler.worker.databases = ['shop', 'new'];
     await scheduler.call('POST', `/api/v2/servers/${plan.server}/discover`);
     expect(await names()).toEqual(new Set(['shop', 'new']));
-    const found = (await scheduler.call('GET', `/api/v2/servers/${plan.server}/databases`)).body.data as { id: string; name: string; missingSince: string | null }[];
-    expect(found.map(({ name, missingSince }) => [name, missingSince !== null])).toEqual([['crm', true], ['new', false], ['shop', false]]);
+    const found = (await scheduler.call('GET', `/api/v2/servers/${plan.server}/databases`)).body.data as {
+      id: string;
+      name: string;
+      missingSince: string | null;
+    }[];
+    expect(found.map(({ name, missingSince }) => [name, missingSince !== null])).toEqual([
+      ['crm', true],
+      ['new', false],
+      ['shop', false],
+    ]);
     await scheduler.call('PATCH', `/api/v2/servers/${plan.server}/databases/${found[1]!.id}`, { excluded: true });
     expect(await names()).toEqual(new Set(['shop']));
     scheduler.worker.databases = ['shop', 'crm'];
@@ -95,7 +118,9 @@ describe('the ledger of expected runs', () => {
     scheduler.loseCommands(1);
     const [run] = (await scheduler.call('POST', `/api/v2/plans/${plan.id}/runs`)).body.runs;
     for (const state of ['succeeded', 'running', 'green']) {
-      await expect(scheduler.sql(`UPDATE scheduler.runs SET state = '${state}' WHERE id = '${run.id}'`)).rejects.toThrow(/violates check constraint/);
+      await expect(scheduler.sql(`UPDATE scheduler.runs SET state = '${state}' WHERE id = '${run.id}'`)).rejects.toThrow(
+        /violates check constraint/,
+      );
     }
   });
 });

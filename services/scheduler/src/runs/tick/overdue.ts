@@ -16,7 +16,8 @@ export function decideOverdue(
   const next = situation.busy ? undefined : onTime.at(-1);
   const decisions = byTime.map((run): OverdueDecision => {
     if (run === next) return { id: run.id, becomes: 'due' };
-    if (!onTime.includes(run)) return { id: run.id, becomes: 'missed', reason: 'Nothing started this run at its time: the scheduler was not running.' };
+    if (!onTime.includes(run))
+      return { id: run.id, becomes: 'missed', reason: 'Nothing started this run at its time: the scheduler was not running.' };
     if (situation.busy) return { id: run.id, becomes: 'missed', reason: 'The run before was still waiting or running at this time.' };
     return { id: run.id, becomes: 'missed', reason: 'A later run was due as well and took its place.' };
   });

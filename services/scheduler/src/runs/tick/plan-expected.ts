@@ -21,7 +21,11 @@ export async function planExpectedRuns(transaction: Transaction, now: Date): Pro
 
 async function planOne(transaction: Transaction, plan: PlanRow, now: Date): Promise<void> {
   // Without the plan's word nothing is expected any more; what is overdue already stays and is told as missed.
-  if (plan.replan) await transaction.query(`DELETE FROM runs WHERE plan_id = $1 AND cause = 'schedule' AND state = 'expected' AND due_at > $2`, [plan.id, now]);
+  if (plan.replan)
+    await transaction.query(`DELETE FROM runs WHERE plan_id = $1 AND cause = 'schedule' AND state = 'expected' AND due_at > $2`, [
+      plan.id,
+      now,
+    ]);
   if (!plan.enabled || plan.cron === null || plan.deleted_at) {
     await transaction.query(`UPDATE plans SET replan = false WHERE id = $1`, [plan.id]);
     return;
@@ -37,9 +41,24 @@ async function planOne(transaction: Transaction, plan: PlanRow, now: Date): Prom
      SELECT id, $1, 'backup', 'expected', 'schedule', $2, $3, $4, $5, $6, $7, $8, database_id, database_name, due_at
      FROM unnest($9::text[], $10::text[], $11::text[], $12::timestamptz[]) AS expected (id, database_id, database_name, due_at)
      ON CONFLICT DO NOTHING`,
-    [plan.organization_id, plan.id, plan.server_id, plan.method, plan.repository_id, plan.max_attempts, plan.deadline_minutes, plan.deep,
-      rows.map((row) => row.id), rows.map((row) => row.database.id), rows.map((row) => row.database.name), rows.map((row) => row.dueAt)],
+    [
+      plan.organization_id,
+      plan.id,
+      plan.server_id,
+      plan.method,
+      plan.repository_id,
+      plan.max_attempts,
+      plan.deadline_minutes,
+      plan.deep,
+      rows.map((row) => row.id),
+      rows.map((row) => row.database.id),
+      rows.map((row) => row.database.name),
+      rows.map((row) => row.dueAt),
+    ],
   );
   const plannedUntil = occurrences.length === MOST_OCCURRENCES ? occurrences.at(-1)! : until;
-  await transaction.query(`UPDATE plans SET planned_until = GREATEST($2, CASE WHEN replan THEN $2 ELSE planned_until END), replan = false WHERE id = $1`, [plan.id, plannedUntil]);
+  await transaction.query(
+    `UPDATE plans SET planned_until = GREATEST($2, CASE WHEN replan THEN $2 ELSE planned_until END), replan = false WHERE id = $1`,
+    [plan.id, plannedUntil],
+  );
 }

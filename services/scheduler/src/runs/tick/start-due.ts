@@ -9,7 +9,10 @@ const ROWS_AT_ONCE = 500;
 
 /** Expected runs whose time has come become due or missed, in time order. */
 export async function startDueRuns(transaction: Transaction, ledger: RunLedger, now: Date, missedAfterMs: number): Promise<void> {
-  const runs = await transaction.query<RunRow>(`SELECT * FROM runs WHERE state = 'expected' AND due_at <= $1 ORDER BY due_at LIMIT ${ROWS_AT_ONCE} FOR UPDATE SKIP LOCKED`, [now]);
+  const runs = await transaction.query<RunRow>(
+    `SELECT * FROM runs WHERE state = 'expected' AND due_at <= $1 ORDER BY due_at LIMIT ${ROWS_AT_ONCE} FOR UPDATE SKIP LOCKED`,
+    [now],
+  );
   for (const line of Map.groupBy(runs, (run) => `${run.plan_id} ${run.database_id}`).values()) {
     const [{ plan_id: planId, database_id: databaseId }] = line as [RunRow];
     const [plan] = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE id = $1`, [planId]);
@@ -23,13 +26,16 @@ export async function startDueRuns(transaction: Transaction, ledger: RunLedger, 
       if (decision.becomes === 'due') await ledger.move(transaction, run, 'due', 'tick');
       else await ledger.move(transaction, run, 'missed', 'tick', { reasons: [decision.reason] });
     }
-    if (catchUp) await ledger.createDue(transaction, newBackupRun(plan!, { id: databaseId, name: line[0]!.database_name }, 'catch_up', now));
+    if (catchUp)
+      await ledger.createDue(transaction, newBackupRun(plan!, { id: databaseId, name: line[0]!.database_name }, 'catch_up', now));
   }
 }
 
 /** Due runs get their first attempt, as far as their servers have room. */
 export async function queueDueRuns(transaction: Transaction, ledger: RunLedger, now: Date): Promise<void> {
-  const runs = await transaction.query<RunRow>(`SELECT * FROM runs WHERE state = 'due' ORDER BY due_at, id LIMIT ${ROWS_AT_ONCE} FOR UPDATE SKIP LOCKED`);
+  const runs = await transaction.query<RunRow>(
+    `SELECT * FROM runs WHERE state = 'due' ORDER BY due_at, id LIMIT ${ROWS_AT_ONCE} FOR UPDATE SKIP LOCKED`,
+  );
   for (const run of runs) {
     if (await serverHasRoom(transaction, run)) await ledger.queueAttempt(transaction, run, 'tick', { not_before: now });
   }

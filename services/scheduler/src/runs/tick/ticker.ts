@@ -52,7 +52,9 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
   async tick(): Promise<void> {
     const missedAfterMs = this.config.RAHAT_SCHEDULER_MISSED_AFTER_SECONDS * 1000;
     await this.step('plan expected runs', () => this.alone('plan', (transaction) => planExpectedRuns(transaction, this.clock.now())));
-    await this.step('start due runs', () => this.alone('start', (transaction) => startDueRuns(transaction, this.ledger, this.clock.now(), missedAfterMs)));
+    await this.step('start due runs', () =>
+      this.alone('start', (transaction) => startDueRuns(transaction, this.ledger, this.clock.now(), missedAfterMs)),
+    );
     await this.step('queue due runs', () => this.alone('queue', (transaction) => queueDueRuns(transaction, this.ledger, this.clock.now())));
     await this.step('send attempts', () => this.dispatch.sendQueued());
     await this.step('watch attempts', () => this.attempts.watch());
@@ -79,14 +81,19 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     try {
       await work();
     } catch (error) {
-      this.logger.error(`Could not ${name}: ${error instanceof Error ? error.message : String(error)}`, error instanceof Error ? error.stack : undefined);
+      this.logger.error(
+        `Could not ${name}: ${error instanceof Error ? error.message : String(error)}`,
+        error instanceof Error ? error.stack : undefined,
+      );
     }
   }
 
   /** In one transaction, and in one replica at a time; the others have nothing to do then. */
   private async alone(step: string, work: (transaction: Transaction) => Promise<void>): Promise<void> {
     await this.database.asSystem(`tick: ${step}`, async (transaction) => {
-      const [lock] = await transaction.query<{ held: boolean }>(`SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS held`, [`rahat.scheduler.tick.${step}`]);
+      const [lock] = await transaction.query<{ held: boolean }>(`SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS held`, [
+        `rahat.scheduler.tick.${step}`,
+      ]);
       if (lock?.held) await work(transaction);
     });
   }

@@ -35,11 +35,17 @@ export class WatchAttempts {
   /** A clock that was set, or a machine that slept, makes every heartbeat look old or from the future: all of them start anew. */
   private async forgiveClockJump(): Promise<void> {
     const current = { wallMs: this.clock.now().getTime(), monotonicMs: this.clock.monotonicMs() };
-    const jumped = this.last !== undefined && Math.abs(current.wallMs - this.last.wallMs - (current.monotonicMs - this.last.monotonicMs)) > CLOCK_JUMP_MS;
+    const jumped =
+      this.last !== undefined &&
+      Math.abs(current.wallMs - this.last.wallMs - (current.monotonicMs - this.last.monotonicMs)) > CLOCK_JUMP_MS;
     this.last = current;
     const now = new Date(current.wallMs);
     await this.database.asSystem('start heartbeats anew after a jump of the clock', (transaction) =>
-      transaction.query(`UPDATE runs SET heartbeat_at = $1 WHERE state = 'running' AND ($2 OR heartbeat_at > $3)`, [now, jumped, new Date(current.wallMs + CLOCK_JUMP_MS)]),
+      transaction.query(`UPDATE runs SET heartbeat_at = $1 WHERE state = 'running' AND ($2 OR heartbeat_at > $3)`, [
+        now,
+        jumped,
+        new Date(current.wallMs + CLOCK_JUMP_MS),
+      ]),
     );
   }
 
@@ -47,8 +53,19 @@ export class WatchAttempts {
     const now = this.clock.now();
     const silentSince = new Date(now.getTime() - this.config.RAHAT_SCHEDULER_LOST_AFTER_SECONDS * 1000);
     await this.database.asSystem('find lost attempts', async (transaction) => {
-      const silent = await transaction.query<RunRow>(`SELECT * FROM runs WHERE state = 'running' AND heartbeat_at < $1 ORDER BY heartbeat_at LIMIT 50 FOR UPDATE SKIP LOCKED`, [silentSince]);
-      for (const run of silent) await this.attemptEnd.byLoss(transaction, run, new RahatError('worker_lost', `Worker ${run.worker} gave no sign of life for ${this.config.RAHAT_SCHEDULER_LOST_AFTER_SECONDS} s`));
+      const silent = await transaction.query<RunRow>(
+        `SELECT * FROM runs WHERE state = 'running' AND heartbeat_at < $1 ORDER BY heartbeat_at LIMIT 50 FOR UPDATE SKIP LOCKED`,
+        [silentSince],
+      );
+      for (const run of silent)
+        await this.attemptEnd.byLoss(
+          transaction,
+          run,
+          new RahatError(
+            'worker_lost',
+            `Worker ${run.worker} gave no sign of life for ${this.config.RAHAT_SCHEDULER_LOST_AFTER_SECONDS} s`,
+          ),
+        );
       const endless = await transaction.query<RunRow & { attempt_started_at: Date }>(
         `SELECT runs.* FROM runs JOIN attempts ON attempts.run_id = runs.id AND attempts.attempt = runs.attempt
          WHERE runs.state = 'running' AND attempts.started_at + make_interval(mins => runs.deadline_minutes) < $1 LIMIT 50 FOR UPDATE OF runs SKIP LOCKED`,
@@ -56,7 +73,11 @@ export class WatchAttempts {
       );
       for (const run of endless) {
         if (silent.some((lost) => lost.id === run.id)) continue;
-        await this.attemptEnd.byLoss(transaction, run, new RahatError('deadline_exceeded', `The attempt did not end within ${run.deadline_minutes} minutes`));
+        await this.attemptEnd.byLoss(
+          transaction,
+          run,
+          new RahatError('deadline_exceeded', `The attempt did not end within ${run.deadline_minutes} minutes`),
+        );
       }
     });
   }

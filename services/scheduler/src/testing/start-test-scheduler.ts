@@ -1,27 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { newId, QUEUES, RahatError, RunSecrets, type Answer, type AttemptResult, type BackupEvidence, type CommandName, type CommandPayload, type Evidence, type Principal, type Run, type RunSpec, type VerificationEvidence } from '@rahat/contracts';
+import { newId, QUEUES, RahatError, RunSecrets, type Answer, type CommandPayload, type Principal, type Run } from '@rahat/contracts';
 import { openMessaging, type Outbox, type QueueMessaging } from '@rahat/messaging';
 import { openServiceDatabase, provisionDatabase, type ServiceDatabase } from '@rahat/persistence';
 import { createSecretBox, poolKeyFrom } from '@rahat/secrets';
 import { startTestApplication, type TestApplication } from '@rahat/service-kit/testing';
 import { startPostgresql } from '@rahat/test-servers';
-import type { Clock } from './clock/clock.js';
-import { configSchema, migrations, SchedulerModule } from './index.js';
-import { Ticker } from './runs/tick/ticker.js';
+import type { Clock } from '../clock/clock.js';
+import { configSchema, migrations, SchedulerModule } from '../index.js';
+import { Ticker } from '../runs/tick/ticker.js';
+import { succeed, type Script, type TestAttempt } from './scripts.js';
 
 export const PASSWORD = 'planted p@ssword';
 export const ADDRESS = { host: 'db.example', port: 5432, user: 'backup' };
-
-/** One attempt in the hands of the scripted worker. */
-export interface TestAttempt {
-  spec: RunSpec;
-  secrets: RunSecrets;
-  tell<N extends CommandName>(name: N, payload: Omit<CommandPayload<N>, 'run' | 'attempt'>, id?: string): Promise<void>;
-  start(worker?: string): Promise<void>;
-  finish(result: AttemptResult, worker?: string): Promise<void>;
-}
-export type Script = (attempt: TestAttempt) => Promise<void>;
 
 export interface TestScheduler extends AsyncDisposable {
   application: TestApplication;
@@ -46,68 +37,68 @@ export interface TestScheduler extends AsyncDisposable {
   plan(change?: object): Promise<{ id: string; server: string }>;
 }
 
-export const succeed: Script = async (attempt) => {
-  await attempt.start();
-  await attempt.finish({ outcome: 'evidence', evidence: evidenceFor(attempt.spec) });
-};
-export const failWith =
-  (code: string, retryable: boolean): Script =>
-  async (attempt) => {
-    await attempt.start();
-    await attempt.finish({ outcome: 'error', error: { code, message: `scripted ${code}`, retryable } });
-  };
-export const withEvidence =
-  (change: Partial<BackupEvidence> & Partial<Omit<VerificationEvidence, 'type'>>): Script =>
-  async (attempt) => {
-    await attempt.start();
-    await attempt.finish({ outcome: 'evidence', evidence: { ...evidenceFor(attempt.spec), ...change } as Evidence });
-  };
-
-export function evidenceFor(spec: RunSpec): Evidence {
-  const tables = [{ schema: 'public', table: 'orders', expectedRows: 5, actualRows: 5, matches: true }];
-  switch (spec.type) {
-    case 'backup':
-      return {
-        type: 'backup', cleanExit: true, trailerSeen: true, objectsExpected: 2, objectsFound: 2, rows: 5, bytes: 1000, addedBytes: 100, committed: true, snapshot: spec.snapshot, repository: spec.repository,
-        label: 'full', consistency: 'snapshot', consistentAt: new Date().toISOString(), positions: {}, serverIdentity: '7', serverVersion: '15.1', tool: 'pg_dump 15.1', findings: [],
-      };
-    case 'verification':
-      return { type: 'verification', level: spec.level, snapshot: spec.snapshot, objectsExpected: 2, objectsChecked: 2, bytes: 1000, tables: spec.level === 'FULL' ? tables : [], restoredOn: spec.level === 'FULL' ? 'PostgreSQL 15' : undefined, findings: [] };
-    case 'restore':
-      return { type: 'restore', snapshot: spec.snapshot, target: 'x', setAside: [], tables, rows: 5, bytes: 1000, findings: [] };
-  }
-}
-
 /** The scheduler as it runs, on a real PostgreSQL that also carries the queues, with a worker that speaks the real messages. */
 export async function startTestScheduler(): Promise<TestScheduler> {
   const postgresql = await startPostgresql({ major: 15 });
   const { serviceUrls, queueUrl } = await provisionDatabase({
-    adminUrl: postgresql.connectionString(), services: [{ name: 'scheduler', password: 'pw' }], queue: { schema: 'bullmq', role: 'rahat_queue', password: 'pw' },
+    adminUrl: postgresql.connectionString(),
+    services: [{ name: 'scheduler', password: 'pw' }],
+    queue: { schema: 'bullmq', role: 'rahat_queue', password: 'pw' },
   });
   const database = await openServiceDatabase({ url: serviceUrls['scheduler']!, service: 'scheduler', migrations, poolSize: 10 });
   const messaging = await openMessaging({ postgresUrl: queueUrl!, prefix: 'test', retry: { attempts: 3, firstDelayMs: 50 } });
   const pool = await poolKeyFrom(randomBytes(32));
   const organization = newId('organization');
-  const admin: Principal = { kind: 'user', subject: newId('user'), name: 'Ada', organization, role: 'admin', scopes: ['*'], address: '127.0.0.1', requestId: 'request_1' };
+  const admin: Principal = {
+    kind: 'user',
+    subject: newId('user'),
+    name: 'Ada',
+    organization,
+    role: 'admin',
+    scopes: ['*'],
+    address: '127.0.0.1',
+    requestId: 'request_1',
+  };
   const clock = turnableClock();
   const scripts: Script[] = [];
   const attempts: TestAttempt[] = [];
   const removals: CommandPayload<'snapshot.remove.v1'>[] = [];
-  const worker: TestScheduler['worker'] = { databases: ['shop', 'crm'], identity: '7', outline: { steps: ['stage', 'check', 'swap'], overwrites: [], findings: [], sizeBytes: 1000, rows: 5 } };
+  const worker: TestScheduler['worker'] = {
+    databases: ['shop', 'crm'],
+    identity: '7',
+    outline: { steps: ['stage', 'check', 'swap'], overwrites: [], findings: [], sizeBytes: 1000, rows: 5 },
+  };
   let toLose = 0;
 
   const real = messaging.outbox(database);
   const outbox: Outbox = { event: real.event, command: async (...all) => (toLose > 0 ? void (toLose -= 1) : real.command(...all)) };
   // Nothing ticks by itself: tests do.
-  const config = configSchema.parse({ RAHAT_POOL_KEYS: JSON.stringify({ default: pool.publicKey }), RAHAT_SCHEDULER_TICK_SECONDS: '60', RAHAT_SCHEDULER_RETRY_SECONDS: '1' });
+  const config = configSchema.parse({
+    RAHAT_POOL_KEYS: JSON.stringify({ default: pool.publicKey }),
+    RAHAT_SCHEDULER_TICK_SECONDS: '60',
+    RAHAT_SCHEDULER_RETRY_SECONDS: '1',
+  });
   const internal = {
     post: async (_service: string, path: string) => {
       if (!path.includes('repository_known')) throw new RahatError('not_found', 'There is no such repository');
-      return { repositoryId: 'r', storage: { driver: 'local', path: '/backups' }, prefix: 'p', masterKey: 'bWFzdGVy', identitySecret: 'aWQ=' } as never;
+      return {
+        repositoryId: 'r',
+        storage: { driver: 'local', path: '/backups' },
+        prefix: 'p',
+        masterKey: 'bWFzdGVy',
+        identitySecret: 'aWQ=',
+      } as never;
     },
   };
   const application = await startTestApplication(
-    (runtime) => SchedulerModule.register({ runtime: { ...runtime, service: 'scheduler', database, outbox }, config, secretBox: createSecretBox(randomBytes(32)), internal, clock }),
+    (runtime) =>
+      SchedulerModule.register({
+        runtime: { ...runtime, service: 'scheduler', database, outbox },
+        config,
+        secretBox: createSecretBox(randomBytes(32)),
+        internal,
+        clock,
+      }),
     messaging,
   );
 
@@ -116,9 +107,16 @@ export async function startTestScheduler(): Promise<TestScheduler> {
     {
       'run.execute.v1': async ({ spec }) => {
         const send: TestAttempt['tell'] = (name, payload, id) =>
-          messaging.send(QUEUES.scheduler, name, { run: spec.run, attempt: spec.attempt, ...payload } as unknown as CommandPayload<typeof name>, id ? { id } : {});
+          messaging.send(
+            QUEUES.scheduler,
+            name,
+            { run: spec.run, attempt: spec.attempt, ...payload } as unknown as CommandPayload<typeof name>,
+            id ? { id } : {},
+          );
         const attempt: TestAttempt = {
-          spec, tell: send, secrets: RunSecrets.parse(JSON.parse((await pool.open(spec.sealedSecrets, `${spec.run}/${spec.attempt}`)).toString())),
+          spec,
+          tell: send,
+          secrets: RunSecrets.parse(JSON.parse((await pool.open(spec.sealedSecrets, `${spec.run}/${spec.attempt}`)).toString())),
           start: (name = 'worker-1') => send('attempt.started.v1', { worker: name, at: new Date().toISOString() }),
           finish: (result, name = 'worker-1') => send('attempt.finished.v1', { worker: name, result, at: new Date().toISOString() }),
         };
@@ -133,9 +131,19 @@ export async function startTestScheduler(): Promise<TestScheduler> {
     'server.probe.v1': async ({ binding, sealedSecrets }) => {
       const { source } = RunSecrets.parse(JSON.parse((await pool.open(sealedSecrets, binding)).toString()));
       const right = source?.password === PASSWORD;
-      return { reachable: right, identity: right ? worker.identity : null, version: '15.1', latencyMs: 1, tls: false, steps: [{ name: 'login', ok: right, ms: 1 }], methods: [] };
+      return {
+        reachable: right,
+        identity: right ? worker.identity : null,
+        version: '15.1',
+        latencyMs: 1,
+        tls: false,
+        steps: [{ name: 'login', ok: right, ms: 1 }],
+        methods: [],
+      };
     },
-    'server.discover.v1': async () => ({ databases: worker.databases.map((name) => ({ name, sizeBytes: 1000, encoding: 'UTF8', collation: 'C', connectable: true })) }),
+    'server.discover.v1': async () => ({
+      databases: worker.databases.map((name) => ({ name, sizeBytes: 1000, encoding: 'UTF8', collation: 'C', connectable: true })),
+    }),
     'restore.outline.v1': async () => worker.outline,
   });
 
@@ -148,11 +156,29 @@ export async function startTestScheduler(): Promise<TestScheduler> {
       await tick();
       await sleep(25);
     }
-    throw new Error(`It did not happen: ${look.toString()}\n${application.log().split('\n').filter((line) => line.includes('"level":"error"')).slice(-5).join('\n')}`);
+    throw new Error(
+      `It did not happen: ${look.toString()}\n${application
+        .log()
+        .split('\n')
+        .filter((line) => line.includes('"level":"error"'))
+        .slice(-5)
+        .join('\n')}`,
+    );
   };
   let planNumber = 0;
   return {
-    application, database, messaging, admin, clock, scripts, attempts, worker, removals, call, tick, eventually,
+    application,
+    database,
+    messaging,
+    admin,
+    clock,
+    scripts,
+    attempts,
+    worker,
+    removals,
+    call,
+    tick,
+    eventually,
     loseCommands: (count) => void (toLose = count),
     sql: (statement) => postgresql.query(statement) as Promise<Record<string, unknown>[]>,
     until: (run, ...states) =>
@@ -162,8 +188,16 @@ export async function startTestScheduler(): Promise<TestScheduler> {
       }),
     async plan(change = {}) {
       planNumber += 1;
-      const server = (await call('POST', '/api/v2/servers', { name: `server ${planNumber}`, address: ADDRESS, password: PASSWORD })).body.id as string;
-      const answer = await call('POST', '/api/v2/plans', { name: `plan ${planNumber}`, server, databases: ['shop'], repository: 'repository_known', verify: [], ...change });
+      const server = (await call('POST', '/api/v2/servers', { name: `server ${planNumber}`, address: ADDRESS, password: PASSWORD })).body
+        .id as string;
+      const answer = await call('POST', '/api/v2/plans', {
+        name: `plan ${planNumber}`,
+        server,
+        databases: ['shop'],
+        repository: 'repository_known',
+        verify: [],
+        ...change,
+      });
       if (answer.status !== 201) throw new Error(JSON.stringify(answer.body));
       return { id: answer.body.id as string, server };
     },

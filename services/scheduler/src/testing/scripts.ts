@@ -1,0 +1,79 @@
+import type {
+  AttemptResult,
+  BackupEvidence,
+  CommandName,
+  CommandPayload,
+  Evidence,
+  RunSecrets,
+  RunSpec,
+  VerificationEvidence,
+} from '@rahat/contracts';
+
+/** One attempt in the hands of the scripted worker. */
+export interface TestAttempt {
+  spec: RunSpec;
+  secrets: RunSecrets;
+  tell<N extends CommandName>(name: N, payload: Omit<CommandPayload<N>, 'run' | 'attempt'>, id?: string): Promise<void>;
+  start(worker?: string): Promise<void>;
+  finish(result: AttemptResult, worker?: string): Promise<void>;
+}
+export type Script = (attempt: TestAttempt) => Promise<void>;
+
+export const succeed: Script = async (attempt) => {
+  await attempt.start();
+  await attempt.finish({ outcome: 'evidence', evidence: evidenceFor(attempt.spec) });
+};
+export const failWith =
+  (code: string, retryable: boolean): Script =>
+  async (attempt) => {
+    await attempt.start();
+    await attempt.finish({ outcome: 'error', error: { code, message: `scripted ${code}`, retryable } });
+  };
+export const withEvidence =
+  (change: Partial<BackupEvidence> & Partial<Omit<VerificationEvidence, 'type'>>): Script =>
+  async (attempt) => {
+    await attempt.start();
+    await attempt.finish({ outcome: 'evidence', evidence: { ...evidenceFor(attempt.spec), ...change } as Evidence });
+  };
+
+export function evidenceFor(spec: RunSpec): Evidence {
+  const tables = [{ schema: 'public', table: 'orders', expectedRows: 5, actualRows: 5, matches: true }];
+  switch (spec.type) {
+    case 'backup':
+      return {
+        type: 'backup',
+        cleanExit: true,
+        trailerSeen: true,
+        objectsExpected: 2,
+        objectsFound: 2,
+        rows: 5,
+        bytes: 1000,
+        addedBytes: 100,
+        committed: true,
+        snapshot: spec.snapshot,
+        repository: spec.repository,
+        label: 'full',
+        consistency: 'snapshot',
+        consistentAt: new Date().toISOString(),
+        positions: {},
+        serverIdentity: '7',
+        serverVersion: '15.1',
+        tool: 'pg_dump 15.1',
+        findings: [],
+      };
+    case 'verification':
+      return {
+        type: 'verification',
+        level: spec.level,
+        snapshot: spec.snapshot,
+        objectsExpected: 2,
+        objectsChecked: 2,
+        bytes: 1000,
+        tables: spec.level === 'FULL' ? tables : [],
+        restoredOn: spec.level === 'FULL' ? 'PostgreSQL 15' : undefined,
+        findings: [],
+      };
+    case 'restore':
+      return { type: 'restore', snapshot: spec.snapshot, target: 'x', setAside: [], tables, rows: 5, bytes: 1000, findings: [] };
+  }
+}
