@@ -114,4 +114,15 @@ describe('judgement of evidence', () => {
   it('refuses evidence of another kind of run', () => {
     expect(judge({ outcome: 'evidence', evidence: verification }, expectationOf(backup)).state).toBe('failed');
   });
+
+  it('calls a backup mismatched only for what is wrong with it', () => {
+    const codeOf = (evidence: VerificationEvidence) => {
+      const judgement = judge({ outcome: 'evidence', evidence }, expectationOf(verification));
+      return judgement.state === 'failed' ? judgement.error.code : judgement.state;
+    };
+    expect(codeOf({ ...verification, snapshot: 's2' })).toBe('message_invalid');
+    expect(codeOf({ ...verification, restoredOn: undefined })).toBe('restore_failed');
+    expect(codeOf({ ...verification, restoredOn: undefined, findings: [finding('blocker')] })).toBe('restore_mismatch');
+    expect(codeOf({ ...verification, objectsChecked: 2 })).toBe('restore_mismatch');
+  });
 });

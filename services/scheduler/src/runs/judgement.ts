@@ -39,7 +39,7 @@ export function judge(result: AttemptResult, expected: Expectation): Judgement {
     case 'backup':
       return conclude(unmetByBackup(evidence, expected), 'dump_truncated', true);
     case 'verification':
-      return conclude(unmetByVerification(evidence, expected), 'restore_mismatch', false);
+      return judgeVerification(evidence, expected);
     case 'restore':
       return conclude(unmetByRestore(evidence, expected), 'restore_mismatch', false);
   }
@@ -70,20 +70,28 @@ function unmetByBackup(evidence: BackupEvidence, expected: Expectation): Unmet {
   return { fatal, missing };
 }
 
-function unmetByVerification(evidence: VerificationEvidence, expected: Expectation): Unmet {
-  const fatal = [
+/** Only what is wrong with the backup itself may call it damaged; a look at something else, or none at all, says nothing of it. */
+function judgeVerification(evidence: VerificationEvidence, expected: Expectation): Judgement {
+  const misdirected = [
     ...unless(evidence.snapshot === expected.snapshot, `Snapshot ${evidence.snapshot} was verified instead of ${expected.snapshot}.`),
     ...unless(evidence.level === expected.level, `Level ${evidence.level} was reached instead of ${expected.level}.`),
-    ...unless(evidence.objectsExpected > 0, 'There was nothing to verify.'),
-    ...unless(
-      evidence.objectsChecked >= evidence.objectsExpected,
-      `${evidence.objectsChecked} of ${evidence.objectsExpected} objects were checked.`,
-    ),
-    ...unless(evidence.level !== 'FULL' || Boolean(evidence.restoredOn), 'No test restore took place.'),
-    ...mismatchesOf(evidence.tables),
-    ...findingsOf(evidence, 'blocker'),
   ];
-  return { fatal, missing: findingsOf(evidence, 'gap') };
+  if (misdirected.length > 0) return failed(misdirected, 'message_invalid', false);
+  const unmet: Unmet = {
+    fatal: [
+      ...unless(evidence.objectsExpected > 0, 'There was nothing to verify.'),
+      ...unless(
+        evidence.objectsChecked >= evidence.objectsExpected,
+        `${evidence.objectsChecked} of ${evidence.objectsExpected} objects were checked.`,
+      ),
+      ...mismatchesOf(evidence.tables),
+      ...findingsOf(evidence, 'blocker'),
+    ],
+    missing: findingsOf(evidence, 'gap'),
+  };
+  const unproven = unless(evidence.level !== 'FULL' || Boolean(evidence.restoredOn), 'No test restore took place.');
+  if (unmet.fatal.length === 0 && unproven.length > 0) return failed(unproven, 'restore_failed', false);
+  return conclude(unmet, 'restore_mismatch', false);
 }
 
 function unmetByRestore(evidence: RestoreEvidence, expected: Expectation): Unmet {
