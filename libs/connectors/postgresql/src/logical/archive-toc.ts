@@ -1,6 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { RahatError } from '@rahat/contracts';
 
+type Range = readonly [start: number, end: number];
+
 interface EntryFields {
   dumpId: number;
   hasData: boolean;
@@ -11,7 +13,7 @@ interface EntryFields {
   dependencies: number[];
 }
 
-/** One line of the archive's table of contents (pg_backup_archiver.c, WriteToc). There may be hundreds of thousands: texts stay in `raw`. */
+/** One line of the archive's table of contents (pg_backup_archiver.c, WriteToc). There may be hundreds of thousands: texts stay where they came. */
 export class TocEntry {
   readonly dumpId: number;
   /** The archive holds a data block for it. */
@@ -24,10 +26,11 @@ export class TocEntry {
 
   constructor(
     fields: EntryFields,
-    /** The entry as it stands in the archive. */
-    readonly raw: Buffer,
-    private readonly definitionRange: readonly [start: number, end: number],
-    private readonly copyRange: readonly [start: number, end: number],
+    /** Where the table of contents lies; a buffer that grows is replaced, so positions are kept instead of views. */
+    private readonly toc: { bytes: Buffer },
+    private readonly range: Range,
+    private readonly definitionRange: Range,
+    private readonly copyRange: Range,
   ) {
     this.dumpId = fields.dumpId;
     this.hasData = fields.hasData;
@@ -38,14 +41,19 @@ export class TocEntry {
     this.dependencies = fields.dependencies;
   }
 
+  /** The entry as it stands in the archive. */
+  get raw(): Buffer {
+    return this.toc.bytes.subarray(...this.range);
+  }
+
   /** SQL that makes the object; bytes in the database's encoding. */
   get definition(): Buffer {
-    return this.raw.subarray(...this.definitionRange);
+    return this.toc.bytes.subarray(...this.definitionRange);
   }
 
   /** `COPY … FROM stdin;` of table data; bytes in the database's encoding. */
   get copyStatement(): Buffer {
-    return this.raw.subarray(...this.copyRange);
+    return this.toc.bytes.subarray(...this.copyRange);
   }
 
   get hasCopyStatement(): boolean {
@@ -75,7 +83,7 @@ const INCOMPLETE = Symbol('incomplete');
 
 /** Reads a table of contents that arrives in pieces, and tells where it ended. */
 export class TocScanner {
-  #buffer = Buffer.alloc(0);
+  readonly #held: { bytes: Buffer } = { bytes: Buffer.alloc(0) };
   #length = 0;
   #position = 0;
   #offsetSize = 8;
@@ -87,24 +95,24 @@ export class TocScanner {
 
   /** Takes the next piece; gives the table of contents when it is whole. */
   push(chunk: Uint8Array): Toc | undefined {
-    if (this.#length + chunk.length > this.#buffer.length) {
-      const larger = Buffer.allocUnsafe(Math.max(64 * 1024, this.#buffer.length * 2, this.#length + chunk.length));
-      this.#buffer.copy(larger, 0, 0, this.#length);
-      this.#buffer = larger;
+    if (this.#length + chunk.length > this.#held.bytes.length) {
+      const larger = Buffer.allocUnsafe(Math.max(64 * 1024, this.#held.bytes.length * 2, this.#length + chunk.length));
+      this.#held.bytes.copy(larger, 0, 0, this.#length);
+      this.#held.bytes = larger;
     }
-    this.#buffer.set(chunk, this.#length);
+    this.#held.bytes.set(chunk, this.#length);
     this.#length += chunk.length;
     return this.#scan();
   }
 
   /** Bytes that came after the end. */
   get rest(): Buffer {
-    return this.#buffer.subarray(this.#position, this.#length);
+    return this.#held.bytes.subarray(this.#position, this.#length);
   }
 
   /** The table of contents as it came. */
   get raw(): Buffer {
-    return this.#buffer.subarray(0, this.#position);
+    return this.#held.bytes.subarray(0, this.#position);
   }
 
   #scan(): Toc | undefined {
@@ -129,7 +137,7 @@ export class TocScanner {
   #readPrelude(): Omit<Toc, 'entries'> {
     const start = this.#position;
     this.#advance(MAGIC.length);
-    if (this.#buffer.toString('latin1', start, this.#position) !== MAGIC) throw invalid('it does not begin with PGDMP');
+    if (this.#held.bytes.toString('latin1', start, this.#position) !== MAGIC) throw invalid('it does not begin with PGDMP');
     const [major, minor] = [this.#byte(), this.#byte()];
     this.#byte();
     this.#format = major * 100 + minor;
@@ -141,7 +149,7 @@ export class TocScanner {
     if (compression !== 0) throw invalid('its data is compressed');
     for (let field = 0; field < 7; field++) this.#int();
     const [databaseName, serverVersion, dumpVersion] = [this.#string(), this.#string(), this.#string()];
-    const prelude = Buffer.from(this.#buffer.subarray(start, this.#position));
+    const prelude = Buffer.from(this.#held.bytes.subarray(start, this.#position));
     this.#expected = this.#int();
     return { archiveVersion: `${major}.${minor}`, databaseName, serverVersion, dumpVersion, prelude };
   }
@@ -167,10 +175,7 @@ export class TocScanner {
     const dependencies: number[] = [];
     for (let text = this.#string(); text !== ''; text = this.#string()) dependencies.push(Number(text));
     this.#advance(1 + this.#offsetSize);
-    const within = ([from, to]: [number, number]): [number, number] => [from - start, to - start];
-    // The buffer is only ever replaced, never written over, so that views on it stay good.
-    const raw = this.#buffer.subarray(start, this.#position);
-    return new TocEntry({ dumpId, hasData, tag, description, namespace, owner, dependencies }, raw, within(definition), within(copyStatement));
+    return new TocEntry({ dumpId, hasData, tag, description, namespace, owner, dependencies }, this.#held, [start, this.#position], definition, copyStatement);
   }
 
   #advance(length: number): void {
@@ -180,17 +185,17 @@ export class TocScanner {
 
   #byte(): number {
     this.#advance(1);
-    return this.#buffer[this.#position - 1] as number;
+    return this.#held.bytes[this.#position - 1] as number;
   }
 
   #int(): number {
     this.#advance(1 + INT_SIZE);
-    const value = this.#buffer.readUInt32LE(this.#position - INT_SIZE);
-    return this.#buffer[this.#position - INT_SIZE - 1] === 0 ? value : -value;
+    const value = this.#held.bytes.readUInt32LE(this.#position - INT_SIZE);
+    return this.#held.bytes[this.#position - INT_SIZE - 1] === 0 ? value : -value;
   }
 
   /** Passes over a text; gives where it lies. */
-  #skip(): [start: number, end: number] {
+  #skip(): Range {
     const length = this.#int();
     if (length > 0) this.#advance(length);
     return [this.#position - Math.max(length, 0), this.#position];
@@ -200,7 +205,7 @@ export class TocScanner {
   #string(): string {
     const [start, end] = this.#skip();
     if (start === end) return '';
-    const bytes = this.#buffer.subarray(start, end);
+    const bytes = this.#held.bytes.subarray(start, end);
     const text = isUtf8(bytes) ? bytes.toString('utf8') : bytes.toString('latin1');
     // Names come again and again; one copy of each is enough.
     const known = this.#texts.get(text);

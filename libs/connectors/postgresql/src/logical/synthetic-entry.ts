@@ -17,7 +17,7 @@ export function syntheticEntry(toc: Toc, dumpId: number, tag: string, sql: strin
     int(definition.length), definition, text(''), absent(), absent(), absent(), absent(),
     ...(minor >= 16 ? [int(0)] : []), text(''), text('false'), absent(), Buffer.from([NO_DATA]), Buffer.alloc(offsetSize),
   ]);
-  return new TocEntry({ dumpId, hasData: false, tag, description: 'RAHAT', namespace: '', owner: '', dependencies: [] }, raw, [0, 0], [0, 0]);
+  return new TocEntry({ dumpId, hasData: false, tag, description: 'RAHAT', namespace: '', owner: '', dependencies: [] }, { bytes: raw }, [0, raw.length], [0, 0], [0, 0]);
 }
 
 function int(value: number): Buffer {
