@@ -4,15 +4,16 @@ import type { Platform } from '../platform.js';
 import { clientToolsInWords } from './client-tools.js';
 import type { HumanConsole } from './human-console.js';
 
-/** The first start explains itself; a later one is four lines. Whatever needs an action starts with `!`. */
+/** Until there is an owner a start explains itself; later ones are four lines. Whatever needs an action starts with `!`. */
 export function showBanner(out: HumanConsole, platform: Platform, config: StandaloneConfig, seconds: number): void {
-  const first = platform.setupUrl !== undefined;
+  const withoutOwner = platform.setupUrl !== undefined;
+  const first = platform.postgresql?.made ?? withoutOwner;
   const place = path.relative(process.cwd(), platform.folder.root);
   const data = place.startsWith('..') ? platform.folder.root : `./${place}`;
   out.line(
     `Rahat Backup ${platform.version}   node ${process.versions.node}   data ${data}   (${first ? 'first start, ' : ''}${seconds.toFixed(1)} s)`,
   );
-  if (first) showParts(out, platform, config);
+  if (withoutOwner) showParts(out, platform, config);
   showMoves(out, platform, config);
   if (platform.setupUrl) {
     out.line();
@@ -39,7 +40,7 @@ function showParts(out: HumanConsole, platform: Platform, config: StandaloneConf
   const tools = clientToolsInWords(platform.toolFolders);
   if (tools.present) out.done(`tools: ${tools.words}`);
   else out.attention(`tools: ${tools.words}`, 'logical backups need it: npx rahat-backup doctor');
-  out.attention(`keys were made in ${platform.folder.keys}`, 'keep a copy of that folder elsewhere');
+  out.attention(`the keys are in ${platform.folder.keys}`, 'keep a copy of that folder elsewhere');
 }
 
 function showMoves(out: HumanConsole, platform: Platform, config: StandaloneConfig): void {
