@@ -89,6 +89,14 @@ describe('a restore', () => {
   });
 });
 
+describe('a restore over the maintenance database', () => {
+  it('swaps it like any other', async () => {
+    const restored = await session.restore(into('postgres', true), backup, quietJob);
+    expect(restored.setAside).toEqual([expect.stringMatching(/^postgres__old_/)]);
+    expect(await server.query('SELECT count(*)::int AS n FROM sales.line')).toEqual([{ n: 20_000 }]);
+  });
+});
+
 describe('a restore of chosen tables', () => {
   it('brings them with all that belongs to them, and says what stays behind', async () => {
     const request = { ...into('some'), tables: [['sales', 'orders'], ['sales', 'event']] as [string, string][] };

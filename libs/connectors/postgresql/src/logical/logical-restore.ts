@@ -65,7 +65,9 @@ export async function restoreLogically(connection: PostgresqlConnection, request
   }
   refuseBlockers([...selection.findings, ...target.findings]);
 
-  await using client = await connectClient(connection, { database: connection.maintenanceDatabase, label: request.label, signal: job.signal });
+  // The database that a session is in can't be renamed.
+  const home = connection.maintenanceDatabase === name ? 'template1' : connection.maintenanceDatabase;
+  await using client = await connectClient(connection, { database: home, label: request.label, signal: job.signal });
   if (request.createMissingRoles) for (const role of target.missingRoles) await client.query(`CREATE ROLE ${quoteIdentifier(role)} NOLOGIN`);
   const staging = stagingName(name, request.label);
   // Into a database in use, what is missing from the choice may be there already; `restoreIntoExisting` tells.
