@@ -148,6 +148,21 @@ describe('a logical backup never looks complete when it is not', () => {
     expect((await backUpBig(session)).facts.evidence.rows).toBe(200_001);
   });
 
+  it('leaves the target as it was when the server goes away in the middle of a restore, and the next one cleans up', async () => {
+    await using session = await openSession();
+    const backup = await backUpBig(session);
+    const request = { target: { kind: 'database' as const, name: 'big', replace: true }, label: 'r' };
+    let stopped: Promise<void> | undefined;
+    const job: Job = { ...quietJob, progress: ({ phase, bytes }) => { if (phase === 'restore' && bytes > 20_000_000) stopped ??= server.stop('immediate'); } };
+    expect(await failureOf(session.restore(request, backup, job))).toMatchObject({ code: 'source_lost', retryable: true });
+    await stopped;
+    await server.restart();
+    expect((await session.discover()).map((database) => database.name)).toContain('big__rhb_r');
+    const restored = await session.restore(request, backup, quietJob);
+    expect(restored.tables.every((table) => table.matches)).toBe(true);
+    expect((await session.discover()).map((database) => database.name)).not.toContain('big__rhb_r');
+  });
+
   it('says which client is missing for a server of another major', async () => {
     await using other = await startPostgresql({ major: 18 });
     await using session = await postgresqlConnector.open(connectionTo(other), { toolFolders: [], scratchFolder, signal: new AbortController().signal });
