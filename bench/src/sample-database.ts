@@ -9,9 +9,7 @@ export function sampleStatements(sizeMb: number): string[] {
     `CREATE TABLE accounts (aid int PRIMARY KEY, bid int, abalance int, filler char(84))`,
     `INSERT INTO accounts SELECT i, i % 60, (i::bigint * 7919) % 100000, '' FROM generate_series(1, ${accounts}) i`,
     `CREATE TABLE events (id bigint PRIMARY KEY, at timestamptz, kind text, payload jsonb, amount numeric(12,4), note text)`,
-    `INSERT INTO events SELECT i, timestamptz '2024-01-01' + i * interval '1 second', (ARRAY['click','view','purchase','login'])[1 + i % 4],
-       jsonb_build_object('user', (i::bigint * 7919) % 100000, 'session', md5(i::text), 'path', '/shop/item/' || (i::bigint * 31) % 5000), ((i::bigint * 7919) % 10000000) / 10000.0, md5((i::bigint * 3)::text) || ' ' || md5((i / 10)::text)
-     FROM generate_series(1, ${events}) i`,
+    `INSERT INTO events ${eventsFrom(1, events)}`,
     'VACUUM ANALYZE',
   ];
 }
@@ -23,6 +21,13 @@ export function oneDayStatements(sizeMb: number): string[] {
   return [
     `UPDATE accounts SET abalance = abalance + 1 WHERE aid > ${Math.round(accounts * 0.98)}`,
     `UPDATE events SET note = note || '!' WHERE id > ${Math.round(events * 0.98)} OR id % 15000 = 0`,
-    `INSERT INTO events SELECT i, now(), 'click', '{}', 1, md5(i::text) FROM generate_series(${events + 1}, ${Math.round(events * 1.01)}) i`,
+    `INSERT INTO events ${eventsFrom(events + 1, Math.round(events * 1.01))}`,
   ];
+}
+
+function eventsFrom(first: number, last: number): string {
+  return `SELECT i, timestamptz '2024-01-01' + i * interval '1 second', (ARRAY['click','view','purchase','login'])[1 + i % 4],
+       jsonb_build_object('user', (i::bigint * 7919) % 100000, 'session', md5(i::text), 'path', '/shop/item/' || (i::bigint * 31) % 5000),
+       ((i::bigint * 7919) % 10000000) / 10000.0, md5((i::bigint * 3)::text) || ' ' || md5((i / 10)::text)
+     FROM generate_series(${first}, ${last}) i`;
 }
