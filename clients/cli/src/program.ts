@@ -5,7 +5,7 @@ import { openTerminal, type Terminal } from './terminal/terminal.js';
 const VERSION = '0.1.0';
 
 /** All commands. Their modules load only when they run: a warm `status` stays quick. */
-export function buildProgram(): Command {
+export function buildProgram({ quiet }: { quiet: boolean }): Command {
   const program = new Command('rahat-backup')
     .description('Database backups that prove they can be restored.')
     .version(VERSION)
@@ -14,6 +14,8 @@ export function buildProgram(): Command {
     .option('--debug', 'print the whole error', false)
     .showSuggestionAfterError()
     .exitOverride()
+    // With --json the one line of the envelope says what was wrong.
+    .configureOutput(quiet ? { writeErr: () => undefined } : {})
     .addHelpText('after', `${EXIT_CODE_HELP}
 
 Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD and RAHAT_PASSPHRASE (each also with _FILE), standard input, or a prompt.`);
@@ -24,7 +26,7 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD and RAHAT_PASSPHRASE 
     await action(openTerminal({ json: json === true, colour: color !== false }), ...(args as unknown as A));
   };
 
-  program.command('status', { isDefault: true }).description('what is protected, and proven when; exit code 0, 1 or 7')
+  program.command('status').description('what is protected, and proven when; exit code 0, 1 or 7')
     .action(run(async (terminal) => (await import('./commands/status.js')).status(terminal)));
 
   program.command('login').description('log in, and keep an API key for this machine')

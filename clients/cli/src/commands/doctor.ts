@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import { listTools } from '@rahat/execution';
+import { embeddedToolFolders, listTools } from '@rahat/execution';
 import { meGet } from '@rahat/api-client';
 import { RahatError } from '@rahat/contracts';
 import { answer, openApi } from '../session/api.js';
@@ -51,7 +51,7 @@ async function login(): Promise<Finding> {
 }
 
 async function tools(): Promise<Finding[]> {
-  const found = await listTools([]);
+  const found = await listTools(embeddedToolFolders());
   const clients = found.filter(({ pgDump }) => pgDump);
   const servers = found.filter(({ postgres }) => postgres);
   return [
@@ -64,7 +64,7 @@ async function tools(): Promise<Finding[]> {
     {
       ok: servers.length > 0,
       what: 'test restores',
-      detail: servers.length > 0 ? servers.map(({ version }) => `PostgreSQL ${version}`).join(', ') : 'no server binaries for throwaway servers',
+      detail: servers.length > 0 ? [...new Set(servers.map(({ version }) => `PostgreSQL ${version}`))].join(', ') : 'no server binaries for throwaway servers',
       fix: servers.length > 0 ? undefined : 'Run this in the project folder, or install a PostgreSQL server package.',
     },
   ];

@@ -8,8 +8,8 @@ import { bytes, table, visible } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
 
 export async function addServer(terminal: Terminal, url: string, options: { name: string; passwordStdin: boolean; force: boolean }): Promise<void> {
-  const { client } = await openApi();
   refusePassword(url);
+  const { client } = await openApi();
   const password = await askSecret({ label: 'Password of the database user', variable: 'RAHAT_DB_PASSWORD', fromStdin: options.passwordStdin });
   const body = { name: options.name, url, password, engine: 'postgresql' as const, pool: 'default' };
 
