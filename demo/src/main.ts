@@ -32,16 +32,32 @@ async function runDemo(): Promise<DemoResult> {
   await chmod(folder, 0o711);
   const toolFolders = embeddedToolFolders();
   const tools = await listTools(toolFolders);
-  const complete = tools.find(({ pgDump, pgRestore, initdb, postgres }) => pgDump && pgRestore && initdb && postgres) ?? matchingMajors(tools);
+  const complete =
+    tools.find(({ pgDump, pgRestore, initdb, postgres }) => pgDump && pgRestore && initdb && postgres) ?? matchingMajors(tools);
   const signal = AbortSignal.timeout(30 * 60_000);
   try {
-    await using source = await startThrowawayServer({ major: complete?.major, scratchFolder: folder, toolFolders, signal, settings: { wal_level: 'replica', max_wal_senders: '4', max_wal_size: '2GB' } });
+    await using source = await startThrowawayServer({
+      major: complete?.major,
+      scratchFolder: folder,
+      toolFolders,
+      signal,
+      settings: { wal_level: 'replica', max_wal_senders: '4', max_wal_size: '2GB' },
+    });
     const databaseBytes = await buildShop(source.connection);
     tell(`✓ sample shop database on PostgreSQL ${source.version}: ${(databaseBytes / 1e6).toFixed(0)} MB`);
-    await using platform = await startPlatform({ dataFolder: path.join(folder, 'data'), email: 'demo@example.org', password: randomBytes(18).toString('base64') });
+    await using platform = await startPlatform({
+      dataFolder: path.join(folder, 'data'),
+      email: 'demo@example.org',
+      password: randomBytes(18).toString('base64'),
+    });
     tell(`✓ platform at ${platform.url}`);
-    if (!complete) tell('! There is no pg_dump of the server’s major version on this machine, so this shows the physical path. `apt-get install postgresql` brings the logical one.');
-    const story = complete ? await tellLogicalStory(platform, source.connection, folder) : await tellPhysicalStory(platform, source.connection, folder, toolFolders);
+    if (!complete)
+      tell(
+        '! There is no pg_dump of the server’s major version on this machine, so this shows the physical path. `apt-get install postgresql` brings the logical one.',
+      );
+    const story = complete
+      ? await tellLogicalStory(platform, source.connection, folder)
+      : await tellPhysicalStory(platform, source.connection, folder, toolFolders);
     return { ...story, serverVersion: source.version, databaseBytes, seconds: Math.round((Date.now() - started) / 100) / 10 };
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -50,7 +66,10 @@ async function runDemo(): Promise<DemoResult> {
 
 /** A server and the clients of its major version may stand in different folders. */
 function matchingMajors(tools: Awaited<ReturnType<typeof listTools>>) {
-  return tools.find((server) => server.initdb && server.postgres && tools.some((client) => client.major === server.major && client.pgDump && client.pgRestore));
+  return tools.find(
+    (server) =>
+      server.initdb && server.postgres && tools.some((client) => client.major === server.major && client.pgDump && client.pgRestore),
+  );
 }
 
 async function buildShop(connection: PostgresqlConnection): Promise<number> {

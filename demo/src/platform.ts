@@ -31,7 +31,10 @@ export interface Platform extends AsyncDisposable {
 
 /** The product as `npm start` runs it, on a data folder of its own; becomes its owner, or logs in when there is one. */
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
-  const child = spawn(process.execPath, [ENTRY], { env: { ...process.env, ...options.environment, RAHAT_DATA_DIR: options.dataFolder }, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [ENTRY], {
+    env: { ...process.env, ...options.environment, RAHAT_DATA_DIR: options.dataFolder },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const ended = once(child, 'exit');
   const stop = async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGINT');

@@ -1,21 +1,51 @@
 import path from 'node:path';
-import { backupsGet, plansCreate, plansRun, repositoriesCreate, serversCreate, databasesDiscover, storagesCreate, type Backup, type Plan, type Server } from '@rahat/api-client';
+import {
+  backupsGet,
+  plansCreate,
+  plansRun,
+  repositoriesCreate,
+  serversCreate,
+  databasesDiscover,
+  storagesCreate,
+  type Backup,
+  type Plan,
+  type Server,
+} from '@rahat/api-client';
 import { RahatError, type BackupMethod, type PostgresqlConnection } from '@rahat/contracts';
 import type { Platform } from './platform.js';
 import { data, succeeded, verified } from './steps.js';
 
 /** Adds the server, a storage with an encrypted repository, and a plan: what `rahat-backup server|storage|plan` do. */
-export async function protect(platform: Platform, connection: PostgresqlConnection, method: BackupMethod, folder: string): Promise<{ server: Server; plan: Plan }> {
+export async function protect(
+  platform: Platform,
+  connection: PostgresqlConnection,
+  method: BackupMethod,
+  folder: string,
+): Promise<{ server: Server; plan: Plan }> {
   const { client } = platform;
   const { password, ...address } = connection;
-  const server = await data(serversCreate({ client, body: { name: 'Shop server', engine: 'postgresql', pool: 'default', address, password } }));
+  const server = await data(
+    serversCreate({ client, body: { name: 'Shop server', engine: 'postgresql', pool: 'default', address, password } }),
+  );
   await data(databasesDiscover({ client, path: { server: server.id } }));
-  const storage = await data(storagesCreate({ client, body: { name: 'Demo storage', settings: { driver: 'local', path: path.join(folder, 'storage') } } }));
+  const storage = await data(
+    storagesCreate({ client, body: { name: 'Demo storage', settings: { driver: 'local', path: path.join(folder, 'storage') } } }),
+  );
   const repository = await data(repositoriesCreate({ client, body: { name: 'Demo repository', storage: storage.id } }));
   const plan = await data(
     plansCreate({
       client,
-      body: { name: 'Shop every night', server: server.id, method, databases: ['shop'], repository: repository.id, cron: '0 3 * * *', timeZone: 'Europe/Istanbul', retention: { keepLast: 14, keepProven: 2 }, verify: ['BASIC', 'FULL'] },
+      body: {
+        name: 'Shop every night',
+        server: server.id,
+        method,
+        databases: ['shop'],
+        repository: repository.id,
+        cron: '0 3 * * *',
+        timeZone: 'Europe/Istanbul',
+        retention: { keepLast: 14, keepProven: 2 },
+        verify: ['BASIC', 'FULL'],
+      },
     }),
   );
   return { server, plan };

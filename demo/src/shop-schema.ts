@@ -37,7 +37,9 @@ const SCHEMA = [
   `CREATE TABLE shop.customers (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, email text NOT NULL UNIQUE, name text NOT NULL, address jsonb NOT NULL, tags text[] NOT NULL, signed_up timestamptz NOT NULL, search tsvector GENERATED ALWAYS AS (to_tsvector('simple', name || ' ' || email)) STORED)`,
   `CREATE TABLE shop.products (id serial PRIMARY KEY, sku text NOT NULL UNIQUE, title text NOT NULL, price shop.money_amount NOT NULL, attributes jsonb)`,
   `CREATE TABLE shop.orders (id bigserial, customer_id bigint NOT NULL REFERENCES shop.customers, status shop.order_status NOT NULL, placed_at timestamptz NOT NULL, note text, PRIMARY KEY (id, placed_at)) PARTITION BY RANGE (placed_at)`,
-  ...[2023, 2024, 2025].map((year) => `CREATE TABLE shop.orders_${year} PARTITION OF shop.orders FOR VALUES FROM ('${year}-01-01') TO ('${year + 1}-01-01')`),
+  ...[2023, 2024, 2025].map(
+    (year) => `CREATE TABLE shop.orders_${year} PARTITION OF shop.orders FOR VALUES FROM ('${year}-01-01') TO ('${year + 1}-01-01')`,
+  ),
   `CREATE TABLE shop.orders_rest PARTITION OF shop.orders DEFAULT`,
   `CREATE TABLE shop.order_items (id bigserial PRIMARY KEY, order_id bigint NOT NULL, placed_at timestamptz NOT NULL, product_id int NOT NULL REFERENCES shop.products, quantity int NOT NULL CHECK (quantity > 0), unit_price shop.money_amount NOT NULL, FOREIGN KEY (order_id, placed_at) REFERENCES shop.orders (id, placed_at))`,
   `CREATE INDEX order_items_by_product ON shop.order_items (product_id) INCLUDE (quantity)`,

@@ -22,7 +22,11 @@ export async function succeeded(client: Client, id: string): Promise<Run> {
   while (Date.now() < deadline) {
     const run = await data(runsGet({ client, path: { id } }));
     if (run.state === 'succeeded') return run;
-    if (ENDED.has(run.state)) throw new RahatError('restore_failed', `The ${run.type} ${run.id} ended as ${run.state}: ${run.error?.message ?? run.reasons.join(' ')}`);
+    if (ENDED.has(run.state))
+      throw new RahatError(
+        'restore_failed',
+        `The ${run.type} ${run.id} ended as ${run.state}: ${run.error?.message ?? run.reasons.join(' ')}`,
+      );
     await sleep(250);
   }
   throw new RahatError('deadline_exceeded', `Run ${id} did not end.`);

@@ -11,7 +11,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.
 
 // `rahat-backup` alone is the check that everybody wants first.
 const given = process.argv.slice(2);
-const command = given.some((argument) => !argument.startsWith('-') || ['-h', '--help', '-V', '--version'].includes(argument)) ? given : ['status', ...given];
+const command = given.some((argument) => !argument.startsWith('-') || ['-h', '--help', '-V', '--version'].includes(argument))
+  ? given
+  : ['status', ...given];
 
 try {
   await buildProgram({ quiet: json }).parseAsync(command, { from: 'user' });
@@ -21,7 +23,8 @@ try {
 
 function report(error: unknown): number {
   if (error instanceof CommanderError && (error.exitCode === 0 || !json)) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  const ours = error instanceof CommanderError ? new RahatError('invalid_input', error.message.replace(/^error: /, '')) : RahatError.from(error);
+  const ours =
+    error instanceof CommanderError ? new RahatError('invalid_input', error.message.replace(/^error: /, '')) : RahatError.from(error);
   if (json) {
     process.stdout.write(`${JSON.stringify({ ok: false, error: ours.serialize() })}\n`);
   } else {

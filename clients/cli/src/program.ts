@@ -16,54 +16,96 @@ export function buildProgram({ quiet }: { quiet: boolean }): Command {
     .exitOverride()
     // With --json the one line of the envelope says what was wrong.
     .configureOutput(quiet ? { writeErr: () => undefined } : {})
-    .addHelpText('after', `${EXIT_CODE_HELP}
+    .addHelpText(
+      'after',
+      `${EXIT_CODE_HELP}
 
-Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD and RAHAT_PASSPHRASE (each also with _FILE), standard input, or a prompt.`);
+Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD and RAHAT_PASSPHRASE (each also with _FILE), standard input, or a prompt.`,
+    );
 
   // Global flags may stand before or after the command.
-  const run = <A extends unknown[]>(action: (terminal: Terminal, ...args: A) => Promise<void>) => async (...args: [...A, ...unknown[]]): Promise<void> => {
-    const { json, color } = program.opts();
-    await action(openTerminal({ json: json === true, colour: color !== false }), ...(args as unknown as A));
-  };
+  const run =
+    <A extends unknown[]>(action: (terminal: Terminal, ...args: A) => Promise<void>) =>
+    async (...args: [...A, ...unknown[]]): Promise<void> => {
+      const { json, color } = program.opts();
+      await action(openTerminal({ json: json === true, colour: color !== false }), ...(args as unknown as A));
+    };
 
-  program.command('status').description('what is protected, and proven when; exit code 0, 1 or 7')
+  program
+    .command('status')
+    .description('what is protected, and proven when; exit code 0, 1 or 7')
     .action(run(async (terminal) => (await import('./commands/status.js')).status(terminal)));
 
-  program.command('login').description('log in, and keep an API key for this machine')
+  program
+    .command('login')
+    .description('log in, and keep an API key for this machine')
     .option('--url <url>', 'address of the platform')
     .option('--email <email>', 'your e-mail address')
     .option('--setup', 'become the owner of a new installation; the one-time token comes from RAHAT_SETUP_TOKEN or a prompt', false)
     .option('--name <name>', 'your name (with --setup)')
     .option('--organization <name>', 'name of the organization (with --setup)')
     .option('--password-stdin', 'read the password from standard input', false)
-    .action(run(async (terminal, options: Parameters<typeof import('./commands/login.js').login>[1]) => (await import('./commands/login.js')).login(terminal, options)));
-  program.command('logout').description('forget the API key of this machine')
+    .action(
+      run(async (terminal, options: Parameters<typeof import('./commands/login.js').login>[1]) =>
+        (await import('./commands/login.js')).login(terminal, options),
+      ),
+    );
+  program
+    .command('logout')
+    .description('forget the API key of this machine')
     .action(run(async (terminal) => (await import('./commands/login.js')).logout(terminal)));
 
   const server = program.command('server').description('database servers that are protected');
-  server.command('add').description('test a server, add it and discover its databases').argument('<url>', 'postgresql://user@host:port/database?sslmode=…, without the password')
+  server
+    .command('add')
+    .description('test a server, add it and discover its databases')
+    .argument('<url>', 'postgresql://user@host:port/database?sslmode=…, without the password')
     .requiredOption('--name <name>', 'name to show')
     .option('--password-stdin', 'read the password from standard input', false)
     .option('--force', 'add it although the test failed', false)
-    .action(run(async (terminal, url: string, options: { name: string; passwordStdin: boolean; force: boolean }) => (await import('./commands/servers.js')).addServer(terminal, url, options)));
-  server.command('test').description('try every step from the address to the rights').argument('<server>', 'name or id')
+    .action(
+      run(async (terminal, url: string, options: { name: string; passwordStdin: boolean; force: boolean }) =>
+        (await import('./commands/servers.js')).addServer(terminal, url, options),
+      ),
+    );
+  server
+    .command('test')
+    .description('try every step from the address to the rights')
+    .argument('<server>', 'name or id')
     .action(run(async (terminal, name: string) => (await import('./commands/servers.js')).testServer(terminal, name)));
   server.command('list').action(run(async (terminal) => (await import('./commands/servers.js')).listServers(terminal)));
 
   const database = program.command('database').description('databases found on the servers');
-  database.command('list').option('--server <server>', 'name or id').option('--discover', 'look at the server first', false)
-    .action(run(async (terminal, options: { server?: string; discover: boolean }) => (await import('./commands/servers.js')).listDatabases(terminal, options)));
+  database
+    .command('list')
+    .option('--server <server>', 'name or id')
+    .option('--discover', 'look at the server first', false)
+    .action(
+      run(async (terminal, options: { server?: string; discover: boolean }) =>
+        (await import('./commands/servers.js')).listDatabases(terminal, options),
+      ),
+    );
 
   const storage = program.command('storage').description('places for repositories');
-  storage.command('add').description('add a local folder and make an encrypted repository in it').argument('<folder>', 'absolute path on the platform’s machine')
+  storage
+    .command('add')
+    .description('add a local folder and make an encrypted repository in it')
+    .argument('<folder>', 'absolute path on the platform’s machine')
     .requiredOption('--name <name>', 'name to show')
     .option('--repository <name>', 'name of the repository (default: the storage’s name)')
     .option('--own-passphrase', 'give the passphrase yourself (RAHAT_PASSPHRASE or a prompt) instead of having one made', false)
-    .action(run(async (terminal, folder: string, options: { name: string; repository?: string; ownPassphrase: boolean }) => (await import('./commands/storages.js')).addStorage(terminal, folder, options)));
+    .action(
+      run(async (terminal, folder: string, options: { name: string; repository?: string; ownPassphrase: boolean }) =>
+        (await import('./commands/storages.js')).addStorage(terminal, folder, options),
+      ),
+    );
   storage.command('list').action(run(async (terminal) => (await import('./commands/storages.js')).listStorages(terminal)));
 
   const plan = program.command('plan').description('what to back up, when, where to and how long to keep it');
-  plan.command('create').requiredOption('--name <name>', 'name to show').requiredOption('--server <server>', 'name or id')
+  plan
+    .command('create')
+    .requiredOption('--name <name>', 'name to show')
+    .requiredOption('--server <server>', 'name or id')
     .requiredOption('--repository <repository>', 'name or id')
     .option('--databases <names>', 'all, or names separated by commas', 'all')
     .option('--method <method>', 'logical or physical', 'logical')
@@ -73,44 +115,125 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD and RAHAT_PASSPHRASE 
     .option('--keep-proven <n>', 'proven backups that are never deleted', '2')
     .option('--verify <levels>', 'BASIC, DATABASE, FULL, separated by commas; or none', 'BASIC,FULL')
     .option('--deep', 'recount every table inside the dump’s snapshot', false)
-    .action(run(async (terminal, options: Parameters<typeof import('./commands/plans.js').createPlan>[1]) => (await import('./commands/plans.js')).createPlan(terminal, options)));
+    .action(
+      run(async (terminal, options: Parameters<typeof import('./commands/plans.js').createPlan>[1]) =>
+        (await import('./commands/plans.js')).createPlan(terminal, options),
+      ),
+    );
   plan.command('list').action(run(async (terminal) => (await import('./commands/plans.js')).listPlans(terminal)));
 
   const backup = program.command('backup').description('backups and their proofs');
-  backup.command('create').description('back up now').argument('<plan>', 'name or id').option('--follow', 'wait for the end and for the proof', false)
-    .action(run(async (terminal, name: string, options: { follow: boolean }) => (await import('./commands/backups.js')).createBackup(terminal, name, options)));
-  backup.command('list').option('--server <server>').option('--database <name>').option('--limit <n>', 'newest first', '50')
-    .action(run(async (terminal, options: { server?: string; database?: string; limit: string }) => (await import('./commands/backups.js')).listBackups(terminal, options)));
-  backup.command('show').argument('<backup>', 'id, its beginning, or latest')
+  backup
+    .command('create')
+    .description('back up now')
+    .argument('<plan>', 'name or id')
+    .option('--follow', 'wait for the end and for the proof', false)
+    .action(
+      run(async (terminal, name: string, options: { follow: boolean }) =>
+        (await import('./commands/backups.js')).createBackup(terminal, name, options),
+      ),
+    );
+  backup
+    .command('list')
+    .option('--server <server>')
+    .option('--database <name>')
+    .option('--limit <n>', 'newest first', '50')
+    .action(
+      run(async (terminal, options: { server?: string; database?: string; limit: string }) =>
+        (await import('./commands/backups.js')).listBackups(terminal, options),
+      ),
+    );
+  backup
+    .command('show')
+    .argument('<backup>', 'id, its beginning, or latest')
     .action(run(async (terminal, id: string) => (await import('./commands/backups.js')).showBackup(terminal, id)));
-  backup.command('verify').argument('<backup>', 'id, its beginning, or latest').option('--level <level>', 'BASIC, DATABASE or FULL', 'FULL').option('--follow', 'wait for the end', false)
-    .action(run(async (terminal, id: string, options: { level: string; follow: boolean }) => (await import('./commands/backups.js')).verifyBackup(terminal, id, options)));
+  backup
+    .command('verify')
+    .argument('<backup>', 'id, its beginning, or latest')
+    .option('--level <level>', 'BASIC, DATABASE or FULL', 'FULL')
+    .option('--follow', 'wait for the end', false)
+    .action(
+      run(async (terminal, id: string, options: { level: string; follow: boolean }) =>
+        (await import('./commands/backups.js')).verifyBackup(terminal, id, options),
+      ),
+    );
 
   const restore = program.command('restore').description('bring data back, proven exactly');
-  restore.command('plan').description('say what a restore would do; changes nothing').argument('<backup>', 'id, its beginning, or latest')
-    .option('--to-server <server>', 'another server than the one it came from').option('--as <name>', 'name of the new database')
-    .option('--replace <name>', 'swap it in for this existing database').option('--folder <path>', 'physical backups: absolute path on the worker')
-    .option('--table <schema.table...>', 'only these tables').option('--into <name>', 'with --table: bring them into this existing database')
-    .option('--no-owner', 'everything belongs to the restoring user').option('--no-acl', 'without grants')
-    .action(run(async (terminal, id: string, options: Parameters<typeof import('./commands/restores.js').planRestore>[2]) => (await import('./commands/restores.js')).planRestore(terminal, id, options)));
-  restore.command('run').description('carry out an unchanged plan').argument('<plan>', 'id that `restore plan` printed').option('--confirm <name>', 'what will be replaced').option('--follow', 'wait for the end', false)
-    .action(run(async (terminal, id: string, options: { confirm?: string; follow: boolean }) => (await import('./commands/restores.js')).runRestore(terminal, id, options)));
+  restore
+    .command('plan')
+    .description('say what a restore would do; changes nothing')
+    .argument('<backup>', 'id, its beginning, or latest')
+    .option('--to-server <server>', 'another server than the one it came from')
+    .option('--as <name>', 'name of the new database')
+    .option('--replace <name>', 'swap it in for this existing database')
+    .option('--folder <path>', 'physical backups: absolute path on the worker')
+    .option('--table <schema.table...>', 'only these tables')
+    .option('--into <name>', 'with --table: bring them into this existing database')
+    .option('--no-owner', 'everything belongs to the restoring user')
+    .option('--no-acl', 'without grants')
+    .action(
+      run(async (terminal, id: string, options: Parameters<typeof import('./commands/restores.js').planRestore>[2]) =>
+        (await import('./commands/restores.js')).planRestore(terminal, id, options),
+      ),
+    );
+  restore
+    .command('run')
+    .description('carry out an unchanged plan')
+    .argument('<plan>', 'id that `restore plan` printed')
+    .option('--confirm <name>', 'what will be replaced')
+    .option('--follow', 'wait for the end', false)
+    .action(
+      run(async (terminal, id: string, options: { confirm?: string; follow: boolean }) =>
+        (await import('./commands/restores.js')).runRestore(terminal, id, options),
+      ),
+    );
 
-  const repository = program.command('repository').description('works on the storage alone: no server, only the passphrase (RAHAT_PASSPHRASE or a prompt)');
-  repository.command('snapshots').requiredOption('--path <folder>', 'the repository’s folder')
-    .action(run(async (terminal, options: { path: string }) => (await import('./commands/offline-repository.js')).listSnapshots(terminal, options)));
-  repository.command('check').requiredOption('--path <folder>', 'the repository’s folder').option('--level <level>', 'structure, read-data or deep', 'deep')
-    .action(run(async (terminal, options: { path: string; level: string }) => (await import('./commands/offline-repository.js')).checkRepository(terminal, options)));
-  repository.command('restore').requiredOption('--path <folder>', 'the repository’s folder').option('--snapshot <id>', 'id, its beginning, or latest', 'latest')
-    .option('--to <url>', 'postgresql://user@host:port/database of the target server; password from RAHAT_DB_PASSWORD').option('--as <name>', 'name of the new database')
-    .option('--table <schema.table...>', 'only these tables').option('--folder <path>', 'physical backups: an empty folder').option('--no-owner', 'everything belongs to the restoring user').option('--no-acl', 'without grants')
-    .action(run(async (terminal, options: Parameters<typeof import('./commands/offline-repository.js').restoreSnapshot>[1]) => (await import('./commands/offline-repository.js')).restoreSnapshot(terminal, options)));
+  const repository = program
+    .command('repository')
+    .description('works on the storage alone: no server, only the passphrase (RAHAT_PASSPHRASE or a prompt)');
+  repository
+    .command('snapshots')
+    .requiredOption('--path <folder>', 'the repository’s folder')
+    .action(
+      run(async (terminal, options: { path: string }) =>
+        (await import('./commands/offline-repository.js')).listSnapshots(terminal, options),
+      ),
+    );
+  repository
+    .command('check')
+    .requiredOption('--path <folder>', 'the repository’s folder')
+    .option('--level <level>', 'structure, read-data or deep', 'deep')
+    .action(
+      run(async (terminal, options: { path: string; level: string }) =>
+        (await import('./commands/offline-repository.js')).checkRepository(terminal, options),
+      ),
+    );
+  repository
+    .command('restore')
+    .requiredOption('--path <folder>', 'the repository’s folder')
+    .option('--snapshot <id>', 'id, its beginning, or latest', 'latest')
+    .option('--to <url>', 'postgresql://user@host:port/database of the target server; password from RAHAT_DB_PASSWORD')
+    .option('--as <name>', 'name of the new database')
+    .option('--table <schema.table...>', 'only these tables')
+    .option('--folder <path>', 'physical backups: an empty folder')
+    .option('--no-owner', 'everything belongs to the restoring user')
+    .option('--no-acl', 'without grants')
+    .action(
+      run(async (terminal, options: Parameters<typeof import('./commands/offline-repository.js').restoreSnapshot>[1]) =>
+        (await import('./commands/offline-repository.js')).restoreSnapshot(terminal, options),
+      ),
+    );
 
   const config = program.command('config').description('where this command gets its settings from');
-  config.command('print', { isDefault: true }).description('settings in force, without secrets').option('--redacted', 'accepted for clarity; secrets are never printed', true)
+  config
+    .command('print', { isDefault: true })
+    .description('settings in force, without secrets')
+    .option('--redacted', 'accepted for clarity; secrets are never printed', true)
     .action(run(async (terminal) => (await import('./commands/config.js')).printConfig(terminal)));
 
-  program.command('doctor').description('look for what could go wrong: tools, server, login, clock, disk')
+  program
+    .command('doctor')
+    .description('look for what could go wrong: tools, server, login, clock, disk')
     .action(run(async (terminal) => (await import('./commands/doctor.js')).doctor(terminal)));
 
   return program as unknown as Command;

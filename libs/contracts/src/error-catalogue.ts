@@ -34,15 +34,30 @@ export const ERROR_CATALOGUE = {
 
   repository_not_found: entry(404, 'There is no repository at this place', false),
   repository_exists: entry(409, 'There is a repository at this place already', false),
-  repository_wrong_passphrase: entry(403, 'The passphrase does not open this repository', false, 'Check the passphrase; the repository was not changed.'),
+  repository_wrong_passphrase: entry(
+    403,
+    'The passphrase does not open this repository',
+    false,
+    'Check the passphrase; the repository was not changed.',
+  ),
   repository_unsupported: entry(409, 'This repository needs a newer version', false, 'Update Rahat Backup.'),
   repository_damaged: entry(500, 'A file of the repository is damaged', false, 'Run a check of the repository to see what is affected.'),
-  repository_chunk_missing: entry(500, 'A chunk is missing in the repository', false, 'Run a check of the repository to see what is affected.'),
+  repository_chunk_missing: entry(
+    500,
+    'A chunk is missing in the repository',
+    false,
+    'Run a check of the repository to see what is affected.',
+  ),
   snapshot_not_found: entry(404, 'There is no such snapshot', false),
   lease_lost: entry(503, 'The writing session lost its lease', true),
 
   source_unreachable: entry(502, 'The database server cannot be reached', true),
-  source_authentication_failed: entry(502, 'The database server refused the login', false, 'Check the user name and the password of the server.'),
+  source_authentication_failed: entry(
+    502,
+    'The database server refused the login',
+    false,
+    'Check the user name and the password of the server.',
+  ),
   source_permission_denied: entry(502, 'The database user lacks a right', false),
   source_lost: entry(502, 'The connection to the database server broke', true),
   source_unsupported: entry(422, 'This database server is not supported', false),
@@ -56,7 +71,12 @@ export const ERROR_CATALOGUE = {
   restore_plan_stale: entry(409, 'The restore plan is no longer true', false, 'Make a new restore plan and check it.'),
   restore_target_exists: entry(409, 'The target of the restore exists already', false),
   restore_selection_empty: entry(422, 'The restore selects nothing', false),
-  restore_mismatch: entry(500, 'The restored data differs from the backup', false, 'The staged copy was kept aside and nothing was swapped in.'),
+  restore_mismatch: entry(
+    500,
+    'The restored data differs from the backup',
+    false,
+    'The staged copy was kept aside and nothing was swapped in.',
+  ),
   restore_failed: entry(500, 'The restore failed', false),
 } as const satisfies Record<string, ErrorEntry>;
 

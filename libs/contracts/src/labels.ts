@@ -10,7 +10,14 @@ export type BackupMethod = z.infer<typeof BackupMethod>;
 export const Consistency = z.enum(['snapshot', 'snapshot-innodb-only', 'oplog-consistent', 'per-object', 'none']);
 export type Consistency = z.infer<typeof Consistency>;
 
-export const BackupLabel = z.enum(['full', 'full · space-incremental', 'incremental (native)', 'differential (native)', 'log', 'snapshot-ref']);
+export const BackupLabel = z.enum([
+  'full',
+  'full · space-incremental',
+  'incremental (native)',
+  'differential (native)',
+  'log',
+  'snapshot-ref',
+]);
 export type BackupLabel = z.infer<typeof BackupLabel>;
 
 export const VerificationLevel = z.enum(['BASIC', 'DATABASE', 'FULL']);

@@ -29,9 +29,18 @@ export const Commands = {
   'attempt.started.v1': z.object({ ...attempt, worker: z.string(), at: z.iso.datetime() }),
   'attempt.heartbeat.v1': z.object({ ...attempt, worker: z.string(), at: z.iso.datetime() }),
   'attempt.progress.v1': RunProgress,
-  'attempt.log.v1': z.object({ ...attempt, lines: z.array(z.object({ at: z.iso.datetime(), level: z.enum(['info', 'warning', 'error']), message: z.string() })) }),
+  'attempt.log.v1': z.object({
+    ...attempt,
+    lines: z.array(z.object({ at: z.iso.datetime(), level: z.enum(['info', 'warning', 'error']), message: z.string() })),
+  }),
   'attempt.finished.v1': z.object({ ...attempt, worker: z.string(), result: AttemptResult, at: z.iso.datetime() }),
-  'snapshot.remove.v1': z.object({ organization: z.string(), repository: z.string(), snapshot: z.string(), backup: z.string(), reason: z.string() }),
+  'snapshot.remove.v1': z.object({
+    organization: z.string(),
+    repository: z.string(),
+    snapshot: z.string(),
+    backup: z.string(),
+    reason: z.string(),
+  }),
   'snapshot.removed.v1': z.object({ organization: z.string(), backup: z.string(), snapshot: z.string(), error: RunError.optional() }),
 } as const;
 export type CommandName = keyof typeof Commands;
@@ -42,11 +51,21 @@ export const Questions = {
   'server.probe.v1': { question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string() }), answer: ProbeReport },
   'server.discover.v1': {
     question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string() }),
-    answer: z.object({ databases: z.array(z.object({ name: z.string(), sizeBytes: z.number(), encoding: z.string(), collation: z.string(), connectable: z.boolean() })) }),
+    answer: z.object({
+      databases: z.array(
+        z.object({ name: z.string(), sizeBytes: z.number(), encoding: z.string(), collation: z.string(), connectable: z.boolean() }),
+      ),
+    }),
   },
   'restore.outline.v1': {
     question: z.object({ spec: RestoreSpec }),
-    answer: z.object({ steps: z.array(z.string()), overwrites: z.array(z.string()), findings: z.array(Finding), sizeBytes: z.number(), rows: z.number() }),
+    answer: z.object({
+      steps: z.array(z.string()),
+      overwrites: z.array(z.string()),
+      findings: z.array(Finding),
+      sizeBytes: z.number(),
+      rows: z.number(),
+    }),
   },
 } as const;
 export type QuestionName = keyof typeof Questions;
@@ -68,8 +87,27 @@ export const Events = {
     request: z.string().optional(),
     at: z.iso.datetime(),
   }),
-  'run.changed.v1': z.object({ organization: z.string(), run: z.string(), type: RunType, state: RunState, attempt: z.number().int(), plan: z.string().optional(), server: z.string(), error: RunError.optional(), at: z.iso.datetime() }),
-  'backup.recorded.v1': z.object({ organization: z.string(), backup: z.string(), snapshot: z.string(), repository: z.string(), server: z.string(), database: z.string().optional(), method: BackupMethod, at: z.iso.datetime() }),
+  'run.changed.v1': z.object({
+    organization: z.string(),
+    run: z.string(),
+    type: RunType,
+    state: RunState,
+    attempt: z.number().int(),
+    plan: z.string().optional(),
+    server: z.string(),
+    error: RunError.optional(),
+    at: z.iso.datetime(),
+  }),
+  'backup.recorded.v1': z.object({
+    organization: z.string(),
+    backup: z.string(),
+    snapshot: z.string(),
+    repository: z.string(),
+    server: z.string(),
+    database: z.string().optional(),
+    method: BackupMethod,
+    at: z.iso.datetime(),
+  }),
   'backup.proven.v1': z.object({ organization: z.string(), backup: z.string(), level: VerificationLevel, at: z.iso.datetime() }),
   'organization.created.v1': z.object({ organization: z.string(), name: z.string(), at: z.iso.datetime() }),
 } as const;

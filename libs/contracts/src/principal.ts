@@ -6,14 +6,21 @@ export type Role = z.infer<typeof Role>;
 /** `noun:verb`; `*` stands for every scope (owner). */
 export const Scope = z.enum([
   '*',
-  'organization:read', 'user:write',
-  'api-key:read', 'api-key:write',
-  'server:read', 'server:write',
-  'plan:read', 'plan:write',
-  'run:read', 'run:write',
-  'backup:read', 'backup:write',
+  'organization:read',
+  'user:write',
+  'api-key:read',
+  'api-key:write',
+  'server:read',
+  'server:write',
+  'plan:read',
+  'plan:write',
+  'run:read',
+  'run:write',
+  'backup:read',
+  'backup:write',
   'restore:write',
-  'storage:read', 'storage:write',
+  'storage:read',
+  'storage:write',
   'audit:read',
 ]);
 export type Scope = z.infer<typeof Scope>;

@@ -20,7 +20,9 @@ export async function createBackup(terminal: Terminal, name: string, options: { 
   const finished: Run[] = [];
   for (const run of runs) finished.push(await followRun(api, terminal, run.id, `backup ${plan.name}`));
   const verifications = await followVerifications(api, terminal, finished);
-  const backups = await Promise.all(finished.flatMap(({ backup }) => (backup ? [answer(backupsGet({ client: api.client, path: { id: backup } }))] : [])));
+  const backups = await Promise.all(
+    finished.flatMap(({ backup }) => (backup ? [answer(backupsGet({ client: api.client, path: { id: backup } }))] : [])),
+  );
   terminal.result({ runs: finished, verifications, backups }, backups.map((backup) => summary(backup)).join('\n'));
   for (const run of [...finished, ...verifications]) judgeRun(run);
 }
@@ -29,13 +31,25 @@ export async function listBackups(terminal: Terminal, options: { server?: string
   const api = await openApi();
   const server = options.server ? (await findServer(api, options.server)).id : undefined;
   const limit = wholeNumber('--limit', options.limit);
-  const all = await allPages((cursor) => answer(backupsList({ client: api.client, query: { cursor, limit: Math.min(limit, 200), server } })), options.database ? undefined : limit);
+  const all = await allPages(
+    (cursor) => answer(backupsList({ client: api.client, query: { cursor, limit: Math.min(limit, 200), server } })),
+    options.database ? undefined : limit,
+  );
   const backups = all.filter(({ databaseName }) => options.database === undefined || databaseName === options.database).slice(0, limit);
   terminal.result(
     backups,
     table(
       ['ID', 'SERVER', 'DATABASE', 'TAKEN', 'PROOF', 'SIZE', 'STORED', 'ROWS'],
-      backups.map((backup) => [backup.id, backup.serverName, backup.databaseName ?? '(whole server)', age(backup.consistentAt), backup.proof, bytes(backup.sizeBytes), bytes(backup.addedBytes), String(backup.rows)]),
+      backups.map((backup) => [
+        backup.id,
+        backup.serverName,
+        backup.databaseName ?? '(whole server)',
+        age(backup.consistentAt),
+        backup.proof,
+        bytes(backup.sizeBytes),
+        bytes(backup.addedBytes),
+        String(backup.rows),
+      ]),
     ),
   );
 }
@@ -43,7 +57,9 @@ export async function listBackups(terminal: Terminal, options: { server?: string
 export async function showBackup(terminal: Terminal, id: string): Promise<void> {
   const api = await openApi();
   const backup = await findBackup(api, id);
-  const findings = backup.findings.map((finding) => `  ${finding.severity}: ${finding.message}${finding.object ? ` (${visible(finding.object)})` : ''}`);
+  const findings = backup.findings.map(
+    (finding) => `  ${finding.severity}: ${finding.message}${finding.object ? ` (${visible(finding.object)})` : ''}`,
+  );
   const lines = [
     summary(backup),
     `Snapshot     ${backup.snapshot} in ${backup.repository}`,
@@ -71,8 +87,12 @@ export async function verifyBackup(terminal: Terminal, id: string, options: { le
 /** Exact id, `latest`, or a unique beginning of an id. */
 export async function findBackup(api: Api, wanted: string): Promise<Backup> {
   if (/^backup_[0-9a-f]{32}$/.test(wanted)) return answer(backupsGet({ client: api.client, path: { id: wanted } }));
-  const backups = await allPages((cursor) => answer(backupsList({ client: api.client, query: { cursor, limit: wanted === 'latest' ? 1 : 200 } })), wanted === 'latest' ? 1 : undefined);
-  const found = wanted === 'latest' ? backups.slice(0, 1) : backups.filter(({ id, snapshot }) => id.startsWith(wanted) || snapshot === wanted);
+  const backups = await allPages(
+    (cursor) => answer(backupsList({ client: api.client, query: { cursor, limit: wanted === 'latest' ? 1 : 200 } })),
+    wanted === 'latest' ? 1 : undefined,
+  );
+  const found =
+    wanted === 'latest' ? backups.slice(0, 1) : backups.filter(({ id, snapshot }) => id.startsWith(wanted) || snapshot === wanted);
   if (found.length === 1) return found[0]!;
   throw found.length === 0
     ? new RahatError('not_found', `There is no backup "${wanted}".`, { hint: 'See `rahat-backup backup list`.' })
@@ -88,7 +108,9 @@ async function followVerifications(api: Api, terminal: Terminal, backupRuns: Run
     const deadline = Date.now() + 30_000;
     const seen = new Set<string>();
     while (seen.size < expected.size && Date.now() < deadline + finished.length * 30_000) {
-      const runs = await allPages((cursor) => answer(runsList({ client: api.client, query: { backup, type: 'verification', cursor, limit: 200 } })));
+      const runs = await allPages((cursor) =>
+        answer(runsList({ client: api.client, query: { backup, type: 'verification', cursor, limit: 200 } })),
+      );
       const next = runs.find(({ id }) => !seen.has(id));
       if (!next) {
         await new Promise((resolve) => setTimeout(resolve, 400));

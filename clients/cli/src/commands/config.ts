@@ -9,12 +9,24 @@ export async function printConfig(terminal: Terminal): Promise<void> {
   const environment = Object.entries(process.env)
     .filter(([name]) => name.startsWith('RAHAT_'))
     .map(([name, value]) => [name, SECRET.test(name) && !name.endsWith('_FILE') ? '(set)' : (value ?? '')] as const);
-  const data = { url: login.url, urlFrom: login.urlFrom, loggedIn: login.token !== undefined, tokenFrom: login.tokenFrom, settingsFile: settingsFile(), environment: Object.fromEntries(environment) };
+  const data = {
+    url: login.url,
+    urlFrom: login.urlFrom,
+    loggedIn: login.token !== undefined,
+    tokenFrom: login.tokenFrom,
+    settingsFile: settingsFile(),
+    environment: Object.fromEntries(environment),
+  };
   terminal.result(
     data,
     table(
       ['SETTING', 'VALUE', 'FROM'],
-      [['url', login.url, login.urlFrom], ['token', login.token ? '(set)' : '(none)', login.tokenFrom], ['settings file', settingsFile(), ''], ...environment.map(([name, value]) => [name, value, 'environment'])],
+      [
+        ['url', login.url, login.urlFrom],
+        ['token', login.token ? '(set)' : '(none)', login.tokenFrom],
+        ['settings file', settingsFile(), ''],
+        ...environment.map(([name, value]) => [name, value, 'environment']),
+      ],
     ),
   );
 }

@@ -19,7 +19,10 @@ const LOW_DISK_BYTES = 1_000_000_000;
 
 export async function doctor(terminal: Terminal): Promise<void> {
   const findings = [...(await platform()), await login(), ...(await tools()), await disk()];
-  const lines = findings.map(({ ok, what, detail, fix }) => `${ok ? terminal.paint('green', '✓') : terminal.paint('red', '✗')} ${what.padEnd(16)} ${detail}${fix ? `\n    → ${fix}` : ''}`);
+  const lines = findings.map(
+    ({ ok, what, detail, fix }) =>
+      `${ok ? terminal.paint('green', '✓') : terminal.paint('red', '✗')} ${what.padEnd(16)} ${detail}${fix ? `\n    → ${fix}` : ''}`,
+  );
   terminal.result(findings, lines.join('\n'));
   if (findings.some(({ ok }) => !ok)) process.exitCode = 1;
 }
@@ -32,7 +35,12 @@ async function platform(): Promise<Finding[]> {
     const skewMs = Math.abs(Date.now() - Date.parse(response.headers.get('date') ?? new Date().toUTCString()));
     return [
       { ok: response.ok, what: 'platform', detail: `${url} answers (${response.status})` },
-      { ok: skewMs < CLOCK_SKEW_LIMIT_MS, what: 'clock', detail: `${Math.round(skewMs / 1000)} s away from the platform's`, fix: skewMs < CLOCK_SKEW_LIMIT_MS ? undefined : 'Synchronise both clocks (NTP).' },
+      {
+        ok: skewMs < CLOCK_SKEW_LIMIT_MS,
+        what: 'clock',
+        detail: `${Math.round(skewMs / 1000)} s away from the platform's`,
+        fix: skewMs < CLOCK_SKEW_LIMIT_MS ? undefined : 'Synchronise both clocks (NTP).',
+      },
     ];
   } catch {
     return [{ ok: false, what: 'platform', detail: `${url} does not answer`, fix: 'Start it with `npm start`, or set RAHAT_URL.' }];
@@ -58,13 +66,22 @@ async function tools(): Promise<Finding[]> {
     {
       ok: clients.length > 0,
       what: 'client tools',
-      detail: clients.length > 0 ? clients.map(({ version, folder }) => `pg_dump ${version} (${folder})`).join(', ') : 'no pg_dump on this machine',
-      fix: clients.length > 0 ? undefined : 'Logical backups need pg_dump of the server’s major version, e.g. `apt-get install postgresql-client`; physical ones need nothing.',
+      detail:
+        clients.length > 0
+          ? clients.map(({ version, folder }) => `pg_dump ${version} (${folder})`).join(', ')
+          : 'no pg_dump on this machine',
+      fix:
+        clients.length > 0
+          ? undefined
+          : 'Logical backups need pg_dump of the server’s major version, e.g. `apt-get install postgresql-client`; physical ones need nothing.',
     },
     {
       ok: servers.length > 0,
       what: 'test restores',
-      detail: servers.length > 0 ? [...new Set(servers.map(({ version }) => `PostgreSQL ${version}`))].join(', ') : 'no server binaries for throwaway servers',
+      detail:
+        servers.length > 0
+          ? [...new Set(servers.map(({ version }) => `PostgreSQL ${version}`))].join(', ')
+          : 'no server binaries for throwaway servers',
       fix: servers.length > 0 ? undefined : 'Run this in the project folder, or install a PostgreSQL server package.',
     },
   ];
@@ -73,5 +90,10 @@ async function tools(): Promise<Finding[]> {
 async function disk(): Promise<Finding> {
   const { bavail, bsize } = await statfs(process.cwd());
   const free = bavail * bsize;
-  return { ok: free > LOW_DISK_BYTES, what: 'disk', detail: `${bytes(free)} free here`, fix: free > LOW_DISK_BYTES ? undefined : 'Free some space.' };
+  return {
+    ok: free > LOW_DISK_BYTES,
+    what: 'disk',
+    detail: `${bytes(free)} free here`,
+    fix: free > LOW_DISK_BYTES ? undefined : 'Free some space.',
+  };
 }

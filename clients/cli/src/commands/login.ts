@@ -20,14 +20,27 @@ export async function login(terminal: Terminal, options: LoginOptions): Promise<
   const { client, login: found } = await openApi({ anonymous: true, url: options.url });
   const email = options.email ?? (await askText('E-mail'));
   const token = options.setup ? await askSecret({ label: 'One-time set-up token', variable: 'RAHAT_SETUP_TOKEN' }) : undefined;
-  const password = await askSecret({ label: options.setup ? 'New password (12 characters or more)' : 'Password', variable: 'RAHAT_PASSWORD', fromStdin: options.passwordStdin });
+  const password = await askSecret({
+    label: options.setup ? 'New password (12 characters or more)' : 'Password',
+    variable: 'RAHAT_PASSWORD',
+    fromStdin: options.passwordStdin,
+  });
 
   const session =
     token === undefined
       ? await answer(sessionsCreate({ client, body: { email, password } }))
-      : await answer(setupCreate({ client, body: { token, email, password, name: options.name ?? email, organization: options.organization ?? 'My organization' } }));
+      : await answer(
+          setupCreate({
+            client,
+            body: { token, email, password, name: options.name ?? email, organization: options.organization ?? 'My organization' },
+          }),
+        );
   const key = await answer(
-    apiKeysCreate({ client, headers: { authorization: `Bearer ${session.accessToken}` }, body: { name: `CLI on ${hostname()}`, scopes: ['*'] } }),
+    apiKeysCreate({
+      client,
+      headers: { authorization: `Bearer ${session.accessToken}` },
+      body: { name: `CLI on ${hostname()}`, scopes: ['*'] },
+    }),
   );
   const place = await keepLogin(found.url, key.secret);
   terminal.result({ url: found.url, email, apiKey: key.id }, `Logged in at ${found.url} as ${email}. The key is kept in ${place}.`);

@@ -20,7 +20,15 @@ export async function listSnapshots(terminal: Terminal, options: { path: string 
   const snapshots = await Array.fromAsync(repository.snapshots());
   const rows = snapshots.map((snapshot) =>
     snapshot.readable
-      ? [snapshot.id, snapshot.serverName, snapshot.databaseName ?? '(whole server)', snapshot.method.replace('postgresql.', ''), age(snapshot.consistentAt), bytes(snapshot.sizeBytes), String(snapshot.objects)]
+      ? [
+          snapshot.id,
+          snapshot.serverName,
+          snapshot.databaseName ?? '(whole server)',
+          snapshot.method.replace('postgresql.', ''),
+          age(snapshot.consistentAt),
+          bytes(snapshot.sizeBytes),
+          String(snapshot.objects),
+        ]
       : [snapshot.id, 'DAMAGED', visible(snapshot.error.message), '', '', '', ''],
   );
   terminal.result(snapshots, table(['SNAPSHOT', 'SERVER', 'DATABASE', 'METHOD', 'TAKEN', 'SIZE', 'OBJECTS'], rows));
@@ -29,15 +37,31 @@ export async function listSnapshots(terminal: Terminal, options: { path: string 
 
 export async function checkRepository(terminal: Terminal, options: { path: string; level: string }): Promise<void> {
   const level = (['structure', 'read-data', 'deep'] as const).find((name) => name === options.level);
-  if (!level) throw new RahatError('invalid_input', `There is no check level "${options.level}".`, { hint: 'Use structure, read-data or deep.' });
+  if (!level)
+    throw new RahatError('invalid_input', `There is no check level "${options.level}".`, { hint: 'Use structure, read-data or deep.' });
   const repository = await open(options.path);
-  const report = await repository.check({ level, onProgress: ({ checkedBytes, totalBytes }) => terminal.progress(`checked ${bytes(checkedBytes)} of ${bytes(totalBytes)}`) });
+  const report = await repository.check({
+    level,
+    onProgress: ({ checkedBytes, totalBytes }) => terminal.progress(`checked ${bytes(checkedBytes)} of ${bytes(totalBytes)}`),
+  });
   const problems = report.problems.map((problem) => {
-    const affected = problem.affects.map(({ snapshot, objects }) => `    ${snapshot}: ${objects.slice(0, 5).map(visible).join(', ')}${objects.length > 5 ? ` and ${objects.length - 5} more` : ''}`);
-    return [`${terminal.paint(problem.severity === 'damage' ? 'red' : 'yellow', problem.severity)} ${problem.file}: ${problem.message}`, ...affected].join('\n');
+    const affected = problem.affects.map(
+      ({ snapshot, objects }) =>
+        `    ${snapshot}: ${objects.slice(0, 5).map(visible).join(', ')}${objects.length > 5 ? ` and ${objects.length - 5} more` : ''}`,
+    );
+    return [
+      `${terminal.paint(problem.severity === 'damage' ? 'red' : 'yellow', problem.severity)} ${problem.file}: ${problem.message}`,
+      ...affected,
+    ].join('\n');
   });
   const verdict = report.healthy ? terminal.paint('green', 'Healthy') : terminal.paint('red', 'DAMAGED');
-  terminal.result(report, [...problems, `${verdict}: ${report.snapshots} snapshots, ${report.packs} packs, ${report.chunks} chunks; level ${report.level} read ${bytes(report.checkedBytes)}, ${report.orphanPacks} packs nobody refers to.`].join('\n'));
+  terminal.result(
+    report,
+    [
+      ...problems,
+      `${verdict}: ${report.snapshots} snapshots, ${report.packs} packs, ${report.chunks} chunks; level ${report.level} read ${bytes(report.checkedBytes)}, ${report.orphanPacks} packs nobody refers to.`,
+    ].join('\n'),
+  );
   if (!report.healthy) process.exitCode = EXIT.failed;
 }
 
@@ -62,29 +86,50 @@ export async function restoreSnapshot(terminal: Terminal, options: OfflineRestor
     process.once('SIGINT', () => process.exit(EXIT.cancelled));
   });
   const evidence = await repository.restore(
-    { snapshot: options.snapshot, target, connection, tables: options.table?.map(parseTableName), noOwner: !options.owner, noAcl: !options.acl },
+    {
+      snapshot: options.snapshot,
+      target,
+      connection,
+      tables: options.table?.map(parseTableName),
+      noOwner: !options.owner,
+      noAcl: !options.acl,
+    },
     {
       signal: cancel.signal,
       toolFolders: embeddedToolFolders(),
-      onProgress: (progress) => terminal.progress(`${progress.phase} ${bytes(progress.bytes)}${progress.totalBytes ? ` of ${bytes(progress.totalBytes)}` : ''}${progress.object ? `  ${visible(progress.object)}` : ''}`),
+      onProgress: (progress) =>
+        terminal.progress(
+          `${progress.phase} ${bytes(progress.bytes)}${progress.totalBytes ? ` of ${bytes(progress.totalBytes)}` : ''}${progress.object ? `  ${visible(progress.object)}` : ''}`,
+        ),
       onLog: (level, message) => level !== 'info' && terminal.say(`${level}: ${message}`),
     },
   );
   const differing = evidence.tables.filter(({ matches }) => !matches).length;
-  terminal.result(evidence, `Restored ${evidence.snapshot} to ${visible(evidence.target)}: ${evidence.tables.length} tables and ${evidence.rows} rows compared, ${differing} mismatches.`);
+  terminal.result(
+    evidence,
+    `Restored ${evidence.snapshot} to ${visible(evidence.target)}: ${evidence.tables.length} tables and ${evidence.rows} rows compared, ${differing} mismatches.`,
+  );
   if (differing > 0) process.exitCode = EXIT.failed;
 }
 
 function restoreTarget(options: OfflineRestoreOptions): RestoreTarget {
   if (options.folder !== undefined) return { kind: 'folder', path: path.resolve(options.folder) };
   if (options.to !== undefined && options.as !== undefined) return { kind: 'database', name: options.as, replace: false };
-  throw new RahatError('invalid_input', 'The target is missing.', { hint: 'Give --to postgresql://user@host/postgres with --as NEW_NAME, or --folder PATH for a physical backup.' });
+  throw new RahatError('invalid_input', 'The target is missing.', {
+    hint: 'Give --to postgresql://user@host/postgres with --as NEW_NAME, or --folder PATH for a physical backup.',
+  });
 }
 
 async function targetConnection(url: string): Promise<PostgresqlConnection> {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol)) throw new RahatError('invalid_input', 'The target is not a PostgreSQL address.', { hint: 'Write postgresql://user@host:5432/postgres' });
-  if (parsed.password !== '') throw new RahatError('invalid_input', 'The address holds a password, which every user of this machine can see.', { hint: 'Leave it out; give it by RAHAT_DB_PASSWORD or the prompt.' });
+  if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol))
+    throw new RahatError('invalid_input', 'The target is not a PostgreSQL address.', {
+      hint: 'Write postgresql://user@host:5432/postgres',
+    });
+  if (parsed.password !== '')
+    throw new RahatError('invalid_input', 'The address holds a password, which every user of this machine can see.', {
+      hint: 'Leave it out; give it by RAHAT_DB_PASSWORD or the prompt.',
+    });
   const password = await askSecret({ label: 'Password of the target server’s user', variable: 'RAHAT_DB_PASSWORD' });
   return PostgresqlConnection.parse({
     host: decodeURIComponent(parsed.searchParams.get('host') ?? parsed.hostname),
@@ -96,4 +141,11 @@ async function targetConnection(url: string): Promise<PostgresqlConnection> {
   });
 }
 
-const TLS_MODES: Record<string, PostgresqlConnection['tls']> = { disable: 'disable', allow: 'prefer', prefer: 'prefer', require: 'require', 'verify-ca': 'verify-full', 'verify-full': 'verify-full' };
+const TLS_MODES: Record<string, PostgresqlConnection['tls']> = {
+  disable: 'disable',
+  allow: 'prefer',
+  prefer: 'prefer',
+  require: 'require',
+  'verify-ca': 'verify-full',
+  'verify-full': 'verify-full',
+};

@@ -43,7 +43,10 @@ export async function createPlan(terminal: Terminal, options: CreatePlanOptions)
       },
     }),
   );
-  terminal.result(plan, `Plan ${plan.name} (${plan.id}): ${plan.cronInWords ?? 'by hand'}, keeps ${plan.retention.keepLast}, never below ${plan.retention.keepProven} proven.`);
+  terminal.result(
+    plan,
+    `Plan ${plan.name} (${plan.id}): ${plan.cronInWords ?? 'by hand'}, keeps ${plan.retention.keepLast}, never below ${plan.retention.keepProven} proven.`,
+  );
 }
 
 export async function listPlans(terminal: Terminal): Promise<void> {
@@ -66,7 +69,8 @@ export async function listPlans(terminal: Terminal): Promise<void> {
   );
 }
 
-const loadPlans = (api: Api): Promise<Plan[]> => allPages((cursor) => answer(plansList({ client: api.client, query: { cursor, limit: 200 } })));
+const loadPlans = (api: Api): Promise<Plan[]> =>
+  allPages((cursor) => answer(plansList({ client: api.client, query: { cursor, limit: 200 } })));
 
 export const findPlan = async (api: Api, name: string): Promise<Plan> => resolve('plan', name, await loadPlans(api));
 

@@ -55,7 +55,10 @@ export async function runRestore(terminal: Terminal, id: string, options: { conf
 function target(options: RestorePlanOptions) {
   const given = [options.as, options.replace, options.folder, options.into].filter((value) => value !== undefined);
   if (given.length > 1) throw new RahatError('invalid_input', 'Only one of --as, --replace, --folder and --into can be the target.');
-  if (options.into !== undefined && !options.table) throw new RahatError('invalid_input', '--into needs --table.', { hint: 'To bring back a whole database over an existing one, use --replace.' });
+  if (options.into !== undefined && !options.table)
+    throw new RahatError('invalid_input', '--into needs --table.', {
+      hint: 'To bring back a whole database over an existing one, use --replace.',
+    });
   if (options.folder !== undefined) return { kind: 'folder' as const, path: options.folder };
   if (options.replace !== undefined) return { kind: 'database' as const, name: options.replace, replace: true };
   const name = options.as ?? options.into;
@@ -77,7 +80,12 @@ function describe(terminal: Terminal, plan: RestorePlan): string {
 
 function outcome(evidence: { type: string } | null): string {
   if (evidence?.type !== 'restore') return '';
-  const { target: place, rows, tables, setAside } = evidence as unknown as { target: string; rows: number; tables: { matches: boolean }[]; setAside: string[] };
+  const {
+    target: place,
+    rows,
+    tables,
+    setAside,
+  } = evidence as unknown as { target: string; rows: number; tables: { matches: boolean }[]; setAside: string[] };
   return [
     `Restored to ${visible(place)}: ${tables.length} tables, ${rows} rows, every count and hash compared, ${tables.filter(({ matches }) => !matches).length} mismatches.`,
     ...setAside.map((name) => `Kept aside: ${visible(name)}`),

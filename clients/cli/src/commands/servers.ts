@@ -1,4 +1,13 @@
-import { databasesList, serversCreate, databasesDiscover, serversList, serversTest, serversTry, type ProbeReport, type Server } from '@rahat/api-client';
+import {
+  databasesList,
+  serversCreate,
+  databasesDiscover,
+  serversList,
+  serversTest,
+  serversTry,
+  type ProbeReport,
+  type Server,
+} from '@rahat/api-client';
 import { RahatError } from '@rahat/contracts';
 import { answer, openApi, type Api } from '../session/api.js';
 import { allPages } from '../session/pages.js';
@@ -7,10 +16,18 @@ import { askSecret } from '../terminal/ask-secret.js';
 import { bytes, table, visible } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
 
-export async function addServer(terminal: Terminal, url: string, options: { name: string; passwordStdin: boolean; force: boolean }): Promise<void> {
+export async function addServer(
+  terminal: Terminal,
+  url: string,
+  options: { name: string; passwordStdin: boolean; force: boolean },
+): Promise<void> {
   refusePassword(url);
   const { client } = await openApi();
-  const password = await askSecret({ label: 'Password of the database user', variable: 'RAHAT_DB_PASSWORD', fromStdin: options.passwordStdin });
+  const password = await askSecret({
+    label: 'Password of the database user',
+    variable: 'RAHAT_DB_PASSWORD',
+    fromStdin: options.passwordStdin,
+  });
   const body = { name: options.name, url, password, engine: 'postgresql' as const, pool: 'default' };
 
   const report = await answer(serversTry({ client, body }));
@@ -21,7 +38,10 @@ export async function addServer(terminal: Terminal, url: string, options: { name
   }
   const server = await answer(serversCreate({ client, body }));
   const databases = report.reachable ? await discover(client, server) : [];
-  terminal.result({ server, databases }, `Added ${server.name} (${server.id}) with ${databases.length} databases: ${databases.map(({ name }) => visible(name)).join(', ')}`);
+  terminal.result(
+    { server, databases },
+    `Added ${server.name} (${server.id}) with ${databases.length} databases: ${databases.map(({ name }) => visible(name)).join(', ')}`,
+  );
 }
 
 export async function testServer(terminal: Terminal, name: string): Promise<void> {
@@ -36,7 +56,15 @@ export async function listServers(terminal: Terminal): Promise<void> {
   const servers = await loadServers(await openApi());
   terminal.result(
     servers,
-    table(['NAME', 'ADDRESS', 'VERSION', 'ID'], servers.map((server) => [server.name, `${server.address.user}@${server.address.host}:${server.address.port}`, server.version ?? '–', server.id])),
+    table(
+      ['NAME', 'ADDRESS', 'VERSION', 'ID'],
+      servers.map((server) => [
+        server.name,
+        `${server.address.user}@${server.address.host}:${server.address.port}`,
+        server.version ?? '–',
+        server.id,
+      ]),
+    ),
   );
 }
 
@@ -44,18 +72,27 @@ export async function listDatabases(terminal: Terminal, options: { server?: stri
   const api = await openApi();
   const servers = options.server ? [await findServer(api, options.server)] : await loadServers(api);
   if (options.discover) for (const server of servers) await discover(api.client, server);
-  const databases = (await Promise.all(servers.map(({ id }) => answer(databasesList({ client: api.client, path: { server: id } }))))).flatMap(({ data }) => data);
+  const databases = (
+    await Promise.all(servers.map(({ id }) => answer(databasesList({ client: api.client, path: { server: id } }))))
+  ).flatMap(({ data }) => data);
   const serverNames = new Map(servers.map(({ id, name }) => [id, name]));
   terminal.result(
     databases,
     table(
       ['DATABASE', 'SERVER', 'SIZE', 'ENCODING', 'NOTE'],
-      databases.map((database) => [database.name, serverNames.get(database.server) ?? database.server, bytes(database.sizeBytes), database.encoding, database.missingSince ? 'gone from the server' : database.excluded ? 'excluded' : '']),
+      databases.map((database) => [
+        database.name,
+        serverNames.get(database.server) ?? database.server,
+        bytes(database.sizeBytes),
+        database.encoding,
+        database.missingSince ? 'gone from the server' : database.excluded ? 'excluded' : '',
+      ]),
     ),
   );
 }
 
-export const loadServers = (api: Api): Promise<Server[]> => allPages((cursor) => answer(serversList({ client: api.client, query: { cursor, limit: 200 } })));
+export const loadServers = (api: Api): Promise<Server[]> =>
+  allPages((cursor) => answer(serversList({ client: api.client, query: { cursor, limit: 200 } })));
 
 export const findServer = async (api: Api, name: string): Promise<Server> => resolve('server', name, await loadServers(api));
 
@@ -67,7 +104,9 @@ async function discover(client: Api['client'], server: Server) {
 function refusePassword(url: string): void {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol)) {
-    throw new RahatError('invalid_input', `"${visible(url.replace(/:[^:@/]*@/, ':…@'))}" is not a PostgreSQL address.`, { hint: 'Write postgresql://user@host:5432/postgres' });
+    throw new RahatError('invalid_input', `"${visible(url.replace(/:[^:@/]*@/, ':…@'))}" is not a PostgreSQL address.`, {
+      hint: 'Write postgresql://user@host:5432/postgres',
+    });
   }
   if (parsed.password !== '') {
     throw new RahatError('invalid_input', 'The address holds a password, which every user of this machine can see in the process list.', {
@@ -77,10 +116,20 @@ function refusePassword(url: string): void {
 }
 
 function ladder(terminal: Terminal, report: ProbeReport): string {
-  const steps = report.steps.map(({ name, ok, ms, detail }) => `${ok ? terminal.paint('green', '✓') : terminal.paint('red', '✗')} ${name.padEnd(14)} ${String(Math.round(ms)).padStart(5)} ms  ${detail ?? ''}`);
-  const findings = report.methods.flatMap(({ method, findings }) =>
-    findings.filter(({ severity }) => severity !== 'info').map((finding) => `${finding.severity === 'blocker' ? terminal.paint('red', '✗') : terminal.paint('yellow', '!')} ${method}: ${finding.message}${finding.fix ? `\n    ${finding.fix}` : ''}`),
+  const steps = report.steps.map(
+    ({ name, ok, ms, detail }) =>
+      `${ok ? terminal.paint('green', '✓') : terminal.paint('red', '✗')} ${name.padEnd(14)} ${String(Math.round(ms)).padStart(5)} ms  ${detail ?? ''}`,
   );
-  const error = report.error ? [`${terminal.paint('red', '✗')} ${report.error.message}${report.error.hint ? `\n  → ${report.error.hint}` : ''}`] : [];
+  const findings = report.methods.flatMap(({ method, findings }) =>
+    findings
+      .filter(({ severity }) => severity !== 'info')
+      .map(
+        (finding) =>
+          `${finding.severity === 'blocker' ? terminal.paint('red', '✗') : terminal.paint('yellow', '!')} ${method}: ${finding.message}${finding.fix ? `\n    ${finding.fix}` : ''}`,
+      ),
+  );
+  const error = report.error
+    ? [`${terminal.paint('red', '✗')} ${report.error.message}${report.error.hint ? `\n  → ${report.error.hint}` : ''}`]
+    : [];
   return [...steps, ...findings, ...error].join('\n');
 }

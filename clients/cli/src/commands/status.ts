@@ -5,7 +5,14 @@ import { age, table } from '../terminal/format.js';
 import type { Colour, Terminal } from '../terminal/terminal.js';
 
 type DatabaseState = Status['databases'][number]['state'];
-const COLOURS: Record<DatabaseState, Colour> = { proven: 'green', stored: 'yellow', overdue: 'red', failing: 'red', never: 'red', unprotected: 'yellow' };
+const COLOURS: Record<DatabaseState, Colour> = {
+  proven: 'green',
+  stored: 'yellow',
+  overdue: 'red',
+  failing: 'red',
+  never: 'red',
+  unprotected: 'yellow',
+};
 
 export async function status(terminal: Terminal): Promise<void> {
   const { client } = await openApi();
@@ -20,7 +27,9 @@ export async function status(terminal: Terminal): Promise<void> {
     database.lastError?.message ?? '',
   ]);
   const lines = table(['STATE', 'SERVER', 'DATABASE', 'LAST BACKUP', 'PROVEN', 'NEXT', 'PROBLEM'], rows).split('\n');
-  const painted = lines.map((line, index) => (index === 0 ? terminal.paint('dim', line) : terminal.paint(COLOURS[current.databases[index - 1]!.state], line)));
+  const painted = lines.map((line, index) =>
+    index === 0 ? terminal.paint('dim', line) : terminal.paint(COLOURS[current.databases[index - 1]!.state], line),
+  );
   terminal.result(current, [terminal.paint('bold', current.sentence), '', ...painted].join('\n'));
   process.exitCode = exitCode(current.databases.map(({ state }) => state));
 }

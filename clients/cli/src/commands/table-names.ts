@@ -4,7 +4,10 @@ import { RahatError, type TableName } from '@rahat/contracts';
 export function parseTableName(text: string): TableName {
   const part = '("(?:[^"]|"")+"|[^."]+)';
   const match = new RegExp(`^${part}\\.${part}$`).exec(text);
-  if (!match) throw new RahatError('invalid_input', `"${text}" is not a table name.`, { hint: 'Write schema.table; names with dots in double quotes.' });
+  if (!match)
+    throw new RahatError('invalid_input', `"${text}" is not a table name.`, {
+      hint: 'Write schema.table; names with dots in double quotes.',
+    });
   return { schema: unquote(match[1]!), table: unquote(match[2]!) };
 }
 

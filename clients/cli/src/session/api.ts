@@ -12,7 +12,9 @@ export async function openApi(options: { anonymous?: boolean; url?: string } = {
   const login = await findLogin();
   const url = options.url ?? login.url;
   if (!login.token && !options.anonymous) {
-    throw new RahatError('unauthenticated', `You are not logged in at ${url}.`, { hint: 'Run `rahat-backup login`, or set RAHAT_TOKEN to an API key.' });
+    throw new RahatError('unauthenticated', `You are not logged in at ${url}.`, {
+      hint: 'Run `rahat-backup login`, or set RAHAT_TOKEN to an API key.',
+    });
   }
   const headers = options.anonymous ? {} : { authorization: `Bearer ${login.token}` };
   return { client: createClient(createConfig({ baseUrl: url, headers })), login: { ...login, url } };
@@ -40,7 +42,13 @@ export async function answer<T>(reply: Promise<Reply<T>>): Promise<T> {
 }
 
 function problemError(body: unknown, response: Response): RahatError {
-  const problem = (typeof body === 'object' && body !== null ? body : {}) as { code?: string; detail?: string; hint?: string; retryable?: boolean; errors?: { pointer: string; message: string }[] };
+  const problem = (typeof body === 'object' && body !== null ? body : {}) as {
+    code?: string;
+    detail?: string;
+    hint?: string;
+    retryable?: boolean;
+    errors?: { pointer: string; message: string }[];
+  };
   const code = problem.code !== undefined && problem.code in ERROR_CATALOGUE ? (problem.code as ErrorCode) : codeOfStatus(response.status);
   const fields = (problem.errors ?? []).map(({ pointer, message }) => `${pointer}: ${message}`).join('; ');
   const message = problem.detail ?? `The platform answered with status ${response.status}.`;

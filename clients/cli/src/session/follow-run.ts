@@ -43,7 +43,11 @@ export function judgeRun(run: Run): void {
     return;
   }
   const message = run.error?.message ?? run.reasons.join(' ');
-  throw new RahatError((run.error?.code ?? (run.state === 'cancelled' ? 'cancelled' : 'internal')) as ErrorCode, `The ${run.type} ${run.id} ${run.state === 'cancelled' ? 'was cancelled' : 'failed'}: ${message}`, {
-    hint: run.error?.hint,
-  });
+  throw new RahatError(
+    (run.error?.code ?? (run.state === 'cancelled' ? 'cancelled' : 'internal')) as ErrorCode,
+    `The ${run.type} ${run.id} ${run.state === 'cancelled' ? 'was cancelled' : 'failed'}: ${message}`,
+    {
+      hint: run.error?.hint,
+    },
+  );
 }

@@ -66,7 +66,10 @@ async function readSettings(): Promise<Settings | undefined> {
   try {
     return Settings.parse(JSON.parse(await readFile(file, 'utf8')));
   } catch (cause) {
-    throw new RahatError('configuration_invalid', `The settings in ${file} cannot be read.`, { hint: 'Run `rahat-backup login` again; it writes them anew.', cause });
+    throw new RahatError('configuration_invalid', `The settings in ${file} cannot be read.`, {
+      hint: 'Run `rahat-backup login` again; it writes them anew.',
+      cause,
+    });
   }
 }
 

@@ -65,7 +65,9 @@ export async function runTool(call: ToolCall): Promise<ToolRun> {
     await once(child, 'spawn');
   } catch (error) {
     throw new RahatError('tool_failed', `Could not start ${call.program}: ${error instanceof Error ? error.message : String(error)}`, {
-      hint: 'Check that the program exists and may be executed by the worker.', cause: error, retryable: false,
+      hint: 'Check that the program exists and may be executed by the worker.',
+      cause: error,
+      retryable: false,
     });
   } finally {
     // The child has its own descriptors now.
@@ -79,10 +81,17 @@ export async function runTool(call: ToolCall): Promise<ToolRun> {
   const exit = new Promise<ToolExit>((resolve) => {
     child.once('close', (code, signal) => {
       messages.end();
-      void feeding.then((stdinError) => resolve({
-        code, signal, clean: code === 0 && signal === null && stdinError === undefined,
-        stderr: messages.text, cause: messages.cause, findings: messages.findings, stdinError,
-      }));
+      void feeding.then((stdinError) =>
+        resolve({
+          code,
+          signal,
+          clean: code === 0 && signal === null && stdinError === undefined,
+          stderr: messages.text,
+          cause: messages.cause,
+          findings: messages.findings,
+          stdinError,
+        }),
+      );
     });
   });
 

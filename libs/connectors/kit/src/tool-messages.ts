@@ -16,7 +16,10 @@ export class ToolMessages {
   #open = '';
   readonly #secrets: string[];
 
-  constructor(secrets: readonly string[], private readonly classify: LineClassifier = () => undefined) {
+  constructor(
+    secrets: readonly string[],
+    private readonly classify: LineClassifier = () => undefined,
+  ) {
     // Longest first: a secret that contains another must go as a whole.
     this.#secrets = secrets.filter((secret) => secret !== '').sort((left, right) => right.length - left.length);
   }

@@ -21,12 +21,22 @@ export type DisposableClient = pg.Client & AsyncDisposable;
  */
 export async function connectClient(connection: PostgresqlConnection, options: ConnectOptions): Promise<DisposableClient> {
   options.signal.throwIfAborted();
-  const modes = connection.tls === 'prefer' ? (['encrypted', 'plain'] as const) : ([connection.tls === 'disable' ? 'plain' : 'encrypted'] as const);
+  const modes =
+    connection.tls === 'prefer' ? (['encrypted', 'plain'] as const) : ([connection.tls === 'disable' ? 'plain' : 'encrypted'] as const);
   for (const mode of modes) {
     const client = new pg.Client({
-      host: connection.host, port: connection.port, user: connection.user, password: connection.password,
-      database: options.database, application_name: options.label.slice(0, 63), connectionTimeoutMillis: CONNECT_TIMEOUT_MS, keepAlive: true,
-      ssl: mode === 'plain' ? false : { rejectUnauthorized: connection.tls === 'verify-full', ...(connection.tlsCa ? { ca: connection.tlsCa } : {}) },
+      host: connection.host,
+      port: connection.port,
+      user: connection.user,
+      password: connection.password,
+      database: options.database,
+      application_name: options.label.slice(0, 63),
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      keepAlive: true,
+      ssl:
+        mode === 'plain'
+          ? false
+          : { rejectUnauthorized: connection.tls === 'verify-full', ...(connection.tlsCa ? { ca: connection.tlsCa } : {}) },
     });
     // Without a listener a broken idle connection would end the process.
     client.on('error', () => undefined);
@@ -43,7 +53,9 @@ export async function connectClient(connection: PostgresqlConnection, options: C
 }
 
 function disposable(client: pg.Client, signal: AbortSignal): DisposableClient {
-  const breakOff = (): void => { streamOf(client).destroy(); };
+  const breakOff = (): void => {
+    streamOf(client).destroy();
+  };
   signal.addEventListener('abort', breakOff, { once: true });
   return Object.assign(client, {
     [Symbol.asyncDispose]: async () => {
@@ -65,16 +77,27 @@ export function streamOf(client: pg.Client): import('node:net').Socket {
  * What libpq's tools need to reach the server: names by environment, the password by a password file and certificates by
  * `/dev/fd`, nothing in argv (engines.md §2).
  */
-export function toolConnection(connection: PostgresqlConnection, label: string): { env: Record<string, string>; secretFiles: string[]; secrets: string[] } {
+export function toolConnection(
+  connection: PostgresqlConnection,
+  label: string,
+): { env: Record<string, string>; secretFiles: string[]; secrets: string[] } {
   if (/[\r\n\0]/.test(connection.password)) {
-    throw new RahatError('invalid_input', 'The password holds a line break, which PostgreSQL\'s own tools can\'t be given', { hint: 'Set a password without line breaks for this user.' });
+    throw new RahatError('invalid_input', "The password holds a line break, which PostgreSQL's own tools can't be given", {
+      hint: 'Set a password without line breaks for this user.',
+    });
   }
   const secretFiles = [`*:*:*:*:${connection.password.replaceAll(/[\\:]/g, '\\$&')}\n`];
   const env: Record<string, string> = {
-    PGPASSFILE: '/dev/fd/3', PGHOST: connection.host, PGPORT: String(connection.port), PGUSER: connection.user,
-    PGSSLMODE: connection.tls, PGAPPNAME: label.slice(0, 63), PGCONNECT_TIMEOUT: '15',
+    PGPASSFILE: '/dev/fd/3',
+    PGHOST: connection.host,
+    PGPORT: String(connection.port),
+    PGUSER: connection.user,
+    PGSSLMODE: connection.tls,
+    PGAPPNAME: label.slice(0, 63),
+    PGCONNECT_TIMEOUT: '15',
     // The texts of timestamptz and bytea values must not depend on settings of role or server: the row hash is taken from them.
-    PGTZ: 'UTC', PGOPTIONS: '-c bytea_output=hex',
+    PGTZ: 'UTC',
+    PGOPTIONS: '-c bytea_output=hex',
   };
   if (connection.tlsCa) {
     secretFiles.push(connection.tlsCa);

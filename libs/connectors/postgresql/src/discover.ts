@@ -7,5 +7,11 @@ export async function discoverDatabases(client: pg.Client): Promise<DiscoveredDa
            datallowconn AND has_database_privilege(oid, 'CONNECT') AS connectable,
            CASE WHEN has_database_privilege(oid, 'CONNECT') OR pg_has_role('pg_read_all_stats', 'MEMBER') THEN pg_database_size(oid) ELSE 0 END AS size
       FROM pg_database WHERE NOT datistemplate ORDER BY datname`);
-  return rows.map((row) => ({ name: row.name, sizeBytes: Number(row.size), encoding: row.encoding, collation: row.collation, connectable: row.connectable }));
+  return rows.map((row) => ({
+    name: row.name,
+    sizeBytes: Number(row.size),
+    encoding: row.encoding,
+    collation: row.collation,
+    connectable: row.connectable,
+  }));
 }

@@ -2,7 +2,16 @@ import { RahatError, type PostgresqlConnection } from '@rahat/contracts';
 
 const LOST_STATES = new Set(['57P01', '57P02', '57P03', '08006', '08003', '08001']);
 const LOST_SOCKETS = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
-const UNREACHABLE_SOCKETS = new Set(['ECONNREFUSED', 'EHOSTUNREACH', 'ENETUNREACH', 'ENOTFOUND', 'EAI_AGAIN', 'ETIMEDOUT', 'ENOENT', 'EACCES']);
+const UNREACHABLE_SOCKETS = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'ETIMEDOUT',
+  'ENOENT',
+  'EACCES',
+]);
 
 function codeOf(error: unknown): string {
   return typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : '';
@@ -20,16 +29,31 @@ export function connectError(error: unknown, connection: PostgresqlConnection, d
   const [code, message] = [codeOf(error), messageOf(error)];
   if (code === '28P01' || code === '28000') {
     return new RahatError('source_authentication_failed', `PostgreSQL at ${place} refused the login of '${connection.user}': ${message}`, {
-      hint: code === '28000' ? 'Allow this user and address in pg_hba.conf, and check the user name.' : undefined, cause: error,
+      hint: code === '28000' ? 'Allow this user and address in pg_hba.conf, and check the user name.' : undefined,
+      cause: error,
     });
   }
   if (code === '3D000') return new RahatError('database_not_found', `There is no database '${database}' at ${place}`, { cause: error });
-  if (code === '42501') return new RahatError('source_permission_denied', `'${connection.user}' may not connect to database '${database}' at ${place}`, { cause: error, hint: `GRANT CONNECT ON DATABASE ${quoteIdentifier(database)} TO ${quoteIdentifier(connection.user)};` });
-  if (code === '53300') return new RahatError('source_unreachable', `PostgreSQL at ${place} has no connection left: ${message}`, { cause: error, hint: 'Raise max_connections or the connection limit of the role.' });
-  if (/SSL|TLS|certificate/i.test(message)) return new RahatError('source_unreachable', `No TLS connection to ${place}: ${message}`, { cause: error, retryable: false, hint: 'Check the TLS mode and the certificate authority of the server.' });
+  if (code === '42501')
+    return new RahatError('source_permission_denied', `'${connection.user}' may not connect to database '${database}' at ${place}`, {
+      cause: error,
+      hint: `GRANT CONNECT ON DATABASE ${quoteIdentifier(database)} TO ${quoteIdentifier(connection.user)};`,
+    });
+  if (code === '53300')
+    return new RahatError('source_unreachable', `PostgreSQL at ${place} has no connection left: ${message}`, {
+      cause: error,
+      hint: 'Raise max_connections or the connection limit of the role.',
+    });
+  if (/SSL|TLS|certificate/i.test(message))
+    return new RahatError('source_unreachable', `No TLS connection to ${place}: ${message}`, {
+      cause: error,
+      retryable: false,
+      hint: 'Check the TLS mode and the certificate authority of the server.',
+    });
   if (UNREACHABLE_SOCKETS.has(code) || LOST_STATES.has(code) || error instanceof AggregateError || /timeout|terminated/i.test(message)) {
     return new RahatError('source_unreachable', `PostgreSQL at ${place} can't be reached: ${message}`, {
-      cause: error, hint: 'Check that the server runs, listens on this address (listen_addresses), and that no firewall is between.',
+      cause: error,
+      hint: 'Check that the server runs, listens on this address (listen_addresses), and that no firewall is between.',
     });
   }
   return new RahatError('source_unreachable', `PostgreSQL at ${place} refused the connection: ${message}`, { cause: error });
@@ -41,10 +65,15 @@ export function queryError(error: unknown, doing: string): RahatError {
   const [code, message] = [codeOf(error), messageOf(error)];
   if (isConnectionLoss(error)) {
     return new RahatError('source_lost', `The connection to PostgreSQL broke while ${doing}: ${message}`, {
-      cause: error, hint: 'Look at the log of the database server for the same moment; the next run starts anew.',
+      cause: error,
+      hint: 'Look at the log of the database server for the same moment; the next run starts anew.',
     });
   }
-  if (code === '42501') return new RahatError('source_permission_denied', `A right is missing for ${doing}: ${message}`, { cause: error, hint: 'The preflight of this server names the rights and the SQL that grants them.' });
+  if (code === '42501')
+    return new RahatError('source_permission_denied', `A right is missing for ${doing}: ${message}`, {
+      cause: error,
+      hint: 'The preflight of this server names the rights and the SQL that grants them.',
+    });
   return new RahatError('internal', `${doing}: ${message}`, { cause: error });
 }
 
@@ -55,7 +84,9 @@ export function isConnectionLoss(error: unknown): boolean {
 
 /** libpq's words for a server that is gone; what pg_dump and pg_restore print then. */
 export function saysConnectionLost(text: string): boolean {
-  return /server closed the connection unexpectedly|terminating connection|connection to server (was lost|at .* failed)|the database system is (shutting down|starting up|in recovery)|could not (receive data from|send data to) server|no connection to the server|SSL connection has been closed/i.test(text);
+  return /server closed the connection unexpectedly|terminating connection|connection to server (was lost|at .* failed)|the database system is (shutting down|starting up|in recovery)|could not (receive data from|send data to) server|no connection to the server|SSL connection has been closed/i.test(
+    text,
+  );
 }
 
 export function quoteIdentifier(name: string): string {

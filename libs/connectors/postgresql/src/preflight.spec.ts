@@ -15,12 +15,16 @@ beforeAll(async () => {
   scratchFolder = mkdtempSync(join(tmpdir(), 'rahat-preflight-'));
   server = await startPostgresql({ major: 15, settings: { wal_level: 'logical' } });
   await server.query('CREATE DATABASE shop');
-  await server.query(`
+  await server.query(
+    `
     CREATE TABLE plain (v text); INSERT INTO plain VALUES ('x'); CREATE UNLOGGED TABLE cache (v text);
     CREATE TABLE tenant (owner text); ALTER TABLE tenant ENABLE ROW LEVEL SECURITY; CREATE POLICY own ON tenant USING (owner = current_user); INSERT INTO tenant VALUES ('somebody');
     SELECT lo_from_bytea(1, 'secret');
     CREATE SUBSCRIPTION upstream CONNECTION 'host=nowhere.invalid' PUBLICATION p WITH (connect = false);
-    CREATE EXTENSION pgcrypto;`, undefined, 'shop');
+    CREATE EXTENSION pgcrypto;`,
+    undefined,
+    'shop',
+  );
   await server.query("CREATE ROLE weak LOGIN PASSWORD 'weak'; CREATE ROLE rhb LOGIN PASSWORD 'rhb'");
 });
 afterAll(async () => {
@@ -29,14 +33,23 @@ afterAll(async () => {
 });
 
 function openAs(user: string): Promise<ConnectorSession> {
-  return postgresqlConnector.open(connectionTo(server, { user, password: user === server.user ? server.password : user }), { toolFolders: [], scratchFolder, signal: new AbortController().signal });
+  return postgresqlConnector.open(connectionTo(server, { user, password: user === server.user ? server.password : user }), {
+    toolFolders: [],
+    scratchFolder,
+    signal: new AbortController().signal,
+  });
 }
 
 describe('the preflight', () => {
   it('names each gap of a weak user, and its own SQL cures what can be cured', async () => {
     await using weak = await openAs('weak');
     const before = await weak.preflight(request);
-    expect(before.filter((finding) => finding.severity === 'blocker').map((finding) => finding.code).sort()).toEqual(['large_objects_unreadable', 'row_security', 'select_right_missing']);
+    expect(
+      before
+        .filter((finding) => finding.severity === 'blocker')
+        .map((finding) => finding.code)
+        .sort(),
+    ).toEqual(['large_objects_unreadable', 'row_security', 'select_right_missing']);
     expect(before.find((finding) => finding.code === 'subscriptions_not_dumped')).toMatchObject({ severity: 'gap', object: 'upstream' });
     for (const finding of before.filter((one) => one.severity === 'blocker')) await server.query(finding.fix ?? '', undefined, 'shop');
 
@@ -52,12 +65,18 @@ describe('the preflight', () => {
   it('tells a superuser what there is to know about the content', async () => {
     await using session = await openAs(server.user);
     const findings = await session.preflight(request);
-    expect(findings.map((finding) => `${finding.severity} ${finding.code}`).sort()).toEqual(['info extensions', 'info large_objects', 'info unlogged_tables']);
+    expect(findings.map((finding) => `${finding.severity} ${finding.code}`).sort()).toEqual([
+      'info extensions',
+      'info large_objects',
+      'info unlogged_tables',
+    ]);
   });
 
   it('checks replication for a physical backup', async () => {
     await using weak = await openAs('rhb');
-    expect((await weak.preflight({ method: 'postgresql.physical', label: 'p' })).map((finding) => finding.code)).toEqual(['replication_right_missing']);
+    expect((await weak.preflight({ method: 'postgresql.physical', label: 'p' })).map((finding) => finding.code)).toEqual([
+      'replication_right_missing',
+    ]);
   });
 });
 

@@ -21,25 +21,59 @@ export async function probe(connection: PostgresqlConnection, context: Connector
   };
   // A host that is a folder is a local socket; there is no name and no network to try.
   if (!connection.host.startsWith('/')) {
-    await rung('dns', () => resolveHost(connection), (address) => address);
+    await rung(
+      'dns',
+      () => resolveHost(connection),
+      (address) => address,
+    );
     await rung('tcp', () => tryPort(connection, context.signal));
   }
-  await using client = await rung('login', () => connectClient(connection, { database: connection.maintenanceDatabase, label: 'rahat-probe', signal: context.signal }), () => connection.user);
+  await using client = await rung(
+    'login',
+    () => connectClient(connection, { database: connection.maintenanceDatabase, label: 'rahat-probe', signal: context.signal }),
+    () => connection.user,
+  );
   const tls = 'encrypted' in streamOf(client);
-  steps.splice(-1, 0, { name: 'tls', ok: tls || connection.tls === 'disable' || connection.tls === 'prefer', ms: 0, detail: tls ? 'encrypted' : 'not encrypted' });
+  steps.splice(-1, 0, {
+    name: 'tls',
+    ok: tls || connection.tls === 'disable' || connection.tls === 'prefer',
+    ms: 0,
+    detail: tls ? 'encrypted' : 'not encrypted',
+  });
   const start = performance.now();
   await client.query('SELECT 1');
   const latencyMs = Math.round((performance.now() - start) * 10) / 10;
-  const rights = await rung('version', () => readRights(client), (read) => read.version);
+  const rights = await rung(
+    'version',
+    () => readRights(client),
+    (read) => read.version,
+  );
   const identity = await systemIdentifier(client);
   const physical = [...versionFindings(rights), ...physicalFindings(rights)];
-  steps.push({ name: 'rights', ok: true, ms: 0, detail: rights.superuser ? 'superuser' : 'ordinary user; each database is checked before its backup' });
+  steps.push({
+    name: 'rights',
+    ok: true,
+    ms: 0,
+    detail: rights.superuser ? 'superuser' : 'ordinary user; each database is checked before its backup',
+  });
   const logical = [...versionFindings(rights), ...(await toolFindings(rights.major, context))];
-  steps.push({ name: 'tools', ok: logical.every((finding) => finding.code !== 'tool_missing'), ms: 0, detail: logical.find((finding) => finding.code === 'tool_missing')?.message });
+  steps.push({
+    name: 'tools',
+    ok: logical.every((finding) => finding.code !== 'tool_missing'),
+    ms: 0,
+    detail: logical.find((finding) => finding.code === 'tool_missing')?.message,
+  });
   return {
-    identity, version: rights.version, major: String(rights.major), role: rights.recovery ? 'replica' : 'primary', latencyMs, tls,
-    methods: [{ method: 'postgresql.logical' as const, findings: logical }, { method: 'postgresql.physical' as const, findings: physical }]
-      .map(({ method, findings }) => ({ method, findings, usable: findings.every((finding) => finding.severity !== 'blocker') })),
+    identity,
+    version: rights.version,
+    major: String(rights.major),
+    role: rights.recovery ? 'replica' : 'primary',
+    latencyMs,
+    tls,
+    methods: [
+      { method: 'postgresql.logical' as const, findings: logical },
+      { method: 'postgresql.physical' as const, findings: physical },
+    ].map(({ method, findings }) => ({ method, findings, usable: findings.every((finding) => finding.severity !== 'blocker') })),
     steps,
   };
 }
@@ -48,7 +82,10 @@ async function resolveHost(connection: PostgresqlConnection): Promise<string> {
   try {
     return (await lookup(connection.host)).address;
   } catch (error) {
-    throw new RahatError('source_unreachable', `The name '${connection.host}' leads to no address`, { cause: error, hint: 'Check the spelling and the DNS of the worker.' });
+    throw new RahatError('source_unreachable', `The name '${connection.host}' leads to no address`, {
+      cause: error,
+      hint: 'Check the spelling and the DNS of the worker.',
+    });
   }
 }
 
@@ -56,9 +93,21 @@ async function tryPort(connection: PostgresqlConnection, signal: AbortSignal): P
   const limit = AbortSignal.any([signal, AbortSignal.timeout(TCP_TIMEOUT_MS)]);
   await new Promise<void>((resolve, reject) => {
     const socket = connect({ host: connection.host, port: connection.port, signal: limit });
-    socket.once('connect', () => { socket.destroy(); resolve(); });
-    socket.once('error', (cause) => reject(new RahatError('source_unreachable', `Nothing answers at ${connection.host}:${connection.port}: ${limit.aborted ? 'no answer in time' : cause.message}`, {
-      cause, hint: 'Check that the server runs, listens on this address (listen_addresses), and that no firewall is between.',
-    })));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.once('error', (cause) =>
+      reject(
+        new RahatError(
+          'source_unreachable',
+          `Nothing answers at ${connection.host}:${connection.port}: ${limit.aborted ? 'no answer in time' : cause.message}`,
+          {
+            cause,
+            hint: 'Check that the server runs, listens on this address (listen_addresses), and that no firewall is between.',
+          },
+        ),
+      ),
+    );
   });
 }

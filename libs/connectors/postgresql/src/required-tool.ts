@@ -20,10 +20,12 @@ export async function clientOfMajor(client: Client, major: number, folders: read
 export async function restoreClient(archiveMajor: number, targetMajor: number, folders: readonly string[]): Promise<RequiredTool> {
   const found = await findTools(folders);
   const wanted = Math.max(archiveMajor, targetMajor);
-  return pick(found, 'pgRestore', (tools) => tools.major === wanted)
+  return (
+    pick(found, 'pgRestore', (tools) => tools.major === wanted) ??
     // pg_restore talks to servers of any version; only the archive has to be understood.
-    ?? pick(found, 'pgRestore', (tools) => tools.major >= archiveMajor)
-    ?? missing('pgRestore', `that reads archives of PostgreSQL ${archiveMajor}`, wanted, found);
+    pick(found, 'pgRestore', (tools) => tools.major >= archiveMajor) ??
+    missing('pgRestore', `that reads archives of PostgreSQL ${archiveMajor}`, wanted, found)
+  );
 }
 
 function pick(found: PostgresqlTools[], client: Client, fits: (tools: PostgresqlTools) => boolean): RequiredTool | undefined {
@@ -36,7 +38,9 @@ function pick(found: PostgresqlTools[], client: Client, fits: (tools: Postgresql
 
 function missing(client: Client, which: string, major: number, found: PostgresqlTools[]): never {
   const present = [...new Set(found.filter((tools) => tools[client]).map((tools) => tools.version))].join(', ');
-  throw new RahatError('tool_missing', `${NAMES[client]} ${which} is not on the worker${present === '' ? '' : ` (there is ${present})`}`, { hint: installHint(major) });
+  throw new RahatError('tool_missing', `${NAMES[client]} ${which} is not on the worker${present === '' ? '' : ` (there is ${present})`}`, {
+    hint: installHint(major),
+  });
 }
 
 export function installHint(major: number): string {

@@ -15,8 +15,14 @@ export function openSession(connection: PostgresqlConnection, context: Connector
   return {
     probe: () => probe(connection, context),
     discover: async () => {
-      await using client = await connectClient(connection, { database: connection.maintenanceDatabase, label: 'rahat-discovery', signal: context.signal });
-      return await discoverDatabases(client).catch((error: unknown) => { throw queryError(error, 'listing the databases'); });
+      await using client = await connectClient(connection, {
+        database: connection.maintenanceDatabase,
+        label: 'rahat-discovery',
+        signal: context.signal,
+      });
+      return await discoverDatabases(client).catch((error: unknown) => {
+        throw queryError(error, 'listing the databases');
+      });
     },
     preflight: (request) => preflight(connection, request, context),
     backup: (request, sink, job) => {
@@ -36,13 +42,20 @@ export function openSession(connection: PostgresqlConnection, context: Connector
 }
 
 function withDatabase(request: BackupRequest): BackupRequest & { database: string } {
-  if (request.database === undefined || request.database === '') throw new RahatError('invalid_input', 'A logical backup needs the name of a database');
+  if (request.database === undefined || request.database === '')
+    throw new RahatError('invalid_input', 'A logical backup needs the name of a database');
   return { ...request, database: request.database };
 }
 
 function assertDatabaseRestore(request: RestoreRequest, source: ArtifactSource): void {
   if (isLogical(source) && request.target.kind === 'database') return;
-  throw new RahatError('invalid_input', isLogical(source) ? 'A logical backup is restored into a database, not into a folder' : 'A physical backup is restored into a folder, not into a running server', {
-    hint: isLogical(source) ? 'Name a database as target.' : 'Name an empty folder as target, and start a server on it.',
-  });
+  throw new RahatError(
+    'invalid_input',
+    isLogical(source)
+      ? 'A logical backup is restored into a database, not into a folder'
+      : 'A physical backup is restored into a folder, not into a running server',
+    {
+      hint: isLogical(source) ? 'Name a database as target.' : 'Name an empty folder as target, and start a server on it.',
+    },
+  );
 }

@@ -21,7 +21,13 @@ export interface PostgresqlTools {
 type Program = Exclude<keyof PostgresqlTools, 'major' | 'version' | 'folder'>;
 
 const PROGRAM_FILES: Record<Program, string> = {
-  pgDump: 'pg_dump', pgRestore: 'pg_restore', pgDumpall: 'pg_dumpall', psql: 'psql', initdb: 'initdb', postgres: 'postgres', pgCtl: 'pg_ctl',
+  pgDump: 'pg_dump',
+  pgRestore: 'pg_restore',
+  pgDumpall: 'pg_dumpall',
+  psql: 'psql',
+  initdb: 'initdb',
+  postgres: 'postgres',
+  pgCtl: 'pg_ctl',
 };
 
 const VERSION_TIMEOUT_MS = 10_000;
@@ -88,5 +94,8 @@ async function installedMajors(folder: string): Promise<string[]> {
 }
 
 async function namesIn(folder: string): Promise<string[]> {
-  return readdir(folder).then((names) => names.sort(), () => []);
+  return readdir(folder).then(
+    (names) => names.sort(),
+    () => [],
+  );
 }

@@ -10,17 +10,42 @@ export async function compileRowKernel() {
   const { default: asc } = await import('assemblyscript/asc');
   let wasm;
   const { error, stderr } = await asc.main(
-    ['row-kernel.ts', '--outFile', 'row-kernel.wasm', '-O3', '--converge', '--noAssert', '--runtime', 'stub',
-     '--enable', 'simd', '--initialMemory', '34', '--maximumMemory', '34'],
+    [
+      'row-kernel.ts',
+      '--outFile',
+      'row-kernel.wasm',
+      '-O3',
+      '--converge',
+      '--noAssert',
+      '--runtime',
+      'stub',
+      '--enable',
+      'simd',
+      '--initialMemory',
+      '34',
+      '--maximumMemory',
+      '34',
+    ],
     {
       readFile: (name) => (name === 'row-kernel.ts' ? readFile(source, 'utf8') : null),
-      writeFile: (name, content) => { if (name === 'row-kernel.wasm') wasm = content; },
+      writeFile: (name, content) => {
+        if (name === 'row-kernel.wasm') wasm = content;
+      },
       listFiles: () => [],
     },
   );
   if (error) throw new Error(`${error.message}\n${stderr.toString()}`);
-  const lines = Buffer.from(wasm).toString('base64').match(/.{1,120}/g).map((line) => `  '${line}',`);
-  return ['// Generated from wasm/row-kernel.ts by wasm/compile.mjs; do not edit.', 'export const ROW_KERNEL_BASE64 = [', ...lines, "].join('');", ''].join('\n');
+  const lines = Buffer.from(wasm)
+    .toString('base64')
+    .match(/.{1,120}/g)
+    .map((line) => `  '${line}',`);
+  return [
+    '// Generated from wasm/row-kernel.ts by wasm/compile.mjs; do not edit.',
+    'export const ROW_KERNEL_BASE64 = [',
+    ...lines,
+    "].join('');",
+    '',
+  ].join('\n');
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await writeFile(target, await compileRowKernel());

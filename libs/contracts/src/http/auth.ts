@@ -7,12 +7,21 @@ const Password = z.string().min(12, 'at least 12 characters').max(1024);
 
 export const SetupState = z.object({ ownerExists: z.boolean() }).meta({ id: 'SetupState' });
 export const SetupRequest = z
-  .object({ token: z.string().min(1), organization: PlainText.min(1).max(100).default('My organization'), name: PlainText.min(1).max(100), email: Email, password: Password })
+  .object({
+    token: z.string().min(1),
+    organization: PlainText.min(1).max(100).default('My organization'),
+    name: PlainText.min(1).max(100),
+    email: Email,
+    password: Password,
+  })
   .strict()
   .meta({ id: 'SetupRequest' });
 export type SetupRequest = z.infer<typeof SetupRequest>;
 
-export const LoginRequest = z.object({ email: Email, password: z.string().min(1).max(1024) }).strict().meta({ id: 'LoginRequest' });
+export const LoginRequest = z
+  .object({ email: Email, password: z.string().min(1).max(1024) })
+  .strict()
+  .meta({ id: 'LoginRequest' });
 export type LoginRequest = z.infer<typeof LoginRequest>;
 
 export const TokenPair = z
@@ -23,7 +32,14 @@ export const RefreshRequest = z.object({ refreshToken: z.string().optional() }).
 export type RefreshRequest = z.infer<typeof RefreshRequest>;
 
 export const Me = z
-  .object({ id: z.string(), kind: z.enum(['user', 'api-key', 'service']), name: z.string(), role: Role, scopes: z.array(Scope), organization: z.object({ id: z.string(), name: z.string() }) })
+  .object({
+    id: z.string(),
+    kind: z.enum(['user', 'api-key', 'service']),
+    name: z.string(),
+    role: Role,
+    scopes: z.array(Scope),
+    organization: z.object({ id: z.string(), name: z.string() }),
+  })
   .meta({ id: 'Me' });
 export type Me = z.infer<typeof Me>;
 
@@ -33,7 +49,15 @@ export const CreateApiKey = z
   .meta({ id: 'CreateApiKey' });
 export type CreateApiKey = z.infer<typeof CreateApiKey>;
 export const ApiKey = z
-  .object({ id: z.string(), name: z.string(), scopes: z.array(Scope), createdAt: z.iso.datetime(), expiresAt: z.iso.datetime().nullable(), lastUsedAt: z.iso.datetime().nullable(), revokedAt: z.iso.datetime().nullable() })
+  .object({
+    id: z.string(),
+    name: z.string(),
+    scopes: z.array(Scope),
+    createdAt: z.iso.datetime(),
+    expiresAt: z.iso.datetime().nullable(),
+    lastUsedAt: z.iso.datetime().nullable(),
+    revokedAt: z.iso.datetime().nullable(),
+  })
   .meta({ id: 'ApiKey' });
 export type ApiKey = z.infer<typeof ApiKey>;
 /** The secret `rhb_<id>_<secret>_<crc>` is shown once. */
@@ -42,5 +66,14 @@ export type CreatedApiKey = z.infer<typeof CreatedApiKey>;
 
 /** Asked by the gateway at auth (`POST /internal/v1/authenticate`): a bearer credential → who it is. */
 export const AuthenticateRequest = z.object({ credential: z.string(), address: z.string() }).strict();
-export const AuthenticatedSubject = z.object({ kind: z.enum(['user', 'api-key']), subject: z.string(), name: z.string(), organization: z.string(), role: Role, scopes: z.array(Scope), expiresAt: z.iso.datetime(), session: z.string().optional() });
+export const AuthenticatedSubject = z.object({
+  kind: z.enum(['user', 'api-key']),
+  subject: z.string(),
+  name: z.string(),
+  organization: z.string(),
+  role: Role,
+  scopes: z.array(Scope),
+  expiresAt: z.iso.datetime(),
+  session: z.string().optional(),
+});
 export type AuthenticatedSubject = z.infer<typeof AuthenticatedSubject>;

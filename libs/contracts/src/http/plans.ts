@@ -20,7 +20,12 @@ export const CreatePlan = z
     verify: z.array(VerificationLevel).default(['BASIC', 'FULL']),
     deep: z.boolean().default(false),
     maxAttempts: z.number().int().min(1).max(10).default(3),
-    deadlineMinutes: z.number().int().min(1).max(7 * 24 * 60).default(720),
+    deadlineMinutes: z
+      .number()
+      .int()
+      .min(1)
+      .max(7 * 24 * 60)
+      .default(720),
   })
   .strict()
   .meta({ id: 'CreatePlan' });
@@ -49,7 +54,12 @@ export const UpdatePlan = z
     verify: z.array(VerificationLevel).optional(),
     deep: z.boolean().optional(),
     maxAttempts: z.number().int().min(1).max(10).optional(),
-    deadlineMinutes: z.number().int().min(1).max(7 * 24 * 60).optional(),
+    deadlineMinutes: z
+      .number()
+      .int()
+      .min(1)
+      .max(7 * 24 * 60)
+      .optional(),
   })
   .strict()
   .meta({ id: 'UpdatePlan' });
@@ -58,7 +68,17 @@ export type UpdatePlan = z.infer<typeof UpdatePlan>;
 /** `GET /api/v2/plans/{id}/retention`: what retention would do now, without doing it. */
 export const RetentionPreview = z
   .object({
-    backups: z.array(z.object({ backup: z.string(), database: z.string().nullable(), databaseName: z.string().nullable(), consistentAt: z.iso.datetime(), sizeBytes: z.number(), kept: z.boolean(), reason: z.string() })),
+    backups: z.array(
+      z.object({
+        backup: z.string(),
+        database: z.string().nullable(),
+        databaseName: z.string().nullable(),
+        consistentAt: z.iso.datetime(),
+        sizeBytes: z.number(),
+        kept: z.boolean(),
+        reason: z.string(),
+      }),
+    ),
   })
   .meta({ id: 'RetentionPreview' });
 export type RetentionPreview = z.infer<typeof RetentionPreview>;

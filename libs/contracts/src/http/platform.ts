@@ -10,10 +10,15 @@ export type ProtectPlatform = z.infer<typeof ProtectPlatform>;
 /** How far the platform's own protection is; `proven` once one of its backups that are still there passed a test restore. */
 export const PlatformProtection = z
   .object({
-    protected: z.boolean(), server: z.string().nullable(), plan: z.string().nullable(),
-    proven: z.boolean(), provenAt: z.iso.datetime().nullable(),
+    protected: z.boolean(),
+    server: z.string().nullable(),
+    plan: z.string().nullable(),
+    proven: z.boolean(),
+    provenAt: z.iso.datetime().nullable(),
     /** The newest run of any type for the platform, and its state, so that a start can follow it. */
-    run: Run.nullable(), state: RunState.nullable(), backup: Backup.nullable(),
+    run: Run.nullable(),
+    state: RunState.nullable(),
+    backup: Backup.nullable(),
   })
   .meta({ id: 'PlatformProtection' });
 export type PlatformProtection = z.infer<typeof PlatformProtection>;

@@ -7,12 +7,30 @@ import { BackupLabel, BackupMethod, Consistency, RunState, RunType, Verification
 
 export const Run = z
   .object({
-    id: z.string(), type: RunType, state: RunState, attempt: z.number().int(), maxAttempts: z.number().int(),
-    plan: z.string().nullable(), server: z.string(), database: z.string().nullable(), backup: z.string().nullable(),
+    id: z.string(),
+    type: RunType,
+    state: RunState,
+    attempt: z.number().int(),
+    maxAttempts: z.number().int(),
+    plan: z.string().nullable(),
+    server: z.string(),
+    database: z.string().nullable(),
+    backup: z.string().nullable(),
     level: VerificationLevel.nullable(),
-    dueAt: z.iso.datetime(), startedAt: z.iso.datetime().nullable(), finishedAt: z.iso.datetime().nullable(),
+    dueAt: z.iso.datetime(),
+    startedAt: z.iso.datetime().nullable(),
+    finishedAt: z.iso.datetime().nullable(),
     worker: z.string().nullable(),
-    progress: z.object({ phase: z.string(), object: z.string().optional(), bytes: z.number(), totalBytes: z.number().optional(), addedBytes: z.number().optional(), at: z.iso.datetime() }).nullable(),
+    progress: z
+      .object({
+        phase: z.string(),
+        object: z.string().optional(),
+        bytes: z.number(),
+        totalBytes: z.number().optional(),
+        addedBytes: z.number().optional(),
+        at: z.iso.datetime(),
+      })
+      .nullable(),
     evidence: Evidence.nullable(),
     /** Why the state is what it is; every rule that was not met. */
     reasons: z.array(z.string()),
@@ -21,7 +39,9 @@ export const Run = z
   .meta({ id: 'Run' });
 export type Run = z.infer<typeof Run>;
 
-export const RunLogLine = z.object({ at: z.iso.datetime(), attempt: z.number().int(), level: z.enum(['info', 'warning', 'error']), message: z.string() }).meta({ id: 'RunLogLine' });
+export const RunLogLine = z
+  .object({ at: z.iso.datetime(), attempt: z.number().int(), level: z.enum(['info', 'warning', 'error']), message: z.string() })
+  .meta({ id: 'RunLogLine' });
 export type RunLogLine = z.infer<typeof RunLogLine>;
 
 /** `POST /api/v2/plans/{id}/runs`: back up now. One run per database. */
@@ -29,23 +49,41 @@ export const StartedRuns = z.object({ runs: z.array(Run) }).meta({ id: 'StartedR
 
 export const Backup = z
   .object({
-    id: z.string(), snapshot: z.string(), repository: z.string(), run: z.string(), plan: z.string().nullable(), server: z.string(), serverName: z.string(),
-    database: z.string().nullable(), databaseName: z.string().nullable(),
-    method: BackupMethod, label: BackupLabel, consistency: Consistency,
+    id: z.string(),
+    snapshot: z.string(),
+    repository: z.string(),
+    run: z.string(),
+    plan: z.string().nullable(),
+    server: z.string(),
+    serverName: z.string(),
+    database: z.string().nullable(),
+    databaseName: z.string().nullable(),
+    method: BackupMethod,
+    label: BackupLabel,
+    consistency: Consistency,
     state: z.enum(['succeeded', 'partial']),
     /** The highest rung that this backup reached (product.md, promise 1). */
     proof: z.enum(['stored', 'BASIC', 'DATABASE', 'FULL', 'damaged']),
     provenAt: z.iso.datetime().nullable(),
-    consistentAt: z.iso.datetime(), createdAt: z.iso.datetime(),
-    objects: z.number().int(), rows: z.number().int(), sizeBytes: z.number(), addedBytes: z.number(),
-    serverVersion: z.string(), tool: z.string(), findings: z.array(Finding),
+    consistentAt: z.iso.datetime(),
+    createdAt: z.iso.datetime(),
+    objects: z.number().int(),
+    rows: z.number().int(),
+    sizeBytes: z.number(),
+    addedBytes: z.number(),
+    serverVersion: z.string(),
+    tool: z.string(),
+    findings: z.array(Finding),
     retention: z.object({ kept: z.boolean(), reason: z.string() }),
     removedAt: z.iso.datetime().nullable(),
   })
   .meta({ id: 'Backup' });
 export type Backup = z.infer<typeof Backup>;
 
-export const VerifyBackup = z.object({ level: VerificationLevel.default('FULL') }).strict().meta({ id: 'VerifyBackup' });
+export const VerifyBackup = z
+  .object({ level: VerificationLevel.default('FULL') })
+  .strict()
+  .meta({ id: 'VerifyBackup' });
 export type VerifyBackup = z.infer<typeof VerifyBackup>;
 
 export const CreateRestorePlan = z
@@ -66,27 +104,55 @@ export type CreateRestorePlan = z.infer<typeof CreateRestorePlan>;
 
 export const RestorePlan = z
   .object({
-    id: z.string(), backup: z.string(), server: z.string(), target: RestoreTarget, tables: z.array(TableName).nullable(), intoExisting: z.boolean(), noOwner: z.boolean(), noAcl: z.boolean(),
-    steps: z.array(z.string()), overwrites: z.array(z.string()), findings: z.array(Finding), sizeBytes: z.number(), rows: z.number(),
+    id: z.string(),
+    backup: z.string(),
+    server: z.string(),
+    target: RestoreTarget,
+    tables: z.array(TableName).nullable(),
+    intoExisting: z.boolean(),
+    noOwner: z.boolean(),
+    noAcl: z.boolean(),
+    steps: z.array(z.string()),
+    overwrites: z.array(z.string()),
+    findings: z.array(Finding),
+    sizeBytes: z.number(),
+    rows: z.number(),
     /** SHA-256 over everything above; `restore run` refuses when it no longer matches. */
-    hash: z.string(), createdAt: z.iso.datetime(), expiresAt: z.iso.datetime(),
+    hash: z.string(),
+    createdAt: z.iso.datetime(),
+    expiresAt: z.iso.datetime(),
   })
   .meta({ id: 'RestorePlan' });
 export type RestorePlan = z.infer<typeof RestorePlan>;
 
 /** Replacing something needs its name typed as `confirm`. */
-export const RunRestore = z.object({ plan: z.string(), hash: z.string(), confirm: z.string().optional() }).strict().meta({ id: 'RunRestore' });
+export const RunRestore = z
+  .object({ plan: z.string(), hash: z.string(), confirm: z.string().optional() })
+  .strict()
+  .meta({ id: 'RunRestore' });
 export type RunRestore = z.infer<typeof RunRestore>;
 
 export const RunQuery = PageQuery.extend({
-  type: RunType.optional(), state: RunState.optional(), server: z.string().optional(), database: z.string().optional(), plan: z.string().optional(), backup: z.string().optional(),
+  type: RunType.optional(),
+  state: RunState.optional(),
+  server: z.string().optional(),
+  database: z.string().optional(),
+  plan: z.string().optional(),
+  backup: z.string().optional(),
 });
 export type RunQuery = z.infer<typeof RunQuery>;
 
 /** Backups that retention took away are listed only with `removed=true`. */
-export const BackupQuery = PageQuery.extend({ server: z.string().optional(), database: z.string().optional(), plan: z.string().optional(), removed: z.enum(['true', 'false']).default('false') });
+export const BackupQuery = PageQuery.extend({
+  server: z.string().optional(),
+  database: z.string().optional(),
+  plan: z.string().optional(),
+  removed: z.enum(['true', 'false']).default('false'),
+});
 export type BackupQuery = z.infer<typeof BackupQuery>;
 
 /** Lines of a run's log, oldest first. */
-export const RunLog = z.object({ data: z.array(RunLogLine), page: z.object({ nextCursor: z.string().nullable(), hasMore: z.boolean() }) }).meta({ id: 'RunLog' });
+export const RunLog = z
+  .object({ data: z.array(RunLogLine), page: z.object({ nextCursor: z.string().nullable(), hasMore: z.boolean() }) })
+  .meta({ id: 'RunLog' });
 export type RunLog = z.infer<typeof RunLog>;

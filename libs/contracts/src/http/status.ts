@@ -3,11 +3,19 @@ import { z } from 'zod';
 /** One line per protected database: what `/`, `rahat-backup status` and checks show. Computed from restorable backups, never from run history. */
 export const DatabaseStatus = z
   .object({
-    server: z.string(), serverName: z.string(), database: z.string().nullable(), databaseName: z.string(),
-    plan: z.string().nullable(), planName: z.string().nullable(),
+    server: z.string(),
+    serverName: z.string(),
+    database: z.string().nullable(),
+    databaseName: z.string(),
+    plan: z.string().nullable(),
+    planName: z.string().nullable(),
     state: z.enum(['proven', 'stored', 'overdue', 'failing', 'never', 'unprotected']),
-    lastBackupAt: z.iso.datetime().nullable(), lastProvenAt: z.iso.datetime().nullable(), lastProof: z.string().nullable(),
-    nextRunAt: z.iso.datetime().nullable(), backups: z.number().int(), failuresSinceSuccess: z.number().int(),
+    lastBackupAt: z.iso.datetime().nullable(),
+    lastProvenAt: z.iso.datetime().nullable(),
+    lastProof: z.string().nullable(),
+    nextRunAt: z.iso.datetime().nullable(),
+    backups: z.number().int(),
+    failuresSinceSuccess: z.number().int(),
     lastError: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }).nullable(),
   })
   .meta({ id: 'DatabaseStatus' });

@@ -3,23 +3,49 @@ import { PlainText } from '../plain-text.js';
 import { StorageSettings } from '../connection.js';
 import { BackupLabel, BackupMethod, Engine } from '../labels.js';
 
-export const CreateStorage = z.object({ name: PlainText.trim().min(1).max(100), settings: StorageSettings }).strict().meta({ id: 'CreateStorage' });
+export const CreateStorage = z
+  .object({ name: PlainText.trim().min(1).max(100), settings: StorageSettings })
+  .strict()
+  .meta({ id: 'CreateStorage' });
 export type CreateStorage = z.infer<typeof CreateStorage>;
 
 export const Storage = z
-  .object({ id: z.string(), name: z.string(), settings: StorageSettings, createdAt: z.iso.datetime(), freeBytes: z.number().nullable(), totalBytes: z.number().nullable() })
+  .object({
+    id: z.string(),
+    name: z.string(),
+    settings: StorageSettings,
+    createdAt: z.iso.datetime(),
+    freeBytes: z.number().nullable(),
+    totalBytes: z.number().nullable(),
+  })
   .meta({ id: 'Storage' });
 export type Storage = z.infer<typeof Storage>;
 
 /** Absent passphrase = one is made and returned once. */
 export const CreateRepository = z
-  .object({ name: PlainText.trim().min(1).max(100), storage: z.string(), prefix: z.string().regex(/^[a-z0-9._-]{1,60}$/).optional(), passphrase: z.string().min(12).max(1024).optional() })
+  .object({
+    name: PlainText.trim().min(1).max(100),
+    storage: z.string(),
+    prefix: z
+      .string()
+      .regex(/^[a-z0-9._-]{1,60}$/)
+      .optional(),
+    passphrase: z.string().min(12).max(1024).optional(),
+  })
   .strict()
   .meta({ id: 'CreateRepository' });
 export type CreateRepository = z.infer<typeof CreateRepository>;
 
 export const Repository = z
-  .object({ id: z.string(), name: z.string(), storage: z.string(), prefix: z.string(), location: z.string(), repositoryId: z.string(), createdAt: z.iso.datetime() })
+  .object({
+    id: z.string(),
+    name: z.string(),
+    storage: z.string(),
+    prefix: z.string(),
+    location: z.string(),
+    repositoryId: z.string(),
+    createdAt: z.iso.datetime(),
+  })
   .meta({ id: 'Repository' });
 export type Repository = z.infer<typeof Repository>;
 export const CreatedRepository = Repository.extend({ passphrase: z.string().nullable() }).meta({ id: 'CreatedRepository' });
@@ -29,8 +55,19 @@ export type CreatedRepository = z.infer<typeof CreatedRepository>;
 export const RepositorySnapshot = z
   .discriminatedUnion('readable', [
     z.object({
-      readable: z.literal(true), id: z.string(), createdAt: z.iso.datetime(), consistentAt: z.iso.datetime(), serverName: z.string(), databaseName: z.string().nullable(),
-      engine: Engine, method: BackupMethod, label: BackupLabel, objects: z.number().int(), sizeBytes: z.number(), addedBytes: z.number(), run: z.string(),
+      readable: z.literal(true),
+      id: z.string(),
+      createdAt: z.iso.datetime(),
+      consistentAt: z.iso.datetime(),
+      serverName: z.string(),
+      databaseName: z.string().nullable(),
+      engine: Engine,
+      method: BackupMethod,
+      label: BackupLabel,
+      objects: z.number().int(),
+      sizeBytes: z.number(),
+      addedBytes: z.number(),
+      run: z.string(),
     }),
     z.object({ readable: z.literal(false), id: z.string(), error: z.object({ code: z.string(), message: z.string() }) }),
   ])
@@ -40,5 +77,11 @@ export type RepositorySnapshot = z.infer<typeof RepositorySnapshot>;
 /** Asked by the scheduler at storage (`POST /internal/v1/repositories/{id}/grant`): the secrets of one attempt, HPKE-sealed for its pool. */
 export const RepositoryGrantRequest = z.object({ repository: z.string() }).strict();
 /** Returned only to the scheduler's service principal; the scheduler adds source credentials and seals the whole for the pool. */
-export const RepositoryGrant = z.object({ repositoryId: z.string(), storage: StorageSettings, prefix: z.string(), masterKey: z.string(), identitySecret: z.string() });
+export const RepositoryGrant = z.object({
+  repositoryId: z.string(),
+  storage: StorageSettings,
+  prefix: z.string(),
+  masterKey: z.string(),
+  identitySecret: z.string(),
+});
 export type RepositoryGrant = z.infer<typeof RepositoryGrant>;
