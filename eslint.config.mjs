@@ -10,6 +10,7 @@ const boundaries = [
   { sourceTag: 'scope:contracts', onlyDependOnLibsWithTags: [], bannedExternalImports: ['@nestjs/*', 'typeorm', 'bullmq'] },
   { sourceTag: 'scope:blob-store-port', onlyDependOnLibsWithTags: only('contracts') },
   { sourceTag: 'scope:blob-store', onlyDependOnLibsWithTags: only('contracts', 'blob-store-port') },
+  { sourceTag: 'scope:blob-store-registry', onlyDependOnLibsWithTags: only('contracts', 'blob-store-port', 'blob-store') },
   {
     sourceTag: 'scope:repository',
     onlyDependOnLibsWithTags: only('contracts', 'blob-store-port'),
@@ -24,7 +25,15 @@ const boundaries = [
   { sourceTag: 'scope:secrets', onlyDependOnLibsWithTags: only('contracts') },
   {
     sourceTag: 'scope:execution',
-    onlyDependOnLibsWithTags: only('contracts', 'connector-kit', 'connector', 'repository', 'blob-store-port', 'blob-store', 'secrets'),
+    onlyDependOnLibsWithTags: only(
+      'contracts',
+      'connector-kit',
+      'connector',
+      'repository',
+      'blob-store-port',
+      'blob-store-registry',
+      'secrets',
+    ),
     bannedExternalImports: ['@nestjs/*', 'typeorm', 'bullmq'],
   },
   { sourceTag: 'scope:persistence', onlyDependOnLibsWithTags: only('contracts') },
@@ -42,7 +51,7 @@ const boundaries = [
       'execution',
       'repository',
       'blob-store-port',
-      'blob-store',
+      'blob-store-registry',
       'connector-kit',
       'connector',
     ),

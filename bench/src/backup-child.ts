@@ -2,8 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
+import { openBlobStore } from '@rahat/blob-store-registry';
 import { RahatError, newId, type RunSecrets } from '@rahat/contracts';
-import { executeRun, openBlobStore } from '@rahat/execution';
+import { executeRun } from '@rahat/execution';
 import { createRepository } from '@rahat/repository';
 import type { BackupTask } from './backup-in-child.js';
 
@@ -20,12 +21,31 @@ async function backUp(task: BackupTask): Promise<number> {
   try {
     const evidence = await executeRun(
       {
-        version: 1, type: 'backup', run: newId('run'), attempt: 1, organization: newId('organization'), engine: 'postgresql', method: 'postgresql.logical',
-        server: { id: newId('server'), name: 'bench' }, database: { name: task.database }, snapshot: `snapshot_${randomBytes(16).toString('hex')}`, repository: 'bench',
-        deadline: new Date(Date.now() + 3_600_000).toISOString(), noProgressSeconds: 600, sealedSecrets: '', deep: false,
+        version: 1,
+        type: 'backup',
+        run: newId('run'),
+        attempt: 1,
+        organization: newId('organization'),
+        engine: 'postgresql',
+        method: 'postgresql.logical',
+        server: { id: newId('server'), name: 'bench' },
+        database: { name: task.database },
+        snapshot: `snapshot_${randomBytes(16).toString('hex')}`,
+        repository: 'bench',
+        deadline: new Date(Date.now() + 3_600_000).toISOString(),
+        noProgressSeconds: 600,
+        sealedSecrets: '',
+        deep: false,
       },
       secrets,
-      { signal: AbortSignal.timeout(3_600_000), onProgress: () => undefined, onLog: () => undefined, toolFolders: [], scratchFolder, workerName: 'bench' },
+      {
+        signal: AbortSignal.timeout(3_600_000),
+        onProgress: () => undefined,
+        onLog: () => undefined,
+        toolFolders: [],
+        scratchFolder,
+        workerName: 'bench',
+      },
     );
     if (evidence.type !== 'backup') throw new RahatError('internal', 'A backup gave other evidence.');
     return evidence.addedBytes;
@@ -41,7 +61,16 @@ async function repositoryAccess({ repository: folder, create }: BackupTask): Pro
   if (create) {
     const repository = await createRepository(openBlobStore(storage, ''), { passphrase: randomBytes(16).toString('hex') });
     const { masterKey, identitySecret } = repository.exportSecrets();
-    await writeFile(keyFile, JSON.stringify({ masterKey: masterKey.toString('base64'), identitySecret: identitySecret.toString('base64') }), { mode: 0o600 });
+    await writeFile(
+      keyFile,
+      JSON.stringify({ masterKey: masterKey.toString('base64'), identitySecret: identitySecret.toString('base64') }),
+      { mode: 0o600 },
+    );
   }
-  return { repositoryId: 'bench', storage, prefix: '', ...(JSON.parse(await readFile(keyFile, 'utf8')) as { masterKey: string; identitySecret: string }) };
+  return {
+    repositoryId: 'bench',
+    storage,
+    prefix: '',
+    ...(JSON.parse(await readFile(keyFile, 'utf8')) as { masterKey: string; identitySecret: string }),
+  };
 }

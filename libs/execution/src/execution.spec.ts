@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { openBlobStore } from '@rahat/blob-store-registry';
 import {
   type BackupEvidence,
   type BackupSpec,
@@ -16,15 +17,7 @@ import {
 } from '@rahat/contracts';
 import { createRepository } from '@rahat/repository';
 import { startPostgresql } from '@rahat/test-servers';
-import {
-  discoverDatabases,
-  executeRun,
-  type ExecutionOptions,
-  openBlobStore,
-  openOfflineRepository,
-  outlineRestore,
-  probeServer,
-} from './index.js';
+import { discoverDatabases, executeRun, type ExecutionOptions, openOfflineRepository, outlineRestore, probeServer } from './index.js';
 
 type TestServer = Awaited<ReturnType<typeof startPostgresql>>;
 let server: TestServer;

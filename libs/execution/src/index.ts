@@ -1,4 +1,3 @@
-export { openBlobStore } from './blob-stores.js';
 export { listTools, removeThrowawayLeftovers, startThrowawayServer } from './connectors.js';
 export { executeRun } from './execute-run.js';
 export { maskSecrets } from './mask-secrets.js';

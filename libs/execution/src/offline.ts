@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { openBlobStore } from '@rahat/blob-store-registry';
 import {
   newId,
   type RepositorySnapshot,
@@ -18,7 +19,6 @@ import {
   type RepositoryStats,
   type SnapshotListing,
 } from '@rahat/repository';
-import { openBlobStore } from './blob-stores.js';
 import type { SourceConnection } from './connectors.js';
 import { runError } from './execute-run.js';
 import { restoreSnapshot } from './restore.js';

@@ -1,7 +1,7 @@
+import { openBlobStore } from '@rahat/blob-store-registry';
 import type { ConnectorContext, Job, JobProgress } from '@rahat/connector-kit';
 import { RahatError, type RunSecrets } from '@rahat/contracts';
 import { openRepository, type Repository } from '@rahat/repository';
-import { openBlobStore } from './blob-stores.js';
 import { maskSecrets } from './mask-secrets.js';
 
 export type LogLevel = 'info' | 'warning' | 'error';

@@ -19,7 +19,7 @@ import {
   type RunSecrets,
   type VerificationSpec,
 } from '@rahat/contracts';
-import { openBlobStore } from '@rahat/execution';
+import { openBlobStore } from '@rahat/blob-store-registry';
 import { openMessaging, type Messaging } from '@rahat/messaging';
 import { createRepository } from '@rahat/repository';
 import { openPoolKey, sealFor } from '@rahat/secrets';

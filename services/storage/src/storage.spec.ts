@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { openBlobStore } from '@rahat/blob-store-registry';
 import { newId, QUEUES, type CommandPayload, type Principal } from '@rahat/contracts';
 import { openMessaging, type Outbox } from '@rahat/messaging';
 import { openServiceDatabase, provisionDatabase, type ServiceDatabase } from '@rahat/persistence';
@@ -14,7 +15,6 @@ import { configSchema, migrations, StorageModule } from './index.js';
 import { SnapshotCommandsConsumer } from './repositories/snapshot-commands.consumer.js';
 import { SnapshotsService } from './repositories/snapshots.service.js';
 import { startTestApplication, type TestApplication } from '@rahat/service-kit/testing';
-import { openBlobStore } from './storages/blob-stores.js';
 
 const PASSPHRASE = 'planted passphrase of a test';
 const organization = newId('organization');

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackupSpec, newId, type RunSecrets } from '@rahat/contracts';
-import { openBlobStore } from '@rahat/execution';
+import { openBlobStore } from '@rahat/blob-store-registry';
 import { createRepository } from '@rahat/repository';
 import { processStart } from './process-folder.js';
 

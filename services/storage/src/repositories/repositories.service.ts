@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { BlobStore } from '@rahat/blob-store-port';
+import { openBlobStore } from '@rahat/blob-store-registry';
 import {
   newId,
   RahatError,
@@ -19,7 +20,6 @@ import type { SecretBox } from '@rahat/secrets';
 import type { Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
 import type { StorageConfig } from '../config.js';
-import { openBlobStore } from '../storages/blob-stores.js';
 import { refusePlace } from '../storages/local-folder.js';
 import { storageOf, type StorageRow } from '../storages/storages.service.js';
 import { actorOf, recordAct } from '../trail/trail.js';

@@ -1,3 +1,4 @@
+import { openBlobStore } from '@rahat/blob-store-registry';
 import {
   RahatError,
   type CommandPayload,
@@ -13,7 +14,6 @@ import { openRepository, type Repository, type SnapshotListing } from '@rahat/re
 import type { SecretBox } from '@rahat/secrets';
 import type { Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
-import { openBlobStore } from '../storages/blob-stores.js';
 import { recordAct } from '../trail/trail.js';
 import { repositoryOf, type RepositoryRow } from './repositories.service.js';
 import { openSecrets } from './repository-secrets.js';

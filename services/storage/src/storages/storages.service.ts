@@ -1,3 +1,4 @@
+import { openBlobStore } from '@rahat/blob-store-registry';
 import type { CreateStorage, Page, PageQuery, Principal, Storage, StorageSettings } from '@rahat/contracts';
 import { newId, RahatError } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
@@ -6,7 +7,6 @@ import type { Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
 import type { StorageConfig } from '../config.js';
 import { actorOf, recordAct } from '../trail/trail.js';
-import { openBlobStore } from './blob-stores.js';
 import { isInside, prepareLocalFolder, spaceOf } from './local-folder.js';
 import { probeStorage } from './probe-storage.js';
 

@@ -9,7 +9,7 @@ const DRIVERS: {
   local: (settings, prefix) => new LocalStore(settings, prefix),
 };
 
-/** `prefix` is '' for the storage's root. */
+/** `prefix` is the repository's place within the storage; '' is the storage's root. */
 export function openBlobStore(settings: StorageSettings, prefix: string): BlobStore {
   return DRIVERS[settings.driver](settings, prefix);
 }
