@@ -83,7 +83,7 @@ const INCOMPLETE = Symbol('incomplete');
 
 /** Reads a table of contents that arrives in pieces, and tells where it ended. */
 export class TocScanner {
-  readonly #held: { bytes: Buffer } = { bytes: Buffer.alloc(0) };
+  readonly #held: { bytes: Buffer };
   #length = 0;
   #position = 0;
   #offsetSize = 8;
@@ -92,6 +92,10 @@ export class TocScanner {
   #expected = 0;
   readonly #entries: TocEntry[] = [];
   readonly #texts = new Map<string, string>();
+
+  constructor(expectedBytes = 0) {
+    this.#held = { bytes: Buffer.allocUnsafeSlow(expectedBytes) };
+  }
 
   /** Takes the next piece; gives the table of contents when it is whole. */
   push(chunk: Uint8Array): Toc | undefined {

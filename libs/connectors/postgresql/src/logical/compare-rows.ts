@@ -14,8 +14,8 @@ const LARGE_OBJECTS_AT_ONCE = 16;
 /** Reads the restored rows back from the server and holds them against what passed at the backup: rows and hash, table by table. */
 export async function compareRows(client: pg.Client, dump: StoredDump, entries: readonly TocEntry[], job: Job): Promise<{ tables: TableComparison[]; findings: Finding[] }> {
   const chosen = new Set(entries);
-  const comparable = comparableTables(dump.toc).filter((entry) => chosen.has(entry));
-  const findings: Finding[] = entries.filter((entry) => entry.hasData && !isLargeObjects(entry) && !comparable.includes(entry)).map((entry) => ({
+  const comparable = new Set(comparableTables(dump.toc).filter((entry) => chosen.has(entry)));
+  const findings: Finding[] = entries.filter((entry) => entry.hasData && !isLargeObjects(entry) && !comparable.has(entry)).map((entry) => ({
     code: 'extension_table_not_compared', severity: 'info', object: `${entry.namespace}.${entry.tag}`, message: 'The rows of this table belong to an extension and were restored, but can\'t be compared one to one.',
   }));
   const tables: TableComparison[] = [];

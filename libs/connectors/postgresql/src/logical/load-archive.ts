@@ -20,7 +20,7 @@ export async function loadArchive(tool: RequiredTool, connection: PostgresqlConn
     program: tool.path,
     args: ['--no-password', '--format=custom', '--exit-on-error', ...(request.noOwner ? ['--no-owner'] : []), ...(request.noAcl ? ['--no-acl'] : []),
       ...(request.singleTransaction ? ['--single-transaction'] : []), `--dbname=${databaseConninfo(request.database)}`],
-    ...toolConnection(connection, request.label), stdin: archive, classify: classifyToolLine, scratchFolder: context.scratchFolder, signal: job.signal,
+    ...connectionOfLoad(connection, request), stdin: archive, classify: classifyToolLine, scratchFolder: context.scratchFolder, signal: job.signal,
   });
   for await (const ignored of run.stdout) void ignored;
   const exit = await run.exit;
@@ -28,6 +28,16 @@ export async function loadArchive(tool: RequiredTool, connection: PostgresqlConn
   if (exit.clean) return;
   if (exit.stdinError !== undefined || exit.signal !== null || saysConnectionLost(exit.stderr)) throw toolFailure('pg_restore', exit, connection);
   throw new RahatError('restore_failed', `pg_restore stopped: ${exit.cause ?? 'it printed no message'}`, { hint: restoreHint(exit.stderr) });
+}
+
+/**
+ * A staging database's many small commits need not wait for the disk, each of them: its rename into place is a commit that
+ * waits, and with it all that the server logged before.
+ */
+function connectionOfLoad(connection: PostgresqlConnection, request: LoadRequest): ReturnType<typeof toolConnection> {
+  const libpq = toolConnection(connection, request.label);
+  if (request.singleTransaction) return libpq;
+  return { ...libpq, env: { ...libpq.env, PGOPTIONS: `${libpq.env['PGOPTIONS'] ?? ''} -c synchronous_commit=off` } };
 }
 
 function restoreHint(stderr: string): string {

@@ -42,7 +42,8 @@ export async function planLogicalRestore(connection: PostgresqlConnection, reque
   if (request.intoExisting && !target.exists) findings.push({ code: 'target_missing', severity: 'blocker', object: name, message: 'The database that the tables should go into is not there.' });
   if (!request.intoExisting && target.exists && !replace) findings.push({ code: 'target_exists', severity: 'blocker', object: name, message: 'A database of this name exists.', fix: 'Choose another name, or say that it is replaced.' });
   const staging = stagingName(name, request.label);
-  const proof = `Compare rows and hashes of ${comparableTables(dump.toc).filter((entry) => selection.entries.includes(entry)).length} tables with the backup`;
+  const selected = new Set(selection.entries);
+  const proof = `Compare rows and hashes of ${comparableTables(dump.toc).filter((entry) => selected.has(entry)).length} tables with the backup`;
   return {
     steps: request.intoExisting
       ? [`Restore into staging database ${staging}`, proof, `Move existing tables of database ${name} aside and restore the chosen ones in one transaction`, 'Compare again in place', `Drop ${staging}`]

@@ -93,7 +93,11 @@ class EntryGraph {
     this.#byId = new Map(toc.entries.map((entry) => [entry.dumpId, entry]));
     this.#schemas = new Map(toc.entries.filter((entry) => entry.description === 'SCHEMA').map((entry) => [entry.tag, entry]));
     for (const entry of toc.entries) {
-      for (const id of entry.dependencies) this.#dependents.set(id, [...(this.#dependents.get(id) ?? []), entry]);
+      for (const id of entry.dependencies) {
+        const known = this.#dependents.get(id);
+        if (known) known.push(entry);
+        else this.#dependents.set(id, [entry]);
+      }
     }
   }
 

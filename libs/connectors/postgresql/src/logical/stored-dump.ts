@@ -7,6 +7,8 @@ import { readGroup } from './large-objects.js';
 
 const DATA_BLOCK = 1;
 const LARGE_OBJECTS_BLOCK = 3;
+/** Small parts go to the tool together: a table of contents alone may have hundreds of thousands of entries. */
+const WRITE_BYTES = 256 * 1024;
 /** pg_restore takes a frame into memory whole. */
 const LARGEST_FRAME = 1024 * 1024;
 const LARGE_OBJECTS = 'BLOBS';
@@ -29,16 +31,25 @@ export async function openStoredDump(source: ArtifactSource): Promise<StoredDump
   const tocArtifact = byKey.get(TOC_KEY);
   if (!factsArtifact || !tocArtifact) throw new RahatError('dump_invalid', 'This backup is not a logical one of PostgreSQL, or its table of contents is missing');
   const facts = DatabaseFacts.parse(JSON.parse((await whole(source.read(factsArtifact))).toString('utf8')));
-  const scanner = new TocScanner();
-  const toc = scanner.push(await whole(source.read(tocArtifact)));
+  const toc = await readToc(source, tocArtifact);
   if (!toc) throw new RahatError('dump_invalid', 'The table of contents of this backup is cut off');
   const data = new Map<number, Artifact[]>();
   for (const artifact of [...source.artifacts].sort((left, right) => left.order - right.order)) {
     if (artifact.kind !== 'rows' && artifact.kind !== 'blob') continue;
     const { dumpId } = artifact.kind === 'rows' ? RowsMeta.parse(artifact.meta) : LargeObjectMeta.parse(artifact.meta);
-    data.set(dumpId, [...(data.get(dumpId) ?? []), artifact]);
+    const known = data.get(dumpId);
+    if (known) known.push(artifact);
+    else data.set(dumpId, [artifact]);
   }
   return { source, facts, toc, major: Number.parseInt(toc.dumpVersion, 10), data };
+}
+
+// It may be tens of megabytes, so there is never a second copy of it.
+async function readToc(source: ArtifactSource, artifact: Artifact): Promise<Toc | undefined> {
+  const scanner = new TocScanner(artifact.sizeBytes);
+  let toc: Toc | undefined;
+  for await (const piece of source.read(artifact)) toc = scanner.push(piece);
+  return toc;
 }
 
 /** Entries with data whose artifact is not there. */
@@ -57,7 +68,25 @@ export function comparableTables(toc: Toc): TocEntry[] {
 }
 
 /** The archive as pg_restore wants it, made anew of the chosen entries. */
-export async function* archiveOf(dump: StoredDump, entries: readonly TocEntry[], onBytes: (length: number) => void): AsyncGenerator<Buffer> {
+export function archiveOf(dump: StoredDump, entries: readonly TocEntry[], onBytes: (length: number) => void): AsyncGenerator<Buffer> {
+  return gathered(archiveParts(dump, entries, onBytes));
+}
+
+async function* gathered(parts: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let held: Buffer[] = [];
+  let length = 0;
+  for await (const part of parts) {
+    held.push(part);
+    length += part.length;
+    if (length < WRITE_BYTES) continue;
+    yield Buffer.concat(held);
+    held = [];
+    length = 0;
+  }
+  yield Buffer.concat(held);
+}
+
+async function* archiveParts(dump: StoredDump, entries: readonly TocEntry[], onBytes: (length: number) => void): AsyncGenerator<Buffer> {
   yield dump.toc.prelude;
   yield int(entries.length);
   for (const entry of entries) yield entry.raw;

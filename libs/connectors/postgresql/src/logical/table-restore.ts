@@ -41,7 +41,8 @@ export async function restoreIntoExisting(prepared: PreparedRestore, context: Co
 
   const joined = await joinPresentTables(client, selection.leftOut);
   findings.push(...joined.findings);
-  const wanted = dump.toc.entries.filter((entry) => selection.entries.includes(entry) || joined.entries.has(entry));
+  const selected = new Set(selection.entries);
+  const wanted = dump.toc.entries.filter((entry) => selected.has(entry) || joined.entries.has(entry));
   const present = await presentNeeds(client, wanted, existing);
   const entries = wanted.filter((entry) => !present.has(entry));
   const highest = dump.toc.entries.reduce((most, entry) => Math.max(most, entry.dumpId), 0);
