@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { fork } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openBlobStore } from '@rahat/blob-store-registry';
+import { type Evidence, newId, type RunSecrets, type RunSpec } from '@rahat/contracts';
+import { createRepository } from '@rahat/repository';
+import { type PostgresqlServer, startPostgresql } from '@rahat/test-servers';
+
+const TABLES = 20_000;
+const PEAK_LIMIT_MB = 400;
+/** As a worker starts the process of a run. */
+const HEAP_LIMITS = ['--max-old-space-size=192', '--max-semi-space-size=8'];
+
+let folder: string;
+let server: PostgresqlServer;
+let secrets: RunSecrets;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'rahat-many-tables-'));
+  // A dump holds a lock on every table at once.
+  server = await startPostgresql({ major: 15, settings: { max_locks_per_transaction: '256', max_wal_size: '4GB' } });
+  await server.query('CREATE DATABASE many');
+  await Promise.all([makeTables(0, TABLES / 2), makeTables(TABLES / 2, TABLES)]);
+  const storage = { driver: 'local' as const, path: join(folder, 'storage') };
+  const repository = await createRepository(openBlobStore(storage, 'main'), { passphrase: 'correct horse battery' });
+  const { masterKey, identitySecret } = repository.exportSecrets();
+  const { host, port, user, password } = server;
+  secrets = {
+    source: { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer' },
+    repositories: [
+      {
+        repositoryId: repository.id,
+        storage,
+        prefix: 'main',
+        masterKey: masterKey.toString('base64'),
+        identitySecret: identitySecret.toString('base64'),
+      },
+    ],
+  };
+  await writeFile(
+    join(folder, 'child.mjs'),
+    `import { executeRun } from ${JSON.stringify(join(import.meta.dirname, '../dist/index.js'))};
+     process.once('message', async ({ spec, secrets, scratchFolder }) => {
+       const options = { signal: new AbortController().signal, onProgress() {}, onLog() {}, toolFolders: [], scratchFolder, workerName: 'worker-1' };
+       const outcome = await executeRun(spec, secrets, options).then((evidence) => ({ evidence }), (error) => ({ error: String(error) }));
+       process.send({ ...outcome, peakMb: process.resourceUsage().maxRSS / 1000 }, () => process.disconnect());
+     });`,
+  );
+}, 120_000);
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function makeTables(from: number, to: number): Promise<void> {
+  const client = await server.connect('many');
+  try {
+    // A transaction of all of them would need as many locks.
+    for (let first = from; first < to; first += 1_000) {
+      await client.query(`DO $$ BEGIN FOR n IN ${first}..${Math.min(first + 1_000, to) - 1} LOOP
+        EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY, note text)', n); EXECUTE format('INSERT INTO t%s VALUES (%s, md5(%L))', n, n, n);
+      END LOOP; END $$`);
+    }
+  } finally {
+    await client.end();
+  }
+}
+
+async function runInChild(change: Pick<RunSpec, 'type'> & Record<string, unknown>): Promise<Evidence> {
+  const head = { version: 1, run: newId('run'), attempt: 1, organization: 'org_1', engine: 'postgresql', server: { id: 'server_1', name: 'one' } };
+  const limits = { deadline: new Date(Date.now() + 3_600_000).toISOString(), noProgressSeconds: 900, sealedSecrets: '', repository: 'repository_1' };
+  const scratchFolder = join(folder, `scratch-${change.type}`);
+  await mkdir(scratchFolder, { mode: 0o700 });
+  const child = fork(join(folder, 'child.mjs'), [], { execArgv: HEAP_LIMITS });
+  child.send({ spec: { ...head, ...limits, ...change }, secrets, scratchFolder });
+  const ended = once(child, 'exit');
+  const told = await Promise.race([once(child, 'message'), ended]);
+  const report = told[0] as { evidence?: Evidence; error?: string; peakMb: number } | number | null;
+  await ended;
+  if (typeof report !== 'object' || !report?.evidence) throw new Error(`The child gave no evidence: ${JSON.stringify(report)}`);
+  expect(report.peakMb).toBeLessThan(PEAK_LIMIT_MB);
+  return report.evidence;
+}
+
+it('backs up, proves and restores a database of 20,000 tables within the memory of a run', async () => {
+  const snapshot = randomBytes(16).toString('hex');
+  const backup = await runInChild({ type: 'backup', method: 'postgresql.logical', database: { name: 'many' }, snapshot, deep: false });
+  expect(backup).toMatchObject({ objectsExpected: TABLES, objectsFound: TABLES, rows: TABLES, committed: true });
+
+  const proof = await runInChild({ type: 'verification', level: 'DATABASE', snapshot });
+  expect(proof).toMatchObject({ findings: [], objectsChecked: TABLES + 3, objectsExpected: TABLES + 3 });
+
+  const target = { kind: 'database', name: 'again', replace: false };
+  const restored = await runInChild({ type: 'restore', snapshot, target, intoExisting: false, noOwner: false, noAcl: false });
+  if (restored.type !== 'restore') throw new Error('expected the evidence of a restore');
+  expect(restored).toMatchObject({ target: 'again', rows: TABLES });
+  expect(restored.tables).toHaveLength(TABLES);
+  expect(restored.tables.filter((table) => !table.matches)).toEqual([]);
+  expect(await server.query("SELECT (SELECT note FROM t19999) = md5('19999') AS same", [], 'again')).toEqual([{ same: true }]);
+}, 180_000);
