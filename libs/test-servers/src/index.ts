@@ -1,5 +1,5 @@
 export { startPostgresql, type PostgresqlServer, type PostgresqlOptions, type StopMode } from './postgresql-server.js';
 export { hasPostgresql, type PostgresqlMajor } from './postgresql-binaries.js';
-export { findPgClients, type PgClients } from './postgresql-clients.js';
+export { findPgClients, hasPgClients, type PgClients } from './postgresql-clients.js';
 export { hasRedis, startRedis, type RedisServer } from './redis-server.js';
 export { freePort } from './free-port.js';

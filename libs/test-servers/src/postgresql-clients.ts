@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { runsWith } from './missing-part.js';
 
 export interface PgClients {
   major: number;
@@ -25,4 +26,9 @@ export function findPgClients(major: number): PgClients | undefined {
     pgRestore: path.join(folder, 'pg_restore'),
     psql: path.join(folder, 'psql'),
   };
+}
+
+/** For `(hasPgClients(18) ? describe : describe.skip)(…)`. */
+export function hasPgClients(major: number): boolean {
+  return runsWith(`PostgreSQL ${major} client tools`, findPgClients(major) !== undefined);
 }
