@@ -41,15 +41,32 @@ export async function connectClient(connection: PostgresqlConnection, options: C
     // Without a listener a broken idle connection would end the process.
     client.on('error', () => undefined);
     try {
-      await client.connect();
+      await connected(client, options.signal);
     } catch (error) {
-      await client.end().catch(() => undefined);
+      const ended = client.end().catch(() => undefined);
+      options.signal.throwIfAborted();
+      await ended;
       if (mode === 'encrypted' && modes.length === 2 && /does not support SSL/i.test(String(error))) continue;
       throw connectError(error, connection, options.database);
     }
     return disposable(client, options.signal);
   }
   throw new RahatError('source_unreachable', `No connection to ${connection.host}:${connection.port}`);
+}
+
+/** An abort ends the attempt at once, wherever it hangs: name service, handshake or login. */
+async function connected(client: pg.Client, signal: AbortSignal): Promise<void> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const breakOff = (): void => {
+    streamOf(client).destroy();
+    reject(signal.reason);
+  };
+  signal.addEventListener('abort', breakOff, { once: true });
+  try {
+    await Promise.race([client.connect(), aborted]);
+  } finally {
+    signal.removeEventListener('abort', breakOff);
+  }
 }
 
 function disposable(client: pg.Client, signal: AbortSignal): DisposableClient {
