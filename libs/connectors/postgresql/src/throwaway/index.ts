@@ -1,3 +1,3 @@
 export { removeThrowawayLeftovers } from './leftovers.js';
-export { makeThrowawayFolder, type ThrowawayFolder } from './throwaway-folder.js';
-export { startThrowawayServer, type ThrowawayOptions, type ThrowawayServer } from './throwaway-server.js';
+export { makeThrowawayFolder } from './throwaway-folder.js';
+export { startThrowawayServer, type ThrowawayServer } from './throwaway-server.js';

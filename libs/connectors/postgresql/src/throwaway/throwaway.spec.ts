@@ -1,21 +1,26 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access, chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { removeThrowawayLeftovers, startThrowawayServer, type ThrowawayServer } from './index.js';
 
 const DEBIAN = '/usr/lib/postgresql/15/bin';
 const signal = new AbortController().signal;
+const parents: ChildProcess[] = [];
 let scratchFolder: string;
 
 beforeEach(async () => {
   scratchFolder = await mkdtemp(join(tmpdir(), 'rhb-throwaway-spec-'));
   await chmod(scratchFolder, 0o700);
 });
-afterEach(() => rm(scratchFolder, { recursive: true, force: true }));
+afterEach(async () => {
+  for (const parent of parents.splice(0)) parent.kill('SIGKILL');
+  await rm(scratchFolder, { recursive: true, force: true });
+});
 
 function loginOf({ connection: { host, port, user, password } }: ThrowawayServer): pg.ClientConfig {
   return { host, port, user, password };
@@ -30,6 +35,18 @@ async function ask(server: ThrowawayServer, sql: string, overrides: pg.ClientCon
     return rows[0]?.answer;
   } finally {
     await client.end();
+  }
+}
+
+/** Dead, but still in the process table, because its parent (a shell that became `sleep`) never looks at its exit. */
+async function zombie(): Promise<{ pid: number; startedAt: string }> {
+  const parent = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 60'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  parents.push(parent);
+  const [pid] = ((await once(parent.stdout, 'data')) as [Buffer]).map((bytes) => Number(String(bytes)));
+  for (;;) {
+    const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]!.split(' ');
+    if (fields[0] === 'Z') return { pid: pid!, startedAt: fields[19]! };
+    await sleep(20);
   }
 }
 
@@ -86,11 +103,9 @@ describe('startThrowawayServer', () => {
     const used = await startThrowawayServer({ major: 15, scratchFolder, toolFolders: [DEBIAN], signal });
     const abandoned = await startThrowawayServer({ major: 15, scratchFolder, toolFolders: [DEBIAN], signal });
     try {
-      const dead = spawn('true');
-      await once(dead, 'close');
       const folder = join(abandoned.dataFolder, '..');
       const owner = JSON.parse(await readFile(join(folder, 'owner.json'), 'utf8')) as object;
-      await writeFile(join(folder, 'owner.json'), JSON.stringify({ ...owner, pid: dead.pid }));
+      await writeFile(join(folder, 'owner.json'), JSON.stringify({ ...owner, ...(await zombie()) }));
       await mkdir(join(scratchFolder, 'something-else'));
 
       expect(await removeThrowawayLeftovers(scratchFolder)).toEqual([folder]);
