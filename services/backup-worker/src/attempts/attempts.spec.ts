@@ -18,10 +18,24 @@ class RecordingMessaging {
     payload: { attempt?: number; result?: { outcome: string; error?: { code: string } } };
   }[] = [];
   down = false;
+  private onCancel: ((payload: Record<string, unknown>) => void) | undefined;
 
   async send(_queue: string, name: CommandName, payload: object, options?: { id?: string }): Promise<void> {
     if (this.down) throw new Error('connection refused');
     this.sent.push({ name, payload, id: options?.id });
+  }
+
+  async onSignal(_topic: string, handler: (payload: Record<string, unknown>) => void) {
+    this.onCancel = handler;
+    return { close: async () => undefined };
+  }
+
+  work() {
+    return { close: async () => undefined };
+  }
+
+  cancel(payload: { run: string; attempt?: number }): void {
+    this.onCancel?.(payload);
   }
 
   of(name: CommandName) {
@@ -121,6 +135,19 @@ describe('attempts', () => {
     const outcomes = messaging.of('attempt.finished.v1').map(({ payload }) => [payload.attempt, payload.result?.error?.code]);
     expect(outcomes.at(-1)).toEqual([2, 'repository_not_found']);
     expect(outcomes.filter(([attempt]) => attempt === 1).length).toBeGreaterThan(0);
+  });
+
+  it('stops the attempt that a cancellation names, and every one of the run when it names none', async () => {
+    await attempts.start();
+    const outcomeAfter = async (run: string, signal: { run: string; attempt?: number }) => {
+      const running = attempts.execute(await specOf({ run, attempt: 2 }), delivery);
+      messaging.cancel(signal);
+      await running;
+      return messaging.of('attempt.finished.v1').at(-1)?.payload.result?.outcome;
+    };
+    expect(await outcomeAfter('run_1', { run: 'run_1', attempt: 1 })).toBe('error');
+    expect(await outcomeAfter('run_2', { run: 'run_2', attempt: 2 })).toBe('cancelled');
+    expect(await outcomeAfter('run_3', { run: 'run_3' })).toBe('cancelled');
   });
 
   it('hands a running attempt back when the worker is stopped', async () => {

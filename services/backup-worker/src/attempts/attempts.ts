@@ -3,6 +3,7 @@ import { Logger } from '@nestjs/common';
 import { type AttemptResult, QUEUES, RahatError, RunSecrets, type RunSpec } from '@rahat/contracts';
 import type { Messaging, Subscription } from '@rahat/messaging';
 import type { PoolKey } from '@rahat/secrets';
+import { z } from 'zod';
 import type { WorkerConfig } from '../config.js';
 import type { Janitor } from '../janitor/janitor.js';
 import { AttemptProcess } from './attempt-process.js';
@@ -12,6 +13,9 @@ const HEARTBEAT_MS = 10_000;
 const DELIVERY_LIMIT_ON_STOP_MS = 10_000;
 /** Evidence of a database with very many tables is megabytes. */
 const RESULTS_REMEMBERED = 20;
+
+const CancelSignal = z.object({ run: z.string(), attempt: z.number().int().optional() });
+type CancelSignal = z.infer<typeof CancelSignal>;
 
 interface Running {
   spec: RunSpec;
@@ -41,7 +45,7 @@ export class Attempts {
 
   async start(): Promise<void> {
     const { RAHAT_WORKER_POOL: pool, RAHAT_WORKER_SLOTS: concurrency } = this.config;
-    this.signals = await this.messaging.onSignal('run.cancel', ({ run }) => this.cancel(String(run)));
+    this.signals = await this.messaging.onSignal('run.cancel', (payload) => this.cancel(CancelSignal.parse(payload)));
     this.work = this.messaging.work(
       QUEUES.worker(pool),
       { 'run.execute.v1': ({ spec }, { signal }) => this.execute(spec, signal) },
@@ -132,9 +136,13 @@ export class Attempts {
     }
   }
 
-  private cancel(run: string): void {
+  /** Without an attempt the whole run is meant; a stale attempt's end must not take its successor along. */
+  private cancel({ run, attempt }: CancelSignal): void {
     const reason = new RahatError('cancelled', 'The run was cancelled');
-    for (const running of this.running.values()) if (running.spec.run === run) this.stop(running, reason);
+    for (const running of this.running.values()) {
+      const { spec } = running;
+      if (spec.run === run && (attempt ?? spec.attempt) === spec.attempt) this.stop(running, reason);
+    }
   }
 
   private stop(running: Running, reason: RahatError): void {

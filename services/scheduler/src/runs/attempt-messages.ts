@@ -99,8 +99,10 @@ export class AttemptMessages {
     const waiting = run.state === 'queued' && run.dispatched_at !== null;
     const held = run.state === 'running' && (sender.worker === undefined || run.worker === sender.worker);
     if (run.attempt === sender.attempt && (waiting || held)) return run;
-    // Whoever works on a run that has ended (cancelled before it started, given up as lost) should stop; its next heartbeat repeats this.
-    if (isTerminal(run.state)) await this.messaging.signal('run.cancel', { run: run.id, attempt: sender.attempt });
+    // Whoever works on a run that has ended (cancelled before it started, given up as lost), or that a later attempt took over,
+    // should stop; its next heartbeat repeats this.
+    if (isTerminal(run.state) || sender.attempt < run.attempt)
+      await this.messaging.signal('run.cancel', { run: run.id, attempt: sender.attempt });
     return undefined;
   }
 }
