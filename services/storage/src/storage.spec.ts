@@ -251,6 +251,12 @@ describe('snapshots', () => {
     expect(answers()).toEqual(Array.from({ length: 2 }, () => ({ organization, backup: 'backup_2', snapshot: 'snapshot-2' })));
   });
 
+  it('that are gone already, from the trash too, count as removed', async () => {
+    sent.length = 0;
+    await remove({ snapshot: 'snapshot-never-there', backup: 'backup_9' });
+    expect(answers()).toEqual([{ organization, backup: 'backup_9', snapshot: 'snapshot-never-there' }]);
+  });
+
   it('are taken from the queue', async () => {
     const messaging = await openMessaging({ postgresUrl: queueUrl, prefix: 'test' });
     const consumer = new SnapshotCommandsConsumer(messaging, database, application.get(SnapshotsService));
