@@ -21,12 +21,15 @@ const AWAY_CODES = new Set([
 const AWAY_MESSAGES =
   /connection terminated|timeout exceeded when trying to connect|connection timeout|client has encountered a connection error|driver not connected/i;
 
+/** character_not_in_repertoire, untranslatable_character: a NUL, or text that isn't UTF-8. */
+const UNSTORABLE_STATES = new Set(['22021', '22P05']);
+
 /** Whether the same transaction may succeed when it is simply run again. */
 export function isTransactionConflict(error: unknown): boolean {
   return RETRYABLE_STATES.has(codeOf(error));
 }
 
-/** Keeps our own errors, says `unavailable` when PostgreSQL is away, and leaves the rest as it is for who knows the statement. */
+/** Keeps our own errors, says what is wrong with PostgreSQL or with the text, and leaves the rest as it is for who knows the statement. */
 export function translateDatabaseError(error: unknown): unknown {
   if (error instanceof RahatError) return error;
   const code = codeOf(error);
@@ -37,6 +40,12 @@ export function translateDatabaseError(error: unknown): unknown {
   if (code === '57014' || code === '55P03') return new RahatError('unavailable', 'The metadata database took too long', { cause: error });
   if (isTransactionConflict(error))
     return new RahatError('unavailable', 'The metadata database is too busy with the same rows', { cause: error });
+  if (UNSTORABLE_STATES.has(code)) {
+    return new RahatError('invalid_input', 'The text holds a character that cannot be stored', {
+      hint: 'Leave out control characters, such as NUL.',
+      cause: error,
+    });
+  }
   if (code === '28P01' || code === '28000')
     return new RahatError('configuration_invalid', 'The metadata database refused the login', { cause: error });
   return error;

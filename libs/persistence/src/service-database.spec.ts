@@ -118,6 +118,16 @@ describe('a service database', () => {
     expect(reactions).toEqual(['committed']);
   });
 
+  it('calls text that PostgreSQL cannot store invalid input', async () => {
+    const unstorable = (sql: string, value: string) => database.inOrganization('org_a', (transaction) => transaction.query(sql, [value]));
+    for (const [sql, value] of [
+      [`INSERT INTO notes VALUES ('nul', 'org_a', $1)`, 'a\0b'],
+      [`SELECT ($1::jsonb ->> 'name')`, JSON.stringify({ name: 'a\0b' })],
+    ] as const) {
+      await expect(unstorable(sql, value)).rejects.toMatchObject({ code: 'invalid_input', retryable: false });
+    }
+  });
+
   it('says unavailable while PostgreSQL is away, and works again after it is back', async () => {
     await server.stop('immediate');
     await expect(insert('org_a', 'a3')).rejects.toMatchObject({ code: 'unavailable', retryable: true });
