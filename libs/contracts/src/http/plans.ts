@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { BackupMethod, VerificationLevel } from '../labels.js';
+import { PlainText } from '../plain-text.js';
 
 export const CreatePlan = z
   .object({
-    name: z.string().trim().min(1).max(100),
+    name: PlainText.trim().min(1).max(100),
     server: z.string(),
     method: BackupMethod.default('postgresql.logical'),
     /** Database names, or `all` for all present and future ones. Ignored by physical plans, which cover the server. */
@@ -44,7 +45,7 @@ export type Plan = z.infer<typeof Plan>;
 /** What is absent stays; `enabled: false` pauses; `cron: null` leaves the plan to be run by hand. Server, method and repository are for ever. */
 export const UpdatePlan = z
   .object({
-    name: z.string().trim().min(1).max(100).optional(),
+    name: PlainText.trim().min(1).max(100).optional(),
     enabled: z.boolean().optional(),
     databases: z.union([z.literal('all'), z.array(z.string().min(1)).min(1)]).optional(),
     cron: z.string().nullable().optional(),

@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { PostgresqlAddress } from '../connection.js';
 import { Finding } from '../finding.js';
 import { BackupMethod, Engine } from '../labels.js';
+import { PlainText } from '../plain-text.js';
 
-const Name = z.string().trim().min(1).max(100);
+const Name = PlainText.trim().min(1).max(100);
 
 /** Give `url` (postgresql://user:password@host:port/db?sslmode=…) or `address` with `password`. The password is never returned. */
 export const CreateServer = z
