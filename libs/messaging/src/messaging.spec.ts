@@ -26,7 +26,8 @@ let queueUrl: string;
 let database: ServiceDatabase;
 
 beforeAll(async () => {
-  postgresql = await startPostgresql({ major: 18 });
+  // What is committed must survive the crash of this server, as it does in production.
+  postgresql = await startPostgresql({ major: 18, settings: { synchronous_commit: 'on' } });
   if (hasRedis()) redis = await startRedis();
   const provisioned = await provisionDatabase({
     adminUrl: postgresql.connectionString(),
@@ -334,6 +335,8 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
       await messaging.onSignal('run.cancel', (payload) => heard.push(payload));
       const question = { engine: 'postgresql' as const, binding: 'b', sealedSecrets: 's' };
       expect(await messaging.ask(queue, 'server.discover.v1', question, 10_000)).toEqual(answer);
+      await database.inOrganization('org_a', (t) => outbox.command(t, queue, 'snapshot.removed.v1', removed('before')));
+      await eventually(async () => expect(await effects()).toContain('before'), 20_000);
       await postgresql.stop('immediate');
       await expect(messaging.send(queue, 'snapshot.removed.v1', removed('lost'))).rejects.toMatchObject({
         code: 'unavailable',

@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { RahatError } from '@rahat/contracts';
-import { type Job, type Processor, UnrecoverableError } from 'bullmq';
+import { type Job, type Processor, UnrecoverableError, type Worker } from 'bullmq';
 import { type DeadLetters, isHopeless } from './dead-letters.js';
 import type { Subscription } from './messaging.js';
 import type { QueueBackend, ReceiveOptions } from './queue-backend.js';
@@ -43,14 +44,34 @@ export function receive(
     runRetryDelay: RECONNECT_DELAY_MS,
     stalledInterval: STALL_CHECK_MS,
   };
-  const worker = backend.worker(receiver.queue, process, options);
-  worker.on('error', onError);
-  worker.on('failed', (job, error) => {
-    // For good, and not by the processor: it stalled too often.
-    if (job?.finishedOn && !buried.has(job)) deadLetters.bury(job, error).catch(onError);
-  });
-  // Someone else may own the job now; going on would be a second execution.
-  worker.on('lockRenewalFailed', (jobs) => jobs.forEach((id) => worker.cancelJob(id, 'the lock was lost')));
+  const open = (): Worker => {
+    const worker = backend.worker(receiver.queue, process, options);
+    worker.on('error', onError);
+    worker.on('failed', (job, error) => {
+      // For good, and not by the processor: it stalled too often.
+      if (job?.finishedOn && !buried.has(job)) deadLetters.bury(job, error).catch(onError);
+    });
+    // Someone else may own the job now; going on would be a second execution.
+    worker.on('lockRenewalFailed', (jobs) => jobs.forEach((id) => worker.cancelJob(id, 'the lock was lost')));
+    return worker;
+  };
+  let worker = open();
   let closing: Promise<void> | undefined;
+  // BullMQ gives a worker up whose first connection fails; one that was ready once reconnects by itself.
+  const getReady = async (): Promise<void> => {
+    while (!closing) {
+      try {
+        await worker.waitUntilReady();
+        return;
+      } catch (error) {
+        onError(error as Error);
+        // Its connections must have died before it is closed: closing takes their error listeners away.
+        await sleep(RECONNECT_DELAY_MS);
+        await worker.close(true).catch(onError);
+        if (!closing) worker = open();
+      }
+    }
+  };
+  void getReady();
   return { close: () => (closing ??= worker.close()) };
 }
