@@ -30,6 +30,7 @@ export interface EmbeddedServerPlace {
 const HOST = '127.0.0.1';
 const START_DEADLINE_MS = 60_000;
 const STOP_DEADLINE_MS = 60_000;
+const LEAVE_DEADLINE_MS = 2_000;
 const SETTINGS = {
   listen_addresses: HOST,
   unix_socket_directories: '',
@@ -54,7 +55,10 @@ export async function startEmbeddedServer(place: EmbeddedServerPlace): Promise<E
         port,
         version: place.programs.version,
         adminUrl: `postgresql://${SUPERUSER}:${encodeURIComponent(place.password)}@${HOST}:${port}/postgres`,
-        stop: () => end(server),
+        stop: async () => {
+          await untilClientsLeft(port, place.password);
+          await end(server);
+        },
       };
     } catch (cause) {
       server.kill('SIGQUIT');
@@ -113,6 +117,30 @@ async function untilReady(server: ChildProcess, port: number, password: string):
     } finally {
       await client.end().catch(() => undefined);
     }
+  }
+}
+
+/** A pool that says it is closed may still be saying goodbye; who is cut off at that raises an alarm in the log. */
+async function untilClientsLeft(port: number, password: string): Promise<void> {
+  const client = new pg.Client({
+    host: HOST,
+    port,
+    user: SUPERUSER,
+    password,
+    database: 'postgres',
+    connectionTimeoutMillis: LEAVE_DEADLINE_MS,
+  });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    const others = `SELECT FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()`;
+    for (const deadline = Date.now() + LEAVE_DEADLINE_MS; Date.now() < deadline; await sleep(20)) {
+      if (!(await client.query(others)).rowCount) return;
+    }
+  } catch {
+    // It is going down already.
+  } finally {
+    await client.end().catch(() => undefined);
   }
 }
 
