@@ -35,6 +35,17 @@ export const BackupEvidence = z.object({
 });
 export type BackupEvidence = z.infer<typeof BackupEvidence>;
 
+/** Evidence crosses the queue; a server may have any number of tables. */
+export const MOST_TABLES_READ = 1_000;
+
+export const TableReadEvidence = z.object({
+  database: z.string().optional(),
+  schema: z.string(),
+  table: z.string(),
+  rows: z.number().int(),
+});
+export type TableReadEvidence = z.infer<typeof TableReadEvidence>;
+
 export const VerificationEvidence = z.object({
   type: z.literal('verification'),
   level: VerificationLevel,
@@ -44,6 +55,8 @@ export const VerificationEvidence = z.object({
   bytes: z.number().int(),
   /** FULL only: the test restore's exact proof. */
   tables: z.array(TableEvidence),
+  /** FULL of a physical backup: read to their end where there was nothing to compare with. At most the first thousand. */
+  tablesRead: z.array(TableReadEvidence).max(MOST_TABLES_READ).optional(),
   restoredOn: z.string().optional(),
   findings: z.array(Finding),
 });

@@ -217,6 +217,12 @@ describe('execution of a physical backup', () => {
       const proof = await executeRun(verificationSpec(spec.snapshot, level), secrets, options());
       expect(proof.findings.filter((finding) => finding.severity === 'blocker')).toEqual([]);
       expect(proof).toMatchObject({ level, objectsChecked: (proof as VerificationEvidence).objectsExpected });
+      if (level === 'FULL') {
+        expect(proof).toMatchObject({
+          tables: [],
+          tablesRead: expect.arrayContaining([{ database: 'shop', schema: 'public', table: 'orders', rows: 20_000 }]),
+        });
+      }
     }
     const path = join(folder, 'restored');
     const restore = restoreSpec(spec.snapshot, { target: { kind: 'folder', path } });

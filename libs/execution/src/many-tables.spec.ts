@@ -71,8 +71,20 @@ async function makeTables(from: number, to: number): Promise<void> {
 }
 
 async function runInChild(change: Pick<RunSpec, 'type'> & Record<string, unknown>): Promise<Evidence> {
-  const head = { version: 1, run: newId('run'), attempt: 1, organization: 'org_1', engine: 'postgresql', server: { id: 'server_1', name: 'one' } };
-  const limits = { deadline: new Date(Date.now() + 3_600_000).toISOString(), noProgressSeconds: 900, sealedSecrets: '', repository: 'repository_1' };
+  const head = {
+    version: 1,
+    run: newId('run'),
+    attempt: 1,
+    organization: 'org_1',
+    engine: 'postgresql',
+    server: { id: 'server_1', name: 'one' },
+  };
+  const limits = {
+    deadline: new Date(Date.now() + 3_600_000).toISOString(),
+    noProgressSeconds: 900,
+    sealedSecrets: '',
+    repository: 'repository_1',
+  };
   const scratchFolder = join(folder, `scratch-${change.type}`);
   await mkdir(scratchFolder, { mode: 0o700 });
   const child = fork(join(folder, 'child.mjs'), [], { execArgv: HEAP_LIMITS });

@@ -1,6 +1,7 @@
 import {
   type ErrorCode,
   type Finding,
+  MOST_TABLES_READ,
   RahatError,
   type RunSecrets,
   type TableEvidence,
@@ -70,7 +71,7 @@ export async function verifySnapshot(
 }
 
 type Checked = Pick<VerificationEvidence, 'objectsChecked' | 'bytes' | 'findings'> &
-  Partial<Pick<VerificationEvidence, 'tables' | 'restoredOn'>>;
+  Partial<Pick<VerificationEvidence, 'tables' | 'tablesRead' | 'restoredOn'>>;
 
 /** Presence, sizes, hashes of the packs, decryption of the metadata. */
 async function checkBasics(repository: Repository, manifest: Manifest, options: ExecutionOptions): Promise<Checked> {
@@ -138,7 +139,16 @@ async function testRestore(
       message: 'The test restore compared no table, but the backup holds rows',
     });
   }
-  return { objectsChecked: source.readKeys.size, bytes: source.readBytes, tables, restoredOn: facts.restoredOn, findings };
+  return {
+    objectsChecked: source.readKeys.size,
+    bytes: source.readBytes,
+    tables,
+    tablesRead: facts.tablesRead
+      ?.slice(0, MOST_TABLES_READ)
+      .map(({ database, schema, table, rows }) => ({ database, schema, table, rows })),
+    restoredOn: facts.restoredOn,
+    findings,
+  };
 }
 
 function mismatches(tables: TableEvidence[]): Finding[] {
