@@ -4,6 +4,7 @@ import { embeddedToolFolders, openOfflineRepository, type OfflineRepository } fr
 import { PostgresqlConnection, RahatError, type RestoreTarget } from '@rahat/contracts';
 import { EXIT } from '../exit-codes.js';
 import { askSecret } from '../terminal/ask-secret.js';
+import { comparison } from '../terminal/comparison.js';
 import { age, bytes, table, visible } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { parseTableName } from './table-names.js';
@@ -105,10 +106,7 @@ export async function restoreSnapshot(terminal: Terminal, options: OfflineRestor
     },
   );
   const differing = evidence.tables.filter(({ matches }) => !matches).length;
-  terminal.result(
-    evidence,
-    `Restored ${evidence.snapshot} to ${visible(evidence.target)}: ${evidence.tables.length} tables and ${evidence.rows} rows compared, ${differing} mismatches.`,
-  );
+  terminal.result(evidence, `Restored ${evidence.snapshot} to ${visible(evidence.target)}: ${comparison(evidence)}.`);
   if (differing > 0) process.exitCode = EXIT.failed;
 }
 

@@ -1,7 +1,8 @@
-import { restorePlansCreate, restorePlansGet, restoresRun, type RestorePlan } from '@rahat/api-client';
+import { restorePlansCreate, restorePlansGet, restoresRun, type RestorePlan, type Run } from '@rahat/api-client';
 import { RahatError } from '@rahat/contracts';
 import { answer, openApi } from '../session/api.js';
 import { followRun, judgeRun } from '../session/follow-run.js';
+import { comparison } from '../terminal/comparison.js';
 import { bytes, visible } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { findBackup } from './backups.js';
@@ -78,16 +79,10 @@ function describe(terminal: Terminal, plan: RestorePlan): string {
   ].join('\n');
 }
 
-function outcome(evidence: { type: string } | null): string {
+function outcome(evidence: Run['evidence']): string {
   if (evidence?.type !== 'restore') return '';
-  const {
-    target: place,
-    rows,
-    tables,
-    setAside,
-  } = evidence as unknown as { target: string; rows: number; tables: { matches: boolean }[]; setAside: string[] };
   return [
-    `Restored to ${visible(place)}: ${tables.length} tables, ${rows} rows, every count and hash compared, ${tables.filter(({ matches }) => !matches).length} mismatches.`,
-    ...setAside.map((name) => `Kept aside: ${visible(name)}`),
+    `Restored to ${visible(evidence.target)}: ${comparison(evidence)}.`,
+    ...evidence.setAside.map((name) => `Kept aside: ${visible(name)}`),
   ].join('\n');
 }
