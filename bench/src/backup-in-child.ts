@@ -1,6 +1,10 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { PostgresqlConnection } from '@rahat/contracts';
+import { runProcessFlags } from '@rahat/execution';
+
+/** The worker's own default. */
+const HEAP_MB = 192;
 
 export interface BackupTask {
   connection: PostgresqlConnection;
@@ -18,7 +22,7 @@ export interface BackupMeasurement {
 /** A backup in a process of its own, as the worker runs it; the time includes the process's start. */
 export async function backUpInChild(task: BackupTask): Promise<BackupMeasurement> {
   const started = performance.now();
-  const child = fork(new URL('./backup-child.js', import.meta.url), { execArgv: ['--max-old-space-size=192'] });
+  const child = fork(new URL('./backup-child.js', import.meta.url), { execArgv: runProcessFlags(HEAP_MB) });
   child.send(task);
   const [report] = (await once(child, 'message')) as [{ addedBytes: number; peakMb: number; error?: string }];
   await once(child, 'exit');

@@ -3,5 +3,6 @@ export { executeRun } from './execute-run.js';
 export { maskSecrets } from './mask-secrets.js';
 export { openOfflineRepository, presentSnapshot, type OfflineOptions, type OfflineRepository, type OfflineRestore } from './offline.js';
 export { discoverDatabases, outlineRestore, probeServer, type QuestionOptions } from './questions.js';
+export { runProcessFlags } from './run-process-flags.js';
 export type { ExecutionOptions, ExecutionProgress, LogLevel } from './run-context.js';
 export { embeddedToolFolders } from './embedded-tools.js';

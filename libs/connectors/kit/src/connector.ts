@@ -100,7 +100,10 @@ export interface ArtifactFacts {
   meta?: Record<string, unknown>;
 }
 
-/** Nothing that goes in is visible before the whole backup is committed. Pulls from `body`: back-pressure reaches the server. */
+/**
+ * Nothing that goes in is visible before the whole backup is committed. Pulls from `body`: back-pressure reaches the server.
+ * A piece of it is used or copied before the next is asked for: it may lie in memory that is used again.
+ */
 export interface ArtifactSink {
   write(
     description: Pick<Artifact, 'key' | 'kind' | 'order' | 'class'>,

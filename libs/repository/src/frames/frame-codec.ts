@@ -19,8 +19,8 @@ const decompress = promisify(zstdDecompress);
 /** Compressed on the thread pool, or `plaintext` itself when that gains too little. */
 export async function compressFrame(plaintext: Buffer, speed: Speed): Promise<Buffer> {
   const compressed = await compress(plaintext, {
-    // One output buffer of the largest possible size: one trip to the thread pool instead of one per 16 KiB.
-    chunkSize: Math.max(plaintext.length + (plaintext.length >> 7) + 1024, 4096),
+    // Room for what halves: mostly one trip to the thread pool instead of one per 16 KiB, and little memory to collect.
+    chunkSize: Math.max((plaintext.length >> 1) + 1024, 4096),
     params: { [constants.ZSTD_c_compressionLevel]: LEVELS[speed] },
   });
   return compressed.length <= plaintext.length * (1 - MIN_GAIN) ? compressed : plaintext;

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { Cutter } from '../chunking/cutter.js';
 import type { RepositoryContext } from '../context.js';
 import { FRAME_BYTES, type Speed } from '../frames/frame-codec.js';
@@ -18,6 +18,8 @@ export class ChunkSink {
   private readonly buffers: FrameBuffers;
   private readonly spareCutters: Cutter[] = [];
   private readonly common = new Map<LaneName, FrameLane>();
+  /** Prepared once: from bytes it would be made anew for each chunk. */
+  private readonly idKeys: { data: KeyObject; recipe: KeyObject };
 
   constructor(
     private readonly context: RepositoryContext,
@@ -26,6 +28,7 @@ export class ChunkSink {
     speed: Speed,
   ) {
     this.buffers = new FrameBuffers(FRAME_BYTES[speed]);
+    this.idKeys = { data: createSecretKey(context.keys.chunkId), recipe: createSecretKey(context.keys.recipeChunkId) };
   }
 
   newLane(name: LaneName): FrameLane {
@@ -39,8 +42,7 @@ export class ChunkSink {
   }
 
   chunkId(chunk: Buffer, name: LaneName): Buffer {
-    const { chunkId, recipeChunkId } = this.context.keys;
-    return createHmac('sha256', name === 'recipe' ? recipeChunkId : chunkId)
+    return createHmac('sha256', name === 'recipe' ? this.idKeys.recipe : this.idKeys.data)
       .update(chunk)
       .digest();
   }

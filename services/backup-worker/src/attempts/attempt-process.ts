@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AttemptResult, RahatError, type RunSecrets, type RunSpec } from '@rahat/contracts';
-import type { ExecutionProgress } from '@rahat/execution';
+import { type ExecutionProgress, runProcessFlags } from '@rahat/execution';
 import type { FromChild, LogLine, ToChild } from './child-messages.js';
 import { endProcessesIn } from './process-folder.js';
 
@@ -47,7 +47,7 @@ export class AttemptProcess {
     this.child = fork(options.program ?? RUN_CHILD, [], {
       // A group of its own: a signal to the worker's terminal doesn't reach it, and one kill reaches all of it.
       detached: true,
-      execArgv: [`--max-old-space-size=${heapMb}`, '--max-semi-space-size=8'],
+      execArgv: runProcessFlags(heapMb),
       env: environment(),
       cwd: scratchFolder,
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],

@@ -60,7 +60,7 @@ export class ArchiveReader {
     return this.#seen.size;
   }
 
-  /** The rows of a table as COPY text, out of their frames. */
+  /** The rows of a table as COPY text, out of their frames. Each piece is valid until the next is asked for. */
   async *rows(entry: TocEntry): AsyncGenerator<Buffer> {
     this.#kernel.reset();
     yield* this.#unframed(entry, true);

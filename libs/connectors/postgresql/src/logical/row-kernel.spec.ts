@@ -88,7 +88,7 @@ describe('the row kernel', () => {
           const taken = kernel.unframe(chunk, from, true);
           from += taken;
           used += taken;
-          payload.push(kernel.takeOutput());
+          payload.push(Buffer.from(kernel.takeOutput()));
         }
       }
       expect(archive.subarray(used).toString()).toBe('next');

@@ -107,8 +107,9 @@ export class RowKernel {
     return this.#wasm.hasEntryEnded() !== 0;
   }
 
+  /** The payload so far, where it lies: valid until the next `unframe`. */
   takeOutput(): Buffer {
-    const taken = Buffer.from(this.#memory.subarray(this.#output, this.#output + this.outputLength));
+    const taken = Buffer.from(this.#memory.buffer, this.#output, this.outputLength);
     this.#wasm.emptyOutput();
     return taken;
   }
