@@ -1,3 +1,4 @@
+export type { DemoResult } from './demo-result.js';
 export { startPlatform, type Platform, type PlatformOptions } from './platform.js';
 export { backUpAndProve, protect } from './protection.js';
 export { data, succeeded, verified } from './steps.js';

@@ -15,8 +15,15 @@ export interface CliResult<T> {
 
 /** The command as a user runs it, with its own configuration folder. */
 export async function rahatBackup<T = unknown>(args: string[], environment: NodeJS.ProcessEnv): Promise<CliResult<T>> {
-  const child = spawn(process.execPath, [COMMAND, ...args, '--json'], { env: { PATH: process.env['PATH'], ...environment }, stdio: ['ignore', 'pipe', 'pipe'] });
-  const [stdout, stderr, [exitCode]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close') as Promise<[number | null]>]);
+  const child = spawn(process.execPath, [COMMAND, ...args, '--json'], {
+    env: { PATH: process.env['PATH'], ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const [stdout, stderr, [exitCode]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close') as Promise<[number | null]>,
+  ]);
   const line = stdout.trim();
   const envelope = (line.startsWith('{') ? JSON.parse(line) : {}) as { data: T; error?: CliResult<T>['error'] };
   return { exitCode, data: envelope.data, error: envelope.error, stderr };

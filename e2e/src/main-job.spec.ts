@@ -23,7 +23,12 @@ describe('the main job, by the command line', () => {
   beforeAll(async () => {
     world = await openWorld(shopStatements(0.02));
     original = await proveTables(world.connection, 'shop');
-    environment = { XDG_CONFIG_HOME: path.join(world.folder, 'config'), RAHAT_URL: world.platform.url, RAHAT_DB_PASSWORD: world.connection.password, HOME: world.folder };
+    environment = {
+      XDG_CONFIG_HOME: path.join(world.folder, 'config'),
+      RAHAT_URL: world.platform.url,
+      RAHAT_DB_PASSWORD: world.connection.password,
+      HOME: world.folder,
+    };
   }, 180_000);
   afterAll(async () => world[Symbol.asyncDispose]());
 
@@ -46,7 +51,10 @@ describe('the main job, by the command line', () => {
   }, 150_000);
 
   it('refuses a server whose password is wrong, and says so', async () => {
-    const { exitCode, error } = await rahatBackup(['server', 'add', address(world), '--name', 'wrong'], { ...environment, RAHAT_DB_PASSWORD: 'not the password' });
+    const { exitCode, error } = await rahatBackup(['server', 'add', address(world), '--name', 'wrong'], {
+      ...environment,
+      RAHAT_DB_PASSWORD: 'not the password',
+    });
     expect(exitCode).not.toBe(0);
     expect(error?.code).toBe('source_authentication_failed');
     expect(error?.hint).toMatch(/password/i);
@@ -60,16 +68,46 @@ describe('the main job, by the command line', () => {
     expect(storage.error).toBeUndefined();
     repository = storage.data.repository;
     expect(repository.passphrase.length).toBeGreaterThan(20);
-    const plan = await run<{ cronInWords: string }>('plan', 'create', '--name', 'nightly', '--server', 'shop-db', '--repository', 'nas', '--databases', 'shop', '--cron', '0 3 * * *', '--time-zone', 'Europe/Istanbul', '--verify', 'BASIC,DATABASE,FULL');
+    const plan = await run<{ cronInWords: string }>(
+      'plan',
+      'create',
+      '--name',
+      'nightly',
+      '--server',
+      'shop-db',
+      '--repository',
+      'nas',
+      '--databases',
+      'shop',
+      '--cron',
+      '0 3 * * *',
+      '--time-zone',
+      'Europe/Istanbul',
+      '--verify',
+      'BASIC,DATABASE,FULL',
+    );
     expect(plan.error).toBeUndefined();
     expect(plan.data.cronInWords).toMatch(/3/);
   });
 
   it('backs up and proves the backup by a test restore', async () => {
-    const { data: result, error, exitCode } = await run<{ backups: { proof: string; rows: number }[]; verifications: { level: string; state: string }[] }>('backup', 'create', 'nightly', '--follow');
+    const {
+      data: result,
+      error,
+      exitCode,
+    } = await run<{ backups: { proof: string; rows: number }[]; verifications: { level: string; state: string }[] }>(
+      'backup',
+      'create',
+      'nightly',
+      '--follow',
+    );
     expect(error).toBeUndefined();
     expect(exitCode).toBe(0);
-    expect(result.verifications.map(({ level, state }) => `${level} ${state}`).sort()).toEqual(['BASIC succeeded', 'DATABASE succeeded', 'FULL succeeded']);
+    expect(result.verifications.map(({ level, state }) => `${level} ${state}`).sort()).toEqual([
+      'BASIC succeeded',
+      'DATABASE succeeded',
+      'FULL succeeded',
+    ]);
     expect(result.backups.map(({ proof }) => proof)).toEqual(['FULL']);
   }, 120_000);
 
@@ -98,7 +136,9 @@ describe('the main job, by the command line', () => {
   }, 120_000);
 
   it('kept an unbroken trail', async () => {
-    const response = await fetch(`${world.platform.url}/api/v2/audit/verify`, { headers: { authorization: `Bearer ${environment['RAHAT_TOKEN']}` } });
+    const response = await fetch(`${world.platform.url}/api/v2/audit/verify`, {
+      headers: { authorization: `Bearer ${environment['RAHAT_TOKEN']}` },
+    });
     expect(await response.json()).toMatchObject({ intact: true });
   });
 
@@ -119,7 +159,11 @@ describe('the main job, by the command line', () => {
     expect(restored.error).toBeUndefined();
     expect(mismatches(original, await proveTables(world.connection, 'shop_offline'))).toEqual([]);
 
-    const wrong = await rahatBackup(['repository', 'snapshots', '--path', folder], { ...offline, RAHAT_PASSPHRASE_FILE: undefined, RAHAT_PASSPHRASE: 'not the passphrase' });
+    const wrong = await rahatBackup(['repository', 'snapshots', '--path', folder], {
+      ...offline,
+      RAHAT_PASSPHRASE_FILE: undefined,
+      RAHAT_PASSPHRASE: 'not the passphrase',
+    });
     expect(wrong.exitCode).toBe(3);
     expect(wrong.error?.code).toBe('repository_wrong_passphrase');
   }, 120_000);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { PostgresqlConnection } from '@rahat/contracts';
@@ -16,17 +16,39 @@ export interface World extends AsyncDisposable {
   startAgain(): Promise<Platform>;
 }
 
+/** Faults are met often here: waits for retries and for signs of life are short, ports are free ones. */
+const QUICK = {
+  RAHAT_SCHEDULER_TICK_SECONDS: '1',
+  RAHAT_SCHEDULER_RETRY_SECONDS: '0.5',
+  RAHAT_SCHEDULER_LOST_AFTER_SECONDS: '20',
+  RAHAT_PORT: '0',
+  RAHAT_METRICS_PORT: '0',
+  RAHAT_POSTGRESQL_PORT: '0',
+};
+
 export async function openWorld(statements: string[] = []): Promise<World> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'rahat-e2e-'));
   await chmod(folder, 0o755);
   const source = await startPostgresql({ major: 15 });
   await source.query('CREATE DATABASE shop');
   for (const statement of statements) await source.query(statement, [], 'shop');
-  const options: PlatformOptions = { dataFolder: path.join(folder, 'data'), email: 'owner@example.org', password: randomBytes(18).toString('base64') };
+  const options: PlatformOptions = {
+    dataFolder: path.join(folder, 'data'),
+    email: 'owner@example.org',
+    password: randomBytes(18).toString('base64'),
+    environment: QUICK,
+  };
   const world = {
     folder,
     source,
-    connection: { host: source.host, port: source.port, user: source.user, password: source.password, maintenanceDatabase: 'postgres', tls: 'disable' as const },
+    connection: {
+      host: source.host,
+      port: source.port,
+      user: source.user,
+      password: source.password,
+      maintenanceDatabase: 'postgres',
+      tls: 'disable' as const,
+    },
     platform: await startPlatform(options),
     async startAgain() {
       world.platform = await startPlatform(options);
@@ -41,28 +63,15 @@ export async function openWorld(statements: string[] = []): Promise<World> {
   return world;
 }
 
-/** Process ids below `parent` whose command line matches. */
-export async function descendants(parent: number, pattern: RegExp): Promise<number[]> {
-  const processes = await Promise.all((await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(describeProcess));
-  const below = new Set([parent]);
-  for (let grown = true; grown; ) {
-    grown = false;
-    for (const process of processes) {
-      if (process && below.has(process.parent) && !below.has(process.pid)) {
-        below.add(process.pid);
-        grown = true;
-      }
-    }
-  }
-  return processes.filter((process) => process && process.pid !== parent && below.has(process.pid) && pattern.test(process.command)).map((process) => process!.pid);
-}
-
-async function describeProcess(name: string): Promise<{ pid: number; parent: number; command: string } | undefined> {
-  try {
-    const [status, command] = await Promise.all([readFile(`/proc/${name}/status`, 'utf8'), readFile(`/proc/${name}/cmdline`, 'utf8')]);
-    return { pid: Number(name), parent: Number(/^PPid:\s+(\d+)/m.exec(status)?.[1]), command: command.replaceAll('\0', ' ') };
-  } catch {
-    // It ended while we looked.
-    return undefined;
-  }
+/** A table of text that neither compression nor deduplication makes much smaller; new at every call. */
+export async function fillWithNoise(world: World, megabytes: number, database = 'shop'): Promise<void> {
+  await world.source.query('DROP TABLE IF EXISTS noise', [], database);
+  await world.source.query(
+    `CREATE TABLE noise AS SELECT i AS id, (SELECT string_agg(md5(random()::text || i || k), '') FROM generate_series(1, 256) k) AS text FROM generate_series(1, $1::int) i`.replace(
+      '$1',
+      String(megabytes * 122),
+    ),
+    [],
+    database,
+  );
 }

@@ -1,0 +1,176 @@
+import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { backupsVerify, runsLog } from '@rahat/api-client';
+import { data, mismatches, proveTables, startPlatform } from '@rahat/demo';
+import { attemptProcess, descendants, kill9, untilAttemptProcess } from './processes.js';
+import {
+  backUp,
+  backupsOf,
+  filesOf,
+  offline,
+  protect,
+  readBackup,
+  restoreAs,
+  startBackup,
+  statusOf,
+  untilEnded,
+  untilPacksGrow,
+  untilRun,
+  type CheckReport,
+  type Protection,
+} from './protection.js';
+import { fillWithNoise, openWorld, type World } from './world.js';
+
+const ENTRY = fileURLToPath(new URL('../../services/standalone/dist/main.js', import.meta.url));
+
+/** The tests follow upon each other, on one data folder. */
+describe('kill -9', () => {
+  let world: World;
+  let protection: Protection;
+
+  beforeAll(async () => {
+    world = await openWorld();
+    await fillWithNoise(world, 160);
+    protection = await protect(world);
+  }, 180_000);
+  afterAll(async () => world[Symbol.asyncDispose]());
+
+  /** Starts a backup and returns when it has stored packs. */
+  async function startAndStorePacks(): Promise<string> {
+    const before = (await filesOf(protection, 'packs')).length;
+    const run = await startBackup(world, protection);
+    await untilPacksGrow(protection, before);
+    return run;
+  }
+
+  async function expectOnlyRecordedSnapshots(): Promise<void> {
+    const recorded = (await backupsOf(world, protection)).map(({ snapshot }) => snapshot).sort();
+    expect((await filesOf(protection, 'snapshots')).map((file) => path.basename(file)).sort()).toEqual(recorded);
+  }
+
+  it("of an attempt's process in mid-backup: told, tried again, one snapshot, the garbage is found", async () => {
+    const run = await startAndStorePacks();
+    kill9([await untilAttemptProcess(world.platform.pid, run)]);
+    expect(await filesOf(protection, 'snapshots')).toEqual([]);
+    const lost = await untilRun(world, run, ({ attempt, state }) => attempt === 2 || state === 'failed');
+    expect(lost.attempt).toBe(2);
+    expect(lost.reasons.join(' ')).toMatch(/killed by SIGKILL/);
+
+    expect(await untilEnded(world, run)).toMatchObject({ state: 'succeeded', attempt: 2 });
+    await expectOnlyRecordedSnapshots();
+    expect(await backupsOf(world, protection)).toHaveLength(1);
+    const check = await offline<CheckReport>(world, protection, 'check', '--level', 'read-data');
+    expect(check).toMatchObject({ exitCode: 0, data: { healthy: true, snapshots: 1 } });
+    expect(check.data.orphanPacks).toBeGreaterThan(0);
+  }, 180_000);
+
+  it('of every attempt: failed as worker_lost with the next step, nothing recorded, then a clean run', async () => {
+    await fillWithNoise(world, 100);
+    const run = await startBackup(world, protection);
+    for (const attempt of [1, 2, 3]) {
+      await untilRun(world, run, (now) => now.attempt === attempt && now.state === 'running');
+      kill9([await untilAttemptProcess(world.platform.pid, run)]);
+    }
+    const failed = await untilEnded(world, run);
+    expect(failed).toMatchObject({ state: 'failed', attempt: 3, backup: null, error: { code: 'worker_lost' } });
+    expect(failed.error?.hint).toMatch(/memory|next attempt/i);
+    expect(await backupsOf(world, protection)).toHaveLength(1);
+    const status = await statusOf(world, protection);
+    expect(status).toMatchObject({ state: 'failing', backups: 1, lastError: { code: 'worker_lost' } });
+
+    expect((await backUp(world, protection)).state).toBe('succeeded');
+    expect(await statusOf(world, protection)).toMatchObject({ state: 'stored', backups: 2 });
+  }, 180_000);
+
+  it.each(['the platform alone', 'the platform with its PostgreSQL and all children'])(
+    'of %s in mid-backup: it comes back and ends the run',
+    async (whom) => {
+      await fillWithNoise(world, 100);
+      const before = await backupsOf(world, protection);
+      const run = await startAndStorePacks();
+      const { pid, ended } = world.platform;
+      kill9(whom === 'the platform alone' ? [pid] : [pid, ...(await descendants(pid, /./))]);
+      await ended;
+      expect(await filesOf(protection, 'snapshots')).toHaveLength(before.length);
+
+      await world.startAgain();
+      const end = await untilEnded(world, run);
+      // Another attempt makes it good; what is not allowed is green by the killed one.
+      expect(end).toMatchObject({ state: 'succeeded', attempt: 2 });
+      expect((await readBackup(world, end.backup)).run).toBe(run);
+      await expectOnlyRecordedSnapshots();
+      expect((await backUp(world, protection)).state).toBe('succeeded');
+      for (const older of before.slice(-1)) {
+        const check = await data(backupsVerify({ client: world.platform.client, path: { id: older.id }, body: { level: 'DATABASE' } }));
+        expect((await untilEnded(world, check.id)).state).toBe('succeeded');
+      }
+    },
+    240_000,
+  );
+
+  it('at ten random moments: every run ends with an outcome, snapshots are those that were recorded', async () => {
+    await fillWithNoise(world, 30);
+    let killed = 0;
+    for (let round = 0; round < 10; round++) {
+      await world.source.query('UPDATE noise SET text = reverse(text) WHERE id % 7 = $1', [round % 7], 'shop');
+      const run = await startBackup(world, protection);
+      await untilAttemptProcess(world.platform.pid, run);
+      await sleep(randomInt(0, 900));
+      const child = await attemptProcess(world.platform.pid, run);
+      if (child !== undefined) {
+        kill9([child]);
+        killed++;
+      }
+      const end = await untilEnded(world, run);
+      expect(end.state).toBe('succeeded');
+      expect(end.backup).not.toBeNull();
+    }
+    expect(killed).toBeGreaterThan(2);
+    await expectOnlyRecordedSnapshots();
+    const check = await offline<CheckReport>(world, protection, 'check', '--level', 'read-data');
+    expect(check.data.problems.filter(({ severity }) => severity === 'damage')).toEqual([]);
+    const newest = (await backupsOf(world, protection))[0]!;
+    expect((await restoreAs(world, newest.id, 'after_the_kills')).state).toBe('succeeded');
+    expect(mismatches(await proveTables(world.connection, 'shop'), await proveTables(world.connection, 'after_the_kills'))).toEqual([]);
+  }, 240_000);
+
+  it('left its cause in the log of the run', async () => {
+    const killed = (await backupsOf(world, protection)).at(-1)!;
+    const { data: lines } = await data(runsLog({ client: world.platform.client, path: { id: killed.run }, query: { limit: 100 } }));
+    expect(lines.length).toBeGreaterThan(0);
+  });
+});
+
+describe('kill -9 of the first start', () => {
+  it('leaves a data folder that the next start completes', async () => {
+    const folder = await mkdtemp(path.join(os.tmpdir(), 'rahat-e2e-first-'));
+    await chmod(folder, 0o755);
+    const dataFolder = path.join(folder, 'data');
+    const ports = { RAHAT_PORT: '0', RAHAT_METRICS_PORT: '0', RAHAT_POSTGRESQL_PORT: '0' };
+    try {
+      for (const moment of [300, 900, 1800, 3000, 4500]) {
+        const child = spawn(process.execPath, [ENTRY], { env: { ...process.env, ...ports, RAHAT_DATA_DIR: dataFolder }, stdio: 'ignore' });
+        const ended = once(child, 'exit');
+        await sleep(moment);
+        kill9([child.pid!, ...(await descendants(child.pid!, /./))]);
+        await ended;
+      }
+      await using platform = await startPlatform({
+        dataFolder,
+        email: 'owner@example.org',
+        password: 'a long enough password',
+        environment: ports,
+      });
+      expect(platform.lines.join('\n')).toContain('setup?token=');
+    } finally {
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+    }
+  }, 120_000);
+});
