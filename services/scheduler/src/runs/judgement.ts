@@ -55,7 +55,8 @@ function unmetByBackup(evidence: BackupEvidence, expected: Expectation): Unmet {
       evidence.repository === expected.repository,
       `The snapshot lies in repository ${evidence.repository} instead of ${expected.repository}.`,
     ),
-    ...unless(evidence.objectsFound > 0, 'Nothing was stored.'),
+    // An empty database has no objects; its dump still has a beginning and an end, and therefore bytes.
+    ...unless(evidence.objectsFound > 0 || evidence.objectsExpected === 0, 'Nothing was stored.'),
     ...unless(evidence.bytes > 0, 'The dump is empty: zero bytes.'),
     ...findingsOf(evidence, 'blocker'),
   ];

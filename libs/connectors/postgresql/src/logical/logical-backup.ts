@@ -77,7 +77,8 @@ async function dumpDatabase(connection: PostgresqlConnection, request: BackupReq
 
 async function storeArchive(stream: AsyncIterable<Buffer>, largeObjectsExpected: number, sink: ArtifactSink, job: Job): Promise<DumpResult> {
   const reader = await ArchiveReader.open(stream);
-  const result: DumpResult = { rows: 0, bytes: 0, blocks: 0, blocksExpected: reader.missingEntries().length, findings: [], largeObjects: { count: 0, rowHash: '' }, tables: [] };
+  // The table of contents counts as bytes: an empty database has nothing else, and is no empty dump.
+  const result: DumpResult = { rows: 0, bytes: reader.rawToc.length, blocks: 0, blocksExpected: reader.missingEntries().length, findings: [], largeObjects: { count: 0, rowHash: '' }, tables: [] };
   await sink.write({ key: TOC_KEY, kind: 'header', order: 1, class: 'small' }, once(reader.rawToc));
   let order = 10;
   const nextOrder = (): number => order++;
