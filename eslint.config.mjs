@@ -117,6 +117,8 @@ export default tseslint.config(
       '@nx/enforce-module-boundaries': moduleBoundaries(boundaries),
       // A promise nobody waits for is a failure nobody hears of (style.md §3.6).
       '@typescript-eslint/no-floating-promises': 'error',
+      // A promise returned bare from inside a `try` or `using` outlives them: its failure isn't caught, its resource is gone.
+      '@typescript-eslint/return-await': ['error', 'error-handling-correctness-only'],
       '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: false }],
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
     },
