@@ -11,7 +11,7 @@ export function shopStatements(scale: number): string[] {
      SELECT 'SKU-' || i, 'Product ' || i || ' “' || md5(i::text) || '”', (i % 9000) / 100.0 + 0.99, jsonb_build_object('weight', i % 500, 'colours', jsonb_build_array('red', 'blue'), 'note', CASE WHEN i % 5 = 0 THEN E'line\\nbreak\\tand tab' END)
      FROM generate_series(1, ${count(20_000)}) i`,
     `INSERT INTO shop.orders (customer_id, status, placed_at, note)
-     SELECT 1 + (i * 7919) % ${count(100_000)}, (ARRAY['new','paid','shipped','returned'])[1 + i % 4]::shop.order_status, timestamptz '2023-01-01' + (i % 1095) * interval '1 day' + i * interval '1 second', CASE WHEN i % 9 = 0 THEN 'Leave at the door, ' || md5(i::text) END
+     SELECT 1 + (i::bigint * 7919) % ${count(100_000)}, (ARRAY['new','paid','shipped','returned'])[1 + i % 4]::shop.order_status, timestamptz '2023-01-01' + (i % 1095) * interval '1 day' + i * interval '1 second', CASE WHEN i % 9 = 0 THEN 'Leave at the door, ' || md5(i::text) END
      FROM generate_series(1, ${count(500_000)}) i`,
     `INSERT INTO shop.order_items (order_id, placed_at, product_id, quantity, unit_price)
      SELECT o.id, o.placed_at, 1 + (o.id * 31 + k) % ${count(20_000)}, 1 + (o.id + k) % 5, ((o.id + k) % 9000) / 100.0 + 0.99
