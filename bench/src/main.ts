@@ -16,6 +16,12 @@ const SUITES: Record<string, () => Promise<(options: BenchOptions) => Promise<Be
   start: async () => (await import('./suites/start-suite.js')).startSuite,
 };
 
+process.once('uncaughtException', (error) => {
+  const { code, message, hint, stack } = RahatError.from(error);
+  process.stderr.write(`✗ ${code === 'internal' ? (error.stack ?? stack) : message}${hint ? ` ${hint}` : ''}\n`);
+  process.exit(2);
+});
+
 const { values } = parseArgs({
   options: {
     suite: { type: 'string', default: 'main' },
@@ -28,16 +34,35 @@ const { values } = parseArgs({
 
 const names = values.suite.split(',');
 const unknown = names.filter((name) => !(name in SUITES));
-if (unknown.length > 0) throw new RahatError('invalid_input', `There is no suite ${unknown.join(', ')}.`, { hint: `Suites: ${Object.keys(SUITES).join(', ')}.` });
+if (unknown.length > 0)
+  throw new RahatError('invalid_input', `There is no suite ${unknown.join(', ')}.`, { hint: `Suites: ${Object.keys(SUITES).join(', ')}.` });
+const runs = positive('runs', values.runs);
+const sizeMb = positive('size', values.size);
 
+const loadBefore = os.loadavg()[0]!;
 const results: BenchResult[] = [];
 for (const name of names) {
   const suite = await SUITES[name]!();
-  results.push(...(await suite({ runs: Number(values.runs), sizeMb: Number(values.size), log: (line) => process.stderr.write(`${line}\n`) })));
+  results.push(...(await suite({ runs, sizeMb, log: (line) => process.stderr.write(`${line}\n`) })));
 }
+const machine = {
+  cpu: os.cpus()[0]?.model,
+  cores: os.availableParallelism(),
+  memoryGb: Math.round(os.totalmem() / 1e9),
+  node: process.version,
+  loadBefore,
+};
 console.log(resultTable(results));
+console.log(
+  `${machine.cores} cores, ${machine.memoryGb} GB, node ${machine.node}; load of the machine when it began: ${loadBefore.toFixed(2)}`,
+);
 if (values.json) {
-  const machine = { cpu: os.cpus()[0]?.model, cores: os.availableParallelism(), memoryGb: Math.round(os.totalmem() / 1e9), node: process.version };
-  await writeFile(values.json, `${JSON.stringify({ machine, runs: Number(values.runs), results }, null, 2)}\n`);
+  await writeFile(values.json, `${JSON.stringify({ machine, runs, results }, null, 2)}\n`);
 }
 if (values.gate && results.some(({ met }) => met !== true)) process.exitCode = 1;
+
+function positive(option: string, text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new RahatError('invalid_input', `--${option} is a whole number above 0, not ${text}.`);
+}

@@ -23,7 +23,14 @@ export function resultTable(results: BenchResult[]): string {
   ]);
   const all = [['case', 'ours', 'theirs', 'ratio', 'target', 'met', 'note'], ...rows];
   const widths = all[0]!.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
-  return all.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd()).join('\n');
+  return all
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 function amount(value: number, unit: BenchResult['unit']): string {

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { backupsVerify, runsLog } from '@rahat/api-client';
 import { data, mismatches, proveTables, startPlatform } from '@rahat/demo';
 import { attemptProcess, descendants, kill9, untilAttemptProcess } from './processes.js';
+import { type Gate, installGate } from './gate.js';
 import {
   backUp,
   backupsOf,
@@ -34,30 +35,40 @@ const ENTRY = fileURLToPath(new URL('../../services/standalone/dist/main.js', im
 describe('kill -9', () => {
   let world: World;
   let protection: Protection;
+  let gate: Gate;
 
   beforeAll(async () => {
     world = await openWorld();
-    await fillWithNoise(world, 160);
+    gate = await installGate(world);
+    await fillWithNoise(world, 100);
     protection = await protect(world);
   }, 180_000);
-  afterAll(async () => world[Symbol.asyncDispose]());
+  afterAll(async () => {
+    await gate[Symbol.asyncDispose]();
+    await world[Symbol.asyncDispose]();
+  });
 
-  /** Starts a backup and returns when it has stored packs. */
+  /** A backup that has stored packs and is held in the middle of its stream. */
   async function startAndStorePacks(): Promise<string> {
     const before = (await filesOf(protection, 'packs')).length;
+    gate.closeAfter(90e6);
     const run = await startBackup(world, protection);
     await untilPacksGrow(protection, before);
     return run;
   }
 
+  /** What a lost attempt committed without being heard is cleared away as soon as its run has ended. */
   async function expectOnlyRecordedSnapshots(): Promise<void> {
     const recorded = (await backupsOf(world, protection)).map(({ snapshot }) => snapshot).sort();
-    expect((await filesOf(protection, 'snapshots')).map((file) => path.basename(file)).sort()).toEqual(recorded);
+    const stored = async () => (await filesOf(protection, 'snapshots')).map((file) => path.basename(file)).sort();
+    for (const deadline = Date.now() + 10_000; (await stored()).length > recorded.length && Date.now() < deadline;) await sleep(100);
+    expect(await stored()).toEqual(recorded);
   }
 
   it("of an attempt's process in mid-backup: told, tried again, one snapshot, the garbage is found", async () => {
     const run = await startAndStorePacks();
     kill9([await untilAttemptProcess(world.platform.pid, run)]);
+    gate.open();
     expect(await filesOf(protection, 'snapshots')).toEqual([]);
     const lost = await untilRun(world, run, ({ attempt, state }) => attempt === 2 || state === 'failed');
     expect(lost.attempt).toBe(2);
@@ -73,11 +84,13 @@ describe('kill -9', () => {
 
   it('of every attempt: failed as worker_lost with the next step, nothing recorded, then a clean run', async () => {
     await fillWithNoise(world, 100);
+    gate.closeAfter(50e6);
     const run = await startBackup(world, protection);
     for (const attempt of [1, 2, 3]) {
       await untilRun(world, run, (now) => now.attempt === attempt && now.state === 'running');
       kill9([await untilAttemptProcess(world.platform.pid, run)]);
     }
+    gate.open();
     const failed = await untilEnded(world, run);
     expect(failed).toMatchObject({ state: 'failed', attempt: 3, backup: null, error: { code: 'worker_lost' } });
     expect(failed.error?.hint).toMatch(/memory|next attempt/i);
@@ -99,6 +112,7 @@ describe('kill -9', () => {
       kill9(whom === 'the platform alone' ? [pid] : [pid, ...(await descendants(pid, /./))]);
       await ended;
       expect(await filesOf(protection, 'snapshots')).toHaveLength(before.length);
+      gate.open();
 
       await world.startAgain();
       const end = await untilEnded(world, run);

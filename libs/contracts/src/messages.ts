@@ -41,6 +41,8 @@ export const Commands = {
     backup: z.string(),
     reason: z.string(),
   }),
+  /** Of an attempt that was not accepted: nobody heard whether it committed. There is no answer. */
+  'snapshot.discard.v1': z.object({ organization: z.string(), repository: z.string(), snapshot: z.string(), run: z.string() }),
   'snapshot.removed.v1': z.object({ organization: z.string(), backup: z.string(), snapshot: z.string(), error: RunError.optional() }),
 } as const;
 export type CommandName = keyof typeof Commands;

@@ -279,6 +279,20 @@ describe('snapshots', () => {
     }
   });
 
+  it('of attempts that were not accepted go to the trash, and only what was there is told', async () => {
+    const discard = (snapshot: string, change: object = {}) =>
+      database.asSystem('test', (transaction) =>
+        application.get(SnapshotsService).discard(transaction, { organization, repository, snapshot, run: 'run_1', ...change }),
+      );
+    sent.length = 0;
+    await discard('snapshot-never-committed');
+    expect(sent).toEqual([]);
+    await expect(discard('snapshot-3', { organization: stranger.organization })).rejects.toMatchObject({ code: 'not_found' });
+    await discard('snapshot-3');
+    expect(sent).toMatchObject([{ name: 'audit.recorded.v1', payload: { action: 'snapshot.discarded', target: { id: 'snapshot-3' } } }]);
+    expect((await listed()).data).toEqual([]);
+  });
+
   it('that could not be removed are reported with the cause', async () => {
     sent.length = 0;
     await remove({ organization: stranger.organization });

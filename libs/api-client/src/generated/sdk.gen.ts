@@ -59,7 +59,7 @@ export const auditList = <ThrowOnError extends boolean = false>(options?: Option
 });
 
 /**
- * Recompute the hash chain of the trail and name its first broken link
+ * Recompute the hash chain of the trail and name its first broken link; with the head of an earlier answer also a cut-off end
  */
 export const auditVerify = <ThrowOnError extends boolean = false>(options?: Options<AuditVerifyData, ThrowOnError>): RequestResult<AuditVerifyResponses, AuditVerifyErrors, ThrowOnError> => (options?.client ?? client).get<AuditVerifyResponses, AuditVerifyErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],

@@ -445,6 +445,12 @@ export type Run = {
             actualRows: number;
             matches: boolean;
         }>;
+        tablesRead?: Array<{
+            database?: string;
+            schema: string;
+            table: string;
+            rows: number;
+        }>;
         restoredOn?: string;
         findings: Array<Finding>;
     } | {
@@ -691,7 +697,9 @@ export type AuditListResponse = AuditListResponses[keyof AuditListResponses];
 export type AuditVerifyData = {
     body?: never;
     path?: never;
-    query?: never;
+    query?: {
+        head?: string;
+    };
     url: '/api/v2/audit/verify';
 };
 

@@ -5,6 +5,4 @@ export interface Clock {
   monotonicMs(): number;
 }
 
-export const CLOCK = Symbol('rahat.scheduler.clock');
-
 export const systemClock: Clock = { now: () => new Date(), monotonicMs: () => performance.now() };

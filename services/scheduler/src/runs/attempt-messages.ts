@@ -69,6 +69,13 @@ export class AttemptMessages {
     // The end may overtake the start on the queue.
     const run = await this.acceptAlive(transaction, message);
     if (run) await this.attemptEnd.byResult(transaction, run, message.result);
+    else await this.refuseLate(transaction, message);
+  }
+
+  /** What a given-up attempt committed after all belongs to nobody. */
+  private async refuseLate(transaction: Transaction, message: CommandPayload<'attempt.finished.v1'>): Promise<void> {
+    const run = await lockRun(transaction, message.run);
+    if (run) await this.ledger.discardUnaccepted(transaction, run);
   }
 
   /** Gives the running run, its first sign of life included; undefined when the sender is not the one who has it. */

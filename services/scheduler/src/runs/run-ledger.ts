@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { newId, type RunState } from '@rahat/contracts';
+import { newId, QUEUES, type RunState } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
@@ -62,7 +62,26 @@ export class RunLedger {
       [run.id, run.attempt, statesBefore(to, cause), to, ...values],
     );
     if (row && to !== 'due') await this.tell(transaction, row);
+    if (row && isTerminal(to)) await this.discardUnaccepted(transaction, row);
     return row;
+  }
+
+  /** An attempt that was given up may have committed without anyone having heard of it: such snapshots leave the repository. */
+  async discardUnaccepted(transaction: Transaction, run: RunRow): Promise<void> {
+    if (run.type !== 'backup') return;
+    const currentToo = isTerminal(run.state) && run.state !== 'succeeded' && run.state !== 'partial';
+    const attempts = await transaction.query<{ snapshot: string }>(
+      `SELECT snapshot FROM attempts WHERE run_id = $1 AND (attempt < $2 OR $3) ORDER BY attempt`,
+      [run.id, run.attempt, currentToo],
+    );
+    for (const { snapshot } of attempts) {
+      await this.outbox.command(transaction, QUEUES.storage, 'snapshot.discard.v1', {
+        organization: run.organization_id,
+        repository: run.repository_id,
+        snapshot,
+        run: run.id,
+      });
+    }
   }
 
   /** Another attempt: from `due` the first one, from `running` the next. A backup gets a snapshot id of its own, so that a lost attempt's late commit can't be in its way. */

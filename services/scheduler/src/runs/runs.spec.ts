@@ -98,6 +98,13 @@ describe('a run', () => {
     await second.finish({ outcome: 'evidence', evidence: evidenceFor(second.spec) });
     await scheduler.until(run.id, 'succeeded');
     expect(await backupsOf(run.plan)).toHaveLength(1);
+    // Nobody knows whether the lost attempt committed, or still will: its snapshot must not stay either way.
+    const snapshotOf = ({ spec }: TestAttempt) => (spec as { snapshot: string }).snapshot;
+    const discards = (attempt: TestAttempt) => scheduler.discarded.filter((snapshot) => snapshot === snapshotOf(attempt)).length;
+    const before = await scheduler.eventually(async () => discards(lost) || undefined);
+    await lost.finish({ outcome: 'evidence', evidence: evidenceFor(lost.spec) });
+    await scheduler.eventually(async () => discards(lost) > before);
+    expect(discards(second)).toBe(0);
   });
 
   it('fails as lost when no attempt is left', async () => {
@@ -107,6 +114,8 @@ describe('a run', () => {
     await scheduler.tick();
     scheduler.clock.advance(46_000);
     expect(await scheduler.until(run.id, 'failed')).toMatchObject({ error: { code: 'worker_lost' } });
+    const { snapshot } = (await attemptOf(run.id)).spec as { snapshot: string };
+    await scheduler.eventually(async () => scheduler.discarded.includes(snapshot));
   });
 
   it('is given to the next worker when one shuts down', async () => {

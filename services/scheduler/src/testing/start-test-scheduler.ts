@@ -28,6 +28,8 @@ export interface TestScheduler extends AsyncDisposable {
   /** So many of the next commands never reach a queue. */
   loseCommands(count: number): void;
   removals: CommandPayload<'snapshot.remove.v1'>[];
+  /** Snapshots, in the order in which their removal was asked for. */
+  discarded: string[];
   call(method: string, path: string, body?: unknown, as?: Principal): ReturnType<TestApplication['call']>;
   tick(): Promise<void>;
   sql(statement: string): Promise<Record<string, unknown>[]>;
@@ -63,6 +65,7 @@ export async function startTestScheduler(): Promise<TestScheduler> {
   const scripts: Script[] = [];
   const attempts: TestAttempt[] = [];
   const removals: CommandPayload<'snapshot.remove.v1'>[] = [];
+  const discarded: string[] = [];
   const worker: TestScheduler['worker'] = {
     databases: ['shop', 'crm'],
     identity: '7',
@@ -126,7 +129,14 @@ export async function startTestScheduler(): Promise<TestScheduler> {
     },
     { concurrency: 4 },
   );
-  messaging.work(QUEUES.storage, { 'snapshot.remove.v1': async (command) => void removals.push(command) }, { concurrency: 1 });
+  messaging.work(
+    QUEUES.storage,
+    {
+      'snapshot.remove.v1': async (command) => void removals.push(command),
+      'snapshot.discard.v1': async ({ snapshot }) => void discarded.push(snapshot),
+    },
+    { concurrency: 1 },
+  );
   messaging.answer('default', {
     'server.probe.v1': async ({ binding, sealedSecrets }) => {
       const { source } = RunSecrets.parse(JSON.parse((await pool.open(sealedSecrets, binding)).toString()));
@@ -176,6 +186,7 @@ export async function startTestScheduler(): Promise<TestScheduler> {
     attempts,
     worker,
     removals,
+    discarded,
     call,
     tick,
     eventually,

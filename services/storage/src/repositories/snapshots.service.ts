@@ -48,7 +48,7 @@ export class SnapshotsService {
 
   /** Retention decided; the manifest goes to the trash. The scheduler is answered in any case and keeps the backup's row on an error. */
   async remove(transaction: Transaction, command: CommandPayload<'snapshot.remove.v1'>): Promise<void> {
-    const error = await this.moveToTrash(transaction, command);
+    const error = await this.tryToRemove(transaction, command);
     const { organization, backup, snapshot } = command;
     await this.outbox.command(transaction, QUEUES.scheduler, 'snapshot.removed.v1', {
       organization,
@@ -70,17 +70,44 @@ export class SnapshotsService {
     });
   }
 
-  private async moveToTrash(transaction: Transaction, command: CommandPayload<'snapshot.remove.v1'>): Promise<RahatError | undefined> {
+  /** What an attempt left that was given up: most often nothing. An error lets the command come again. */
+  async discard(transaction: Transaction, command: CommandPayload<'snapshot.discard.v1'>): Promise<void> {
+    const { organization, snapshot, repository, run } = command;
+    const found = await this.moveToTrash(transaction, command);
+    if (!found) return;
+    await recordAct(this.outbox, transaction, {
+      organization,
+      actor: { kind: 'system', id: 'storage', name: 'reconciler' },
+      action: 'snapshot.discarded',
+      target: { kind: 'snapshot', id: snapshot },
+      details: { repository, run, reason: 'committed by an attempt whose result was not accepted' },
+    });
+  }
+
+  private async tryToRemove(transaction: Transaction, command: CommandPayload<'snapshot.remove.v1'>): Promise<RahatError | undefined> {
     try {
-      const row = await repositoryOf(transaction, command.repository);
-      // The consumer sees every organization, so the command's own is checked here.
-      if (row.organization_id !== command.organization) throw new RahatError('not_found', 'There is no such repository.');
-      await (await this.open(row)).moveToTrash(command.snapshot);
+      // Gone is what was asked for: an earlier delivery's answer was lost, and the trash has been emptied since.
+      await this.moveToTrash(transaction, command);
       return undefined;
     } catch (error) {
-      const failure = RahatError.from(error);
-      // Gone is what was asked for: an earlier delivery's answer was lost, and the trash has been emptied since.
-      return failure.code === 'snapshot_not_found' ? undefined : failure;
+      return RahatError.from(error);
+    }
+  }
+
+  /** False when there is no such snapshot, in the trash neither. */
+  private async moveToTrash(
+    transaction: Transaction,
+    { organization, repository, snapshot }: { organization: string; repository: string; snapshot: string },
+  ): Promise<boolean> {
+    const row = await repositoryOf(transaction, repository);
+    // The consumer sees every organization, so the command's own is checked here.
+    if (row.organization_id !== organization) throw new RahatError('not_found', 'There is no such repository.');
+    try {
+      await (await this.open(row)).moveToTrash(snapshot);
+      return true;
+    } catch (error) {
+      if (error instanceof RahatError && error.code === 'snapshot_not_found') return false;
+      throw error;
     }
   }
 

@@ -20,7 +20,12 @@ export class ArchiveReader {
   #chunk: Buffer;
   #position = 0;
 
-  private constructor(readonly toc: Toc, readonly rawToc: Buffer, rest: Buffer, private readonly source: AsyncIterator<Buffer>) {
+  private constructor(
+    readonly toc: Toc,
+    readonly rawToc: Buffer,
+    rest: Buffer,
+    private readonly source: AsyncIterator<Buffer>,
+  ) {
     this.#entries = new Map(toc.entries.map((entry) => [entry.dumpId, entry]));
     this.#chunk = rest;
   }
@@ -28,7 +33,7 @@ export class ArchiveReader {
   static async open(stream: AsyncIterable<Buffer>): Promise<ArchiveReader> {
     const source = stream[Symbol.asyncIterator]();
     const scanner = new TocScanner();
-    for (let bytes = 0; ; ) {
+    for (let bytes = 0; ;) {
       const next = await source.next();
       if (next.done) throw truncated(bytes === 0 ? 'it is empty' : `it ends after ${bytes} bytes, inside its table of contents`);
       bytes += next.value.length;

@@ -179,7 +179,13 @@ export class TocScanner {
     const dependencies: number[] = [];
     for (let text = this.#string(); text !== ''; text = this.#string()) dependencies.push(Number(text));
     this.#advance(1 + this.#offsetSize);
-    return new TocEntry({ dumpId, hasData, tag, description, namespace, owner, dependencies }, this.#held, [start, this.#position], definition, copyStatement);
+    return new TocEntry(
+      { dumpId, hasData, tag, description, namespace, owner, dependencies },
+      this.#held,
+      [start, this.#position],
+      definition,
+      copyStatement,
+    );
   }
 
   #advance(length: number): void {

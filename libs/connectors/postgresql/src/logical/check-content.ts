@@ -18,7 +18,8 @@ export async function checkLogicalContent(source: ArtifactSource, job: Job): Pro
     check.findings.push(damaged('table of contents', error instanceof Error ? error.message : String(error)));
     return check;
   }
-  for (const entry of entriesWithoutData(dump)) check.findings.push(damaged(`${entry.namespace}.${entry.tag}`, 'The rows of this table are missing.'));
+  for (const entry of entriesWithoutData(dump))
+    check.findings.push(damaged(`${entry.namespace}.${entry.tag}`, 'The rows of this table are missing.'));
   const kernel = new RowKernel();
   const largeObjects = { count: 0, rowHash: '0'.padStart(32, '0') };
   for (const artifact of source.artifacts) {
@@ -26,14 +27,18 @@ export async function checkLogicalContent(source: ArtifactSource, job: Job): Pro
     job.signal.throwIfAborted();
     job.progress({ phase: 'decode', object: artifact.key, bytes: check.bytes });
     kernel.reset();
-    const problem = await (artifact.kind === 'rows' ? decodeRows(source, artifact, kernel, check) : decodeLargeObjects(source, artifact, kernel, check)).catch((error: unknown) => {
+    const problem = await (
+      artifact.kind === 'rows' ? decodeRows(source, artifact, kernel, check) : decodeLargeObjects(source, artifact, kernel, check)
+    ).catch((error: unknown) => {
       if (error instanceof RahatError && error.code === 'dump_invalid') return error.message;
       throw error;
     });
     const sum = kernel.sum();
     if (problem !== undefined) check.findings.push(damaged(artifact.key, problem));
     else if (sum.rows !== artifact.rows || sum.rowHash !== artifact.rowHash) {
-      check.findings.push(damaged(artifact.key, `It holds ${sum.rows} rows with another hash than the ${artifact.rows ?? 0} rows that were backed up.`));
+      check.findings.push(
+        damaged(artifact.key, `It holds ${sum.rows} rows with another hash than the ${artifact.rows ?? 0} rows that were backed up.`),
+      );
     }
     check.objectsChecked++;
     if (artifact.kind === 'rows') check.rows += sum.rows;
@@ -42,8 +47,16 @@ export async function checkLogicalContent(source: ArtifactSource, job: Job): Pro
       largeObjects.rowHash = addHashes(largeObjects.rowHash, sum.rowHash);
     }
   }
-  if (largeObjects.count !== dump.facts.largeObjects.count || (largeObjects.count > 0 && largeObjects.rowHash !== dump.facts.largeObjects.rowHash)) {
-    check.findings.push(damaged('large objects', `${dump.facts.largeObjects.count} were backed up, ${largeObjects.count} are there, or their contents differ.`));
+  if (
+    largeObjects.count !== dump.facts.largeObjects.count ||
+    (largeObjects.count > 0 && largeObjects.rowHash !== dump.facts.largeObjects.rowHash)
+  ) {
+    check.findings.push(
+      damaged(
+        'large objects',
+        `${dump.facts.largeObjects.count} were backed up, ${largeObjects.count} are there, or their contents differ.`,
+      ),
+    );
   }
   return check;
 }
@@ -86,5 +99,11 @@ async function* countBytes(stream: AsyncIterable<Buffer>, check: ContentCheck): 
 }
 
 function damaged(object: string, message: string): Finding {
-  return { code: 'content_damaged', severity: 'blocker', object, message, fix: 'Check the repository, restore from another copy, and make a new backup.' };
+  return {
+    code: 'content_damaged',
+    severity: 'blocker',
+    object,
+    message,
+    fix: 'Check the repository, restore from another copy, and make a new backup.',
+  };
 }

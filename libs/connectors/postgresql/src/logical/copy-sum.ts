@@ -22,7 +22,8 @@ export async function sumOfCopy(client: pg.Client, statement: Buffer, kernel = n
       let failure: Error | undefined;
       const finish = (error?: Error): void => {
         stream.off('data', onData).off('close', onClose);
-        if (error) reject(error); else resolve();
+        if (error) reject(error);
+        else resolve();
       };
       const onData = (chunk: Buffer): void => {
         for (const message of wire.push(chunk)) {
@@ -75,7 +76,13 @@ function queryMessage(statement: Buffer): Buffer {
 }
 
 function serverError(body: Buffer): Error {
-  const fields = new Map(body.toString('utf8').split('\0').filter((field) => field !== '').map((field) => [field[0], field.slice(1)]));
+  const fields = new Map(
+    body
+      .toString('utf8')
+      .split('\0')
+      .filter((field) => field !== '')
+      .map((field) => [field[0], field.slice(1)]),
+  );
   return Object.assign(new Error(fields.get('M') ?? 'unknown error'), { code: fields.get('C') });
 }
 

@@ -32,29 +32,66 @@ export type DatabaseFacts = z.infer<typeof DatabaseFacts>;
 
 /** Reads the facts inside the caller's transaction. `largeObjects` is what the stream held. */
 export async function readDatabaseFacts(client: pg.Client): Promise<Omit<DatabaseFacts, 'largeObjects'>> {
-  const [row] = (await client.query<{ database: Record<string, unknown>; owner: string; encoding: string; tablespace: string; comment: string | null; major: number; monetary: string }>(`
+  const [row] = (
+    await client.query<{
+      database: Record<string, unknown>;
+      owner: string;
+      encoding: string;
+      tablespace: string;
+      comment: string | null;
+      major: number;
+      monetary: string;
+    }>(`
     SELECT to_jsonb(d) AS database, pg_get_userbyid(d.datdba) AS owner, pg_encoding_to_char(d.encoding) AS encoding, t.spcname AS tablespace,
            shobj_description(d.oid, 'pg_database') AS comment, current_setting('server_version_num')::int / 10000 AS major, current_setting('lc_monetary') AS monetary
-      FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = current_database()`)).rows;
+      FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datname = current_database()`)
+  ).rows;
   if (!row) throw new Error('the current database is not in pg_database');
   // Column names differ from major to major: daticulocale (15, 16) became datlocale (17).
-  const text = (...names: string[]): string | null => (names.map((name) => row.database[name]).find((value) => typeof value === 'string') as string | undefined) ?? null;
+  const text = (...names: string[]): string | null =>
+    (names.map((name) => row.database[name]).find((value) => typeof value === 'string') as string | undefined) ?? null;
   return {
-    format: 1, serverMajor: row.major, name: text('datname') ?? '', owner: row.owner, encoding: row.encoding,
-    collate: text('datcollate') ?? '', ctype: text('datctype') ?? '', localeProvider: text('datlocprovider') ?? 'c',
-    locale: text('datlocale', 'daticulocale'), icuRules: text('daticurules'), collationVersion: text('datcollversion'),
-    connectionLimit: Number(row.database.datconnlimit ?? -1), tablespace: row.tablespace, comment: row.comment, lcMonetary: row.monetary,
-    grants: row.database.datacl == null ? null : (await client.query<{ grantee: string; privilege: string; grantable: boolean }>(`
+    format: 1,
+    serverMajor: row.major,
+    name: text('datname') ?? '',
+    owner: row.owner,
+    encoding: row.encoding,
+    collate: text('datcollate') ?? '',
+    ctype: text('datctype') ?? '',
+    localeProvider: text('datlocprovider') ?? 'c',
+    locale: text('datlocale', 'daticulocale'),
+    icuRules: text('daticurules'),
+    collationVersion: text('datcollversion'),
+    connectionLimit: Number(row.database.datconnlimit ?? -1),
+    tablespace: row.tablespace,
+    comment: row.comment,
+    lcMonetary: row.monetary,
+    grants:
+      row.database.datacl == null
+        ? null
+        : (
+            await client.query<{ grantee: string; privilege: string; grantable: boolean }>(`
       SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END AS grantee, a.privilege_type AS privilege, a.is_grantable AS grantable
-        FROM pg_database d, aclexplode(d.datacl) a WHERE d.datname = current_database() ORDER BY 1, 2`)).rows,
-    settings: (await client.query<{ role: string | null; assignment: string }>(`
+        FROM pg_database d, aclexplode(d.datacl) a WHERE d.datname = current_database() ORDER BY 1, 2`)
+          ).rows,
+    settings: (
+      await client.query<{ role: string | null; assignment: string }>(`
       SELECT r.rolname AS role, unnest(s.setconfig) AS assignment FROM pg_db_role_setting s LEFT JOIN pg_roles r ON r.oid = s.setrole
-       WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1 NULLS FIRST, 2`)).rows,
-    roles: (await client.query<{ name: string }>(`
+       WHERE s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1 NULLS FIRST, 2`)
+    ).rows,
+    roles: (
+      await client.query<{ name: string }>(`
       SELECT DISTINCT r.rolname::text AS name FROM pg_shdepend d JOIN pg_roles r ON r.oid = d.refobjid
-       WHERE d.refclassid = 'pg_authid'::regclass AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1`)).rows.map((role) => role.name),
-    extensions: (await client.query<{ name: string; version: string }>('SELECT extname::text AS name, extversion AS version FROM pg_extension ORDER BY 1')).rows,
-    tablespaces: (await client.query<{ name: string }>(`
-      SELECT DISTINCT t.spcname::text AS name FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace WHERE t.spcname NOT LIKE 'pg\\_%' ORDER BY 1`)).rows.map((space) => space.name),
+       WHERE d.refclassid = 'pg_authid'::regclass AND d.dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1`)
+    ).rows.map((role) => role.name),
+    extensions: (
+      await client.query<{ name: string; version: string }>(
+        'SELECT extname::text AS name, extversion AS version FROM pg_extension ORDER BY 1',
+      )
+    ).rows,
+    tablespaces: (
+      await client.query<{ name: string }>(`
+      SELECT DISTINCT t.spcname::text AS name FROM pg_class c JOIN pg_tablespace t ON t.oid = c.reltablespace WHERE t.spcname NOT LIKE 'pg\\_%' ORDER BY 1`)
+    ).rows.map((space) => space.name),
   };
 }

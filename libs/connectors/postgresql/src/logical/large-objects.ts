@@ -9,7 +9,13 @@ const MOST_SINGLE_OBJECTS = 500;
 const OBJECTS_PER_GROUP = 1_000;
 
 /** Writes the large objects of one block. Gives how many there were. */
-export async function writeLargeObjects(reader: ArchiveReader, entry: TocEntry, sink: ArtifactSink, expected: number, nextOrder: () => number): Promise<number> {
+export async function writeLargeObjects(
+  reader: ArchiveReader,
+  entry: TocEntry,
+  sink: ArtifactSink,
+  expected: number,
+  nextOrder: () => number,
+): Promise<number> {
   return expected > MOST_SINGLE_OBJECTS ? writeGroups(reader, entry, sink, nextOrder) : writeSingly(reader, entry, sink, nextOrder);
 }
 
@@ -18,8 +24,10 @@ async function writeSingly(reader: ArchiveReader, entry: TocEntry, sink: Artifac
   for (let oid = await reader.nextLargeObject(entry); oid !== undefined; oid = await reader.nextLargeObject(entry)) {
     reader.resetSum();
     const number = oid;
-    await sink.write({ key: largeObjectKey(oid), kind: 'blob', order: nextOrder(), class: 'rows' }, reader.largeObject(entry, oid),
-      () => ({ ...reader.sum(), meta: { dumpId: entry.dumpId, oid: number } }));
+    await sink.write({ key: largeObjectKey(oid), kind: 'blob', order: nextOrder(), class: 'rows' }, reader.largeObject(entry, oid), () => ({
+      ...reader.sum(),
+      meta: { dumpId: entry.dumpId, oid: number },
+    }));
     count++;
   }
   return count;
@@ -43,8 +51,10 @@ async function writeGroups(reader: ArchiveReader, entry: TocEntry, sink: Artifac
   }
   for (let group = 0; oid !== undefined; group++) {
     reader.resetSum();
-    await sink.write({ key: largeObjectGroupKey(entry.dumpId, group), kind: 'blob', order: nextOrder(), class: 'rows' }, records(),
-      () => ({ ...reader.sum(), meta: { dumpId: entry.dumpId } }));
+    await sink.write({ key: largeObjectGroupKey(entry.dumpId, group), kind: 'blob', order: nextOrder(), class: 'rows' }, records(), () => ({
+      ...reader.sum(),
+      meta: { dumpId: entry.dumpId },
+    }));
   }
   return count;
 }

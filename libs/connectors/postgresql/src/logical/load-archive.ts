@@ -15,19 +15,40 @@ export interface LoadRequest {
 }
 
 /** Pipes an archive into pg_restore, which stops at the first error. */
-export async function loadArchive(tool: RequiredTool, connection: PostgresqlConnection, request: LoadRequest, archive: AsyncIterable<Buffer>, context: ConnectorContext, job: Job): Promise<void> {
+export async function loadArchive(
+  tool: RequiredTool,
+  connection: PostgresqlConnection,
+  request: LoadRequest,
+  archive: AsyncIterable<Buffer>,
+  context: ConnectorContext,
+  job: Job,
+): Promise<void> {
   await using run = await runTool({
     program: tool.path,
-    args: ['--no-password', '--format=custom', '--exit-on-error', ...(request.noOwner ? ['--no-owner'] : []), ...(request.noAcl ? ['--no-acl'] : []),
-      ...(request.singleTransaction ? ['--single-transaction'] : []), `--dbname=${databaseConninfo(request.database)}`],
-    ...connectionOfLoad(connection, request), stdin: archive, classify: classifyToolLine, scratchFolder: context.scratchFolder, signal: job.signal,
+    args: [
+      '--no-password',
+      '--format=custom',
+      '--exit-on-error',
+      ...(request.noOwner ? ['--no-owner'] : []),
+      ...(request.noAcl ? ['--no-acl'] : []),
+      ...(request.singleTransaction ? ['--single-transaction'] : []),
+      `--dbname=${databaseConninfo(request.database)}`,
+    ],
+    ...connectionOfLoad(connection, request),
+    stdin: archive,
+    classify: classifyToolLine,
+    scratchFolder: context.scratchFolder,
+    signal: job.signal,
   });
   for await (const ignored of run.stdout) void ignored;
   const exit = await run.exit;
   if (job.signal.aborted) throw new RahatError('cancelled', 'The restore was cancelled');
   if (exit.clean) return;
-  if (exit.stdinError !== undefined || exit.signal !== null || saysConnectionLost(exit.stderr)) throw toolFailure('pg_restore', exit, connection);
-  throw new RahatError('restore_failed', `pg_restore stopped: ${exit.cause ?? 'it printed no message'}`, { hint: restoreHint(exit.stderr) });
+  if (exit.stdinError !== undefined || exit.signal !== null || saysConnectionLost(exit.stderr))
+    throw toolFailure('pg_restore', exit, connection);
+  throw new RahatError('restore_failed', `pg_restore stopped: ${exit.cause ?? 'it printed no message'}`, {
+    hint: restoreHint(exit.stderr),
+  });
 }
 
 /**
@@ -41,9 +62,11 @@ function connectionOfLoad(connection: PostgresqlConnection, request: LoadRequest
 }
 
 function restoreHint(stderr: string): string {
-  if (/extension ".*" is not available|could not open extension control file/.test(stderr)) return 'Install the extension on the target server, in the version of the source.';
+  if (/extension ".*" is not available|could not open extension control file/.test(stderr))
+    return 'Install the extension on the target server, in the version of the source.';
   if (/role ".*" does not exist/.test(stderr)) return 'Create the role on the target, or restore without owners and rights.';
   if (/tablespace ".*" does not exist/.test(stderr)) return 'Create the tablespace on the target.';
-  if (/permission denied|must be (superuser|owner|member)/.test(stderr)) return 'Restore as a superuser of the target, or without owners and rights.';
-  return 'The message is pg_restore\'s own. Nothing was swapped in; the staging database was removed.';
+  if (/permission denied|must be (superuser|owner|member)/.test(stderr))
+    return 'Restore as a superuser of the target, or without owners and rights.';
+  return "The message is pg_restore's own. Nothing was swapped in; the staging database was removed.";
 }

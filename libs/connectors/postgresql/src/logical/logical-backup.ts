@@ -28,10 +28,18 @@ interface DumpResult {
 }
 
 /** One database as one snapshot: table of contents, one artifact per table, large objects, globals, database facts (engines.md §3.2). */
-export async function backupLogically(connection: PostgresqlConnection, request: BackupRequest & { database: string }, sink: ArtifactSink, context: ConnectorContext, job: Job): Promise<BackupFacts> {
+export async function backupLogically(
+  connection: PostgresqlConnection,
+  request: BackupRequest & { database: string },
+  sink: ArtifactSink,
+  context: ConnectorContext,
+  job: Job,
+): Promise<BackupFacts> {
   await using session = await openSnapshotSession(connection, { database: request.database, label: request.label, signal: job.signal });
   const tool = await clientOfMajor('pgDump', session.major, context.toolFolders);
-  const facts = await readDatabaseFacts(session.client).catch((error: unknown) => { throw queryError(error, 'reading the facts of the database'); });
+  const facts = await readDatabaseFacts(session.client).catch((error: unknown) => {
+    throw queryError(error, 'reading the facts of the database');
+  });
 
   job.progress({ phase: 'globals', bytes: 0 });
   const globals = await dumpGlobals(connection, session, context, job, request.label);
@@ -43,20 +51,50 @@ export async function backupLogically(connection: PostgresqlConnection, request:
   const allFacts: DatabaseFacts = { ...facts, largeObjects: dump.largeObjects };
   await sink.write({ key: FACTS_KEY, kind: 'facts', order: 2, class: 'small' }, once(Buffer.from(JSON.stringify(allFacts))));
   return {
-    identity: session.identity, serverVersion: session.serverVersion, tool: `pg_dump ${tool.version}`,
-    label: 'full · space-incremental', consistency: 'snapshot', positions: { lsn: session.position, snapshot: session.snapshot },
-    consistentAt: session.consistentAt, findings: [...globals.findings, ...dump.findings],
-    evidence: { cleanExit: true, trailerSeen: true, objectsExpected: dump.blocksExpected, objectsFound: dump.blocks, rows: dump.rows, bytes: dump.bytes },
+    identity: session.identity,
+    serverVersion: session.serverVersion,
+    tool: `pg_dump ${tool.version}`,
+    label: 'full · space-incremental',
+    consistency: 'snapshot',
+    positions: { lsn: session.position, snapshot: session.snapshot },
+    consistentAt: session.consistentAt,
+    findings: [...globals.findings, ...dump.findings],
+    evidence: {
+      cleanExit: true,
+      trailerSeen: true,
+      objectsExpected: dump.blocksExpected,
+      objectsFound: dump.blocks,
+      rows: dump.rows,
+      bytes: dump.bytes,
+    },
   };
 }
 
-async function dumpDatabase(connection: PostgresqlConnection, request: BackupRequest & { database: string }, session: SnapshotSession, tool: RequiredTool, sink: ArtifactSink, context: ConnectorContext, job: Job): Promise<DumpResult> {
+async function dumpDatabase(
+  connection: PostgresqlConnection,
+  request: BackupRequest & { database: string },
+  session: SnapshotSession,
+  tool: RequiredTool,
+  sink: ArtifactSink,
+  context: ConnectorContext,
+  job: Job,
+): Promise<DumpResult> {
   const libpq = toolConnection(connection, request.label);
   await using run = await runTool({
     program: tool.path,
-    args: ['--no-password', '--format=custom', '--compress=0', `--snapshot=${session.snapshot}`, `--lock-wait-timeout=${LOCK_TIMEOUT_MS}`,
-      '--quote-all-identifiers', `--dbname=${databaseConninfo(request.database)}`],
-    ...libpq, classify: classifyToolLine, scratchFolder: context.scratchFolder, signal: job.signal,
+    args: [
+      '--no-password',
+      '--format=custom',
+      '--compress=0',
+      `--snapshot=${session.snapshot}`,
+      `--lock-wait-timeout=${LOCK_TIMEOUT_MS}`,
+      '--quote-all-identifiers',
+      `--dbname=${databaseConninfo(request.database)}`,
+    ],
+    ...libpq,
+    classify: classifyToolLine,
+    scratchFolder: context.scratchFolder,
+    signal: job.signal,
   });
   let result: DumpResult;
   try {
@@ -75,10 +113,23 @@ async function dumpDatabase(connection: PostgresqlConnection, request: BackupReq
   return { ...result, findings: exit.findings };
 }
 
-async function storeArchive(stream: AsyncIterable<Buffer>, largeObjectsExpected: number, sink: ArtifactSink, job: Job): Promise<DumpResult> {
+async function storeArchive(
+  stream: AsyncIterable<Buffer>,
+  largeObjectsExpected: number,
+  sink: ArtifactSink,
+  job: Job,
+): Promise<DumpResult> {
   const reader = await ArchiveReader.open(stream);
   // The table of contents counts as bytes: an empty database has nothing else, and is no empty dump.
-  const result: DumpResult = { rows: 0, bytes: reader.rawToc.length, blocks: 0, blocksExpected: reader.missingEntries().length, findings: [], largeObjects: { count: 0, rowHash: '' }, tables: [] };
+  const result: DumpResult = {
+    rows: 0,
+    bytes: reader.rawToc.length,
+    blocks: 0,
+    blocksExpected: reader.missingEntries().length,
+    findings: [],
+    largeObjects: { count: 0, rowHash: '' },
+    tables: [],
+  };
   await sink.write({ key: TOC_KEY, kind: 'header', order: 1, class: 'small' }, once(reader.rawToc));
   let order = 10;
   const nextOrder = (): number => order++;
@@ -100,8 +151,11 @@ async function storeArchive(stream: AsyncIterable<Buffer>, largeObjectsExpected:
       result.largeObjects.count += await writeLargeObjects(reader, entry, watched, largeObjectsExpected, nextOrder);
       continue;
     }
-    await watched.write({ key: rowsKey(entry.namespace, entry.tag), kind: 'rows', order: nextOrder(), class: 'rows' }, reader.rows(entry),
-      () => ({ ...reader.sum(), meta: { dumpId: entry.dumpId, schema: entry.namespace, table: entry.tag } }));
+    await watched.write(
+      { key: rowsKey(entry.namespace, entry.tag), kind: 'rows', order: nextOrder(), class: 'rows' },
+      reader.rows(entry),
+      () => ({ ...reader.sum(), meta: { dumpId: entry.dumpId, schema: entry.namespace, table: entry.tag } }),
+    );
     const sum = reader.sum();
     result.rows += sum.rows;
     result.tables.push({ entry, sum });
@@ -116,12 +170,17 @@ async function recountInSnapshot(session: SnapshotSession, encoding: string, dum
   for (const { entry, sum } of dump.tables) {
     job.signal.throwIfAborted();
     job.progress({ phase: 'recount', object: `${entry.namespace}.${entry.tag}`, bytes: dump.bytes });
-    const recounted = await sumOfCopy(session.client, copyOut(entry.copyStatement), kernel)
-      .catch((error: unknown) => { throw queryError(error, `recounting ${entry.namespace}.${entry.tag}`); });
+    const recounted = await sumOfCopy(session.client, copyOut(entry.copyStatement), kernel).catch((error: unknown) => {
+      throw queryError(error, `recounting ${entry.namespace}.${entry.tag}`);
+    });
     if (recounted.rows !== sum.rows || recounted.rowHash !== sum.rowHash) {
-      throw new RahatError('dump_invalid', `The dump of ${entry.namespace}.${entry.tag} holds ${sum.rows} rows, the server ${recounted.rows}, or their contents differ`, {
-        hint: 'Something changed the data on its way; check the memory and the network of the worker and run the backup again.',
-      });
+      throw new RahatError(
+        'dump_invalid',
+        `The dump of ${entry.namespace}.${entry.tag} holds ${sum.rows} rows, the server ${recounted.rows}, or their contents differ`,
+        {
+          hint: 'Something changed the data on its way; check the memory and the network of the worker and run the backup again.',
+        },
+      );
     }
   }
 }

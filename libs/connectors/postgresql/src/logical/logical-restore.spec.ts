@@ -70,7 +70,13 @@ describe('a restore', () => {
     cut.bytes.set('rows/sales/line', Buffer.from('not a row\n\\.\n\n\n'));
     expect(await failureOf(session.restore(into('never'), cut, quietJob))).toMatchObject({ code: 'restore_failed' });
     const cancel = new AbortController();
-    const job = { ...quietJob, signal: cancel.signal, progress: () => { cancel.abort(); } };
+    const job = {
+      ...quietJob,
+      signal: cancel.signal,
+      progress: () => {
+        cancel.abort();
+      },
+    };
     expect(await failureOf(session.restore(into('never'), backup, job))).toMatchObject({ code: 'cancelled' });
     expect((await databases()).filter((name) => name.startsWith('never'))).toEqual([]);
   });
@@ -81,10 +87,15 @@ describe('a restore', () => {
     const owned = await backUp();
     await server.query('REASSIGN OWNED BY "Old Clerk" TO postgres', [], 'rich');
     await server.query('DROP ROLE "Old Clerk"');
-    expect(await failureOf(session.restore(into('owned'), owned, quietJob))).toMatchObject({ code: 'restore_failed', hint: 'CREATE ROLE "Old Clerk" NOLOGIN;' });
+    expect(await failureOf(session.restore(into('owned'), owned, quietJob))).toMatchObject({
+      code: 'restore_failed',
+      hint: 'CREATE ROLE "Old Clerk" NOLOGIN;',
+    });
     await session.restore({ ...into('owned'), createMissingRoles: true }, owned, quietJob);
     expect(await server.query("SELECT rolcanlogin FROM pg_roles WHERE rolname = 'Old Clerk'")).toEqual([{ rolcanlogin: false }]);
-    expect(await server.query("SELECT tableowner FROM pg_tables WHERE tablename = 'line'", [], 'owned')).toEqual([{ tableowner: 'Old Clerk' }]);
+    expect(await server.query("SELECT tableowner FROM pg_tables WHERE tablename = 'line'", [], 'owned')).toEqual([
+      { tableowner: 'Old Clerk' },
+    ]);
     await session.restore({ ...into('ownerless'), noOwner: true, noAcl: true }, owned, quietJob);
   });
 });
@@ -99,19 +110,39 @@ describe('a restore over the maintenance database', () => {
 
 describe('a restore of chosen tables', () => {
   it('brings them with all that belongs to them, and says what stays behind', async () => {
-    const request = { ...into('some'), tables: [['sales', 'orders'], ['sales', 'event']] as [string, string][] };
+    const request = {
+      ...into('some'),
+      tables: [
+        ['sales', 'orders'],
+        ['sales', 'event'],
+      ] as [string, string][],
+    };
     const restored = await session.restore(request, backup, quietJob);
-    expect(restored.tables.map((table) => `${table.table} ${table.actualRows} ${table.matches}`).sort()).toEqual(['event_2025 1660 true', 'event_2026 1340 true', 'orders 5000 true']);
-    expect(restored.findings).toContainEqual(expect.objectContaining({ code: 'part_not_restored', severity: 'warning', object: 'sales.orders orders_customer_id_fkey' }));
-    const [found] = await server.query<Record<string, unknown>>(`SELECT
+    expect(restored.tables.map((table) => `${table.table} ${table.actualRows} ${table.matches}`).sort()).toEqual([
+      'event_2025 1660 true',
+      'event_2026 1340 true',
+      'orders 5000 true',
+    ]);
+    expect(restored.findings).toContainEqual(
+      expect.objectContaining({ code: 'part_not_restored', severity: 'warning', object: 'sales.orders orders_customer_id_fkey' }),
+    );
+    const [found] = await server.query<Record<string, unknown>>(
+      `SELECT
       (SELECT count(*)::int FROM pg_indexes WHERE schemaname = 'sales' AND tablename = 'orders') AS indexes, (SELECT count(*)::int FROM pg_trigger WHERE tgname = 'touch') AS triggers,
-      (SELECT last_value::int FROM sales.orders_id_seq) AS value, (SELECT count(*)::int FROM sales.event) AS events, to_regclass('sales.line') AS line`, [], 'some');
+      (SELECT last_value::int FROM sales.orders_id_seq) AS value, (SELECT count(*)::int FROM sales.event) AS events, to_regclass('sales.line') AS line`,
+      [],
+      'some',
+    );
     expect(found).toEqual({ indexes: 2, triggers: 1, value: 5000, events: 3000, line: null });
   });
 
   it('refuses an empty choice and a table that is not there', async () => {
-    expect(await failureOf(session.restore({ ...into('none'), tables: [] }, backup, quietJob))).toMatchObject({ code: 'restore_selection_empty' });
-    expect(await failureOf(session.restore({ ...into('none'), tables: [['sales', 'nope']] }, backup, quietJob))).toMatchObject({ code: 'not_found' });
+    expect(await failureOf(session.restore({ ...into('none'), tables: [] }, backup, quietJob))).toMatchObject({
+      code: 'restore_selection_empty',
+    });
+    expect(await failureOf(session.restore({ ...into('none'), tables: [['sales', 'nope']] }, backup, quietJob))).toMatchObject({
+      code: 'not_found',
+    });
     expect(await databases()).not.toContain('none');
   });
 
@@ -122,16 +153,41 @@ describe('a restore of chosen tables', () => {
     expect(restored.setAside).toEqual([]);
     expect(restored.findings).toMatchObject([{ code: 'foreign_key_not_validated', object: 'sales.line line_order_id_fkey' }]);
     await server.query(restored.findings[0]?.fix ?? '', [], 'inuse');
-    expect(await server.query("SELECT count(*)::int AS n, (SELECT count(*)::int FROM pg_constraint WHERE conrelid = 'sales.line'::regclass) AS constraints FROM sales.line", [], 'inuse')).toEqual([{ n: 20_000, constraints: 2 }]);
+    expect(
+      await server.query(
+        "SELECT count(*)::int AS n, (SELECT count(*)::int FROM pg_constraint WHERE conrelid = 'sales.line'::regclass) AS constraints FROM sales.line",
+        [],
+        'inuse',
+      ),
+    ).toEqual([{ n: 20_000, constraints: 2 }]);
   });
 
-  it('moves a table that is still there aside, and points the others\' foreign keys to the one that came back', async () => {
-    await server.query("UPDATE sales.orders SET net = 0", [], 'inuse');
-    const restored = await session.restore({ ...into('inuse'), tables: [['sales', 'customer'], ['sales', 'orders']], intoExisting: true }, backup, quietJob);
+  it("moves a table that is still there aside, and points the others' foreign keys to the one that came back", async () => {
+    await server.query('UPDATE sales.orders SET net = 0', [], 'inuse');
+    const restored = await session.restore(
+      {
+        ...into('inuse'),
+        tables: [
+          ['sales', 'customer'],
+          ['sales', 'orders'],
+        ],
+        intoExisting: true,
+      },
+      backup,
+      quietJob,
+    );
     expect(restored.setAside).toHaveLength(2);
-    expect(restored.findings.map((finding) => `${finding.code} ${finding.object}`)).toEqual(['foreign_key_not_validated sales.line', 'view_reads_former_table sales.open_orders', 'view_reads_former_table sales.totals']);
+    expect(restored.findings.map((finding) => `${finding.code} ${finding.object}`)).toEqual([
+      'foreign_key_not_validated sales.line',
+      'view_reads_former_table sales.open_orders',
+      'view_reads_former_table sales.totals',
+    ]);
     await server.query(restored.findings[0]?.fix ?? '', [], 'inuse');
-    const [state] = await server.query('SELECT (SELECT sum(net) > 0 FROM sales.orders) AS restored, (SELECT confrelid::regclass::text FROM pg_constraint WHERE conname = \'line_order_id_fkey\') AS points_to', [], 'inuse');
+    const [state] = await server.query(
+      "SELECT (SELECT sum(net) > 0 FROM sales.orders) AS restored, (SELECT confrelid::regclass::text FROM pg_constraint WHERE conname = 'line_order_id_fkey') AS points_to",
+      [],
+      'inuse',
+    );
     expect(state).toEqual({ restored: true, points_to: 'sales.orders' });
     const aside = restored.setAside[0]?.split(': ')[1]?.split('.')[0];
     expect(await server.query(`SELECT sum(net)::int AS net FROM ${aside}.orders`, [], 'inuse')).toEqual([{ net: 0 }]);

@@ -1,4 +1,12 @@
-import type { ArtifactSource, ConnectorContext, Job, RestoreFacts, RestoreOutline, RestoreRequest, TableComparison } from '@rahat/connector-kit';
+import type {
+  ArtifactSource,
+  ConnectorContext,
+  Job,
+  RestoreFacts,
+  RestoreOutline,
+  RestoreRequest,
+  TableComparison,
+} from '@rahat/connector-kit';
 import { RahatError, type Finding, type PostgresqlConnection } from '@rahat/contracts';
 import { connectClient } from '../connect.js';
 import { queryError, quoteIdentifier } from '../errors.js';
@@ -22,54 +30,112 @@ export interface PreparedRestore {
   target: TargetFacts;
 }
 
-export async function prepareRestore(connection: PostgresqlConnection, request: RestoreRequest, source: ArtifactSource, job: Job): Promise<PreparedRestore> {
-  if (request.target.kind !== 'database') throw new RahatError('invalid_input', 'A logical backup is restored into a database, not into a folder');
+export async function prepareRestore(
+  connection: PostgresqlConnection,
+  request: RestoreRequest,
+  source: ArtifactSource,
+  job: Job,
+): Promise<PreparedRestore> {
+  if (request.target.kind !== 'database')
+    throw new RahatError('invalid_input', 'A logical backup is restored into a database, not into a folder');
   const { name } = request.target;
   if (name === '' || Buffer.byteLength(name) > 63) throw new RahatError('invalid_input', 'The name of a database has 1 to 63 bytes');
   const dump = await openStoredDump(source);
   const [incomplete] = entriesWithoutData(dump);
   if (incomplete) throw new RahatError('dump_invalid', `The backup lacks the rows of ${incomplete.namespace}.${incomplete.tag}`);
   const selection = selectEntries(dump.toc, request.tables);
-  await using client = await connectClient(connection, { database: connection.maintenanceDatabase, label: request.label, signal: job.signal });
-  const target = await inspectTarget(client, request, name, dump, selection.entries).catch((error: unknown) => { throw queryError(error, 'looking at the target'); });
+  await using client = await connectClient(connection, {
+    database: connection.maintenanceDatabase,
+    label: request.label,
+    signal: job.signal,
+  });
+  const target = await inspectTarget(client, request, name, dump, selection.entries).catch((error: unknown) => {
+    throw queryError(error, 'looking at the target');
+  });
   return { connection, request, name, dump, selection, target };
 }
 
-export async function planLogicalRestore(connection: PostgresqlConnection, request: RestoreRequest, source: ArtifactSource, job: Job): Promise<RestoreOutline> {
+export async function planLogicalRestore(
+  connection: PostgresqlConnection,
+  request: RestoreRequest,
+  source: ArtifactSource,
+  job: Job,
+): Promise<RestoreOutline> {
   const { name, dump, selection, target } = await prepareRestore(connection, request, source, job);
   const replace = request.target.kind === 'database' && request.target.replace;
   const findings = [...selection.findings, ...selection.leftOut.map(partNotRestored), ...target.findings];
-  if (request.intoExisting && !target.exists) findings.push({ code: 'target_missing', severity: 'blocker', object: name, message: 'The database that the tables should go into is not there.' });
-  if (!request.intoExisting && target.exists && !replace) findings.push({ code: 'target_exists', severity: 'blocker', object: name, message: 'A database of this name exists.', fix: 'Choose another name, or say that it is replaced.' });
+  if (request.intoExisting && !target.exists)
+    findings.push({
+      code: 'target_missing',
+      severity: 'blocker',
+      object: name,
+      message: 'The database that the tables should go into is not there.',
+    });
+  if (!request.intoExisting && target.exists && !replace)
+    findings.push({
+      code: 'target_exists',
+      severity: 'blocker',
+      object: name,
+      message: 'A database of this name exists.',
+      fix: 'Choose another name, or say that it is replaced.',
+    });
   const staging = stagingName(name, request.label);
   const selected = new Set(selection.entries);
   const proof = `Compare rows and hashes of ${comparableTables(dump.toc).filter((entry) => selected.has(entry)).length} tables with the backup`;
   return {
     steps: request.intoExisting
-      ? [`Restore into staging database ${staging}`, proof, `Move existing tables of database ${name} aside and restore the chosen ones in one transaction`, 'Compare again in place', `Drop ${staging}`]
-      : [`Restore into staging database ${staging}`, proof, 'Analyze, apply rights and settings of the database', target.exists ? `Rename ${name} to ${setAsideName(name, new Date())} and ${staging} to ${name} in one transaction` : `Rename ${staging} to ${name}`],
+      ? [
+          `Restore into staging database ${staging}`,
+          proof,
+          `Move existing tables of database ${name} aside and restore the chosen ones in one transaction`,
+          'Compare again in place',
+          `Drop ${staging}`,
+        ]
+      : [
+          `Restore into staging database ${staging}`,
+          proof,
+          'Analyze, apply rights and settings of the database',
+          target.exists
+            ? `Rename ${name} to ${setAsideName(name, new Date())} and ${staging} to ${name} in one transaction`
+            : `Rename ${staging} to ${name}`,
+        ],
     objects: describeObjects(dump, selection.entries),
-    sizeBytes: selection.entries.flatMap((entry) => dump.data.get(entry.dumpId) ?? []).reduce((bytes, artifact) => bytes + artifact.sizeBytes, 0),
-    overwrites: request.intoExisting ? (request.tables ?? []).map(([schema, table]) => `${name}: ${schema}.${table}, if it exists`) : target.exists && replace ? [name] : [],
+    sizeBytes: selection.entries
+      .flatMap((entry) => dump.data.get(entry.dumpId) ?? [])
+      .reduce((bytes, artifact) => bytes + artifact.sizeBytes, 0),
+    overwrites: request.intoExisting
+      ? (request.tables ?? []).map(([schema, table]) => `${name}: ${schema}.${table}, if it exists`)
+      : target.exists && replace
+        ? [name]
+        : [],
     findings,
   };
 }
 
 /** Stage → check → swap (engines.md §3.4). */
-export async function restoreLogically(connection: PostgresqlConnection, request: RestoreRequest, source: ArtifactSource, context: ConnectorContext, job: Job): Promise<RestoreFacts> {
+export async function restoreLogically(
+  connection: PostgresqlConnection,
+  request: RestoreRequest,
+  source: ArtifactSource,
+  context: ConnectorContext,
+  job: Job,
+): Promise<RestoreFacts> {
   const prepared = await prepareRestore(connection, request, source, job);
   const { name, target, selection } = prepared;
   const replace = request.target.kind === 'database' && request.target.replace;
   if (request.intoExisting && !target.exists) throw new RahatError('database_not_found', `There is no database '${name}' on the target`);
   if (!request.intoExisting && target.exists && !replace) {
-    throw new RahatError('restore_target_exists', `A database '${name}' exists on the target`, { hint: 'Choose another name, or say that it is replaced; it is then kept under another name.' });
+    throw new RahatError('restore_target_exists', `A database '${name}' exists on the target`, {
+      hint: 'Choose another name, or say that it is replaced; it is then kept under another name.',
+    });
   }
   refuseBlockers([...selection.findings, ...target.findings]);
 
   // The database that a session is in can't be renamed.
   const home = connection.maintenanceDatabase === name ? 'template1' : connection.maintenanceDatabase;
   await using client = await connectClient(connection, { database: home, label: request.label, signal: job.signal });
-  if (request.createMissingRoles) for (const role of target.missingRoles) await client.query(`CREATE ROLE ${quoteIdentifier(role)} NOLOGIN`);
+  if (request.createMissingRoles)
+    for (const role of target.missingRoles) await client.query(`CREATE ROLE ${quoteIdentifier(role)} NOLOGIN`);
   const staging = stagingName(name, request.label);
   // Into a database in use, what is missing from the choice may be there already; `restoreIntoExisting` tells.
   const findings = [...selection.findings, ...(request.intoExisting ? [] : selection.leftOut.map(partNotRestored)), ...target.findings];
@@ -88,12 +154,21 @@ export async function restoreLogically(connection: PostgresqlConnection, request
       await dropDatabase(client, staging);
     } else {
       await analyze(prepared, staging, job);
-      findings.push(...(await applyDatabaseFacts(client, staging, prepared.dump.facts, { owner: !request.noOwner, grants: !request.noAcl })));
+      findings.push(
+        ...(await applyDatabaseFacts(client, staging, prepared.dump.facts, { owner: !request.noOwner, grants: !request.noAcl })),
+      );
       job.signal.throwIfAborted();
       const aside = await swapIn(client, staging, name, replace, new Date());
       setAside = aside === undefined ? [] : [aside];
     }
-    return { target: name, setAside, tables: staged.tables, rows: staged.tables.reduce((rows, table) => rows + table.actualRows, 0), bytes: staged.bytes, findings };
+    return {
+      target: name,
+      setAside,
+      tables: staged.tables,
+      rows: staged.tables.reduce((rows, table) => rows + table.actualRows, 0),
+      bytes: staged.bytes,
+      findings,
+    };
   } catch (error) {
     if (!keepStaging) await removeStaging(connection, staging, request.label);
     if (job.signal.aborted) throw new RahatError('cancelled', 'The restore was cancelled', { cause: error });
@@ -101,16 +176,30 @@ export async function restoreLogically(connection: PostgresqlConnection, request
   }
 }
 
-export async function loadAndCompare(prepared: PreparedRestore, database: string, context: ConnectorContext, job: Job): Promise<{ tables: TableComparison[]; findings: Finding[]; bytes: number }> {
+export async function loadAndCompare(
+  prepared: PreparedRestore,
+  database: string,
+  context: ConnectorContext,
+  job: Job,
+): Promise<{ tables: TableComparison[]; findings: Finding[]; bytes: number }> {
   const { connection, request, dump, selection, target } = prepared;
   const tool = await restoreClient(dump.major, target.major, context.toolFolders);
-  const totalBytes = selection.entries.flatMap((entry) => dump.data.get(entry.dumpId) ?? []).reduce((sum, artifact) => sum + artifact.sizeBytes, 0);
+  const totalBytes = selection.entries
+    .flatMap((entry) => dump.data.get(entry.dumpId) ?? [])
+    .reduce((sum, artifact) => sum + artifact.sizeBytes, 0);
   let bytes = 0;
   const archive = archiveOf(dump, selection.entries, (length) => {
     bytes += length;
     job.progress({ phase: 'restore', bytes, totalBytes });
   });
-  await loadArchive(tool, connection, { database, label: request.label, noOwner: request.noOwner ?? false, noAcl: request.noAcl ?? false, singleTransaction: false }, archive, context, job);
+  await loadArchive(
+    tool,
+    connection,
+    { database, label: request.label, noOwner: request.noOwner ?? false, noAcl: request.noAcl ?? false, singleTransaction: false },
+    archive,
+    context,
+    job,
+  );
   await using client = await connectClient(connection, { database, label: request.label, signal: job.signal });
   const compared = await compareRows(client, dump, selection.entries, job);
   return { ...compared, bytes };
@@ -125,7 +214,11 @@ async function analyze(prepared: PreparedRestore, database: string, job: Job): P
 // The job's signal may be what ended the restore; cleaning up has its own.
 async function removeStaging(connection: PostgresqlConnection, staging: string, label: string): Promise<void> {
   try {
-    await using client = await connectClient(connection, { database: connection.maintenanceDatabase, label, signal: AbortSignal.timeout(30_000) });
+    await using client = await connectClient(connection, {
+      database: connection.maintenanceDatabase,
+      label,
+      signal: AbortSignal.timeout(30_000),
+    });
     await dropDatabase(client, staging);
   } catch {
     // The server is gone: the next restore of this label drops the leftover first.
@@ -133,10 +226,22 @@ async function removeStaging(connection: PostgresqlConnection, staging: string, 
 }
 
 function describeObjects(dump: StoredDump, entries: readonly TocEntry[]): RestoreOutline['objects'] {
-  const rows = new Map(entries.filter((entry) => entry.hasCopyStatement).map((entry) => [`${entry.namespace}\0${entry.tag}`, dump.data.get(entry.dumpId)?.[0]]));
+  const rows = new Map(
+    entries
+      .filter((entry) => entry.hasCopyStatement)
+      .map((entry) => [`${entry.namespace}\0${entry.tag}`, dump.data.get(entry.dumpId)?.[0]]),
+  );
   const shown = new Set(['TABLE', 'VIEW', 'MATERIALIZED VIEW', 'SEQUENCE', 'FUNCTION', 'PROCEDURE', 'FOREIGN TABLE']);
-  return entries.filter((entry) => shown.has(entry.description)).map((entry) => {
-    const artifact = entry.description === 'TABLE' ? rows.get(`${entry.namespace}\0${entry.tag}`) : undefined;
-    return { schema: entry.namespace, name: entry.tag, kind: entry.description.toLowerCase(), rows: artifact?.rows, sizeBytes: artifact?.sizeBytes ?? 0 };
-  });
+  return entries
+    .filter((entry) => shown.has(entry.description))
+    .map((entry) => {
+      const artifact = entry.description === 'TABLE' ? rows.get(`${entry.namespace}\0${entry.tag}`) : undefined;
+      return {
+        schema: entry.namespace,
+        name: entry.tag,
+        kind: entry.description.toLowerCase(),
+        rows: artifact?.rows,
+        sizeBytes: artifact?.sizeBytes ?? 0,
+      };
+    });
 }

@@ -19,7 +19,10 @@ const context = (): ConnectorContext => ({ toolFolders: [], scratchFolder, signa
 beforeAll(async () => {
   server = await startPostgresql({ major: 15 });
   scratchFolder = mkdtempSync(join(tmpdir(), 'rahat-logical-'));
-  session = await postgresqlConnector.open({ host: server.host, port: server.port, user: server.user, password: server.password, maintenanceDatabase: 'postgres', tls: 'prefer' }, context());
+  session = await postgresqlConnector.open(
+    { host: server.host, port: server.port, user: server.user, password: server.password, maintenanceDatabase: 'postgres', tls: 'prefer' },
+    context(),
+  );
 });
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
@@ -49,37 +52,52 @@ async function backUp(database: string, deep = false): Promise<ArtifactsInMemory
 /** The schema as PostgreSQL's own client writes it. */
 function schemaOf(database: string): string {
   const conninfo = `host=127.0.0.1 port=${server.port} user=${server.user} dbname='${database.replaceAll(/[\\']/g, '\\$&')}'`;
-  return execFileSync('/usr/lib/postgresql/15/bin/pg_dump', ['--schema-only', '--dbname', conninfo], { encoding: 'utf8', env: { PGPASSWORD: server.password } })
-    .replaceAll(/^\\(un)?restrict .*$/gm, '');
+  return execFileSync('/usr/lib/postgresql/15/bin/pg_dump', ['--schema-only', '--dbname', conninfo], {
+    encoding: 'utf8',
+    env: { PGPASSWORD: server.password },
+  }).replaceAll(/^\\(un)?restrict .*$/gm, '');
 }
 
 describe('a logical backup', () => {
   it('brings back every kind of object and every row, under a new name', async () => {
     await makeDatabase('rich', `${RICH_SQL}${WIDE_SQL}`);
-    await server.query("ALTER DATABASE rich SET search_path TO sales, \"$user\", public; ALTER DATABASE rich SET timezone TO 'Asia/Tokyo'; ALTER DATABASE rich CONNECTION LIMIT 77; COMMENT ON DATABASE rich IS 'the rich one'");
+    await server.query(
+      "ALTER DATABASE rich SET search_path TO sales, \"$user\", public; ALTER DATABASE rich SET timezone TO 'Asia/Tokyo'; ALTER DATABASE rich CONNECTION LIMIT 77; COMMENT ON DATABASE rich IS 'the rich one'",
+    );
     await server.query('REVOKE CONNECT ON DATABASE rich FROM PUBLIC; GRANT TEMPORARY ON DATABASE rich TO pg_monitor');
     const backup = await backUp('rich', true);
-    expect(backup.facts).toMatchObject({ label: 'full · space-incremental', consistency: 'snapshot', findings: [], evidence: { cleanExit: true, trailerSeen: true } });
+    expect(backup.facts).toMatchObject({
+      label: 'full · space-incremental',
+      consistency: 'snapshot',
+      findings: [],
+      evidence: { cleanExit: true, trailerSeen: true },
+    });
     expect(backup.facts.evidence.objectsFound).toBe(backup.facts.evidence.objectsExpected);
     expect(backup.artifacts.find((artifact) => artifact.key === 'rows/sales/line')?.rows).toBe(20_000);
 
     // Another zone and byte form on the target must not look like other rows.
     await server.query("ALTER ROLE postgres SET timezone TO 'America/Lima'; ALTER ROLE postgres SET bytea_output TO escape");
-    const restored = await session.restore({ target: { kind: 'database', name: 'rich_again', replace: false }, label: 'run_1' }, backup, job());
+    const restored = await session.restore(
+      { target: { kind: 'database', name: 'rich_again', replace: false }, label: 'run_1' },
+      backup,
+      job(),
+    );
     await server.query('ALTER ROLE postgres RESET ALL');
     expect(restored.tables.filter((table) => !table.matches)).toEqual([]);
     expect(restored.tables.length).toBe(backup.facts.evidence.objectsExpected);
     expect(restored.findings).toEqual([]);
     expect(schemaOf('rich_again')).toBe(schemaOf('rich'));
     expect((await run('rich_again', 'SHOW search_path'))[0]).toEqual({ search_path: 'sales, "$user", public' });
-    expect(await run('rich_again', 'SELECT last_value::int FROM invoice_number')).toEqual(await run('rich', 'SELECT last_value::int FROM invoice_number'));
+    expect(await run('rich_again', 'SELECT last_value::int FROM invoice_number')).toEqual(
+      await run('rich', 'SELECT last_value::int FROM invoice_number'),
+    );
     const properties = `SELECT datconnlimit, ARRAY(SELECT acl::text FROM unnest(datacl) acl ORDER BY 1) AS acl, shobj_description(oid, 'pg_database') AS comment FROM pg_database WHERE datname = `;
     expect(await run('postgres', `${properties}'rich_again'`)).toEqual(await run('postgres', `${properties}'rich'`));
     expect(await run('rich_again', 'SELECT md5(lo_get(1005)) AS sum')).toEqual(await run('rich', 'SELECT md5(lo_get(1005)) AS sum'));
   });
 
   it('keeps hostile names apart and never takes them for options', async () => {
-    const database = "--file=/tmp/rahat-was-here 'host=x' \"ğ\"";
+    const database = '--file=/tmp/rahat-was-here \'host=x\' "ğ"';
     await makeDatabase(database, HOSTILE_SQL);
     const backup = await backUp(database, true);
     expect(new Set(backup.artifacts.map((artifact) => artifact.key)).size).toBe(HOSTILE_NAMES.length + 3);
@@ -104,19 +122,35 @@ describe('a logical backup', () => {
     await makeDatabase('void', '');
     const backup = await backUp('void');
     expect(backup.facts.evidence).toMatchObject({ objectsExpected: 0, rows: 0 });
-    const restored = await session.restore({ target: { kind: 'database', name: 'void_again', replace: false }, label: 'run_void' }, backup, job());
+    const restored = await session.restore(
+      { target: { kind: 'database', name: 'void_again', replace: false }, label: 'run_void' },
+      backup,
+      job(),
+    );
     expect(restored).toMatchObject({ tables: [], rows: 0 });
   });
 
   it('gathers many large objects into few artifacts and proves each of them', async () => {
-    await makeDatabase('pictures', "SELECT lo_from_bytea(0, decode(md5(n::text), 'hex')) FROM generate_series(1, 1500) n; SELECT lo_from_bytea(99999, decode(repeat('ab', 3000000), 'hex'))");
+    await makeDatabase(
+      'pictures',
+      "SELECT lo_from_bytea(0, decode(md5(n::text), 'hex')) FROM generate_series(1, 1500) n; SELECT lo_from_bytea(99999, decode(repeat('ab', 3000000), 'hex'))",
+    );
     const backup = await backUp('pictures');
     expect(backup.artifacts.filter((artifact) => artifact.kind === 'blob')).toHaveLength(2);
-    const restored = await session.restore({ target: { kind: 'database', name: 'pictures_again', replace: false }, label: 'run_lo' }, backup, job());
-    expect(restored.tables).toEqual([{ schema: 'pg_catalog', table: 'pg_largeobject', expectedRows: 1501, actualRows: 1501, matches: true }]);
+    const restored = await session.restore(
+      { target: { kind: 'database', name: 'pictures_again', replace: false }, label: 'run_lo' },
+      backup,
+      job(),
+    );
+    expect(restored.tables).toEqual([
+      { schema: 'pg_catalog', table: 'pg_largeobject', expectedRows: 1501, actualRows: 1501, matches: true },
+    ]);
     expect((await postgresqlConnector.checkContent(backup, context(), job())).findings).toEqual([]);
     backup.flipByte(backup.artifacts.find((artifact) => artifact.kind === 'blob')?.key ?? '', 900);
-    expect((await postgresqlConnector.checkContent(backup, context(), job())).findings[0]).toMatchObject({ code: 'content_damaged', severity: 'blocker' });
+    expect((await postgresqlConnector.checkContent(backup, context(), job())).findings[0]).toMatchObject({
+      code: 'content_damaged',
+      severity: 'blocker',
+    });
   });
 
   it('is checked without a server, and each kind of damage is named', async () => {

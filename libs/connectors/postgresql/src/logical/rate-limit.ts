@@ -1,7 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** Lets bytes through no faster than the limit on average; the source waits with us. */
-export async function* limitRate(stream: AsyncIterable<Buffer>, bytesPerSecond: number | undefined, signal: AbortSignal): AsyncGenerator<Buffer> {
+export async function* limitRate(
+  stream: AsyncIterable<Buffer>,
+  bytesPerSecond: number | undefined,
+  signal: AbortSignal,
+): AsyncGenerator<Buffer> {
   if (bytesPerSecond === undefined) {
     yield* stream;
     return;

@@ -15,30 +15,42 @@ function sipHash128(key: Buffer, data: Buffer): bigint {
   [v0, v1, v2, v3] = [v0 ^ k0, v1 ^ k1, v2 ^ k0, v3 ^ k1];
   const rounds = (count: number): void => {
     for (; count > 0; count--) {
-      v0 = (v0 + v1) & MASK; v1 = rotate(v1, 13n) ^ v0; v0 = rotate(v0, 32n);
-      v2 = (v2 + v3) & MASK; v3 = rotate(v3, 16n) ^ v2;
-      v0 = (v0 + v3) & MASK; v3 = rotate(v3, 21n) ^ v0;
-      v2 = (v2 + v1) & MASK; v1 = rotate(v1, 17n) ^ v2; v2 = rotate(v2, 32n);
+      v0 = (v0 + v1) & MASK;
+      v1 = rotate(v1, 13n) ^ v0;
+      v0 = rotate(v0, 32n);
+      v2 = (v2 + v3) & MASK;
+      v3 = rotate(v3, 16n) ^ v2;
+      v0 = (v0 + v3) & MASK;
+      v3 = rotate(v3, 21n) ^ v0;
+      v2 = (v2 + v1) & MASK;
+      v1 = rotate(v1, 17n) ^ v2;
+      v2 = rotate(v2, 32n);
     }
   };
   const padded = Buffer.concat([data, Buffer.alloc(8 - (data.length % 8))]);
   padded[padded.length - 1] = data.length & 0xff;
   for (let at = 0; at < padded.length; at += 8) {
     const word = padded.readBigUInt64LE(at);
-    v3 ^= word; rounds(2); v0 ^= word;
+    v3 ^= word;
+    rounds(2);
+    v0 ^= word;
   }
-  v2 ^= 0xeen; rounds(4);
+  v2 ^= 0xeen;
+  rounds(4);
   const low = v0 ^ v1 ^ v2 ^ v3;
-  v1 ^= 0xddn; rounds(4);
+  v1 ^= 0xddn;
+  rounds(4);
   return ((v0 ^ v1 ^ v2 ^ v3) << 64n) | low;
 }
 
 const KEY = Buffer.from('rahat-row-hash-1');
-const expectedHash = (rows: Buffer[]): string => (rows.reduce((sum, row) => sum + sipHash128(KEY, row), 0n) & ((1n << 128n) - 1n)).toString(16).padStart(32, '0');
+const expectedHash = (rows: Buffer[]): string =>
+  (rows.reduce((sum, row) => sum + sipHash128(KEY, row), 0n) & ((1n << 128n) - 1n)).toString(16).padStart(32, '0');
 
 function someRows(): Buffer[] {
   const rows = [Buffer.alloc(0), Buffer.from('\\\\.'), Buffer.from('.'), Buffer.from('\\.x'), Buffer.alloc(300_000, 'long row ')];
-  for (let length = 0; length < 200; length++) rows.push(Buffer.from(Array.from({ length }, (_, index) => 32 + ((index * 7 + length) % 90))));
+  for (let length = 0; length < 200; length++)
+    rows.push(Buffer.from(Array.from({ length }, (_, index) => 32 + ((index * 7 + length) % 90))));
   return rows;
 }
 
@@ -62,7 +74,12 @@ describe('the row kernel', () => {
     const rows = someRows();
     const expected = { rows: rows.length, rowHash: expectedHash(rows) };
     const kernel = new RowKernel();
-    for (const [cut, order] of [[1, rows], [7, rows], [65_536, [...rows].reverse()], [5_000_000, rows]] as const) {
+    for (const [cut, order] of [
+      [1, rows],
+      [7, rows],
+      [65_536, [...rows].reverse()],
+      [5_000_000, rows],
+    ] as const) {
       const text = Buffer.concat(order.map((row) => Buffer.concat([row, Buffer.from('\n')])));
       kernel.reset();
       for (let at = 0; at < text.length; at += cut) kernel.absorbRows(text.subarray(at, at + cut));
@@ -84,7 +101,7 @@ describe('the row kernel', () => {
       let used = 0;
       for (let at = 0; !kernel.entryEnded; at += 997) {
         const chunk = archive.subarray(at, at + 997);
-        for (let from = 0; from < chunk.length && !kernel.entryEnded; ) {
+        for (let from = 0; from < chunk.length && !kernel.entryEnded;) {
           const taken = kernel.unframe(chunk, from, true);
           from += taken;
           used += taken;
@@ -100,7 +117,11 @@ describe('the row kernel', () => {
 
   it('is what its source compiles to', async () => {
     const script = join(import.meta.dirname, '../../wasm/compile.mjs');
-    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', `import { compileRowKernel } from ${JSON.stringify(script)}; process.stdout.write(await compileRowKernel());`]);
+    const { stdout } = await promisify(execFile)(process.execPath, [
+      '--input-type=module',
+      '-e',
+      `import { compileRowKernel } from ${JSON.stringify(script)}; process.stdout.write(await compileRowKernel());`,
+    ]);
     expect(stdout).toBe(await readFile(join(import.meta.dirname, 'row-kernel.generated.ts'), 'utf8'));
   });
 });

@@ -2,21 +2,42 @@ import { ROW_KERNEL_BASE64 } from './row-kernel.generated.js';
 
 // The part of the platform's interface that is used here; @types/node has none.
 declare namespace WebAssembly {
-  class Module { constructor(bytes: Uint8Array); }
-  class Instance { constructor(module: Module, imports: object); readonly exports: unknown; }
-  interface Memory { buffer: ArrayBuffer }
-  interface Global { value: unknown }
+  class Module {
+    constructor(bytes: Uint8Array);
+  }
+  class Instance {
+    constructor(module: Module, imports: object);
+    readonly exports: unknown;
+  }
+  interface Memory {
+    buffer: ArrayBuffer;
+  }
+  interface Global {
+    value: unknown;
+  }
 }
 
 interface KernelExports {
   memory: WebAssembly.Memory;
-  INPUT: WebAssembly.Global; INPUT_SIZE: WebAssembly.Global; OUTPUT: WebAssembly.Global;
-  resetSum(): void; resetFrames(): void; emptyOutput(): void;
-  getSumLow(): bigint; getSumHigh(): bigint; getRows(): bigint; getTrailing(): number;
-  hasEnded(): number; isOpen(): number; getOutputEnd(): number; hasEntryEnded(): number; getWireMessage(): number;
+  INPUT: WebAssembly.Global;
+  INPUT_SIZE: WebAssembly.Global;
+  OUTPUT: WebAssembly.Global;
+  resetSum(): void;
+  resetFrames(): void;
+  emptyOutput(): void;
+  getSumLow(): bigint;
+  getSumHigh(): bigint;
+  getRows(): bigint;
+  getTrailing(): number;
+  hasEnded(): number;
+  isOpen(): number;
+  getOutputEnd(): number;
+  hasEntryEnded(): number;
+  getWireMessage(): number;
   absorbRows(start: number, end: number): void;
   absorb(start: number, end: number): void;
-  openItem(): void; finishItem(): void;
+  openItem(): void;
+  finishItem(): void;
   unframeArchive(start: number, end: number, asRows: number): number;
   absorbWire(start: number, end: number): number;
 }
@@ -39,7 +60,13 @@ export class RowKernel {
 
   constructor() {
     compiled ??= new WebAssembly.Module(Buffer.from(ROW_KERNEL_BASE64, 'base64'));
-    const instance = new WebAssembly.Instance(compiled, { env: { abort: () => { throw new Error('row kernel aborted'); } } });
+    const instance = new WebAssembly.Instance(compiled, {
+      env: {
+        abort: () => {
+          throw new Error('row kernel aborted');
+        },
+      },
+    });
     this.#wasm = instance.exports as KernelExports;
     this.#memory = new Uint8Array(this.#wasm.memory.buffer);
     this.#input = this.#wasm.INPUT.value as number;

@@ -1,16 +1,36 @@
 /** Names that break careless quoting, argument lists, connection strings, paths and keys. */
 export const HOSTILE_NAMES = [
-  'with "quotes"', "it's", 'dots.in.name', ' leading and trailing ', '-d', '--file=/tmp/rahat-was-here', 'host=127.0.0.1 port=1', 'new\nline', 'tab\tbed',
-  '%2e%2e', '..', 'a/b\\c', '$(id)', ';drop', 'Ğüzel İsim 数据 🐘', 'é'.repeat(31) + 'x', 'select', "dbname='x'", '*', 'back\\slash',
+  'with "quotes"',
+  "it's",
+  'dots.in.name',
+  ' leading and trailing ',
+  '-d',
+  '--file=/tmp/rahat-was-here',
+  'host=127.0.0.1 port=1',
+  'new\nline',
+  'tab\tbed',
+  '%2e%2e',
+  '..',
+  'a/b\\c',
+  '$(id)',
+  ';drop',
+  'Ğüzel İsim 数据 🐘',
+  'é'.repeat(31) + 'x',
+  'select',
+  "dbname='x'",
+  '*',
+  'back\\slash',
 ];
 
 const identifier = (name: string): string => `"${name.replaceAll('"', '""')}"`;
 
 /** A schema per hostile name with a table of the same name, and a column too. */
-export const HOSTILE_SQL = HOSTILE_NAMES.map((name) => `
+export const HOSTILE_SQL = HOSTILE_NAMES.map(
+  (name) => `
   CREATE SCHEMA ${identifier(name)};
   CREATE TABLE ${identifier(name)}.${identifier(name)} (id serial PRIMARY KEY, ${identifier(name)} text);
-  INSERT INTO ${identifier(name)}.${identifier(name)} (${identifier(name)}) SELECT 'row ' || n FROM generate_series(1, 3) n;`).join('\n');
+  INSERT INTO ${identifier(name)}.${identifier(name)} (${identifier(name)}) SELECT 'row ' || n FROM generate_series(1, 3) n;`,
+).join('\n');
 
 /** Most kinds of objects that a database can hold, with rows whose text is easy to get wrong. */
 export const RICH_SQL = `

@@ -22,8 +22,26 @@ export interface LeftOut {
 
 /** What belongs to a table and comes back with it, when all that it needs comes too. */
 const PARTS_OF_A_TABLE = new Set([
-  'TABLE DATA', 'DEFAULT', 'SEQUENCE', 'SEQUENCE OWNED BY', 'SEQUENCE SET', 'CONSTRAINT', 'CHECK CONSTRAINT', 'FK CONSTRAINT', 'INDEX', 'INDEX ATTACH',
-  'TABLE ATTACH', 'TRIGGER', 'RULE', 'POLICY', 'ROW SECURITY', 'ACL', 'COMMENT', 'SECURITY LABEL', 'STATISTICS', 'STATISTICS DATA',
+  'TABLE DATA',
+  'DEFAULT',
+  'SEQUENCE',
+  'SEQUENCE OWNED BY',
+  'SEQUENCE SET',
+  'CONSTRAINT',
+  'CHECK CONSTRAINT',
+  'FK CONSTRAINT',
+  'INDEX',
+  'INDEX ATTACH',
+  'TABLE ATTACH',
+  'TRIGGER',
+  'RULE',
+  'POLICY',
+  'ROW SECURITY',
+  'ACL',
+  'COMMENT',
+  'SECURITY LABEL',
+  'STATISTICS',
+  'STATISTICS DATA',
 ]);
 /** What is never pulled in because something else needs it: it holds rows of its own. */
 const RELATIONS = new Set(['TABLE', 'FOREIGN TABLE', 'MATERIALIZED VIEW', 'VIEW']);
@@ -32,12 +50,16 @@ const RELATIONS = new Set(['TABLE', 'FOREIGN TABLE', 'MATERIALIZED VIEW', 'VIEW'
 export function selectEntries(toc: Toc, wanted: readonly (readonly [schema: string, table: string])[] | undefined): Selection {
   const allTables = toc.entries.filter((entry) => entry.description === 'TABLE');
   if (wanted === undefined) return { entries: toc.entries, tables: allTables, leftOut: [], findings: [] };
-  if (wanted.length === 0) throw new RahatError('restore_selection_empty', 'No table is chosen', { hint: 'Name at least one table, or restore everything.' });
+  if (wanted.length === 0)
+    throw new RahatError('restore_selection_empty', 'No table is chosen', { hint: 'Name at least one table, or restore everything.' });
 
   const chosen = new Set<TocEntry>();
   for (const [schema, table] of wanted) {
     const entry = allTables.find((candidate) => candidate.namespace === schema && candidate.tag === table);
-    if (!entry) throw new RahatError('not_found', `The backup holds no table ${schema}.${table}`, { hint: 'Look at the objects of the backup; names are case-sensitive.' });
+    if (!entry)
+      throw new RahatError('not_found', `The backup holds no table ${schema}.${table}`, {
+        hint: 'Look at the objects of the backup; names are case-sensitive.',
+      });
     chosen.add(entry);
   }
   const graph = new EntryGraph(toc);
@@ -49,12 +71,18 @@ export function selectEntries(toc: Toc, wanted: readonly (readonly [schema: stri
     const needs = graph.needs(table, chosen);
     for (const need of needs.entries) taken.add(need);
     for (const lacking of needs.lacking) {
-      findings.push({ code: 'needed_table_not_chosen', severity: 'blocker', object: `${table.namespace}.${table.tag}`, message: `The table needs ${lacking.namespace}.${lacking.tag}, which is not chosen.`, fix: `Choose ${lacking.namespace}.${lacking.tag} too.` });
+      findings.push({
+        code: 'needed_table_not_chosen',
+        severity: 'blocker',
+        object: `${table.namespace}.${table.tag}`,
+        message: `The table needs ${lacking.namespace}.${lacking.tag}, which is not chosen.`,
+        fix: `Choose ${lacking.namespace}.${lacking.tag} too.`,
+      });
     }
   }
   // Taking a part may take a sequence, which has parts of its own.
   const leftOut = new Map<TocEntry, LeftOut>();
-  for (let before = -1; before !== taken.size; ) {
+  for (let before = -1; before !== taken.size;) {
     before = taken.size;
     for (const part of graph.partsOf(taken)) {
       const needs = graph.needs(part, chosen);
@@ -68,8 +96,11 @@ export function selectEntries(toc: Toc, wanted: readonly (readonly [schema: stri
 
 export function partNotRestored({ part, lacking }: LeftOut): Finding {
   return {
-    code: 'part_not_restored', severity: part.description === 'FK CONSTRAINT' ? 'warning' : 'info', object: `${part.namespace}.${part.tag}`,
-    message: `${part.description} is left out: ${lacking.map((entry) => `${entry.namespace}.${entry.tag}`).join(', ')} is not chosen.`, fix: part.definition.toString('utf8').trim(),
+    code: 'part_not_restored',
+    severity: part.description === 'FK CONSTRAINT' ? 'warning' : 'info',
+    object: `${part.namespace}.${part.tag}`,
+    message: `${part.description} is left out: ${lacking.map((entry) => `${entry.namespace}.${entry.tag}`).join(', ')} is not chosen.`,
+    fix: part.definition.toString('utf8').trim(),
   };
 }
 

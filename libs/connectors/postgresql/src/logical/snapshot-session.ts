@@ -23,14 +23,31 @@ export async function openSnapshotSession(connection: PostgresqlConnection, opti
     await client.query(`SELECT pg_catalog.set_config(name, '0', false) FROM pg_settings
       WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout')`);
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
-    const [row] = (await client.query<{ snapshot: string; moment: Date; position: string; version: string; version_number: number; superuser: boolean; objects: string }>(`
+    const [row] = (
+      await client.query<{
+        snapshot: string;
+        moment: Date;
+        position: string;
+        version: string;
+        version_number: number;
+        superuser: boolean;
+        objects: string;
+      }>(`
       SELECT pg_export_snapshot() AS snapshot, now() AS moment, current_setting('server_version') AS version, current_setting('server_version_num')::int AS version_number,
              (CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_lsn() END)::text AS position,
-             (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser, (SELECT count(*) FROM pg_largeobject_metadata) AS objects`)).rows;
+             (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS superuser, (SELECT count(*) FROM pg_largeobject_metadata) AS objects`)
+    ).rows;
     if (!row) throw new RahatError('internal', 'The server gave no snapshot');
     return {
-      client, snapshot: row.snapshot, consistentAt: row.moment.toISOString(), position: row.position, identity: await systemIdentifier(client),
-      serverVersion: row.version, major: Math.floor(row.version_number / 10_000), superuser: row.superuser, largeObjects: Number(row.objects),
+      client,
+      snapshot: row.snapshot,
+      consistentAt: row.moment.toISOString(),
+      position: row.position,
+      identity: await systemIdentifier(client),
+      serverVersion: row.version,
+      major: Math.floor(row.version_number / 10_000),
+      superuser: row.superuser,
+      largeObjects: Number(row.objects),
       [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
     };
   } catch (error) {

@@ -24,7 +24,12 @@ function withSuffix(name: string, suffix: string): string {
 /** An empty database with the encoding and the locale of the backed-up one. A leftover of an earlier attempt of the same label goes. */
 export async function createStaging(client: pg.Client, name: string, facts: DatabaseFacts, targetMajor: number): Promise<void> {
   await dropDatabase(client, name);
-  const options = [`TEMPLATE template0`, `ENCODING ${quoteLiteral(facts.encoding)}`, `LC_COLLATE ${quoteLiteral(facts.collate)}`, `LC_CTYPE ${quoteLiteral(facts.ctype)}`];
+  const options = [
+    `TEMPLATE template0`,
+    `ENCODING ${quoteLiteral(facts.encoding)}`,
+    `LC_COLLATE ${quoteLiteral(facts.collate)}`,
+    `LC_CTYPE ${quoteLiteral(facts.ctype)}`,
+  ];
   if (targetMajor >= 15) {
     options.push(`LOCALE_PROVIDER ${PROVIDERS[facts.localeProvider] ?? 'libc'}`);
     if (facts.locale !== null && facts.localeProvider === 'i') options.push(`ICU_LOCALE ${quoteLiteral(facts.locale)}`);
@@ -37,7 +42,9 @@ export async function createStaging(client: pg.Client, name: string, facts: Data
     const message = error instanceof Error ? error.message : String(error);
     throw new RahatError('restore_failed', `The staging database could not be created: ${message}`, {
       cause: error,
-      hint: /permission denied/.test(message) ? 'ALTER ROLE … CREATEDB for the user of the target server.' : `The target needs encoding ${facts.encoding} and locale ${facts.collate}; install the locale on its machine.`,
+      hint: /permission denied/.test(message)
+        ? 'ALTER ROLE … CREATEDB for the user of the target server.'
+        : `The target needs encoding ${facts.encoding} and locale ${facts.collate}; install the locale on its machine.`,
     });
   }
 }
@@ -51,25 +58,43 @@ export async function databaseExists(client: pg.Client, name: string): Promise<b
 }
 
 /** Owner, rights, settings and comment of the database itself, which pg_dump without --create leaves out. What can't be set is a finding. */
-export async function applyDatabaseFacts(client: pg.Client, name: string, facts: DatabaseFacts, keep: { owner: boolean; grants: boolean }): Promise<Finding[]> {
+export async function applyDatabaseFacts(
+  client: pg.Client,
+  name: string,
+  facts: DatabaseFacts,
+  keep: { owner: boolean; grants: boolean },
+): Promise<Finding[]> {
   const database = quoteIdentifier(name);
   const findings: Finding[] = [];
   const attempt = async (what: string, run: () => Promise<unknown>): Promise<void> => {
     try {
       await run();
     } catch (error) {
-      findings.push({ code: 'database_property_not_restored', severity: 'warning', object: facts.name, message: `${what}: ${error instanceof Error ? error.message : String(error)}` });
+      findings.push({
+        code: 'database_property_not_restored',
+        severity: 'warning',
+        object: facts.name,
+        message: `${what}: ${error instanceof Error ? error.message : String(error)}`,
+      });
     }
   };
-  if (keep.owner) await attempt(`Owner ${facts.owner}`, () => client.query(`ALTER DATABASE ${database} OWNER TO ${quoteIdentifier(facts.owner)}`));
-  if (facts.connectionLimit >= 0) await attempt('Connection limit', () => client.query(`ALTER DATABASE ${database} CONNECTION LIMIT ${facts.connectionLimit}`));
-  if (facts.comment !== null) await attempt('Comment', () => client.query(`COMMENT ON DATABASE ${database} IS ${quoteLiteral(facts.comment ?? '')}`));
-  for (const { role, assignment } of facts.settings) await attempt(`Setting ${assignment}`, () => applySetting(client, database, role, assignment));
+  if (keep.owner)
+    await attempt(`Owner ${facts.owner}`, () => client.query(`ALTER DATABASE ${database} OWNER TO ${quoteIdentifier(facts.owner)}`));
+  if (facts.connectionLimit >= 0)
+    await attempt('Connection limit', () => client.query(`ALTER DATABASE ${database} CONNECTION LIMIT ${facts.connectionLimit}`));
+  if (facts.comment !== null)
+    await attempt('Comment', () => client.query(`COMMENT ON DATABASE ${database} IS ${quoteLiteral(facts.comment ?? '')}`));
+  for (const { role, assignment } of facts.settings)
+    await attempt(`Setting ${assignment}`, () => applySetting(client, database, role, assignment));
   if (keep.grants && facts.grants !== null) {
     await attempt('Rights', () => client.query(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`));
     for (const { grantee, privilege, grantable } of facts.grants) {
       const to = grantee === 'PUBLIC' ? 'PUBLIC' : quoteIdentifier(grantee);
-      await attempt(`Right ${privilege} of ${grantee}`, () => client.query(`GRANT ${privilege.replaceAll(/[^A-Z ]/g, '')} ON DATABASE ${database} TO ${to}${grantable ? ' WITH GRANT OPTION' : ''}`));
+      await attempt(`Right ${privilege} of ${grantee}`, () =>
+        client.query(
+          `GRANT ${privilege.replaceAll(/[^A-Z ]/g, '')} ON DATABASE ${database} TO ${to}${grantable ? ' WITH GRANT OPTION' : ''}`,
+        ),
+      );
     }
   }
   return findings;
@@ -121,16 +146,26 @@ async function rename(client: pg.Client, from: string, to: string): Promise<void
   try {
     await client.query(`ALTER DATABASE ${quoteIdentifier(from)} RENAME TO ${quoteIdentifier(to)}`);
   } catch (error) {
-    if ((error as { code?: string }).code === '42P04') throw new RahatError('restore_target_exists', `A database '${to}' was made while the restore ran`, { cause: error });
-    throw new RahatError('restore_failed', `Database '${from}' could not be renamed to '${to}': ${error instanceof Error ? error.message : String(error)}`, { cause: error, retryable: true });
+    if ((error as { code?: string }).code === '42P04')
+      throw new RahatError('restore_target_exists', `A database '${to}' was made while the restore ran`, { cause: error });
+    throw new RahatError(
+      'restore_failed',
+      `Database '${from}' could not be renamed to '${to}': ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error, retryable: true },
+    );
   }
 }
 
 // A session that was told to end may take a moment, in which a rename is refused.
 async function endSessions(client: pg.Client, database: string): Promise<void> {
   for (let attempt = 0; attempt < 100; attempt++) {
-    const { rows } = await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()', [database]);
+    const { rows } = await client.query(
+      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()',
+      [database],
+    );
     if (rows.length === 0) return;
-    await new Promise((resolve) => { setTimeout(resolve, 50); });
+    await new Promise((resolve) => {
+      setTimeout(resolve, 50);
+    });
   }
 }

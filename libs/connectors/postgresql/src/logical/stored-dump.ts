@@ -29,7 +29,8 @@ export async function openStoredDump(source: ArtifactSource): Promise<StoredDump
   const byKey = new Map(source.artifacts.map((artifact) => [artifact.key, artifact]));
   const factsArtifact = byKey.get(FACTS_KEY);
   const tocArtifact = byKey.get(TOC_KEY);
-  if (!factsArtifact || !tocArtifact) throw new RahatError('dump_invalid', 'This backup is not a logical one of PostgreSQL, or its table of contents is missing');
+  if (!factsArtifact || !tocArtifact)
+    throw new RahatError('dump_invalid', 'This backup is not a logical one of PostgreSQL, or its table of contents is missing');
   const facts = DatabaseFacts.parse(JSON.parse((await whole(source.read(factsArtifact))).toString('utf8')));
   const toc = await readToc(source, tocArtifact);
   if (!toc) throw new RahatError('dump_invalid', 'The table of contents of this backup is cut off');

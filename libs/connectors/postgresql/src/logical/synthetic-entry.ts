@@ -13,11 +13,34 @@ export function syntheticEntry(toc: Toc, dumpId: number, tag: string, sql: strin
   const minor = toc.prelude[6] ?? 0;
   const offsetSize = toc.prelude[9] ?? 8;
   const raw = Buffer.concat([
-    int(dumpId), int(0), text('0'), text('0'), text(tag), text('RAHAT'), int(section === 'before data' ? PRE_DATA : POST_DATA),
-    int(definition.length), definition, text(''), absent(), absent(), absent(), absent(),
-    ...(minor >= 16 ? [int(0)] : []), text(''), text('false'), absent(), Buffer.from([NO_DATA]), Buffer.alloc(offsetSize),
+    int(dumpId),
+    int(0),
+    text('0'),
+    text('0'),
+    text(tag),
+    text('RAHAT'),
+    int(section === 'before data' ? PRE_DATA : POST_DATA),
+    int(definition.length),
+    definition,
+    text(''),
+    absent(),
+    absent(),
+    absent(),
+    absent(),
+    ...(minor >= 16 ? [int(0)] : []),
+    text(''),
+    text('false'),
+    absent(),
+    Buffer.from([NO_DATA]),
+    Buffer.alloc(offsetSize),
   ]);
-  return new TocEntry({ dumpId, hasData: false, tag, description: 'RAHAT', namespace: '', owner: '', dependencies: [] }, { bytes: raw }, [0, raw.length], [0, 0], [0, 0]);
+  return new TocEntry(
+    { dumpId, hasData: false, tag, description: 'RAHAT', namespace: '', owner: '', dependencies: [] },
+    { bytes: raw },
+    [0, raw.length],
+    [0, 0],
+    [0, 0],
+  );
 }
 
 function int(value: number): Buffer {

@@ -10,19 +10,49 @@ import { openStoredDump } from './stored-dump.js';
 export async function testLogicalRestore(source: ArtifactSource, context: ConnectorContext, job: Job): Promise<TestRestoreFacts> {
   const dump = await openStoredDump(source);
   const major = await serverMajor(dump.major, context.toolFolders);
-  const findings: Finding[] = major === dump.major ? [] : [{
-    code: 'test_server_newer', severity: 'info', message: `The test restore ran on PostgreSQL ${major}; the backup is of ${dump.major}, whose server programs are not on the worker.`, fix: `Install postgresql-${dump.major} on the worker.`,
-  }];
-  await using server = await startThrowawayServer({ major, scratchFolder: context.scratchFolder, toolFolders: context.toolFolders, signal: job.signal });
-  const restored = await restoreLogically(server.connection, {
-    target: { kind: 'database', name: 'rahat_test_restore', replace: false }, label: 'test', createMissingRoles: true,
-  }, source, context, job);
-  return { ...restored, findings: [...findings, ...restored.findings.filter((finding) => finding.code !== 'roles_missing')], restoredOn: `throwaway PostgreSQL ${server.version}` };
+  const findings: Finding[] =
+    major === dump.major
+      ? []
+      : [
+          {
+            code: 'test_server_newer',
+            severity: 'info',
+            message: `The test restore ran on PostgreSQL ${major}; the backup is of ${dump.major}, whose server programs are not on the worker.`,
+            fix: `Install postgresql-${dump.major} on the worker.`,
+          },
+        ];
+  await using server = await startThrowawayServer({
+    major,
+    scratchFolder: context.scratchFolder,
+    toolFolders: context.toolFolders,
+    signal: job.signal,
+  });
+  const restored = await restoreLogically(
+    server.connection,
+    {
+      target: { kind: 'database', name: 'rahat_test_restore', replace: false },
+      label: 'test',
+      createMissingRoles: true,
+    },
+    source,
+    context,
+    job,
+  );
+  return {
+    ...restored,
+    findings: [...findings, ...restored.findings.filter((finding) => finding.code !== 'roles_missing')],
+    restoredOn: `throwaway PostgreSQL ${server.version}`,
+  };
 }
 
 async function serverMajor(wanted: number, folders: readonly string[]): Promise<number> {
-  const majors = (await findTools(folders)).filter((tools) => tools.postgres && tools.initdb && tools.major >= wanted).map((tools) => tools.major);
+  const majors = (await findTools(folders))
+    .filter((tools) => tools.postgres && tools.initdb && tools.major >= wanted)
+    .map((tools) => tools.major);
   const [nearest] = majors;
-  if (nearest === undefined) throw new RahatError('tool_missing', `Server programs of PostgreSQL ${wanted} or newer are not on the worker`, { hint: installHint(wanted).replace('postgresql-client-', 'postgresql-') });
+  if (nearest === undefined)
+    throw new RahatError('tool_missing', `Server programs of PostgreSQL ${wanted} or newer are not on the worker`, {
+      hint: installHint(wanted).replace('postgresql-client-', 'postgresql-'),
+    });
   return nearest;
 }

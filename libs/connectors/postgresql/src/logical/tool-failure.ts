@@ -7,10 +7,19 @@ export const classifyToolLine: LineClassifier = (line) => {
   // These repeat values of rows, except where they say that the server went away.
   if (!saysConnectionLost(line) && /^\s*((pg_\w+: )?(detail|context|statement|command was)):/i.test(line)) return 'drop';
   if (/subscriptions not dumped/.test(line)) {
-    return { code: 'subscriptions_not_dumped', severity: 'gap', message: 'Subscriptions are not in the backup: the user is not a superuser.', fix: 'GRANT pg_create_subscription is not enough; back up as a superuser, or note the subscriptions elsewhere.' };
+    return {
+      code: 'subscriptions_not_dumped',
+      severity: 'gap',
+      message: 'Subscriptions are not in the backup: the user is not a superuser.',
+      fix: 'GRANT pg_create_subscription is not enough; back up as a superuser, or note the subscriptions elsewhere.',
+    };
   }
   if (/circular foreign-key constraints/.test(line)) {
-    return { code: 'circular_foreign_keys', severity: 'info', message: `${line.replace(/^pg_dump: warning: /, '')} A restore of the whole database handles it.` };
+    return {
+      code: 'circular_foreign_keys',
+      severity: 'info',
+      message: `${line.replace(/^pg_dump: warning: /, '')} A restore of the whole database handles it.`,
+    };
   }
   if (/: warning: /.test(line)) return { code: 'tool_warning', severity: 'warning', message: line };
   return undefined;
@@ -22,16 +31,34 @@ export function toolFailure(tool: string, exit: ToolExit, connection: Postgresql
   const cause = exit.cause ?? 'it printed no message';
   const place = `${connection.host}:${connection.port}`;
   if (exit.signal !== null && !saysConnectionLost(exit.stderr)) {
-    return new RahatError('tool_failed', `${tool} was killed by ${exit.signal}`, { hint: 'Look for an out-of-memory kill or a person in the system log of the worker, then run it again.' });
+    return new RahatError('tool_failed', `${tool} was killed by ${exit.signal}`, {
+      hint: 'Look for an out-of-memory kill or a person in the system log of the worker, then run it again.',
+    });
   }
-  if (/password authentication failed|no password supplied/.test(exit.stderr)) return new RahatError('source_authentication_failed', `${tool}: PostgreSQL at ${place} refused the login: ${cause}`);
-  if (/Connection refused|could not translate host name|No route to host|timeout expired/.test(exit.stderr)) return new RahatError('source_unreachable', `${tool}: ${cause}`);
+  if (/password authentication failed|no password supplied/.test(exit.stderr))
+    return new RahatError('source_authentication_failed', `${tool}: PostgreSQL at ${place} refused the login: ${cause}`);
+  if (/Connection refused|could not translate host name|No route to host|timeout expired/.test(exit.stderr))
+    return new RahatError('source_unreachable', `${tool}: ${cause}`);
   if (saysConnectionLost(exit.stderr)) {
-    return new RahatError('source_lost', `${tool} lost the connection to PostgreSQL at ${place}: ${cause}`, { hint: 'Look at the log of the database server for the same moment; the next run starts anew.' });
+    return new RahatError('source_lost', `${tool} lost the connection to PostgreSQL at ${place}: ${cause}`, {
+      hint: 'Look at the log of the database server for the same moment; the next run starts anew.',
+    });
   }
-  if (/lock timeout|could not obtain lock/i.test(exit.stderr)) return new RahatError('tool_failed', `${tool} waited too long for a lock: ${cause}`, { hint: 'Another session holds an exclusive lock on a table (ALTER, TRUNCATE, VACUUM FULL); choose another time.' });
-  if (/out of shared memory|max_locks_per_transaction/.test(exit.stderr)) return new RahatError('tool_failed', `${tool} can't lock all tables at once: ${cause}`, { hint: 'ALTER SYSTEM SET max_locks_per_transaction = 512; -- then restart the server', retryable: false });
-  if (/permission denied|query would be affected by row-level security/i.test(exit.stderr)) return new RahatError('source_permission_denied', `${tool}: ${cause}`, { hint: 'The preflight of this server names the rights and the SQL that grants them.' });
+  if (/lock timeout|could not obtain lock/i.test(exit.stderr))
+    return new RahatError('tool_failed', `${tool} waited too long for a lock: ${cause}`, {
+      hint: 'Another session holds an exclusive lock on a table (ALTER, TRUNCATE, VACUUM FULL); choose another time.',
+    });
+  if (/out of shared memory|max_locks_per_transaction/.test(exit.stderr))
+    return new RahatError('tool_failed', `${tool} can't lock all tables at once: ${cause}`, {
+      hint: 'ALTER SYSTEM SET max_locks_per_transaction = 512; -- then restart the server',
+      retryable: false,
+    });
+  if (/permission denied|query would be affected by row-level security/i.test(exit.stderr))
+    return new RahatError('source_permission_denied', `${tool}: ${cause}`, {
+      hint: 'The preflight of this server names the rights and the SQL that grants them.',
+    });
   if (/version mismatch/.test(exit.stderr)) return new RahatError('tool_missing', `${tool} does not fit the server: ${cause}`);
-  return new RahatError('tool_failed', `${tool} ended with code ${exit.code ?? 'none'}: ${cause}`, { hint: 'The message is the tool\'s own; cure it on the server and run the backup again.' });
+  return new RahatError('tool_failed', `${tool} ended with code ${exit.code ?? 'none'}: ${cause}`, {
+    hint: "The message is the tool's own; cure it on the server and run the backup again.",
+  });
 }
