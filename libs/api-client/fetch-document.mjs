@@ -1,4 +1,4 @@
-// Writes openapi.json from the built platform, started on an empty folder; generate.mjs comes next: npm run api-client
+// Writes openapi.json from the built platform, started on an empty folder; generate.mjs comes next.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';

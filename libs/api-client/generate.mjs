@@ -1,4 +1,4 @@
-// Writes src/generated/ from openapi.json. After a change of the API: npm run api-client
+// Writes src/generated/ from openapi.json. After a change of the API, fetch-document.mjs comes first.
 import { rm } from 'node:fs/promises';
 import { createClient } from '@hey-api/openapi-ts';
 
