@@ -25,6 +25,8 @@ export async function startSuite({ runs, log }: BenchOptions): Promise<BenchResu
     const environment = {
       ...process.env,
       npm_config_cache: cache,
+      // Nx keeps its results for all clones of a repository in the home folder; a newcomer has none.
+      NX_CACHE_DIRECTORY: path.join(clone, '.nx/cache'),
       RAHAT_DATA_DIR: path.join(folder, 'data'),
       RAHAT_PORT: '18420',
       XDG_CONFIG_HOME: path.join(folder, 'config'),
