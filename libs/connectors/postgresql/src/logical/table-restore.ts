@@ -7,7 +7,7 @@ import { restoreClient } from '../required-tool.js';
 import type { TocEntry } from './archive-toc.js';
 import { compareRows } from './compare-rows.js';
 import { loadArchive } from './load-archive.js';
-import type { PreparedRestore } from './logical-restore.js';
+import type { PreparedRestore } from './prepare-restore.js';
 import { partNotRestored, type LeftOut } from './selection.js';
 import { archiveOf } from './stored-dump.js';
 import { syntheticEntry } from './synthetic-entry.js';
