@@ -62,7 +62,8 @@ export class OpenRepository implements Repository {
       stats.packs++;
       stats.storedBytes += sizeBytes;
     }
-    stats.uniqueChunks = (await loadIndexForReading(this.context)).chunks.size;
+    using index = await loadIndexForReading(this.context);
+    stats.uniqueChunks = index.chunks.size;
     return stats;
   }
 }

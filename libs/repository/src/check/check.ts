@@ -1,7 +1,6 @@
 import { RahatError } from '@rahat/contracts';
 import { throwIfCancelled } from '../bounded-store.js';
 import type { RepositoryContext } from '../context.js';
-import type { IndexedPack } from '../index/index-segment.js';
 import { RepositoryIndex } from '../index/repository-index.js';
 import { openIndexSegment } from '../index/segment-files.js';
 import { parseKeyslot } from '../keys/keyslots.js';
@@ -38,7 +37,7 @@ async function checkUnderLease(
 
   if (wholeRepository) await checkKeyslots(context, report);
   const stored = await listPacks(context);
-  const index = await loadReadableIndex(context, stored, report);
+  using index = await loadReadableIndex(context, stored, report);
   const marker = new SnapshotMarker(context, index, problems);
   await marker.markAll(options);
 
@@ -90,10 +89,14 @@ async function loadReadableIndex(
   stored: ReadonlyMap<string, number>,
   report: Report,
 ): Promise<RepositoryIndex> {
-  const packs: IndexedPack[] = [];
+  const index = new RepositoryIndex();
   for await (const { name } of context.store.list(INDEX_PREFIX)) {
     try {
-      packs.push(...openIndexSegment(context, name, await context.store.get(name)).packs);
+      for (const pack of openIndexSegment(context, name, await context.store.get(name)).packs) {
+        const number = index.addPack(pack);
+        // A chunk that also lies in a pack that is there has its home in that one.
+        if (stored.get(pack.hash) !== pack.sizeBytes) index.avoidPack(number);
+      }
     } catch (error) {
       const { code, message } = RahatError.from(error);
       // Compacted away since it was listed.
@@ -102,11 +105,6 @@ async function loadReadableIndex(
       report('damage', name, message);
     }
   }
-  // A later home replaces an earlier one: a chunk that also lies in a pack that is there has its home in that one.
-  const index = new RepositoryIndex();
-  const isThere = ({ hash, sizeBytes }: IndexedPack): boolean => stored.get(hash) === sizeBytes;
-  for (const pack of packs.filter((pack) => !isThere(pack))) index.addPack(pack);
-  for (const pack of packs.filter(isThere)) index.addPack(pack);
   return index;
 }
 

@@ -1,3 +1,9 @@
+import { tmpdir } from 'node:os';
+import { RahatError } from '@rahat/contracts';
+import { CHUNK_ID_BYTES, type PackTable } from '../packs/pack-table.js';
+import { ChunkRows, FRAME_COLUMN, LENGTH_COLUMN, OFFSET_COLUMN, PACK_COLUMN, ROWS_PER_BLOCK, type ChunkRowsOptions } from './chunk-rows.js';
+import { openSpillFile } from './sealed-blocks.js';
+
 /** Where a chunk lies. */
 export interface ChunkHome {
   pack: number;
@@ -8,100 +14,225 @@ export interface ChunkHome {
 
 /** Of a chunk whose frame is not in a pack yet. */
 export const PENDING_PACK = 0xffff_fffe;
-const EMPTY = 0xffff_ffff;
 
-const WORDS = 8;
-const PACK = 4;
-const MAX_LOAD = 0.7;
+/** How far a pack's chunks count: `avoided` homes are given only where a chunk has no other, `barred` ones never. */
+export type PackStanding = 'usable' | 'avoided' | 'barred';
+const STANDINGS = { usable: 0, avoided: 1, barred: 2 } as const satisfies Record<PackStanding, number>;
+
+/** A slot: number of the row's group, plus one, in the low bits, and some bits of the id above; 0 where it is empty. */
+const GROUP_BITS = 22;
+const GROUP_MASK = 2 ** GROUP_BITS - 1;
+/** Rows that a look-up goes through. With these numbers the table can name 537 million chunks. */
+const GROUP_ROWS = 128;
+const MAX_LOAD = 0.8;
+/** Load after growing; more would save little and grow sooner. */
+const GROWN_LOAD = 0.6;
+const MIN_SLOTS = 1024;
+const DEFAULT_ROWS_MEMORY_BYTES = 32 * 1024 * 1024;
+
+export interface ChunkTableOptions extends Partial<ChunkRowsOptions> {
+  /** Slots and number of distinct chunks that go with the stored blocks. */
+  storedSlots?: { slots: Uint32Array; distinct: number };
+}
 
 /**
- * Flat open-addressing table (repository.md §9): 32 bytes a slot, of them 16 of the chunk's id. Ids are keyed hashes, so that
- * 128 bits can't be made to collide by whoever chooses the data without the identity secret.
+ * Where every chunk lies, by its id (repository.md §9). In memory 5 to 7 bytes a chunk: open addressing over slots that name a
+ * group of rows. The rows themselves pass through a bounded page cache. A slot is a hint alone: a chunk counts as known only
+ * when all 32 bytes of its id stand in a row. Look-ups are synchronous and make no garbage.
  */
 export class ChunkTable {
-  private words: Uint32Array;
-  private slots: number;
-  private used = 0;
+  private slots: Uint32Array;
+  private distinct: number;
+  private readonly rows: ChunkRows;
+  private standings = new Uint8Array(0);
+  private avoidedRow = -1;
 
-  constructor(expected = 0) {
-    this.slots = 1024;
-    while (this.slots * MAX_LOAD < expected) this.slots *= 2;
-    this.words = emptyWords(this.slots);
+  constructor(options: ChunkTableOptions = {}) {
+    this.rows = new ChunkRows({
+      memoryBytes: DEFAULT_ROWS_MEMORY_BYTES,
+      openSpill: () => openSpillFile(tmpdir()),
+      notice: () => undefined,
+      ...options,
+    });
+    this.slots = options.storedSlots?.slots ?? new Uint32Array(MIN_SLOTS);
+    this.distinct = options.storedSlots?.distinct ?? 0;
   }
 
+  /** Distinct chunks. */
   get size(): number {
-    return this.used;
+    return this.distinct;
   }
 
-  /** Number of the chunk's slot, or -1. Valid until the next new chunk is set. */
+  /** Numbers that `find` gives are below this; for marks kept beside the table. */
+  get capacity(): number {
+    return this.rows.length;
+  }
+
+  /** true where a damaged cache file took rows away: a chunk that isn't found may be stored all the same. */
+  get damaged(): boolean {
+    return this.rows.lostBlocks > 0;
+  }
+
+  /** Memory of the slots, for measuring. */
+  get slotBytes(): number {
+    return this.slots.byteLength;
+  }
+
+  /** Number of the chunk's row, or -1. It stays the same as long as no pack's standing changes. */
   find(id: Buffer): number {
-    const slot = this.slotOf(id);
-    return this.words[slot * WORDS + PACK] === EMPTY ? -1 : slot;
+    return this.findAt(id, 0);
   }
 
-  homeAt(slot: number): ChunkHome {
-    const at = slot * WORDS + PACK;
-    return { pack: this.words[at]!, frame: this.words[at + 1]!, offset: this.words[at + 2]!, length: this.words[at + 3]! };
+  homeAt(row: number): ChunkHome {
+    const words = this.rows.block(Math.floor(row / ROWS_PER_BLOCK));
+    if (!words) throw new RahatError('unavailable', 'A part of the index in the local cache is damaged.');
+    const at = row % ROWS_PER_BLOCK;
+    return {
+      pack: words[PACK_COLUMN + at]!,
+      frame: words[FRAME_COLUMN + at]!,
+      offset: words[OFFSET_COLUMN + at]!,
+      length: words[LENGTH_COLUMN + at]!,
+    };
   }
 
   get(id: Buffer): ChunkHome | undefined {
-    const slot = this.find(id);
-    return slot < 0 ? undefined : this.homeAt(slot);
+    const row = this.find(id);
+    return row < 0 ? undefined : this.homeAt(row);
   }
 
   /** Overwrites a home that was known before. */
   set(id: Buffer, home: ChunkHome): void {
-    let slot = this.slotOf(id);
-    if (this.words[slot * WORDS + PACK] === EMPTY) {
-      if (this.used + 1 > this.slots * MAX_LOAD) {
-        this.grow();
-        slot = this.slotOf(id);
+    const known = this.find(id);
+    this.place(known >= 0 ? known : this.append(id, 0), home.pack, home.frame, home.offset, home.length);
+  }
+
+  /** Takes a pack's chunks in. A chunk that has a home already gets one more; a pending one gets its first. */
+  addPack(pack: number, table: PackTable): void {
+    const { chunkIds, chunkFrames, chunkOffsets, chunkLengths } = table;
+    for (let i = 0; i < chunkFrames.length; i++) {
+      const row = this.findAt(chunkIds, i * CHUNK_ID_BYTES);
+      if (row >= 0 && this.packAt(row) === PENDING_PACK) {
+        this.place(row, pack, chunkFrames[i]!, chunkOffsets[i]!, chunkLengths[i]!);
+        continue;
       }
-      this.used++;
-      for (let i = 0; i < 4; i++) this.words[slot * WORDS + i] = id.readUInt32LE(i * 4);
-    }
-    const at = slot * WORDS + PACK;
-    this.words[at] = home.pack;
-    this.words[at + 1] = home.frame;
-    this.words[at + 2] = home.offset;
-    this.words[at + 3] = home.length;
-  }
-
-  /** Slots in use are below this; for marks kept beside the table. */
-  get capacity(): number {
-    return this.slots;
-  }
-
-  private slotOf(id: Buffer): number {
-    const a = id.readUInt32LE(0);
-    const b = id.readUInt32LE(4);
-    const c = id.readUInt32LE(8);
-    const d = id.readUInt32LE(12);
-    const { words } = this;
-    const mask = this.slots - 1;
-    for (let slot = a & mask; ; slot = (slot + 1) & mask) {
-      const at = slot * WORDS;
-      if (words[at + PACK] === EMPTY) return slot;
-      if (words[at] === a && words[at + 1] === b && words[at + 2] === c && words[at + 3] === d) return slot;
+      if (row >= 0) this.distinct--;
+      this.place(this.append(chunkIds, i * CHUNK_ID_BYTES), pack, chunkFrames[i]!, chunkOffsets[i]!, chunkLengths[i]!);
     }
   }
 
-  private grow(): void {
-    const old = this.words;
-    this.slots *= 2;
-    this.words = emptyWords(this.slots);
-    const mask = this.slots - 1;
-    for (let at = 0; at < old.length; at += WORDS) {
-      if (old[at + PACK] === EMPTY) continue;
-      let slot = old[at]! & mask;
-      while (this.words[slot * WORDS + PACK] !== EMPTY) slot = (slot + 1) & mask;
-      this.words.set(old.subarray(at, at + WORDS), slot * WORDS);
+  setStanding(pack: number, standing: PackStanding): void {
+    if (pack >= this.standings.length) {
+      const standings = new Uint8Array(Math.max(pack + 1, this.standings.length * 2));
+      standings.set(this.standings);
+      this.standings = standings;
     }
+    this.standings[pack] = STANDINGS[standing];
+  }
+
+  /** Makes room for this many rows at once, where their number is known beforehand. */
+  reserve(rows: number): void {
+    if (rows > this.slots.length * MAX_LOAD) this.rehash(Math.ceil(rows / MAX_LOAD) + 1);
+  }
+
+  /** For the cache file: slots, and blocks of rows one after the other. */
+  get stored(): { rows: ChunkRows; slots: Uint32Array; distinct: number } {
+    return { rows: this.rows, slots: this.slots, distinct: this.distinct };
+  }
+
+  /** Closes the local files. */
+  close(): void {
+    this.rows.close();
+  }
+
+  private findAt(ids: Buffer, offset: number): number {
+    const { slots } = this;
+    const first = ids.readUInt32LE(offset);
+    const tag = tagOf(ids.readUInt32LE(offset + 4));
+    this.avoidedRow = -1;
+    for (let slot = slotOf(first, slots.length); ; slot = slot + 1 === slots.length ? 0 : slot + 1) {
+      const word = slots[slot]!;
+      if (word === 0) return this.avoidedRow;
+      if (word >>> GROUP_BITS !== tag) continue;
+      const row = this.search((word & GROUP_MASK) - 1, first, ids, offset);
+      if (row >= 0) return row;
+    }
+  }
+
+  /** A row of this group with the id, of a usable pack; -1 else. */
+  private search(group: number, first: number, ids: Buffer, offset: number): number {
+    const firstRow = group * GROUP_ROWS;
+    const block = Math.floor(firstRow / ROWS_PER_BLOCK);
+    const words = this.rows.block(block);
+    if (words === undefined) return -1;
+    const start = firstRow % ROWS_PER_BLOCK;
+    const end = Math.min(start + GROUP_ROWS, this.rows.rowsIn(block));
+    for (let at = start; at < end; at++) {
+      if (words[at] !== first || !sameId(words, at, ids, offset)) continue;
+      const pack = words[PACK_COLUMN + at]!;
+      const standing = pack < this.standings.length ? this.standings[pack] : STANDINGS.usable;
+      if (standing === STANDINGS.usable) return firstRow + at - start;
+      if (standing === STANDINGS.avoided && this.avoidedRow < 0) this.avoidedRow = firstRow + at - start;
+    }
+    return -1;
+  }
+
+  private packAt(row: number): number {
+    return this.rows.block(Math.floor(row / ROWS_PER_BLOCK))![PACK_COLUMN + (row % ROWS_PER_BLOCK)]!;
+  }
+
+  /** A new row that has an id and no home yet. */
+  private append(ids: Buffer, offset: number): number {
+    if (this.rows.length >= this.slots.length * MAX_LOAD) this.rehash(Math.ceil((this.rows.length + 1) / GROWN_LOAD));
+    const row = this.rows.append();
+    const group = Math.floor(row / GROUP_ROWS);
+    if (group >= GROUP_MASK) throw new RahatError('repository_unsupported', 'The repository has more chunks than its index can name.');
+    const words = this.rows.writableBlock(Math.floor(row / ROWS_PER_BLOCK));
+    const at = row % ROWS_PER_BLOCK;
+    for (let i = 0; i < 8; i++) words[i * ROWS_PER_BLOCK + at] = ids.readUInt32LE(offset + i * 4);
+    insert(this.slots, words[at]!, words[ROWS_PER_BLOCK + at]!, row);
+    this.distinct++;
+    return row;
+  }
+
+  private place(row: number, pack: number, frame: number, offset: number, length: number): void {
+    const words = this.rows.writableBlock(Math.floor(row / ROWS_PER_BLOCK));
+    const at = row % ROWS_PER_BLOCK;
+    words[PACK_COLUMN + at] = pack;
+    words[FRAME_COLUMN + at] = frame;
+    words[OFFSET_COLUMN + at] = offset;
+    words[LENGTH_COLUMN + at] = length;
+  }
+
+  private rehash(slotCount: number): void {
+    const slots = new Uint32Array(Math.max(slotCount, MIN_SLOTS));
+    for (let block = 0; block < this.rows.blocks; block++) {
+      const words = this.rows.block(block);
+      if (!words) continue;
+      const count = this.rows.rowsIn(block);
+      for (let at = 0; at < count; at++) insert(slots, words[at]!, words[ROWS_PER_BLOCK + at]!, block * ROWS_PER_BLOCK + at);
+    }
+    this.slots = slots;
   }
 }
 
-function emptyWords(slots: number): Uint32Array {
-  const words = new Uint32Array(slots * WORDS);
-  for (let at = PACK; at < words.length; at += WORDS) words[at] = EMPTY;
-  return words;
+function insert(slots: Uint32Array, first: number, second: number, row: number): void {
+  let slot = slotOf(first, slots.length);
+  while (slots[slot] !== 0) slot = slot + 1 === slots.length ? 0 : slot + 1;
+  slots[slot] = tagOf(second) * 2 ** GROUP_BITS + Math.floor(row / GROUP_ROWS) + 1;
+}
+
+/** Ids are keyed hashes, so that their first bits spread evenly whatever the data. */
+function slotOf(first: number, slots: number): number {
+  return Math.floor((first / 2 ** 32) * slots);
+}
+
+function tagOf(second: number): number {
+  return second >>> GROUP_BITS;
+}
+
+function sameId(words: Uint32Array, at: number, ids: Buffer, offset: number): boolean {
+  for (let i = 1; i < 8; i++) {
+    if (words[i * ROWS_PER_BLOCK + at] !== ids.readUInt32LE(offset + i * 4)) return false;
+  }
+  return true;
 }

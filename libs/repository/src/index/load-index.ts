@@ -3,7 +3,6 @@ import type { RepositoryContext } from '../context.js';
 import { COLLECTIONS_PREFIX, packHash, PACKS_PREFIX } from '../layout.js';
 import { openSealedFile } from '../sealed-files/sealed-file.js';
 import { createIndexHealing } from './index-healing.js';
-import type { IndexSegment } from './index-segment.js';
 import { RepositoryIndex } from './repository-index.js';
 import { readIndexSegments } from './segment-files.js';
 
@@ -20,19 +19,21 @@ export async function loadIndexForReading(context: RepositoryContext): Promise<R
  */
 export async function loadIndexForWriting(context: RepositoryContext): Promise<RepositoryIndex> {
   const condemned = await condemnedPacks(context);
-  const stored = new Map<string, number>();
-  const segments: IndexSegment[] = [];
-  for await (const segment of readIndexSegments(context)) segments.push(segment);
-  if (segments.length > 0) {
-    for await (const { name, sizeBytes } of context.store.list(PACKS_PREFIX)) stored.set(packHash(name), sizeBytes);
-  }
   const index = new RepositoryIndex();
-  for (const { packs } of segments) {
-    for (const pack of packs) {
-      if (!condemned.has(pack.hash) && stored.get(pack.hash) === pack.sizeBytes) index.addPack(pack);
-    }
-  }
+  for await (const { packs } of readIndexSegments(context)) packs.forEach((pack) => index.addPack(pack));
+  if (index.packs.length > 0) await barUnusablePacks(context, index, condemned);
   return index;
+}
+
+async function barUnusablePacks(context: RepositoryContext, index: RepositoryIndex, condemned: ReadonlySet<string>): Promise<void> {
+  const whole = new Uint8Array(index.packs.length);
+  for await (const { name, sizeBytes } of context.store.list(PACKS_PREFIX)) {
+    const number = index.packNumber(packHash(name));
+    if (number !== undefined && index.packs[number]!.sizeBytes === sizeBytes) whole[number] = 1;
+  }
+  index.packs.forEach(({ hash }, number) => {
+    if (!whole[number] || condemned.has(hash)) index.barPack(number);
+  });
 }
 
 /** Payload of a file under collections/, as far as writers must understand it. */

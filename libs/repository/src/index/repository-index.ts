@@ -1,5 +1,4 @@
 import type { PackKind } from '../keys/pack-keys.js';
-import { chunkIdAt } from '../packs/pack-table.js';
 import { ChunkTable } from './chunk-table.js';
 import type { IndexedPack } from './index-segment.js';
 
@@ -19,28 +18,51 @@ export interface IndexHealing {
   avoidPack(pack: number): Promise<void>;
 }
 
-/** Union of all index segments in memory. */
-export class RepositoryIndex {
-  readonly packs: KnownPack[] = [];
-  readonly chunks = new ChunkTable();
+/** Union of all index segments. `close` it when it isn't needed any more: it may hold local files. */
+export class RepositoryIndex implements Disposable {
+  readonly packs: KnownPack[];
   /** How a reader gets around damage; checks have none, because they must report it. */
   healing?: IndexHealing;
   private readonly numbers = new Map<string, number>();
 
-  /** Gives the pack's number; a pack that several segments name is taken once. */
+  constructor(
+    readonly chunks = new ChunkTable(),
+    packs: KnownPack[] = [],
+  ) {
+    this.packs = packs;
+    packs.forEach(({ hash }, pack) => this.numbers.set(hash, pack));
+  }
+
+  /** Gives the pack's number; a pack that several segments name is taken once. A chunk's first home stays the one that is given. */
   addPack({ hash, sizeBytes, kind, table }: IndexedPack): number {
     const known = this.numbers.get(hash);
     if (known !== undefined) return known;
-    const { frameOffsets, storedLengths, plainLengths, chunkFrames, chunkOffsets, chunkLengths } = table;
+    const { frameOffsets, storedLengths, plainLengths } = table;
     const pack = this.packs.push({ hash, sizeBytes, kind, frameOffsets, storedLengths, plainLengths }) - 1;
     this.numbers.set(hash, pack);
-    for (let i = 0; i < chunkFrames.length; i++) {
-      this.chunks.set(chunkIdAt(table, i), { pack, frame: chunkFrames[i]!, offset: chunkOffsets[i]!, length: chunkLengths[i]! });
-    }
+    this.chunks.addPack(pack, table);
     return pack;
   }
 
   packNumber(hash: string): number | undefined {
     return this.numbers.get(hash);
+  }
+
+  /** What lies in this pack alone is unknown from now on, so that a writer stores it again. */
+  barPack(pack: number): void {
+    this.chunks.setStanding(pack, 'barred');
+  }
+
+  /** Chunks that lie in another pack too are looked for there from now on. */
+  avoidPack(pack: number): void {
+    this.chunks.setStanding(pack, 'avoided');
+  }
+
+  close(): void {
+    this.chunks.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }

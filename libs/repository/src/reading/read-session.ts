@@ -57,6 +57,7 @@ export class RepositoryReadSession implements ReadSession {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    this.index.close();
     await this.lease?.release().catch(() => undefined);
   }
 

@@ -118,6 +118,7 @@ export class RepositoryWriteSession implements WriteSession {
     if (this.closed) return;
     this.closed = true;
     await this.pipeline.abandon();
+    this.index.close();
     // A lease that stays behind runs out by itself.
     await this.lease.release().catch(() => undefined);
   }
