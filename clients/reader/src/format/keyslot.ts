@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto';
+import { messageOf } from '../reader-error.js';
+import { argon2Key } from './argon2.js';
+import { Fields } from './json-fields.js';
+import { unseal } from './sealing.js';
+
+export interface Secrets {
+  masterKey: Buffer;
+  identitySecret: Buffer;
+}
+
+const SECRET_BYTES = 32;
+const NONCE_BYTES = 12;
+const WRAPPED_BYTES = NONCE_BYTES + 2 * SECRET_BYTES + 16;
+const SALT_BYTES = 16;
+const MOST_MEMORY_KIB = 1_048_576;
+const MOST_PASSES = 16;
+const MOST_LANES = 16;
+
+export type SlotAttempt =
+  { outcome: 'opened'; secrets: Secrets } | { outcome: 'wrongPassphrase' | 'notOurs' | 'damaged'; id: string; reason: string };
+
+/** Tries one file of `keys/`. */
+export function openKeyslot(id: string, bytes: Buffer, repositoryId: Buffer, passphrase: string): SlotAttempt {
+  try {
+    const { slot, associatedData } = parseKeyslot(id, bytes);
+    const strange = strangeness(slot, repositoryId);
+    if (strange !== undefined) return { outcome: 'notOurs', id, reason: strange };
+    const key = passphraseKey(slot.object('kdf'), passphrase);
+    const plain = tryUnseal(key, slot.base64('wrapped', WRAPPED_BYTES), associatedData);
+    if (!plain) return { outcome: 'wrongPassphrase', id, reason: 'the passphrase does not fit' };
+    return {
+      outcome: 'opened',
+      secrets: { masterKey: plain.subarray(0, SECRET_BYTES), identitySecret: plain.subarray(SECRET_BYTES) },
+    };
+  } catch (error) {
+    return { outcome: 'damaged', id, reason: messageOf(error) };
+  }
+}
+
+/**
+ * Throws where the slot isn't what was written: it carries a checksum over all of itself. The associated data is taken from the text as it
+ * stands, so nothing depends on how JSON would be written again.
+ */
+export function parseKeyslot(id: string, bytes: Buffer): { slot: Fields; associatedData: Buffer } {
+  const text = bytes.toString('utf8');
+  const slot = Fields.parse(text);
+  if (slot.text('id') !== id) throw new Error('its id is not its name');
+  const wrapped = slot.text('wrapped');
+  const checksum = slot.text('checksum', /^[0-9a-f]{64}$/);
+  const end = text.lastIndexOf(',"wrapped":');
+  const head = `${text.slice(0, Math.max(end, 0))}}`;
+  const found = createHash('sha256').update(head).update(wrapped).digest('hex');
+  if (found !== checksum || text !== `${head.slice(0, -1)},"wrapped":"${wrapped}","checksum":"${checksum}"}`)
+    throw new Error('its checksum does not fit');
+  return { slot, associatedData: Buffer.from(head) };
+}
+
+function strangeness(slot: Fields, repositoryId: Buffer): string | undefined {
+  if (slot.raw('repository') !== repositoryId.toString('hex')) return 'it belongs to another repository';
+  if (slot.raw('format') !== 1) return `its format ${String(slot.raw('format'))} is not known`;
+  if (slot.raw('type') !== 'passphrase') return `its type "${String(slot.raw('type'))}" is not opened by a passphrase`;
+  return undefined;
+}
+
+function passphraseKey(kdf: Fields, passphrase: string): Buffer {
+  if (kdf.raw('name') !== 'argon2id') throw new Error(`its key derivation "${String(kdf.raw('name'))}" is not known`);
+  return argon2Key(Buffer.from(passphrase.normalize('NFC')), {
+    memoryKib: kdf.integer('memoryKib', 8, MOST_MEMORY_KIB),
+    passes: kdf.integer('passes', 1, MOST_PASSES),
+    parallelism: kdf.integer('parallelism', 1, MOST_LANES),
+    salt: kdf.base64('salt', SALT_BYTES),
+  });
+}
+
+function tryUnseal(key: Buffer, wrapped: Buffer, data: Buffer): Buffer | undefined {
+  try {
+    return unseal(key, wrapped.subarray(0, NONCE_BYTES), data, wrapped.subarray(NONCE_BYTES));
+  } catch {
+    return undefined; // The checksum fitted, so the slot is whole: it is the passphrase that doesn't fit.
+  }
+}

@@ -1,0 +1,107 @@
+import { tryKeyslots } from './keyslots.js';
+import { DESCRIPTOR_NAME, type Descriptor, parseDescriptor } from './format/descriptor.js';
+import { deriveRecipientKey } from './format/hpke.js';
+import { Fields } from './format/json-fields.js';
+import type { Secrets } from './format/keyslot.js';
+import { type Manifest, parseManifest } from './format/manifest.js';
+import type { PackKeys } from './format/pack.js';
+import { type MetadataKey, openSealed, SEALED } from './format/sealed-file.js';
+import { hkdf } from './format/sealing.js';
+import { damaged, messageOf, ReaderError } from './reader-error.js';
+import { Folder, type StoredFile } from './storage/folder.js';
+
+const SNAPSHOT_ID = /^[a-z0-9][a-z0-9._-]{0,149}$/;
+const PACK_ID = /^[0-9a-f]{64}$/;
+
+export interface SnapshotFile extends StoredFile {
+  id: string;
+  /** Retention took it away; it is there until the trash is emptied. */
+  inTrash: boolean;
+}
+
+/** A repository opened by its passphrase. Nothing here or below it writes to the storage. */
+export class Repository {
+  readonly packKeys: PackKeys;
+  readonly chunkIdKey: Buffer;
+  readonly recipeChunkIdKey: Buffer;
+
+  private constructor(
+    readonly folder: Folder,
+    readonly descriptor: Descriptor,
+    secrets: Secrets,
+  ) {
+    const derive = (secret: Buffer, info: string) => hkdf(secret, Buffer.alloc(0), info);
+    const metadata: MetadataKey = { key: derive(secrets.masterKey, 'rahat/1/metadata'), repositoryId: descriptor.repositoryId };
+    this.packKeys = { metadata, recipient: deriveRecipientKey(secrets.masterKey) };
+    this.chunkIdKey = derive(secrets.identitySecret, 'rahat/1/chunk-id');
+    this.recipeChunkIdKey = derive(secrets.identitySecret, 'rahat/1/recipe-chunk-id');
+  }
+
+  /** `askPassphrase` is called only when there is a repository to open. */
+  static async open(path: string, askPassphrase: () => Promise<string>): Promise<Repository> {
+    const folder = new Folder(path);
+    const bytes = await folder.readIfPresent(DESCRIPTOR_NAME);
+    if (!bytes) throw new ReaderError('notFound', `${path} is no repository: it has no ${DESCRIPTOR_NAME}`);
+    const descriptor = parseDescriptor(bytes);
+    const secrets = await tryKeyslots(folder, descriptor.repositoryId, await askPassphrase());
+    const repository = new Repository(folder, descriptor, secrets);
+    await repository.#compareConfiguration();
+    return repository;
+  }
+
+  async snapshotFiles(): Promise<SnapshotFile[]> {
+    const under = async (prefix: string, inTrash: boolean) =>
+      (await this.folder.list(prefix, SNAPSHOT_ID)).map((file) => ({ ...file, id: file.name.slice(prefix.length), inTrash }));
+    return [...(await under('snapshots/', false)), ...(await under('trash/', true))];
+  }
+
+  async manifest(file: SnapshotFile): Promise<Manifest> {
+    const payload = openSealed(
+      await this.folder.read(file.name),
+      SEALED.manifest,
+      `snapshots/${file.id}`,
+      this.packKeys.metadata,
+      file.name,
+    );
+    try {
+      return parseManifest(payload, file.id, this.descriptor.repositoryId);
+    } catch (cause) {
+      throw damaged(file.name, messageOf(cause), cause);
+    }
+  }
+
+  /** By id, unique beginning of an id, or `latest`: the newest that can be read and isn't in the trash. */
+  async findSnapshot(wanted: string): Promise<Manifest> {
+    const files = await this.snapshotFiles();
+    if (wanted === 'latest') return this.#latest(files.filter(({ inTrash }) => !inTrash));
+    const exact = files.filter(({ id }) => id === wanted);
+    const found = exact.length > 0 ? exact.slice(0, 1) : files.filter(({ id }) => id.startsWith(wanted));
+    const [file] = found;
+    if (!file) throw new ReaderError('notFound', `There is no snapshot ${wanted}`);
+    if (found.length > 1) throw new ReaderError('usage', `${wanted} fits several snapshots: ${found.map(({ id }) => id).join(', ')}`);
+    return this.manifest(file);
+  }
+
+  async packFiles(): Promise<StoredFile[]> {
+    const packs: StoredFile[] = [];
+    for (const prefix of await this.folder.folders('packs/')) packs.push(...(await this.folder.list(prefix, PACK_ID)));
+    return packs;
+  }
+
+  async #latest(files: SnapshotFile[]): Promise<Manifest> {
+    const manifests: Manifest[] = [];
+    for (const file of files) manifests.push(await this.manifest(file));
+    const newest = manifests.reduce<Manifest | undefined>((best, one) => (!best || one.createdAt > best.createdAt ? one : best), undefined);
+    if (!newest) throw new ReaderError('notFound', 'The repository has no snapshot');
+    return newest;
+  }
+
+  async #compareConfiguration(): Promise<void> {
+    const payload = openSealed(await this.folder.read('config'), SEALED.config, 'config', this.packKeys.metadata);
+    const fields = Fields.parse(payload.toString('utf8'));
+    if (fields.text('descriptor') !== this.descriptor.text)
+      throw damaged(DESCRIPTOR_NAME, 'it differs from the sealed copy in config: someone changed it');
+    if (!fields.base64('packPublicKey', 32).equals(this.packKeys.recipient.publicKey))
+      throw damaged('config', 'its public key is not that of the master key');
+  }
+}
