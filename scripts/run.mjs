@@ -21,7 +21,13 @@ const commands = {
     process.exit(await runTests(args));
   },
   demo: () => runBuilt('demo/dist/main.js'),
-  bench: () => runBuilt('bench/dist/main.js'),
+  bench: async () => {
+    if (args.some((argument) => argument.includes('repository')) && !args.includes('--quick')) {
+      const { ensureBackupPeers } = await import('./benching/backup-peers.mjs');
+      ensureBackupPeers();
+    }
+    runBuilt('bench/dist/main.js');
+  },
 };
 
 if (!Object.hasOwn(commands, command ?? ''))

@@ -6,9 +6,17 @@ export interface BenchResult {
   unit: 's' | 'MB' | 'ms' | '%' | 'MB/s';
   /** What `theirs` is, with its version. */
   peer?: string;
+  /** Of the pairs measured in turn, where there are several; else ours ÷ theirs. */
+  ratio?: RatioRange;
   target: string;
   met: boolean | 'not measured';
   note?: string;
+}
+
+export interface RatioRange {
+  median: number;
+  min: number;
+  max: number;
 }
 
 export function resultTable(results: BenchResult[]): string {
@@ -16,7 +24,7 @@ export function resultTable(results: BenchResult[]): string {
     result.case,
     amount(result.ours, result.unit),
     result.theirs === undefined ? '–' : `${amount(result.theirs, result.unit)} (${result.peer})`,
-    result.theirs === undefined ? '–' : (result.ours / result.theirs).toFixed(2),
+    ratioText(result),
     result.target,
     result.met === true ? 'yes' : result.met === false ? 'NO' : 'not measured',
     result.note ?? '',
@@ -31,6 +39,17 @@ export function resultTable(results: BenchResult[]): string {
         .trimEnd(),
     )
     .join('\n');
+}
+
+function ratioText({ ours, theirs, ratio }: BenchResult): string {
+  if (ratio) return `${ratio.median.toFixed(2)} [${ratio.min.toFixed(2)}-${ratio.max.toFixed(2)}]`;
+  return theirs === undefined ? '–' : (ours / theirs).toFixed(2);
+}
+
+/** Of measurements taken in pairs, one after the other. */
+export function ratioOf(ours: number[], theirs: number[]): RatioRange {
+  const ratios = ours.map((value, i) => value / theirs[i]!);
+  return { median: median(ratios), min: Math.min(...ratios), max: Math.max(...ratios) };
 }
 
 function amount(value: number, unit: BenchResult['unit']): string {

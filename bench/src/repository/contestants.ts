@@ -1,0 +1,109 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { runProcessFlags } from '@rahat/execution';
+import type { Command } from './measured-process.js';
+
+/** A backup program that takes part, with everything that it keeps below `home`. */
+export interface Contestant {
+  name: string;
+  version: string;
+  settings: string;
+  create(): Command;
+  /** From standard input, as one object. */
+  backUpStream(name: string): Command;
+  /** The newest stream to standard output. */
+  restoreStream(): Command;
+  backUpFolder(folder: string): Command;
+  repository: string;
+}
+
+export type ContestantFactory = (home: string) => Contestant;
+
+/** The worker's own heap limit for a run. */
+const HEAP_MB = 192;
+/** Where `npm run bench` puts programs that it fetched (scripts/benching). */
+const FETCHED = '/var/cache/rahat-backup/bench-peers/programs';
+
+export const rahat: ContestantFactory = (home) => {
+  const repository = path.join(home, 'repository');
+  const child = fileURLToPath(new URL('./repository-child.js', import.meta.url));
+  const command = (...args: string[]): Command => ({
+    program: process.execPath,
+    args: [...runProcessFlags(HEAP_MB), child, repository, path.join(home, 'passphrase'), ...args],
+  });
+  return {
+    name: 'rahat',
+    version: process.version,
+    settings: 'zstd 3, AES-256-GCM, Argon2id 64 MiB × 3',
+    repository,
+    create: () => command('create'),
+    backUpStream: () => command('backup-stream'),
+    restoreStream: () => command('restore-stream'),
+    backUpFolder: (folder) => command('backup-folder', folder),
+  };
+};
+
+/** restic as it comes: compression `auto` (its zstd default), its own cache, scrypt. */
+export function findRestic(): ContestantFactory | undefined {
+  const found = findProgram('restic', ['version'], /restic ([\d.]+)/);
+  if (!found) return undefined;
+  return (home) => {
+    const repository = path.join(home, 'repository');
+    const env = {
+      RESTIC_REPOSITORY: repository,
+      RESTIC_PASSWORD_FILE: path.join(home, 'passphrase'),
+      RESTIC_CACHE_DIR: path.join(home, 'cache'),
+    };
+    const command = (...args: string[]): Command => ({ program: found.program, args: ['--quiet', ...args], env });
+    return {
+      name: 'restic',
+      version: found.version,
+      settings: '--compression auto',
+      repository,
+      create: () => command('init'),
+      backUpStream: (name) => command('backup', '--stdin', '--stdin-filename', name),
+      restoreStream: () => command('dump', 'latest', '/dump.sql'),
+      backUpFolder: (folder) => command('backup', folder),
+    };
+  };
+}
+
+/** borg with zstd 3 and the encryption that it recommends for processors without its faster hash. */
+export function findBorg(): ContestantFactory | undefined {
+  const found = findProgram('borg', ['--version'], /borg ([\d.]+)/);
+  if (!found) return undefined;
+  return (home) => {
+    const repository = path.join(home, 'repository');
+    const env = {
+      BORG_REPO: repository,
+      BORG_PASSCOMMAND: `cat ${path.join(home, 'passphrase')}`,
+      BORG_BASE_DIR: path.join(home, 'borg'),
+      BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK: 'yes',
+      BORG_RELOCATED_REPO_ACCESS_IS_OK: 'yes',
+    };
+    const command = (...args: string[]): Command => ({ program: found.program, args, env });
+    let archives = 0;
+    return {
+      name: 'borg',
+      version: found.version,
+      settings: 'zstd,3, repokey-blake2',
+      repository,
+      create: () => command('init', '--encryption', 'repokey-blake2'),
+      backUpStream: (name) => command('create', '--compression', 'zstd,3', '--stdin-name', name, `::${++archives}`, '-'),
+      restoreStream: () => command('extract', '--stdout', `::${archives}`),
+      backUpFolder: (folder) => command('create', '--compression', 'zstd,3', `::${++archives}`, folder),
+    };
+  };
+}
+
+function findProgram(name: string, args: string[], version: RegExp): { program: string; version: string } | undefined {
+  const folders = [FETCHED, ...(process.env['PATH'] ?? '').split(path.delimiter)];
+  for (const program of folders.map((folder) => path.join(folder, name)).filter((file) => existsSync(file))) {
+    const { stdout } = spawnSync(program, args, { encoding: 'utf8' });
+    const found = version.exec(stdout ?? '')?.[1];
+    if (found) return { program, version: found };
+  }
+  return undefined;
+}

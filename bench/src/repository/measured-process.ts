@@ -1,0 +1,89 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RahatError } from '@rahat/contracts';
+
+export interface Command {
+  program: string;
+  args: string[];
+  env?: Record<string, string>;
+  /** Files that become the process's standard input and output. */
+  stdin?: string;
+  stdout?: string;
+}
+
+export interface Usage {
+  seconds: number;
+  /** User and system time of the process and its children. */
+  cpuSeconds: number;
+  /** Largest resident size of the process. */
+  peakMb: number;
+  /** What it printed where no file takes it. */
+  output: string;
+}
+
+/** Kernel clock ticks in a second (USER_HZ, the same on every Linux). */
+const TICKS = 100;
+const SAMPLE_MS = 20;
+
+/** Runs a command that must succeed. One at a time: the processor time is that of all children which ended meanwhile. */
+export async function runMeasured({ program, args, env, stdin, stdout }: Command): Promise<Usage> {
+  const files: number[] = [];
+  const file = (path: string, flags: string): number => {
+    const opened = openSync(path, flags);
+    files.push(opened);
+    return opened;
+  };
+  try {
+    const before = childTicks();
+    const started = performance.now();
+    const child = spawn(program, args, {
+      stdio: [stdin ? file(stdin, 'r') : 'ignore', stdout ? file(stdout, 'w') : 'pipe', 'pipe'],
+      env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/root', LC_ALL: 'C.UTF-8', ...env },
+    });
+    let output = '';
+    let complaints = '';
+    child.stdout?.on('data', (text: Buffer) => (output += text.toString()));
+    child.stderr?.on('data', (text: Buffer) => (complaints = (complaints + text.toString()).slice(-4000)));
+    const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
+    const peak = watchPeak(child.pid!, closed);
+    const [code, signal] = await closed;
+    const seconds = (performance.now() - started) / 1000;
+    if (code !== 0) throw new RahatError('tool_failed', `${program} ${args[0]} ended with ${signal ?? code}: ${complaints.trim()}`);
+    return { seconds, cpuSeconds: (childTicks() - before) / TICKS, peakMb: await peak, output };
+  } finally {
+    files.forEach(closeSync);
+  }
+}
+
+/** cutime + cstime of this process (proc(5)): what its ended children used. */
+function childTicks(): number {
+  const stat = readFileSync('/proc/self/stat', 'latin1');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return Number(fields[13]) + Number(fields[14]);
+}
+
+async function watchPeak(pid: number, closed: Promise<unknown>): Promise<number> {
+  let peakKib = 0;
+  let running = true;
+  void closed.then(
+    () => (running = false),
+    () => (running = false),
+  );
+  while (running) {
+    peakKib = Math.max(peakKib, highWaterKib(pid));
+    await sleep(SAMPLE_MS);
+  }
+  return (peakKib * 1024) / 1e6;
+}
+
+/** VmHWM is a maximum that the kernel keeps, so sampling misses nothing but the process's last moments. */
+function highWaterKib(pid: number): number {
+  try {
+    return Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0);
+  } catch {
+    // It has ended.
+    return 0;
+  }
+}
