@@ -18,6 +18,19 @@ export interface RepositoryContext {
   config: RepositoryConfig;
   clock: Clock;
   leaseTtlMs: number;
+  /** Local folder where the index is kept between sessions; without one each session loads all of it. */
+  cache?: CacheOptions;
+  /** Memory for rows of the index, in bytes, besides 5 to 7 bytes a chunk; default 32 MiB. */
+  indexMemoryBytes?: number;
+  /** Says what doesn't work and is worked around, such as a cache on a full disk. */
+  notice?: (message: string) => void;
+}
+
+export interface CacheOptions {
+  /** Shared by all repositories and processes of one user; made with mode 0700. May be deleted at any time. */
+  folder: string;
+  /** Repositories that weren't used for long are dropped above this; default 8 GiB. */
+  maxBytes?: number;
 }
 
 /** repository.md §7: a lease that wasn't renewed for this long counts as dead. */

@@ -1,7 +1,7 @@
 import type { BlobStore } from '@rahat/blob-store-port';
 import { RahatError } from '@rahat/contracts';
 import { BoundedStore } from './bounded-store.js';
-import { LEASE_TTL_MS, SYSTEM_CLOCK, type Clock } from './context.js';
+import { LEASE_TTL_MS, SYSTEM_CLOCK, type CacheOptions, type Clock } from './context.js';
 import { openConfig, type RepositoryConfig } from './descriptor/config.js';
 import { parseDescriptor } from './descriptor/descriptor.js';
 import { deriveKeys, SECRET_BYTES, type RepositorySecrets } from './keys/derivation.js';
@@ -14,6 +14,12 @@ export interface OpenOptions {
   /** For tests of leases and clocks. */
   clock?: Clock;
   leaseTtlMs?: number;
+  /** Keeps the index on the local disk between sessions. */
+  cache?: CacheOptions;
+  /** Memory for rows of the index, in bytes, besides 5 to 7 bytes a chunk; default 32 MiB. */
+  indexMemoryBytes?: number;
+  /** Hears what doesn't work and is worked around, such as a cache on a full disk. */
+  onNotice?: (message: string) => void;
 }
 
 export async function openRepository(store: BlobStore, credential: RepositoryCredential, options: OpenOptions = {}): Promise<Repository> {
@@ -31,7 +37,8 @@ export async function openRepository(store: BlobStore, credential: RepositoryCre
   if (config.packPublicKey !== keys.packPublic.toString('base64')) {
     throw new RahatError('repository_damaged', 'The public key in the configuration does not belong to this repository.');
   }
-  return new OpenRepository({ store: bounded, repositoryId, keys, config, clock: options.clock ?? SYSTEM_CLOCK, leaseTtlMs }, secrets);
+  const { clock = SYSTEM_CLOCK, cache, indexMemoryBytes, onNotice: notice } = options;
+  return new OpenRepository({ store: bounded, repositoryId, keys, config, clock, leaseTtlMs, cache, indexMemoryBytes, notice }, secrets);
 }
 
 async function readDescriptor(store: BlobStore): Promise<Buffer> {

@@ -11,11 +11,11 @@ const BLOCK_WORDS = 12 * ROWS_PER_BLOCK;
 export const BLOCK_BYTES = BLOCK_WORDS * 4;
 export const SEALED_BLOCK_BYTES = BLOCK_BYTES + BLOCK_TAG_BYTES;
 
-/** Blocks that stand in a cache file, numbers 0 to `count` - 1. */
+/** Blocks that stand in a cache file. */
 export interface StoredBlocks {
-  readonly count: number;
   /** false where the file was damaged since. */
   read(block: number, into: Uint8Array): boolean;
+  close(): void;
 }
 
 export interface ChunkRowsOptions {
@@ -50,6 +50,7 @@ export class ChunkRows {
   private residents = 0;
   private maxResidents: number;
   private hand = 0;
+  private closed = false;
   private count = 0;
   /** Blocks of the cache file that turned out damaged: their chunks are as if they were not indexed. */
   lostBlocks = 0;
@@ -103,6 +104,8 @@ export class ChunkRows {
   close(): void {
     this.spill?.close();
     this.spill = undefined;
+    if (!this.closed) this.options.stored?.blocks.close();
+    this.closed = true;
   }
 
   private load(block: number): Uint32Array | undefined {
@@ -112,7 +115,7 @@ export class ChunkRows {
     const place = this.spillPlaces[block]!;
     if (place !== NOT_SPILLED) {
       if (!this.spill?.read(place * SEALED_BLOCK_BYTES, this.spillNumbers[block]!, bytes)) throw spillDamaged();
-    } else if (!this.options.stored?.blocks.read(block, bytes)) {
+    } else if (this.closed || !this.options.stored?.blocks.read(block, bytes)) {
       this.spare = words;
       this.lose(block);
       return undefined;

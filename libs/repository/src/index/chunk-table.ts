@@ -68,9 +68,9 @@ export class ChunkTable {
     return this.rows.length;
   }
 
-  /** true where a damaged cache file took rows away: a chunk that isn't found may be stored all the same. */
-  get damaged(): boolean {
-    return this.rows.lostBlocks > 0;
+  /** Above 0 where a damaged cache file took rows away: a chunk that isn't found may be stored all the same. */
+  get lostBlocks(): number {
+    return this.rows.lostBlocks;
   }
 
   /** Memory of the slots, for measuring. */
@@ -117,6 +117,31 @@ export class ChunkTable {
       }
       if (row >= 0) this.distinct--;
       this.place(this.append(chunkIds, i * CHUNK_ID_BYTES), pack, chunkFrames[i]!, chunkOffsets[i]!, chunkLengths[i]!);
+    }
+  }
+
+  /** Takes in what isn't known of a pack whose rows were lost with a damaged cache file. */
+  restorePack(pack: number, table: PackTable): void {
+    const { chunkIds, chunkFrames, chunkOffsets, chunkLengths } = table;
+    for (let i = 0; i < chunkFrames.length; i++) {
+      if (this.findAt(chunkIds, i * CHUNK_ID_BYTES) >= 0) continue;
+      this.place(this.append(chunkIds, i * CHUNK_ID_BYTES), pack, chunkFrames[i]!, chunkOffsets[i]!, chunkLengths[i]!);
+      this.distinct--;
+    }
+  }
+
+  /** Copies the rows of those packs that have a number in `packNumbers`, under that number; the others have -1. */
+  copyTo(copy: ChunkTable, packNumbers: Int32Array): void {
+    const id = Buffer.alloc(CHUNK_ID_BYTES);
+    for (let row = 0; row < this.rows.length; row++) {
+      const words = this.rows.block(Math.floor(row / ROWS_PER_BLOCK));
+      if (!words) continue;
+      const at = row % ROWS_PER_BLOCK;
+      const pack = packNumbers[words[PACK_COLUMN + at]!]!;
+      if (pack < 0) continue;
+      for (let i = 0; i < 8; i++) id.writeUInt32LE(words[i * ROWS_PER_BLOCK + at]!, i * 4);
+      if (copy.find(id) >= 0) copy.distinct--;
+      copy.place(copy.append(id, 0), pack, words[FRAME_COLUMN + at]!, words[OFFSET_COLUMN + at]!, words[LENGTH_COLUMN + at]!);
     }
   }
 

@@ -3,12 +3,11 @@ import type { RepositoryContext } from '../context.js';
 import { COLLECTIONS_PREFIX, packHash, PACKS_PREFIX } from '../layout.js';
 import { openSealedFile } from '../sealed-files/sealed-file.js';
 import { createIndexHealing } from './index-healing.js';
-import { RepositoryIndex } from './repository-index.js';
-import { readIndexSegments } from './segment-files.js';
+import { loadIndex } from './index-loader.js';
+import type { RepositoryIndex } from './repository-index.js';
 
 export async function loadIndexForReading(context: RepositoryContext): Promise<RepositoryIndex> {
-  const index = new RepositoryIndex();
-  for await (const { packs } of readIndexSegments(context)) packs.forEach((pack) => index.addPack(pack));
+  const index = await loadIndex(context);
   index.healing = createIndexHealing(context, index);
   return index;
 }
@@ -19,9 +18,9 @@ export async function loadIndexForReading(context: RepositoryContext): Promise<R
  */
 export async function loadIndexForWriting(context: RepositoryContext): Promise<RepositoryIndex> {
   const condemned = await condemnedPacks(context);
-  const index = new RepositoryIndex();
-  for await (const { packs } of readIndexSegments(context)) packs.forEach((pack) => index.addPack(pack));
+  const index = await loadIndex(context);
   if (index.packs.length > 0) await barUnusablePacks(context, index, condemned);
+  index.healing = createIndexHealing(context, index);
   return index;
 }
 

@@ -16,6 +16,8 @@ export interface IndexHealing {
   adoptUnindexed(): Promise<void>;
   /** Gives the chunks of a damaged or missing pack another home where they have one. */
   avoidPack(pack: number): Promise<void>;
+  /** Where the local cache turned out damaged, takes what it held from the repository's segments again. */
+  restoreLostRows(): Promise<void>;
 }
 
 /** Union of all index segments. `close` it when it isn't needed any more: it may hold local files. */
@@ -42,6 +44,12 @@ export class RepositoryIndex implements Disposable {
     this.numbers.set(hash, pack);
     this.chunks.addPack(pack, table);
     return pack;
+  }
+
+  /** Takes a known pack's lost rows in again. */
+  restorePack(pack: IndexedPack): void {
+    const known = this.numbers.get(pack.hash);
+    if (known !== undefined) this.chunks.restorePack(known, pack.table);
   }
 
   packNumber(hash: string): number | undefined {

@@ -23,9 +23,11 @@ export class SealedBlocks {
   /** Takes the block's bytes and a tag at `position`; throws what the file system throws. */
   write(position: number, number: number, block: Uint8Array): void {
     const cipher = createCipheriv('aes-256-gcm', this.key, this.nonceOf(number));
-    writeFully(this.file, cipher.update(block), position);
+    const sealed = Buffer.allocUnsafe(block.length + BLOCK_TAG_BYTES);
+    sealed.set(cipher.update(block));
     cipher.final();
-    writeFully(this.file, cipher.getAuthTag(), position + block.length);
+    sealed.set(cipher.getAuthTag(), block.length);
+    writeFully(this.file, sealed, position);
   }
 
   /** Fills `block`; false where the file is cut off or other bytes stand there than were written, then `block` is worth nothing. */

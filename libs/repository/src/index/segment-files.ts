@@ -6,30 +6,65 @@ import { decodeIndexSegment, encodeIndexSegment, type IndexSegment } from './ind
 
 /** A storage that goes on listing a file that it doesn't give must not hold a session for ever. */
 const MAX_LISTINGS = 5;
+/** Segments that are fetched while one is taken in; their sizes together stay below this, but for the first. */
+const FETCHED_AHEAD = 8;
+const FETCHED_AHEAD_BYTES = 16 * 1024 * 1024;
+
+/** Every segment that opens: see `visitIndexSegments`. */
+export function readIndexSegments(context: RepositoryContext): AsyncGenerator<IndexSegment> {
+  return visitIndexSegments(context, async (name) => openIndexSegment(context, name, await context.store.get(name)));
+}
 
 /**
- * Every segment that opens; a vanished one was compacted away, so the listing is taken again (repository.md §9). A damaged one
- * is passed over, and reported by checks: writers store again what only it knew, readers find it by the packs' footers.
+ * What `visit` makes of every segment that opens; a vanished one was compacted away, so the listing is taken again (repository.md
+ * §9). A damaged one is passed over, and reported by checks: writers store again what only it knew, readers find it by the packs'
+ * footers. Several are visited at once, a bounded number of bytes ahead of the consumer.
  */
-export async function* readIndexSegments(context: RepositoryContext): AsyncGenerator<IndexSegment> {
+export async function* visitIndexSegments<T>(context: RepositoryContext, visit: (name: string) => Promise<T>): AsyncGenerator<T> {
   const seen = new Set<string>();
   let vanished = true;
+  const settle = async (visited: Visited<T>): Promise<T | undefined> => {
+    try {
+      const result = await visited.result;
+      seen.add(visited.name);
+      return result;
+    } catch (error) {
+      if (!(error instanceof RahatError)) throw error;
+      if (error.code === 'blob_not_found') vanished = true;
+      else if (error.code === 'repository_damaged') seen.add(visited.name);
+      else throw error;
+      return undefined;
+    }
+  };
   for (let round = 0; vanished && round < MAX_LISTINGS; round++) {
     vanished = false;
-    for await (const { name } of context.store.list(INDEX_PREFIX)) {
+    const ahead: Visited<T>[] = [];
+    let bytesAhead = 0;
+    for await (const { name, sizeBytes } of context.store.list(INDEX_PREFIX)) {
       if (seen.has(name)) continue;
-      try {
-        const segment = openIndexSegment(context, name, await context.store.get(name));
-        seen.add(name);
-        yield segment;
-      } catch (error) {
-        if (!(error instanceof RahatError)) throw error;
-        if (error.code === 'blob_not_found') vanished = true;
-        else if (error.code === 'repository_damaged') seen.add(name);
-        else throw error;
+      while (ahead.length >= FETCHED_AHEAD || (ahead.length > 0 && bytesAhead + sizeBytes > FETCHED_AHEAD_BYTES)) {
+        const oldest = ahead.shift()!;
+        bytesAhead -= oldest.sizeBytes;
+        const result = await settle(oldest);
+        if (result !== undefined) yield result;
       }
+      const result = visit(name);
+      // Whoever settles it sees the error; one that is never come to must not end the process.
+      result.catch(() => undefined);
+      ahead.push({ name, sizeBytes, result });
+      bytesAhead += sizeBytes;
+    }
+    for (const visited of ahead) {
+      const result = await settle(visited);
+      if (result !== undefined) yield result;
     }
   }
+}
+
+interface Visited<T> {
+  name: string;
+  sizeBytes: number;
+  result: Promise<T>;
 }
 
 export function openIndexSegment(context: RepositoryContext, name: string, file: Buffer): IndexSegment {

@@ -89,6 +89,7 @@ export class RepositoryWriteSession implements WriteSession {
     if (this.writing > 0) throw new RahatError('conflict', `${this.writing} objects are still being written; commit when they have ended.`);
     await this.sink.flush();
     const parsedFacts = SnapshotFacts.parse(facts);
+    await this.index.healing?.restoreLostRows();
     this.assertComplete(objects);
     const earlier = this.committed.get(snapshotId);
     if (earlier) {
