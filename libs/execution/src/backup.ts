@@ -9,7 +9,7 @@ import { attemptLabel } from './attempt-label.js';
 /** One read of the source into one repository. Resolves only when the committed snapshot was read again and is whole. */
 export async function executeBackup(spec: BackupSpec, secrets: RunSecrets, options: ExecutionOptions): Promise<BackupEvidence> {
   options.onProgress({ phase: 'opening repository', bytes: 0 });
-  const repository = await openRunRepository(secrets, spec.repository, options.signal);
+  const repository = await openRunRepository(secrets, spec.repository, options);
   const manifest = (await committedBefore(spec, repository)) ?? (await streamAndCommit(spec, secrets, repository, options));
   const facts = factsOf(manifest);
   options.onProgress({ phase: 'reading back', bytes: facts.evidence.bytes, addedBytes: manifest.addedBytes });

@@ -6,7 +6,7 @@ import { runError } from './execute-run.js';
 import { restoreRequest } from './restore.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRunRepository } from './run-context.js';
 
-export type QuestionOptions = Pick<ExecutionOptions, 'signal' | 'toolFolders' | 'scratchFolder'>;
+export type QuestionOptions = Pick<ExecutionOptions, 'signal' | 'toolFolders' | 'scratchFolder' | 'cacheFolder'>;
 
 /** The test button. A server that can't be reached is an answer, not an error. */
 export async function probeServer(engine: Engine, connection: SourceConnection, options: QuestionOptions): Promise<ProbeReport> {
@@ -47,14 +47,14 @@ export async function discoverDatabases(
 /** What a restore would do; looks only, at the snapshot and at the target. */
 export async function outlineRestore(spec: RestoreSpec, secrets: RunSecrets, options: QuestionOptions): Promise<RestoreOutline> {
   try {
-    const repository = await openRunRepository(secrets, spec.repository, options.signal);
+    const quiet = { ...options, workerName: 'outline', onProgress: () => undefined, onLog: () => undefined };
+    const repository = await openRunRepository(secrets, spec.repository, quiet);
     const manifest = await repository.findSnapshot(spec.snapshot);
     await using reading = await repository.beginReading({ signal: options.signal });
     const source = new SnapshotSource(manifest, reading, { signal: options.signal, verifyChunks: false });
     if (spec.target.kind === 'folder') return folderOutline(source, spec.target.path);
     const connection = secrets.target ?? secrets.source;
     if (!connection) throw new RahatError('message_invalid', 'The question came without the credentials of its target server');
-    const quiet = { ...options, workerName: 'outline', onProgress: () => undefined, onLog: () => undefined };
     await using target = await (await connectorFor(spec.engine)).open(connection, connectorContext(options));
     return await target.planRestore(restoreRequest(spec), source, jobOf(quiet, secrets));
   } catch (error) {

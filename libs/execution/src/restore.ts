@@ -14,7 +14,7 @@ export type RestoreOrder = Pick<
 
 export async function executeRestore(spec: RestoreSpec, secrets: RunSecrets, options: ExecutionOptions): Promise<RestoreEvidence> {
   options.onProgress({ phase: 'opening repository', bytes: 0 });
-  const repository = await openRunRepository(secrets, spec.repository, options.signal);
+  const repository = await openRunRepository(secrets, spec.repository, options);
   return restoreSnapshot({ repository, order: spec, connection: secrets.target ?? secrets.source }, secrets, options);
 }
 

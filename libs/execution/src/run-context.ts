@@ -1,7 +1,7 @@
 import { openBlobStore } from '@rahat/blob-store-registry';
 import type { ConnectorContext, Job, JobProgress } from '@rahat/connector-kit';
 import { RahatError, type RunSecrets } from '@rahat/contracts';
-import { openRepository, type Repository } from '@rahat/repository';
+import { openRepository, type OpenOptions, type Repository } from '@rahat/repository';
 import { maskSecrets } from './mask-secrets.js';
 
 export type LogLevel = 'info' | 'warning' | 'error';
@@ -20,6 +20,8 @@ export interface ExecutionOptions {
   toolFolders: string[];
   /** Private (0700) and empty; the caller removes it. */
   scratchFolder: string;
+  /** Keeps repositories' indexes between executions; shared with others, may be emptied at any time. */
+  cacheFolder?: string;
   workerName: string;
 }
 
@@ -35,20 +37,31 @@ export function jobOf(options: ExecutionOptions, secrets: RunSecrets, addedBytes
   };
 }
 
+type RepositoryOptions = Pick<ExecutionOptions, 'signal' | 'cacheFolder' | 'onLog'>;
+
 /** The repository with the secrets that this run was given for it. */
-export async function openRunRepository(secrets: RunSecrets, repositoryId: string, signal: AbortSignal): Promise<Repository> {
+export async function openRunRepository(secrets: RunSecrets, repositoryId: string, options: RepositoryOptions): Promise<Repository> {
   // The catalog's id and the format's own id are both good names for it; a run has few.
   const grant =
     secrets.repositories.find((entry) => entry.repositoryId === repositoryId) ??
     (secrets.repositories.length === 1 ? secrets.repositories[0] : undefined);
   if (!grant) throw new RahatError('message_invalid', `The run came without the keys of its repository ${repositoryId}`);
-  signal.throwIfAborted();
+  options.signal.throwIfAborted();
   const store = openBlobStore(grant.storage, grant.prefix);
-  return openRepository(store, {
+  const credential = {
     type: 'secrets',
     masterKey: Buffer.from(grant.masterKey, 'base64'),
     identitySecret: Buffer.from(grant.identitySecret, 'base64'),
-  });
+  } as const;
+  return openRepository(store, credential, cacheOptions(options));
+}
+
+/** A cache that can't be used is a warning; the work is done without it. */
+function cacheOptions({ cacheFolder, onLog }: Pick<ExecutionOptions, 'cacheFolder' | 'onLog'>): OpenOptions {
+  return {
+    ...(cacheFolder === undefined ? {} : { cache: { folder: cacheFolder } }),
+    onNotice: (message) => onLog('warning', message),
+  };
 }
 
 export function sourceConnection(secrets: RunSecrets) {

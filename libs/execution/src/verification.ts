@@ -38,7 +38,7 @@ export async function executeVerification(
   options: ExecutionOptions,
 ): Promise<VerificationEvidence> {
   options.onProgress({ phase: 'opening repository', bytes: 0 });
-  const repository = await openRunRepository(secrets, spec.repository, options.signal);
+  const repository = await openRunRepository(secrets, spec.repository, options);
   return verifySnapshot({ repository, engine: spec.engine, level: spec.level, snapshot: spec.snapshot }, secrets, options);
 }
 

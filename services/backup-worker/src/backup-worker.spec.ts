@@ -68,6 +68,7 @@ beforeAll(async () => {
   const config = configSchema.parse({
     RAHAT_WORKER_POOL_KEY_PATH: join(folder, 'pool.key'),
     RAHAT_WORKER_SCRATCH: join(folder, 'scratch'),
+    RAHAT_WORKER_CACHE: join(folder, 'cache'),
     RAHAT_WORKER_DRAIN_SECONDS: '0',
   });
   publicKey = (await openPoolKey(join(folder, 'pool.key'))).publicKey;

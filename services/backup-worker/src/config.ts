@@ -1,6 +1,7 @@
 import { availableParallelism, hostname, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { embeddedToolFolders } from '@rahat/execution';
+import { defaultCacheFolder } from '@rahat/repository';
 import { z } from 'zod';
 
 /** The environment of a backup-worker. */
@@ -25,6 +26,8 @@ export const workerConfig = z.object({
     .transform((text) => [...text.split(delimiter).filter((folder) => folder !== ''), ...embeddedToolFolders()]),
   /** Short-lived files of running attempts. */
   RAHAT_WORKER_SCRATCH: z.string().startsWith('/', 'an absolute path is needed').default(join(tmpdir(), 'rahat-worker')),
+  /** Indexes of repositories, kept between runs; may be emptied at any time. */
+  RAHAT_WORKER_CACHE: z.string().startsWith('/', 'an absolute path is needed').default(defaultCacheFolder()),
   RAHAT_WORKER_NAME: z.string().min(1).max(100).default(`${hostname()}/${process.pid}`),
   /** How long running attempts may go on after a stop was asked for. */
   RAHAT_WORKER_DRAIN_SECONDS: z.coerce.number().int().min(0).max(86_400).default(20),

@@ -18,10 +18,10 @@ process.once('disconnect', () => {
 process.once('message', (message: ToChild) => void execute(message));
 send({ type: 'ready' });
 
-async function execute({ spec, secrets, toolFolders, scratchFolder, workerName }: ToChild): Promise<void> {
+async function execute({ type: _, spec, secrets, ...options }: ToChild): Promise<void> {
   const reports = new PacedReports(send, REPORT_INTERVAL_MS);
   const { onProgress, onLog } = reports;
-  const result = await executeRun(spec, secrets, { signal: abort.signal, onProgress, onLog, toolFolders, scratchFolder, workerName }).then(
+  const result = await executeRun(spec, secrets, { ...options, signal: abort.signal, onProgress, onLog }).then(
     (evidence): AttemptResult => ({ outcome: 'evidence', evidence }),
     (error: unknown): AttemptResult => ({ outcome: 'error', error: RahatError.from(error).serialize() }),
   );

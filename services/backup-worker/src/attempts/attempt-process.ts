@@ -11,6 +11,7 @@ export interface AttemptProcessOptions {
   spec: RunSpec;
   secrets: RunSecrets;
   scratchFolder: string;
+  cacheFolder?: string;
   toolFolders: string[];
   workerName: string;
   heapMb: number;
@@ -82,8 +83,9 @@ export class AttemptProcess {
   private receive(message: FromChild): void {
     switch (message.type) {
       case 'ready': {
-        const { spec, secrets, toolFolders, scratchFolder, workerName } = this.options;
-        this.child.send({ type: 'execute', spec, secrets, toolFolders, scratchFolder, workerName } satisfies ToChild, () => undefined);
+        const { spec, secrets, toolFolders, scratchFolder, cacheFolder, workerName } = this.options;
+        const order: ToChild = { type: 'execute', spec, secrets, toolFolders, scratchFolder, cacheFolder, workerName };
+        this.child.send(order, () => undefined);
         return;
       }
       case 'progress': {

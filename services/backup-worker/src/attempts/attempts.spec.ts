@@ -56,6 +56,7 @@ beforeEach(async () => {
   const config = workerConfig.parse({
     RAHAT_WORKER_POOL_KEY_PATH: join(folder, 'pool.key'),
     RAHAT_WORKER_NAME: 'worker-1',
+    RAHAT_WORKER_CACHE: join(folder, 'cache'),
     RAHAT_WORKER_DRAIN_SECONDS: '0',
   });
   attempts = new Attempts(messaging as unknown as Messaging, poolKey, config, new Janitor(join(folder, 'scratch')));

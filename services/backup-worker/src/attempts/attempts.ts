@@ -124,6 +124,7 @@ export class Attempts {
       toolFolders,
       heapMb,
       scratchFolder: scratch.path,
+      cacheFolder: this.config.RAHAT_WORKER_CACHE,
       workerName: worker,
       onProgress: (progress) => this.reports.tell('attempt.progress.v1', { ...attempt, ...progress, at: now() }),
       onLog: (lines) => this.reports.tell('attempt.log.v1', { ...attempt, lines }),

@@ -8,6 +8,7 @@ export type ToChild = {
   secrets: RunSecrets;
   toolFolders: string[];
   scratchFolder: string;
+  cacheFolder?: string;
   workerName: string;
 };
 

@@ -63,6 +63,7 @@ export class Questions {
         signal: AbortSignal.any([late.signal, this.stopping.signal]),
         toolFolders: this.config.RAHAT_TOOL_FOLDERS,
         scratchFolder: scratch.path,
+        cacheFolder: this.config.RAHAT_WORKER_CACHE,
       });
     } finally {
       clearTimeout(timer);

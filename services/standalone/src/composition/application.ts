@@ -85,6 +85,7 @@ async function serviceConfigs({ env, folder, keys }: ApplicationParts) {
     RAHAT_WORKER_POOL: POOL,
     RAHAT_WORKER_POOL_KEY_PATH: keys.poolKeyFile,
     RAHAT_WORKER_SCRATCH: path.join(folder.work, 'scratch'),
+    RAHAT_WORKER_CACHE: path.join(folder.work, 'cache'),
   };
   return {
     auth: loadConfig(auth.configSchema, decided),
