@@ -3,7 +3,7 @@ import { parseIndexSegment } from './format/index-segment.js';
 import { type FramePlace, type PackKind, packName, readFooter } from './format/pack.js';
 import type { PackTable } from './format/pack-table.js';
 import { openSealed, SEALED } from './format/sealed-file.js';
-import { messageOf } from './reader-error.js';
+import { type Problem, problemOf } from './reader-error.js';
 import type { Repository } from './repository.js';
 
 const SEGMENT_PATTERN = /^[0-9a-f]{32}$/;
@@ -15,11 +15,6 @@ export interface KnownPack {
   kind: PackKind;
   /** Offset, stored and plain length of each frame. */
   frames: Uint32Array;
-}
-
-export interface Problem {
-  file: string;
-  message: string;
 }
 
 /** Where each chunk is: from the index segments, and where these don't know from the footers of the packs. */
@@ -40,7 +35,7 @@ export class ChunkIndex {
         for (const { sha256, sizeBytes, kind, table } of parseIndexSegment(payload).packs)
           index.#add(packName(sha256), sizeBytes, kind, table);
       } catch (error) {
-        index.problems.push({ file: name, message: messageOf(error) });
+        index.problems.push(problemOf(name, error));
       }
     }
     return index;
@@ -59,7 +54,7 @@ export class ChunkIndex {
         const { kind, sizeBytes, table } = await readFooter(this.repository.folder, name, this.repository.packKeys);
         this.#add(name, sizeBytes, kind, table);
       } catch (error) {
-        this.problems.push({ file: name, message: messageOf(error) });
+        this.problems.push(problemOf(name, error));
       }
     }
   }

@@ -17,5 +17,5 @@ export async function tryKeyslots(folder: Folder, repositoryId: Buffer, passphra
   const reasons = failed.map(({ id, reason }) => `keys/${id}: ${reason}`).join('\n  ');
   const wrong = failed.some(({ outcome }) => outcome === 'wrongPassphrase');
   if (wrong) throw new ReaderError('passphrase', `The passphrase does not fit.\n  ${reasons}`);
-  throw new ReaderError('damaged', `No keyslot can be used.\n  ${reasons}`, { file: `keys/${failed[0]?.id}` });
+  throw new ReaderError('damaged', `No keyslot can be used, or rahat.json was changed.\n  ${reasons}`, { file: `keys/${failed[0]?.id}` });
 }

@@ -27,3 +27,14 @@ export function damaged(file: string, what: string, cause?: unknown): ReaderErro
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+/** What is wrong with a file of the repository. */
+export interface Problem {
+  file: string;
+  message: string;
+}
+
+export function problemOf(file: string, error: unknown): Problem {
+  const named = error instanceof ReaderError && error.file !== undefined ? error : damaged(file, messageOf(error));
+  return { file, message: named.message };
+}

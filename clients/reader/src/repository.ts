@@ -40,9 +40,9 @@ export class Repository {
   /** `askPassphrase` is called only when there is a repository to open. */
   static async open(path: string, askPassphrase: () => Promise<string>): Promise<Repository> {
     const folder = new Folder(path);
-    const bytes = await folder.readIfPresent(DESCRIPTOR_NAME);
-    if (!bytes) throw new ReaderError('notFound', `${path} is no repository: it has no ${DESCRIPTOR_NAME}`);
-    const descriptor = parseDescriptor(bytes);
+    if ((await folder.list('', /^rahat\.json$/)).length === 0)
+      throw new ReaderError('notFound', `${path} is no repository: it has no ${DESCRIPTOR_NAME}`);
+    const descriptor = parseDescriptor(await folder.read(DESCRIPTOR_NAME));
     const secrets = await tryKeyslots(folder, descriptor.repositoryId, await askPassphrase());
     const repository = new Repository(folder, descriptor, secrets);
     await repository.#compareConfiguration();
@@ -84,7 +84,8 @@ export class Repository {
 
   async packFiles(): Promise<StoredFile[]> {
     const packs: StoredFile[] = [];
-    for (const prefix of await this.folder.folders('packs/')) packs.push(...(await this.folder.list(prefix, PACK_ID)));
+    for (let prefix = 0; prefix < 256; prefix++)
+      packs.push(...(await this.folder.list(`packs/${prefix.toString(16).padStart(2, '0')}/`, PACK_ID)));
     return packs;
   }
 

@@ -1,27 +1,20 @@
 import { parseKeyslot } from '../format/keyslot.js';
+import type { Manifest, StoredObject } from '../format/manifest.js';
 import { openSealed, SEALED, type SealedType } from '../format/sealed-file.js';
-import type { Problem } from '../index-of-chunks.js';
 import { ObjectReader } from '../object-reader.js';
-import { bytesText, tell, writeJson, writeOut, visible } from '../output.js';
-import { messageOf } from '../reader-error.js';
-import type { Repository } from '../repository.js';
+import { bytesText, tell, writeJson, writeOut } from '../output.js';
 import { PackCheck } from '../pack-check.js';
-import { checkSnapshot, type Loss } from '../snapshot-check.js';
+import { messageOf, type Problem, problemOf } from '../reader-error.js';
+import type { Repository } from '../repository.js';
 
 const RANDOM_NAME = /^[0-9a-f]{32}$/;
 const ANY_NAME = /^[a-z0-9._-]+$/;
 
-interface Report {
-  healthy: boolean;
-  level: 'structure' | 'data';
-  snapshots: number;
-  packs: number;
-  chunks: number;
-  readBytes: number;
-  /** Files that are missing or not what they should be. */
-  problems: Problem[];
-  /** Objects that can't be restored any more. */
-  losses: Loss[];
+/** An object that can't be restored any more. */
+interface Loss {
+  snapshot: string;
+  object: string;
+  message: string;
 }
 
 /**
@@ -33,64 +26,68 @@ export async function checkRepository(repository: Repository, { data, json }: { 
   const reader = await ObjectReader.open(repository);
   const packs = new PackCheck(repository, reader.index);
   await packs.compareFiles();
-  if (data)
-    await packs.readAll((done, total) => process.stderr.isTTY && process.stderr.write(`\rread ${bytesText(done)} of ${bytesText(total)} `));
-  if (data && process.stderr.isTTY) process.stderr.write('\n');
+  if (data) await packs.readAll();
   const losses: Loss[] = [];
   const files = await repository.snapshotFiles();
   for (const file of files) {
     try {
-      losses.push(...(await checkSnapshot(await repository.manifest(file), reader, packs)));
+      losses.push(...(await lossesOf(await repository.manifest(file), reader, packs)));
     } catch (error) {
-      problems.push({ file: file.name, message: messageOf(error) });
+      problems.push(problemOf(file.name, error));
     }
   }
   problems.push(...reader.index.problems, ...packs.problems);
-  await show(
-    {
-      healthy: problems.length === 0 && losses.length === 0,
-      level: data ? 'data' : 'structure',
-      snapshots: files.length,
-      packs: packs.fileCount,
-      chunks: reader.index.chunkCount,
-      readBytes: packs.readBytes,
-      problems,
-      losses,
-    },
-    json,
-  );
-  return problems.length === 0 && losses.length === 0;
+  const healthy = problems.length === 0 && losses.length === 0;
+  const counts = { snapshots: files.length, packs: packs.fileCount, chunks: reader.index.chunkCount, readBytes: packs.readBytes };
+  if (json) await writeJson({ healthy, level: data ? 'data' : 'structure', ...counts, problems, losses });
+  else {
+    for (const { message } of problems) tell(`damage  ${message}`);
+    for (const { snapshot, object, message } of losses) tell(`LOST  ${snapshot}  ${object}: ${message}`);
+    const extent = data ? `every byte read (${bytesText(packs.readBytes)})` : 'structure only; --data reads every byte';
+    const verdict = healthy ? 'Healthy' : 'DAMAGED';
+    await writeOut(`${verdict}: ${counts.snapshots} snapshots, ${counts.packs} packs, ${counts.chunks} chunks; ${extent}\n`);
+  }
+  return healthy;
 }
 
 async function smallFiles(repository: Repository): Promise<Problem[]> {
-  const { folder } = repository;
   const problems: Problem[] = [];
-  const look = async (name: string, check: (bytes: Buffer) => void) => {
-    try {
-      check(await folder.read(name));
-    } catch (error) {
-      problems.push({ file: name, message: messageOf(error) });
+  const look = async (prefix: string, pattern: RegExp, check: (name: string, bytes: Buffer) => void) => {
+    for (const { name } of await repository.folder.list(prefix, pattern)) {
+      try {
+        check(name, await repository.folder.read(name));
+      } catch (error) {
+        problems.push(problemOf(name, error));
+      }
     }
   };
-  for (const { name } of await folder.list('keys/', RANDOM_NAME))
-    await look(name, (bytes) => void parseKeyslot(name.slice('keys/'.length), bytes));
-  const sealed = async (prefix: string, pattern: RegExp, type: SealedType) => {
-    for (const { name } of await folder.list(prefix, pattern))
-      await look(name, (bytes) => void JSON.parse(openSealed(bytes, type, name, repository.packKeys.metadata).toString('utf8')));
-  };
-  await sealed('leases/', RANDOM_NAME, SEALED.lease);
-  await sealed('collections/', ANY_NAME, SEALED.collection);
+  const sealed = (type: SealedType) => (name: string, bytes: Buffer) => void openSealed(bytes, type, name, repository.packKeys.metadata);
+  await look('keys/', RANDOM_NAME, (name, bytes) => void parseKeyslot(name.slice('keys/'.length), bytes));
+  await look('leases/', RANDOM_NAME, sealed(SEALED.lease));
+  await look('collections/', ANY_NAME, sealed(SEALED.collection));
   return problems;
 }
 
-async function show(report: Report, json: boolean): Promise<void> {
-  if (json) {
-    await writeJson(report);
-    return;
+/** Resolves every chunk of every object; data is not read, stored recipes are. */
+async function lossesOf(manifest: Manifest, reader: ObjectReader, packs: PackCheck): Promise<Loss[]> {
+  const losses: Loss[] = [];
+  for (const object of manifest.objects) {
+    try {
+      await resolve(object, reader, packs);
+    } catch (error) {
+      losses.push({ snapshot: manifest.snapshot, object: object.key, message: messageOf(error) });
+    }
   }
-  for (const { file, message } of report.problems) tell(`damage  ${message.startsWith(file) ? message : `${file}: ${message}`}`);
-  for (const { snapshot, object, message } of report.losses) tell(`LOST  ${snapshot}  ${object}: ${message}`);
-  const verdict = report.healthy ? 'Healthy' : 'DAMAGED';
-  const extent = report.level === 'data' ? `every byte read (${bytesText(report.readBytes)})` : 'structure only; --data reads every byte';
-  await writeOut(visible(`${verdict}: ${report.snapshots} snapshots, ${report.packs} packs, ${report.chunks} chunks; ${extent}`) + '\n');
+  return losses;
+}
+
+async function resolve(object: StoredObject, reader: ObjectReader, packs: PackCheck): Promise<void> {
+  let sizeBytes = 0;
+  for await (const reference of reader.chunks(object)) {
+    sizeBytes += reference.length;
+    if (packs.holds(reference)) continue;
+    await reader.index.readFooters();
+    if (!packs.holds(reference)) throw new Error(`chunk ${reference.id.toString('hex')} is in no whole pack`);
+  }
+  if (sizeBytes !== object.sizeBytes) throw new Error(`its chunks have ${sizeBytes} bytes instead of ${object.sizeBytes}`);
 }

@@ -27,9 +27,15 @@ export function parseDescriptor(bytes: Buffer): Descriptor {
   }
   const version = fields.raw('version');
   if (version !== 1)
-    throw new ReaderError('failed', `This repository has format ${String(version)}; this reader knows format 1. Use a newer one.`);
+    throw new ReaderError(
+      'failed',
+      `rahat.json: this repository has format ${String(version)}; this reader knows format 1. Use a newer one.`,
+    );
   const unknown = fields.texts('requiredFeatures').filter((feature) => !KNOWN_FEATURES.includes(feature));
   if (unknown.length > 0)
-    throw new ReaderError('failed', `This repository needs what this reader doesn't know: ${unknown.join(', ')}. Use a newer one.`);
+    throw new ReaderError(
+      'failed',
+      `rahat.json: this repository needs what this reader doesn't know: ${unknown.join(', ')}. Use a newer one.`,
+    );
   return { repositoryId, text, createdAt: fields.text('createdAt') };
 }

@@ -32,6 +32,11 @@ export class TargetFolder {
     return join(this.#unfinished, ...parts);
   }
 
+  /** Where a part will stand when all is done. */
+  final(...parts: string[]): string {
+    return join(this.path, ...parts);
+  }
+
   async writeText(name: string, text: string | Uint8Array): Promise<void> {
     await this.write(this.place(name), [text]);
   }
