@@ -1,4 +1,5 @@
 import type { ByteRange } from '@rahat/blob-store-port';
+import type { CheckShare } from './check/check-share.js';
 import type { ChunkClass, Manifest, ObjectKind, SnapshotFacts, StoredObject } from './snapshots/manifest.js';
 
 /** What opens a repository. `secrets` is what the server keeps sealed so that schedules run unattended. */
@@ -72,6 +73,8 @@ export interface CheckOptions {
   level: 'structure' | 'read-data' | 'deep';
   /** Limits the check to these snapshots' packs and chunks. */
   snapshots?: string[];
+  /** `read-data` and `deep` read this part of the packs only; of the others they check the structure. */
+  share?: CheckShare;
   signal?: AbortSignal;
   onProgress?: (progress: { checkedBytes: number; totalBytes: number }) => void;
 }
@@ -91,8 +94,12 @@ export interface CheckReport {
   snapshots: number;
   packs: number;
   chunks: number;
+  /** Copies of chunks beyond the first. */
+  duplicateChunks: number;
   /** What was really read of the storage. */
   checkedBytes: number;
+  /** Packs, and their bytes, that were read whole, of those that are there; `structure` reads none whole. */
+  coverage: { packs: number; totalPacks: number; bytes: number; totalBytes: number; share?: CheckShare };
   /** Packs that nothing refers to, expired leases and the like. */
   orphanPacks: number;
   problems: CheckProblem[];

@@ -1,143 +1,141 @@
+import { createHash } from 'node:crypto';
 import { RahatError } from '@rahat/contracts';
 import { throwIfCancelled } from '../bounded-store.js';
 import type { RepositoryContext } from '../context.js';
-import { RepositoryIndex } from '../index/repository-index.js';
-import { openIndexSegment } from '../index/segment-files.js';
-import { parseKeyslot } from '../keys/keyslots.js';
-import { INDEX_PREFIX, KEYS_PREFIX, LEASES_PREFIX, packHash, packName, PACKS_PREFIX } from '../layout.js';
-import { Lease, openLease } from '../leases/lease.js';
+import type { RepositoryIndex } from '../index/repository-index.js';
+import { packName, PACKS_PREFIX } from '../layout.js';
+import { Lease } from '../leases/lease.js';
 import type { CheckOptions, CheckProblem, CheckReport } from '../repository.js';
-import { SnapshotMarker } from './snapshot-marker.js';
+import { assertShare, belongsToShare } from './check-share.js';
+import type { FrameSurvey } from './frame-survey.js';
+import { listPacks, readIndexedPacks, type IndexedPacks, type Report } from './indexed-packs.js';
 import { MeteredStore } from './metered-store.js';
 import { checkPack } from './pack-check.js';
+import { checkRepositoryFiles } from './repository-files.js';
+import { SnapshotMarker } from './snapshot-marker.js';
 
 /** repository.md §11. Reads only; says of each damage which snapshots and objects it affects. */
 export async function checkRepository(repository: RepositoryContext, options: CheckOptions): Promise<CheckReport> {
   throwIfCancelled(options.signal);
+  if (options.share) assertShare(options.share);
   const store = new MeteredStore(repository.store, repository.leaseTtlMs / 8);
   const context = { ...repository, store };
   const lease = await Lease.takeForReading(context);
   try {
-    const report = await checkUnderLease(context, options, () => lease?.now() ?? context.clock.now());
+    const report = await new RepositoryCheck(context, options).run(() => lease?.now() ?? context.clock.now());
     return { ...report, checkedBytes: store.readBytes };
   } finally {
     await lease?.release().catch(() => undefined);
   }
 }
 
-async function checkUnderLease(
-  context: RepositoryContext,
-  options: CheckOptions,
-  now: () => Date,
-): Promise<Omit<CheckReport, 'checkedBytes'>> {
-  const problems: CheckProblem[] = [];
-  const report = (severity: CheckProblem['severity'], file: string, message: string): void =>
-    void problems.push({ severity, file, message, affects: [] });
-  const wholeRepository = options.snapshots === undefined;
+/** Packs that a snapshot needs and that are damaged, by number: which of their frames, and the problem that tells of them. */
+type DamagedPacks = Map<number, { frames: FrameSurvey['damaged']; problem: CheckProblem }>;
 
-  if (wholeRepository) await checkKeyslots(context, report);
-  const stored = await listPacks(context);
-  using index = await loadReadableIndex(context, stored, report);
-  const marker = new SnapshotMarker(context, index, problems);
-  await marker.markAll(options);
+class RepositoryCheck {
+  private readonly problems: CheckProblem[] = [];
+  private readonly wholeRepository: boolean;
+  private readonly coverage = { packs: 0, totalPacks: 0, bytes: 0, totalBytes: 0 };
 
-  const live = marker.livePacks();
-  const damaged = new Set<string>();
-  const progress = {
-    checkedBytes: 0,
-    totalBytes: index.packs.reduce((sum, { sizeBytes }, i) => sum + (live.has(i) || wholeRepository ? sizeBytes : 0), 0),
-  };
-  for (const [number, pack] of index.packs.entries()) {
-    throwIfCancelled(options.signal);
-    if (!live.has(number) && !wholeRepository) continue;
-    const message = await checkPack(context, index, number, stored.get(pack.hash), options);
-    if (message !== undefined && live.has(number)) {
-      damaged.add(pack.hash);
-      report('damage', packName(pack.hash), message);
-    } else if (message !== undefined) {
-      report('notice', packName(pack.hash), `${message} No snapshot needs it.`);
-    } else if (!live.has(number)) {
-      report('orphan', packName(pack.hash), 'No snapshot refers to this pack; a collection will remove it.');
-    }
-    progress.checkedBytes += pack.sizeBytes;
-    options.onProgress?.({ ...progress });
+  constructor(
+    private readonly context: RepositoryContext,
+    private readonly options: CheckOptions,
+  ) {
+    this.wholeRepository = options.snapshots === undefined;
   }
-  if (wholeRepository) {
-    for (const hash of stored.keys()) {
-      if (index.packNumber(hash) === undefined)
-        report('orphan', packName(hash), 'No index segment names this pack: its writer did not come to an end.');
-    }
-    await checkLeases(context, now(), report);
+
+  async run(now: () => Date): Promise<Omit<CheckReport, 'checkedBytes'>> {
+    const { context, options, problems, wholeRepository } = this;
+    if (wholeRepository) await checkRepositoryFiles(context, now, this.report);
+    const stored = await listPacks(context, this.report);
+    const indexed = await readIndexedPacks(context, stored, this.report);
+    using index = indexed.index;
+    const marker = new SnapshotMarker(context, index, problems);
+    await marker.markAll(options);
+    const damaged = await this.checkPacks(stored, indexed, marker);
+    if (wholeRepository) await this.checkUnindexed(stored, indexed);
+    if (damaged.size > 0) await this.nameAffected(index, marker, damaged);
+    return {
+      level: options.level,
+      healthy: !problems.some(({ severity }) => severity === 'damage'),
+      snapshots: marker.snapshots,
+      packs: wholeRepository ? stored.size : marker.livePacks().size,
+      chunks: wholeRepository ? index.chunks.size : marker.liveChunks,
+      duplicateChunks: indexed.chunkRows - index.chunks.size,
+      orphanPacks: problems.filter(({ severity, file }) => severity === 'orphan' && file.startsWith(PACKS_PREFIX)).length,
+      coverage: { ...this.coverage, share: options.share },
+      problems,
+    };
   }
-  if (damaged.size > 0) await marker.nameAffected(damaged, options);
-  return {
-    level: options.level,
-    healthy: !problems.some(({ severity }) => severity === 'damage'),
-    snapshots: marker.snapshots,
-    packs: wholeRepository ? stored.size : live.size,
-    chunks: wholeRepository ? index.chunks.size : marker.liveChunks,
-    orphanPacks: problems.filter(({ severity, file }) => severity === 'orphan' && file.startsWith(PACKS_PREFIX)).length,
-    problems,
-  };
+
+  private readonly report: Report = (severity, file, message) => void this.problems.push({ severity, file, message, affects: [] });
+
+  private async checkPacks(stored: ReadonlyMap<string, number>, indexed: IndexedPacks, marker: SnapshotMarker): Promise<DamagedPacks> {
+    const { options, wholeRepository } = this;
+    const live = marker.livePacks();
+    const damaged: DamagedPacks = new Map();
+    const lying = new Set<string>();
+    const wanted = [...indexed.index.packs.entries()].filter(([number]) => wholeRepository || live.has(number));
+    const progress = { checkedBytes: 0, totalBytes: wanted.reduce((sum, [, { sizeBytes }]) => sum + sizeBytes, 0) };
+    for (const [number, { hash, sizeBytes }] of wanted) {
+      throwIfCancelled(options.signal);
+      const storedBytes = stored.get(hash);
+      const pack = { hash, storedBytes, sizeBytes, statements: indexed.statements.get(hash)! };
+      const { damage, lyingSegments } = await checkPack(this.context, pack, { ...options, level: this.levelFor(hash, storedBytes) });
+      for (const segment of lyingSegments) lying.add(segment);
+      if (damage && live.has(number)) {
+        const problem: CheckProblem = { severity: 'damage', file: packName(hash), message: damage.message, affects: [] };
+        this.problems.push(problem);
+        damaged.set(number, { frames: damage.frames, problem });
+      } else if (damage) this.report('notice', packName(hash), `${damage.message} No readable snapshot needs it.`);
+      else if (!live.has(number)) this.report('orphan', packName(hash), 'No readable snapshot refers to this pack.');
+      progress.checkedBytes += sizeBytes;
+      options.onProgress?.({ ...progress });
+    }
+    for (const segment of lying) this.report('damage', segment, 'The index segment says other things of a pack than the pack itself.');
+    return damaged;
+  }
+
+  /** Outside of the share only the structure is looked at. Counts what is read whole, because a report must not claim more. */
+  private levelFor(hash: string, storedBytes: number | undefined): CheckOptions['level'] {
+    const { level, share } = this.options;
+    if (storedBytes === undefined) return level;
+    this.coverage.totalPacks++;
+    this.coverage.totalBytes += storedBytes;
+    if (level === 'structure' || (share && !belongsToShare(hash, share))) return 'structure';
+    this.coverage.packs++;
+    this.coverage.bytes += storedBytes;
+    return level;
+  }
+
+  private async checkUnindexed(stored: ReadonlyMap<string, number>, { index }: IndexedPacks): Promise<void> {
+    for (const [hash, storedBytes] of stored) {
+      if (index.packNumber(hash) !== undefined) continue;
+      throwIfCancelled(this.options.signal);
+      this.report('orphan', packName(hash), 'No readable index segment names this pack: its writer did not come to an end.');
+      if (this.levelFor(hash, storedBytes) === 'structure') continue;
+      const file = await this.context.store.get(packName(hash), undefined, { signal: this.options.signal }).catch(vanished);
+      if (file && createHash('sha256').update(file).digest('hex') !== hash)
+        this.report('notice', packName(hash), 'The content of the pack does not match its name (SHA-256).');
+    }
+  }
+
+  /** What has another copy in a sound place is not affected: readers go there. */
+  private async nameAffected(index: RepositoryIndex, marker: SnapshotMarker, damaged: DamagedPacks): Promise<void> {
+    const isBad = (pack: number, frame: number): boolean => {
+      const frames = damaged.get(pack)?.frames;
+      return frames === 'all' || (frames?.has(frame) ?? false);
+    };
+    for (const pack of damaged.keys()) index.avoidPack(pack);
+    await marker.nameAffected(({ pack, frame }) => (isBad(pack, frame) ? damaged.get(pack)?.problem : undefined), this.options);
+    for (const { problem } of damaged.values()) {
+      if (problem.affects.length === 0) problem.message += ' All that snapshots need of it can be read elsewhere or was not hit.';
+    }
+  }
 }
 
-type Report = (severity: CheckProblem['severity'], file: string, message: string) => void;
-
-/** The index as far as it opens; a damaged segment is reported, and what only it knew turns up as missing chunks. */
-async function loadReadableIndex(
-  context: RepositoryContext,
-  stored: ReadonlyMap<string, number>,
-  report: Report,
-): Promise<RepositoryIndex> {
-  const index = new RepositoryIndex();
-  for await (const { name } of context.store.list(INDEX_PREFIX)) {
-    try {
-      for (const pack of openIndexSegment(context, name, await context.store.get(name)).packs) {
-        const number = index.addPack(pack);
-        // A chunk that also lies in a pack that is there has its home in that one.
-        if (stored.get(pack.hash) !== pack.sizeBytes) index.avoidPack(number);
-      }
-    } catch (error) {
-      const { code, message } = RahatError.from(error);
-      // Compacted away since it was listed.
-      if (code === 'blob_not_found') continue;
-      if (!code.startsWith('repository_')) throw error;
-      report('damage', name, message);
-    }
-  }
-  return index;
-}
-
-async function listPacks(context: RepositoryContext): Promise<Map<string, number>> {
-  const packs = new Map<string, number>();
-  for await (const { name, sizeBytes } of context.store.list(PACKS_PREFIX)) packs.set(packHash(name), sizeBytes);
-  return packs;
-}
-
-async function checkKeyslots(context: RepositoryContext, report: Report): Promise<void> {
-  for await (const { name } of context.store.list(KEYS_PREFIX)) {
-    try {
-      parseKeyslot(name, await context.store.get(name));
-    } catch (error) {
-      const { code, message } = RahatError.from(error);
-      if (!code.startsWith('repository_')) throw error;
-      report('damage', name, message);
-    }
-  }
-}
-
-async function checkLeases(context: RepositoryContext, now: Date, report: Report): Promise<void> {
-  const { store } = context;
-  for await (const { name, modifiedAt } of store.list(LEASES_PREFIX)) {
-    try {
-      const { kind, holder, ttlMs } = openLease(context, name, await store.get(name));
-      const ageMs = now.getTime() - modifiedAt.getTime();
-      if (ageMs > ttlMs) report('notice', name, `Expired lease of a ${kind} (${holder}): it ended without closing its session.`);
-    } catch (error) {
-      const { code, message } = RahatError.from(error);
-      if (code === 'blob_not_found') continue;
-      if (!code.startsWith('repository_')) throw error;
-      report('notice', name, message);
-    }
-  }
+/** Collected since it was listed. */
+function vanished(error: unknown): undefined {
+  if (!(error instanceof RahatError) || error.code !== 'blob_not_found') throw error;
+  return undefined;
 }

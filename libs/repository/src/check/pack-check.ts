@@ -1,90 +1,92 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
-import { openFrame } from '../frames/frame-codec.js';
-import type { KnownPack, RepositoryIndex } from '../index/repository-index.js';
+import { readIndexSegments } from '../index/segment-files.js';
 import { packName } from '../layout.js';
-import { PACK_HEADER_BYTES } from '../packs/pack-layout.js';
-import { openPackDirectory, openPackKey, readPackDirectory, type PackDirectory } from '../packs/pack-reader.js';
-import { chunkIdAt, type PackTable } from '../packs/pack-table.js';
+import { openPackDirectory, readPackDirectory, type PackDirectory } from '../packs/pack-reader.js';
 import type { CheckOptions } from '../repository.js';
+import { surveyFrames, type FrameSurvey } from './frame-survey.js';
+import { packStatement, type PackStatements } from './indexed-packs.js';
 
-/** What is wrong with one pack of the index, if anything. Each level does all that the ones before it do. */
+export interface PackVerdict {
+  damage?: { message: string; frames: FrameSurvey['damaged'] };
+  /** Segments that say something else of the pack than its own authentic footer. */
+  lyingSegments: string[];
+}
+
+export interface CheckedPack {
+  hash: string;
+  /** undefined where the storage has no such file. */
+  storedBytes: number | undefined;
+  /** Size by the index. */
+  sizeBytes: number;
+  statements: PackStatements;
+}
+
+/** What is wrong with one pack of the index. Each level does all that the ones before it do. */
 export async function checkPack(
   context: RepositoryContext,
-  index: RepositoryIndex,
-  number: number,
-  storedBytes: number | undefined,
-  { level, signal }: CheckOptions,
-): Promise<string | undefined> {
-  const pack = index.packs[number]!;
-  if (storedBytes === undefined) return 'The pack is missing.';
-  if (storedBytes !== pack.sizeBytes) return `The pack has ${storedBytes} bytes where the index says ${pack.sizeBytes}.`;
+  pack: CheckedPack,
+  { level, signal }: Pick<CheckOptions, 'level' | 'signal'>,
+): Promise<PackVerdict> {
+  const { hash, storedBytes, sizeBytes } = pack;
+  if (storedBytes === undefined) return damaged('The pack is missing.');
+  if (storedBytes !== sizeBytes) return damaged(`The pack has ${storedBytes} bytes where the index says ${sizeBytes}.`);
   try {
     if (level === 'structure') {
-      compareWithIndex(index, number, await readPackDirectory(context, pack.hash, storedBytes, signal));
-      return undefined;
+      return compareWithIndex(pack, await readPackDirectory(context, hash, storedBytes, signal));
     }
-    const file = await context.store.get(packName(pack.hash), undefined, { signal });
-    const hash = createHash('sha256').update(file).digest('hex');
-    if (hash !== pack.hash) return 'The content of the pack does not match its name (SHA-256).';
-    const directory = openPackDirectory(context, pack.hash, file);
-    compareWithIndex(index, number, directory);
-    if (level === 'deep') await checkFrames(context, pack, directory, file);
-    return undefined;
+    return await checkWholePack(context, pack, level, await context.store.get(packName(hash), undefined, { signal }));
   } catch (error) {
     const { code, message } = RahatError.from(error);
     if (!code.startsWith('repository_') && code !== 'blob_not_found') throw error;
-    return message;
+    return damaged(message);
   }
 }
 
-function compareWithIndex(index: RepositoryIndex, number: number, { kind, table }: PackDirectory): void {
-  const pack = index.packs[number]!;
-  const sameFrames =
-    kind === pack.kind &&
-    equal(table.frameOffsets, pack.frameOffsets) &&
-    equal(table.storedLengths, pack.storedLengths) &&
-    equal(table.plainLengths, pack.plainLengths);
-  if (!sameFrames) throw new RahatError('repository_damaged', `The footer of pack ${pack.hash} differs from the index.`);
-  for (let chunk = 0; chunk < table.chunkFrames.length; chunk++) {
-    const home = index.chunks.get(chunkIdAt(table, chunk));
-    // A chunk that also lies in another pack has its home there.
-    if (home && (home.pack !== number || isHome(table, chunk, home))) continue;
-    throw new RahatError('repository_damaged', `The footer of pack ${pack.hash} names a chunk that the index does not know there.`);
+async function checkWholePack(
+  context: RepositoryContext,
+  pack: CheckedPack,
+  level: 'read-data' | 'deep',
+  file: Buffer,
+): Promise<PackVerdict> {
+  const { hash } = pack;
+  if (createHash('sha256').update(file).digest('hex') !== hash) {
+    const frames = await damagedFrames(context, hash, file);
+    return { damage: { message: 'The content of the pack does not match its name (SHA-256).', frames }, lyingSegments: [] };
   }
+  const directory = openPackDirectory(context, hash, file);
+  const verdict = compareWithIndex(pack, directory);
+  if (level === 'read-data') return verdict;
+  const { damaged, message } = await surveyFrames(context, hash, directory, file);
+  return message === undefined ? verdict : { ...verdict, damage: { message, frames: damaged } };
 }
 
-function isHome(table: PackTable, chunk: number, home: { frame: number; offset: number; length: number }): boolean {
-  return table.chunkFrames[chunk] === home.frame && table.chunkOffsets[chunk] === home.offset && table.chunkLengths[chunk] === home.length;
+/** By the pack's own table, or by the index where the footer is what was damaged. */
+async function damagedFrames(context: RepositoryContext, hash: string, file: Buffer): Promise<FrameSurvey['damaged']> {
+  const directory = await usableDirectory(context, hash, file);
+  return directory ? (await surveyFrames(context, hash, directory, file)).damaged : 'all';
 }
 
-async function checkFrames(context: RepositoryContext, pack: KnownPack, { kind, table }: PackDirectory, file: Buffer): Promise<void> {
-  const key = await openPackKey(context, pack.hash, file.subarray(0, PACK_HEADER_BYTES));
-  const idKey = kind === 'data' ? context.keys.chunkId : context.keys.recipeChunkId;
-  let chunk = 0;
-  for (let frameNumber = 0; frameNumber < table.frameOffsets.length; frameNumber++) {
-    const start = table.frameOffsets[frameNumber]!;
-    const plaintext = await openFrame(key, file.subarray(start, start + table.storedLengths[frameNumber]!), {
-      repositoryId: context.repositoryId,
-      pack: pack.hash,
-      frameNumber,
-      plainLength: table.plainLengths[frameNumber]!,
-    });
-    // Chunks stand in the order of their frames.
-    for (; table.chunkFrames[chunk] === frameNumber; chunk++) {
-      const start = table.chunkOffsets[chunk]!;
-      const bytes = plaintext.subarray(start, start + table.chunkLengths[chunk]!);
-      if (createHmac('sha256', idKey).update(bytes).digest().equals(chunkIdAt(table, chunk))) continue;
-      throw new RahatError(
-        'repository_damaged',
-        `A chunk in frame ${frameNumber} of pack ${pack.hash} holds other bytes than its id says.`,
-      );
-    }
+/** What tells where the frames of a damaged pack lie: its footer if that opens, else the index, else nothing. */
+export async function usableDirectory(context: RepositoryContext, hash: string, file: Buffer): Promise<PackDirectory | undefined> {
+  try {
+    return openPackDirectory(context, hash, file);
+  } catch (error) {
+    if (!(error instanceof RahatError) || error.code !== 'repository_damaged') throw error;
   }
-  if (chunk !== table.chunkFrames.length) throw new RahatError('repository_damaged', `Pack ${pack.hash} lists chunks out of order.`);
+  for await (const { packs } of readIndexSegments(context)) {
+    const indexed = packs.find((pack) => pack.hash === hash);
+    if (indexed) return indexed;
+  }
+  return undefined;
 }
 
-function equal(a: Uint32Array, b: Uint32Array): boolean {
-  return a.length === b.length && a.every((value, i) => value === b[i]);
+function compareWithIndex({ storedBytes, statements }: CheckedPack, directory: PackDirectory): PackVerdict {
+  const truth = packStatement({ sizeBytes: storedBytes!, ...directory });
+  return { lyingSegments: [...statements].filter(([statement]) => statement !== truth).map(([, segment]) => segment) };
+}
+
+function damaged(message: string): PackVerdict {
+  return { damage: { message, frames: 'all' }, lyingSegments: [] };
 }

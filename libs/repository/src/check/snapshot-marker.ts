@@ -1,8 +1,9 @@
 import { RahatError } from '@rahat/contracts';
 import { throwIfCancelled } from '../bounded-store.js';
 import type { RepositoryContext } from '../context.js';
+import type { ChunkHome } from '../index/chunk-table.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
-import { packHash, SNAPSHOTS_PREFIX, TRASH_PREFIX } from '../layout.js';
+import { SNAPSHOTS_PREFIX, TRASH_PREFIX } from '../layout.js';
 import { locate, readChunks } from '../reading/chunk-reader.js';
 import { FrameSource } from '../reading/frame-source.js';
 import type { CheckOptions, CheckProblem } from '../repository.js';
@@ -54,14 +55,12 @@ export class SnapshotMarker {
     return packs;
   }
 
-  /** A second pass, only when packs are damaged: which objects need them? */
-  async nameAffected(damagedPacks: ReadonlySet<string>, options: CheckOptions): Promise<void> {
-    const byPack = new Map(this.problems.map((problem) => [packHash(problem.file), problem]));
+  /** A second pass, only when packs are damaged: which objects need a chunk that has its home at a place of a known problem? */
+  async nameAffected(problemAt: (home: ChunkHome) => CheckProblem | undefined, options: CheckOptions): Promise<void> {
     for await (const { id, file } of this.manifestFiles(options)) {
       for (const object of this.objectsOf(id, file)) {
-        for (const hash of await this.packsOf(object, options.signal)) {
-          if (damagedPacks.has(hash)) noteAffected(byPack.get(hash)!, id, object.key);
-        }
+        const problems = await this.problemsOf(object, problemAt, options.signal);
+        for (const problem of problems) noteAffected(problem, id, object.key);
       }
     }
   }
@@ -116,25 +115,32 @@ export class SnapshotMarker {
   private objectsOf(id: string, file: Buffer): StoredObject[] {
     try {
       return openManifest(this.context, id, file).objects;
-    } catch {
+    } catch (error) {
       // Reported by the first pass.
+      if (!(error instanceof RahatError)) throw error;
       return [];
     }
   }
 
-  private async packsOf(object: StoredObject, signal: AbortSignal | undefined): Promise<Set<string>> {
-    const hashes = new Set<string>();
-    const add = ({ id }: ChunkReference): void => {
-      const pack = this.index.packs[this.index.chunks.get(id)?.pack ?? -1];
-      if (pack) hashes.add(pack.hash);
+  private async problemsOf(
+    object: StoredObject,
+    problemAt: (home: ChunkHome) => CheckProblem | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Set<CheckProblem>> {
+    const problems = new Set<CheckProblem>();
+    const look = ({ id }: ChunkReference): void => {
+      const home = this.index.chunks.get(id);
+      const problem = home && problemAt(home);
+      if (problem) problems.add(problem);
     };
-    if ('recipeChunks' in object.recipe) toReferences(object.recipe.recipeChunks).forEach(add);
+    if ('recipeChunks' in object.recipe) toReferences(object.recipe.recipeChunks).forEach(look);
     try {
-      for await (const chunk of this.chunksOf(object, signal)) add(chunk);
+      for await (const chunk of this.chunksOf(object, signal)) look(chunk);
     } catch (error) {
-      if (!(error instanceof RahatError)) throw error;
+      // A recipe that doesn't open was reported by the first pass.
+      if (!(error instanceof RahatError) || !(error.code.startsWith('repository_') || error.code === 'blob_not_found')) throw error;
     }
-    return hashes;
+    return problems;
   }
 
   private chunksOf({ recipe }: StoredObject, signal: AbortSignal | undefined): AsyncGenerator<ChunkReference> {

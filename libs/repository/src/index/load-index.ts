@@ -41,9 +41,14 @@ const CollectionFile = z.object({ format: z.literal(1), condemned: z.array(z.str
 async function condemnedPacks(context: RepositoryContext): Promise<Set<string>> {
   const condemned = new Set<string>();
   for await (const { name } of context.store.list(COLLECTIONS_PREFIX)) {
-    const identity = { repositoryId: context.repositoryId, type: 'collection', name } as const;
-    const payload = openSealedFile(context.keys.metadata, identity, await context.store.get(name));
-    for (const hash of CollectionFile.parse(JSON.parse(payload.toString('utf8'))).condemned) condemned.add(hash);
+    for (const hash of await readCondemned(context, name)) condemned.add(hash);
   }
   return condemned;
+}
+
+/** Hashes of the packs that the collection file `name` condemns. */
+export async function readCondemned(context: RepositoryContext, name: string): Promise<string[]> {
+  const identity = { repositoryId: context.repositoryId, type: 'collection', name } as const;
+  const payload = openSealedFile(context.keys.metadata, identity, await context.store.get(name));
+  return CollectionFile.parse(JSON.parse(payload.toString('utf8'))).condemned;
 }
