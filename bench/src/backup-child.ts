@@ -59,7 +59,7 @@ async function repositoryAccess({ repository: folder, create }: BackupTask): Pro
   const storage = { driver: 'local' as const, path: folder };
   const keyFile = `${folder}.keys.json`;
   if (create) {
-    const repository = await createRepository(openBlobStore(storage, ''), { passphrase: randomBytes(16).toString('hex') });
+    const repository = await createRepository(await openBlobStore(storage, ''), { passphrase: randomBytes(16).toString('hex') });
     const { masterKey, identitySecret } = repository.exportSecrets();
     await writeFile(
       keyFile,

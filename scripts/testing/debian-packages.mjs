@@ -7,6 +7,7 @@ const PACKAGES = {
   'postgresql-15': '/usr/lib/postgresql/15/bin/postgres',
   'postgresql-client-15': '/usr/lib/postgresql/15/bin/pg_dump',
   'redis-server': '/usr/bin/redis-server',
+  'python3-venv': '/usr/lib/python3.11/ensurepip/__init__.py',
   debootstrap: '/usr/sbin/debootstrap',
   'ca-certificates': '/etc/ssl/certs/ca-certificates.crt',
 };

@@ -20,7 +20,7 @@ export function buildProgram({ quiet }: { quiet: boolean }): Command {
       'after',
       `${EXIT_CODE_HELP}
 
-Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD and RAHAT_PASSPHRASE (each also with _FILE), standard input, or a prompt.`,
+Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY and RAHAT_PASSPHRASE (each also with _FILE), standard input, or a prompt.`,
     );
 
   // Global flags may stand before or after the command.
@@ -89,14 +89,22 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD and RAHAT_PASSPHRASE 
   const storage = program.command('storage').description('places for repositories');
   storage
     .command('add')
-    .description('add a local folder and make an encrypted repository in it')
-    .argument('<folder>', 'absolute path on the platform’s machine')
+    .description('add a folder or a bucket, after trying it out, and make an encrypted repository in it')
+    .argument('<place>', 'absolute path on the platform’s machine, or s3://bucket/prefix')
     .requiredOption('--name <name>', 'name to show')
     .option('--repository <name>', 'name of the repository (default: the storage’s name)')
     .option('--own-passphrase', 'give the passphrase yourself (RAHAT_PASSPHRASE or a prompt) instead of having one made', false)
+    .option('--endpoint <url>', 'S3: address of a compatible, e.g. https://minio.example:9000 (default: Amazon)')
+    .option('--region <region>', 'S3: region of the bucket')
+    .option('--access-key <id>', 'S3: access key; its secret comes from RAHAT_SECRET_KEY, standard input or a prompt')
+    .option('--secret-key-stdin', 'S3: read the secret of the access key from standard input', false)
+    .option('--platform-credentials', 'S3: the key that the platform’s machine has by its environment, profile or role', false)
+    .option('--addressing <kind>', 'S3: auto, path or virtual-host')
+    .option('--ca-file <file>', 'S3: PEM of the authority of the endpoint’s certificate')
+    .option('--storage-class <class>', 'S3: e.g. STANDARD_IA')
     .action(
-      run(async (terminal, folder: string, options: { name: string; repository?: string; ownPassphrase: boolean }) =>
-        (await import('./commands/storages.js')).addStorage(terminal, folder, options),
+      run(async (terminal, place: string, options: Parameters<typeof import('./commands/storages.js').addStorage>[2]) =>
+        (await import('./commands/storages.js')).addStorage(terminal, place, options),
       ),
     );
   storage.command('list').action(run(async (terminal) => (await import('./commands/storages.js')).listStorages(terminal)));
@@ -193,7 +201,10 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD and RAHAT_PASSPHRASE 
     .description('works on the storage alone: no server, only the passphrase (RAHAT_PASSPHRASE or a prompt)');
   repository
     .command('snapshots')
-    .requiredOption('--path <folder>', 'the repository’s folder')
+    .requiredOption(
+      '--path <folder>',
+      'the repository’s folder, or s3://bucket/prefix?endpoint=… with the key in AWS_… variables or a profile',
+    )
     .action(
       run(async (terminal, options: { path: string }) =>
         (await import('./commands/offline-repository.js')).listSnapshots(terminal, options),
@@ -201,7 +212,10 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD and RAHAT_PASSPHRASE 
     );
   repository
     .command('check')
-    .requiredOption('--path <folder>', 'the repository’s folder')
+    .requiredOption(
+      '--path <folder>',
+      'the repository’s folder, or s3://bucket/prefix?endpoint=… with the key in AWS_… variables or a profile',
+    )
     .option('--level <level>', 'structure, read-data or deep', 'deep')
     .action(
       run(async (terminal, options: { path: string; level: string }) =>
@@ -210,7 +224,10 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD and RAHAT_PASSPHRASE 
     );
   repository
     .command('restore')
-    .requiredOption('--path <folder>', 'the repository’s folder')
+    .requiredOption(
+      '--path <folder>',
+      'the repository’s folder, or s3://bucket/prefix?endpoint=… with the key in AWS_… variables or a profile',
+    )
     .option('--snapshot <id>', 'id, its beginning, or latest', 'latest')
     .option('--to <url>', 'postgresql://user@host:port/database of the target server; password from RAHAT_DB_PASSWORD')
     .option('--as <name>', 'name of the new database')

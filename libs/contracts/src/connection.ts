@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import { PlainText } from './plain-text.js';
 
 /** How to reach a PostgreSQL server; the password is a secret and travels sealed. */
 export const PostgresqlAddress = z
@@ -19,9 +18,3 @@ export type PostgresqlAddress = z.infer<typeof PostgresqlAddress>;
 
 export const PostgresqlConnection = PostgresqlAddress.extend({ password: z.string() });
 export type PostgresqlConnection = z.infer<typeof PostgresqlConnection>;
-
-/** A storage driver's settings without secrets. */
-export const StorageSettings = z.discriminatedUnion('driver', [
-  z.object({ driver: z.literal('local'), path: PlainText.startsWith('/', 'an absolute path is needed') }).strict(),
-]);
-export type StorageSettings = z.infer<typeof StorageSettings>;

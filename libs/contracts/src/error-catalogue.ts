@@ -30,6 +30,16 @@ export const ERROR_CATALOGUE = {
   blob_exists: entry(409, 'A file exists already in the storage', false),
   storage_unreachable: entry(503, 'The storage cannot be reached', true),
   storage_permission_denied: entry(403, 'The storage refused access', false),
+  storage_busy: entry(503, 'The storage asks to slow down', true),
+  storage_login_refused: entry(403, 'The storage refused the key', false, 'Check the access key, its secret and the region.'),
+  storage_not_found: entry(404, 'The place in the storage does not exist', false),
+  storage_clock_differs: entry(
+    503,
+    'The clocks of this machine and of the storage differ too much',
+    true,
+    'Synchronise the clock of this machine (NTP).',
+  ),
+  storage_locked: entry(409, 'A file in the storage is locked against removal', false),
   storage_full: entry(507, 'The storage is full', true, 'Free space or enlarge the storage; nothing that was stored before is affected.'),
 
   repository_not_found: entry(404, 'There is no repository at this place', false),

@@ -4,6 +4,8 @@ export * from './ids.js';
 export * from './finding.js';
 export * from './labels.js';
 export * from './connection.js';
+export * from './storage-settings.js';
+export * from './s3-address.js';
 export * from './principal.js';
 export * from './run-spec.js';
 export * from './evidence.js';

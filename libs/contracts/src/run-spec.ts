@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { BackupMethod, Engine, VerificationLevel } from './labels.js';
-import { PostgresqlConnection, StorageSettings } from './connection.js';
+import { PostgresqlConnection } from './connection.js';
+import { StorageConnection } from './storage-settings.js';
 
 /** The secrets of a run spec, as they are after a worker opened the sealed part (design.md §6, §8). */
 export const RunSecrets = z.object({
@@ -9,7 +10,7 @@ export const RunSecrets = z.object({
   repositories: z.array(
     z.object({
       repositoryId: z.string(),
-      storage: StorageSettings,
+      storage: StorageConnection,
       prefix: z.string(),
       /** base64 of 32 bytes each. */
       masterKey: z.string(),

@@ -53,7 +53,7 @@ const PASSPHRASE = 'correct horse battery';
 const storage = () => ({ driver: 'local' as const, path: join(folder, 'storage') });
 
 async function secretsFor(source: PostgresqlConnection = connection): Promise<RunSecrets> {
-  const repository = await createRepository(openBlobStore(storage(), 'main'), { passphrase: PASSPHRASE });
+  const repository = await createRepository(await openBlobStore(storage(), 'main'), { passphrase: PASSPHRASE });
   const { masterKey, identitySecret } = repository.exportSecrets();
   const keys = { masterKey: masterKey.toString('base64'), identitySecret: identitySecret.toString('base64') };
   return { source, repositories: [{ repositoryId: repository.id, storage: storage(), prefix: 'main', ...keys }] };
@@ -237,7 +237,7 @@ describe('execution of a physical backup', () => {
 describe('execution under faults', () => {
   const snapshotsIn = async () => {
     const names = [];
-    for await (const { name } of openBlobStore(storage(), 'main').list('snapshots/')) names.push(name);
+    for await (const { name } of (await openBlobStore(storage(), 'main')).list('snapshots/')) names.push(name);
     return names;
   };
 
@@ -265,7 +265,7 @@ describe('execution under faults', () => {
     const secrets = await secretsFor();
     const { snapshot } = await backup(secrets);
     const packs = [];
-    for await (const { name, sizeBytes } of openBlobStore(storage(), 'main').list('packs/')) packs.push({ name, sizeBytes });
+    for await (const { name, sizeBytes } of (await openBlobStore(storage(), 'main')).list('packs/')) packs.push({ name, sizeBytes });
     const largest = join(folder, 'storage/main', packs.sort((left, right) => right.sizeBytes - left.sizeBytes)[0]!.name);
     const bytes = await readFile(largest);
     bytes.writeUInt8(bytes.readUInt8(5_000) ^ 1, 5_000);

@@ -26,7 +26,7 @@ beforeAll(async () => {
   await server.query('CREATE DATABASE many');
   await Promise.all([makeTables(0, TABLES / 2), makeTables(TABLES / 2, TABLES)]);
   const storage = { driver: 'local' as const, path: join(folder, 'storage') };
-  const repository = await createRepository(openBlobStore(storage, 'main'), { passphrase: 'correct horse battery' });
+  const repository = await createRepository(await openBlobStore(storage, 'main'), { passphrase: 'correct horse battery' });
   const { masterKey, identitySecret } = repository.exportSecrets();
   const { host, port, user, password } = server;
   secrets = {

@@ -23,6 +23,14 @@ describe('masking of secrets', () => {
     expect(maskSecrets(text, secrets)).toBe(`raw •••, sql '•••', url •••, json "•••", key ••• and •••`);
   });
 
+  it('takes out the secret key of a storage', () => {
+    const credentials = { source: 'access-key', accessKeyId: 'AKIA', secretAccessKey: 'wJalr/K7MDENG' } as const;
+    const settings = { bucket: 'b-1', region: 'r', addressing: 'auto', lockMode: 'GOVERNANCE', listLagSeconds: 0 } as const;
+    const storage = { driver: 's3', ...settings, credentials } as const;
+    const ofS3 = { repositories: [{ ...secrets.repositories[0]!, storage }] };
+    expect(maskSecrets('key AKIA, secret wJalr/K7MDENG, url wJalr%2FK7MDENG', ofS3)).toBe('key AKIA, secret •••, url •••');
+  });
+
   it('leaves words alone that merely contain a very short password', () => {
     expect(maskSecrets('abc is no secret', secrets)).toBe('abc is no secret');
   });

@@ -1,4 +1,4 @@
-import type { RunSecrets } from '@rahat/contracts';
+import type { RunSecrets, StorageConnection } from '@rahat/contracts';
 
 const MASK = '•••';
 /** Shorter ones would blacken ordinary words; a password that short is no secret. */
@@ -10,7 +10,8 @@ export function maskSecrets(text: string, secrets: RunSecrets): string {
 }
 
 function spellings(secrets: RunSecrets): string[] {
-  const passwords = [secrets.source?.password, secrets.target?.password].filter((password) => password !== undefined);
+  const storageKeys = secrets.repositories.map(({ storage }) => secretOf(storage));
+  const passwords = [secrets.source?.password, secrets.target?.password, ...storageKeys].filter((password) => password !== undefined);
   const keys = secrets.repositories.flatMap((repository) => [repository.masterKey, repository.identitySecret]);
   const every = [
     ...passwords.flatMap((password) => [
@@ -23,4 +24,8 @@ function spellings(secrets: RunSecrets): string[] {
   ];
   // Longest first: a secret that contains another one is masked as a whole.
   return [...new Set(every)].filter((secret) => secret.length >= SHORTEST_MASKED).sort((left, right) => right.length - left.length);
+}
+
+function secretOf(storage: StorageConnection): string | undefined {
+  return storage.driver === 's3' && storage.credentials.source === 'access-key' ? storage.credentials.secretAccessKey : undefined;
 }

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { openBlobStore } from '@rahat/blob-store-registry';
 import {
+  isS3Address,
   newId,
+  parseS3Address,
   type RepositorySnapshot,
   type RestoreEvidence,
   type RestoreTarget,
@@ -50,9 +52,10 @@ export interface OfflineRepository {
   restore(order: OfflineRestore, options?: OfflineOptions): Promise<RestoreEvidence>;
 }
 
-/** `path` is the repository's own folder: the one with `rahat.json`. */
-export async function openOfflineRepository(path: string, passphrase: string): Promise<OfflineRepository> {
-  const store = openBlobStore({ driver: 'local', path: resolve(path) }, '');
+/** `place` is the repository's own: the folder with `rahat.json`, or its address in a bucket (`s3://…`, see `parseS3Address`). */
+export async function openOfflineRepository(place: string, passphrase: string): Promise<OfflineRepository> {
+  const connection = isS3Address(place) ? parseS3Address(place, process.env) : ({ driver: 'local', path: resolve(place) } as const);
+  const store = await openBlobStore(connection, '');
   const repository = await openRepository(store, { type: 'passphrase', passphrase });
   return {
     id: repository.id,

@@ -47,7 +47,7 @@ export async function openRunRepository(secrets: RunSecrets, repositoryId: strin
     (secrets.repositories.length === 1 ? secrets.repositories[0] : undefined);
   if (!grant) throw new RahatError('message_invalid', `The run came without the keys of its repository ${repositoryId}`);
   options.signal.throwIfAborted();
-  const store = openBlobStore(grant.storage, grant.prefix);
+  const store = await openBlobStore(grant.storage, grant.prefix);
   const credential = {
     type: 'secrets',
     masterKey: Buffer.from(grant.masterKey, 'base64'),

@@ -2,4 +2,5 @@ export { startPostgresql, type PostgresqlServer, type PostgresqlOptions, type St
 export { hasPostgresql, type PostgresqlMajor } from './postgresql-binaries.js';
 export { findPgClients, hasPgClients, type PgClients } from './postgresql-clients.js';
 export { hasRedis, startRedis, type RedisServer } from './redis-server.js';
+export { hasS3, startS3, type S3Make, type S3Server } from './s3-server.js';
 export { freePort } from './free-port.js';

@@ -93,7 +93,7 @@ afterEach(() => rm(storagePath, { recursive: true, force: true }));
 
 async function newRepository(path = storagePath): Promise<RunSecrets> {
   const storage = { driver: 'local' as const, path };
-  const repository = await createRepository(openBlobStore(storage, 'main'), { passphrase: 'correct horse battery' });
+  const repository = await createRepository(await openBlobStore(storage, 'main'), { passphrase: 'correct horse battery' });
   const { masterKey, identitySecret } = repository.exportSecrets();
   return {
     source: connection,
@@ -148,7 +148,7 @@ async function resultOf(spec: { run: string; attempt: number }): Promise<Attempt
 
 async function snapshots(path = storagePath): Promise<string[]> {
   const names = [];
-  for await (const { name } of openBlobStore({ driver: 'local', path }, 'main').list('snapshots/')) names.push(name);
+  for await (const { name } of (await openBlobStore({ driver: 'local', path }, 'main')).list('snapshots/')) names.push(name);
   return names;
 }
 

@@ -22,7 +22,7 @@ export class StorageModule {
         {
           provide: StoragesService,
           inject: [CURSORS],
-          useFactory: (cursors: Cursors) => new StoragesService(database, outbox, config, cursors),
+          useFactory: (cursors: Cursors) => new StoragesService(database, outbox, secretBox, config, cursors),
         },
         {
           provide: RepositoriesService,

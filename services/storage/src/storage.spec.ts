@@ -136,7 +136,7 @@ describe('repositories', () => {
         passphrase: expect.stringMatching(/^([A-Z2-9]{4}-){6}[A-Z2-9]{4}$/),
       },
     });
-    const opened = await openRepository(openBlobStore({ driver: 'local', path: path.join(home, 'disk') }, 'shop-ankara'), {
+    const opened = await openRepository(await openBlobStore({ driver: 'local', path: path.join(home, 'disk') }, 'shop-ankara'), {
       type: 'passphrase',
       passphrase: made.body.passphrase,
     });
@@ -181,7 +181,7 @@ describe('grants', () => {
     expect((await call('POST', url, body, application.service('scheduler', stranger.organization))).status).toBe(404);
     expect((await call('POST', url, { repository: newId('repository') }, application.service('scheduler', organization))).status).toBe(422);
     const grant = (await call('POST', url, body, application.service('scheduler', organization))).body;
-    const opened = await openRepository(openBlobStore(grant.storage, grant.prefix), {
+    const opened = await openRepository(await openBlobStore(grant.storage, grant.prefix), {
       type: 'secrets',
       masterKey: Buffer.from(grant.masterKey, 'base64'),
       identitySecret: Buffer.from(grant.identitySecret, 'base64'),
@@ -219,7 +219,7 @@ describe('snapshots', () => {
   beforeAll(async () => {
     const made = (await addRepository({ name: 'browse', passphrase: PASSPHRASE })).body;
     repository = made.id;
-    const opened = await openRepository(openBlobStore({ driver: 'local', path: path.join(home, 'disk') }, 'browse'), {
+    const opened = await openRepository(await openBlobStore({ driver: 'local', path: path.join(home, 'disk') }, 'browse'), {
       type: 'passphrase',
       passphrase: PASSPHRASE,
     });

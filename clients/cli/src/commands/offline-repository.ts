@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { embeddedToolFolders, openOfflineRepository, type OfflineRepository } from '@rahat/execution';
-import { PostgresqlConnection, RahatError, type RestoreTarget } from '@rahat/contracts';
+import { isS3Address, PostgresqlConnection, RahatError, type RestoreTarget } from '@rahat/contracts';
 import { EXIT } from '../exit-codes.js';
 import { askSecret } from '../terminal/ask-secret.js';
 import { comparison } from '../terminal/comparison.js';
@@ -9,11 +9,11 @@ import { age, bytes, table, visible } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { parseTableName } from './table-names.js';
 
-/** Everything here needs the repository's folder and its passphrase, and no platform. */
-async function open(folder: string): Promise<OfflineRepository> {
-  const absolute = path.resolve(folder);
-  if (!existsSync(absolute)) throw new RahatError('repository_not_found', `There is no folder ${absolute}.`);
-  return openOfflineRepository(absolute, await askSecret({ label: 'Passphrase of the repository', variable: 'RAHAT_PASSPHRASE' }));
+/** Everything here needs the repository's place (a folder, or s3://…) and its passphrase, and no platform. */
+async function open(place: string): Promise<OfflineRepository> {
+  const whole = isS3Address(place) ? place : path.resolve(place);
+  if (!isS3Address(place) && !existsSync(whole)) throw new RahatError('repository_not_found', `There is no folder ${whole}.`);
+  return openOfflineRepository(whole, await askSecret({ label: 'Passphrase of the repository', variable: 'RAHAT_PASSPHRASE' }));
 }
 
 export async function listSnapshots(terminal: Terminal, options: { path: string }): Promise<void> {

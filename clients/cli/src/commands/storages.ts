@@ -1,4 +1,14 @@
+import { readFile } from 'node:fs/promises';
 import { repositoriesCreate, repositoriesList, storagesCreate, storagesList, type Repository } from '@rahat/api-client';
+import {
+  isS3Address,
+  parseS3Address,
+  RahatError,
+  S3Settings,
+  storagePlace,
+  type S3Connection,
+  type StorageConnection,
+} from '@rahat/contracts';
 import { answer, openApi, type Api } from '../session/api.js';
 import { allPages } from '../session/pages.js';
 import { resolve } from '../session/resolve.js';
@@ -6,16 +16,27 @@ import { askSecret } from '../terminal/ask-secret.js';
 import { bytes, table } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
 
-export async function addStorage(
-  terminal: Terminal,
-  folder: string,
-  options: { name: string; repository?: string; ownPassphrase: boolean },
-): Promise<void> {
+export interface AddStorageOptions {
+  name: string;
+  repository?: string;
+  ownPassphrase: boolean;
+  endpoint?: string;
+  region?: string;
+  addressing?: string;
+  accessKey?: string;
+  secretKeyStdin: boolean;
+  platformCredentials: boolean;
+  caFile?: string;
+  storageClass?: string;
+}
+
+export async function addStorage(terminal: Terminal, place: string, options: AddStorageOptions): Promise<void> {
   const { client } = await openApi();
+  const settings = await connectionTo(place, options);
   const passphrase = options.ownPassphrase
     ? await askSecret({ label: 'Passphrase of the repository (12 characters or more)', variable: 'RAHAT_PASSPHRASE' })
     : undefined;
-  const storage = await answer(storagesCreate({ client, body: { name: options.name, settings: { driver: 'local', path: folder } } }));
+  const storage = await answer(storagesCreate({ client, body: { name: options.name, settings } }));
   const repository = await answer(
     repositoriesCreate({ client, body: { name: options.repository ?? options.name, storage: storage.id, passphrase } }),
   );
@@ -32,6 +53,36 @@ export async function addStorage(
   );
 }
 
+async function connectionTo(place: string, options: AddStorageOptions): Promise<StorageConnection> {
+  if (!isS3Address(place)) return { driver: 'local', path: place };
+  const { endpoint, region, addressing, accessKey, caFile, storageClass } = options;
+  // The platform uses the bucket, not this machine: nothing of this machine's environment may slip in.
+  const address = parseS3Address(place, {});
+  const parsed = S3Settings.safeParse({
+    ...address,
+    ...Object.fromEntries(Object.entries({ endpoint, region, addressing, storageClass }).filter(([, value]) => value !== undefined)),
+    caCertificate: caFile === undefined ? undefined : await readFile(caFile, 'utf8'),
+  });
+  if (!parsed.success)
+    throw new RahatError('invalid_input', parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
+  return { ...parsed.data, credentials: await credentials(accessKey, options) };
+}
+
+async function credentials(accessKeyId: string | undefined, options: AddStorageOptions): Promise<S3Connection['credentials']> {
+  if (options.platformCredentials) return { source: 'environment' };
+  if (accessKeyId === undefined) {
+    throw new RahatError('invalid_input', 'The access key of the bucket is needed.', {
+      hint: 'Give --access-key; its secret is asked for. With --platform-credentials the platform uses the role or profile of its machine.',
+    });
+  }
+  const secretAccessKey = await askSecret({
+    label: `Secret of the access key ${accessKeyId}`,
+    variable: 'RAHAT_SECRET_KEY',
+    fromStdin: options.secretKeyStdin,
+  });
+  return { source: 'access-key', accessKeyId, secretAccessKey };
+}
+
 export async function listStorages(terminal: Terminal): Promise<void> {
   const api = await openApi();
   const storages = await allPages((cursor) => answer(storagesList({ client: api.client, query: { cursor, limit: 200 } })));
@@ -46,7 +97,7 @@ export async function listStorages(terminal: Terminal): Promise<void> {
       ['STORAGE', 'PLACE', 'FREE', 'REPOSITORIES', 'ID'],
       data.map((storage) => [
         storage.name,
-        storage.settings.path,
+        storagePlace(storage.settings),
         storage.freeBytes === null ? '–' : bytes(storage.freeBytes),
         storage.repositories.map(({ name }) => name).join(', '),
         storage.id,

@@ -140,10 +140,7 @@ export type CreateServer = {
 
 export type CreateStorage = {
     name: string;
-    settings: {
-        driver: 'local';
-        path: string;
-    };
+    settings: LocalStorageSettings | S3StorageConnection;
 };
 
 export type CreatedApiKey = {
@@ -207,6 +204,11 @@ export type Finding = {
     message: string;
     object?: string;
     fix?: string;
+};
+
+export type LocalStorageSettings = {
+    driver: 'local';
+    path: string;
 };
 
 export type LoginRequest = {
@@ -499,6 +501,57 @@ export type RunRestore = {
     confirm?: string;
 };
 
+export type S3StorageConnection = {
+    driver: 's3';
+    bucket: string;
+    prefix?: string;
+    region?: string;
+    endpoint?: string;
+    addressing?: 'auto' | 'path' | 'virtual-host';
+    credentials: {
+        source: 'access-key';
+        accessKeyId: string;
+        secretAccessKey: string;
+    } | {
+        source: 'environment';
+    };
+    caCertificate?: string;
+    storageClass?: string;
+    encryption?: {
+        mode: 'AES256';
+    } | {
+        mode: 'aws:kms';
+        keyId?: string;
+    };
+    lockMode?: 'GOVERNANCE' | 'COMPLIANCE';
+    listLagSeconds?: number;
+};
+
+export type S3StorageSettings = {
+    driver: 's3';
+    bucket: string;
+    prefix?: string;
+    region: string;
+    endpoint?: string;
+    addressing: 'auto' | 'path' | 'virtual-host';
+    credentials: {
+        source: 'access-key';
+        accessKeyId: string;
+    } | {
+        source: 'environment';
+    };
+    caCertificate?: string;
+    storageClass?: string;
+    encryption?: {
+        mode: 'AES256';
+    } | {
+        mode: 'aws:kms';
+        keyId?: string;
+    };
+    lockMode: 'GOVERNANCE' | 'COMPLIANCE';
+    listLagSeconds: number;
+};
+
 export type Server = {
     id: string;
     name: string;
@@ -538,10 +591,7 @@ export type Status = {
 export type Storage = {
     id: string;
     name: string;
-    settings: {
-        driver: 'local';
-        path: string;
-    };
+    settings: LocalStorageSettings | S3StorageSettings;
     createdAt: string;
     freeBytes: number | null;
     totalBytes: number | null;

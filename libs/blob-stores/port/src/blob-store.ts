@@ -5,7 +5,8 @@
  * - Names are ASCII, at most 200 bytes, `[a-z0-9./_-]`; a driver refuses others with `invalid_input`.
  * - `put` is atomic and durable: once it resolved, the bytes survive a power cut; a reader sees nothing or all.
  *   A `put` that failed by time-out may still land later; repeating it with the same bytes is harmless.
- * - Errors are `RahatError`s with the codes `blob_not_found`, `blob_exists`, `storage_*`; nothing else escapes.
+ * - Errors are `RahatError`s with the codes `blob_not_found`, `blob_exists`, `storage_*`; nothing else escapes. Drivers try each
+ *   call once; `retryable` says whether another try may succeed (`RetryingStore`).
  * - An error while listing is an error, never an empty or shortened list.
  */
 export interface BlobStore {
@@ -21,6 +22,8 @@ export interface BlobStore {
   list(prefix: string, options?: CallOptions): AsyncIterable<BlobEntry>;
   /** Idempotent: removing what is not there succeeds. */
   remove(name: string, options?: CallOptions): Promise<void>;
+  /** Forbids removing the blob until then, never shortens what holds already. Only where `capabilities.objectLock`. */
+  extendLock?(name: string, until: Date, options?: CallOptions): Promise<void>;
 }
 
 export interface BlobStoreCapabilities {
@@ -29,6 +32,7 @@ export interface BlobStoreCapabilities {
   listLagMs: number;
   /** Whether `stat` and `list` give the storage's own clock. */
   serverTime: boolean;
+  /** Whether blobs can be locked against removal; removing a locked one rejects with `storage_locked`. */
   objectLock: boolean;
   rangedRead: boolean;
   maxObjectSizeBytes: number;
@@ -39,6 +43,8 @@ export interface CallOptions {
 }
 export interface PutOptions extends CallOptions {
   ifAbsent?: boolean;
+  /** Locks the blob against removal from the first moment (only where `capabilities.objectLock`). */
+  lockUntil?: Date;
 }
 export interface ByteRange {
   offset: number;

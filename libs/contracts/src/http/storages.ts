@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { PlainText } from '../plain-text.js';
-import { StorageSettings } from '../connection.js';
+import { StorageConnection, StorageSettings } from '../storage-settings.js';
 import { BackupLabel, BackupMethod, Engine } from '../labels.js';
 
+/** A secret key is kept sealed and never given back. */
 export const CreateStorage = z
-  .object({ name: PlainText.trim().min(1).max(100), settings: StorageSettings })
+  .object({ name: PlainText.trim().min(1).max(100), settings: StorageConnection })
   .strict()
   .meta({ id: 'CreateStorage' });
 export type CreateStorage = z.infer<typeof CreateStorage>;
@@ -79,7 +80,7 @@ export const RepositoryGrantRequest = z.object({ repository: z.string() }).stric
 /** Returned only to the scheduler's service principal; the scheduler adds source credentials and seals the whole for the pool. */
 export const RepositoryGrant = z.object({
   repositoryId: z.string(),
-  storage: StorageSettings,
+  storage: StorageConnection,
   prefix: z.string(),
   masterKey: z.string(),
   identitySecret: z.string(),

@@ -17,7 +17,7 @@ it('ends a run whose worker was killed, with nothing stored', async () => {
   await new Promise((listening) => silent.once('listening', listening));
   try {
     const storage = { driver: 'local' as const, path: folder };
-    const repository = await createRepository(openBlobStore(storage, 'main'), { passphrase: 'correct horse battery' });
+    const repository = await createRepository(await openBlobStore(storage, 'main'), { passphrase: 'correct horse battery' });
     const { masterKey, identitySecret } = repository.exportSecrets();
     const secrets: RunSecrets = {
       source: {

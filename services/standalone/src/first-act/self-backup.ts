@@ -60,7 +60,7 @@ async function localRepository({
   const known = (await repositories.list(principal, page)).data.find(({ location }) => path.dirname(location) === folder.backups);
   if (known) return { repository: known.id };
   const storage =
-    (await storages.list(principal, page)).data.find(({ settings }) => settings.path === folder.backups) ??
+    (await storages.list(principal, page)).data.find(({ settings }) => settings.driver === 'local' && settings.path === folder.backups) ??
     (await storages.create(principal, { name: STORAGE_NAME, settings: { driver: 'local', path: folder.backups } }));
   // A kill in the middle of the very first start can leave a folder that this database doesn't know; it is left alone.
   for (let number = 1; ; number++) {

@@ -4,6 +4,7 @@ import { openBlobStore } from '@rahat/blob-store-registry';
 import {
   newId,
   RahatError,
+  storagePlace,
   type CreatedRepository,
   type CreateRepository,
   type Page,
@@ -21,6 +22,7 @@ import type { Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
 import type { StorageConfig } from '../config.js';
 import { refusePlace } from '../storages/local-folder.js';
+import { connectionOf } from '../storages/storage-secret.js';
 import { storageOf, type StorageRow } from '../storages/storages.service.js';
 import { actorOf, recordAct } from '../trail/trail.js';
 import { newPassphrase } from './passphrase.js';
@@ -38,10 +40,12 @@ export interface RepositoryRow {
   sealed_identity_secret: string;
   created_at: Date;
   settings: StorageSettings;
+  /** Of the storage. */
+  sealed_secret: string | null;
 }
 
 const Position = z.tuple([z.literal('repositories'), z.string()]);
-const WITH_STORAGE = `SELECT r.*, s.settings FROM repositories r JOIN storages s ON s.id = r.storage_id`;
+const WITH_STORAGE = `SELECT r.*, s.settings, s.sealed_secret FROM repositories r JOIN storages s ON s.id = r.storage_id`;
 
 export class RepositoriesService {
   constructor(
@@ -63,7 +67,8 @@ export class RepositoriesService {
       const storage = await storageOf(transaction, request.storage);
       if (storage.settings.driver === 'local') refusePlace(path.join(storage.settings.path, prefix), this.config.RAHAT_DATA_FOLDER);
       await refuseTaken(transaction, storage, request.name, prefix);
-      const made = await makeRepository(openBlobStore(storage.settings, prefix), passphrase);
+      const connection = connectionOf(this.secretBox, { ...storage, storage_id: storage.id });
+      const made = await makeRepository(await openBlobStore(connection, prefix), passphrase);
       const id = newId('repository');
       const sealed = sealSecrets(this.secretBox, principal.organization, id, made.exportSecrets());
       await transaction.query(
@@ -106,7 +111,7 @@ export class RepositoriesService {
     const { masterKey, identitySecret } = openSecrets(this.secretBox, row);
     return {
       repositoryId: row.repository_id,
-      storage: row.settings,
+      storage: connectionOf(this.secretBox, row),
       prefix: row.prefix,
       masterKey: masterKey.toString('base64'),
       identitySecret: identitySecret.toString('base64'),
@@ -166,7 +171,7 @@ function presentRepository(row: RepositoryRow): Repository {
     name: row.name,
     storage: row.storage_id,
     prefix: row.prefix,
-    location: path.join(row.settings.path, row.prefix),
+    location: `${storagePlace(row.settings)}/${row.prefix}`,
     repositoryId: row.repository_id,
     createdAt: row.created_at.toISOString(),
   };

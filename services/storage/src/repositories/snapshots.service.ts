@@ -14,6 +14,7 @@ import { openRepository, type Repository, type SnapshotListing } from '@rahat/re
 import type { SecretBox } from '@rahat/secrets';
 import type { Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
+import { connectionOf } from '../storages/storage-secret.js';
 import { recordAct } from '../trail/trail.js';
 import { repositoryOf, type RepositoryRow } from './repositories.service.js';
 import { openSecrets } from './repository-secrets.js';
@@ -112,7 +113,10 @@ export class SnapshotsService {
   }
 
   private async open(row: RepositoryRow): Promise<Repository> {
-    return openRepository(openBlobStore(row.settings, row.prefix), { type: 'secrets', ...openSecrets(this.secretBox, row) });
+    return openRepository(await openBlobStore(connectionOf(this.secretBox, row), row.prefix), {
+      type: 'secrets',
+      ...openSecrets(this.secretBox, row),
+    });
   }
 }
 

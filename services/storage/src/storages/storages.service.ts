@@ -1,15 +1,19 @@
 import { openBlobStore } from '@rahat/blob-store-registry';
-import type { CreateStorage, Page, PageQuery, Principal, Storage, StorageSettings } from '@rahat/contracts';
-import { newId, RahatError } from '@rahat/contracts';
+import type { CreateStorage, Page, PageQuery, Principal, Storage, StorageConnection, StorageSettings } from '@rahat/contracts';
+import { newId, RahatError, storagePlace } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { SecretBox } from '@rahat/secrets';
 import type { Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
 import type { StorageConfig } from '../config.js';
 import { actorOf, recordAct } from '../trail/trail.js';
 import { isInside, prepareLocalFolder, spaceOf } from './local-folder.js';
 import { probeStorage } from './probe-storage.js';
+import { sealStorageSecret, splitSecret } from './storage-secret.js';
 
+/** Somebody waits for the answer: trouble is told after one more try. */
+const AT_THE_FORM = { tries: 2 };
 const Position = z.tuple([z.literal('storages'), z.string()]);
 
 export interface StorageRow {
@@ -17,6 +21,7 @@ export interface StorageRow {
   organization_id: string;
   name: string;
   settings: StorageSettings;
+  sealed_secret: string | null;
   created_at: Date;
 }
 
@@ -24,36 +29,43 @@ export class StoragesService {
   constructor(
     private readonly database: ServiceDatabase,
     private readonly outbox: Outbox,
+    private readonly secretBox: SecretBox,
     private readonly config: StorageConfig,
     private readonly cursors: Cursors,
   ) {}
 
   async create(principal: Principal, request: CreateStorage): Promise<Storage> {
-    const settings: StorageSettings = {
-      ...request.settings,
-      path: await prepareLocalFolder(request.settings.path, this.config.RAHAT_DATA_FOLDER),
-    };
-    const store = openBlobStore(settings, '');
+    const connection = await this.prepare(request.settings);
+    const place = storagePlace(connection);
+    const store = await openBlobStore(connection, '', AT_THE_FORM);
     if ((await store.stat('rahat.json')) !== undefined) {
-      throw new RahatError('repository_exists', `${settings.path} is itself a repository.`, {
+      throw new RahatError('repository_exists', `${place} is itself a repository.`, {
         hint: 'Give the folder above it; its repositories are folders in it.',
       });
     }
-    const look = (transaction: Transaction) => refuseOverlap(transaction, principal.organization, settings.path);
-    await this.database.asSystem('look for storages on the same folder', look);
+    const look = (transaction: Transaction) => refuseOverlap(transaction, principal.organization, connection);
+    await this.database.asSystem('look for storages on the same place', look);
     await probeStorage(store);
-    // Seen again under a lock: of two requests for one folder only one may win.
-    return this.database.asSystem('make a storage on a folder of its own', async (transaction) => {
+    // Seen again under a lock: of two requests for one place only one may win.
+    return this.database.asSystem('make a storage on a place of its own', async (transaction) => {
       await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended('rahat.storage.folders', 0))`);
       await look(transaction);
-      return present(await this.insert(transaction, principal, request.name, settings));
+      return present(await this.insert(transaction, principal, request.name, connection));
     });
   }
 
-  private async insert(transaction: Transaction, principal: Principal, name: string, settings: StorageSettings): Promise<StorageRow> {
+  private async prepare(connection: StorageConnection): Promise<StorageConnection> {
+    if (connection.driver !== 'local') return connection;
+    return { ...connection, path: await prepareLocalFolder(connection.path, this.config.RAHAT_DATA_FOLDER) };
+  }
+
+  private async insert(transaction: Transaction, principal: Principal, name: string, connection: StorageConnection): Promise<StorageRow> {
+    const id = newId('storage');
+    const { settings, secret } = splitSecret(connection);
+    const sealed = sealStorageSecret(this.secretBox, principal.organization, id, secret);
     const [created] = await transaction.query<StorageRow>(
-      `INSERT INTO storages (id, organization_id, name, settings) VALUES ($1, $2, $3, $4) ON CONFLICT (organization_id, name) DO NOTHING RETURNING *`,
-      [newId('storage'), principal.organization, name, JSON.stringify(settings)],
+      `INSERT INTO storages (id, organization_id, name, settings, sealed_secret) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (organization_id, name) DO NOTHING RETURNING *`,
+      [id, principal.organization, name, JSON.stringify(settings), sealed],
     );
     if (created === undefined)
       throw new RahatError('conflict', `There is a storage named "${name}" already.`, { hint: 'Choose another name.' });
@@ -86,15 +98,29 @@ export class StoragesService {
   }
 }
 
-/** Across organizations: two tenants on one folder would see each other's free space, names and traffic. */
-async function refuseOverlap(transaction: Transaction, organization: string, folder: string): Promise<void> {
-  const rows = await transaction.query<StorageRow>(`SELECT * FROM storages WHERE settings ->> 'driver' = 'local'`);
-  const other = rows.find((row) => isInside(folder, row.settings.path) || isInside(row.settings.path, folder));
+/** Across organizations: two tenants on one place would see each other's free space, names and traffic. */
+async function refuseOverlap(transaction: Transaction, organization: string, wanted: StorageSettings): Promise<void> {
+  const rows = await transaction.query<StorageRow>(`SELECT * FROM storages WHERE settings ->> 'driver' = $1`, [wanted.driver]);
+  const other = rows.find((row) => overlap(row.settings, wanted));
   if (other === undefined) return;
-  const which = other.organization_id === organization ? `The storage "${other.name}" (${other.settings.path})` : 'Another storage';
+  const which =
+    other.organization_id === organization ? `The storage "${other.name}" (${storagePlace(other.settings)})` : 'Another storage';
   throw new RahatError('conflict', `${which} uses this folder, one in it or one above it.`, {
     hint: 'Use that storage, or another folder.',
   });
+}
+
+/** The same place, or one within the other. */
+function overlap(one: StorageSettings, other: StorageSettings): boolean {
+  if (one.driver === 's3' && other.driver === 's3') {
+    if (one.bucket !== other.bucket || one.endpoint !== other.endpoint) return false;
+  } else if (one.driver !== other.driver) return false;
+  const [here, there] = [rootOf(one), rootOf(other)];
+  return isInside(here, there) || isInside(there, here);
+}
+
+function rootOf(settings: StorageSettings): string {
+  return settings.driver === 'local' ? settings.path : `/${settings.prefix ?? ''}`;
 }
 
 export async function storageOf(transaction: Transaction, id: string): Promise<StorageRow> {
@@ -104,7 +130,7 @@ export async function storageOf(transaction: Transaction, id: string): Promise<S
 }
 
 async function present(row: StorageRow): Promise<Storage> {
-  const space = await spaceOf(row.settings.path);
+  const space = row.settings.driver === 'local' ? await spaceOf(row.settings.path) : undefined;
   return {
     id: row.id,
     name: row.name,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { describeBlobStore, FaultyStore, listedNames, MemoryStore } from './index.js';
+import { describeBlobStore, FaultyStore, listedNames, LockingStore, MemoryStore, StaleListingStore } from './index.js';
 
 describeBlobStore('memory', async () => {
   const store = new MemoryStore();
@@ -9,6 +9,31 @@ describeBlobStore('memory', async () => {
 describeBlobStore('faulty store without a fault', async () => {
   const store = new FaultyStore(new MemoryStore());
   return { store, another: async () => store, [Symbol.asyncDispose]: async () => undefined };
+});
+
+describeBlobStore('store with object lock', async () => {
+  const store = new LockingStore();
+  return { store, another: async () => store, [Symbol.asyncDispose]: async () => undefined };
+});
+
+describeBlobStore('store whose listings lag', async () => {
+  const store = new StaleListingStore(new MemoryStore(), 30);
+  return { store, another: async () => store, [Symbol.asyncDispose]: async () => undefined };
+});
+
+describe('store whose listings lag', () => {
+  it('lists new names late and removed ones too long, in order, and answers truly by name', async () => {
+    let now = 0;
+    const store = new StaleListingStore(new MemoryStore(), 100, () => now);
+    for (const name of ['a', 'c']) await store.put(name, Buffer.from(name));
+    now = 100;
+    await store.put('b', Buffer.from('b'));
+    await store.remove('a');
+    expect(await listedNames(store)).toEqual(['a', 'c']);
+    expect([await store.stat('a'), (await store.stat('b'))?.sizeBytes]).toEqual([undefined, 1]);
+    now = 200;
+    expect(await listedNames(store)).toEqual(['b', 'c']);
+  });
 });
 
 describe('faulty store', () => {

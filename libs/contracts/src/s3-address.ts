@@ -1,0 +1,40 @@
+import { RahatError } from './rahat-error.js';
+import { S3Connection } from './storage-settings.js';
+
+const OPTIONS = ['endpoint', 'region', 'addressing', 'listLagSeconds'];
+
+/** Whether a place is an address of this kind, and no folder. */
+export function isS3Address(place: string): boolean {
+  return /^s3:/i.test(place);
+}
+
+/**
+ * `s3://bucket/prefix?endpoint=…&region=…&addressing=…`, for places that are named on a command line. The key isn't part of it: an
+ * address stands in the list of processes. What the address leaves open comes from `environment`, as in Amazon's own tools.
+ * @throws RahatError `invalid_input`
+ */
+export function parseS3Address(address: string, environment: Record<string, string | undefined>): S3Connection {
+  const url = URL.canParse(address) ? new URL(address) : undefined;
+  if (url?.protocol !== 's3:' || url.username !== '' || url.password !== '' || url.hash !== '') throw invalid('it cannot be read');
+  const { listLagSeconds, ...options } = Object.fromEntries(url.searchParams);
+  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name));
+  if (unknown !== undefined) throw invalid(`"${unknown}" is no part of it`);
+  const parsed = S3Connection.safeParse({
+    driver: 's3',
+    bucket: url.host,
+    prefix: url.pathname.replace(/^\/+|\/+$/g, '') || undefined,
+    credentials: { source: 'environment' },
+    region: environment['AWS_REGION'] ?? environment['AWS_DEFAULT_REGION'],
+    endpoint: environment['AWS_ENDPOINT_URL_S3'] ?? environment['AWS_ENDPOINT_URL'],
+    ...options,
+    listLagSeconds: listLagSeconds === undefined ? undefined : Number(listLagSeconds),
+  });
+  if (!parsed.success) throw invalid(parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
+  return parsed.data;
+}
+
+function invalid(why: string): RahatError {
+  return new RahatError('invalid_input', `The address of the bucket is not valid: ${why}.`, {
+    hint: 'It looks like s3://bucket/prefix?endpoint=https://host:port&region=…',
+  });
+}
