@@ -11,7 +11,7 @@ import { createRepository, openRepository, type Repository, type SnapshotFacts, 
 const READ_BYTES = 256 * 1024;
 
 const [folder, passphraseFile, command, argument] = process.argv.slice(2) as [string, string, string, string?];
-const store = openBlobStore({ driver: 'local', path: folder }, '');
+const store = await openBlobStore({ driver: 'local', path: folder }, '');
 const passphrase = (await readFile(passphraseFile, 'utf8')).trim();
 
 switch (command) {

@@ -35,6 +35,13 @@ export class BoundedStore implements BlobStore {
     return this.bounded(name, options.signal, (signal) => this.store.remove(name, { signal }));
   }
 
+  extendLock(name: string, until: Date, options: CallOptions = {}): Promise<void> {
+    return this.bounded(name, options.signal, async (signal) => {
+      if (!this.store.extendLock) throw new RahatError('invalid_input', `${this.description} cannot lock files.`);
+      await this.store.extendLock(name, until, { signal });
+    });
+  }
+
   /** The deadline holds for each step of the listing, not for the whole. */
   async *list(prefix: string, options: CallOptions = {}): AsyncGenerator<BlobEntry> {
     const entries = this.store.list(prefix, options)[Symbol.asyncIterator]();
