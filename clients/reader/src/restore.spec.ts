@@ -46,7 +46,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 
 async function backUp(method: BackupSpec['method'], database?: string): Promise<string> {
   const storage = { driver: 'local' as const, path: folder };
-  const repository = await createRepository(openBlobStore(storage, 'main'), { passphrase });
+  const repository = await createRepository(await openBlobStore(storage, 'main'), { passphrase });
   const { masterKey, identitySecret } = repository.exportSecrets();
   const keys = { masterKey: masterKey.toString('base64'), identitySecret: identitySecret.toString('base64') };
   const { host, port, user, password } = server;
