@@ -1,9 +1,8 @@
-import { randomBytes } from 'node:crypto';
-import { Aes256Gcm, CipherSuite, HkdfSha256 } from '@hpke/core';
-import { DhkemX25519HkdfSha256 } from '@hpke/dhkem-x25519';
+import { createPrivateKey, createPublicKey, randomBytes, type KeyObject } from 'node:crypto';
 import { RahatError } from '@rahat/contracts';
 import { openWithSalt, SALT_BYTES, sealWithSalt, type SealedIdentity } from '../sealed-files/sealed-file.js';
 import type { RepositoryKeys } from './derivation.js';
+import { HPKE_SHARE_BYTES, hpkeOpen, hpkeSeal } from './hpke.js';
 
 /**
  * data = sealed to the repository's public key, so that a writer can't read what others wrote;
@@ -13,10 +12,7 @@ export const PACK_KINDS = { data: 1, metadata: 2 } as const;
 export type PackKind = keyof typeof PACK_KINDS;
 
 /** Both kinds: HPKE's 32-byte share or a 32-byte salt, then the 32-byte key and its 16-byte tag. */
-export const WRAPPED_PACK_KEY_BYTES = 80;
-const SHARE_BYTES = 32;
-
-const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
+export const WRAPPED_PACK_KEY_BYTES = HPKE_SHARE_BYTES + 48;
 type PublicKeys = Pick<RepositoryKeys, 'packPublic' | 'metadata'>;
 
 export async function wrapPackKey(keys: PublicKeys, repositoryId: Buffer, kind: PackKind, packKey: Buffer): Promise<Buffer> {
@@ -24,26 +20,20 @@ export async function wrapPackKey(keys: PublicKeys, repositoryId: Buffer, kind: 
     const salt = randomBytes(SALT_BYTES);
     return Buffer.concat([salt, sealWithSalt(keys.metadata, packKeyIdentity(repositoryId), salt, packKey)]);
   }
-  const recipientPublicKey = await suite.kem.importKey('raw', plainBytes(keys.packPublic), true);
-  const sender = await suite.createSenderContext({ recipientPublicKey, info: packInfo(repositoryId) });
-  return Buffer.concat([Buffer.from(sender.enc), Buffer.from(await sender.seal(plainBytes(packKey)))]);
+  return hpkeSeal(publicKey(keys.packPublic), packInfo(repositoryId), packKey);
 }
 
 export async function unwrapPackKey(keys: RepositoryKeys, repositoryId: Buffer, kind: PackKind, wrapped: Buffer): Promise<Buffer> {
-  const share = wrapped.subarray(0, SHARE_BYTES);
-  const sealed = wrapped.subarray(SHARE_BYTES);
-  if (kind === 'metadata') return openWithSalt(keys.metadata, packKeyIdentity(repositoryId), share, sealed);
-  const recipientKey = await suite.kem.importKey('raw', plainBytes(keys.packPrivate), false);
+  if (kind === 'metadata') {
+    return openWithSalt(keys.metadata, packKeyIdentity(repositoryId), wrapped.subarray(0, SALT_BYTES), wrapped.subarray(SALT_BYTES));
+  }
   try {
-    const recipient = await suite.createRecipientContext({ recipientKey, enc: plainBytes(share), info: packInfo(repositoryId) });
-    return Buffer.from(await recipient.open(plainBytes(sealed)));
+    return hpkeOpen(privateKey(keys.packPrivate), packInfo(repositoryId), wrapped);
   } catch (error) {
     throw new RahatError(
       'repository_damaged',
       'The key of a pack cannot be opened: its bytes were changed, or it belongs to another repository.',
-      {
-        cause: error,
-      },
+      { cause: error },
     );
   }
 }
@@ -52,13 +42,18 @@ function packKeyIdentity(repositoryId: Buffer): SealedIdentity {
   return { repositoryId, type: 'packKey', name: '' };
 }
 
-function packInfo(repositoryId: Buffer): ArrayBuffer {
-  return plainBytes(Buffer.concat([Buffer.from('rahat/1/pack'), repositoryId]));
+function packInfo(repositoryId: Buffer): Buffer {
+  return Buffer.concat([Buffer.from('rahat/1/pack'), repositoryId]);
 }
 
-/** WebCrypto wants an ArrayBuffer of its own, while a small Buffer shares one with others. */
-function plainBytes(bytes: Buffer): ArrayBuffer {
-  const copy = new ArrayBuffer(bytes.length);
-  new Uint8Array(copy).set(bytes);
-  return copy;
+/** Heads of X25519 keys up to their 32 raw bytes (RFC 8410). */
+const SPKI_X25519 = Buffer.from('302a300506032b656e032100', 'hex');
+const PKCS8_X25519 = Buffer.from('302e020100300506032b656e04220420', 'hex');
+
+function publicKey(raw: Buffer): KeyObject {
+  return createPublicKey({ key: Buffer.concat([SPKI_X25519, raw]), format: 'der', type: 'spki' });
+}
+
+function privateKey(raw: Buffer): KeyObject {
+  return createPrivateKey({ key: Buffer.concat([PKCS8_X25519, raw]), format: 'der', type: 'pkcs8' });
 }
