@@ -1,5 +1,6 @@
 import type { BlobEntry, BlobStat, BlobStore, ByteRange, CallOptions, PutOptions } from '@rahat/blob-store-port';
 import { RahatError } from '@rahat/contracts';
+import { SYSTEM_CLOCK, type Clock } from './context.js';
 
 /**
  * Gives every call of a store a deadline, also where a driver would hang (repository.md §7: TTL/8 for a put),
@@ -9,6 +10,7 @@ export class BoundedStore implements BlobStore {
   constructor(
     private readonly store: BlobStore,
     private readonly deadlineMs: number,
+    private readonly clock: Pick<Clock, 'after'> = SYSTEM_CLOCK,
   ) {}
 
   get capabilities(): BlobStore['capabilities'] {
@@ -63,19 +65,19 @@ export class BoundedStore implements BlobStore {
     const cancel = (): void => controller.abort();
     signal?.addEventListener('abort', cancel, { once: true });
     const ended = Promise.withResolvers<never>();
-    const timer = setTimeout(() => {
+    const callOff = this.clock.after(this.deadlineMs, () => {
       ended.reject(
         new RahatError('storage_unreachable', `Storage ${this.description} did not answer for ${name} within ${this.deadlineMs / 1000} s.`),
       );
       controller.abort();
-    }, this.deadlineMs);
+    });
     try {
       return await Promise.race([call(controller.signal), ended.promise]);
     } catch (error) {
       throwIfCancelled(signal);
       throw RahatError.from(error);
     } finally {
-      clearTimeout(timer);
+      callOff();
       signal?.removeEventListener('abort', cancel);
     }
   }

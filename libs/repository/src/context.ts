@@ -1,14 +1,25 @@
 import type { BlobStore } from '@rahat/blob-store-port';
 import type { RepositoryConfig } from './descriptor/config.js';
 import type { RepositoryKeys } from './keys/derivation.js';
+import type { Protocol } from './protocol.js';
 
 export interface Clock {
   now(): Date;
   /** Milliseconds that no change of the wall clock moves. */
   monotonicMs(): number;
+  /** Runs `action` once after so many milliseconds. A background action doesn't keep the process alive. Gives what calls it off. */
+  after(ms: number, action: () => void, options?: { background: boolean }): () => void;
 }
 
-export const SYSTEM_CLOCK: Clock = { now: () => new Date(), monotonicMs: () => performance.now() };
+export const SYSTEM_CLOCK: Clock = {
+  now: () => new Date(),
+  monotonicMs: () => performance.now(),
+  after(ms, action, options) {
+    const timer = setTimeout(action, ms);
+    if (options?.background) timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
 
 /** What every part of an open repository works with. */
 export interface RepositoryContext {
@@ -18,6 +29,7 @@ export interface RepositoryContext {
   config: RepositoryConfig;
   clock: Clock;
   leaseTtlMs: number;
+  protocol: Protocol;
   /** Local folder where the index is kept between sessions; without one each session loads all of it. */
   cache?: CacheOptions;
   /** Memory for rows of the index, in bytes, besides 5 to 7 bytes a chunk; default 32 MiB. */

@@ -21,7 +21,7 @@ export interface CreateOptions extends OpenOptions {
 
 /** rahat.json comes last: before it there is no repository, and a broken-off creation can be repeated. */
 export async function createRepository(place: BlobStore, options: CreateOptions): Promise<Repository> {
-  const store = new BoundedStore(place, LEASE_TTL_MS / 8);
+  const store = new BoundedStore(place, LEASE_TTL_MS / 8, options.clock);
   const { passphrase, identitySecret = randomBytes(SECRET_BYTES), kdf } = options;
   if (passphrase === '') throw new RahatError('invalid_input', 'The passphrase of a repository must not be empty.');
   if (identitySecret.length !== SECRET_BYTES) throw new RahatError('invalid_input', `An identity secret has ${SECRET_BYTES} bytes.`);

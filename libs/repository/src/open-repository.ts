@@ -7,6 +7,7 @@ import { parseDescriptor } from './descriptor/descriptor.js';
 import { deriveKeys, SECRET_BYTES, type RepositorySecrets } from './keys/derivation.js';
 import { openPassphraseSlot, parseKeyslot } from './keys/keyslots.js';
 import { CONFIG_NAME, DESCRIPTOR_NAME, KEYS_PREFIX } from './layout.js';
+import { PROTOCOL } from './protocol.js';
 import { OpenRepository } from './repository-engine.js';
 import type { Repository, RepositoryCredential } from './repository.js';
 
@@ -24,7 +25,8 @@ export interface OpenOptions {
 
 export async function openRepository(store: BlobStore, credential: RepositoryCredential, options: OpenOptions = {}): Promise<Repository> {
   const leaseTtlMs = options.leaseTtlMs ?? LEASE_TTL_MS;
-  const bounded = new BoundedStore(store, leaseTtlMs / 8);
+  const clock = options.clock ?? SYSTEM_CLOCK;
+  const bounded = new BoundedStore(store, leaseTtlMs / 8, clock);
   const descriptorText = (await readDescriptor(bounded)).toString('utf8');
   const repositoryId = Buffer.from(parseDescriptor(descriptorText).id, 'hex');
   const secrets =
@@ -37,8 +39,11 @@ export async function openRepository(store: BlobStore, credential: RepositoryCre
   if (config.packPublicKey !== keys.packPublic.toString('base64')) {
     throw new RahatError('repository_damaged', 'The public key in the configuration does not belong to this repository.');
   }
-  const { clock = SYSTEM_CLOCK, cache, indexMemoryBytes, onNotice: notice } = options;
-  return new OpenRepository({ store: bounded, repositoryId, keys, config, clock, leaseTtlMs, cache, indexMemoryBytes, notice }, secrets);
+  const { cache, indexMemoryBytes, onNotice: notice } = options;
+  return new OpenRepository(
+    { store: bounded, repositoryId, keys, config, clock, leaseTtlMs, protocol: PROTOCOL, cache, indexMemoryBytes, notice },
+    secrets,
+  );
 }
 
 async function readDescriptor(store: BlobStore): Promise<Buffer> {

@@ -1,10 +1,21 @@
 import { checkRepository } from './check/check.js';
+import { collectGarbage } from './collection/collect.js';
 import type { RepositoryContext } from './context.js';
 import { loadIndexForReading } from './index/load-index.js';
 import type { RepositorySecrets } from './keys/derivation.js';
 import { PACKS_PREFIX } from './layout.js';
 import { RepositoryReadSession } from './reading/read-session.js';
-import type { CheckOptions, CheckReport, ReadSession, Repository, RepositoryStats, SnapshotListing, WriteSession } from './repository.js';
+import type {
+  CheckOptions,
+  CheckReport,
+  CollectOptions,
+  CollectReport,
+  ReadSession,
+  Repository,
+  RepositoryStats,
+  SnapshotListing,
+  WriteSession,
+} from './repository.js';
 import type { Manifest } from './snapshots/manifest.js';
 import { findSnapshot, listSnapshots } from './snapshots/snapshot-listing.js';
 import { moveToTrash, restoreFromTrash } from './trash/trash.js';
@@ -50,6 +61,10 @@ export class OpenRepository implements Repository {
 
   check(options: CheckOptions): Promise<CheckReport> {
     return checkRepository(this.context, options);
+  }
+
+  collect(options: CollectOptions = {}): Promise<CollectReport> {
+    return collectGarbage(this.context, options);
   }
 
   async stats(): Promise<RepositoryStats> {

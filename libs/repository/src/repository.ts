@@ -42,6 +42,12 @@ export interface Repository {
   moveToTrash(snapshotId: string): Promise<void>;
   restoreFromTrash(snapshotId: string): Promise<void>;
   check(options: CheckOptions): Promise<CheckReport>;
+  /**
+   * Frees the space that no snapshot needs (repository.md §8), in two steps that lie `graceMs` apart: a call deletes what earlier ones
+   * condemned, and condemns. Never blocks a backup; may be stopped anywhere. Rejects with `repository_damaged`, having deleted nothing,
+   * when it can't read what a snapshot needs, and with `repository_unsupported` when it doesn't know all of the repository's features.
+   */
+  collect(options?: CollectOptions): Promise<CollectReport>;
   stats(): Promise<RepositoryStats>;
 }
 
@@ -103,6 +109,51 @@ export interface CheckReport {
   /** Packs that nothing refers to, expired leases and the like. */
   orphanPacks: number;
   problems: CheckProblem[];
+}
+
+export interface CollectOptions {
+  /** Changes nothing; reports what a call would do now. */
+  dryRun?: boolean;
+  /** How long a condemned pack is kept. Default 24 h; at least two lives of a lease (1 h). */
+  graceMs?: number;
+  /** How long a snapshot stays in the trash, so that its removal can be undone. Default 7 days. */
+  undoPeriodMs?: number;
+  signal?: AbortSignal;
+}
+
+interface PackAmount {
+  packs: number;
+  /** Of their files. */
+  bytes: number;
+}
+
+export interface CollectReport {
+  dryRun: boolean;
+  /** With those in the trash. */
+  snapshots: number;
+  chunks: number;
+  liveChunks: number;
+  /** Chunks that snapshots need and no pack holds: a check tells which. */
+  missingChunks: number;
+  deleted: PackAmount;
+  /** Condemned earlier, but needed again. */
+  rescued: PackAmount;
+  /** Condemned earlier; not yet to be deleted. */
+  waiting: PackAmount;
+  /** Sessions that began before a condemnation and still run. */
+  waitingFor: string[];
+  /** dead = no snapshot needs it; sparse = less than half is needed, which is copied; small = merged; unreadable = its footer doesn't open. */
+  condemned: Record<'dead' | 'sparse' | 'small' | 'unreadable', PackAmount & { liveBytes: number }>;
+  /** New packs with the live chunks of condemned ones. */
+  copied: PackAmount & { chunks: number };
+  /** Packs that no index segment named. */
+  adoptedPacks: number;
+  /** Ids of those whose time in the trash was over. */
+  purgedSnapshots: string[];
+  expiredLeases: number;
+  replacedSegments: number;
+  /** Packs that should have been rewritten, but can't be read. */
+  unreadable: { file: string; message: string }[];
 }
 
 export interface RepositoryStats {

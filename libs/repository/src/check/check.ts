@@ -18,7 +18,7 @@ import { SnapshotMarker } from './snapshot-marker.js';
 export async function checkRepository(repository: RepositoryContext, options: CheckOptions): Promise<CheckReport> {
   throwIfCancelled(options.signal);
   if (options.share) assertShare(options.share);
-  const store = new MeteredStore(repository.store, repository.leaseTtlMs / 8);
+  const store = new MeteredStore(repository.store, repository.leaseTtlMs / 8, repository.clock);
   const context = { ...repository, store };
   const lease = await Lease.takeForReading(context);
   try {

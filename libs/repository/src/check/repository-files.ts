@@ -1,7 +1,7 @@
 import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
 import { openConfig } from '../descriptor/config.js';
-import { readCondemned } from '../index/load-index.js';
+import { assertCollectionReadable } from '../collection/collection-files.js';
 import { parseKeyslot } from '../keys/keyslots.js';
 import { COLLECTIONS_PREFIX, CONFIG_NAME, DESCRIPTOR_NAME, KEYS_PREFIX, LEASES_PREFIX } from '../layout.js';
 import { openLease } from '../leases/lease.js';
@@ -43,7 +43,7 @@ async function checkKeyslots(context: RepositoryContext, report: Report): Promis
 
 async function checkCollections(context: RepositoryContext, report: Report): Promise<void> {
   for await (const { name } of context.store.list(COLLECTIONS_PREFIX)) {
-    await examine(name, report, () => readCondemned(context, name));
+    await examine(name, report, () => assertCollectionReadable(context, name));
   }
 }
 

@@ -17,6 +17,18 @@ const VERSION = 1;
 /** Format 1 has none; a later version that old readers can't read names itself here. */
 const KNOWN_REQUIRED_FEATURES: ReadonlySet<string> = new Set();
 
+/** Features that a collection of this version understands; with another one it might delete what that one needs. */
+const KNOWN_OPTIONAL_FEATURES: ReadonlySet<string> = new Set();
+
+export function assertCollectable({ optionalFeatures }: Descriptor): void {
+  const unknown = optionalFeatures.filter((feature) => !KNOWN_OPTIONAL_FEATURES.has(feature));
+  if (unknown.length === 0) return;
+  throw new RahatError(
+    'repository_unsupported',
+    `The repository has features that this version does not know (${unknown.join(', ')}), so it must not delete anything in it.`,
+  );
+}
+
 export function newDescriptor(id: Buffer, createdAt: Date): Descriptor {
   return {
     format: 'rahat-repository',

@@ -1,13 +1,15 @@
-import { z } from 'zod';
+import { readCondemnedPacks } from '../collection/collection-files.js';
 import type { RepositoryContext } from '../context.js';
-import { COLLECTIONS_PREFIX, packHash, PACKS_PREFIX } from '../layout.js';
-import { openSealedFile } from '../sealed-files/sealed-file.js';
+import { packHash, PACKS_PREFIX } from '../layout.js';
 import { createIndexHealing } from './index-healing.js';
 import { loadIndex } from './index-loader.js';
 import type { RepositoryIndex } from './repository-index.js';
 
+/** A condemned pack is the last place where a chunk is looked for: it may be deleted while the session reads. */
 export async function loadIndexForReading(context: RepositoryContext): Promise<RepositoryIndex> {
+  const condemned = context.protocol.readersAvoidCondemned ? await readCondemnedPacks(context) : new Set<string>();
   const index = await loadIndex(context);
+  index.packs.forEach(({ hash }, number) => condemned.has(hash) && index.avoidPack(number));
   index.healing = createIndexHealing(context, index);
   return index;
 }
@@ -17,38 +19,25 @@ export async function loadIndexForReading(context: RepositoryContext): Promise<R
  * none that is missing or cut off, so that the next backup heals what was lost.
  */
 export async function loadIndexForWriting(context: RepositoryContext): Promise<RepositoryIndex> {
-  const condemned = await condemnedPacks(context);
+  const { writersAvoidCondemned, collectionsBeforePacks } = context.protocol;
+  const early = collectionsBeforePacks ? await readCondemnedPacks(context) : undefined;
   const index = await loadIndex(context);
-  if (index.packs.length > 0) await barUnusablePacks(context, index, condemned);
   index.healing = createIndexHealing(context, index);
+  if (index.packs.length === 0) return index;
+  const whole = await wholePacks(context, index);
+  const condemned = early ?? (await readCondemnedPacks(context));
+  index.packs.forEach(({ hash }, number) => {
+    if (!whole[number] || (condemned.has(hash) && writersAvoidCondemned)) index.barPack(number);
+  });
   return index;
 }
 
-async function barUnusablePacks(context: RepositoryContext, index: RepositoryIndex, condemned: ReadonlySet<string>): Promise<void> {
+/** 1 for each pack of the index that the storage holds in its full size. */
+async function wholePacks(context: RepositoryContext, index: RepositoryIndex): Promise<Uint8Array> {
   const whole = new Uint8Array(index.packs.length);
   for await (const { name, sizeBytes } of context.store.list(PACKS_PREFIX)) {
     const number = index.packNumber(packHash(name));
     if (number !== undefined && index.packs[number]!.sizeBytes === sizeBytes) whole[number] = 1;
   }
-  index.packs.forEach(({ hash }, number) => {
-    if (!whole[number] || condemned.has(hash)) index.barPack(number);
-  });
-}
-
-/** Payload of a file under collections/, as far as writers must understand it. */
-const CollectionFile = z.object({ format: z.literal(1), condemned: z.array(z.string()) });
-
-async function condemnedPacks(context: RepositoryContext): Promise<Set<string>> {
-  const condemned = new Set<string>();
-  for await (const { name } of context.store.list(COLLECTIONS_PREFIX)) {
-    for (const hash of await readCondemned(context, name)) condemned.add(hash);
-  }
-  return condemned;
-}
-
-/** Hashes of the packs that the collection file `name` condemns. */
-export async function readCondemned(context: RepositoryContext, name: string): Promise<string[]> {
-  const identity = { repositoryId: context.repositoryId, type: 'collection', name } as const;
-  const payload = openSealedFile(context.keys.metadata, identity, await context.store.get(name));
-  return CollectionFile.parse(JSON.parse(payload.toString('utf8'))).condemned;
+  return whole;
 }

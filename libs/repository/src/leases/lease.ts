@@ -11,6 +11,8 @@ const LeaseFile = z.object({
   kind: z.enum(['writer', 'reader', 'collector']),
   holder: z.string(),
   ttlMs: z.number().int(),
+  /** Server time of the first put, from the first renewal on; before that it is the file's own time. */
+  grantedAt: z.iso.datetime().optional(),
 });
 export type LeaseFile = z.infer<typeof LeaseFile>;
 
@@ -25,16 +27,17 @@ export function openLease(context: RepositoryContext, name: string, file: Buffer
  */
 export class Lease {
   private confirmedAtMs = 0;
+  private answeredAtMs = 0;
   private confirmedServerMs = 0;
   private grantedServerMs = 0;
   private lost = false;
-  private timer: NodeJS.Timeout | undefined;
+  private callOff: () => void = () => undefined;
   private renewing: Promise<void> | undefined;
 
   private constructor(
     private readonly context: RepositoryContext,
     private readonly name: string,
-    private readonly content: LeaseFile,
+    private content: LeaseFile,
   ) {}
 
   static async take(context: RepositoryContext, kind: LeaseFile['kind'], holder: string): Promise<Lease> {
@@ -42,9 +45,13 @@ export class Lease {
     const lease = new Lease(context, name, { format: 1, kind, holder, ttlMs: context.leaseTtlMs });
     await lease.put();
     lease.grantedServerMs = lease.confirmedServerMs;
-    lease.timer = setInterval(() => void lease.renew().catch(() => undefined), context.leaseTtlMs / 6);
-    lease.timer.unref();
+    lease.content = { ...lease.content, grantedAt: new Date(lease.grantedServerMs).toISOString() };
+    lease.renewLater();
     return lease;
+  }
+
+  get fileName(): string {
+    return this.name;
   }
 
   /**
@@ -67,10 +74,17 @@ export class Lease {
     return new Date(this.confirmedServerMs + (clock.monotonicMs() - this.confirmedAtMs));
   }
 
+  /** No later than the storage's time: for a collector, to whom nothing may seem older than it is. */
+  serverTimeAtLeastMs(): number {
+    const { store, clock } = this.context;
+    if (!store.capabilities.serverTime) return clock.now().getTime();
+    return this.confirmedServerMs + (clock.monotonicMs() - this.answeredAtMs);
+  }
+
   /** Called before every write: a session stops at half of its lease's life, long before a collector could pass it over. */
   assertHeld(): void {
     const age = this.context.clock.monotonicMs() - this.confirmedAtMs;
-    if (age > this.context.leaseTtlMs / 2) this.lost = true;
+    if (age > this.context.leaseTtlMs / 2 && this.context.protocol.stopWithoutRenewal) this.lost = true;
     if (this.lost)
       throw new RahatError(
         'lease_lost',
@@ -85,25 +99,39 @@ export class Lease {
     this.assertHeld();
   }
 
-  /** Whether a file of this server time was put while the lease was alive. */
+  /** Whether a file of this server time was put before the lease ran out. */
   covers(modifiedAt: Date): boolean {
     if (!this.context.store.capabilities.serverTime) return true;
-    const time = modifiedAt.getTime();
-    return time >= this.grantedServerMs && time <= this.confirmedServerMs + this.context.leaseTtlMs;
+    return modifiedAt.getTime() <= this.confirmedServerMs + this.context.leaseTtlMs;
   }
 
   async release(): Promise<void> {
-    clearInterval(this.timer);
+    this.callOff();
     await this.renewing?.catch(() => undefined);
     await this.context.store.remove(this.name);
   }
 
-  /** A lease that was overdue is never revived: a collector may have judged it dead in the meantime. */
+  private renewLater(): void {
+    const renew = (): void => {
+      this.renewLater();
+      this.renew().catch(() => undefined);
+    };
+    this.callOff = this.context.clock.after(this.context.leaseTtlMs / 6, renew, { background: true });
+  }
+
+  /**
+   * A lease that was overdue is never revived: a collector may have judged it dead in the meantime. The storage's times tell it,
+   * because a machine that was suspended doesn't notice.
+   */
   private renew(): Promise<void> {
     this.renewing ??= (async () => {
       try {
         await this.assertStored();
+        const before = this.confirmedServerMs;
         await this.put();
+        const { store, leaseTtlMs, protocol } = this.context;
+        const overdue = store.capabilities.serverTime && this.confirmedServerMs - before > leaseTtlMs;
+        if (overdue && protocol.neverReviveLease) this.lost = true;
       } finally {
         this.renewing = undefined;
       }
@@ -120,6 +148,7 @@ export class Lease {
     if (stat === undefined)
       throw new RahatError('storage_unreachable', `Storage ${store.description} does not show ${LEASES_PREFIX} files that it accepted.`);
     this.confirmedAtMs = sentAtMs;
+    this.answeredAtMs = clock.monotonicMs();
     this.confirmedServerMs = stat.modifiedAt.getTime();
   }
 }

@@ -7,6 +7,7 @@ import { SYSTEM_CLOCK, LEASE_TTL_MS, type RepositoryContext } from '../context.j
 import { newConfig } from '../descriptor/config.js';
 import { deriveKeys } from '../keys/derivation.js';
 import type { Repository } from '../repository.js';
+import { PROTOCOL } from '../protocol.js';
 import { MemoryStore } from './memory-store.js';
 
 /** The places that a repository is tested in. `place` gives an empty one and takes it away at the end. */
@@ -40,5 +41,13 @@ export async function flip(store: BlobStore, name: string, offset: number): Prom
 export function contextOf(repository: Repository, store: BlobStore, descriptor = ''): RepositoryContext {
   const keys = deriveKeys(repository.exportSecrets());
   const repositoryId = Buffer.from(repository.id, 'hex');
-  return { store, repositoryId, keys, config: newConfig(descriptor, keys.packPublic), clock: SYSTEM_CLOCK, leaseTtlMs: LEASE_TTL_MS };
+  return {
+    store,
+    repositoryId,
+    keys,
+    config: newConfig(descriptor, keys.packPublic),
+    clock: SYSTEM_CLOCK,
+    leaseTtlMs: LEASE_TTL_MS,
+    protocol: PROTOCOL,
+  };
 }

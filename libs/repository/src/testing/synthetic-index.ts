@@ -6,6 +6,7 @@ import type { IndexedPack } from '../index/index-segment.js';
 import { sealIndexSegment } from '../index/segment-files.js';
 import { deriveKeys, type RepositorySecrets } from '../keys/derivation.js';
 import { indexName } from '../layout.js';
+import { PROTOCOL } from '../protocol.js';
 
 const FRAME_CHUNKS = 12;
 const CHUNK_BYTES = 65_536;
@@ -15,7 +16,7 @@ const FRAME_STORED_BYTES = 300_000;
 export function contextOn(store: BlobStore, over: Partial<RepositoryContext> = {}): RepositoryContext {
   const keys = deriveKeys(newSecrets());
   const config = newConfig('{}', keys.packPublic);
-  return { store, repositoryId: randomBytes(16), keys, config, clock: SYSTEM_CLOCK, leaseTtlMs: 60_000, ...over };
+  return { store, repositoryId: randomBytes(16), keys, config, clock: SYSTEM_CLOCK, leaseTtlMs: 60_000, protocol: PROTOCOL, ...over };
 }
 
 function newSecrets(): RepositorySecrets {

@@ -1,30 +1,66 @@
 import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
-import { snapshotName, trashName } from '../layout.js';
+import { snapshotName, TRASH_PREFIX, trashName } from '../layout.js';
+import { Lease } from '../leases/lease.js';
 import { assertSnapshotId, openManifest } from '../snapshots/manifest-files.js';
 
-/** Retention's step; collection still counts the snapshot as live until it is purged from trash/. */
-export function moveToTrash(context: RepositoryContext, id: string): Promise<void> {
-  return rename(context, id, snapshotName(id), trashName(id));
-}
-
-export function restoreFromTrash(context: RepositoryContext, id: string): Promise<void> {
-  return rename(context, id, trashName(id), snapshotName(id));
-}
-
-/** At every moment the manifest stands at one place at least; repeating it after a crash completes it. */
-async function rename(context: RepositoryContext, id: string, from: string, to: string): Promise<void> {
+/** Retention's step; collection still counts the snapshot as live until it is purged from trash/. Repeating it completes it. */
+export async function moveToTrash(context: RepositoryContext, id: string): Promise<void> {
   assertSnapshotId(id);
-  const { store } = context;
-  let file: Buffer;
+  const file = await manifestToMove(context, id, snapshotName(id), trashName(id));
+  if (!file) return;
+  await context.store.put(trashName(id), file);
+  await context.store.remove(snapshotName(id));
+}
+
+/**
+ * Undoes it. The trash may be purged at this moment, so the snapshot counts as restored only if its manifest was put back under a
+ * lease: no collection deletes what a session that is older than its decision may bring back (repository.md §8).
+ */
+export async function restoreFromTrash(context: RepositoryContext, id: string): Promise<void> {
+  assertSnapshotId(id);
+  const lease = context.protocol.undoUnderLease ? await Lease.take(context, 'writer', 'undo of a removal') : undefined;
   try {
-    file = await store.get(from);
+    const file = await manifestToMove(context, id, trashName(id), snapshotName(id));
+    if (!file) return;
+    await lease?.assertStored();
+    await context.store.put(snapshotName(id), file);
+    const stat = await context.store.stat(snapshotName(id));
+    if (!stat)
+      throw new RahatError('storage_unreachable', `Storage ${context.store.description} does not show snapshot ${id}, which it accepted.`);
+    if (lease && !lease.covers(stat.modifiedAt)) {
+      // The copy in the trash stays, so nothing is lost by taking this one away.
+      await context.store.remove(snapshotName(id));
+      throw new RahatError('lease_lost', `Snapshot ${id} was put back too late to be sure that it is whole; repeat the undo.`);
+    }
+    await context.store.remove(trashName(id));
+  } finally {
+    await lease?.release().catch(() => undefined);
+  }
+}
+
+/** undefined where it has arrived already. */
+async function manifestToMove(context: RepositoryContext, id: string, from: string, to: string): Promise<Buffer | undefined> {
+  try {
+    const file = await context.store.get(from);
+    openManifest(context, id, file);
+    return file;
   } catch (error) {
     if (!(error instanceof RahatError) || error.code !== 'blob_not_found') throw error;
-    if (await store.stat(to)) return;
+    if (await context.store.stat(to)) return undefined;
     throw new RahatError('snapshot_not_found', `There is no snapshot ${id} in this repository.`);
   }
-  openManifest(context, id, file);
-  await store.put(to, file);
-  await store.remove(from);
+}
+
+/** Takes away what lies in the trash for longer than its removal can be undone, or only tells it. Gives the snapshots' ids. */
+export async function purgeTrash(context: RepositoryContext, olderThanMs: number, options: { dryRun: boolean }): Promise<string[]> {
+  const purged: string[] = [];
+  for await (const { name } of context.store.list(TRASH_PREFIX)) {
+    // Asked again, because it may have been brought back and removed anew since the listing.
+    const stat = await context.store.stat(name);
+    if (!stat || stat.modifiedAt.getTime() > olderThanMs) continue;
+    if (!options.dryRun) await context.store.remove(name);
+    purged.push(name.slice(TRASH_PREFIX.length));
+  }
+  return purged;
 }

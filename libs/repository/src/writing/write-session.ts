@@ -47,10 +47,11 @@ export class RepositoryWriteSession implements WriteSession {
 
   static async begin(context: RepositoryContext, options: WritingOptions): Promise<RepositoryWriteSession> {
     throwIfCancelled(options.signal);
+    const early = context.protocol.leaseBeforeIndex ? undefined : await loadIndexForWriting(context);
     // repository.md §7.1: first the lease, so that a collection that condemns later waits for this session.
     const lease = await Lease.take(context, 'writer', options.writer);
     try {
-      return new RepositoryWriteSession(context, await loadIndexForWriting(context), lease, options);
+      return new RepositoryWriteSession(context, early ?? (await loadIndexForWriting(context)), lease, options);
     } catch (error) {
       await lease.release().catch(() => undefined);
       throw error;
@@ -129,23 +130,25 @@ export class RepositoryWriteSession implements WriteSession {
     const name = snapshotName(manifest.snapshot);
     const { store } = this.context;
     const standing = await this.standingManifest(manifest);
-    if (standing) return standing;
+    if (standing) return await this.adopt(standing);
     await this.lease.assertStored();
     try {
       await store.put(name, file, { ifAbsent: store.capabilities.conditionalPut, signal: this.options.signal });
     } catch (error) {
       if (!(error instanceof RahatError) || error.code !== 'blob_exists') throw error;
       const other = await this.standingManifest(manifest);
-      if (other) return other;
+      if (other) return await this.adopt(other);
       throw conflict(manifest.snapshot);
     }
+    const { manifestSeenBeforeSuccess, manifestWithinLease } = this.context.protocol;
+    if (!manifestSeenBeforeSuccess) return manifest;
     const stat = await store.stat(name);
     if (stat === undefined)
       throw new RahatError(
         'storage_unreachable',
         `Storage ${store.description} accepted snapshot ${manifest.snapshot} but does not show it.`,
       );
-    if (!this.lease.covers(stat.modifiedAt)) {
+    if (!this.lease.covers(stat.modifiedAt) && manifestWithinLease) {
       await store.remove(name);
       throw new RahatError(
         'lease_lost',
@@ -153,6 +156,12 @@ export class RepositoryWriteSession implements WriteSession {
       );
     }
     return manifest;
+  }
+
+  /** The manifest was seen before the lease: who judges the lease dead later on finds the manifest (repository.md §8). */
+  private async adopt(standing: Manifest): Promise<Manifest> {
+    await this.lease.assertStored();
+    return standing;
   }
 
   /** A snapshot of this id that holds the same content; another content is a conflict. */

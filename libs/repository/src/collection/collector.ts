@@ -1,0 +1,228 @@
+import { RahatError } from '@rahat/contracts';
+import { throwIfCancelled } from '../bounded-store.js';
+import type { RepositoryContext } from '../context.js';
+import type { IndexedPack } from '../index/index-segment.js';
+import { chooseSegments, namedSegments, replacedSegments, rewriteSegments } from '../index/segment-compaction.js';
+import { indexName, packName } from '../layout.js';
+import type { Lease } from '../leases/lease.js';
+import { NO_SERVER_TIME_MARGIN_MS } from '../leases/lease-survey.js';
+import { chunkIdAt, type PackTable } from '../packs/pack-table.js';
+import type { CollectReport } from '../repository.js';
+import type { ChunkReference } from '../snapshots/recipes.js';
+import { readPack } from './adoption.js';
+import { putCollection, type Collection, type CondemnationReason } from './collection-files.js';
+import { chooseCandidates, type Candidate } from './condemnation.js';
+import type { LiveMarks } from './live-marks.js';
+import { PackCopier } from './pack-copier.js';
+import { emptyReport } from './report.js';
+import { lookAtRepository, untilListed, type CollectorOptions, type View } from './view.js';
+
+interface Deletions {
+  /** Those whose packs are deleted or rescued: afterwards their files go as well. */
+  collections: Collection[];
+  packs: Set<string>;
+}
+
+/**
+ * One collection (repository.md §8): deletes what an earlier one condemned, and condemns anew. It may be stopped anywhere and run
+ * beside others: whatever it does is right for good when it does it, and the next one carries on.
+ */
+export class Collector {
+  private readonly report: CollectReport;
+
+  constructor(
+    private readonly context: RepositoryContext,
+    private readonly lease: Lease,
+    private readonly options: CollectorOptions,
+  ) {
+    this.report = emptyReport(options.dryRun);
+  }
+
+  async run(): Promise<CollectReport> {
+    const view = await lookAtRepository(this.context, this.lease, this.options);
+    try {
+      this.reportView(view);
+      const deletions = await this.decideDeletions(view);
+      await this.condemn(view);
+      if (!this.options.dryRun) await this.delete(view, deletions);
+      return this.report;
+    } finally {
+      view.index.close();
+    }
+  }
+
+  private async decideDeletions(view: View): Promise<Deletions> {
+    const deletions: Deletions = { collections: [], packs: new Set() };
+    const blockers = new Set<string>();
+    for (const collection of view.collections) {
+      const isDue = this.isDue(collection, view, blockers);
+      if (isDue) deletions.collections.push(collection);
+      for (const hash of collection.condemned) {
+        const pack = view.stored.get(hash);
+        if (!pack) continue;
+        if (isDue) deletions.packs.add(hash);
+        else count(this.report.waiting, pack.sizeBytes);
+      }
+    }
+    this.report.waitingFor = [...blockers];
+    if (this.context.protocol.markAgain) await this.rescueNeeded(deletions, view);
+    for (const hash of deletions.packs) count(this.report.deleted, view.stored.get(hash)!.sizeBytes);
+    return deletions;
+  }
+
+  /** A session that began before the condemnation was visible may refer to its packs; one that began later doesn't. */
+  private isDue({ condemnedAtMs }: Collection, { leases }: View, blockers: Set<string>): boolean {
+    const { protocol, store } = this.context;
+    const { serverTime, listLagMs } = store.capabilities;
+    const marginMs = serverTime ? 0 : NO_SERVER_TIME_MARGIN_MS;
+    const graceMs = protocol.deleteAfterGrace ? this.options.graceMs + marginMs : 0;
+    if (this.lease.serverTimeAtLeastMs() - condemnedAtMs < graceMs) return false;
+    const visibleAtMs = condemnedAtMs + marginMs + (protocol.waitForListings ? listLagMs : 0);
+    const older = leases.live.filter(({ beganAtMs }) => beganAtMs <= visibleAtMs);
+    older.forEach(({ kind, holder }) => blockers.add(`${kind} ${holder}`));
+    return older.length === 0 || !protocol.deleteAfterOlderSessions;
+  }
+
+  /**
+   * Each live chunk must have a home that no collection condemns. Where several condemned packs hold the only copies all of them
+   * stay: another collection, which sees the same, must not choose another one.
+   */
+  private async rescueNeeded(deletions: Deletions, view: View): Promise<void> {
+    const { index, marks, condemned, stored } = view;
+    const { homesAreNotCondemned, rescue } = this.context.protocol;
+    const hasOtherHome = (id: Buffer, hash: string): boolean => {
+      const home = index.packs[index.chunks.get(id)?.pack ?? -1]?.hash;
+      return homesAreNotCondemned ? home === undefined || !condemned.has(home) : home !== hash;
+    };
+    for await (const { hash, table } of this.tablesOf(deletions.packs, view)) {
+      if (!rescue || !liveChunks(table, marks).some(({ id }) => !hasOtherHome(id, hash))) continue;
+      deletions.packs.delete(hash);
+      count(this.report.rescued, stored.get(hash)!.sizeBytes);
+    }
+  }
+
+  private async condemn(view: View): Promise<void> {
+    const { copyBeforeCondemning } = this.context.protocol;
+    const { index, stored, condemned, marks, isOld } = view;
+    const situations = index.packs.flatMap((pack, number) => {
+      const file = stored.get(pack.hash);
+      if (!file) return [];
+      return { number, pack, liveBytes: marks.liveBytes[number]!, old: isOld(file), condemned: condemned.has(pack.hash), copyable: true };
+    });
+    const candidates = chooseCandidates(situations, this.context.config.packSizeBytes);
+    if (this.options.dryRun || !copyBeforeCondemning) await this.putCollection(candidates, view);
+    if (this.options.dryRun) return;
+    const unreadable = await this.copyLiveChunks(candidates, view);
+    if (copyBeforeCondemning)
+      await this.putCollection(
+        candidates.filter(({ number }) => !unreadable.has(number)),
+        view,
+      );
+  }
+
+  private async putCollection(candidates: Candidate[], view: View): Promise<void> {
+    const packs = [
+      ...candidates.map(({ pack: { hash, sizeBytes }, liveBytes, reason }) => ({ hash, sizeBytes, liveBytes, reason })),
+      ...view.unreadable.map((hash) => ({
+        hash,
+        sizeBytes: view.stored.get(hash)!.sizeBytes,
+        liveBytes: 0,
+        reason: 'unreadable' as const,
+      })),
+    ];
+    if (packs.length > 0 && !this.options.dryRun) {
+      this.lease.assertHeld();
+      await putCollection(this.context, packs, view.collections);
+    }
+    for (const { reason, sizeBytes, liveBytes } of packs) this.reportCondemned(reason, sizeBytes, liveBytes);
+  }
+
+  /** Afterwards the live chunks have another home. Gives the numbers of packs that can't be read: they stay, for a repair. */
+  private async copyLiveChunks(candidates: Candidate[], view: View): Promise<Set<number>> {
+    const copier = new PackCopier(this.context, view.index, this.lease, this.options.signal);
+    const numbers = new Map(candidates.filter(({ liveBytes }) => liveBytes > 0).map(({ number, pack }) => [pack.hash, number]));
+    const unreadable = new Set<number>();
+    for await (const { hash, kind, table } of this.tablesOf(new Set(numbers.keys()), view)) {
+      const number = numbers.get(hash)!;
+      try {
+        await copier.copy(
+          kind,
+          liveChunks(table, view.marks).filter(({ id }) => view.index.chunks.get(id)?.pack === number),
+        );
+      } catch (error) {
+        if (!(error instanceof RahatError) || error.code !== 'repository_damaged') throw error;
+        unreadable.add(number);
+        this.report.unreadable.push({ file: packName(hash), message: error.message });
+      }
+    }
+    await copier.finish();
+    this.report.copied = copier.copied;
+    return unreadable;
+  }
+
+  /** Index first, so that it never names a pack that is gone; collections last, so that nobody counts on a doomed pack. */
+  private async delete({ index, segments, stored }: View, deletions: Deletions): Promise<void> {
+    const { store, protocol } = this.context;
+    const isKept = (hash: string): boolean => !deletions.packs.has(hash) && stored.has(hash);
+    const leftBehind = replacedSegments(segments);
+    const standing = segments.filter(({ id }) => !leftBehind.includes(id));
+    const chosen = chooseSegments(standing, (number) => isKept(index.packs[number]!.hash));
+    if (!protocol.replaceBeforeRemoving) for (const { id } of chosen) await store.remove(indexName(id));
+    const rewritten = await rewriteSegments(this.context, chosen, isKept, () => this.lease.assertHeld());
+    await this.removeOnceListed([...leftBehind, ...rewritten].map(indexName));
+    this.report.replacedSegments = leftBehind.length + rewritten.length;
+    for (const hash of deletions.packs) await this.remove(packName(hash));
+    // One after the other, the newest first: whatever a lagging listing shows, it is a state that has been.
+    for (const { name } of deletions.collections.toReversed()) await this.removeOnceListed([name]);
+  }
+
+  private async removeOnceListed(names: string[]): Promise<void> {
+    if (names.length > 0) await untilListed(this.context);
+    for (const name of names) await this.remove(name);
+  }
+
+  private async remove(name: string): Promise<void> {
+    throwIfCancelled(this.options.signal);
+    this.lease.assertHeld();
+    await this.context.store.remove(name, { signal: this.options.signal });
+  }
+
+  /** What lies in these packs: from the index, else from their footers. One that can't be read holds nothing that can be saved. */
+  private async *tablesOf(hashes: ReadonlySet<string>, { stored }: View): AsyncGenerator<IndexedPack> {
+    const wanted = new Set(hashes);
+    if (wanted.size === 0) return;
+    for await (const { segment } of namedSegments(this.context)) {
+      for (const pack of segment.packs) if (wanted.delete(pack.hash)) yield pack;
+    }
+    for (const hash of wanted) {
+      const pack = await readPack(this.context, hash, stored.get(hash)!.sizeBytes, this.options.signal);
+      if (typeof pack !== 'string') yield pack;
+    }
+  }
+
+  private reportView({ leases, marks, index, purgedSnapshots, adoptedPacks }: View): void {
+    const { snapshots, liveChunks, missingChunks } = marks;
+    Object.assign(this.report, { snapshots, liveChunks, missingChunks, purgedSnapshots, adoptedPacks, chunks: index.chunks.size });
+    this.report.expiredLeases = leases.expired;
+  }
+
+  private reportCondemned(reason: CondemnationReason, sizeBytes: number, liveBytes: number): void {
+    const amount = this.report.condemned[reason];
+    count(amount, sizeBytes);
+    amount.liveBytes += liveBytes;
+  }
+}
+
+function liveChunks(table: PackTable, marks: LiveMarks): ChunkReference[] {
+  const chunks: ChunkReference[] = [];
+  table.chunkLengths.forEach((length, i) => {
+    const id = chunkIdAt(table, i);
+    if (marks.isLive(id)) chunks.push({ id, length });
+  });
+  return chunks;
+}
+
+function count(amount: { packs: number; bytes: number }, sizeBytes: number): void {
+  amount.packs++;
+  amount.bytes += sizeBytes;
+}

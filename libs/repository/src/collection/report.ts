@@ -1,0 +1,24 @@
+import type { CollectReport } from '../repository.js';
+
+export function emptyReport(dryRun: boolean): CollectReport {
+  const none = () => ({ packs: 0, bytes: 0 });
+  const condemned = () => ({ packs: 0, bytes: 0, liveBytes: 0 });
+  return {
+    dryRun,
+    snapshots: 0,
+    chunks: 0,
+    liveChunks: 0,
+    missingChunks: 0,
+    deleted: none(),
+    rescued: none(),
+    waiting: none(),
+    waitingFor: [],
+    condemned: { dead: condemned(), sparse: condemned(), small: condemned(), unreadable: condemned() },
+    copied: { packs: 0, chunks: 0, bytes: 0 },
+    adoptedPacks: 0,
+    purgedSnapshots: [],
+    expiredLeases: 0,
+    replacedSegments: 0,
+    unreadable: [],
+  };
+}

@@ -1,0 +1,108 @@
+import type { RepositoryContext } from '../context.js';
+import { RepositoryIndex } from '../index/repository-index.js';
+import { namedSegments, type SegmentOutline } from '../index/segment-compaction.js';
+import { packHash, packName, PACKS_PREFIX } from '../layout.js';
+import type { Lease } from '../leases/lease.js';
+import { NO_SERVER_TIME_MARGIN_MS, surveyLeases, type LeaseSurvey } from '../leases/lease-survey.js';
+import { purgeTrash } from '../trash/trash.js';
+import { adoptPacks } from './adoption.js';
+import { readCollections, type Collection } from './collection-files.js';
+import { markLiveChunks, type LiveMarks } from './live-marks.js';
+
+export interface CollectorOptions {
+  dryRun: boolean;
+  graceMs: number;
+  undoPeriodMs: number;
+  signal?: AbortSignal;
+}
+
+export interface StoredPack {
+  sizeBytes: number;
+  modifiedAtMs: number;
+}
+
+/** What a collection knows of the repository, learned in an order that makes it safe to act on. */
+export interface View {
+  leases: LeaseSurvey;
+  collections: Collection[];
+  condemned: ReadonlySet<string>;
+  purgedSnapshots: string[];
+  /** All packs that exist, by hash. */
+  stored: ReadonlyMap<string, StoredPack>;
+  /** With condemned packs as homes of last resort, and none that are missing. */
+  index: RepositoryIndex;
+  segments: SegmentOutline[];
+  adoptedPacks: number;
+  /** Old packs in no segment whose footers don't open. */
+  unreadable: string[];
+  marks: LiveMarks;
+  isOld(pack: StoredPack): boolean;
+}
+
+/**
+ * Leases come first: what a session that has ended left behind is then seen by everything that is listed after it. Marking comes
+ * last, when all of the index is known.
+ */
+export async function lookAtRepository(context: RepositoryContext, lease: Lease, options: CollectorOptions): Promise<View> {
+  const marginMs = context.store.capabilities.serverTime ? 0 : NO_SERVER_TIME_MARGIN_MS;
+  const leases = await surveyLeases(context, lease, { removeExpired: !options.dryRun });
+  const collections = await readCollections(context);
+  const condemned = new Set(collections.flatMap((collection) => collection.condemned));
+  await untilListed(context);
+  const undoPeriodMs = context.protocol.keepTrashForUndo ? options.undoPeriodMs + marginMs : 0;
+  const purgedSnapshots = await purgeTrash(context, lease.serverTimeAtLeastMs() - undoPeriodMs, options);
+
+  const stored = await listPacks(context);
+  const { index, segments } = await loadIndex(context);
+  await addUnlistedPacks(context, index, stored);
+  const oldestSessionMs = Math.min(...leases.live.map(({ beganAtMs }) => beganAtMs));
+  const oldBeforeMs = Math.min(lease.serverTimeAtLeastMs() - options.graceMs - marginMs, oldestSessionMs);
+  const isOld = (pack: StoredPack): boolean => pack.modifiedAtMs < oldBeforeMs;
+  const unindexed = [...stored].filter(([hash, pack]) => index.packNumber(hash) === undefined && !condemned.has(hash) && isOld(pack));
+  const { adopted, unreadable } = await adoptPacks(
+    context,
+    index,
+    unindexed.map(([hash, { sizeBytes }]) => ({ hash, sizeBytes })),
+    options,
+  );
+  index.packs.forEach(({ hash }, number) => {
+    if (!stored.has(hash)) index.barPack(number);
+    else if (condemned.has(hash)) index.avoidPack(number);
+  });
+  const marks = await markLiveChunks(context, index, { ignoredTrash: new Set(purgedSnapshots), signal: options.signal });
+  return { leases, collections, condemned, purgedSnapshots, stored, index, segments, adoptedPacks: adopted, unreadable, marks, isOld };
+}
+
+/** On a storage whose listings lag: what was put or removed before is listed as such afterwards. */
+export async function untilListed({ store, clock, protocol }: RepositoryContext): Promise<void> {
+  const { listLagMs } = store.capabilities;
+  if (listLagMs > 0 && protocol.waitForListings) await new Promise<void>((resolve) => clock.after(listLagMs, resolve));
+}
+
+async function listPacks(context: RepositoryContext): Promise<Map<string, StoredPack>> {
+  const stored = new Map<string, StoredPack>();
+  for await (const { name, sizeBytes, modifiedAt } of context.store.list(PACKS_PREFIX)) {
+    stored.set(packHash(name), { sizeBytes, modifiedAtMs: modifiedAt.getTime() });
+  }
+  return stored;
+}
+
+async function loadIndex(context: RepositoryContext): Promise<{ index: RepositoryIndex; segments: SegmentOutline[] }> {
+  const index = new RepositoryIndex();
+  const segments: SegmentOutline[] = [];
+  for await (const { id, segment } of namedSegments(context)) {
+    const packs = segment.packs.map((pack) => index.addPack(pack));
+    const chunks = segment.packs.reduce((sum, { table }) => sum + table.chunkFrames.length, 0);
+    segments.push({ id, writer: segment.writer, replaces: segment.replaces, chunks, packs });
+  }
+  return { index, segments };
+}
+
+/** Packs that were put between the two listings, or that the listing doesn't show yet. */
+async function addUnlistedPacks(context: RepositoryContext, index: RepositoryIndex, stored: Map<string, StoredPack>): Promise<void> {
+  for (const { hash } of index.packs) {
+    if (stored.has(hash)) continue;
+    const stat = await context.store.stat(packName(hash));
+    if (stat) stored.set(hash, { sizeBytes: stat.sizeBytes, modifiedAtMs: stat.modifiedAt.getTime() });
+  }
+}

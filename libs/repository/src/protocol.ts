@@ -1,0 +1,72 @@
+/**
+ * Rules of writers and collectors, each of which keeps something from being lost (repository.md §7, §8). They hold always; only the
+ * simulation breaks one at a time, to prove that it would notice.
+ */
+export interface Protocol {
+  /** A session puts its lease before it looks at what it may refer to. */
+  leaseBeforeIndex: boolean;
+  /** Writers don't count on packs that a collection condemns. */
+  writersAvoidCondemned: boolean;
+  /** Readers look for a chunk in condemned packs last. */
+  readersAvoidCondemned: boolean;
+  /** Writers read the collections before they ask which packs exist, never after. */
+  collectionsBeforePacks: boolean;
+  /** A session stops when its lease wasn't renewed for half of its life. */
+  stopWithoutRenewal: boolean;
+  /** A renewal that came after the lease had run out doesn't revive it. */
+  neverReviveLease: boolean;
+  /** The manifest's server time must lie within the lease. */
+  manifestWithinLease: boolean;
+  /** Success is reported only of a manifest that the storage shows. */
+  manifestSeenBeforeSuccess: boolean;
+  /** Undoing a removal holds a lease, and its manifest must lie within it. */
+  undoUnderLease: boolean;
+  /** Nothing is deleted before the grace has passed. */
+  deleteAfterGrace: boolean;
+  /** Nothing is deleted while a session lives that began before the condemnation was visible. */
+  deleteAfterOlderSessions: boolean;
+  /** A lease counts as dead only when its whole life has passed since the last renewal. */
+  leaseLivesItsTtl: boolean;
+  /** Live chunks are looked for anew before packs are deleted. */
+  markAgain: boolean;
+  /** Only a pack that exists and that no collection condemns is another home of a chunk. */
+  homesAreNotCondemned: boolean;
+  /** A pack that holds a live chunk without another home is rescued. */
+  rescue: boolean;
+  /** Snapshots in the trash are live. */
+  trashIsLive: boolean;
+  /** The trash is listed between two listings of the snapshots, because an undo may move one meanwhile. */
+  snapshotsListedAgain: boolean;
+  /** What leases protected is looked for only when every listing shows it. */
+  waitForListings: boolean;
+  /** The trash keeps a snapshot as long as its removal can be undone. */
+  keepTrashForUndo: boolean;
+  /** Live chunks of a condemned pack are copied before it is condemned. */
+  copyBeforeCondemning: boolean;
+  /** Index segments are removed only when what replaces them is stored. */
+  replaceBeforeRemoving: boolean;
+}
+
+export const PROTOCOL: Protocol = {
+  leaseBeforeIndex: true,
+  writersAvoidCondemned: true,
+  readersAvoidCondemned: true,
+  collectionsBeforePacks: true,
+  stopWithoutRenewal: true,
+  neverReviveLease: true,
+  manifestWithinLease: true,
+  manifestSeenBeforeSuccess: true,
+  undoUnderLease: true,
+  deleteAfterGrace: true,
+  deleteAfterOlderSessions: true,
+  leaseLivesItsTtl: true,
+  markAgain: true,
+  homesAreNotCondemned: true,
+  rescue: true,
+  trashIsLive: true,
+  snapshotsListedAgain: true,
+  waitForListings: true,
+  keepTrashForUndo: true,
+  copyBeforeCondemning: true,
+  replaceBeforeRemoving: true,
+};
