@@ -1,4 +1,4 @@
-import { createReadStream, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { ReaderError } from './reader-error.js';
 
 const [ENTER, LINE_FEED, CTRL_C, CTRL_D, BACKSPACE, DELETE] = ['\r', '\n', '\u0003', '\u0004', '\u0008', '\u007f'];
@@ -23,22 +23,25 @@ function passphraseIn(file: string): string {
   return passphrase;
 }
 
+/** Typed keys come one by one and aren't shown. */
 async function askAtTerminal(): Promise<string> {
+  const { stdin } = process;
   process.stderr.write('Passphrase of the repository: ');
-  const input = createReadStream('', { fd: process.stdin.fd, autoClose: false, encoding: 'utf8', highWaterMark: 1 });
-  process.stdin.setRawMode(true);
+  stdin.setRawMode(true).setEncoding('utf8');
   let typed = '';
   try {
-    for await (const text of input as AsyncIterable<string>) {
-      for (const character of text) {
-        if (character === CTRL_C) throw new ReaderError('usage', 'Cancelled');
-        if (character === ENTER || character === LINE_FEED || character === CTRL_D) return typed;
-        typed = character === BACKSPACE || character === DELETE ? [...typed].slice(0, -1).join('') : typed + character;
-      }
-    }
-    return typed;
+    return await new Promise<string>((resolve, reject) => {
+      stdin.once('error', reject).once('end', () => resolve(typed));
+      stdin.on('data', (text: string) => {
+        for (const key of text) {
+          if (key === CTRL_C) reject(new ReaderError('usage', 'Cancelled'));
+          else if (key === ENTER || key === LINE_FEED || key === CTRL_D) resolve(typed);
+          else typed = key === BACKSPACE || key === DELETE ? [...typed].slice(0, -1).join('') : typed + key;
+        }
+      });
+    });
   } finally {
-    process.stdin.setRawMode(false);
+    stdin.removeAllListeners('data').setRawMode(false).pause();
     process.stderr.write('\n');
   }
 }

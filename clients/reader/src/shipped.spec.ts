@@ -1,0 +1,74 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { execFile, spawn } from 'node:child_process';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const HERE = import.meta.dirname;
+const GOLDEN = join(HERE, '../../../libs/repository/golden/format-1');
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'rahat-reader-shipped-'));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+async function bundleTo(outfile: string): Promise<void> {
+  await run(process.execPath, [
+    '-e',
+    `import(process.argv[1]).then((it) => it.bundle({ outfile: process.argv[2], format: 'esm' }))`,
+    join(HERE, '../bundle.mjs'),
+    outfile,
+  ]);
+}
+
+/** Runs the reader at a terminal of its own and types once it asks. */
+async function typeAt(file: string, keys: string): Promise<{ exitCode: number | null; screen: string }> {
+  const command = `'${process.execPath}' '${file}' list '${GOLDEN}'`;
+  const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  let screen = '';
+  child.stdout.on('data', (piece: Buffer) => {
+    const asked = screen.includes('Passphrase');
+    screen += piece.toString();
+    if (!asked && screen.includes('Passphrase')) child.stdin.write(keys);
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (exitCode) => resolve({ exitCode, screen }));
+  });
+}
+
+describe('rahat-reader as it is shipped', () => {
+  (process.platform === 'linux' ? it : it.skip)(
+    'asks for the passphrase at a terminal without showing it, and takes corrections',
+    async () => {
+      const file = join(folder, 'rahat-reader.mjs');
+      await bundleTo(file);
+      const { exitCode, screen } = await typeAt(file, 'golden şifrX\u007fe\r');
+      expect(screen).toContain('backup_golden');
+      expect(screen).not.toContain('golden ş');
+      expect(exitCode).toBe(0);
+      expect(await typeAt(file, 'wro\u0003')).toMatchObject({ exitCode: 2, screen: expect.stringContaining('Cancelled') });
+    },
+  );
+
+  (process.platform === 'linux' && process.arch === 'x64' ? it : it.skip)(
+    'is one executable that needs no Node.js',
+    async () => {
+      const file = join(folder, 'rahat-reader');
+      await run(process.execPath, [join(HERE, '../make-executable.mjs'), file]);
+      expect(await readdir(folder)).toEqual(['rahat-reader']);
+      await writeFile(join(folder, 'passphrase'), 'golden şifre\n');
+      const { stdout } = await run(file, ['check', GOLDEN, '--data', '--passphrase-file', join(folder, 'passphrase')], {
+        cwd: folder,
+        env: { PATH: folder },
+      });
+      expect(stdout).toContain('Healthy: 1 snapshots, 2 packs, 74 chunks');
+      const licenses = await run(file, ['licenses'], { env: {} });
+      expect(licenses.stdout).toMatch(/fzstd[\s\S]*MIT License[\s\S]*noble[\s\S]*MIT License/);
+    },
+    120_000,
+  );
+});
