@@ -16,70 +16,54 @@ export const USAGE = `rahat-reader – reads repositories of Rahat Backup (forma
 REPOSITORY is the folder with rahat.json (copy an object store's content to a folder first). SNAPSHOT is an id, the
 unique beginning of one, or "latest". It never writes to the repository.
 
-  --passphrase-file FILE   else it is asked for at the terminal; /dev/stdin works
+  --passphrase-file FILE   with the passphrase, or a recovery key as printed; else it is asked for at the terminal
   --json                   list, objects, check: for programs
 
 Exit codes: 0 done, 1 damaged or failed, 2 wrong usage, 3 wrong passphrase, 4 not found, 6 restored in part.
 `;
 
-export type Order =
-  | { command: 'help' }
-  | { command: 'licenses' }
-  | ({ repository: string; passphraseFile: string | undefined; json: boolean } & (
-      | { command: 'list' }
-      | { command: 'show'; snapshot: string }
-      | { command: 'objects'; snapshot: string }
-      | { command: 'cat'; snapshot: string; key: string }
-      | { command: 'check'; data: boolean }
-      | { command: 'restore'; snapshot: string; to: string; objects: boolean; keepGoing: boolean }
-    ));
+const ARGUMENTS = {
+  list: [],
+  show: ['SNAPSHOT'],
+  objects: ['SNAPSHOT'],
+  cat: ['SNAPSHOT', 'KEY'],
+  check: [],
+  restore: ['SNAPSHOT'],
+} as const;
 
 const OPTIONS = {
   'passphrase-file': { type: 'string' },
   json: { type: 'boolean', default: false },
   data: { type: 'boolean', default: false },
-  to: { type: 'string' },
+  to: { type: 'string', default: '' },
   objects: { type: 'boolean', default: false },
   'keep-going': { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
+type Options = ReturnType<typeof parse>['values'];
+type Command = keyof typeof ARGUMENTS;
+
+/** `snapshot` and `key` are empty where the command takes none. */
+export type Order =
+  { command: 'help' } | { command: 'licenses' } | { command: Command; repository: string; snapshot: string; key: string; options: Options };
+
+/** Throws `usage` where the arguments make no sense. */
 export function parseCommandLine(args: string[]): Order {
-  const { values, positionals } = parse(args);
-  const [command, repository, ...rest] = positionals;
-  if (values.help || command === undefined || command === 'help') return { command: 'help' };
+  const { values: options, positionals } = parse(args);
+  const [command = 'help', repository = '', snapshot = '', key = ''] = positionals;
+  if (options.help || command === 'help') return { command: 'help' };
   if (command === 'licenses') return { command };
-  if (repository === undefined) throw new ReaderError('usage', 'The repository is missing.');
-  const common = { repository, passphraseFile: values['passphrase-file'], json: values.json };
-  const exactly = (...names: string[]): string[] => {
-    if (rest.length !== names.length) throw new ReaderError('usage', `${command} takes ${['REPOSITORY', ...names].join(' ')}.`);
-    return rest;
-  };
-  switch (command) {
-    case 'list':
-      exactly();
-      return { ...common, command };
-    case 'check':
-      exactly();
-      return { ...common, command, data: values.data };
-    case 'show':
-    case 'objects': {
-      const [snapshot = ''] = exactly('SNAPSHOT');
-      return { ...common, command, snapshot };
-    }
-    case 'cat': {
-      const [snapshot = '', key = ''] = exactly('SNAPSHOT', 'KEY');
-      return { ...common, command, snapshot, key };
-    }
-    case 'restore': {
-      const [snapshot = ''] = exactly('SNAPSHOT');
-      if (values.to === undefined) throw new ReaderError('usage', 'Say where to restore: --to DIR.');
-      if (values['keep-going'] && !values.objects) throw new ReaderError('usage', '--keep-going goes with --objects.');
-      return { ...common, command, snapshot, to: values.to, objects: values.objects, keepGoing: values['keep-going'] };
-    }
-    default:
-      throw new ReaderError('usage', `There is no command "${command}". See rahat-reader --help.`);
-  }
+  if (!isCommand(command)) throw new ReaderError('usage', `There is no command "${command}". See rahat-reader --help.`);
+  const names = ['REPOSITORY', ...ARGUMENTS[command]];
+  if (positionals.length !== names.length + 1) throw new ReaderError('usage', `${command} takes ${names.join(' ')}.`);
+  if (command === 'restore' && options.to === '') throw new ReaderError('usage', 'Say where to restore: --to DIR.');
+  if (options['keep-going'] && !options.objects) throw new ReaderError('usage', '--keep-going goes with --objects.');
+  return { command, repository, snapshot, key, options };
+}
+
+function isCommand(text: string): text is Command {
+  return Object.hasOwn(ARGUMENTS, text);
 }
 
 function parse(args: string[]) {

@@ -27,22 +27,19 @@ async function run(args: string[]): Promise<number> {
   const order = parseCommandLine(args);
   if (order.command === 'help') return writeOut(USAGE).then(() => 0);
   if (order.command === 'licenses') return writeOut(LICENSES).then(() => 0);
-  const repository = await Repository.open(order.repository, () => readPassphrase(order.passphraseFile));
+  const { options } = order;
+  const repository = await Repository.open(order.repository, () => readPassphrase(options['passphrase-file']));
+  if (order.command === 'list') return (await listSnapshots(repository, options.json)) ? 0 : FAILED;
+  if (order.command === 'check') return (await checkRepository(repository, options)) ? 0 : FAILED;
+  const manifest = await repository.findSnapshot(order.snapshot);
   switch (order.command) {
-    case 'list':
-      return (await listSnapshots(repository, order.json)) ? 0 : FAILED;
     case 'show':
-      await showSnapshot(await repository.findSnapshot(order.snapshot));
-      return 0;
+      return showSnapshot(manifest).then(() => 0);
     case 'objects':
-      await listObjects(await repository.findSnapshot(order.snapshot), order.json);
-      return 0;
+      return listObjects(manifest, options.json).then(() => 0);
     case 'cat':
-      await catObject(repository, await repository.findSnapshot(order.snapshot), order.key);
-      return 0;
-    case 'check':
-      return (await checkRepository(repository, order)) ? 0 : FAILED;
+      return catObject(repository, manifest, order.key).then(() => 0);
     case 'restore':
-      return (await restoreSnapshot(repository, await repository.findSnapshot(order.snapshot), order)) ? 0 : PARTIAL;
+      return (await restoreSnapshot(repository, manifest, { ...options, keepGoing: options['keep-going'] })) ? 0 : PARTIAL;
   }
 }

@@ -56,19 +56,17 @@ export class ObjectReader {
   /** One chunk, from whichever home still has it. */
   async chunk(reference: ChunkRef, kind: PackKind): Promise<Buffer> {
     const failures = new Map<string, unknown>();
-    const found = (await this.#tryHomes(reference, kind, failures)) ?? (await this.#tryFooters(reference, kind, failures));
+    const found = await this.#tryHomes(reference, kind, failures);
     if (found) return found;
+    await this.index.readFooters();
+    const foundByFooters = await this.#tryHomes(reference, kind, failures);
+    if (foundByFooters) return foundByFooters;
     const [first] = failures;
     const id = reference.id.toString('hex');
     if (!first) throw damaged('packs/', `chunk ${id} is in no pack`);
     const others = [...failures.keys()].slice(1);
     const also = others.length > 0 ? `; nor do ${others.join(', ')} have it` : '';
     throw damaged(first[0], `chunk ${id} can't be read: ${messageOf(first[1])}${also}`, first[1]);
-  }
-
-  async #tryFooters(reference: ChunkRef, kind: PackKind, failures: Map<string, unknown>): Promise<Buffer | undefined> {
-    await this.index.readFooters();
-    return this.#tryHomes(reference, kind, failures);
   }
 
   async #tryHomes({ id, length }: ChunkRef, kind: PackKind, failures: Map<string, unknown>): Promise<Buffer | undefined> {

@@ -24,8 +24,8 @@ export async function restoreSnapshot(repository: Repository, manifest: Manifest
     ? manifest.objects.map((object) => ({ object }))
     : await restoreObjectFiles(reader, manifest, target, order.keepGoing);
   const objects = written.map(({ object, ...outcome }: WrittenObject) => ({ ...describeObject(object), ...outcome }));
-  await target.writeText('manifest.json', `${JSON.stringify({ ...manifest.facts, objects }, null, 2)}\n`);
-  if (next !== undefined) await target.writeText('RESTORE.txt', `${next}\n`);
+  await target.write(target.place('manifest.json'), [`${JSON.stringify({ ...manifest.facts, objects }, null, 2)}\n`]);
+  if (next !== undefined) await target.write(target.place('RESTORE.txt'), [`${next}\n`]);
   await target.finish();
   const leftOut = objects.filter(({ error }) => error !== undefined);
   for (const { message } of reader.index.problems) tell(`warning: ${message}`);

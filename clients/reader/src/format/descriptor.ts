@@ -8,7 +8,6 @@ export interface Descriptor {
   repositoryId: Buffer;
   /** As it stands in the file, for the comparison with `config`. */
   text: string;
-  createdAt: string;
 }
 
 /** Features that this reader knows. Format 1 began with none. */
@@ -37,5 +36,5 @@ export function parseDescriptor(bytes: Buffer): Descriptor {
       'failed',
       `rahat.json: this repository needs what this reader doesn't know: ${unknown.join(', ')}. Use a newer one.`,
     );
-  return { repositoryId, text, createdAt: fields.text('createdAt') };
+  return { repositoryId, text };
 }

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { messageOf } from '../reader-error.js';
 import { argon2Key } from './argon2.js';
 import { Fields } from './json-fields.js';
-import { unseal } from './sealing.js';
+import { readPrintedKey } from './printed-key.js';
+import { hkdf, unseal } from './sealing.js';
 
 export interface Secrets {
   masterKey: Buffer;
@@ -17,24 +18,23 @@ const MOST_MEMORY_KIB = 1_048_576;
 const MOST_PASSES = 16;
 const MOST_LANES = 16;
 
-export type SlotAttempt =
-  { outcome: 'opened'; secrets: Secrets } | { outcome: 'wrongPassphrase' | 'notOurs' | 'damaged'; id: string; reason: string };
+export type SlotAttempt = { outcome: 'opened'; secrets: Secrets } | { outcome: 'wrongSecret' | 'notOurs' | 'damaged'; reason: string };
 
-/** Tries one file of `keys/`. */
-export function openKeyslot(id: string, bytes: Buffer, repositoryId: Buffer, passphrase: string): SlotAttempt {
+/** Tries one file of `keys/`. `secret` is what a person gave: a passphrase, or a recovery key as it was printed. */
+export function openKeyslot(id: string, bytes: Buffer, repositoryId: Buffer, secret: string): SlotAttempt {
   try {
     const { slot, associatedData } = parseKeyslot(id, bytes);
-    const strange = strangeness(slot, repositoryId);
-    if (strange !== undefined) return { outcome: 'notOurs', id, reason: strange };
-    const key = passphraseKey(slot.object('kdf'), passphrase);
+    if (slot.raw('repository') !== repositoryId.toString('hex')) return { outcome: 'notOurs', reason: 'it belongs to another repository' };
+    const derive = SLOT_KEYS[slot.text('type')];
+    if (slot.raw('format') !== 1 || !derive)
+      return { outcome: 'notOurs', reason: `it is of type "${slot.text('type')}", which this reader doesn't open` };
+    const key = derive(slot.object('kdf'), secret, repositoryId);
+    if (typeof key === 'string') return { outcome: 'wrongSecret', reason: key };
     const plain = tryUnseal(key, slot.base64('wrapped', WRAPPED_BYTES), associatedData);
-    if (!plain) return { outcome: 'wrongPassphrase', id, reason: 'the passphrase does not fit' };
-    return {
-      outcome: 'opened',
-      secrets: { masterKey: plain.subarray(0, SECRET_BYTES), identitySecret: plain.subarray(SECRET_BYTES) },
-    };
+    if (!plain) return { outcome: 'wrongSecret', reason: `the ${slot.text('type')} does not fit` };
+    return { outcome: 'opened', secrets: { masterKey: plain.subarray(0, SECRET_BYTES), identitySecret: plain.subarray(SECRET_BYTES) } };
   } catch (error) {
-    return { outcome: 'damaged', id, reason: messageOf(error) };
+    return { outcome: 'damaged', reason: messageOf(error) };
   }
 }
 
@@ -56,27 +56,29 @@ export function parseKeyslot(id: string, bytes: Buffer): { slot: Fields; associa
   return { slot, associatedData: Buffer.from(head) };
 }
 
-function strangeness(slot: Fields, repositoryId: Buffer): string | undefined {
-  if (slot.raw('repository') !== repositoryId.toString('hex')) return 'it belongs to another repository';
-  if (slot.raw('format') !== 1) return `its format ${String(slot.raw('format'))} is not known`;
-  if (slot.raw('type') !== 'passphrase') return `its type "${String(slot.raw('type'))}" is not opened by a passphrase`;
-  return undefined;
-}
-
-function passphraseKey(kdf: Fields, passphrase: string): Buffer {
-  if (kdf.raw('name') !== 'argon2id') throw new Error(`its key derivation "${String(kdf.raw('name'))}" is not known`);
-  return argon2Key(Buffer.from(passphrase.normalize('NFC')), {
-    memoryKib: kdf.integer('memoryKib', 8, MOST_MEMORY_KIB),
-    passes: kdf.integer('passes', 1, MOST_PASSES),
-    parallelism: kdf.integer('parallelism', 1, MOST_LANES),
-    salt: kdf.base64('salt', SALT_BYTES),
-  });
-}
+/** The slot's key by its type; a text says why the secret can't be one of that type. */
+const SLOT_KEYS: Record<string, (kdf: Fields, secret: string, repositoryId: Buffer) => Buffer | string> = {
+  passphrase: (kdf, passphrase) => {
+    if (kdf.raw('name') !== 'argon2id') throw new Error(`its key derivation "${String(kdf.raw('name'))}" is not known`);
+    return argon2Key(Buffer.from(passphrase.normalize('NFC')), {
+      memoryKib: kdf.integer('memoryKib', 8, MOST_MEMORY_KIB),
+      passes: kdf.integer('passes', 1, MOST_PASSES),
+      parallelism: kdf.integer('parallelism', 1, MOST_LANES),
+      salt: kdf.base64('salt', SALT_BYTES),
+    });
+  },
+  recovery: (kdf, printed, repositoryId) => {
+    if (kdf.raw('name') !== 'hkdf-sha256') throw new Error(`its key derivation "${String(kdf.raw('name'))}" is not known`);
+    const key = readPrintedKey(printed, 'rahat/1/recovery-key', SECRET_BYTES);
+    if (typeof key === 'string') return `as a recovery key: ${key}`;
+    return hkdf(key, kdf.base64('salt', SALT_BYTES), Buffer.concat([Buffer.from('rahat/1/recovery'), repositoryId]));
+  },
+};
 
 function tryUnseal(key: Buffer, wrapped: Buffer, data: Buffer): Buffer | undefined {
   try {
     return unseal(key, wrapped.subarray(0, NONCE_BYTES), data, wrapped.subarray(NONCE_BYTES));
   } catch {
-    return undefined; // The checksum fitted, so the slot is whole: it is the passphrase that doesn't fit.
+    return undefined; // The checksum fitted, so the slot is whole: it is the secret that doesn't fit.
   }
 }

@@ -19,13 +19,12 @@ export function createDatabaseSql(facts: Fields): string {
     ...(provider === 'b' && locale ? [`BUILTIN_LOCALE ${locale}`] : []),
     `CONNECTION LIMIT ${facts.integer('connectionLimit', -1)}`,
   ];
-  const owner = facts.text('owner');
   const lines = [
     `-- Database "${facts.text('name').replace(/\p{Cc}/gu, ' ')}" as it was when it was backed up. psql -v name=NEW_NAME -f create-database.sql`,
     `CREATE DATABASE :"name" WITH ${options.join(' ')};`,
     '-- What follows needs the roles of globals.sql; without them it fails and the data is unharmed.',
     '\\set ON_ERROR_STOP off',
-    `ALTER DATABASE :"name" OWNER TO ${identifier(owner)};`,
+    `ALTER DATABASE :"name" OWNER TO ${identifier(facts.text('owner'))};`,
     ...(facts.has('comment') ? [`COMMENT ON DATABASE :"name" IS ${text('comment')};`] : []),
     ...facts.objects('settings').map(setting),
     ...(facts.has('grants') ? ['REVOKE ALL ON DATABASE :"name" FROM PUBLIC;', ...facts.objects('grants').map(grant)] : []),

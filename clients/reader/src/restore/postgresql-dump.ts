@@ -16,7 +16,7 @@ export function isPostgresqlDump({ objects }: Manifest): boolean {
 export async function restorePostgresqlDump(reader: ObjectReader, manifest: Manifest, target: TargetFolder): Promise<string> {
   await target.write(target.place('database.dump'), archive(reader, manifest));
   const facts = Fields.parse((await reader.readWhole(objectOf(manifest, 'database.json'))).toString('utf8'));
-  await target.writeText('create-database.sql', createDatabaseSql(facts));
+  await target.write(target.place('create-database.sql'), [createDatabaseSql(facts)]);
   const globals = manifest.objects.find(({ key }) => key === 'globals.sql');
   if (globals) await target.write(target.place('globals.sql'), reader.read(globals));
   return [

@@ -9,18 +9,14 @@ import type { TargetFolder } from './target-folder.js';
 /** A restored server must not wake up as a standby of its source, nor recover to a target that its source was given. */
 const LEFT_OUT = new Set(['standby.signal', 'recovery.signal', 'postmaster.pid', 'postmaster.opts']);
 /** Nor write into its source's archive, follow its source's peers, or take over its subscriptions. */
+const EMPTIED = ['restore_command', 'primary_conninfo', 'primary_slot_name', 'recovery_target', 'recovery_target_lsn'].concat(
+  ['name', 'time', 'xid'].map((what) => `recovery_target_${what}`),
+);
 const SAFE_SETTINGS = `
 # Added by rahat-reader, so that this copy leaves its source's archive and peers alone. Remove what you want back.
 archive_mode = 'off'
-restore_command = ''
-primary_conninfo = ''
-primary_slot_name = ''
-recovery_target = ''
-recovery_target_lsn = ''
-recovery_target_name = ''
-recovery_target_time = ''
-recovery_target_xid = ''
 max_logical_replication_workers = '0'
+${EMPTIED.map((name) => `${name} = ''`).join('\n')}
 `;
 const LOCAL_ACCESS = 'local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\nhost all all ::1/128 scram-sha-256\n';
 

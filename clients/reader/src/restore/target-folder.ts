@@ -37,10 +37,6 @@ export class TargetFolder {
     return join(this.path, ...parts);
   }
 
-  async writeText(name: string, text: string | Uint8Array): Promise<void> {
-    await this.write(this.place(name), [text]);
-  }
-
   /** Pulls `content` into a new file, on disk when it returns. Nothing remains of a file whose content failed. */
   async write(place: string | Buffer, content: AsyncIterable<Uint8Array> | Iterable<Uint8Array | string>): Promise<void> {
     const file = await open(place, 'wx', 0o600);
