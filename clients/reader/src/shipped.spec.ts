@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -41,6 +41,15 @@ async function typeAt(file: string, keys: string): Promise<{ exitCode: number | 
 }
 
 describe('rahat-reader as it is shipped', () => {
+  it('can be read in an afternoon: under 2,000 lines, blank ones aside, in files of under 300', async () => {
+    const files = (await readdir(HERE, { recursive: true })).filter((name) => /(?<!\.spec)\.ts$/.test(name) && !name.startsWith('testing'));
+    const counts = await Promise.all(
+      files.map(async (name) => (await readFile(join(HERE, name), 'utf8')).split('\n').filter((line) => line.trim() !== '').length),
+    );
+    expect(Math.max(...counts)).toBeLessThan(300);
+    expect(counts.reduce((sum, count) => sum + count)).toBeLessThan(2000);
+  });
+
   (process.platform === 'linux' ? it : it.skip)(
     'asks for the passphrase at a terminal without showing it, and takes corrections',
     async () => {

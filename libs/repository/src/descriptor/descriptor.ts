@@ -39,7 +39,8 @@ export function newDescriptor(id: Buffer, createdAt: Date): Descriptor {
     optionalFeatures: [],
     howToRestore:
       'This folder is a repository of Rahat Backup (deduplicated, compressed, encrypted). To see and restore what it holds you need the passphrase ' +
-      'and any copy of the product: "rahat-backup repository snapshots --path <this folder>", then "rahat-backup repository restore". ' +
+      'and either the file rahat-reader.mjs of the product with Node.js: "node rahat-reader.mjs list <this folder>", then "node rahat-reader.mjs restore"; ' +
+      'or the product: "rahat-backup repository snapshots --path <this folder>", then "rahat-backup repository restore". ' +
       'The format is documented in docs/REPOSITORY_FORMAT.md of the product, well enough to write another reader.',
   };
 }
