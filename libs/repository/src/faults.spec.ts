@@ -76,6 +76,20 @@ describe('a backup whose storage fails', () => {
     await olderVerifiesAndNextRunWorks(store);
   });
 
+  it('is told of another writer that put the same snapshot at the same moment, where the storage has no conditional put', async () => {
+    const store = await withOlderSnapshot();
+    store.capabilities.conditionalPut = false;
+    const elsewhere = copyOf(store);
+    await backUp(await open(elsewhere), 'backup_new', { rows: noise(1_000, 3) });
+    const others = elsewhere.files.get('snapshots/backup_new')!;
+    store.onCall = (operation, name) => {
+      // Both looked and found nothing; the other's put comes right after ours.
+      if (operation === 'stat' && name === 'snapshots/backup_new' && store.files.has(name)) store.files.set(name, others);
+    };
+    await expect(backUp(await open(store), 'backup_new', NEW)).rejects.toMatchObject({ code: 'conflict' });
+    expect(store.files.get('snapshots/backup_new')).toBe(others);
+  });
+
   it('succeeds by repeating the commit whose answer was lost', async () => {
     const store = await withOlderSnapshot();
     await using session = await (await open(store)).beginWriting({ writer: 'worker-1' });

@@ -148,6 +148,9 @@ export class RepositoryWriteSession implements WriteSession {
         'storage_unreachable',
         `Storage ${store.description} accepted snapshot ${manifest.snapshot} but does not show it.`,
       );
+    // Without conditional puts a second writer of this id may have looked before and put after us: what stands there decides,
+    // and is not ours to take back.
+    if (!store.capabilities.conditionalPut) await this.standingManifest(manifest);
     if (!this.lease.covers(stat.modifiedAt) && manifestWithinLease) {
       await store.remove(name);
       throw new RahatError(
