@@ -10,7 +10,7 @@ import { openMessaging, type Outbox } from '@rahat/messaging';
 import { openServiceDatabase, provisionDatabase, type ServiceDatabase } from '@rahat/persistence';
 import { openRepository, type SnapshotFacts } from '@rahat/repository';
 import { createSecretBox } from '@rahat/secrets';
-import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
+import { hasS3, startPostgresql, startS3, type PostgresqlServer, type S3Server } from '@rahat/test-servers';
 import { configSchema, migrations, StorageModule } from './index.js';
 import { SnapshotCommandsConsumer } from './repositories/snapshot-commands.consumer.js';
 import { SnapshotsService } from './repositories/snapshots.service.js';
@@ -187,6 +187,67 @@ describe('grants', () => {
       identitySecret: Buffer.from(grant.identitySecret, 'base64'),
     });
     expect(opened.id).toBe(grant.repositoryId);
+  });
+});
+
+(hasS3('rclone') ? describe : describe.skip)('storages in buckets', () => {
+  let bucket: S3Server;
+
+  beforeAll(async () => {
+    bucket = await startS3('rclone');
+    await bucket.createBucket('backups');
+  });
+  afterAll(() => bucket[Symbol.asyncDispose]());
+
+  const settings = (over: object = {}) => ({
+    driver: 's3',
+    bucket: 'backups',
+    prefix: 'of/shop',
+    endpoint: bucket.endpoint,
+    credentials: { source: 'access-key', accessKeyId: bucket.accessKeyId, secretAccessKey: bucket.secretAccessKey },
+    ...over,
+  });
+  const addBucket = (name: string, over?: object, as = admin) => call('POST', '/api/v2/storages', { name, settings: settings(over) }, as);
+
+  it('keep their secret sealed and never give it back, but to the run that needs it', async () => {
+    const made = await addBucket('cloud');
+    expect(made).toMatchObject({ status: 201, body: { freeBytes: null, settings: { bucket: 'backups', region: 'us-east-1' } } });
+    expect(made.body.settings.credentials).toEqual({ source: 'access-key', accessKeyId: bucket.accessKeyId });
+    const repository = await addRepository({ name: 'in the cloud', storage: made.body.id });
+    expect(repository).toMatchObject({ status: 201, body: { location: 's3://backups/of/shop/in-the-cloud' } });
+    const seen = [made.body, repository.body, (await call('GET', '/api/v2/storages')).body, sent];
+    expect(JSON.stringify(seen)).not.toContain(bucket.secretAccessKey);
+    const rows = await database.asSystem('look at what is kept', (transaction) => transaction.query('SELECT * FROM storages'));
+    expect(JSON.stringify(rows)).not.toContain(bucket.secretAccessKey);
+
+    const url = `/internal/v1/repositories/${repository.body.id}/grant`;
+    const grant = (await call('POST', url, { repository: repository.body.id }, application.service('scheduler', organization))).body;
+    const opened = await openRepository(await openBlobStore(grant.storage, grant.prefix), {
+      type: 'secrets',
+      masterKey: Buffer.from(grant.masterKey, 'base64'),
+      identitySecret: Buffer.from(grant.identitySecret, 'base64'),
+    });
+    expect(opened.id).toBe(repository.body.repositoryId);
+  });
+
+  it('are refused with the cause: wrong secret, no such bucket, nobody there, a place in use, an odd address', async () => {
+    const wrong = { source: 'access-key', accessKeyId: bucket.accessKeyId, secretAccessKey: 'wrong' };
+    const refusals = [
+      [{ prefix: 'other', credentials: wrong }, 403, 'storage_login_refused'],
+      [{ prefix: 'other', bucket: 'never-made' }, 404, 'storage_not_found'],
+      [{ prefix: 'other', endpoint: 'http://127.0.0.1:9' }, 503, 'storage_unreachable'],
+      [{ prefix: 'of' }, 409, 'conflict'],
+      [{ prefix: 'of/shop/below' }, 409, 'conflict'],
+      [{ prefix: 'other', endpoint: `${bucket.endpoint}/path` }, 422, 'invalid_input'],
+      [{ prefix: '../other' }, 422, 'invalid_input'],
+      [{ prefix: 'other', credentials: { source: 'access-key', accessKeyId: 'without its secret' } }, 422, 'invalid_input'],
+    ] as const;
+    for (const [over, status, code] of refusals) {
+      const answer = await addBucket('refused', over);
+      expect(answer).toMatchObject({ status, body: { code } });
+      expect(JSON.stringify(answer.body)).not.toContain(bucket.secretAccessKey);
+    }
+    expect((await addBucket('beside it', { prefix: 'of/shopping' })).status).toBe(201);
   });
 });
 
