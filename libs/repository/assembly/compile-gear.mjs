@@ -9,7 +9,11 @@ export async function compileGear() {
   const files = { 'gear.ts': source };
   let binary;
   const { error, stderr } = await asc.main(
-    ['gear.ts', '--outFile', 'gear.wasm', '-O3', '--runtime', 'stub', '--importMemory', '--noAssert'],
+    [
+      ...['gear.ts', '--outFile', 'gear.wasm', '-O3', '--runtime', 'stub', '--noAssert'],
+      // Threads hash what lies in this memory. 16,384 pages are 1 GiB, far above what streams take.
+      ...['--importMemory', '--sharedMemory', '--enable', 'threads', '--initialMemory', '1', '--maximumMemory', '16384'],
+    ],
     {
       readFile: (name) => files[name] ?? null,
       writeFile: (name, content) => {

@@ -2,6 +2,7 @@ import type { BlobStore } from '@rahat/blob-store-port';
 import type { RepositoryConfig } from './descriptor/config.js';
 import type { RepositoryKeys } from './keys/derivation.js';
 import type { Protocol } from './protocol.js';
+import type { ThreadPool } from './threads/thread-pool.js';
 
 export interface Clock {
   now(): Date;
@@ -36,6 +37,8 @@ export interface RepositoryContext {
   indexMemoryBytes?: number;
   /** Says what doesn't work and is worked around, such as a cache on a full disk. */
   notice?: (message: string) => void;
+  /** The process's own pool, where it isn't given. */
+  threads?: ThreadPool;
 }
 
 export interface CacheOptions {

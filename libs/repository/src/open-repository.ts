@@ -10,8 +10,11 @@ import { CONFIG_NAME, DESCRIPTOR_NAME, KEYS_PREFIX } from './layout.js';
 import { PROTOCOL } from './protocol.js';
 import { OpenRepository } from './repository-engine.js';
 import type { Repository, RepositoryCredential } from './repository.js';
+import type { ThreadPool } from './threads/thread-pool.js';
 
 export interface OpenOptions {
+  /** For tests of threads. */
+  threads?: ThreadPool;
   /** For tests of leases and clocks. */
   clock?: Clock;
   leaseTtlMs?: number;
@@ -39,11 +42,9 @@ export async function openRepository(store: BlobStore, credential: RepositoryCre
   if (config.packPublicKey !== keys.packPublic.toString('base64')) {
     throw new RahatError('repository_damaged', 'The public key in the configuration does not belong to this repository.');
   }
-  const { cache, indexMemoryBytes, onNotice: notice } = options;
-  return new OpenRepository(
-    { store: bounded, repositoryId, keys, config, clock, leaseTtlMs, protocol: PROTOCOL, cache, indexMemoryBytes, notice },
-    secrets,
-  );
+  const { cache, indexMemoryBytes, onNotice: notice, threads } = options;
+  const place = { store: bounded, repositoryId, keys, config };
+  return new OpenRepository({ ...place, clock, leaseTtlMs, protocol: PROTOCOL, cache, indexMemoryBytes, notice, threads }, secrets);
 }
 
 async function readDescriptor(store: BlobStore): Promise<Buffer> {

@@ -6,23 +6,28 @@ import { deriveKeys } from '../keys/derivation.js';
 import { noise } from '../testing/builders.js';
 import { DEFAULT_CUT_SIZES, type CutSizes } from './classes.js';
 import { Cutter } from './cutter.js';
-import { plainGearScanner, wasmGearScanner, type GearScannerFactory } from './gear-scan.js';
+import { plainWindows, wasmWindows } from './gear-scan.js';
 import { GEAR_WASM_BASE64 } from './gear-wasm.js';
 
 const { gearTable } = deriveKeys({ masterKey: Buffer.alloc(32, 1), identitySecret: Buffer.alloc(32, 2) });
 const TINY: CutSizes = { min: 64, average: 256, max: 1024 };
 
-function cut(bytes: Buffer, sizes: CutSizes, readSizes: number[] = [65_536], scanner: GearScannerFactory = wasmGearScanner): number[] {
-  const cutter = new Cutter(gearTable, scanner);
-  cutter.begin(sizes);
+function cut(bytes: Buffer, sizes: CutSizes, readSizes: number[] = [65_536], makeWindows = wasmWindows): number[] {
+  const make = makeWindows(gearTable);
+  const cutter = new Cutter(sizes, make(Math.max(2 * sizes.max, 2048)));
   const lengths: number[] = [];
   const take = (ended: boolean): void => {
-    for (let chunk; (chunk = cutter.next(ended));) lengths.push(chunk.length);
+    for (let length; (length = cutter.next(ended)) > 0;) lengths.push(length);
   };
   for (let offset = 0, read = 0; offset < bytes.length; read++) {
     const piece = bytes.subarray(offset, offset + readSizes[read % readSizes.length]!);
     offset += piece.length;
-    for (let taken = 0; taken < piece.length; take(false)) taken += cutter.fill(piece, taken);
+    for (let taken = 0; taken < piece.length; take(false)) {
+      const filled = cutter.fill(piece, taken);
+      taken += filled;
+      // Every other time into another window, as streams do, else to the start of the same one.
+      if (filled === 0) cutter.moveTo(lengths.length % 2 ? make(cutter.window.bytes.length) : cutter.window);
+    }
   }
   take(true);
   return lengths;
@@ -43,7 +48,7 @@ describe('the gear cutter', () => {
       fc.property(bytes, reads, (data, readSizes) => {
         const whole = cut(data, TINY);
         expect(cut(data, TINY, readSizes)).toEqual(whole);
-        expect(cut(data, TINY, readSizes, plainGearScanner)).toEqual(whole);
+        expect(cut(data, TINY, readSizes, plainWindows)).toEqual(whole);
         expect(whole.reduce((sum, length) => sum + length, 0)).toBe(data.length);
         for (const length of whole.slice(0, -1)) expect(length >= TINY.min && length <= TINY.max).toBe(true);
       }),
@@ -56,7 +61,7 @@ describe('the gear cutter', () => {
     const lengths = cut(data, DEFAULT_CUT_SIZES.rows);
     expect(data.length / lengths.length).toBeGreaterThan(50 * 1024);
     expect(data.length / lengths.length).toBeLessThan(90 * 1024);
-    expect(cut(data, DEFAULT_CUT_SIZES.rows, [777_777], plainGearScanner)).toEqual(lengths);
+    expect(cut(data, DEFAULT_CUT_SIZES.rows, [777_777], plainWindows)).toEqual(lengths);
   });
 
   it('moves boundaries only near an insertion', () => {

@@ -87,7 +87,7 @@ export class PackCopier {
   private async close(kind: PackKind, pack: OpenPack): Promise<void> {
     this.open.delete(kind);
     await flushFrame(pack);
-    const { hash, file, table } = pack.writer.close();
+    const { hash, file, table } = await pack.writer.close();
     await this.put(packName(hash), file);
     this.copied.packs++;
     this.copied.bytes += file.length;

@@ -1,8 +1,8 @@
-import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { promisify } from 'node:util';
 import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
 import { RahatError } from '@rahat/contracts';
-import { TAG_BYTES } from '../sealed-files/sealed-file.js';
+import type { SessionJobs } from '../threads/session-jobs.js';
+import { regionOf, TAG_BYTES, unsealFrame } from '../threads/jobs.js';
 
 /** Setting `speed` of a writing session (repository.md §5). */
 export type Speed = 'fast' | 'default' | 'small';
@@ -16,20 +16,21 @@ const MIN_GAIN = 0.03;
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 
-/** Compressed on the thread pool, or `plaintext` itself when that gains too little. */
-export async function compressFrame(plaintext: Buffer, speed: Speed): Promise<Buffer> {
+/**
+ * The frame's body: compressed, or `plaintext` itself when that gains too little. With `jobs`, the plaintext must stand in shared
+ * memory, and its own place may be the body's.
+ */
+export async function compressFrame(plaintext: Buffer, speed: Speed, jobs?: SessionJobs): Promise<Buffer> {
+  const maxLength = Math.floor(plaintext.length * (1 - MIN_GAIN));
+  if (jobs?.worthThreads()) {
+    const length = await jobs.run({ type: 'compress', bytes: regionOf(plaintext), level: LEVELS[speed], maxLength });
+    return plaintext.subarray(0, length);
+  }
   const compressed = await compress(plaintext, {
-    // Room for what halves: mostly one trip to the thread pool instead of one per 16 KiB, and little memory to collect.
     chunkSize: Math.max((plaintext.length >> 1) + 1024, 4096),
     params: { [constants.ZSTD_c_compressionLevel]: LEVELS[speed] },
   });
-  return compressed.length <= plaintext.length * (1 - MIN_GAIN) ? compressed : plaintext;
-}
-
-export function sealFrame(packKey: Buffer, repositoryId: Buffer, frameNumber: number, body: Buffer): Buffer[] {
-  const cipher = createCipheriv('aes-256-gcm', packKey, nonce(frameNumber));
-  cipher.setAAD(associatedData(repositoryId, frameNumber));
-  return [cipher.update(body), cipher.final(), cipher.getAuthTag()];
+  return compressed.length <= maxLength ? compressed : plaintext;
 }
 
 export interface FrameIdentity {
@@ -42,12 +43,9 @@ export interface FrameIdentity {
 /** Authenticates first; nothing of a frame whose tag is wrong gets out. */
 export async function openFrame(packKey: Buffer, sealed: Buffer, frame: FrameIdentity): Promise<Buffer> {
   if (sealed.length < TAG_BYTES) throw damagedFrame(frame, 'it is too short');
-  const decipher = createDecipheriv('aes-256-gcm', packKey, nonce(frame.frameNumber), { authTagLength: TAG_BYTES });
-  decipher.setAAD(associatedData(frame.repositoryId, frame.frameNumber));
-  decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
-  const body = decipher.update(sealed.subarray(0, sealed.length - TAG_BYTES));
+  let body: Buffer;
   try {
-    decipher.final();
+    body = unsealFrame(packKey, frame.repositoryId, frame.frameNumber, sealed);
   } catch (error) {
     throw damagedFrame(frame, 'its bytes were changed', error);
   }
@@ -60,16 +58,4 @@ export async function openFrame(packKey: Buffer, sealed: Buffer, frame: FrameIde
 
 function damagedFrame(frame: FrameIdentity, why: string, cause?: unknown): RahatError {
   return new RahatError('repository_damaged', `Frame ${frame.frameNumber} of pack ${frame.pack} is damaged: ${why}.`, { cause });
-}
-
-function nonce(frameNumber: number): Buffer {
-  const bytes = Buffer.alloc(12);
-  bytes.writeUInt32BE(frameNumber, 8);
-  return bytes;
-}
-
-function associatedData(repositoryId: Buffer, frameNumber: number): Buffer {
-  const number = Buffer.alloc(4);
-  number.writeUInt32BE(frameNumber);
-  return Buffer.concat([repositoryId, number]);
 }

@@ -1,8 +1,10 @@
-import { createHash, randomBytes, type Hash } from 'node:crypto';
-import { sealFrame } from '../frames/frame-codec.js';
+import { randomBytes } from 'node:crypto';
 import { type RepositoryKeys } from '../keys/derivation.js';
 import { type PackKind, wrapPackKey } from '../keys/pack-keys.js';
 import { sealFile } from '../sealed-files/sealed-file.js';
+import { regionOf, TAG_BYTES } from '../threads/jobs.js';
+import { JOBS_HERE } from '../threads/session-jobs.js';
+import type { JobPlace } from '../threads/thread-pool.js';
 import { encodePackHeader, encodePackTrailer, footerIdentity, PACK_HEADER_BYTES, PACK_TRAILER_BYTES } from './pack-layout.js';
 import { encodePackTable, type PackTable } from './pack-table.js';
 import { padmeLength } from './padme.js';
@@ -34,10 +36,12 @@ export function packCapacity(packSizeBytes: number): number {
   return padmeLength(PACK_HEADER_BYTES + packSizeBytes + FRAME_RESERVE_BYTES + FOOTER_RESERVE_BYTES);
 }
 
-/** One pack while it is built in `buffer`. Its key is its own and never used again, also not on a retry. */
+/**
+ * One pack while it is built in `buffer`, which threads may share: frames stand there open, with room for their tags, until `close`
+ * has them sealed all at once. Its key is its own and never used again, also not on a retry.
+ */
 export class PackWriter {
   private readonly key = randomBytes(32);
-  private readonly hash: Hash = createHash('sha256');
   private position = 0;
   private readonly frames: { offset: number; storedLength: number; plainLength: number }[] = [];
   private readonly chunkIds: Buffer[] = [];
@@ -48,7 +52,7 @@ export class PackWriter {
     private readonly repositoryId: Buffer,
     private readonly metadataKey: Buffer,
     private readonly packSizeBytes: number,
-    private readonly buffer: Buffer,
+    readonly buffer: Buffer,
   ) {}
 
   static async open(
@@ -73,7 +77,8 @@ export class PackWriter {
   addFrame(content: FrameContent, body: Buffer): number {
     const frame = this.frames.length;
     const offset = this.position;
-    for (const part of sealFrame(this.key, this.repositoryId, frame, body)) this.append(part);
+    this.append(body);
+    this.position += TAG_BYTES;
     this.frames.push({ offset, storedLength: this.position - offset, plainLength: content.plaintext.length });
     let chunkOffset = 0;
     content.chunkIds.forEach((id, i) => {
@@ -84,8 +89,8 @@ export class PackWriter {
     return frame;
   }
 
-  /** The file is a view of the buffer: it must be stored before the buffer is used again. */
-  close(): ClosedPack {
+  /** Seals and hashes. The file is a view of the buffer: it must be stored before the buffer is used again. */
+  async close(jobs: JobPlace = JOBS_HERE): Promise<ClosedPack> {
     const table = this.table();
     const identity = footerIdentity(this.repositoryId, this.buffer.subarray(0, PACK_HEADER_BYTES));
     const footer = sealFile(this.metadataKey, identity, encodePackTable(table));
@@ -94,7 +99,11 @@ export class PackWriter {
     this.append(randomBytes(padmeLength(size) - size));
     this.append(footer);
     this.append(encodePackTrailer(footer.length));
-    return { kind: this.kind, hash: this.hash.digest('hex'), file: this.buffer.subarray(0, this.position), key: this.key, table };
+    const file = this.buffer.subarray(0, this.position);
+    const { key, repositoryId, kind } = this;
+    const { frameOffsets, storedLengths } = table;
+    const hash = await jobs.run({ type: 'sealPack', file: regionOf(file), key, repositoryId, frameOffsets, storedLengths });
+    return { kind, hash, file, key, table };
   }
 
   private table(): PackTable {
@@ -113,7 +122,6 @@ export class PackWriter {
 
   private append(bytes: Buffer): void {
     this.buffer.set(bytes, this.position);
-    this.hash.update(bytes);
     this.position += bytes.length;
   }
 }

@@ -1,34 +1,44 @@
 import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
-import { Cutter } from '../chunking/cutter.js';
+import { wasmWindows } from '../chunking/gear-scan.js';
+import { Windows } from '../chunking/windows.js';
 import type { RepositoryContext } from '../context.js';
 import { FRAME_BYTES, type Speed } from '../frames/frame-codec.js';
 import { PENDING_PACK } from '../index/chunk-table.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
 import type { ChunkClass } from '../snapshots/manifest.js';
+import type { SessionJobs } from '../threads/session-jobs.js';
 import { FrameBuffers, FrameLane } from './frame-lane.js';
 import type { PackPipeline } from './pack-pipeline.js';
+import { StreamDigests } from './stream-digests.js';
 
 const PENDING_HOME = { pack: PENDING_PACK, frame: 0, offset: 0, length: 0 };
 
 /** Common lanes of a session: one for each class of data, one for recipes. */
 export type LaneName = ChunkClass | 'recipe';
 
-/** What all objects of a session share: the index they deduplicate against, the common lanes, cutters to use again. */
+const WINDOW_BYTES = 2 * 1024 * 1024;
+/** Windows in which chunks wait to be hashed: each thread has one at hand and one to go on with. */
+const WINDOWS_PER_THREAD = 2;
+
+/** What all objects of a session share: the index they deduplicate against, the common lanes, the windows they are cut in. */
 export class ChunkSink {
   private readonly buffers: FrameBuffers;
-  private readonly spareCutters: Cutter[] = [];
   private readonly common = new Map<LaneName, FrameLane>();
-  /** Prepared once: from bytes it would be made anew for each chunk. */
-  private readonly idKeys: { data: KeyObject; recipe: KeyObject };
+  readonly windows: Windows;
+  private readonly recipeIdKey: KeyObject;
 
   constructor(
     private readonly context: RepositoryContext,
     private readonly index: RepositoryIndex,
     private readonly pipeline: PackPipeline,
+    private readonly jobs: SessionJobs,
     speed: Speed,
   ) {
     this.buffers = new FrameBuffers(FRAME_BYTES[speed]);
-    this.idKeys = { data: createSecretKey(context.keys.chunkId), recipe: createSecretKey(context.keys.recipeChunkId) };
+    const largestChunk = Math.max(...Object.values(context.config.cutSizes).map(({ max }) => max));
+    const windowBytes = Math.max(WINDOW_BYTES, 2 * largestChunk);
+    this.windows = new Windows(wasmWindows(context.keys.gearTable), windowBytes, 2 + WINDOWS_PER_THREAD * jobs.parallel);
+    this.recipeIdKey = createSecretKey(context.keys.recipeChunkId);
   }
 
   newLane(name: LaneName): FrameLane {
@@ -41,10 +51,12 @@ export class ChunkSink {
     return lane;
   }
 
-  chunkId(chunk: Buffer, name: LaneName): Buffer {
-    return createHmac('sha256', name === 'recipe' ? this.idKeys.recipe : this.idKeys.data)
-      .update(chunk)
-      .digest();
+  newDigests(): StreamDigests {
+    return new StreamDigests(this.jobs, this.context.keys.chunkId);
+  }
+
+  recipeChunkId(chunk: Buffer): Buffer {
+    return createHmac('sha256', this.recipeIdKey).update(chunk).digest();
   }
 
   /** Puts the chunk into the lane unless it is known; gives a promise where the caller must wait for room. */
@@ -52,14 +64,6 @@ export class ChunkSink {
     if (this.index.chunks.find(id) >= 0) return undefined;
     this.index.chunks.set(id, PENDING_HOME);
     return lane.append(id, chunk);
-  }
-
-  takeCutter(): Cutter {
-    return this.spareCutters.pop() ?? new Cutter(this.context.keys.gearTable);
-  }
-
-  giveBackCutter(cutter: Cutter): void {
-    this.spareCutters.push(cutter);
   }
 
   throwIfFailed(): void {

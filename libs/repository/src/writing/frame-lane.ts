@@ -6,13 +6,13 @@ export type SubmitFrame = (kind: PackKind, content: FrameContent, done: () => vo
 /** Bounds the tables of frames and packs where chunks are tiny. */
 const MAX_FRAME_CHUNKS = 4096;
 
-/** Buffers of one frame's size, used again and again. */
+/** Buffers of one frame's size in memory that threads share, used again and again. */
 export class FrameBuffers {
   private readonly spare: Buffer[] = [];
   constructor(readonly sizeBytes: number) {}
 
   take(): Buffer {
-    return this.spare.pop() ?? Buffer.allocUnsafeSlow(this.sizeBytes);
+    return this.spare.pop() ?? Buffer.from(new SharedArrayBuffer(this.sizeBytes));
   }
 
   giveBack(buffer: Buffer): void {

@@ -1,5 +1,4 @@
 import { randomBytes, randomInt } from 'node:crypto';
-import { availableParallelism } from 'node:os';
 import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
 import { compressFrame, type Speed } from '../frames/frame-codec.js';
@@ -10,13 +9,14 @@ import type { PackKind } from '../keys/pack-keys.js';
 import { indexName, packName } from '../layout.js';
 import type { Lease } from '../leases/lease.js';
 import { assertSampleReadable } from '../packs/pack-sample.js';
-import { packCapacity, PackWriter, type ClosedPack, type FrameContent } from '../packs/pack-writer.js';
+import { packCapacity, PackWriter, type FrameContent } from '../packs/pack-writer.js';
+import type { SessionJobs } from '../threads/session-jobs.js';
 import { Slots } from './slots.js';
 
-/** Of the four threads of Node's pool one is left to the files of a local storage. */
-const FRAMES_IN_FLIGHT = Math.min(Math.max(availableParallelism(), 2), 3);
-/** Open data pack, open metadata pack, and two that are on their way to the storage. */
-const PACK_BUFFERS = 4;
+/** Frames beyond those that threads compress: one that is placed and one that waits. */
+const FRAMES_AHEAD = 2;
+/** The open data pack and four on their way to the storage, one less while a metadata pack is open; a fast storage needs two. */
+const PACK_BUFFERS = 5;
 /** repository.md §7.2: so that a retry after a crash finds its own earlier work. */
 const PACKS_PER_SEGMENT = 32;
 const SEGMENT_INTERVAL_MS = 5 * 60 * 1000;
@@ -26,7 +26,7 @@ const SEGMENT_INTERVAL_MS = 5 * 60 * 1000;
  * referred to by no snapshot.
  */
 export class PackPipeline {
-  private readonly compressions = new Slots(FRAMES_IN_FLIGHT);
+  private readonly compressions: Slots;
   private readonly packSlots = new Slots(PACK_BUFFERS);
   private readonly spareBuffers: Buffer[] = [];
   private readonly open = new Map<PackKind, PackWriter>();
@@ -41,8 +41,10 @@ export class PackPipeline {
     private readonly context: RepositoryContext,
     private readonly index: RepositoryIndex,
     private readonly lease: Lease,
+    private readonly jobs: SessionJobs,
     private readonly options: { writer: string; speed: Speed; signal?: AbortSignal },
   ) {
+    this.compressions = new Slots(jobs.parallel + FRAMES_AHEAD);
     this.lastSegmentAtMs = context.clock.monotonicMs();
   }
 
@@ -61,7 +63,7 @@ export class PackPipeline {
       done();
       throw error;
     }
-    const compressed = compressFrame(content.plaintext, this.options.speed);
+    const compressed = compressFrame(content.plaintext, this.options.speed, this.jobs);
     compressed.catch(() => undefined);
     // Placed in order of submission: neighbours of an object stay neighbours in the pack, so that a reader reads them at once.
     this.placements[kind] = this.placements[kind]
@@ -82,7 +84,7 @@ export class PackPipeline {
       await this.placements[kind];
       const pack = this.open.get(kind);
       this.open.delete(kind);
-      if (pack && !this.failure) this.upload(pack.close());
+      if (pack && !this.failure) this.upload(pack);
     }
     await this.settleUploads();
     this.throwIfFailed();
@@ -104,30 +106,31 @@ export class PackPipeline {
     this.addedBytes += pack.sizeBytes - before;
     if (!pack.full) return;
     this.open.delete(kind);
-    this.upload(pack.close());
+    this.upload(pack);
   }
 
   private async openPack(kind: PackKind): Promise<PackWriter> {
     await this.packSlots.acquire();
     const { packSizeBytes } = this.context.config;
-    const buffer = this.spareBuffers.pop() ?? Buffer.allocUnsafeSlow(packCapacity(packSizeBytes));
+    const buffer = this.spareBuffers.pop() ?? Buffer.from(new SharedArrayBuffer(packCapacity(packSizeBytes)));
     const pack = await PackWriter.open(kind, this.context.keys, { repositoryId: this.context.repositoryId, packSizeBytes, buffer });
     this.open.set(kind, pack);
     return pack;
   }
 
-  private upload(pack: ClosedPack): void {
+  private upload(pack: PackWriter): void {
     const upload = this.store(pack)
       .catch((error: unknown) => this.fail(error))
       .finally(() => {
         this.uploads.delete(upload);
-        this.spareBuffers.push(Buffer.from(pack.file.buffer, pack.file.byteOffset));
+        this.spareBuffers.push(pack.buffer);
         this.packSlots.release();
       });
     this.uploads.add(upload);
   }
 
-  private async store(pack: ClosedPack): Promise<void> {
+  private async store(open: PackWriter): Promise<void> {
+    const pack = await open.close(this.jobs);
     const { hash, kind, file, table } = pack;
     const sizeBytes = file.length;
     const { repositoryId, keys } = this.context;

@@ -1,5 +1,5 @@
 import type { CutSizes } from '../chunking/classes.js';
-import type { Cutter } from '../chunking/cutter.js';
+import { Cutter } from '../chunking/cutter.js';
 import type { Recipe } from '../snapshots/manifest.js';
 import { encodeRecipeRow, MAX_INLINE_CHUNKS, toPairs, type ChunkReference } from '../snapshots/recipes.js';
 import type { ChunkSink } from './chunk-sink.js';
@@ -32,29 +32,37 @@ export class RecipeBuilder {
   async finish(): Promise<Recipe> {
     if (!this.cutter) return { chunks: toPairs(this.short) };
     await this.spill();
-    for (let chunk; (chunk = this.cutter.next(true));) await this.store(chunk);
+    await this.storeCut(this.cutter, true);
     return { recipeChunks: toPairs(this.stored), count: this.count };
   }
 
   /** Always called, so that nothing that another object may refer to is lost. */
   async close(): Promise<void> {
-    if (this.cutter) this.sink.giveBackCutter(this.cutter);
+    if (this.cutter) this.sink.windows.end(this.cutter.window);
     this.cutter = undefined;
     await this.lane.pourInto(this.sink.commonLane('recipe'));
   }
 
   private async spill(): Promise<void> {
-    if (!this.cutter) (this.cutter = this.sink.takeCutter()).begin(this.sizes);
+    const cutter = (this.cutter ??= new Cutter(this.sizes, this.sink.windows.begin()));
     const rows = Buffer.concat(this.short.map(encodeRecipeRow));
     this.short = [];
     for (let offset = 0; offset < rows.length;) {
-      offset += this.cutter.fill(rows, offset);
-      for (let chunk; (chunk = this.cutter.next(false));) await this.store(chunk);
+      const taken = cutter.fill(rows, offset);
+      offset += taken;
+      await this.storeCut(cutter, false);
+      if (taken === 0) cutter.moveTo(cutter.window);
+    }
+  }
+
+  private async storeCut(cutter: Cutter, ended: boolean): Promise<void> {
+    for (let length; (length = cutter.next(ended)) > 0;) {
+      await this.store(cutter.window.bytes.subarray(cutter.position - length, cutter.position));
     }
   }
 
   private async store(chunk: Buffer): Promise<void> {
-    const id = this.sink.chunkId(chunk, 'recipe');
+    const id = this.sink.recipeChunkId(chunk);
     this.stored.push({ id, length: chunk.length });
     await this.sink.keep(this.lane, id, chunk);
   }

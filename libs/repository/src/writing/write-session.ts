@@ -11,6 +11,7 @@ import { Lease } from '../leases/lease.js';
 import type { ObjectDescription, ObjectFacts, WriteProgress, WriteSession } from '../repository.js';
 import { assertSnapshotId, readManifest, sealManifest } from '../snapshots/manifest-files.js';
 import { SnapshotFacts, StoredObject, type Manifest } from '../snapshots/manifest.js';
+import { SessionJobs } from '../threads/session-jobs.js';
 import { ChunkSink } from './chunk-sink.js';
 import { writeStream } from './object-writer.js';
 import { PackPipeline } from './pack-pipeline.js';
@@ -41,8 +42,9 @@ export class RepositoryWriteSession implements WriteSession {
     private readonly options: WritingOptions,
   ) {
     const speed = options.speed ?? 'default';
-    this.pipeline = new PackPipeline(context, index, lease, { ...options, speed });
-    this.sink = new ChunkSink(context, index, this.pipeline, speed);
+    const jobs = new SessionJobs(context.threads);
+    this.pipeline = new PackPipeline(context, index, lease, jobs, { ...options, speed });
+    this.sink = new ChunkSink(context, index, this.pipeline, jobs, speed);
   }
 
   static async begin(context: RepositoryContext, options: WritingOptions): Promise<RepositoryWriteSession> {

@@ -1,0 +1,114 @@
+import { createHash, createHmac, randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { zstdDecompressSync } from 'node:zlib';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { noise } from '../testing/builders.js';
+import { regionOf, TAG_BYTES, unsealFrame } from './jobs.js';
+import { JOBS_HERE } from './session-jobs.js';
+import { ThreadPool } from './thread-pool.js';
+
+const pools: ThreadPool[] = [];
+afterEach(() => Promise.all(pools.splice(0).map((pool) => pool.end())));
+
+function newPool(size = 2, idleMs?: number): ThreadPool {
+  const pool = new ThreadPool(size, idleMs);
+  pools.push(pool);
+  return pool;
+}
+
+function shared(bytes: Uint8Array): Buffer {
+  const copy = Buffer.from(new SharedArrayBuffer(bytes.length));
+  copy.set(bytes);
+  return copy;
+}
+
+describe('the thread pool', () => {
+  const idKey = randomBytes(32);
+
+  it.each([
+    ['a thread', () => newPool().leastBusy()],
+    ['the own thread', () => JOBS_HERE],
+  ])('gives ids of chunks and the hash of the whole stream, in %s', async (_, place) => {
+    const bytes = noise(300_000);
+    const jobs = place();
+    const ids = await Promise.all(
+      [0, 150_000].map((offset) =>
+        jobs.run({
+          type: 'digest',
+          stream: 77,
+          bytes: regionOf(shared(bytes.subarray(offset, offset + 150_000))),
+          lengths: [50_000, 100_000],
+          idKey,
+        }),
+      ),
+    );
+    const expected = [0, 50_000, 150_000, 200_000].map((start, i) =>
+      createHmac('sha256', idKey)
+        .update(bytes.subarray(start, start + (i % 2 ? 100_000 : 50_000)))
+        .digest('hex'),
+    );
+    expect(Buffer.concat(ids).toString('hex')).toBe(expected.join(''));
+    expect(await jobs.run({ type: 'endDigest', stream: 77 })).toBe(createHash('sha256').update(bytes).digest('hex'));
+  });
+
+  it('compresses in place, and leaves what gains too little', async () => {
+    const pool = newPool();
+    const rows = Buffer.from('one row after the other\n'.repeat(20_000));
+    const frame = shared(rows);
+    const length = await pool.run({ type: 'compress', bytes: regionOf(frame), level: 3, maxLength: rows.length - 1 });
+    expect(zstdDecompressSync(frame.subarray(0, length)).equals(rows)).toBe(true);
+    const raw = shared(noise(100_000));
+    expect(await pool.run({ type: 'compress', bytes: regionOf(raw), level: 3, maxLength: 97_000 })).toBe(100_000);
+    expect(raw.equals(noise(100_000))).toBe(true);
+  });
+
+  it('seals the frames of a pack where they stand, and hashes what came of it', async () => {
+    const key = randomBytes(32);
+    const repositoryId = randomBytes(16);
+    const bodies = [noise(1000, 1), noise(5, 2), noise(70_000, 3)];
+    const file = shared(Buffer.concat(bodies.flatMap((body) => [body, Buffer.alloc(TAG_BYTES)])));
+    const storedLengths = Uint32Array.from(bodies, (body) => body.length + TAG_BYTES);
+    const frameOffsets = Uint32Array.from(bodies, (_, i) => storedLengths.subarray(0, i).reduce((a, b) => a + b, 0));
+    const hash = await newPool().run({ type: 'sealPack', file: regionOf(file), key, repositoryId, frameOffsets, storedLengths });
+    expect(hash).toBe(createHash('sha256').update(file).digest('hex'));
+    bodies.forEach((body, i) => {
+      const sealed = file.subarray(frameOffsets[i], frameOffsets[i]! + storedLengths[i]!);
+      expect(unsealFrame(key, repositoryId, i, sealed).equals(body)).toBe(true);
+      expect(() => unsealFrame(key, repositoryId, i + 1, sealed)).toThrow();
+    });
+  });
+
+  it('fails a job that throws with its error, and goes on with the next', async () => {
+    const pool = newPool(1);
+    const outside = { ...regionOf(shared(noise(1000))), length: 5000 };
+    await expect(pool.run({ type: 'compress', bytes: outside, level: 3, maxLength: 1 })).rejects.toThrow(/outside|bounds|range/i);
+    expect(await pool.run({ type: 'endDigest', stream: 1 })).toBe(createHash('sha256').digest('hex'));
+  });
+
+  it('refuses memory that a thread would only get a copy of', async () => {
+    await expect(
+      Promise.resolve().then(() => newPool().run({ type: 'compress', bytes: regionOf(noise(1000)), level: 3, maxLength: 1 })),
+    ).rejects.toMatchObject({ code: 'internal' });
+  });
+
+  it('fails everything that waits for a thread that dies, and starts another one', async () => {
+    const pool = newPool(1);
+    const place = pool.leastBusy();
+    const frame = regionOf(shared(noise(4_000_000)));
+    const waiting = Promise.allSettled([1, 2, 3].map(() => place.run({ type: 'compress', bytes: frame, level: 9, maxLength: 1 })));
+    await pool.end();
+    for (const outcome of await waiting) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'internal', retryable: true } });
+    }
+    await expect(place.run({ type: 'endDigest', stream: 1 })).rejects.toMatchObject({ code: 'internal' });
+    expect(await pool.run({ type: 'endDigest', stream: 1 })).toHaveLength(64);
+  });
+
+  it('ends its threads when they have nothing to do', async () => {
+    const pool = newPool(2, 20);
+    await pool.run({ type: 'endDigest', stream: 1 });
+    expect(pool.started).toBe(true);
+    for (let i = 0; i < 100 && pool.started; i++) await sleep(50);
+    expect(pool.started).toBe(false);
+  });
+});
