@@ -64,7 +64,7 @@ async function exchangeDataPack(store: BlobStore): Promise<void> {
     };
     pack.addFrame(content, content.plaintext);
   });
-  const closed = pack.close();
+  const closed = await pack.close();
   const old = packHash(own.names['data pack']);
   await rewriteIndex(store, (packs) =>
     packs.map((known) =>
