@@ -15,3 +15,5 @@ export const indexName = (id: string): string => `${INDEX_PREFIX}${id}`;
 export const snapshotName = (id: string): string => `${SNAPSHOTS_PREFIX}${id}`;
 export const trashName = (id: string): string => `${TRASH_PREFIX}${id}`;
 export const leaseName = (id: string): string => `${LEASES_PREFIX}${id}`;
+/** Where repair sets damaged packs aside. */
+export const damagedPackName = (hash: string): string => `damaged/${hash}`;

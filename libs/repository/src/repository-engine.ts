@@ -1,5 +1,12 @@
+import { RahatError } from '@rahat/contracts';
 import { checkRepository } from './check/check.js';
 import { collectGarbage } from './collection/collect.js';
+import type { CopyOptions, CopyReport } from './copy/copy-reports.js';
+import { copySnapshots } from './copy/copy-snapshots.js';
+import { healFrom } from './repair/heal.js';
+import { repairIndex } from './repair/repair-index.js';
+import { repairPacks } from './repair/repair-packs.js';
+import type { HealOptions, HealReport, IndexRepair, PackRepair, PackRepairOptions, RepairOptions } from './repair/repair-reports.js';
 import type { RepositoryContext } from './context.js';
 import { loadIndexForReading } from './index/load-index.js';
 import type { RepositorySecrets } from './keys/derivation.js';
@@ -65,6 +72,28 @@ export class OpenRepository implements Repository {
 
   collect(options: CollectOptions = {}): Promise<CollectReport> {
     return collectGarbage(this.context, options);
+  }
+
+  repairIndex(options?: RepairOptions): Promise<IndexRepair> {
+    return repairIndex(this.context, options);
+  }
+
+  repairPacks(options?: PackRepairOptions): Promise<PackRepair> {
+    return repairPacks(this.context, options);
+  }
+
+  healFrom(sibling: Repository, options?: HealOptions): Promise<HealReport> {
+    return healFrom(this.context, OpenRepository.contextOf(sibling), options);
+  }
+
+  copyTo(target: Repository, options?: CopyOptions): Promise<CopyReport> {
+    return copySnapshots(this.context, OpenRepository.contextOf(target), options);
+  }
+
+  /** Only what this engine opened can be read from and written to beneath its public face. */
+  static contextOf(repository: Repository): RepositoryContext {
+    if (repository instanceof OpenRepository) return repository.context;
+    throw new RahatError('internal', 'The other repository was not opened by this engine.');
   }
 
   async stats(): Promise<RepositoryStats> {

@@ -1,5 +1,7 @@
 import type { ByteRange } from '@rahat/blob-store-port';
+import type { CopyOptions, CopyReport } from './copy/copy-reports.js';
 import type { CheckShare } from './check/check-share.js';
+import type { HealOptions, HealReport, IndexRepair, PackRepair, PackRepairOptions, RepairOptions } from './repair/repair-reports.js';
 import type { ChunkClass, Manifest, ObjectKind, SnapshotFacts, StoredObject } from './snapshots/manifest.js';
 
 /** What opens a repository. `secrets` is what the server keeps sealed so that schedules run unattended. */
@@ -48,6 +50,14 @@ export interface Repository {
    * when it can't read what a snapshot needs, and with `repository_unsupported` when it doesn't know all of the repository's features.
    */
   collect(options?: CollectOptions): Promise<CollectReport>;
+  /** Rebuilds damaged, missing or wrong parts of the index from the packs' footers. */
+  repairIndex(options?: RepairOptions): Promise<IndexRepair>;
+  /** Sets damaged packs aside, saves what can still be read of them, and says which snapshots and objects are affected. */
+  repairPacks(options?: PackRepairOptions): Promise<PackRepair>;
+  /** Brings missing and damaged chunks from a repository that shares the identity secret. */
+  healFrom(sibling: Repository, options?: HealOptions): Promise<HealReport>;
+  /** Snapshot for snapshot; between siblings only missing chunks move. Repeatable and resumable. */
+  copyTo(target: Repository, options?: CopyOptions): Promise<CopyReport>;
   stats(): Promise<RepositoryStats>;
 }
 

@@ -8,22 +8,34 @@ import { Lease } from '../leases/lease.js';
 import type { CheckOptions, CheckProblem, CheckReport } from '../repository.js';
 import { assertShare, belongsToShare } from './check-share.js';
 import type { FrameSurvey } from './frame-survey.js';
-import { listPacks, readIndexedPacks, type IndexedPacks, type Report } from './indexed-packs.js';
+import { avoidAbsentPacks, listPacks, readIndexedPacks, type IndexedPacks, type Report } from './indexed-packs.js';
 import { MeteredStore } from './metered-store.js';
-import { checkPack } from './pack-check.js';
+import { checkPack, type PackDamage } from './pack-check.js';
 import { checkRepositoryFiles } from './repository-files.js';
-import { SnapshotMarker } from './snapshot-marker.js';
+import { listManifests, SnapshotMarker } from './snapshot-marker.js';
 
 /** repository.md §11. Reads only; says of each damage which snapshots and objects it affects. */
 export async function checkRepository(repository: RepositoryContext, options: CheckOptions): Promise<CheckReport> {
+  return (await examineRepository(repository, options)).report;
+}
+
+export interface Examination {
+  report: CheckReport;
+  /** By hash: packs of the index that are damaged or missing, whether a snapshot needs them or not. */
+  damagedPacks: ReadonlyMap<string, PackDamage>;
+}
+
+/** A check that also says, for those who repair, where exactly the damage is. */
+export async function examineRepository(repository: RepositoryContext, options: CheckOptions): Promise<Examination> {
   throwIfCancelled(options.signal);
   if (options.share) assertShare(options.share);
   const store = new MeteredStore(repository.store, repository.leaseTtlMs / 8, repository.clock);
   const context = { ...repository, store };
   const lease = await Lease.takeForReading(context);
   try {
-    const report = await new RepositoryCheck(context, options).run(() => lease?.now() ?? context.clock.now());
-    return { ...report, checkedBytes: store.readBytes };
+    const check = new RepositoryCheck(context, options);
+    const report = await check.run(() => lease?.now() ?? context.clock.now());
+    return { report: { ...report, checkedBytes: store.readBytes }, damagedPacks: check.damagedPacks };
   } finally {
     await lease?.release().catch(() => undefined);
   }
@@ -33,6 +45,7 @@ export async function checkRepository(repository: RepositoryContext, options: Ch
 type DamagedPacks = Map<number, { frames: FrameSurvey['damaged']; problem: CheckProblem }>;
 
 class RepositoryCheck {
+  readonly damagedPacks = new Map<string, PackDamage>();
   private readonly problems: CheckProblem[] = [];
   private readonly wholeRepository: boolean;
   private readonly coverage = { packs: 0, totalPacks: 0, bytes: 0, totalBytes: 0 };
@@ -47,10 +60,13 @@ class RepositoryCheck {
   async run(now: () => Date): Promise<Omit<CheckReport, 'checkedBytes'>> {
     const { context, options, problems, wholeRepository } = this;
     if (wholeRepository) await checkRepositoryFiles(context, now, this.report);
-    const stored = await listPacks(context, this.report);
-    const indexed = await readIndexedPacks(context, stored, this.report);
+    // Against the order of writing, so that a backup that ends meanwhile doesn't look like damage.
+    const manifests = await listManifests(context, options);
+    const indexed = await readIndexedPacks(context, this.report);
     using index = indexed.index;
-    const marker = new SnapshotMarker(context, index, problems);
+    const stored = await listPacks(context, this.report);
+    avoidAbsentPacks(indexed, stored);
+    const marker = new SnapshotMarker(context, index, { manifests, problems });
     await marker.markAll(options);
     const damaged = await this.checkPacks(stored, indexed, marker);
     if (wholeRepository) await this.checkUnindexed(stored, indexed);
@@ -79,10 +95,12 @@ class RepositoryCheck {
     const progress = { checkedBytes: 0, totalBytes: wanted.reduce((sum, [, { sizeBytes }]) => sum + sizeBytes, 0) };
     for (const [number, { hash, sizeBytes }] of wanted) {
       throwIfCancelled(options.signal);
-      const storedBytes = stored.get(hash);
+      // A listing may lag behind the storage's truth.
+      const storedBytes = stored.get(hash) ?? (await this.context.store.stat(packName(hash)))?.sizeBytes;
       const pack = { hash, storedBytes, sizeBytes, statements: indexed.statements.get(hash)! };
       const { damage, lyingSegments } = await checkPack(this.context, pack, { ...options, level: this.levelFor(hash, storedBytes) });
       for (const segment of lyingSegments) lying.add(segment);
+      if (damage) this.damagedPacks.set(hash, damage);
       if (damage && live.has(number)) {
         const problem: CheckProblem = { severity: 'damage', file: packName(hash), message: damage.message, affects: [] };
         this.problems.push(problem);

@@ -28,11 +28,7 @@ export function packStatement({ sizeBytes, kind, table }: Omit<IndexedPack, 'has
 }
 
 /** A damaged segment is reported, and what only it knew turns up as missing chunks. */
-export async function readIndexedPacks(
-  context: RepositoryContext,
-  stored: ReadonlyMap<string, number>,
-  report: Report,
-): Promise<IndexedPacks> {
+export async function readIndexedPacks(context: RepositoryContext, report: Report): Promise<IndexedPacks> {
   const found: IndexedPacks = { index: new RepositoryIndex(), statements: new Map(), chunkRows: 0 };
   for await (const { name } of context.store.list(INDEX_PREFIX)) {
     for (const pack of await readableSegment(context, name, report)) {
@@ -41,12 +37,15 @@ export async function readIndexedPacks(
       found.statements.set(pack.hash, statements);
       const statement = packStatement(pack);
       if (!statements.has(statement)) statements.set(statement, name);
-      const number = found.index.addPack(pack);
-      // A chunk that also lies in a pack that is there has its home in that one.
-      if (stored.get(pack.hash) !== found.index.packs[number]!.sizeBytes) found.index.avoidPack(number);
+      found.index.addPack(pack);
     }
   }
   return found;
+}
+
+/** A chunk that also lies in a pack that is there has its home in that one. */
+export function avoidAbsentPacks({ index }: IndexedPacks, stored: ReadonlyMap<string, number>): void {
+  index.packs.forEach(({ hash, sizeBytes }, number) => stored.get(hash) !== sizeBytes && index.avoidPack(number));
 }
 
 async function readableSegment(context: RepositoryContext, name: string, report: Report): Promise<IndexedPack[]> {

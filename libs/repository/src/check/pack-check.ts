@@ -8,8 +8,15 @@ import type { CheckOptions } from '../repository.js';
 import { surveyFrames, type FrameSurvey } from './frame-survey.js';
 import { packStatement, type PackStatements } from './indexed-packs.js';
 
+export interface PackDamage {
+  /** `missing` where the storage has no such file. */
+  state: 'damaged' | 'missing';
+  message: string;
+  frames: FrameSurvey['damaged'];
+}
+
 export interface PackVerdict {
-  damage?: { message: string; frames: FrameSurvey['damaged'] };
+  damage?: PackDamage;
   /** Segments that say something else of the pack than its own authentic footer. */
   lyingSegments: string[];
 }
@@ -30,7 +37,7 @@ export async function checkPack(
   { level, signal }: Pick<CheckOptions, 'level' | 'signal'>,
 ): Promise<PackVerdict> {
   const { hash, storedBytes, sizeBytes } = pack;
-  if (storedBytes === undefined) return damaged('The pack is missing.');
+  if (storedBytes === undefined) return { damage: { state: 'missing', message: 'The pack is missing.', frames: 'all' }, lyingSegments: [] };
   if (storedBytes !== sizeBytes) return damaged(`The pack has ${storedBytes} bytes where the index says ${sizeBytes}.`);
   try {
     if (level === 'structure') {
@@ -53,13 +60,14 @@ async function checkWholePack(
   const { hash } = pack;
   if (createHash('sha256').update(file).digest('hex') !== hash) {
     const frames = await damagedFrames(context, hash, file);
-    return { damage: { message: 'The content of the pack does not match its name (SHA-256).', frames }, lyingSegments: [] };
+    const message = 'The content of the pack does not match its name (SHA-256).';
+    return { damage: { state: 'damaged', message, frames }, lyingSegments: [] };
   }
   const directory = openPackDirectory(context, hash, file);
   const verdict = compareWithIndex(pack, directory);
   if (level === 'read-data') return verdict;
   const { damaged, message } = await surveyFrames(context, hash, directory, file);
-  return message === undefined ? verdict : { ...verdict, damage: { message, frames: damaged } };
+  return message === undefined ? verdict : { ...verdict, damage: { state: 'damaged', message, frames: damaged } };
 }
 
 /** By the pack's own table, or by the index where the footer is what was damaged. */
@@ -88,5 +96,5 @@ function compareWithIndex({ storedBytes, statements }: CheckedPack, directory: P
 }
 
 function damaged(message: string): PackVerdict {
-  return { damage: { message, frames: 'all' }, lyingSegments: [] };
+  return { damage: { state: 'damaged', message, frames: 'all' }, lyingSegments: [] };
 }

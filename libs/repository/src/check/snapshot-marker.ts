@@ -3,7 +3,7 @@ import { throwIfCancelled } from '../bounded-store.js';
 import type { RepositoryContext } from '../context.js';
 import type { ChunkHome } from '../index/chunk-table.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
-import { SNAPSHOTS_PREFIX, TRASH_PREFIX } from '../layout.js';
+import { snapshotName, SNAPSHOTS_PREFIX, trashName, TRASH_PREFIX } from '../layout.js';
 import { locate, readChunks } from '../reading/chunk-reader.js';
 import { FrameSource } from '../reading/frame-source.js';
 import type { CheckOptions, CheckProblem } from '../repository.js';
@@ -15,14 +15,18 @@ import { recipeChunks, toReferences, type ChunkReference } from '../snapshots/re
 export class SnapshotMarker {
   private readonly frames: FrameSource;
   private readonly marks: Uint8Array;
+  private readonly manifests: string[];
+  private readonly problems: CheckProblem[];
   snapshots = 0;
   liveChunks = 0;
 
   constructor(
     private readonly context: RepositoryContext,
     private readonly index: RepositoryIndex,
-    private readonly problems: CheckProblem[],
+    { manifests, problems }: { manifests: string[]; problems: CheckProblem[] },
   ) {
+    this.manifests = manifests;
+    this.problems = problems;
     this.frames = new FrameSource(context, index);
     this.marks = new Uint8Array(index.chunks.capacity);
   }
@@ -65,14 +69,12 @@ export class SnapshotMarker {
     }
   }
 
-  private async *manifestFiles({ snapshots, signal }: CheckOptions): AsyncGenerator<{ name: string; id: string; file: Buffer }> {
-    for (const prefix of [SNAPSHOTS_PREFIX, TRASH_PREFIX]) {
-      for await (const { name } of this.context.store.list(prefix)) {
-        throwIfCancelled(signal);
-        const id = name.slice(prefix.length);
-        if (snapshots && !snapshots.includes(id)) continue;
-        yield { name, id, file: await this.context.store.get(name) };
-      }
+  private async *manifestFiles({ signal }: CheckOptions): AsyncGenerator<{ name: string; id: string; file: Buffer }> {
+    for (const name of this.manifests) {
+      throwIfCancelled(signal);
+      const id = name.slice(name.indexOf('/') + 1);
+      const file = await readManifestFile(this.context, name, id);
+      if (file) yield { name, id, file };
     }
   }
 
@@ -147,6 +149,30 @@ export class SnapshotMarker {
     const options = { verifyWith: this.context.keys.recipeChunkId, signal };
     return recipeChunks(recipe, (chunks) => readChunks(this.index, this.frames, chunks, options));
   }
+}
+
+/** Names under snapshots/ and trash/, of all snapshots or of those that are asked for. */
+export async function listManifests(context: RepositoryContext, { snapshots }: Pick<CheckOptions, 'snapshots'>): Promise<string[]> {
+  const wanted = snapshots && new Set(snapshots);
+  const names: string[] = [];
+  for (const prefix of [SNAPSHOTS_PREFIX, TRASH_PREFIX]) {
+    for await (const { name } of context.store.list(prefix)) {
+      if (!wanted || wanted.has(name.slice(prefix.length))) names.push(name);
+    }
+  }
+  return names;
+}
+
+/** undefined where it was purged since it was listed; it may also have gone to the trash or come back. */
+export async function readManifestFile(context: RepositoryContext, name: string, id: string): Promise<Buffer | undefined> {
+  for (const place of [name, snapshotName(id), trashName(id)]) {
+    try {
+      return await context.store.get(place);
+    } catch (error) {
+      if (!(error instanceof RahatError) || error.code !== 'blob_not_found') throw error;
+    }
+  }
+  return undefined;
 }
 
 function noteAffected(problem: CheckProblem, snapshot: string, object: string): void {

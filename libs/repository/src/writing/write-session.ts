@@ -1,20 +1,19 @@
 import { createRequire } from 'node:module';
-import { isDeepStrictEqual } from 'node:util';
 import { RahatError } from '@rahat/contracts';
 import { throwIfCancelled } from '../bounded-store.js';
 import type { RepositoryContext } from '../context.js';
 import type { Speed } from '../frames/frame-codec.js';
 import { loadIndexForWriting } from '../index/load-index.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
-import { snapshotName } from '../layout.js';
 import { Lease } from '../leases/lease.js';
 import type { ObjectDescription, ObjectFacts, WriteProgress, WriteSession } from '../repository.js';
-import { assertSnapshotId, readManifest, sealManifest } from '../snapshots/manifest-files.js';
+import { assertSnapshotId, sealManifest } from '../snapshots/manifest-files.js';
 import { SnapshotFacts, StoredObject, type Manifest } from '../snapshots/manifest.js';
 import { SessionJobs } from '../threads/session-jobs.js';
 import { ChunkSink } from './chunk-sink.js';
 import { writeStream } from './object-writer.js';
 import { PackPipeline } from './pack-pipeline.js';
+import { publishManifest, sameContent, snapshotConflict, type PreparedManifest } from './publish-manifest.js';
 
 export interface WritingOptions {
   writer: string;
@@ -29,7 +28,7 @@ export class RepositoryWriteSession implements WriteSession {
   private readonly pipeline: PackPipeline;
   private readonly sink: ChunkSink;
   /** What was committed here, so that a repetition puts the same bytes. */
-  private readonly committed = new Map<string, { manifest: Manifest; file: Buffer }>();
+  private readonly committed = new Map<string, PreparedManifest>();
   private readBytes = 0;
   private addedBefore = 0;
   private writing = 0;
@@ -96,7 +95,7 @@ export class RepositoryWriteSession implements WriteSession {
     this.assertComplete(objects);
     const earlier = this.committed.get(snapshotId);
     if (earlier) {
-      if (!sameContent(earlier.manifest, { ...parsedFacts, objects })) throw conflict(snapshotId);
+      if (!sameContent(earlier.manifest, { ...parsedFacts, objects })) throw snapshotConflict(snapshotId);
       return this.publish(earlier);
     }
     const manifest: Manifest = {
@@ -127,54 +126,8 @@ export class RepositoryWriteSession implements WriteSession {
     await this.lease.release().catch(() => undefined);
   }
 
-  /** repository.md §7.4–5. */
-  private async publish({ manifest, file }: { manifest: Manifest; file: Buffer }): Promise<Manifest> {
-    const name = snapshotName(manifest.snapshot);
-    const { store } = this.context;
-    const standing = await this.standingManifest(manifest);
-    if (standing) return await this.adopt(standing);
-    await this.lease.assertStored();
-    try {
-      await store.put(name, file, { ifAbsent: store.capabilities.conditionalPut, signal: this.options.signal });
-    } catch (error) {
-      if (!(error instanceof RahatError) || error.code !== 'blob_exists') throw error;
-      const other = await this.standingManifest(manifest);
-      if (other) return await this.adopt(other);
-      throw conflict(manifest.snapshot);
-    }
-    const { manifestSeenBeforeSuccess, manifestWithinLease } = this.context.protocol;
-    if (!manifestSeenBeforeSuccess) return manifest;
-    const stat = await store.stat(name);
-    if (stat === undefined)
-      throw new RahatError(
-        'storage_unreachable',
-        `Storage ${store.description} accepted snapshot ${manifest.snapshot} but does not show it.`,
-      );
-    // Without conditional puts a second writer of this id may have looked before and put after us: what stands there decides,
-    // and is not ours to take back.
-    if (!store.capabilities.conditionalPut) await this.standingManifest(manifest);
-    if (!this.lease.covers(stat.modifiedAt) && manifestWithinLease) {
-      await store.remove(name);
-      throw new RahatError(
-        'lease_lost',
-        `Snapshot ${manifest.snapshot} was stored after the session's lease had run out, and was taken back.`,
-      );
-    }
-    return manifest;
-  }
-
-  /** The manifest was seen before the lease: who judges the lease dead later on finds the manifest (repository.md §8). */
-  private async adopt(standing: Manifest): Promise<Manifest> {
-    await this.lease.assertStored();
-    return standing;
-  }
-
-  /** A snapshot of this id that holds the same content; another content is a conflict. */
-  private async standingManifest(manifest: Manifest): Promise<Manifest | undefined> {
-    if ((await this.context.store.stat(snapshotName(manifest.snapshot))) === undefined) return undefined;
-    const standing = await readManifest(this.context, manifest.snapshot);
-    if (!sameContent(standing, manifest)) throw conflict(manifest.snapshot);
-    return standing;
+  private publish(prepared: PreparedManifest): Promise<Manifest> {
+    return publishManifest(this.context, this.lease, prepared, this.options.signal);
   }
 
   /** Every chunk that the manifest will name directly must be stored by now, by this session or an earlier one. */
@@ -200,15 +153,4 @@ export class RepositoryWriteSession implements WriteSession {
     this.pipeline.throwIfFailed();
     this.lease.assertHeld();
   }
-}
-
-/** Apart from what each try makes anew. */
-function sameContent(a: SnapshotFacts & { objects: StoredObject[] }, b: SnapshotFacts & { objects: StoredObject[] }): boolean {
-  const content = (manifest: SnapshotFacts & { objects: StoredObject[] }): unknown =>
-    JSON.parse(JSON.stringify({ ...SnapshotFacts.parse(manifest), objects: manifest.objects }));
-  return isDeepStrictEqual(content(a), content(b));
-}
-
-function conflict(snapshotId: string): RahatError {
-  return new RahatError('conflict', `There is a snapshot ${snapshotId} with other content already.`);
 }

@@ -1,0 +1,177 @@
+import { RahatError } from '@rahat/contracts';
+import { checkRepository } from '../check/check.js';
+import type { RepositoryContext } from '../context.js';
+import { PENDING_PACK } from '../index/chunk-table.js';
+import { loadIndexForReading, loadIndexForWriting } from '../index/load-index.js';
+import { trashName } from '../layout.js';
+import { Lease } from '../leases/lease.js';
+import { FrameSource } from '../reading/frame-source.js';
+import { sealManifest } from '../snapshots/manifest-files.js';
+import type { Manifest } from '../snapshots/manifest.js';
+import { recipeChunks, toReferences, type ChunkReference } from '../snapshots/recipes.js';
+import { findSnapshot, listSnapshots } from '../snapshots/snapshot-listing.js';
+import { ChunkIntake } from '../writing/chunk-intake.js';
+import { publishManifest } from '../writing/publish-manifest.js';
+import { copyByRechunking } from './copy-by-rechunking.js';
+import { recipeReader, transferObject, type ChunkOrigin } from './chunk-transfer.js';
+import type { CopyOptions, CopyReport } from './copy-reports.js';
+import { standsInTarget } from './standing-copies.js';
+
+const COPY_WRITER = 'copy';
+/** repository.md §7: so that a copy of days never holds back the target's collection. */
+const MAX_SESSION_MS = 15 * 60 * 1000;
+
+type CopyOne = (manifest: Manifest) => Promise<{ chunks: number; bytes: number }>;
+
+/**
+ * Snapshot for snapshot, oldest first: what was copied is whole whatever becomes of the rest, and a repetition goes on where
+ * the last one stopped. Between siblings only missing chunks move.
+ */
+export async function copySnapshots(source: RepositoryContext, target: RepositoryContext, options: CopyOptions = {}): Promise<CopyReport> {
+  if (source.repositoryId.equals(target.repositoryId)) {
+    throw new RahatError('invalid_input', 'A repository cannot be copied into itself.');
+  }
+  const siblings = areSiblings(source, target);
+  if (!siblings && !options.rechunk) throw notSiblings();
+  const report: CopyReport = { dryRun: options.dryRun ?? false, copied: [], present: [], inTrash: [], failed: [] };
+  const sourceLease = await Lease.takeForReading(source);
+  try {
+    await copyAll(source, target, { options, report, siblings });
+  } finally {
+    await sourceLease?.release().catch(() => undefined);
+  }
+  if (report.dryRun || report.copied.length === 0) return report;
+  const snapshots = report.copied.map(({ snapshot }) => snapshot);
+  const verification = await checkRepository(target, { level: options.verify ?? 'read-data', snapshots, signal: options.signal });
+  return { ...report, verification };
+}
+
+/** Chunks of one have the same ids in the other. */
+export function areSiblings(a: RepositoryContext, b: RepositoryContext): boolean {
+  return a.keys.chunkId.equals(b.keys.chunkId) && a.keys.recipeChunkId.equals(b.keys.recipeChunkId);
+}
+
+export function notSiblings(): RahatError {
+  return new RahatError('invalid_input', 'The two repositories don’t share their identity secret: their chunks have other ids.', {
+    hint: 'Make the target as a sibling (repository init --sibling-of), or copy by cutting and storing everything anew (--rechunk).',
+  });
+}
+
+interface CopyRun {
+  options: CopyOptions;
+  report: CopyReport;
+  siblings: boolean;
+}
+
+async function copyAll(source: RepositoryContext, target: RepositoryContext, { options, report, siblings }: CopyRun): Promise<void> {
+  const chosen = await chooseSnapshots(source, options.snapshots, report);
+  using index = await loadIndexForReading(source);
+  const origin: ChunkOrigin = { context: source, index, frames: new FrameSource(source, index) };
+  let copiedBytes = 0;
+  const waiting = chosen.values();
+  let next = waiting.next();
+  let done = 0;
+  while (!next.done) {
+    const startedAtMs = target.clock.monotonicMs();
+    await using session = siblings
+      ? await openSiblingSession(origin, target, options)
+      : await copyByRechunking(source, target, { writer: COPY_WRITER, signal: options.signal });
+    for (; !next.done && target.clock.monotonicMs() - startedAtMs < MAX_SESSION_MS; next = waiting.next()) {
+      const id = next.value;
+      options.onProgress?.({ snapshot: id, done, total: chosen.length, copiedBytes });
+      copiedBytes += await copyOne(id, { source, target, report, copy: session.copy });
+      done++;
+    }
+  }
+}
+
+/** Gives the bytes that moved. What is wrong with one snapshot doesn't keep the others; a storage that fails does. */
+async function copyOne(
+  id: string,
+  { source, target, report, copy }: { source: RepositoryContext; target: RepositoryContext; report: CopyReport; copy: CopyOne },
+): Promise<number> {
+  try {
+    const manifest = await findSnapshot(source, id);
+    if (await standsInTarget(target, manifest)) report.present.push(id);
+    else if (await target.store.stat(trashName(id))) report.inTrash.push(id);
+    else {
+      const moved = await copy(manifest);
+      report.copied.push({ snapshot: id, ...moved });
+      return moved.bytes;
+    }
+  } catch (error) {
+    const { code, message } = RahatError.from(error);
+    if (!code.startsWith('repository_') && code !== 'conflict' && code !== 'snapshot_not_found') throw error;
+    report.failed.push({ snapshot: id, code, message });
+  }
+  return 0;
+}
+
+async function openSiblingSession(
+  origin: ChunkOrigin,
+  target: RepositoryContext,
+  { dryRun, signal }: CopyOptions,
+): Promise<AsyncDisposable & { copy: CopyOne }> {
+  await using opened = new AsyncDisposableStack();
+  const lease = dryRun ? undefined : await Lease.take(target, 'writer', COPY_WRITER);
+  // A lease that stays behind runs out by itself.
+  opened.defer(async () => lease?.release().catch(() => undefined));
+  const index = opened.use(await loadIndexForWriting(target));
+  const readRecipe = recipeReader(origin, signal);
+  if (!lease) {
+    const held = opened.move();
+    return { copy: (manifest) => countMissing(manifest, readRecipe, index), [Symbol.asyncDispose]: () => held.disposeAsync() };
+  }
+  const intake = opened.use(new ChunkIntake(target, index, lease, { writer: COPY_WRITER, signal }));
+  const held = opened.move();
+  return {
+    async copy(manifest) {
+      const before = { chunks: intake.chunks, bytes: intake.plainBytes, added: intake.addedBytes };
+      for (const object of manifest.objects) await transferObject(object, { origin, recipeFrom: readRecipe, intake }, { signal });
+      await intake.flush();
+      const copied: Manifest = {
+        ...manifest,
+        repository: target.repositoryId.toString('hex'),
+        addedBytes: intake.addedBytes - before.added,
+      };
+      await publishManifest(target, lease, { manifest: copied, file: sealManifest(target, copied) }, signal);
+      return { chunks: intake.chunks - before.chunks, bytes: intake.plainBytes - before.bytes };
+    },
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+/** Each missing chunk once, also where several objects or snapshots need it. */
+async function countMissing(
+  manifest: Manifest,
+  readRecipe: (chunks: ChunkReference[]) => AsyncIterable<Buffer>,
+  { chunks: known }: Pick<Awaited<ReturnType<typeof loadIndexForWriting>>, 'chunks'>,
+): Promise<{ chunks: number; bytes: number }> {
+  const missing = { chunks: 0, bytes: 0 };
+  const count = ({ id, length }: ChunkReference): void => {
+    if (known.find(id) >= 0) return;
+    known.set(id, { pack: PENDING_PACK, frame: 0, offset: 0, length: 0 });
+    missing.chunks++;
+    missing.bytes += length;
+  };
+  for (const { recipe } of manifest.objects) {
+    if ('recipeChunks' in recipe) toReferences(recipe.recipeChunks).forEach(count);
+    for await (const chunk of recipeChunks(recipe, readRecipe)) count(chunk);
+  }
+  return missing;
+}
+
+/** Ids, oldest first; damaged manifests are told of where everything is copied. */
+async function chooseSnapshots(source: RepositoryContext, wanted: string[] | undefined, report: CopyReport): Promise<string[]> {
+  if (wanted) {
+    const manifests = await Promise.all([...new Set(wanted)].map((id) => findSnapshot(source, id)));
+    const oldestFirst = manifests.toSorted((a, b) => Date.parse(a.createdAt) - Date.parse(b.createdAt));
+    return [...new Set(oldestFirst.map(({ snapshot }) => snapshot))];
+  }
+  const ids: string[] = [];
+  for await (const listing of listSnapshots(source)) {
+    if (listing.ok) ids.push(listing.id);
+    else report.failed.push({ snapshot: listing.id, code: RahatError.from(listing.error).code, message: listing.error.message });
+  }
+  return ids;
+}

@@ -1,0 +1,82 @@
+import { isDeepStrictEqual } from 'node:util';
+import { RahatError } from '@rahat/contracts';
+import type { RepositoryContext } from '../context.js';
+import { snapshotName } from '../layout.js';
+import type { Lease } from '../leases/lease.js';
+import { readManifest } from '../snapshots/manifest-files.js';
+import { SnapshotFacts, type Manifest, type StoredObject } from '../snapshots/manifest.js';
+
+export interface PreparedManifest {
+  manifest: Manifest;
+  /** Sealed once, so that a repetition puts the same bytes. */
+  file: Buffer;
+}
+
+/**
+ * The commit (repository.md §7.4–5): its packs and index segments are stored by now. Gives the manifest that stands afterwards:
+ * this one, or an earlier one of the same id and content.
+ */
+export async function publishManifest(
+  context: RepositoryContext,
+  lease: Lease,
+  { manifest, file }: PreparedManifest,
+  signal?: AbortSignal,
+): Promise<Manifest> {
+  const name = snapshotName(manifest.snapshot);
+  const { store } = context;
+  const standing = await standingManifest(context, manifest);
+  if (standing) return await adopt(lease, standing);
+  await lease.assertStored();
+  try {
+    await store.put(name, file, { ifAbsent: store.capabilities.conditionalPut, signal });
+  } catch (error) {
+    if (!(error instanceof RahatError) || error.code !== 'blob_exists') throw error;
+    const other = await standingManifest(context, manifest);
+    if (other) return await adopt(lease, other);
+    throw snapshotConflict(manifest.snapshot);
+  }
+  const { manifestSeenBeforeSuccess, manifestWithinLease } = context.protocol;
+  if (!manifestSeenBeforeSuccess) return manifest;
+  const stat = await store.stat(name);
+  if (stat === undefined)
+    throw new RahatError(
+      'storage_unreachable',
+      `Storage ${store.description} accepted snapshot ${manifest.snapshot} but does not show it.`,
+    );
+  // Without conditional puts a second writer of this id may have looked before and put after us: what stands there decides,
+  // and is not ours to take back.
+  if (!store.capabilities.conditionalPut) await standingManifest(context, manifest);
+  if (!lease.covers(stat.modifiedAt) && manifestWithinLease) {
+    await store.remove(name);
+    throw new RahatError(
+      'lease_lost',
+      `Snapshot ${manifest.snapshot} was stored after the session's lease had run out, and was taken back.`,
+    );
+  }
+  return manifest;
+}
+
+/** The manifest was seen before the lease: who judges the lease dead later on finds the manifest (repository.md §8). */
+async function adopt(lease: Lease, standing: Manifest): Promise<Manifest> {
+  await lease.assertStored();
+  return standing;
+}
+
+/** A snapshot of this id that holds the same content; another content is a conflict. */
+async function standingManifest(context: RepositoryContext, manifest: Manifest): Promise<Manifest | undefined> {
+  if ((await context.store.stat(snapshotName(manifest.snapshot))) === undefined) return undefined;
+  const standing = await readManifest(context, manifest.snapshot);
+  if (!sameContent(standing, manifest)) throw snapshotConflict(manifest.snapshot);
+  return standing;
+}
+
+/** Apart from what each try makes anew. */
+export function sameContent(a: SnapshotFacts & { objects: StoredObject[] }, b: SnapshotFacts & { objects: StoredObject[] }): boolean {
+  const content = (manifest: SnapshotFacts & { objects: StoredObject[] }): unknown =>
+    JSON.parse(JSON.stringify({ ...SnapshotFacts.parse(manifest), objects: manifest.objects }));
+  return isDeepStrictEqual(content(a), content(b));
+}
+
+export function snapshotConflict(snapshotId: string): RahatError {
+  return new RahatError('conflict', `There is a snapshot ${snapshotId} with other content already.`);
+}
