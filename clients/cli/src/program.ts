@@ -1,5 +1,6 @@
 import { Command } from '@commander-js/extra-typings';
 import { EXIT_CODE_HELP } from './exit-codes.js';
+import { addRepositoryCommands } from './repository-program.js';
 import { openTerminal, type Terminal } from './terminal/terminal.js';
 
 const VERSION = '0.1.0';
@@ -20,7 +21,7 @@ export function buildProgram({ quiet }: { quiet: boolean }): Command {
       'after',
       `${EXIT_CODE_HELP}
 
-Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY and RAHAT_PASSPHRASE (each also with _FILE), standard input, or a prompt.`,
+Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY, RAHAT_PASSPHRASE and RAHAT_OTHER_PASSPHRASE (each also with _FILE), standard input, or a prompt.`,
     );
 
   // Global flags may stand before or after the command.
@@ -196,50 +197,7 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY and
       ),
     );
 
-  const repository = program
-    .command('repository')
-    .description('works on the storage alone: no server, only the passphrase (RAHAT_PASSPHRASE or a prompt)');
-  repository
-    .command('snapshots')
-    .requiredOption(
-      '--path <folder>',
-      'the repository’s folder, or s3://bucket/prefix?endpoint=… with the key in AWS_… variables or a profile',
-    )
-    .action(
-      run(async (terminal, options: { path: string }) =>
-        (await import('./commands/offline-repository.js')).listSnapshots(terminal, options),
-      ),
-    );
-  repository
-    .command('check')
-    .requiredOption(
-      '--path <folder>',
-      'the repository’s folder, or s3://bucket/prefix?endpoint=… with the key in AWS_… variables or a profile',
-    )
-    .option('--level <level>', 'structure, read-data or deep', 'deep')
-    .action(
-      run(async (terminal, options: { path: string; level: string }) =>
-        (await import('./commands/offline-repository.js')).checkRepository(terminal, options),
-      ),
-    );
-  repository
-    .command('restore')
-    .requiredOption(
-      '--path <folder>',
-      'the repository’s folder, or s3://bucket/prefix?endpoint=… with the key in AWS_… variables or a profile',
-    )
-    .option('--snapshot <id>', 'id, its beginning, or latest', 'latest')
-    .option('--to <url>', 'postgresql://user@host:port/database of the target server; password from RAHAT_DB_PASSWORD')
-    .option('--as <name>', 'name of the new database')
-    .option('--table <schema.table...>', 'only these tables')
-    .option('--folder <path>', 'physical backups: an empty folder')
-    .option('--no-owner', 'everything belongs to the restoring user')
-    .option('--no-acl', 'without grants')
-    .action(
-      run(async (terminal, options: Parameters<typeof import('./commands/offline-repository.js').restoreSnapshot>[1]) =>
-        (await import('./commands/offline-repository.js')).restoreSnapshot(terminal, options),
-      ),
-    );
+  addRepositoryCommands(program, run);
 
   const config = program.command('config').description('where this command gets its settings from');
   config

@@ -170,7 +170,7 @@ describe('execution of a logical backup', () => {
     const snapshots = [];
     for await (const snapshot of offline.snapshots()) snapshots.push(snapshot);
     expect(snapshots).toMatchObject([{ readable: true, id: evidence.snapshot, databaseName: 'shop', serverName: 'shop server' }]);
-    expect((await offline.check({ level: 'deep' })).healthy).toBe(true);
+    expect((await offline.engine.check({ level: 'deep' })).healthy).toBe(true);
     const restored = await offline.restore({
       snapshot: 'latest',
       connection,

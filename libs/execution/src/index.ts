@@ -1,7 +1,14 @@
 export { listTools, removeThrowawayLeftovers, startThrowawayServer } from './connectors.js';
 export { executeRun } from './execute-run.js';
 export { maskSecrets } from './mask-secrets.js';
-export { openOfflineRepository, presentSnapshot, type OfflineOptions, type OfflineRepository, type OfflineRestore } from './offline.js';
+export {
+  createOfflineRepository,
+  openOfflineRepository,
+  presentSnapshot,
+  type OfflineOptions,
+  type OfflineRepository,
+  type OfflineRestore,
+} from './offline.js';
 export { discoverDatabases, outlineRestore, probeServer, type QuestionOptions } from './questions.js';
 export { runProcessFlags } from './run-process-flags.js';
 export type { ExecutionOptions, ExecutionProgress, LogLevel } from './run-context.js';

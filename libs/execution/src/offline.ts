@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import type { BlobStore } from '@rahat/blob-store-port';
 import { openBlobStore } from '@rahat/blob-store-registry';
 import {
   isS3Address,
@@ -13,14 +14,7 @@ import {
   type VerificationEvidence,
   type VerificationLevel,
 } from '@rahat/contracts';
-import {
-  type CheckOptions,
-  type CheckReport,
-  openRepository,
-  type Repository,
-  type RepositoryStats,
-  type SnapshotListing,
-} from '@rahat/repository';
+import { createRepository, openRepository, type Repository, type SnapshotListing } from '@rahat/repository';
 import type { SourceConnection } from './connectors.js';
 import { runError } from './execute-run.js';
 import { restoreSnapshot } from './restore.js';
@@ -44,24 +38,34 @@ export interface OfflineRestore {
 /** A repository in a folder, opened by its passphrase alone: no server of ours is needed. */
 export interface OfflineRepository {
   readonly id: string;
+  /** The engine itself: checks, repairs, copies. */
+  readonly engine: Repository;
   /** Oldest first; an unreadable one is listed as such. */
   snapshots(): AsyncIterable<RepositorySnapshot>;
-  stats(): Promise<RepositoryStats>;
-  check(options: CheckOptions): Promise<CheckReport>;
   verify(snapshot: string, level: VerificationLevel, options?: OfflineOptions): Promise<VerificationEvidence>;
   restore(order: OfflineRestore, options?: OfflineOptions): Promise<RestoreEvidence>;
 }
 
 /** `place` is the repository's own: the folder with `rahat.json`, or its address in a bucket (`s3://…`, see `parseS3Address`). */
 export async function openOfflineRepository(place: string, passphrase: string): Promise<OfflineRepository> {
-  const connection = isS3Address(place) ? parseS3Address(place, process.env) : ({ driver: 'local', path: resolve(place) } as const);
-  const store = await openBlobStore(connection, '');
-  const repository = await openRepository(store, { type: 'passphrase', passphrase });
+  return present(await openRepository(await openPlace(place), { type: 'passphrase', passphrase }));
+}
+
+/** An empty place becomes a repository; with a sibling, copies between the two move only what is missing. */
+export async function createOfflineRepository(place: string, passphrase: string, sibling?: OfflineRepository): Promise<OfflineRepository> {
+  const identitySecret = sibling?.engine.exportSecrets().identitySecret;
+  return present(await createRepository(await openPlace(place), { passphrase, identitySecret }));
+}
+
+function openPlace(place: string): Promise<BlobStore> {
+  return openBlobStore(isS3Address(place) ? parseS3Address(place, process.env) : { driver: 'local', path: resolve(place) }, '');
+}
+
+function present(repository: Repository): OfflineRepository {
   return {
     id: repository.id,
+    engine: repository,
     snapshots: () => listSnapshots(repository),
-    stats: () => repository.stats(),
-    check: (options) => repository.check(options),
     async verify(snapshot, level, options = {}) {
       const { engine } = await repository.findSnapshot(snapshot);
       return withScratch(options, undefined, (execution) =>

@@ -1,23 +1,17 @@
-import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { embeddedToolFolders, openOfflineRepository, type OfflineRepository } from '@rahat/execution';
-import { isS3Address, PostgresqlConnection, RahatError, type RestoreTarget } from '@rahat/contracts';
+import { embeddedToolFolders } from '@rahat/execution';
+import { PostgresqlConnection, RahatError, type RestoreTarget } from '@rahat/contracts';
 import { EXIT } from '../exit-codes.js';
 import { askSecret } from '../terminal/ask-secret.js';
 import { comparison } from '../terminal/comparison.js';
 import { age, bytes, table, visible } from '../terminal/format.js';
+import { untilInterrupted } from '../terminal/interrupt.js';
 import type { Terminal } from '../terminal/terminal.js';
+import { openOffline } from './open-offline.js';
 import { parseTableName } from './table-names.js';
 
-/** Everything here needs the repository's place (a folder, or s3://…) and its passphrase, and no platform. */
-async function open(place: string): Promise<OfflineRepository> {
-  const whole = isS3Address(place) ? place : path.resolve(place);
-  if (!isS3Address(place) && !existsSync(whole)) throw new RahatError('repository_not_found', `There is no folder ${whole}.`);
-  return openOfflineRepository(whole, await askSecret({ label: 'Passphrase of the repository', variable: 'RAHAT_PASSPHRASE' }));
-}
-
 export async function listSnapshots(terminal: Terminal, options: { path: string }): Promise<void> {
-  const repository = await open(options.path);
+  const repository = await openOffline(options.path);
   const snapshots = await Array.fromAsync(repository.snapshots());
   const rows = snapshots.map((snapshot) =>
     snapshot.readable
@@ -36,36 +30,6 @@ export async function listSnapshots(terminal: Terminal, options: { path: string 
   if (snapshots.some(({ readable }) => !readable)) process.exitCode = EXIT.failed;
 }
 
-export async function checkRepository(terminal: Terminal, options: { path: string; level: string }): Promise<void> {
-  const level = (['structure', 'read-data', 'deep'] as const).find((name) => name === options.level);
-  if (!level)
-    throw new RahatError('invalid_input', `There is no check level "${options.level}".`, { hint: 'Use structure, read-data or deep.' });
-  const repository = await open(options.path);
-  const report = await repository.check({
-    level,
-    onProgress: ({ checkedBytes, totalBytes }) => terminal.progress(`checked ${bytes(checkedBytes)} of ${bytes(totalBytes)}`),
-  });
-  const problems = report.problems.map((problem) => {
-    const affected = problem.affects.map(
-      ({ snapshot, objects }) =>
-        `    ${snapshot}: ${objects.slice(0, 5).map(visible).join(', ')}${objects.length > 5 ? ` and ${objects.length - 5} more` : ''}`,
-    );
-    return [
-      `${terminal.paint(problem.severity === 'damage' ? 'red' : 'yellow', problem.severity)} ${problem.file}: ${problem.message}`,
-      ...affected,
-    ].join('\n');
-  });
-  const verdict = report.healthy ? terminal.paint('green', 'Healthy') : terminal.paint('red', 'DAMAGED');
-  terminal.result(
-    report,
-    [
-      ...problems,
-      `${verdict}: ${report.snapshots} snapshots, ${report.packs} packs, ${report.chunks} chunks; level ${report.level} read ${bytes(report.checkedBytes)}, ${report.orphanPacks} packs nobody refers to.`,
-    ].join('\n'),
-  );
-  if (!report.healthy) process.exitCode = EXIT.failed;
-}
-
 export interface OfflineRestoreOptions {
   path: string;
   snapshot: string;
@@ -80,12 +44,7 @@ export interface OfflineRestoreOptions {
 export async function restoreSnapshot(terminal: Terminal, options: OfflineRestoreOptions): Promise<void> {
   const connection = options.to === undefined ? undefined : await targetConnection(options.to);
   const target = restoreTarget(options);
-  const repository = await open(options.path);
-  const cancel = new AbortController();
-  process.removeAllListeners('SIGINT').once('SIGINT', () => {
-    cancel.abort(new RahatError('cancelled', 'Cancelled; nothing was swapped in.'));
-    process.once('SIGINT', () => process.exit(EXIT.cancelled));
-  });
+  const repository = await openOffline(options.path);
   const evidence = await repository.restore(
     {
       snapshot: options.snapshot,
@@ -96,7 +55,7 @@ export async function restoreSnapshot(terminal: Terminal, options: OfflineRestor
       noAcl: !options.acl,
     },
     {
-      signal: cancel.signal,
+      signal: untilInterrupted('Cancelled; nothing was swapped in.'),
       toolFolders: embeddedToolFolders(),
       onProgress: (progress) =>
         terminal.progress(

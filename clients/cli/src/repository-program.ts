@@ -1,0 +1,102 @@
+import type { Command } from '@commander-js/extra-typings';
+import type { Terminal } from './terminal/terminal.js';
+
+type Run = <A extends unknown[]>(
+  action: (terminal: Terminal, ...args: A) => Promise<void>,
+) => (...args: [...A, ...unknown[]]) => Promise<void>;
+
+const PATH = '--path <folder>';
+const PATH_HELP = 'the repository’s folder, or s3://bucket/prefix?endpoint=… with the key in AWS_… variables or a profile';
+const DRY_RUN_HELP = 'say what would be done; write nothing';
+
+type Care = typeof import('./commands/repository-care.js');
+type Offline = typeof import('./commands/offline-repository.js');
+
+/** Commands that work on a storage alone. */
+export function addRepositoryCommands<Args extends unknown[], Opts extends Record<string, unknown>>(
+  program: Command<Args, Opts>,
+  run: Run,
+): void {
+  const care = () => import('./commands/repository-care.js');
+  const offline = () => import('./commands/offline-repository.js');
+  const repository = program
+    .command('repository')
+    .description(
+      'works on the storage alone: no server, only the passphrase (RAHAT_PASSPHRASE or a prompt; of a second repository RAHAT_OTHER_PASSPHRASE)',
+    );
+  repository
+    .command('init')
+    .description('make a repository')
+    .requiredOption(PATH, PATH_HELP)
+    .option('--sibling-of <folder>', 'another repository: between the two, copies move only what is missing')
+    .action(run(async (terminal, options: Parameters<Care['initRepository']>[1]) => (await care()).initRepository(terminal, options)));
+  repository
+    .command('snapshots')
+    .description('list what can be restored')
+    .requiredOption(PATH, PATH_HELP)
+    .action(run(async (terminal, options: { path: string }) => (await offline()).listSnapshots(terminal, options)));
+  repository
+    .command('show')
+    .description('show one snapshot and its objects')
+    .requiredOption(PATH, PATH_HELP)
+    .option('--snapshot <id>', 'id, its beginning, or latest', 'latest')
+    .action(run(async (terminal, options: Parameters<Care['showSnapshot']>[1]) => (await care()).showSnapshot(terminal, options)));
+  repository
+    .command('stats')
+    .description('sizes and counts')
+    .requiredOption(PATH, PATH_HELP)
+    .action(run(async (terminal, options: { path: string }) => (await care()).repositoryStats(terminal, options)));
+  repository
+    .command('check')
+    .description('look for damage; exit code 1 if there is any')
+    .requiredOption(PATH, PATH_HELP)
+    .option('--level <level>', 'structure, read-data or deep', 'deep')
+    .option('--share <share>', 'read only a part of the packs: 3/10, or 10% for the next tenth each time')
+    .action(run(async (terminal, options: Parameters<Care['checkRepository']>[1]) => (await care()).checkRepository(terminal, options)));
+  repository
+    .command('restore')
+    .requiredOption(PATH, PATH_HELP)
+    .option('--snapshot <id>', 'id, its beginning, or latest', 'latest')
+    .option('--to <url>', 'postgresql://user@host:port/database of the target server; password from RAHAT_DB_PASSWORD')
+    .option('--as <name>', 'name of the new database')
+    .option('--table <schema.table...>', 'only these tables')
+    .option('--folder <path>', 'physical backups: an empty folder')
+    .option('--no-owner', 'everything belongs to the restoring user')
+    .option('--no-acl', 'without grants')
+    .action(
+      run(async (terminal, options: Parameters<Offline['restoreSnapshot']>[1]) => (await offline()).restoreSnapshot(terminal, options)),
+    );
+  repository
+    .command('copy')
+    .description('copy snapshots to another repository; repeatable and resumable; exit code 6 if some failed')
+    .requiredOption(PATH, PATH_HELP)
+    .requiredOption('--to <folder>', 'the other repository')
+    .option('--snapshots <id...>', 'only these')
+    .option('--rechunk', 'read, cut and store everything anew, for a target that is no sibling', false)
+    .option('--verify <level>', 'what is read back of the copies: structure, read-data or deep', 'read-data')
+    .option('--dry-run', DRY_RUN_HELP, false)
+    .action(run(async (terminal, options: Parameters<Care['copyRepository']>[1]) => (await care()).copyRepository(terminal, options)));
+  repository
+    .command('heal')
+    .description('bring missing and damaged data from a sibling; exit code 6 if something stays damaged')
+    .requiredOption(PATH, PATH_HELP)
+    .requiredOption('--from <folder>', 'the sibling')
+    .option('--level <level>', 'how damage is looked for: structure, read-data or deep', 'deep')
+    .option('--dry-run', DRY_RUN_HELP, false)
+    .action(run(async (terminal, options: Parameters<Care['healRepository']>[1]) => (await care()).healRepository(terminal, options)));
+
+  const repair = repository.command('repair').description('repair the index, then packs; no snapshot is ever removed');
+  repair
+    .command('index')
+    .description('rebuild damaged or missing parts of the index from the packs; exit code 6 if packs are missing or damaged')
+    .requiredOption(PATH, PATH_HELP)
+    .option('--dry-run', DRY_RUN_HELP, false)
+    .action(run(async (terminal, options: Parameters<Care['repairIndex']>[1]) => (await care()).repairIndex(terminal, options)));
+  repair
+    .command('packs')
+    .description('set damaged packs aside, save what is readable of them; exit code 6 if snapshots are affected')
+    .requiredOption(PATH, PATH_HELP)
+    .option('--level <level>', 'how damage is looked for: structure, read-data or deep', 'deep')
+    .option('--dry-run', DRY_RUN_HELP, false)
+    .action(run(async (terminal, options: Parameters<Care['repairPacks']>[1]) => (await care()).repairPacks(terminal, options)));
+}
