@@ -16,6 +16,7 @@ export interface BenchOptions {
 const SUITES: Record<string, () => Promise<(options: BenchOptions) => Promise<BenchResult[]>>> = {
   main: async () => (await import('./suites/main-suite.js')).mainSuite,
   start: async () => (await import('./suites/start-suite.js')).startSuite,
+  index: async () => (await import('./suites/index-suite.js')).indexSuite,
   repository: async () => (await import('./suites/repository-suite.js')).repositorySuite,
 };
 

@@ -3,7 +3,7 @@ export interface BenchResult {
   case: string;
   ours: number;
   theirs?: number;
-  unit: 's' | 'MB' | 'ms' | '%' | 'MB/s';
+  unit: 's' | 'MB' | 'ms' | '%' | 'MB/s' | 'million/s';
   /** What `theirs` is, with its version. */
   peer?: string;
   /** Of the pairs measured in turn, where there are several; else ours ÷ theirs. */

@@ -25,8 +25,8 @@ const GROUP_MASK = 2 ** GROUP_BITS - 1;
 /** Rows that a look-up goes through. With these numbers the table can name 537 million chunks. */
 const GROUP_ROWS = 128;
 const MAX_LOAD = 0.8;
-/** Load after growing; more would save little and grow sooner. */
-const GROWN_LOAD = 0.6;
+/** Load after growing, so that it doesn't grow again soon. */
+const GROWN_LOAD = 0.65;
 const MIN_SLOTS = 1024;
 const DEFAULT_ROWS_MEMORY_BYTES = 32 * 1024 * 1024;
 
@@ -156,7 +156,7 @@ export class ChunkTable {
 
   /** Makes room for this many rows at once, where their number is known beforehand. */
   reserve(rows: number): void {
-    if (rows > this.slots.length * MAX_LOAD) this.rehash(Math.ceil(rows / MAX_LOAD) + 1);
+    if (rows > this.slots.length * GROWN_LOAD) this.rehash(Math.ceil(rows / GROWN_LOAD));
   }
 
   /** For the cache file: slots, and blocks of rows one after the other. */

@@ -25,7 +25,7 @@ import type { RepositoryIndex } from './repository-index.js';
 import { SealedBlocks } from './sealed-blocks.js';
 
 /** More than what the cache leaves in copies of segments. */
-const MANY = 70_000;
+const MANY = 17_000;
 const FEW = 700;
 
 let folder: string;
@@ -164,7 +164,7 @@ describe('the local cache of the index', () => {
     await warmCache();
     const old = own();
     utimesSync(old, new Date(0), new Date(0));
-    context = contextOn(store, { cache: { folder, maxBytes: 6_000_000 } });
+    context = contextOn(store, { cache: { folder, maxBytes: 1_500_000 } });
     store.files.clear();
     const pack = randomPack(MANY);
     await putSegment(context, [pack]);
@@ -174,7 +174,7 @@ describe('the local cache of the index', () => {
   });
 
   it('does without a file that would be larger than all that is allowed', async () => {
-    context = contextOn(store, { cache: { folder, maxBytes: 1_000_000 } });
+    context = contextOn(store, { cache: { folder, maxBytes: 500_000 } });
     const pack = randomPack(MANY);
     await putSegment(context, [pack]);
     const { index } = await load();
@@ -325,7 +325,7 @@ describe('a cache folder that cannot be used', () => {
   it('is done without when its disk fills up, at whatever write', async () => {
     const packs = [randomPack(MANY), randomPack(FEW)];
     for (const pack of packs) await putSegment(context, [pack]);
-    for (const written of [0, 1, 60, 140, 200, 270]) {
+    for (const written of [0, 1, 20, 33, 50, 68]) {
       rmSync(own(), { recursive: true, force: true });
       notices = [];
       let writes = 0;

@@ -14,8 +14,10 @@ import { openIndexSegment, visitIndexSegments } from './segment-files.js';
 
 /** Above these the cache file is written anew, so that the next session doesn't open the same segments again. */
 const MAX_OPENED_SEGMENTS = 64;
-const MAX_OPENED_ROWS = 64 * 1024;
+const MAX_OPENED_ROWS = 16 * 1024;
 const MAX_OPENED_SHARE = 1 / 32;
+/** Of a sealed segment; of these the id takes 32, which nothing compresses. */
+const BYTES_PER_CHUNK = 36;
 
 type TakenSegment = { id: string; cached: number[] } | { id: string; packs: IndexedPack[] };
 
@@ -57,6 +59,7 @@ class IndexLoader {
   /** undefined where the load must be repeated without the cached rows. */
   async load(): Promise<RepositoryIndex | undefined> {
     const storedRows = this.index.chunks.capacity;
+    if (!this.stored) await this.reserveRows();
     for await (const segment of visitIndexSegments(this.context, (name) => this.take(name))) {
       if ('cached' in segment) {
         this.segments.set(segment.id, segment.cached);
@@ -79,6 +82,13 @@ class IndexLoader {
       if (saved || this.opened.size > 0) this.cache.sweep(saved ? new Set() : this.opened);
     }
     return this.index;
+  }
+
+  /** Growing step by step would take twice the memory for a while. */
+  private async reserveRows(): Promise<void> {
+    let bytes = 0;
+    for await (const { sizeBytes } of this.context.store.list(INDEX_PREFIX)) bytes += sizeBytes;
+    this.index.chunks.reserve(Math.ceil(bytes / BYTES_PER_CHUNK));
   }
 
   /** Called for several segments at once; changes nothing. */
@@ -129,6 +139,7 @@ class IndexLoader {
     const kept = this.index.packs.flatMap((_, pack) => (pack < this.named.length && !this.named[pack] ? [] : [pack]));
     kept.forEach((pack, number) => (numbers[pack] = number));
     const chunks = new ChunkTable(tableOptions(this.context, this.cache));
+    chunks.reserve(this.index.chunks.capacity);
     this.index.chunks.copyTo(chunks, numbers);
     const { packs } = this.index;
     this.index.close();

@@ -11,6 +11,7 @@ const NONCE_BYTES = 12;
  */
 export class SealedBlocks {
   private readonly key: KeyObject;
+  private scratch = Buffer.alloc(0);
   private readonly nonce = Buffer.alloc(NONCE_BYTES);
 
   constructor(
@@ -23,8 +24,8 @@ export class SealedBlocks {
   /** Takes the block's bytes and a tag at `position`; throws what the file system throws. */
   write(position: number, number: number, block: Uint8Array): void {
     const cipher = createCipheriv('aes-256-gcm', this.key, this.nonceOf(number));
-    const sealed = Buffer.allocUnsafe(block.length + BLOCK_TAG_BYTES);
-    sealed.set(cipher.update(block));
+    const sealed = this.scratchOf(block.length + BLOCK_TAG_BYTES);
+    moveInto(sealed, cipher.update(block));
     cipher.final();
     sealed.set(cipher.getAuthTag(), block.length);
     writeFully(this.file, sealed, position);
@@ -32,22 +33,26 @@ export class SealedBlocks {
 
   /** Fills `block`; false where the file is cut off or other bytes stand there than were written, then `block` is worth nothing. */
   read(position: number, number: number, block: Uint8Array): boolean {
-    const sealed = Buffer.allocUnsafe(block.length + BLOCK_TAG_BYTES);
+    const sealed = this.scratchOf(block.length + BLOCK_TAG_BYTES);
     if (!readFully(this.file, sealed, position)) return false;
     const decipher = createDecipheriv('aes-256-gcm', this.key, this.nonceOf(number), { authTagLength: BLOCK_TAG_BYTES });
     decipher.setAuthTag(sealed.subarray(block.length));
-    const plain = decipher.update(sealed.subarray(0, block.length));
+    moveInto(block, decipher.update(sealed.subarray(0, block.length)));
     try {
       decipher.final();
+      return true;
     } catch {
       return false;
     }
-    block.set(plain);
-    return true;
   }
 
   close(): void {
     closeSync(this.file);
+  }
+
+  private scratchOf(length: number): Buffer {
+    if (this.scratch.length < length) this.scratch = Buffer.allocUnsafeSlow(length);
+    return this.scratch.subarray(0, length);
   }
 
   private nonceOf(number: number): Buffer {
@@ -62,6 +67,12 @@ export function openSpillFile(folder: string): SealedBlocks {
   const file = openSync(path, 'wx+', 0o600);
   unlinkSync(path);
   return new SealedBlocks(file, randomBytes(32));
+}
+
+/** A cipher makes a buffer for each call; hundreds of megabytes of them would wait for the garbage collector. */
+function moveInto(target: Uint8Array, made: Buffer): void {
+  target.set(made);
+  if (made.buffer.byteLength === made.length) (made.buffer as ArrayBuffer).transfer(0);
 }
 
 export function readFully(file: number, bytes: Uint8Array, position: number): boolean {

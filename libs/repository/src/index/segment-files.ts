@@ -8,7 +8,7 @@ import { decodeIndexSegment, encodeIndexSegment, type IndexSegment } from './ind
 const MAX_LISTINGS = 5;
 /** Segments that are fetched while one is taken in; their sizes together stay below this, but for the first. */
 const FETCHED_AHEAD = 8;
-const FETCHED_AHEAD_BYTES = 16 * 1024 * 1024;
+const FETCHED_AHEAD_BYTES = 4 * 1024 * 1024;
 
 /** Every segment that opens: see `visitIndexSegments`. */
 export function readIndexSegments(context: RepositoryContext): AsyncGenerator<IndexSegment> {
