@@ -13,7 +13,7 @@ const CHEAP_KDF = { memoryKib: 8, passes: 1, parallelism: 1 };
 switch (command) {
   case 'make': {
     const [folder, chunks, snapshots, derive] = args as [string, string, string, string?];
-    const store = openBlobStore({ driver: 'local', path: folder }, '');
+    const store = await openBlobStore({ driver: 'local', path: folder }, '');
     const repository = await createRepository(store, { passphrase: PASSPHRASE, kdf: derive ? undefined : CHEAP_KDF });
     await fillRepository(repository, store, folder, { chunks: Number(chunks), snapshots: Number(snapshots) });
     break;
@@ -48,8 +48,8 @@ async function list(folder: string): Promise<void> {
   print({ snapshots, listedMs: performance.now() - started });
 }
 
-function open(folder: string, cacheFolder: string | undefined): Promise<Repository> {
-  const store = openBlobStore({ driver: 'local', path: folder }, '');
+async function open(folder: string, cacheFolder: string | undefined): Promise<Repository> {
+  const store = await openBlobStore({ driver: 'local', path: folder }, '');
   const onNotice = (message: string): never => {
     throw new RahatError('unavailable', message);
   };
