@@ -50,6 +50,19 @@ export const ERROR_CATALOGUE = {
     false,
     'Check the passphrase; the repository was not changed.',
   ),
+  repository_wrong_key: entry(403, 'The key does not open this repository', false, 'Check the key; the repository was not changed.'),
+  recovery_key_mistyped: entry(
+    422,
+    'The recovery key or share was not typed as it was printed',
+    false,
+    'Compare the groups that are named with the print; upper and lower case and separators do not matter.',
+  ),
+  master_key_needed: entry(
+    403,
+    'A write-only credential cannot do this',
+    false,
+    'Open the repository with its passphrase, its recovery key or shares of it.',
+  ),
   repository_unsupported: entry(409, 'This repository needs a newer version', false, 'Update Rahat Backup.'),
   repository_damaged: entry(500, 'A file of the repository is damaged', false, 'Run a check of the repository to see what is affected.'),
   repository_chunk_missing: entry(

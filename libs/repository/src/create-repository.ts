@@ -6,7 +6,7 @@ import { LEASE_TTL_MS } from './context.js';
 import { newConfig, sealConfig } from './descriptor/config.js';
 import { formatDescriptor, newDescriptor } from './descriptor/descriptor.js';
 import { deriveKeys, SECRET_BYTES } from './keys/derivation.js';
-import { createPassphraseSlot, type KdfCost } from './keys/keyslots.js';
+import { newKeyslot, type KdfCost } from './keys/ways-in.js';
 import { CONFIG_NAME, DESCRIPTOR_NAME, KEYS_PREFIX, PACKS_PREFIX, SNAPSHOTS_PREFIX } from './layout.js';
 import { openRepository, type OpenOptions } from './open-repository.js';
 import type { Repository } from './repository.js';
@@ -30,7 +30,7 @@ export async function createRepository(place: BlobStore, options: CreateOptions)
   const keys = deriveKeys(secrets);
   const repositoryId = randomBytes(16);
   const descriptor = formatDescriptor(newDescriptor(repositoryId, (options.clock ?? { now: () => new Date() }).now()));
-  const slot = await createPassphraseSlot(secrets, { repositoryId, passphrase, label: 'passphrase', cost: kdf });
+  const slot = await newKeyslot(secrets, repositoryId, { type: 'passphrase', passphrase, label: 'passphrase', cost: kdf });
   await store.put(`${KEYS_PREFIX}${slot.id}`, slot.file);
   await store.put(CONFIG_NAME, sealConfig(keys.metadata, repositoryId, newConfig(descriptor, keys.packPublic)));
   await putDescriptor(store, Buffer.from(descriptor));

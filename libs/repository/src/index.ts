@@ -6,3 +6,8 @@ export { defaultCacheFolder } from './index/index-cache.js';
 export type { CopyOptions, CopyReport } from './copy/copy-reports.js';
 export type * from './repair/repair-reports.js';
 export type { CheckShare } from './check/check-share.js';
+export type { AddedKeyslot, Keyring, KeyslotListing } from './keys/keyring.js';
+export type { KeyProvider, SealedSlotPlace } from './keys/key-provider.js';
+export { codeLine, readCode, type PrintedGroup } from './keys/printed-code.js';
+export type { Handout, NewWayIn, SlotCredential } from './keys/ways-in.js';
+export { parseWriteOnlyCredential, WriteOnlyCredential } from './keys/write-only.js';

@@ -1,15 +1,16 @@
 import type { BlobStore } from '@rahat/blob-store-port';
 import { RahatError } from '@rahat/contracts';
 import { BoundedStore } from './bounded-store.js';
-import { LEASE_TTL_MS, SYSTEM_CLOCK, type CacheOptions, type Clock } from './context.js';
+import { LEASE_TTL_MS, SYSTEM_CLOCK, type CacheOptions, type Clock, type RepositoryContext } from './context.js';
 import { openConfig, type RepositoryConfig } from './descriptor/config.js';
 import { parseDescriptor } from './descriptor/descriptor.js';
-import { deriveKeys, SECRET_BYTES, type RepositorySecrets } from './keys/derivation.js';
-import { openPassphraseSlot, parseKeyslot } from './keys/keyslots.js';
-import { CONFIG_NAME, DESCRIPTOR_NAME, KEYS_PREFIX } from './layout.js';
+import { deriveKeys, SECRET_BYTES, type RepositoryKeys, type RepositorySecrets } from './keys/derivation.js';
+import { openKeyslots } from './keys/open-keyslots.js';
+import { writeOnlyKeys } from './keys/write-only.js';
+import { CONFIG_NAME, DESCRIPTOR_NAME } from './layout.js';
 import { PROTOCOL } from './protocol.js';
-import { OpenRepository } from './repository-engine.js';
-import type { Repository, RepositoryCredential } from './repository.js';
+import { OpenRepository, WriteOnlyRepository } from './repository-engine.js';
+import type { Repository, RepositoryCredential, WritableRepository, WriteOnlyAccess } from './repository.js';
 import type { ThreadPool } from './threads/thread-pool.js';
 
 export interface OpenOptions {
@@ -26,25 +27,45 @@ export interface OpenOptions {
   onNotice?: (message: string) => void;
 }
 
-export async function openRepository(store: BlobStore, credential: RepositoryCredential, options: OpenOptions = {}): Promise<Repository> {
+/**
+ * Opens a repository; never writes. A write-only credential gives a repository that can't read data.
+ * Throws `repository_not_found`, `repository_unsupported`, `repository_damaged`, `repository_wrong_passphrase`, `repository_wrong_key`,
+ * `recovery_key_mistyped`, or what the storage throws.
+ */
+export function openRepository(store: BlobStore, credential: RepositoryCredential, options?: OpenOptions): Promise<Repository>;
+export function openRepository(
+  store: BlobStore,
+  credential: RepositoryCredential | WriteOnlyAccess,
+  options?: OpenOptions,
+): Promise<WritableRepository>;
+export async function openRepository(
+  store: BlobStore,
+  credential: RepositoryCredential | WriteOnlyAccess,
+  options: OpenOptions = {},
+): Promise<WritableRepository> {
   const leaseTtlMs = options.leaseTtlMs ?? LEASE_TTL_MS;
   const clock = options.clock ?? SYSTEM_CLOCK;
   const bounded = new BoundedStore(store, leaseTtlMs / 8, clock);
   const descriptorText = (await readDescriptor(bounded)).toString('utf8');
   const repositoryId = Buffer.from(parseDescriptor(descriptorText).id, 'hex');
-  const secrets =
-    credential.type === 'secrets' ? checkedSecrets(credential) : await openKeyslots(bounded, repositoryId, credential.passphrase);
-  const keys = deriveKeys(secrets);
-  const config = await readConfig(bounded, repositoryId, keys.metadata);
-  if (config.descriptor !== descriptorText) {
-    throw new RahatError('repository_damaged', 'File rahat.json was changed: it differs from the copy in the sealed configuration.');
+  const contextOf = async (keys: RepositoryKeys): Promise<RepositoryContext> => {
+    const config = await readConfig(bounded, repositoryId, keys);
+    if (config.descriptor !== descriptorText) {
+      throw new RahatError('repository_damaged', 'File rahat.json was changed: it differs from the copy in the sealed configuration.');
+    }
+    const { cache, indexMemoryBytes, onNotice: notice, threads } = options;
+    const place = { store: bounded, repositoryId, keys, config };
+    return { ...place, clock, leaseTtlMs, protocol: PROTOCOL, cache, indexMemoryBytes, notice, threads };
+  };
+  if (credential.type === 'write-only') {
+    const { credential: file } = credential;
+    if (file.repository !== repositoryId.toString('hex')) {
+      throw new RahatError('repository_wrong_key', 'The write-only credential belongs to another repository.');
+    }
+    return new WriteOnlyRepository(await contextOf(writeOnlyKeys(file)));
   }
-  if (config.packPublicKey !== keys.packPublic.toString('base64')) {
-    throw new RahatError('repository_damaged', 'The public key in the configuration does not belong to this repository.');
-  }
-  const { cache, indexMemoryBytes, onNotice: notice, threads } = options;
-  const place = { store: bounded, repositoryId, keys, config };
-  return new OpenRepository({ ...place, clock, leaseTtlMs, protocol: PROTOCOL, cache, indexMemoryBytes, notice, threads }, secrets);
+  const secrets = credential.type === 'secrets' ? checkedSecrets(credential) : await openKeyslots(bounded, repositoryId, credential);
+  return new OpenRepository(await contextOf(deriveKeys(secrets)), secrets);
 }
 
 async function readDescriptor(store: BlobStore): Promise<Buffer> {
@@ -58,35 +79,16 @@ async function readDescriptor(store: BlobStore): Promise<Buffer> {
   }
 }
 
-async function readConfig(store: BlobStore, repositoryId: Buffer, metadataKey: Buffer): Promise<RepositoryConfig> {
+/** Every writer could seal another configuration: the public key in it must be the one that the credential knows. */
+async function readConfig(store: BlobStore, repositoryId: Buffer, keys: RepositoryKeys): Promise<RepositoryConfig> {
   try {
-    return openConfig(metadataKey, repositoryId, await store.get(CONFIG_NAME));
+    const config = openConfig(keys.metadata, repositoryId, await store.get(CONFIG_NAME));
+    if (config.packPublicKey === keys.packPublic.toString('base64')) return config;
+    throw new RahatError('repository_damaged', 'The public key in the configuration does not belong to this repository.');
   } catch (error) {
     if (!(error instanceof RahatError) || error.code !== 'blob_not_found') throw error;
     throw new RahatError('repository_damaged', 'File config of the repository is missing.', { cause: error });
   }
-}
-
-/** Tries each slot of this repository; never writes. A damaged slot is told of only when no other one opens. */
-async function openKeyslots(store: BlobStore, repositoryId: Buffer, passphrase: string): Promise<RepositorySecrets> {
-  let damage: RahatError | undefined;
-  let tried = 0;
-  for await (const { name } of store.list(KEYS_PREFIX)) {
-    try {
-      const slot = parseKeyslot(name, await store.get(name));
-      // Left by a creation that was broken off.
-      if (slot.repository !== repositoryId.toString('hex')) continue;
-      tried++;
-      const secrets = await openPassphraseSlot(slot, passphrase);
-      if (secrets) return secrets;
-    } catch (error) {
-      if (!(error instanceof RahatError) || error.code !== 'repository_damaged') throw error;
-      damage ??= error;
-    }
-  }
-  if (damage) throw damage;
-  if (tried === 0) throw new RahatError('repository_damaged', 'The repository has no keyslot: its folder keys/ is empty.');
-  throw new RahatError('repository_wrong_passphrase', `The passphrase opens none of the repository's ${tried} keyslots.`);
 }
 
 function checkedSecrets({ masterKey, identitySecret }: RepositorySecrets): RepositorySecrets {

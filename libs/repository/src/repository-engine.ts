@@ -10,6 +10,8 @@ import type { HealOptions, HealReport, IndexRepair, PackRepair, PackRepairOption
 import type { RepositoryContext } from './context.js';
 import { loadIndexForReading } from './index/load-index.js';
 import type { RepositorySecrets } from './keys/derivation.js';
+import { RepositoryKeyring, type Keyring } from './keys/keyring.js';
+import { writeOnlyCredential, type WriteOnlyCredential } from './keys/write-only.js';
 import { PACKS_PREFIX } from './layout.js';
 import { RepositoryReadSession } from './reading/read-session.js';
 import type {
@@ -21,6 +23,7 @@ import type {
   Repository,
   RepositoryStats,
   SnapshotListing,
+  WritableRepository,
   WriteSession,
 } from './repository.js';
 import type { Manifest } from './snapshots/manifest.js';
@@ -28,26 +31,16 @@ import { findSnapshot, listSnapshots } from './snapshots/snapshot-listing.js';
 import { moveToTrash, restoreFromTrash } from './trash/trash.js';
 import { RepositoryWriteSession, type WritingOptions } from './writing/write-session.js';
 
-export class OpenRepository implements Repository {
+/** What every credential allows. */
+export class WriteOnlyRepository implements WritableRepository {
   readonly id: string;
 
-  constructor(
-    private readonly context: RepositoryContext,
-    private readonly secrets: RepositorySecrets,
-  ) {
+  constructor(protected readonly context: RepositoryContext) {
     this.id = context.repositoryId.toString('hex');
-  }
-
-  exportSecrets(): RepositorySecrets {
-    return { masterKey: Buffer.from(this.secrets.masterKey), identitySecret: Buffer.from(this.secrets.identitySecret) };
   }
 
   beginWriting(options: WritingOptions): Promise<WriteSession> {
     return RepositoryWriteSession.begin(this.context, options);
-  }
-
-  beginReading(options: { signal?: AbortSignal } = {}): Promise<ReadSession> {
-    return RepositoryReadSession.begin(this.context, options.signal);
   }
 
   snapshots(): AsyncIterable<SnapshotListing> {
@@ -66,7 +59,13 @@ export class OpenRepository implements Repository {
     return restoreFromTrash(this.context, snapshotId);
   }
 
-  check(options: CheckOptions): Promise<CheckReport> {
+  async check(options: CheckOptions): Promise<CheckReport> {
+    if (options.level === 'deep' && !this.context.keys.packPrivate) {
+      throw new RahatError(
+        'master_key_needed',
+        'A deep check decodes the data of all writers, which a write-only credential does not open.',
+      );
+    }
     return checkRepository(this.context, options);
   }
 
@@ -109,5 +108,29 @@ export class OpenRepository implements Repository {
     using index = await loadIndexForReading(this.context);
     stats.uniqueChunks = index.chunks.size;
     return stats;
+  }
+}
+
+export class OpenRepository extends WriteOnlyRepository implements Repository {
+  readonly keys: Keyring;
+
+  constructor(
+    context: RepositoryContext,
+    private readonly secrets: RepositorySecrets,
+  ) {
+    super(context);
+    this.keys = new RepositoryKeyring(context, secrets);
+  }
+
+  exportSecrets(): RepositorySecrets {
+    return { masterKey: Buffer.from(this.secrets.masterKey), identitySecret: Buffer.from(this.secrets.identitySecret) };
+  }
+
+  exportWriteOnlyCredential(): WriteOnlyCredential {
+    return writeOnlyCredential(this.id, this.secrets);
+  }
+
+  beginReading(options: { signal?: AbortSignal } = {}): Promise<ReadSession> {
+    return RepositoryReadSession.begin(this.context, options.signal);
   }
 }

@@ -2,11 +2,18 @@ import type { ByteRange } from '@rahat/blob-store-port';
 import type { CopyOptions, CopyReport } from './copy/copy-reports.js';
 import type { CheckShare } from './check/check-share.js';
 import type { HealOptions, HealReport, IndexRepair, PackRepair, PackRepairOptions, RepairOptions } from './repair/repair-reports.js';
+import type { Keyring } from './keys/keyring.js';
+import type { SlotCredential } from './keys/ways-in.js';
+import type { WriteOnlyCredential } from './keys/write-only.js';
 import type { ChunkClass, Manifest, ObjectKind, SnapshotFacts, StoredObject } from './snapshots/manifest.js';
 
 /** What opens a repository. `secrets` is what the server keeps sealed so that schedules run unattended. */
-export type RepositoryCredential =
-  { type: 'passphrase'; passphrase: string } | { type: 'secrets'; masterKey: Buffer; identitySecret: Buffer };
+export type RepositoryCredential = SlotCredential | { type: 'secrets'; masterKey: Buffer; identitySecret: Buffer };
+/** Opens it for backups only (repository.md §4): nothing that another writer stored can be read. */
+export interface WriteOnlyAccess {
+  type: 'write-only';
+  credential: WriteOnlyCredential;
+}
 
 export interface ObjectDescription {
   key: string;
@@ -27,15 +34,11 @@ export interface WriteProgress {
   addedBytes: number;
 }
 
-/** An open repository: the only thing that others see of the engine. */
-export interface Repository {
+/** What needs no master key: writing, deduplicating, manifests, the checks that decode no data. */
+export interface WritableRepository {
   readonly id: string;
-  /** For the server, which keeps them sealed. */
-  exportSecrets(): { masterKey: Buffer; identitySecret: Buffer };
   /** Puts a lease, loads the index (repository.md §7.1). `writer` names the worker. */
   beginWriting(options: { writer: string; signal?: AbortSignal; speed?: 'fast' | 'default' | 'small' }): Promise<WriteSession>;
-  /** Puts a reader's lease. */
-  beginReading(options?: { signal?: AbortSignal }): Promise<ReadSession>;
   /** Every manifest, oldest first; a damaged one is yielded as its error, never skipped. */
   snapshots(): AsyncIterable<SnapshotListing>;
   /** Exact id, or `latest`, or a unique prefix of at least 8 characters. */
@@ -43,7 +46,7 @@ export interface Repository {
   /** Retention: the manifest goes to trash/, undo is `restoreFromTrash` (repository.md §3). Idempotent. */
   moveToTrash(snapshotId: string): Promise<void>;
   restoreFromTrash(snapshotId: string): Promise<void>;
-  check(options: CheckOptions): Promise<CheckReport>;
+  check(options: StructureCheckOptions): Promise<CheckReport>;
   /**
    * Frees the space that no snapshot needs (repository.md §8), in two steps that lie `graceMs` apart: a call deletes what earlier ones
    * condemned, and condemns. Never blocks a backup; may be stopped anywhere. Rejects with `repository_damaged`, having deleted nothing,
@@ -59,6 +62,19 @@ export interface Repository {
   /** Snapshot for snapshot; between siblings only missing chunks move. Repeatable and resumable. */
   copyTo(target: Repository, options?: CopyOptions): Promise<CopyReport>;
   stats(): Promise<RepositoryStats>;
+}
+
+/** An open repository: the only thing that others see of the engine. */
+export interface Repository extends WritableRepository {
+  /** For the server, which keeps them sealed. */
+  exportSecrets(): { masterKey: Buffer; identitySecret: Buffer };
+  /** For a worker that only makes backups. */
+  exportWriteOnlyCredential(): WriteOnlyCredential;
+  /** The ways in: list, add, replace, remove, verify. */
+  readonly keys: Keyring;
+  /** Puts a reader's lease. */
+  beginReading(options?: { signal?: AbortSignal }): Promise<ReadSession>;
+  check(options: CheckOptions): Promise<CheckReport>;
 }
 
 export type SnapshotListing = { ok: true; id: string; manifest: Manifest; storedAt: Date } | { ok: false; id: string; error: Error };
@@ -94,6 +110,9 @@ export interface CheckOptions {
   signal?: AbortSignal;
   onProgress?: (progress: { checkedBytes: number; totalBytes: number }) => void;
 }
+
+/** A check that opens no frame of data. */
+export type StructureCheckOptions = CheckOptions & { level: Exclude<CheckOptions['level'], 'deep'> };
 
 export interface CheckProblem {
   severity: 'damage' | 'orphan' | 'notice';

@@ -2,7 +2,7 @@ import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
 import { openConfig } from '../descriptor/config.js';
 import { assertCollectionReadable } from '../collection/collection-files.js';
-import { parseKeyslot } from '../keys/keyslots.js';
+import { parseKeyslot } from '../keys/keyslot-file.js';
 import { COLLECTIONS_PREFIX, CONFIG_NAME, DESCRIPTOR_NAME, KEYS_PREFIX, LEASES_PREFIX } from '../layout.js';
 import { openLease } from '../leases/lease.js';
 import type { Report } from './indexed-packs.js';
@@ -63,7 +63,7 @@ async function checkLeases(context: RepositoryContext, now: Date, report: Report
   }
 }
 
-/** Damage of the file is reported; a storage that doesn't answer is no statement about the file. */
+/** Damage of the file is reported, and a keyslot of a newer version, which is whole, as a notice; a storage that doesn't answer is no statement about the file. */
 async function examine(name: string, report: Report, look: () => Promise<unknown>, { mayVanish = false } = {}): Promise<void> {
   try {
     await look();
@@ -71,7 +71,8 @@ async function examine(name: string, report: Report, look: () => Promise<unknown
     const { code, message } = RahatError.from(error);
     if (code === 'blob_not_found') {
       if (!mayVanish) report('damage', name, `File ${name} is missing.`);
-    } else if (code.startsWith('repository_')) report('damage', name, message);
+    } else if (code === 'repository_unsupported' && name.startsWith(KEYS_PREFIX)) report('notice', name, message);
+    else if (code.startsWith('repository_')) report('damage', name, message);
     else throw error;
   }
 }

@@ -14,22 +14,27 @@ export interface RepositoryKeys {
   /** 256 little-endian 64-bit numbers. */
   gearTable: Buffer;
   metadata: Buffer;
-  packPrivate: Buffer;
+  /** Opens what any writer stored; absent where the repository was opened by a write-only credential. */
+  packPrivate?: Buffer;
   packPublic: Buffer;
 }
 
 export const SECRET_BYTES = 32;
 const GEAR_TABLE_BYTES = 256 * 8;
 
-export function deriveKeys({ masterKey, identitySecret }: RepositorySecrets): RepositoryKeys {
+export function deriveKeys({ masterKey, identitySecret }: RepositorySecrets): RepositoryKeys & { packPrivate: Buffer } {
   const packPrivate = derive(masterKey, 'rahat/1/pack-private');
+  const metadata = derive(masterKey, 'rahat/1/metadata');
+  return { ...deriveWriteOnlyKeys(identitySecret, { metadata, packPublic: x25519PublicKey(packPrivate) }), packPrivate };
+}
+
+/** What a writer works with: no key here opens data. */
+export function deriveWriteOnlyKeys(identitySecret: Buffer, given: Pick<RepositoryKeys, 'metadata' | 'packPublic'>): RepositoryKeys {
   return {
+    ...given,
     chunkId: derive(identitySecret, 'rahat/1/chunk-id'),
     recipeChunkId: derive(identitySecret, 'rahat/1/recipe-chunk-id'),
     gearTable: derive(identitySecret, 'rahat/1/gear', GEAR_TABLE_BYTES),
-    metadata: derive(masterKey, 'rahat/1/metadata'),
-    packPrivate,
-    packPublic: x25519PublicKey(packPrivate),
   };
 }
 

@@ -27,6 +27,7 @@ export async function unwrapPackKey(keys: RepositoryKeys, repositoryId: Buffer, 
   if (kind === 'metadata') {
     return openWithSalt(keys.metadata, packKeyIdentity(repositoryId), wrapped.subarray(0, SALT_BYTES), wrapped.subarray(SALT_BYTES));
   }
+  if (!keys.packPrivate) throw new RahatError('master_key_needed', 'A write-only credential does not open backed-up data.');
   try {
     return hpkeOpen(privateKey(keys.packPrivate), packInfo(repositoryId), wrapped);
   } catch (error) {

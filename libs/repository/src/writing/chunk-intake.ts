@@ -1,6 +1,7 @@
 import type { RepositoryContext } from '../context.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
 import type { Lease } from '../leases/lease.js';
+import { SessionJobs } from '../threads/session-jobs.js';
 import { ChunkSink, type LaneName } from './chunk-sink.js';
 import { PackPipeline } from './pack-pipeline.js';
 
@@ -24,8 +25,9 @@ export class ChunkIntake implements AsyncDisposable {
     lease: Lease,
     { writer, signal }: ChunkIntakeOptions,
   ) {
-    this.pipeline = new PackPipeline(context, index, lease, { writer, signal, speed: 'default' });
-    this.sink = new ChunkSink(context, index, this.pipeline, 'default');
+    const jobs = new SessionJobs(context.threads);
+    this.pipeline = new PackPipeline(context, index, lease, jobs, { writer, signal, speed: 'default' });
+    this.sink = new ChunkSink(context, index, this.pipeline, jobs, 'default');
   }
 
   /** Sealed bytes that went into packs. */
