@@ -10,6 +10,9 @@ export interface BenchOptions {
   sizeMb: number;
   /** Under a minute, without peers: judges by this machine's own limits alone. */
   quick: boolean;
+  /** Of the simulation: how many, and the first seed. */
+  schedules?: number;
+  seed?: number;
   log(line: string): void;
 }
 
@@ -18,6 +21,7 @@ const SUITES: Record<string, () => Promise<(options: BenchOptions) => Promise<Be
   start: async () => (await import('./suites/start-suite.js')).startSuite,
   index: async () => (await import('./suites/index-suite.js')).indexSuite,
   repository: async () => (await import('./suites/repository-suite.js')).repositorySuite,
+  simulation: async () => (await import('./suites/simulation-suite.js')).simulationSuite,
 };
 
 process.once('uncaughtException', (error) => {
@@ -31,6 +35,8 @@ const { values } = parseArgs({
     suite: { type: 'string', default: 'main' },
     runs: { type: 'string', default: '3' },
     size: { type: 'string', default: '1000' },
+    schedules: { type: 'string' },
+    seed: { type: 'string' },
     json: { type: 'string' },
     gate: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
@@ -44,11 +50,14 @@ if (unknown.length > 0)
 const runs = positive('runs', values.runs);
 const sizeMb = megabytes(values.size);
 
+const schedules = values.schedules === undefined ? undefined : positive('schedules', values.schedules);
+const seed = values.seed === undefined ? undefined : positive('seed', values.seed);
+
 const loadBefore = os.loadavg()[0]!;
 const results: BenchResult[] = [];
 for (const name of names) {
   const suite = await SUITES[name]!();
-  results.push(...(await suite({ runs, sizeMb, quick: values.quick, log: (line) => process.stderr.write(`${line}\n`) })));
+  results.push(...(await suite({ runs, sizeMb, quick: values.quick, schedules, seed, log: (line) => process.stderr.write(`${line}\n`) })));
 }
 const machine = {
   cpu: os.cpus()[0]?.model,

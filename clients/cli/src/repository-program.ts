@@ -67,6 +67,16 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
       run(async (terminal, options: Parameters<Offline['restoreSnapshot']>[1]) => (await offline()).restoreSnapshot(terminal, options)),
     );
   repository
+    .command('collect')
+    .description('free the space that no snapshot needs: deletes what an earlier call condemned a day ago, and condemns')
+    .requiredOption(PATH, PATH_HELP)
+    .option('--dry-run', DRY_RUN_HELP, false)
+    .action(
+      run(async (terminal, options: { path: string; dryRun: boolean }) =>
+        (await import('./commands/offline-collect.js')).collectRepository(terminal, options),
+      ),
+    );
+  repository
     .command('copy')
     .description('copy snapshots to another repository; repeatable and resumable; exit code 6 if some failed')
     .requiredOption(PATH, PATH_HELP)

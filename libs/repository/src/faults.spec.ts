@@ -106,6 +106,19 @@ describe('a backup whose storage fails', () => {
     expect(await session.commit('backup_new', snapshotFacts(), [object])).toEqual(manifest);
   });
 
+  it('puts the index segment that failed when the commit is repeated', async () => {
+    const store = await withOlderSnapshot();
+    await using session = await (await open(store)).beginWriting({ writer: 'worker-1' });
+    const object = await session.writeObject(describing('rows'), pieces(NEW.rows));
+    store.onCall = (operation, name) => {
+      if (operation === 'put' && name.startsWith('index/')) throw new RahatError('storage_unreachable', 'no answer');
+    };
+    await expect(session.commit('backup_new', snapshotFacts(), [object])).rejects.toMatchObject({ code: 'storage_unreachable' });
+    store.onCall = () => undefined;
+    await session.commit('backup_new', snapshotFacts(), [object]);
+    expect(await (await open(store)).check({ level: 'structure' })).toMatchObject({ healthy: true, orphanPacks: 0 });
+  });
+
   it('gives up on a storage that never answers', async () => {
     const store = await withOlderSnapshot();
     const repository = await open(store, { leaseTtlMs: 400 });

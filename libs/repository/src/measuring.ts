@@ -17,7 +17,6 @@ const CHUNKS_PER_PACK = 1300;
 const LOOK_UPS = 200_000;
 const SAMPLED_PACKS = 20;
 
-
 /** Cuts `bytes` as rows; gives the number of chunks. */
 export function measureCutting(bytes: Buffer): number {
   const cutter = new Cutter(DEFAULT_CUT_SIZES.rows, window);

@@ -2,15 +2,12 @@ import { RahatError } from '@rahat/contracts';
 import { throwIfCancelled } from '../bounded-store.js';
 import type { RepositoryContext } from '../context.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
-import { SNAPSHOTS_PREFIX, TRASH_PREFIX } from '../layout.js';
+import { snapshotName, SNAPSHOTS_PREFIX, TRASH_PREFIX, trashName } from '../layout.js';
 import { readChunks } from '../reading/chunk-reader.js';
 import { FrameSource } from '../reading/frame-source.js';
 import { openManifest } from '../snapshots/manifest-files.js';
 import type { Manifest, StoredObject } from '../snapshots/manifest.js';
 import { recipeChunks, toReferences, type ChunkReference } from '../snapshots/recipes.js';
-
-/** A snapshot that moves between two listings is looked for again, but not for ever. */
-const MAX_ROUNDS = 5;
 
 /** Which chunks the snapshots need, as one bit for each row of the index, and how much of that lies in each pack. */
 export class LiveMarks {
@@ -47,40 +44,48 @@ export class LiveMarks {
   }
 }
 
-export interface MarkingOptions {
-  /** Snapshots in the trash that count as purged. */
-  ignoredTrash: ReadonlySet<string>;
-  signal?: AbortSignal;
+/**
+ * Ids of all snapshots, those in the trash too but for the ignored ones. An undo moves a snapshot from the trash back: between
+ * listing the one and the other it would be seen in neither, so the snapshots are listed twice.
+ */
+export async function listLiveSnapshots(context: RepositoryContext, ignoredTrash: ReadonlySet<string>): Promise<Set<string>> {
+  const { trashIsLive, snapshotsListedAgain } = context.protocol;
+  const ids = new Set<string>();
+  const list = async (prefix: string, ignored: ReadonlySet<string>): Promise<void> => {
+    for await (const { name } of context.store.list(prefix)) {
+      const id = name.slice(prefix.length);
+      if (!ignored.has(id)) ids.add(id);
+    }
+  };
+  await list(SNAPSHOTS_PREFIX, NONE);
+  if (trashIsLive) await list(TRASH_PREFIX, ignoredTrash);
+  if (snapshotsListedAgain) await list(SNAPSHOTS_PREFIX, NONE);
+  return ids;
 }
 
+const NONE: ReadonlySet<string> = new Set();
+
 /**
- * Follows every manifest to its chunks (repository.md §8). Nothing is deleted on incomplete knowledge: a manifest or a recipe that
- * can't be read ends the collection.
+ * Follows the manifests to their chunks (repository.md §8). The index must be younger than the list of snapshots, so that it knows
+ * what they need. Nothing is deleted on incomplete knowledge: a manifest or a recipe that can't be read ends the collection.
  */
-export async function markLiveChunks(context: RepositoryContext, index: RepositoryIndex, options: MarkingOptions): Promise<LiveMarks> {
+export async function markLiveChunks(
+  context: RepositoryContext,
+  index: RepositoryIndex,
+  snapshots: ReadonlySet<string>,
+  signal?: AbortSignal,
+): Promise<LiveMarks> {
   const marks = new LiveMarks(index);
   const frames = new FrameSource(context, index);
-  const marked = new Set<string>();
   const seenRecipes = new Set<string>();
-  let moved = true;
-  for (let round = 0; moved && round < MAX_ROUNDS; round++) {
-    moved = false;
-    for (const prefix of listingOrder(context)) {
-      for await (const { name } of context.store.list(prefix)) {
-        throwIfCancelled(options.signal);
-        const id = name.slice(prefix.length);
-        if (marked.has(id) || (prefix === TRASH_PREFIX && options.ignoredTrash.has(id))) continue;
-        const manifest = await readUnlessMoved(context, name, id);
-        if (!manifest) {
-          moved = true;
-          continue;
-        }
-        for (const object of manifest.objects) await markObject(manifest.snapshot, object);
-        marked.add(id);
-      }
-    }
+  for (const id of snapshots) {
+    throwIfCancelled(signal);
+    const manifest = await readWherever(context, id);
+    // Purged or discarded since it was listed.
+    if (!manifest) continue;
+    for (const object of manifest.objects) await markObject(id, object);
+    marks.snapshots++;
   }
-  marks.snapshots = marked.size;
   return marks;
 
   async function markObject(snapshot: string, { key, recipe }: StoredObject): Promise<void> {
@@ -91,7 +96,7 @@ export async function markLiveChunks(context: RepositoryContext, index: Reposito
       seenRecipes.add(identity);
       toReferences(recipe.recipeChunks).forEach((chunk) => marks.mark(chunk));
     }
-    const readOptions = { verifyWith: context.keys.recipeChunkId, signal: options.signal };
+    const readOptions = { verifyWith: context.keys.recipeChunkId, signal };
     try {
       for await (const chunk of recipeChunks(recipe, (chunks) => readChunks(index, frames, chunks, readOptions))) marks.mark(chunk);
     } catch (error) {
@@ -102,21 +107,19 @@ export async function markLiveChunks(context: RepositoryContext, index: Reposito
   }
 }
 
-/** An undo moves a snapshot from the trash back: between listing the one and the other it would be seen in neither. */
-function listingOrder({ protocol }: RepositoryContext): string[] {
-  if (!protocol.trashIsLive) return [SNAPSHOTS_PREFIX];
-  return protocol.snapshotsListedAgain ? [SNAPSHOTS_PREFIX, TRASH_PREFIX, SNAPSHOTS_PREFIX] : [SNAPSHOTS_PREFIX, TRASH_PREFIX];
-}
-
-async function readUnlessMoved(context: RepositoryContext, name: string, id: string): Promise<Manifest | undefined> {
-  try {
-    return openManifest(context, id, await context.store.get(name));
-  } catch (error) {
-    const cause = RahatError.from(error);
-    if (cause.code === 'blob_not_found') return undefined;
-    if (!cause.code.startsWith('repository_')) throw error;
-    throw refusal(`snapshot ${id} cannot be read`, cause);
+/** It may be moved to the trash or back while it is looked for. */
+async function readWherever(context: RepositoryContext, id: string): Promise<Manifest | undefined> {
+  for (const name of [snapshotName(id), trashName(id), snapshotName(id), trashName(id)]) {
+    try {
+      return openManifest(context, id, await context.store.get(name));
+    } catch (error) {
+      const cause = RahatError.from(error);
+      if (cause.code === 'blob_not_found') continue;
+      if (!cause.code.startsWith('repository_')) throw error;
+      throw refusal(`snapshot ${id} cannot be read`, cause);
+    }
   }
+  return undefined;
 }
 
 function refusal(why: string, cause: RahatError): RahatError {

@@ -7,7 +7,7 @@ import { NO_SERVER_TIME_MARGIN_MS, surveyLeases, type LeaseSurvey } from '../lea
 import { purgeTrash } from '../trash/trash.js';
 import { adoptPacks } from './adoption.js';
 import { readCollections, type Collection } from './collection-files.js';
-import { markLiveChunks, type LiveMarks } from './live-marks.js';
+import { listLiveSnapshots, markLiveChunks, type LiveMarks } from './live-marks.js';
 
 export interface CollectorOptions {
   dryRun: boolean;
@@ -40,8 +40,8 @@ export interface View {
 }
 
 /**
- * Leases come first: what a session that has ended left behind is then seen by everything that is listed after it. Marking comes
- * last, when all of the index is known.
+ * Leases come first: what a session that has ended left behind is then seen by everything that is listed after it. A snapshot that
+ * is put after that belongs to a session that knows of every condemnation, so it isn't missed.
  */
 export async function lookAtRepository(context: RepositoryContext, lease: Lease, options: CollectorOptions): Promise<View> {
   const marginMs = context.store.capabilities.serverTime ? 0 : NO_SERVER_TIME_MARGIN_MS;
@@ -51,6 +51,9 @@ export async function lookAtRepository(context: RepositoryContext, lease: Lease,
   await untilListed(context);
   const undoPeriodMs = context.protocol.keepTrashForUndo ? options.undoPeriodMs + marginMs : 0;
   const purgedSnapshots = await purgeTrash(context, lease.serverTimeAtLeastMs() - undoPeriodMs, options);
+  const snapshots = await listLiveSnapshots(context, new Set(purgedSnapshots));
+  // The segments of these snapshots were put before them, but may be listed after them.
+  await untilListed(context);
 
   const stored = await listPacks(context);
   const { index, segments } = await loadIndex(context);
@@ -69,7 +72,7 @@ export async function lookAtRepository(context: RepositoryContext, lease: Lease,
     if (!stored.has(hash)) index.barPack(number);
     else if (condemned.has(hash)) index.avoidPack(number);
   });
-  const marks = await markLiveChunks(context, index, { ignoredTrash: new Set(purgedSnapshots), signal: options.signal });
+  const marks = await markLiveChunks(context, index, snapshots, options.signal);
   return { leases, collections, condemned, purgedSnapshots, stored, index, segments, adoptedPacks: adopted, unreadable, marks, isOld };
 }
 

@@ -1,5 +1,5 @@
 import { promisify } from 'node:util';
-import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
+import { constants, zstdCompress, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
 import { RahatError } from '@rahat/contracts';
 import type { SessionJobs } from '../threads/session-jobs.js';
 import { regionOf, TAG_BYTES, unsealFrame } from '../threads/jobs.js';
@@ -16,6 +16,9 @@ const MIN_GAIN = 0.03;
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 
+/** What is so small is done sooner than handed to another thread. */
+const SYNCHRONOUS_BYTES = 8192;
+
 /**
  * The frame's body: compressed, or `plaintext` itself when that gains too little. With `jobs`, the plaintext must stand in shared
  * memory, and its own place may be the body's.
@@ -26,10 +29,11 @@ export async function compressFrame(plaintext: Buffer, speed: Speed, jobs?: Sess
     const length = await jobs.run({ type: 'compress', bytes: regionOf(plaintext), level: LEVELS[speed], maxLength });
     return plaintext.subarray(0, length);
   }
-  const compressed = await compress(plaintext, {
+  const options = {
     chunkSize: Math.max((plaintext.length >> 1) + 1024, 4096),
     params: { [constants.ZSTD_c_compressionLevel]: LEVELS[speed] },
-  });
+  };
+  const compressed = plaintext.length <= SYNCHRONOUS_BYTES ? zstdCompressSync(plaintext, options) : await compress(plaintext, options);
   return compressed.length <= maxLength ? compressed : plaintext;
 }
 
@@ -51,7 +55,8 @@ export async function openFrame(packKey: Buffer, sealed: Buffer, frame: FrameIde
   }
   // A frame is compressed exactly when that made it shorter, so lengths alone tell the two apart.
   if (body.length === frame.plainLength) return body;
-  const plaintext = await decompress(body, { chunkSize: Math.max(frame.plainLength + 64, 64), maxOutputLength: MAX_FRAME_BYTES });
+  const options = { chunkSize: Math.max(frame.plainLength + 64, 64), maxOutputLength: MAX_FRAME_BYTES };
+  const plaintext = frame.plainLength <= SYNCHRONOUS_BYTES ? zstdDecompressSync(body, options) : await decompress(body, options);
   if (plaintext.length !== frame.plainLength) throw damagedFrame(frame, 'it has another length than its pack says');
   return plaintext;
 }

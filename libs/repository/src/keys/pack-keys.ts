@@ -56,5 +56,10 @@ function publicKey(raw: Buffer): KeyObject {
 }
 
 function privateKey(raw: Buffer): KeyObject {
-  return createPrivateKey({ key: Buffer.concat([PKCS8_X25519, raw]), format: 'der', type: 'pkcs8' });
+  let key = privateKeys.get(raw);
+  if (!key) privateKeys.set(raw, (key = createPrivateKey({ key: Buffer.concat([PKCS8_X25519, raw]), format: 'der', type: 'pkcs8' })));
+  return key;
 }
+
+/** Prepared once for each open repository. */
+const privateKeys = new WeakMap<Buffer, KeyObject>();

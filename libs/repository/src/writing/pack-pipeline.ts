@@ -150,7 +150,13 @@ export class PackPipeline {
     this.unindexed = [];
     this.lastSegmentAtMs = this.context.clock.monotonicMs();
     const name = indexName(randomBytes(16).toString('hex'));
-    await this.put(name, sealIndexSegment(this.context, name, { writer: this.options.writer, replaces: [], packs }));
+    try {
+      await this.put(name, sealIndexSegment(this.context, name, { writer: this.options.writer, replaces: [], packs }));
+    } catch (error) {
+      // A commit that is repeated must not succeed without them.
+      this.unindexed.push(...packs);
+      throw error;
+    }
   }
 
   private async put(name: string, file: Buffer): Promise<void> {

@@ -1,0 +1,56 @@
+interface Event {
+  atMs: number;
+  order: number;
+  action: () => void;
+}
+
+/** Virtual time: what is planned happens in the order of its time, one after the other, as fast as the machine can. */
+export class Timeline {
+  nowMs = Date.UTC(2026, 0, 1);
+  events = 0;
+  private readonly heap: Event[] = [];
+  private planned = 0;
+
+  after(ms: number, action: () => void): void {
+    const { heap } = this;
+    const event = { atMs: this.nowMs + Math.max(ms, 0), order: this.planned++, action };
+    let at = heap.push(event) - 1;
+    for (let parent; at > 0 && isBefore(event, heap[(parent = (at - 1) >> 1)]!); at = parent) heap[at] = heap[parent]!;
+    heap[at] = event;
+  }
+
+  /** Until nothing is planned any more, or `ended` says so. Whatever an event sets in motion comes to rest before the next one. */
+  async run(ended: () => boolean): Promise<void> {
+    for (let event = this.next(); event; event = this.next()) {
+      this.nowMs = event.atMs;
+      this.events++;
+      event.action();
+      await rest();
+      if (ended()) return;
+    }
+  }
+
+  private next(): Event | undefined {
+    const { heap } = this;
+    const first = heap[0];
+    const last = heap.pop();
+    if (first === undefined || last === undefined || first === last) return first;
+    let at = 0;
+    for (let child; (child = at * 2 + 1) < heap.length; at = child) {
+      if (child + 1 < heap.length && isBefore(heap[child + 1]!, heap[child]!)) child++;
+      if (!isBefore(heap[child]!, last)) break;
+      heap[at] = heap[child]!;
+    }
+    heap[at] = last;
+    return first;
+  }
+}
+
+/** All promises that can go on have gone on: small work of the engine uses no other thread. */
+export function rest(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+function isBefore(a: Event, b: Event): boolean {
+  return a.atMs < b.atMs || (a.atMs === b.atMs && a.order < b.order);
+}
