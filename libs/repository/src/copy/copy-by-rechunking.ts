@@ -22,10 +22,17 @@ export async function copyByRechunking(
       const objects: StoredObject[] = [];
       for (const object of manifest.objects) objects.push(await rewrite(object, reader, writer));
       await writer.commit(manifest.snapshot, SnapshotFacts.parse(manifest), objects);
-      const chunks = objects.reduce((sum, { recipe }) => sum + ('chunks' in recipe ? recipe.chunks.length : recipe.count), 0);
-      return { chunks, bytes: manifest.sizeBytes };
+      return wholeOf(objects);
     },
     [Symbol.asyncDispose]: () => held.disposeAsync(),
+  };
+}
+
+/** What rechunking goes through; how much of it the target has already shows only when it is cut. */
+export function wholeOf(objects: StoredObject[]): { chunks: number; bytes: number } {
+  return {
+    chunks: objects.reduce((sum, { recipe }) => sum + ('chunks' in recipe ? recipe.chunks.length : recipe.count), 0),
+    bytes: objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
   };
 }
 

@@ -12,7 +12,7 @@ import { recipeChunks, toReferences, type ChunkReference } from '../snapshots/re
 import { findSnapshot, listSnapshots } from '../snapshots/snapshot-listing.js';
 import { ChunkIntake } from '../writing/chunk-intake.js';
 import { publishManifest } from '../writing/publish-manifest.js';
-import { copyByRechunking } from './copy-by-rechunking.js';
+import { copyByRechunking, wholeOf } from './copy-by-rechunking.js';
 import { recipeReader, transferObject, type ChunkOrigin } from './chunk-transfer.js';
 import type { CopyOptions, CopyReport } from './copy-reports.js';
 import { standsInTarget } from './standing-copies.js';
@@ -75,7 +75,7 @@ async function copyAll(source: RepositoryContext, target: RepositoryContext, { o
     const startedAtMs = target.clock.monotonicMs();
     await using session = siblings
       ? await openSiblingSession(origin, target, options)
-      : await copyByRechunking(source, target, { writer: COPY_WRITER, signal: options.signal });
+      : await openRechunkingSession(source, target, options);
     for (; !next.done && target.clock.monotonicMs() - startedAtMs < MAX_SESSION_MS; next = waiting.next()) {
       const id = next.value;
       options.onProgress?.({ snapshot: id, done, total: chosen.length, copiedBytes });
@@ -105,6 +105,15 @@ async function copyOne(
     report.failed.push({ snapshot: id, code, message });
   }
   return 0;
+}
+
+async function openRechunkingSession(
+  source: RepositoryContext,
+  target: RepositoryContext,
+  { dryRun, signal }: CopyOptions,
+): Promise<AsyncDisposable & { copy: CopyOne }> {
+  if (!dryRun) return copyByRechunking(source, target, { writer: COPY_WRITER, signal });
+  return { copy: ({ objects }) => Promise.resolve(wholeOf(objects)), [Symbol.asyncDispose]: () => Promise.resolve() };
 }
 
 async function openSiblingSession(

@@ -139,6 +139,10 @@ describe('a copy to a repository with another identity secret', () => {
   it('cuts everything anew when asked to, and is repeatable', async () => {
     const [source, target] = [await place(), await place()];
     await writeContent(source.repository, 'backup_1');
+    const before = target.store.names('');
+    const plan = await source.repository.copyTo(target.repository, { rechunk: true, dryRun: true });
+    expect(plan).toMatchObject({ dryRun: true, copied: [{ snapshot: 'backup_1' }] });
+    expect(target.store.names('')).toEqual(before);
     expect(await source.repository.copyTo(target.repository, { rechunk: true })).toMatchObject({
       copied: [{ snapshot: 'backup_1' }],
       verification: { healthy: true },

@@ -18,6 +18,7 @@ export class ChunkIntake implements AsyncDisposable {
   plainBytes = 0;
   private readonly pipeline: PackPipeline;
   private readonly sink: ChunkSink;
+  private readonly jobs: SessionJobs;
 
   constructor(
     context: RepositoryContext,
@@ -25,9 +26,9 @@ export class ChunkIntake implements AsyncDisposable {
     lease: Lease,
     { writer, signal }: ChunkIntakeOptions,
   ) {
-    const jobs = new SessionJobs(context.threads);
-    this.pipeline = new PackPipeline(context, index, lease, jobs, { writer, signal, speed: 'default' });
-    this.sink = new ChunkSink(context, index, this.pipeline, jobs, 'default');
+    this.jobs = new SessionJobs(context.threads);
+    this.pipeline = new PackPipeline(context, index, lease, this.jobs, { writer, signal, speed: 'default' });
+    this.sink = new ChunkSink(context, index, this.pipeline, this.jobs, 'default');
   }
 
   /** Sealed bytes that went into packs. */
@@ -44,6 +45,7 @@ export class ChunkIntake implements AsyncDisposable {
     if (this.has(id)) return;
     this.chunks++;
     this.plainBytes += chunk.length;
+    this.jobs.noteBytes(chunk.length);
     await this.sink.keep(this.sink.commonLane(lane), id, chunk);
   }
 
