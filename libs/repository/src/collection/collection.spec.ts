@@ -136,6 +136,21 @@ describe('a collection', () => {
     expect(await repository.check({ level: 'deep' })).toMatchObject({ healthy: true, problems: [], packs: 1 });
   });
 
+  it('without the master key takes only packs that hold nothing live, and leaves sparse ones to a later call', async () => {
+    const { bench, repository } = await Bench.withRepository();
+    await backUp(repository, 'backup_ab', { a: A, b: B });
+    await backUp(repository, 'backup_b', { b: B });
+    await backUp(repository, 'backup_c', { c: C });
+    for (const id of ['backup_ab', 'backup_c']) await repository.moveToTrash(id);
+    bench.pass(8 * DAY);
+    const worker = await openRepository(bench.store, repository.exportWriteOnlyCredential(), { clock: bench.clock });
+    expect(await worker.collect()).toMatchObject({ condemned: { dead: { packs: 1 }, sparse: { packs: 0 } }, copied: { packs: 0 } });
+    bench.pass(25 * HOUR);
+    expect(await worker.collect()).toMatchObject({ deleted: { packs: 1 } });
+    expect(await repository.collect()).toMatchObject({ condemned: { sparse: { packs: 1 } } });
+    expect(digests(await restore(repository, 'backup_b'))).toEqual(digests({ b: B }));
+  });
+
   it('merges many small packs and their index segments', async () => {
     const { bench, repository } = await Bench.withRepository();
     const objects = (n: number): Record<string, Buffer> => ({ rows: noise(20_000, 40 + n) });

@@ -102,12 +102,14 @@ export class Collector {
   }
 
   private async condemn(view: View): Promise<void> {
-    const { copyBeforeCondemning } = this.context.protocol;
+    const { keys, protocol } = this.context;
+    const { copyBeforeCondemning } = protocol;
     const { index, stored, condemned, marks, isOld } = view;
     const situations = index.packs.flatMap((pack, number) => {
       const file = stored.get(pack.hash);
       if (!file) return [];
-      return { number, pack, liveBytes: marks.liveBytes[number]!, old: isOld(file), condemned: condemned.has(pack.hash), copyable: true };
+      const copyable = pack.kind === 'metadata' || keys.packPrivate !== undefined;
+      return { number, pack, liveBytes: marks.liveBytes[number]!, old: isOld(file), condemned: condemned.has(pack.hash), copyable };
     });
     const candidates = chooseCandidates(situations, this.context.config.packSizeBytes);
     if (this.options.dryRun || !copyBeforeCondemning) await this.putCollection(candidates, view);
