@@ -143,7 +143,11 @@ describe('a collection', () => {
     await backUp(repository, 'backup_c', { c: C });
     for (const id of ['backup_ab', 'backup_c']) await repository.moveToTrash(id);
     bench.pass(8 * DAY);
-    const worker = await openRepository(bench.store, repository.exportWriteOnlyCredential(), { clock: bench.clock });
+    const worker = await openRepository(
+      bench.store,
+      { type: 'write-only', credential: repository.exportWriteOnlyCredential() },
+      { clock: bench.clock },
+    );
     expect(await worker.collect()).toMatchObject({ condemned: { dead: { packs: 1 }, sparse: { packs: 0 } }, copied: { packs: 0 } });
     bench.pass(25 * HOUR);
     expect(await worker.collect()).toMatchObject({ deleted: { packs: 1 } });
