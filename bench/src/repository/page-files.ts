@@ -33,12 +33,13 @@ function* filePages(rows: RowBytes, first: number, end: number, oldCount: number
   for (let number = first; number < end; number++) {
     const page = Buffer.alloc(PAGE_BYTES);
     const changed = version === 2 && (number > oldCount * 0.95 ? number % 5 < 2 : (number * 7919) % SCATTER === 0);
+    // How full a page is stays, else all rows after a changed page would move.
+    const free = 200 + random.seed(number).below(600);
     random.seed(number, changed ? 2 : 1);
     page.writeUInt32LE(changed ? 2 : 1, 0);
     page.writeUInt32LE(random.next(), 4);
     page.writeUInt32LE(random.next() & 0xffff, 8);
     // Line pointers at the start, rows at the end, some free room between them.
-    const free = 200 + random.below(600);
     for (let at = PAGE_HEADER_BYTES; at < free; at += 4) page.writeUInt32LE((PAGE_BYTES - at * 18) & 0xffff, at);
     rows.fill(page.subarray(free + 100));
     // A changed page keeps most of its rows: one of them is another.

@@ -114,14 +114,14 @@ function shares(ours: Round[], limits: MachineLimits, bytes: number, quick: bool
       case: `${name}, share of the limit, wall`,
       ours: wall,
       unit: '%',
-      target: `≥ ${target * 100} %`,
+      target: `≥ ${Math.round(target * 100)} %`,
       met: wall >= target * 100,
     };
     const cpuRow: BenchResult = {
       case: `${name}, share of the limit, processor`,
       ours: cpu,
       unit: '%',
-      target: `≥ ${quickTarget * 100} %`,
+      target: `≥ ${Math.round(quickTarget * 100)} %`,
       met: cpu >= quickTarget * 100,
     };
     return quick ? [cpuRow] : [wallRow, cpuRow];
