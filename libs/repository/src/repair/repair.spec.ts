@@ -44,8 +44,9 @@ describe('repair of the index', () => {
     [
       'stands under another name',
       (store: MemoryStore) => {
-        store.files.set(`index/${'a'.repeat(32)}`, store.files.get(store.names('index/')[0]!)!);
-        store.files.delete(store.names('index/').at(-1)!);
+        const name = store.names('index/')[0]!;
+        store.files.set(`index/${'a'.repeat(32)}`, store.files.get(name)!);
+        store.files.delete(name);
       },
     ],
   ])('makes the repository whole again where a segment %s', async (_, damage) => {
@@ -74,7 +75,7 @@ describe('repair of the index', () => {
     const { problems } = await repository.check({ level: 'structure' });
     expect(problems.map(({ file }) => file).every((file) => file.startsWith('snapshots/'))).toBe(true);
     // The next backup of the same data brings them again.
-    await writeContent(repository, 'backup_3');
+    await writeContent(repository, 'backup_3', { more: noise(100_000, 9) });
     expect(await repository.check({ level: 'deep' })).toMatchObject({ healthy: true });
     expect(store.names('snapshots/')).toHaveLength(3);
   });
