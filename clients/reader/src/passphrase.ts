@@ -26,8 +26,9 @@ function passphraseIn(file: string): string {
 /** Typed keys come one by one and aren't shown. */
 async function askAtTerminal(): Promise<string> {
   const { stdin } = process;
-  process.stderr.write('Passphrase of the repository: ');
+  // Before the question is seen: who answers at once would see it on the screen, and Ctrl+C would end the process.
   stdin.setRawMode(true).setEncoding('utf8');
+  process.stderr.write('Passphrase of the repository: ');
   let typed = '';
   try {
     return await new Promise<string>((resolve, reject) => {
