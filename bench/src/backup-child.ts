@@ -7,10 +7,11 @@ import { RahatError, newId, type RunSecrets } from '@rahat/contracts';
 import { executeRun } from '@rahat/execution';
 import { createRepository } from '@rahat/repository';
 import type { BackupTask } from './backup-in-child.js';
+import { highWaterMb } from './peak-memory.js';
 
 process.once('message', (task: BackupTask) => {
   backUp(task)
-    .then((addedBytes) => process.send!({ addedBytes, peakMb: process.resourceUsage().maxRSS / 1000 }))
+    .then((addedBytes) => process.send!({ addedBytes, peakMb: highWaterMb('self') }))
     .catch((error: unknown) => process.send!({ addedBytes: 0, peakMb: 0, error: RahatError.from(error).message }))
     .finally(() => process.disconnect());
 });

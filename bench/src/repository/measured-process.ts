@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RahatError } from '@rahat/contracts';
+import { highWaterMb } from '../peak-memory.js';
 
 export interface Command {
   program: string;
@@ -65,25 +66,15 @@ function childTicks(): number {
 }
 
 async function watchPeak(pid: number, closed: Promise<unknown>): Promise<number> {
-  let peakKib = 0;
+  let peakMb = 0;
   let running = true;
   void closed.then(
     () => (running = false),
     () => (running = false),
   );
   while (running) {
-    peakKib = Math.max(peakKib, highWaterKib(pid));
+    peakMb = Math.max(peakMb, highWaterMb(pid));
     await sleep(SAMPLE_MS);
   }
-  return (peakKib * 1024) / 1e6;
-}
-
-/** VmHWM is a maximum that the kernel keeps, so sampling misses nothing but the process's last moments. */
-function highWaterKib(pid: number): number {
-  try {
-    return Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? 0);
-  } catch {
-    // It has ended.
-    return 0;
-  }
+  return peakMb;
 }

@@ -43,11 +43,14 @@ beforeAll(async () => {
   };
   await writeFile(
     join(folder, 'child.mjs'),
-    `import { executeRun } from ${JSON.stringify(join(import.meta.dirname, '../dist/index.js'))};
+    `import { readFileSync } from 'node:fs';
+     import { executeRun } from ${JSON.stringify(join(import.meta.dirname, '../dist/index.js'))};
+     // Not resourceUsage().maxRSS: that begins with what the forking process had in memory.
+     const peakMb = () => (Number(/^VmHWM:\\s+(\\d+)/m.exec(readFileSync('/proc/self/status', 'latin1'))[1]) * 1024) / 1e6;
      process.once('message', async ({ spec, secrets, scratchFolder }) => {
        const options = { signal: new AbortController().signal, onProgress() {}, onLog() {}, toolFolders: [], scratchFolder, workerName: 'worker-1' };
        const outcome = await executeRun(spec, secrets, options).then((evidence) => ({ evidence }), (error) => ({ error: String(error) }));
-       process.send({ ...outcome, peakMb: process.resourceUsage().maxRSS / 1000 }, () => process.disconnect());
+       process.send({ ...outcome, peakMb: peakMb() }, () => process.disconnect());
      });`,
   );
 }, 120_000);
