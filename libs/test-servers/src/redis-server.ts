@@ -7,7 +7,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './free-port.js';
 import { MissingPart, runsWith } from './missing-part.js';
-import { startServerProcess } from './unprivileged-process.js';
+import { killServerProcess, startServerProcess } from './unprivileged-process.js';
 
 export interface RedisServer extends AsyncDisposable {
   readonly host: string;
@@ -62,10 +62,7 @@ export async function startRedis(): Promise<RedisServer> {
   async function stop(): Promise<void> {
     const running = server;
     server = undefined;
-    if (!running || running.exitCode !== null || running.signalCode !== null) return;
-    const exited = new Promise<void>((resolve) => running.once('exit', () => resolve()));
-    running.kill('SIGKILL');
-    await exited;
+    await killServerProcess(running);
   }
 
   await start();

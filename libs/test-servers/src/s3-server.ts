@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { freePort } from './free-port.js';
 import { MissingPart, runsWith } from './missing-part.js';
-import { startServerProcess } from './unprivileged-process.js';
+import { killServerProcess, startServerProcess } from './unprivileged-process.js';
 
 /**
  * Two makes that differ where it matters. `moto` keeps If-None-Match and object lock, and takes any key. `rclone` keeps its
@@ -71,10 +71,7 @@ export async function startS3(make: S3Make): Promise<S3Server> {
   async function kill9(): Promise<void> {
     const running = server;
     server = undefined;
-    if (!running || running.exitCode !== null || running.signalCode !== null) return;
-    const exited = new Promise<void>((resolve) => running.once('exit', () => resolve()));
-    running.kill('SIGKILL');
-    await exited;
+    await killServerProcess(running);
   }
 
   await start();

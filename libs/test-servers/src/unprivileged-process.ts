@@ -38,6 +38,14 @@ export function startServerProcess(
   });
 }
 
+/** kill -9; resolves when the server is gone. One that has ended, or was never started, is gone already. */
+export async function killServerProcess(server: ChildProcess | undefined): Promise<void> {
+  if (!server || server.exitCode !== null || server.signalCode !== null) return;
+  const exited = new Promise<void>((resolve) => server.once('exit', () => resolve()));
+  server.kill('SIGKILL');
+  await exited;
+}
+
 /** Runs a short command under the unprivileged user; throws with what it printed when it fails. */
 export function runCommand(command: string, args: string[], options: { cwd: string; as?: User }): void {
   const result = spawnSync(command, args, {
