@@ -1,2 +1,1 @@
-export * from './local-config.js';
 export * from './local-store.js';

@@ -1,10 +1,9 @@
 import { assertBlobName, assertBlobPrefix, isBlobName, throwIfAborted } from '@rahat/blob-store-port';
 import type { BlobEntry, BlobStat, BlobStore, ByteRange, CallOptions, PutOptions } from '@rahat/blob-store-port';
-import { RahatError } from '@rahat/contracts';
+import { type LocalSettings, RahatError } from '@rahat/contracts';
 import { randomUUID } from 'node:crypto';
 import { link, lstat, mkdir, open, readdir, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { LocalConfig } from './local-config.js';
 import { isErrno, localError } from './local-errors.js';
 
 /** `~` is outside of the names' alphabet: nothing in here can be listed, read or overwritten as a blob. */
@@ -28,9 +27,9 @@ export class LocalStore implements BlobStore {
   private readonly durableFolders = new Set<string>();
   private preparation: Promise<void> | undefined;
 
-  constructor(config: LocalConfig, prefix = '') {
+  constructor(settings: LocalSettings, prefix = '') {
     if (prefix) assertBlobName(prefix);
-    this.root = join(config.path, prefix);
+    this.root = join(settings.path, prefix);
     this.description = this.root;
   }
 
