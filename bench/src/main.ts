@@ -2,19 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import { parseArgs } from 'node:util';
 import { RahatError } from '@rahat/contracts';
+import type { BenchOptions } from './bench-options.js';
 import { resultTable, type BenchResult } from './result-table.js';
-
-export interface BenchOptions {
-  runs: number;
-  /** Size of the sample database, in MB. */
-  sizeMb: number;
-  /** Under a minute, without peers: judges by this machine's own limits alone. */
-  quick: boolean;
-  /** Of the simulation: how many, and the first seed. */
-  schedules?: number;
-  seed?: number;
-  log(line: string): void;
-}
 
 const SUITES: Record<string, () => Promise<(options: BenchOptions) => Promise<BenchResult[]>>> = {
   main: async () => (await import('./suites/main-suite.js')).mainSuite,

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runProcessFlags } from '@rahat/execution';
 import type { LookUpRates } from '@rahat/repository/measuring';
-import type { BenchOptions } from '../main.js';
+import type { BenchOptions } from '../bench-options.js';
 import { runMeasured, type Usage } from '../repository/measured-process.js';
 import { median, type BenchResult } from '../result-table.js';
 

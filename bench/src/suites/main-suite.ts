@@ -6,7 +6,7 @@ import { findTools } from '@rahat/connector-postgresql';
 import { startPostgresql } from '@rahat/test-servers';
 import { backUpInChild } from '../backup-in-child.js';
 import { timeCommand } from '../time-command.js';
-import type { BenchOptions } from '../main.js';
+import type { BenchOptions } from '../bench-options.js';
 import { median, type BenchResult } from '../result-table.js';
 import { oneDayStatements, sampleStatements } from '../sample-database.js';
 

@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import type { BenchOptions } from '../main.js';
+import type { BenchOptions } from '../bench-options.js';
 import { findBorg, findRestic, rahat, type ContestantFactory } from '../repository/contestants.js';
 import { backupLimitSeconds, measureLimits, restoreLimitSeconds, type MachineLimits } from '../repository/machine-limits.js';
 import { playRound, type Round, type SourceFiles, type Step } from '../repository/rounds.js';

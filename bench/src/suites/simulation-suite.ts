@@ -1,5 +1,5 @@
 import { runSchedule } from '@rahat/repository/simulation';
-import type { BenchOptions } from '../main.js';
+import type { BenchOptions } from '../bench-options.js';
 import type { BenchResult } from '../result-table.js';
 
 const DEFAULT_SCHEDULES = 1000;

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { RahatError } from '@rahat/contracts';
-import type { BenchOptions } from '../main.js';
+import type { BenchOptions } from '../bench-options.js';
 import { median, type BenchResult } from '../result-table.js';
 import { timeCommand } from '../time-command.js';
 

@@ -1,0 +1,11 @@
+export interface BenchOptions {
+  runs: number;
+  /** Size of the sample database, in MB. */
+  sizeMb: number;
+  /** Under a minute, without peers: judges by this machine's own limits alone. */
+  quick: boolean;
+  /** Of the simulation: how many, and the first seed. */
+  schedules?: number;
+  seed?: number;
+  log(line: string): void;
+}
