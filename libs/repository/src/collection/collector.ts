@@ -6,6 +6,7 @@ import { chooseSegments, namedSegments, replacedSegments, rewriteSegments } from
 import { indexName, packName } from '../layout.js';
 import type { Lease } from '../leases/lease.js';
 import { NO_SERVER_TIME_MARGIN_MS } from '../leases/lease-survey.js';
+import { untilListed } from '../listing-lag.js';
 import { chunkIdAt, type PackTable } from '../packs/pack-table.js';
 import type { CollectReport } from '../repository.js';
 import type { ChunkReference } from '../snapshots/recipes.js';
@@ -15,7 +16,7 @@ import { chooseCandidates, type Candidate } from './condemnation.js';
 import type { LiveMarks } from './live-marks.js';
 import { PackCopier } from './pack-copier.js';
 import { emptyReport } from './report.js';
-import { lookAtRepository, untilListed, type CollectorOptions, type View } from './view.js';
+import { lookAtRepository, type CollectorOptions, type View } from './view.js';
 
 interface Deletions {
   /** Those whose packs are deleted or rescued: afterwards their files go as well. */

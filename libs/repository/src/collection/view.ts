@@ -4,6 +4,7 @@ import { namedSegments, type SegmentOutline } from '../index/segment-compaction.
 import { packHash, packName, PACKS_PREFIX } from '../layout.js';
 import type { Lease } from '../leases/lease.js';
 import { NO_SERVER_TIME_MARGIN_MS, surveyLeases, type LeaseSurvey } from '../leases/lease-survey.js';
+import { untilListed } from '../listing-lag.js';
 import { purgeTrash } from '../trash/trash.js';
 import { adoptPacks } from './adoption.js';
 import { readCollections, type Collection } from './collection-files.js';
@@ -74,12 +75,6 @@ export async function lookAtRepository(context: RepositoryContext, lease: Lease,
   });
   const marks = await markLiveChunks(context, index, snapshots, options.signal);
   return { leases, collections, condemned, purgedSnapshots, stored, index, segments, adoptedPacks: adopted, unreadable, marks, isOld };
-}
-
-/** On a storage whose listings lag: what was put or removed before is listed as such afterwards. */
-export async function untilListed({ store, clock, protocol }: RepositoryContext): Promise<void> {
-  const { listLagMs } = store.capabilities;
-  if (listLagMs > 0 && protocol.waitForListings) await new Promise<void>((resolve) => clock.after(listLagMs, resolve));
 }
 
 async function listPacks(context: RepositoryContext): Promise<Map<string, StoredPack>> {

@@ -2,7 +2,7 @@ import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
 import { INDEX_PREFIX } from '../layout.js';
 import { openSealedFile, sealFile } from '../sealed-files/sealed-file.js';
-import { decodeIndexSegment, encodeIndexSegment, type IndexSegment } from './index-segment.js';
+import { decodeIndexSegment, encodeIndexSegment, type IndexedPack, type IndexSegment } from './index-segment.js';
 
 /** A storage that goes on listing a file that it doesn't give must not hold a session for ever. */
 const MAX_LISTINGS = 5;
@@ -70,6 +70,16 @@ interface Visited<T> {
 export function openIndexSegment(context: RepositoryContext, name: string, file: Buffer): IndexSegment {
   const identity = { repositoryId: context.repositoryId, type: 'index', name } as const;
   return decodeIndexSegment(openSealedFile(context.keys.metadata, identity, file), name);
+}
+
+/** None where the segment is damaged, which is for `repairIndex`, or was compacted away. */
+export async function packsOfSegment(context: RepositoryContext, name: string): Promise<IndexedPack[]> {
+  try {
+    return openIndexSegment(context, name, await context.store.get(name)).packs;
+  } catch (error) {
+    if (error instanceof RahatError && (error.code === 'repository_damaged' || error.code === 'blob_not_found')) return [];
+    throw error;
+  }
 }
 
 export function sealIndexSegment(context: RepositoryContext, name: string, segment: IndexSegment): Buffer {

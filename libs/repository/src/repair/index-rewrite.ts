@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { RepositoryContext } from '../context.js';
 import type { IndexedPack } from '../index/index-segment.js';
 import { sealIndexSegment } from '../index/segment-files.js';
 import { INDEX_PREFIX, indexName } from '../layout.js';
 import type { Lease } from '../leases/lease.js';
+import { untilListed } from '../listing-lag.js';
 
 /** Rows of the tables that one new segment holds at most: about 50 MB in memory. */
 const MAX_SEGMENT_ROWS = 1_000_000;
@@ -41,7 +41,7 @@ export async function rewriteIndex(context: RepositoryContext, lease: Lease, { w
   }
   await putBatch();
   // Who lists now must see the new ones.
-  if (written > 0 && replaced.length > 0) await delay(context.store.capabilities.listLagMs);
+  if (written > 0 && replaced.length > 0) await untilListed(context);
   for (const name of replaced) {
     lease.assertHeld();
     await context.store.remove(name);

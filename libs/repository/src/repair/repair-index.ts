@@ -1,11 +1,11 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { RahatError } from '@rahat/contracts';
 import { listPacks, packStatement } from '../check/indexed-packs.js';
 import type { RepositoryContext } from '../context.js';
 import type { IndexedPack } from '../index/index-segment.js';
-import { openIndexSegment } from '../index/segment-files.js';
+import { openIndexSegment, packsOfSegment } from '../index/segment-files.js';
 import { INDEX_PREFIX } from '../layout.js';
 import { Lease } from '../leases/lease.js';
+import { untilListed } from '../listing-lag.js';
 import { judgeIndex, type SegmentContent, type PackTruth } from './index-judgement.js';
 import { rewriteIndex } from './index-rewrite.js';
 import { readPackDirectories } from './pack-directories.js';
@@ -21,7 +21,7 @@ export async function repairIndex(context: RepositoryContext, options: RepairOpt
   await using lease = await takeLease(context, options);
   // In this order: every pack that a listed segment names was put before it.
   const segments = await readSegments(context);
-  await delay(context.store.capabilities.listLagMs);
+  await untilListed(context);
   const truths = await readTruths(context, options);
   const judgement = judgeIndex(segments, truths);
   const report: IndexRepair = {
@@ -103,14 +103,5 @@ async function* packsToWrite(
       const truth = from.truths.get(pack.hash);
       if (truth?.state === 'unreadable' && truth.sizeBytes === pack.sizeBytes && wanted.delete(pack.hash)) yield pack;
     }
-  }
-}
-
-async function packsOfSegment(context: RepositoryContext, name: string): Promise<IndexedPack[]> {
-  try {
-    return openIndexSegment(context, name, await context.store.get(name)).packs;
-  } catch (error) {
-    if (error instanceof RahatError && (error.code === 'repository_damaged' || error.code === 'blob_not_found')) return [];
-    throw error;
   }
 }

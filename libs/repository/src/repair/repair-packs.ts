@@ -6,7 +6,7 @@ import type { RepositoryContext } from '../context.js';
 import { openFrame } from '../frames/frame-codec.js';
 import type { IndexedPack } from '../index/index-segment.js';
 import { loadIndexForWriting } from '../index/load-index.js';
-import { openIndexSegment } from '../index/segment-files.js';
+import { packsOfSegment } from '../index/segment-files.js';
 import { damagedPackName, INDEX_PREFIX, packName } from '../layout.js';
 import type { Lease } from '../leases/lease.js';
 import { PACK_HEADER_BYTES } from '../packs/pack-layout.js';
@@ -92,28 +92,18 @@ async function setAside(context: RepositoryContext, hash: string, lease: Lease):
 async function forgetPacks(context: RepositoryContext, forgotten: ReadonlySet<string>, lease: Lease): Promise<void> {
   const replaced: string[] = [];
   for await (const { name } of context.store.list(INDEX_PREFIX)) {
-    if ((await packsIn(context, name)).some(({ hash }) => forgotten.has(hash))) replaced.push(name);
+    if ((await packsOfSegment(context, name)).some(({ hash }) => forgotten.has(hash))) replaced.push(name);
   }
   async function* remaining(): AsyncGenerator<IndexedPack> {
     const given = new Set(forgotten);
     for (const name of replaced) {
-      for (const pack of await packsIn(context, name)) {
+      for (const pack of await packsOfSegment(context, name)) {
         if (!given.has(pack.hash)) yield pack;
         given.add(pack.hash);
       }
     }
   }
   await rewriteIndex(context, lease, { writer: REPAIR_WRITER, replaced, packs: remaining() });
-}
-
-/** None where the segment is damaged, which is for `repairIndex`, or was compacted away. */
-async function packsIn(context: RepositoryContext, name: string): Promise<IndexedPack[]> {
-  try {
-    return openIndexSegment(context, name, await context.store.get(name)).packs;
-  } catch (error) {
-    if (error instanceof RahatError && (error.code === 'repository_damaged' || error.code === 'blob_not_found')) return [];
-    throw error;
-  }
 }
 
 async function readIfThere(context: RepositoryContext, hash: string, signal?: AbortSignal): Promise<Buffer | undefined> {
