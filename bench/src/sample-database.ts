@@ -31,3 +31,12 @@ function eventsFrom(first: number, last: number): string {
        ((i::bigint * 7919) % 10000000) / 10000.0, md5((i::bigint * 3)::text) || ' ' || md5((i / 10)::text)
      FROM generate_series(${first}, ${last}) i`;
 }
+
+/** Small tables, a thousand a statement: a transaction of all of them would need as many locks. */
+export function* manyTablesStatements(count: number): Generator<string> {
+  for (let first = 0; first < count; first += 1_000) {
+    yield `DO $$ BEGIN FOR n IN ${first}..${Math.min(first + 1_000, count) - 1} LOOP
+      EXECUTE format('CREATE TABLE t%s (id int PRIMARY KEY, note text)', n); EXECUTE format('INSERT INTO t%s VALUES (%s, md5(%L))', n, n, n);
+    END LOOP; END $$`;
+  }
+}
