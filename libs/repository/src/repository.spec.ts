@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { LocalStore } from '@rahat/blob-store-local';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
@@ -125,6 +126,16 @@ describe('a repository', () => {
     await expect(collect(reader.readObject(objects[0]!, { range: { offset: rows.length, length: 1 } }))).rejects.toMatchObject({
       code: 'invalid_input',
     });
+  });
+
+  it('keeps the order of backups that follow each other, however slowly the storage answers', async () => {
+    const store = new MemoryStore();
+    const repository = await newRepository(store);
+    store.onCall = (operation, name) => (name.startsWith('leases/') && operation === 'put' ? setTimeout(300) : undefined);
+    await backUp(repository, 'backup_2', { id: noise(10) });
+    store.onCall = () => undefined;
+    await backUp(repository, 'backup_1', { id: noise(10) });
+    expect((await repository.findSnapshot('latest')).snapshot).toBe('backup_1');
   });
 
   it('lists snapshots oldest first and finds them by id, prefix and as the latest', async () => {

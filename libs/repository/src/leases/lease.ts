@@ -69,12 +69,13 @@ export class Lease {
 
   /** By the storage's clock where it has one, so that a writer's wrong clock leaves no trace in manifests. */
   now(): Date {
-    const { store, clock } = this.context;
-    if (!store.capabilities.serverTime) return clock.now();
-    return new Date(this.confirmedServerMs + (clock.monotonicMs() - this.confirmedAtMs));
+    return new Date(this.serverTimeAtLeastMs());
   }
 
-  /** No later than the storage's time: for a collector, to whom nothing may seem older than it is. */
+  /**
+   * No later than the storage's time: to a collector nothing may seem older than it is, and a snapshot must not seem younger than
+   * one that is begun after its commit.
+   */
   serverTimeAtLeastMs(): number {
     const { store, clock } = this.context;
     if (!store.capabilities.serverTime) return clock.now().getTime();
