@@ -54,19 +54,17 @@ export class PackCopier {
 
   /** Afterwards everything copied is stored and indexed. */
   async finish(): Promise<void> {
-    for (const [kind, pack] of this.open) await this.close(kind, pack);
+    for (const pack of this.open.values()) {
+      await this.flushFrame(pack);
+      await this.store(pack.writer);
+    }
+    this.open.clear();
     await this.putSegment();
   }
 
   private async add(kind: PackKind, id: Buffer, bytes: Buffer): Promise<void> {
-    let pack = this.open.get(kind) ?? (await this.openPack(kind));
-    if (pack.frameBytes + bytes.length > pack.frame.length || pack.chunkIds.length >= MAX_FRAME_CHUNKS) {
-      await flushFrame(pack);
-      if (pack.writer.full) {
-        await this.close(kind, pack);
-        pack = await this.openPack(kind);
-      }
-    }
+    const pack = this.open.get(kind) ?? (await this.openPack(kind));
+    if (pack.frameBytes + bytes.length > pack.frame.length || pack.chunkIds.length >= MAX_FRAME_CHUNKS) await this.flushFrame(pack);
     pack.frame.set(bytes, pack.frameBytes);
     pack.frameBytes += bytes.length;
     pack.chunkIds.push(Buffer.from(id));
@@ -75,19 +73,38 @@ export class PackCopier {
   }
 
   private async openPack(kind: PackKind): Promise<OpenPack> {
-    const { packSizeBytes } = this.context.config;
-    const buffer = Buffer.allocUnsafeSlow(packCapacity(packSizeBytes));
-    const writer = await PackWriter.open(kind, this.context.keys, { repositoryId: this.context.repositoryId, packSizeBytes, buffer });
-    const frame = Buffer.allocUnsafe(Math.min(FRAME_BYTES.default, Math.max(packSizeBytes, this.context.config.cutSizes.log.max)));
+    const { packSizeBytes, cutSizes } = this.context.config;
+    const frame = Buffer.allocUnsafe(Math.min(FRAME_BYTES.default, Math.max(packSizeBytes, cutSizes.log.max)));
+    const writer = await this.newWriter(kind, Buffer.allocUnsafeSlow(packCapacity(packSizeBytes)));
     const pack = { writer, frame, frameBytes: 0, chunkIds: [], chunkLengths: [] };
     this.open.set(kind, pack);
     return pack;
   }
 
-  private async close(kind: PackKind, pack: OpenPack): Promise<void> {
-    this.open.delete(kind);
-    await flushFrame(pack);
-    const { hash, file, table } = await pack.writer.close();
+  private newWriter(kind: PackKind, buffer: Buffer): Promise<PackWriter> {
+    const { repositoryId, keys, config } = this.context;
+    return PackWriter.open(kind, keys, { repositoryId, packSizeBytes: config.packSizeBytes, buffer });
+  }
+
+  private async flushFrame(pack: OpenPack): Promise<void> {
+    const { chunkIds, chunkLengths } = pack;
+    if (chunkIds.length === 0) return;
+    const plaintext = pack.frame.subarray(0, pack.frameBytes);
+    const content = { plaintext, chunkIds, chunkLengths };
+    const body = await compressFrame(plaintext, 'default');
+    if (!pack.writer.fits(content, body)) {
+      const { kind, buffer } = pack.writer;
+      await this.store(pack.writer);
+      pack.writer = await this.newWriter(kind, buffer);
+    }
+    pack.writer.addFrame(content, body);
+    pack.frameBytes = 0;
+    pack.chunkIds = [];
+    pack.chunkLengths = [];
+  }
+
+  private async store(writer: PackWriter): Promise<void> {
+    const { hash, kind, file, table } = await writer.close();
     await this.put(packName(hash), file);
     this.copied.packs++;
     this.copied.bytes += file.length;
@@ -113,14 +130,4 @@ export class PackCopier {
       if (!(error instanceof RahatError) || error.code !== 'blob_exists') throw error;
     }
   }
-}
-
-async function flushFrame(pack: OpenPack): Promise<void> {
-  const { writer, frame, frameBytes, chunkIds, chunkLengths } = pack;
-  if (chunkIds.length === 0) return;
-  const plaintext = frame.subarray(0, frameBytes);
-  writer.addFrame({ plaintext, chunkIds, chunkLengths }, await compressFrame(plaintext, 'default'));
-  pack.frameBytes = 0;
-  pack.chunkIds = [];
-  pack.chunkLengths = [];
 }

@@ -1,12 +1,9 @@
 import { promisify } from 'node:util';
-import { constants, zstdCompress, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
+import { zstdCompress, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
 import { RahatError } from '@rahat/contracts';
 import type { SessionJobs } from '../threads/session-jobs.js';
-import { regionOf, TAG_BYTES, unsealFrame } from '../threads/jobs.js';
+import { compressionOptions, regionOf, TAG_BYTES, unsealFrame, type Speed } from '../threads/jobs.js';
 
-/** Setting `speed` of a writing session (repository.md §5). */
-export type Speed = 'fast' | 'default' | 'small';
-const LEVELS: Record<Speed, number> = { fast: 1, default: 3, small: 9 };
 const MIB = 1024 * 1024;
 export const FRAME_BYTES: Record<Speed, number> = { fast: MIB, default: MIB, small: 4 * MIB };
 export const MAX_FRAME_BYTES = 4 * MIB;
@@ -26,13 +23,10 @@ const SYNCHRONOUS_BYTES = 8192;
 export async function compressFrame(plaintext: Buffer, speed: Speed, jobs?: SessionJobs): Promise<Buffer> {
   const maxLength = Math.floor(plaintext.length * (1 - MIN_GAIN));
   if (jobs?.worthThreads()) {
-    const length = await jobs.run({ type: 'compress', bytes: regionOf(plaintext), level: LEVELS[speed], maxLength });
+    const length = await jobs.run({ type: 'compress', bytes: regionOf(plaintext), speed, maxLength });
     return plaintext.subarray(0, length);
   }
-  const options = {
-    chunkSize: Math.max((plaintext.length >> 1) + 1024, 4096),
-    params: { [constants.ZSTD_c_compressionLevel]: LEVELS[speed] },
-  };
+  const options = compressionOptions(speed, plaintext.length);
   const compressed = plaintext.length <= SYNCHRONOUS_BYTES ? zstdCompressSync(plaintext, options) : await compress(plaintext, options);
   return compressed.length <= maxLength ? compressed : plaintext;
 }

@@ -16,6 +16,10 @@ export const CHUNK_ID_BYTES = 32;
 const FRAME_ROW_BYTES = 12;
 const CHUNK_ROW_BYTES = CHUNK_ID_BYTES + 12;
 
+export function packTableLength(frames: number, chunks: number): number {
+  return 8 + frames * FRAME_ROW_BYTES + chunks * CHUNK_ROW_BYTES;
+}
+
 export function encodePackTable(table: PackTable): Buffer {
   const counts = Buffer.alloc(8);
   counts.writeUInt32LE(table.frameOffsets.length, 0);
@@ -38,7 +42,7 @@ export function encodePackTable(table: PackTable): Buffer {
 export function decodePackTable(bytes: Buffer, pack: string): PackTable {
   const frames = bytes.length < 8 ? 0 : bytes.readUInt32LE(0);
   const chunks = bytes.length < 8 ? 0 : bytes.readUInt32LE(4);
-  if (bytes.length !== 8 + frames * FRAME_ROW_BYTES + chunks * CHUNK_ROW_BYTES) throw inconsistent(pack);
+  if (bytes.length !== packTableLength(frames, chunks)) throw inconsistent(pack);
   let position = 8;
   const take = (length: number): Buffer => bytes.subarray(position, (position += length));
   const column = (count: number): Uint32Array => decodeColumn(take(count * 4), count);

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { type RepositoryKeys } from '../keys/derivation.js';
 import { type PackKind, wrapPackKey } from '../keys/pack-keys.js';
+import { MAX_FRAME_BYTES } from '../frames/frame-codec.js';
 import { sealFile } from '../sealed-files/sealed-file.js';
 import { regionOf, TAG_BYTES } from '../threads/jobs.js';
 import { JOBS_HERE } from '../threads/session-jobs.js';
 import type { JobPlace } from '../threads/thread-pool.js';
 import { encodePackHeader, encodePackTrailer, footerIdentity, PACK_HEADER_BYTES, PACK_TRAILER_BYTES } from './pack-layout.js';
-import { encodePackTable, type PackTable } from './pack-table.js';
+import { encodePackTable, packTableLength, type PackTable } from './pack-table.js';
 import { padmeLength } from './padme.js';
 
 /** Chunks of one frame before it is compressed. */
@@ -28,12 +29,17 @@ export interface ClosedPack {
 
 /** Bounds the footer (44 bytes a chunk) where chunks are tiny. */
 const MAX_CHUNKS = 65_536;
-const FOOTER_RESERVE_BYTES = 4 * 1024 * 1024;
-const FRAME_RESERVE_BYTES = 4 * 1024 * 1024 + 1024;
+/** A sealed footer is longer than its table by less than this. */
+const FOOTER_OVERHEAD_BYTES = 1024;
 
-/** Size of the buffer that a pack of `packSizeBytes` is built in: its last frame, Padmé's 1/32 and the footer come on top. */
+/** Size of the buffer that a pack of `packSizeBytes` is built in: a single frame that is larger makes a pack of its own. */
 export function packCapacity(packSizeBytes: number): number {
-  return padmeLength(PACK_HEADER_BYTES + packSizeBytes + FRAME_RESERVE_BYTES + FOOTER_RESERVE_BYTES);
+  const largestFrame = PACK_HEADER_BYTES + MAX_FRAME_BYTES + TAG_BYTES + footerBound(1, MAX_CHUNKS) + PACK_TRAILER_BYTES;
+  return padmeLength(Math.max(packSizeBytes, largestFrame));
+}
+
+function footerBound(frames: number, chunks: number): number {
+  return packTableLength(frames, chunks) + FOOTER_OVERHEAD_BYTES;
 }
 
 /**
@@ -65,8 +71,15 @@ export class PackWriter {
     return pack;
   }
 
-  get full(): boolean {
-    return this.position >= this.packSizeBytes || this.chunks.length / 3 >= MAX_CHUNKS;
+  /**
+   * Whether the pack stays within its size with this frame. Padmé then pads it to that size, so what doesn't fit any more is on
+   * average half a frame; a pack that grew beyond would be padded by half of 1/32.
+   */
+  fits(content: FrameContent, body: Buffer): boolean {
+    if (this.frames.length === 0) return true;
+    const chunks = this.chunkIds.length + content.chunkIds.length;
+    const footer = footerBound(this.frames.length + 1, chunks) + PACK_TRAILER_BYTES;
+    return chunks <= MAX_CHUNKS && this.position + body.length + TAG_BYTES + footer <= this.packSizeBytes;
   }
 
   get sizeBytes(): number {

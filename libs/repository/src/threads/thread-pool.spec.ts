@@ -55,10 +55,10 @@ describe('the thread pool', () => {
     const pool = newPool();
     const rows = Buffer.from('one row after the other\n'.repeat(20_000));
     const frame = shared(rows);
-    const length = await pool.run({ type: 'compress', bytes: regionOf(frame), level: 3, maxLength: rows.length - 1 });
+    const length = await pool.run({ type: 'compress', bytes: regionOf(frame), speed: 'default', maxLength: rows.length - 1 });
     expect(zstdDecompressSync(frame.subarray(0, length)).equals(rows)).toBe(true);
     const raw = shared(noise(100_000));
-    expect(await pool.run({ type: 'compress', bytes: regionOf(raw), level: 3, maxLength: 97_000 })).toBe(100_000);
+    expect(await pool.run({ type: 'compress', bytes: regionOf(raw), speed: 'default', maxLength: 97_000 })).toBe(100_000);
     expect(raw.equals(noise(100_000))).toBe(true);
   });
 
@@ -81,13 +81,13 @@ describe('the thread pool', () => {
   it('fails a job that throws with its error, and goes on with the next', async () => {
     const pool = newPool(1);
     const outside = { ...regionOf(shared(noise(1000))), length: 5000 };
-    await expect(pool.run({ type: 'compress', bytes: outside, level: 3, maxLength: 1 })).rejects.toThrow(/outside|bounds|range/i);
+    await expect(pool.run({ type: 'compress', bytes: outside, speed: 'default', maxLength: 1 })).rejects.toThrow(/outside|bounds|range/i);
     expect(await pool.run({ type: 'endDigest', stream: 1 })).toBe(createHash('sha256').digest('hex'));
   });
 
   it('refuses memory that a thread would only get a copy of', async () => {
     await expect(
-      Promise.resolve().then(() => newPool().run({ type: 'compress', bytes: regionOf(noise(1000)), level: 3, maxLength: 1 })),
+      Promise.resolve().then(() => newPool().run({ type: 'compress', bytes: regionOf(noise(1000)), speed: 'default', maxLength: 1 })),
     ).rejects.toMatchObject({ code: 'internal' });
   });
 
@@ -95,7 +95,7 @@ describe('the thread pool', () => {
     const pool = newPool(1);
     const place = pool.leastBusy();
     const frame = regionOf(shared(noise(4_000_000)));
-    const waiting = Promise.allSettled([1, 2, 3].map(() => place.run({ type: 'compress', bytes: frame, level: 9, maxLength: 1 })));
+    const waiting = Promise.allSettled([1, 2, 3].map(() => place.run({ type: 'compress', bytes: frame, speed: 'small', maxLength: 1 })));
     await pool.end();
     for (const outcome of await waiting) {
       expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'internal', retryable: true } });

@@ -141,7 +141,7 @@ function costOf(job: Job): number {
     case 'digest':
       return job.bytes.length * 2;
     case 'compress':
-      return job.bytes.length * (job.level > 3 ? 20 : 6);
+      return job.bytes.length * (job.speed === 'small' ? 20 : 6);
     case 'sealPack':
       return job.file.length * 2;
     case 'endDigest':

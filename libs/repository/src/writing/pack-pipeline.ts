@@ -1,7 +1,8 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
-import { compressFrame, type Speed } from '../frames/frame-codec.js';
+import { compressFrame } from '../frames/frame-codec.js';
+import type { Speed } from '../threads/jobs.js';
 import type { IndexedPack } from '../index/index-segment.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
 import { sealIndexSegment } from '../index/segment-files.js';
@@ -100,13 +101,15 @@ export class PackPipeline {
   }
 
   private async place(kind: PackKind, content: FrameContent, body: Buffer): Promise<void> {
-    const pack = this.open.get(kind) ?? (await this.openPack(kind));
+    let pack = this.open.get(kind) ?? (await this.openPack(kind));
+    if (!pack.fits(content, body)) {
+      this.open.delete(kind);
+      this.upload(pack);
+      pack = await this.openPack(kind);
+    }
     const before = pack.sizeBytes;
     pack.addFrame(content, body);
     this.addedBytes += pack.sizeBytes - before;
-    if (!pack.full) return;
-    this.open.delete(kind);
-    this.upload(pack);
   }
 
   private async openPack(kind: PackKind): Promise<PackWriter> {

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import { RahatError } from '@rahat/contracts';
 import { throwIfCancelled } from '../bounded-store.js';
 import type { RepositoryContext } from '../context.js';
-import type { Speed } from '../frames/frame-codec.js';
+import type { Speed } from '../threads/jobs.js';
 import { loadIndexForWriting } from '../index/load-index.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
 import { Lease } from '../leases/lease.js';
