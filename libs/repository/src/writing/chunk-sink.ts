@@ -8,7 +8,7 @@ import { PENDING_PACK } from '../index/chunk-table.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
 import type { ChunkClass } from '../snapshots/manifest.js';
 import type { SessionJobs } from '../threads/session-jobs.js';
-import { FrameBuffers, FrameLane } from './frame-lane.js';
+import { FrameBuffers, FrameLane, type Loan } from './frame-lane.js';
 import type { PackPipeline } from './pack-pipeline.js';
 import { StreamDigests } from './stream-digests.js';
 
@@ -61,10 +61,10 @@ export class ChunkSink {
   }
 
   /** Puts the chunk into the lane unless it is known; gives a promise where the caller must wait for room. */
-  keep(lane: FrameLane, id: Buffer, chunk: Buffer): Promise<void> | undefined {
+  keep(lane: FrameLane, id: Buffer, chunk: Buffer, loan?: Loan): Promise<void> | undefined {
     if (this.index.chunks.find(id) >= 0) return undefined;
     this.index.chunks.set(id, PENDING_HOME);
-    return lane.append(id, chunk);
+    return lane.append(id, chunk, loan);
   }
 
   throwIfFailed(): void {

@@ -4,7 +4,7 @@ import type { RepositoryConfig } from '../descriptor/config.js';
 import { CHUNK_ID_BYTES } from '../packs/pack-table.js';
 import type { ChunkClass, Recipe } from '../snapshots/manifest.js';
 import type { ChunkSink } from './chunk-sink.js';
-import type { FrameLane } from './frame-lane.js';
+import type { FrameLane, Loan } from './frame-lane.js';
 import { RecipeBuilder } from './recipe-builder.js';
 import type { StreamDigests } from './stream-digests.js';
 
@@ -111,25 +111,30 @@ class StreamWriter {
       const next = this.sink.windows.more();
       if (next) return this.cutter.moveTo(next);
       await this.settleOldest();
-      if (this.digests.length === 0) return this.cutter.moveTo(full);
+      if (this.digests.length > 0) continue;
+      await this.sink.windows.unshared(full);
+      return this.cutter.moveTo(full);
     }
   }
 
   private async settleOldest(): Promise<void> {
     const { window, offset, lengths, ids } = await this.digests.shift();
+    const { windows } = this.sink;
+    const loan: Loan = { borrow: () => windows.borrow(window), giveBack: () => windows.giveBack(window) };
     try {
       let start = offset;
       for (let i = 0; i < lengths.length; i++) {
         const id = ids.subarray(i * CHUNK_ID_BYTES, (i + 1) * CHUNK_ID_BYTES);
         const length = lengths[i]!;
-        const room = this.sink.keep(this.lane, id, window.bytes.subarray(start, start + length));
+        const room = this.sink.keep(this.lane, id, window.bytes.subarray(start, start + length), loan);
         if (room) await room;
         const spilt = this.recipe.add({ id, length });
         if (spilt) await spilt;
         start += length;
       }
+      await this.lane.keepNothingLent();
     } finally {
-      if (window !== this.cutter.window) this.sink.windows.giveBack(window);
+      if (window !== this.cutter.window) windows.giveBack(window);
     }
   }
 }
