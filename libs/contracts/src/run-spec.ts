@@ -52,6 +52,8 @@ export const BackupSpec = SpecHead.extend({
   snapshot: z.string(),
   repository: z.string(),
   deep: z.boolean().default(false),
+  /** About how much the source holds, where discovery told it. */
+  sourceBytes: z.number().int().nonnegative().optional(),
 });
 
 export const VerificationSpec = SpecHead.extend({

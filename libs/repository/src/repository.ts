@@ -37,8 +37,16 @@ export interface WriteProgress {
 /** What needs no master key: writing, deduplicating, manifests, the checks that decode no data. */
 export interface WritableRepository {
   readonly id: string;
-  /** Puts a lease, loads the index (repository.md §7.1). `writer` names the worker. */
-  beginWriting(options: { writer: string; signal?: AbortSignal; speed?: 'fast' | 'default' | 'small' }): Promise<WriteSession>;
+  /**
+   * Puts a lease, loads the index (repository.md §7.1). `writer` names the worker; `sourceBytes` is about how much its source holds:
+   * above a terabyte its rows are cut coarser.
+   */
+  beginWriting(options: {
+    writer: string;
+    signal?: AbortSignal;
+    speed?: 'fast' | 'default' | 'small';
+    sourceBytes?: number;
+  }): Promise<WriteSession>;
   /** Every manifest, oldest first; a damaged one is yielded as its error, never skipped. */
   snapshots(): AsyncIterable<SnapshotListing>;
   /** Exact id, or `latest`, or a unique prefix of at least 8 characters. */

@@ -65,6 +65,8 @@ export class PackCopier {
   private async add(kind: PackKind, id: Buffer, bytes: Buffer): Promise<void> {
     const pack = this.open.get(kind) ?? (await this.openPack(kind));
     if (pack.frameBytes + bytes.length > pack.frame.length || pack.chunkIds.length >= MAX_FRAME_CHUNKS) await this.flushFrame(pack);
+    // A chunk of a coarsely cut source makes a frame by itself.
+    if (bytes.length > pack.frame.length) pack.frame = Buffer.allocUnsafe(bytes.length);
     pack.frame.set(bytes, pack.frameBytes);
     pack.frameBytes += bytes.length;
     pack.chunkIds.push(Buffer.from(id));

@@ -28,7 +28,7 @@ export class ChunkIntake implements AsyncDisposable {
   ) {
     this.jobs = new SessionJobs(context.threads);
     this.pipeline = new PackPipeline(context, index, lease, this.jobs, { writer, signal, speed: 'default' });
-    this.sink = new ChunkSink(context, index, this.pipeline, this.jobs, 'default');
+    this.sink = new ChunkSink(context, index, this.pipeline, this.jobs, { speed: 'default', cutSizes: context.config.cutSizes });
   }
 
   /** Sealed bytes that went into packs. */

@@ -2,6 +2,7 @@ import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { wasmWindows } from '../chunking/gear-scan.js';
 import { Windows } from '../chunking/windows.js';
 import type { RepositoryContext } from '../context.js';
+import type { RepositoryConfig } from '../descriptor/config.js';
 import { FRAME_BYTES } from '../frames/frame-codec.js';
 import type { Speed } from '../threads/jobs.js';
 import { PENDING_PACK } from '../index/chunk-table.js';
@@ -33,10 +34,10 @@ export class ChunkSink {
     private readonly index: RepositoryIndex,
     private readonly pipeline: PackPipeline,
     private readonly jobs: SessionJobs,
-    speed: Speed,
+    { speed, cutSizes }: { speed: Speed; cutSizes: RepositoryConfig['cutSizes'] },
   ) {
     this.buffers = new FrameBuffers(FRAME_BYTES[speed]);
-    const largestChunk = Math.max(...Object.values(context.config.cutSizes).map(({ max }) => max));
+    const largestChunk = Math.max(...Object.values(cutSizes).map(({ max }) => max));
     const windowBytes = Math.max(WINDOW_BYTES, 2 * largestChunk);
     this.windows = new Windows(wasmWindows(context.keys.gearTable), windowBytes, 2 + WINDOWS_PER_THREAD * jobs.parallel);
     this.recipeIdKey = createSecretKey(context.keys.recipeChunkId);

@@ -11,12 +11,14 @@ export class FrameBuffers {
   private readonly spare: Buffer[] = [];
   constructor(readonly sizeBytes: number) {}
 
-  take(): Buffer {
+  /** Larger than usual for a chunk of a coarsely cut source, which makes a frame by itself. */
+  take(leastBytes: number): Buffer {
+    if (leastBytes > this.sizeBytes) return Buffer.from(new SharedArrayBuffer(leastBytes));
     return this.spare.pop() ?? Buffer.from(new SharedArrayBuffer(this.sizeBytes));
   }
 
   giveBack(buffer: Buffer): void {
-    this.spare.push(buffer);
+    if (buffer.length === this.sizeBytes) this.spare.push(buffer);
   }
 }
 
@@ -93,7 +95,7 @@ export class FrameLane {
   private gather(chunk: Buffer, loan: Loan | undefined): void {
     if (!this.place) {
       loan?.borrow();
-      this.place = loan ? { start: chunk, loan } : { own: this.buffers.take() };
+      this.place = loan ? { start: chunk, loan } : { own: this.buffers.take(chunk.length) };
     }
     if ('loan' in this.place) {
       const { start } = this.place;
@@ -106,7 +108,7 @@ export class FrameLane {
   private moveToOwn(): Buffer {
     const { place } = this;
     if (place && 'own' in place) return place.own;
-    const own = this.buffers.take();
+    const own = this.buffers.take(this.length);
     if (place) {
       own.set(contentOf(place, this.length));
       this.free(place);

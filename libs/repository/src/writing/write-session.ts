@@ -1,7 +1,9 @@
 import { createRequire } from 'node:module';
 import { RahatError } from '@rahat/contracts';
 import { throwIfCancelled } from '../bounded-store.js';
+import { cutSizesFor } from '../chunking/classes.js';
 import type { RepositoryContext } from '../context.js';
+import type { RepositoryConfig } from '../descriptor/config.js';
 import type { Speed } from '../threads/jobs.js';
 import { loadIndexForWriting } from '../index/load-index.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
@@ -19,6 +21,7 @@ export interface WritingOptions {
   writer: string;
   signal?: AbortSignal;
   speed?: Speed;
+  sourceBytes?: number;
 }
 
 const PRODUCT_VERSION = (createRequire(import.meta.url)('../../package.json') as { version: string }).version;
@@ -27,6 +30,7 @@ const MAX_KEY_BYTES = 1024;
 export class RepositoryWriteSession implements WriteSession {
   private readonly pipeline: PackPipeline;
   private readonly sink: ChunkSink;
+  private readonly cutSizes: RepositoryConfig['cutSizes'];
   /** What was committed here, so that a repetition puts the same bytes. */
   private readonly committed = new Map<string, PreparedManifest>();
   private readBytes = 0;
@@ -43,7 +47,8 @@ export class RepositoryWriteSession implements WriteSession {
     const speed = options.speed ?? 'default';
     const jobs = new SessionJobs(context.threads);
     this.pipeline = new PackPipeline(context, index, lease, jobs, { ...options, speed });
-    this.sink = new ChunkSink(context, index, this.pipeline, jobs, speed);
+    this.cutSizes = cutSizesFor(context.config.cutSizes, options.sourceBytes ?? 0);
+    this.sink = new ChunkSink(context, index, this.pipeline, jobs, { speed, cutSizes: this.cutSizes });
   }
 
   static async begin(context: RepositoryContext, options: WritingOptions): Promise<RepositoryWriteSession> {
@@ -69,7 +74,7 @@ export class RepositoryWriteSession implements WriteSession {
     try {
       const written = await writeStream(
         this.sink,
-        this.context.config.cutSizes,
+        this.cutSizes,
         description.class,
         source,
         (bytes) => (this.readBytes += bytes),

@@ -1,5 +1,5 @@
 import { RahatError, type CreateRestorePlan, type RestoreTarget, type RunSecrets, type RunSpec, type TableName } from '@rahat/contracts';
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
 import type { ServerRow } from '../servers/servers.table.js';
@@ -22,12 +22,12 @@ export class RunSpecs {
   ) {}
 
   async forAttempt(run: RunRow): Promise<{ pool: string; spec: RunSpec }> {
-    const { server, restore } = await this.database.inOrganization(run.organization_id, async (transaction) => {
+    const { server, restore, sourceBytes } = await this.database.inOrganization(run.organization_id, async (transaction) => {
       const [row] = await transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = $1`, [run.server_id]);
       const [plan] = run.restore_plan_id
         ? await transaction.query<{ request: RestoreRequest }>(`SELECT request FROM restore_plans WHERE id = $1`, [run.restore_plan_id])
         : [];
-      return { server: row!, restore: plan?.request };
+      return { server: row!, restore: plan?.request, sourceBytes: await sourceBytesOf(transaction, run) };
     });
     if (server.deleted_at && run.type !== 'verification') throw new RahatError('not_found', `The server '${server.name}' was deleted`);
     const head = await this.head(run, server);
@@ -42,6 +42,7 @@ export class RunSpecs {
             snapshot: run.snapshot!,
             repository: run.repository_id,
             deep: run.deep,
+            sourceBytes,
             ...(run.database_name === null ? {} : { database: { id: run.database_id ?? undefined, name: run.database_name } }),
           },
         };
@@ -89,4 +90,13 @@ export class RunSpecs {
         return { target: this.secrets.connectionOf(server), repositories };
     }
   }
+}
+
+/** As discovery saw it last; undefined where it hasn't yet. */
+async function sourceBytesOf(transaction: Transaction, run: RunRow): Promise<number | undefined> {
+  const [row] = await transaction.query<{ bytes: string | null }>(
+    `SELECT sum(size_bytes) AS bytes FROM databases WHERE server_id = $1 AND ($2::text IS NULL OR id = $2) AND missing_since IS NULL`,
+    [run.server_id, run.database_id],
+  );
+  return row?.bytes ? Number(row.bytes) : undefined;
 }
