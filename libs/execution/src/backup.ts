@@ -53,7 +53,11 @@ async function streamAndCommit(
   refuseBlocked(foreseen);
   for (const finding of foreseen) options.onLog(finding.severity === 'info' ? 'info' : 'warning', finding.message);
 
-  await using session = await repository.beginWriting({ writer: options.workerName, signal: options.signal, sourceBytes: spec.sourceBytes });
+  await using session = await repository.beginWriting({
+    writer: options.workerName,
+    signal: options.signal,
+    sourceBytes: spec.sourceBytes,
+  });
   const sink = repositorySink(session);
   const seen = await source.backup(
     request,

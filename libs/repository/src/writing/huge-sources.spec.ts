@@ -21,8 +21,7 @@ async function restored(repository: Repository, object: StoredObject): Promise<B
   return await collect(reader.readObject(object, { verifyChunks: true }));
 }
 
-const averageChunk = ({ recipe, sizeBytes }: StoredObject): number =>
-  sizeBytes / ('count' in recipe ? recipe.count : recipe.chunks.length);
+const averageChunk = ({ recipe, sizeBytes }: StoredObject): number => sizeBytes / ('count' in recipe ? recipe.count : recipe.chunks.length);
 
 describe('rows of huge sources', () => {
   it('are cut 4 times coarser above a terabyte, 16 times above ten', async () => {

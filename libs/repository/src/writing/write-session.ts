@@ -72,13 +72,7 @@ export class RepositoryWriteSession implements WriteSession {
     }
     this.writing++;
     try {
-      const written = await writeStream(
-        this.sink,
-        this.cutSizes,
-        description.class,
-        source,
-        (bytes) => (this.readBytes += bytes),
-      );
+      const written = await writeStream(this.sink, this.cutSizes, description.class, source, (bytes) => (this.readBytes += bytes));
       return StoredObject.parse({ key, kind, order, ...written, ...facts?.() });
     } finally {
       this.writing--;

@@ -33,7 +33,12 @@ describe('a run', () => {
     const done = await scheduler.until(run.id, 'succeeded');
     const { spec, secrets } = await attemptOf(run.id);
     expect(done).toMatchObject({ attempt: 1, reasons: [], error: null, worker: 'worker-1', evidence: { type: 'backup', rows: 5 } });
-    expect(spec).toMatchObject({ type: 'backup', snapshot: expect.stringMatching(/^snapshot_[0-9a-f]{32}$/), database: { name: 'shop' }, sourceBytes: 1000 });
+    expect(spec).toMatchObject({
+      type: 'backup',
+      snapshot: expect.stringMatching(/^snapshot_[0-9a-f]{32}$/),
+      database: { name: 'shop' },
+      sourceBytes: 1000,
+    });
     expect(secrets.source?.password).toBe(PASSWORD);
     expect(await backupsOf(run.plan)).toMatchObject([
       { id: done.backup, state: 'succeeded', proof: 'stored', databaseName: 'shop', sizeBytes: 1000 },
