@@ -23,6 +23,12 @@ export const ERROR_CATALOGUE = {
 
   cancelled: entry(409, 'The work was cancelled', false),
   deadline_exceeded: entry(504, 'The work took longer than allowed', true),
+  pause_expired: entry(
+    409,
+    'The source could not be kept waiting any longer',
+    true,
+    'A running dump holds its snapshot on the database server; it starts anew when the run is resumed.',
+  ),
   worker_lost: entry(503, 'The worker that ran this died', true),
   message_invalid: entry(500, 'A message could not be understood', false),
 
@@ -86,6 +92,9 @@ export const ERROR_CATALOGUE = {
   source_unsupported: entry(422, 'This database server is not supported', false),
   database_not_found: entry(404, 'There is no such database on the server', false),
   preflight_blocked: entry(422, 'The backup would not be complete', false),
+  backup_type_unsupported: entry(422, 'The method cannot make backups of this type', false),
+  hook_failed: entry(502, 'A hook failed', true),
+  outgoing_refused: entry(422, 'This address may not be called', false),
   tool_missing: entry(424, 'A client tool is missing on the worker', false),
   tool_failed: entry(502, 'A client tool failed', true),
   dump_truncated: entry(502, 'The dump is not complete', true),

@@ -7,6 +7,10 @@ export type Engine = z.infer<typeof Engine>;
 export const BackupMethod = z.enum(['postgresql.logical', 'postgresql.physical']);
 export type BackupMethod = z.infer<typeof BackupMethod>;
 
+/** What a backup is relative to those before it. Which method can do which stands in methods.ts. */
+export const BackupType = z.enum(['full', 'differential', 'incremental', 'log']);
+export type BackupType = z.infer<typeof BackupType>;
+
 export const Consistency = z.enum(['snapshot', 'snapshot-innodb-only', 'oplog-consistent', 'per-object', 'none']);
 export type Consistency = z.infer<typeof Consistency>;
 
@@ -27,5 +31,16 @@ export const RunType = z.enum(['backup', 'verification', 'restore']);
 export type RunType = z.infer<typeof RunType>;
 
 /** design.md §6; transitions stand in services/scheduler/src/runs/run-states.ts. */
-export const RunState = z.enum(['expected', 'due', 'queued', 'running', 'succeeded', 'partial', 'failed', 'cancelled', 'missed']);
+export const RunState = z.enum([
+  'expected',
+  'due',
+  'queued',
+  'running',
+  'succeeded',
+  'partial',
+  'failed',
+  'cancelled',
+  'missed',
+  'skipped',
+]);
 export type RunState = z.infer<typeof RunState>;

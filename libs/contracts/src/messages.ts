@@ -26,6 +26,8 @@ export type RunProgress = z.infer<typeof RunProgress>;
 /** name → payload. `run.execute.v1` goes to `worker-<pool>`; the `attempt.*` come back to `scheduler`; the others to their owner. */
 export const Commands = {
   'run.execute.v1': z.object({ spec: RunSpec }),
+  /** Every ten seconds from each worker; without slots it takes no more runs. */
+  'worker.alive.v1': z.object({ worker: z.string(), pool: z.string(), slots: z.number().int().min(0), at: z.iso.datetime() }),
   'attempt.started.v1': z.object({ ...attempt, worker: z.string(), at: z.iso.datetime() }),
   'attempt.heartbeat.v1': z.object({ ...attempt, worker: z.string(), at: z.iso.datetime() }),
   'attempt.progress.v1': RunProgress,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { BackupMethod, Engine, VerificationLevel } from './labels.js';
+import { BackupMethod, BackupType, Engine, VerificationLevel } from './labels.js';
 import { PostgresqlConnection } from './connection.js';
 import { StorageConnection } from './storage-settings.js';
 
@@ -47,6 +47,8 @@ const SpecHead = z.object({
 export const BackupSpec = SpecHead.extend({
   type: z.literal('backup'),
   method: BackupMethod,
+  /** Absent = full, as schedulers before the other types say it. */
+  backupType: BackupType.optional(),
   database: z.object({ id: z.string().optional(), name: z.string() }).optional(),
   /** Given by the scheduler, so that a repeated commit is the same commit. */
   snapshot: z.string(),

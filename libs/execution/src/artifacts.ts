@@ -2,9 +2,16 @@ import type { Artifact, ArtifactSink, ArtifactSource, BackupFacts } from '@rahat
 import { RahatError } from '@rahat/contracts';
 import type { Manifest, ReadSession, StoredObject, WriteSession } from '@rahat/repository';
 import { z } from 'zod';
+import type { PauseGate } from './pause-gate.js';
+
+/** How the bytes of an execution flow: until they are cancelled, and not while it is paused. */
+export interface Flow {
+  signal: AbortSignal;
+  gate?: PauseGate;
+}
 
 /** A connector's sink over a writing session; keeps what was written for the commit. */
-export function repositorySink(session: WriteSession): ArtifactSink & { readonly objects: StoredObject[] } {
+export function repositorySink(session: WriteSession, { signal, gate }: Flow): ArtifactSink & { readonly objects: StoredObject[] } {
   const objects: StoredObject[] = [];
   const keys = new Set<string>();
   return {
@@ -12,7 +19,7 @@ export function repositorySink(session: WriteSession): ArtifactSink & { readonly
     async write(description, body, facts) {
       if (keys.has(description.key)) throw new RahatError('internal', `The connector wrote ${description.key} twice`);
       keys.add(description.key);
-      const stored = await session.writeObject(description, body, facts);
+      const stored = await session.writeObject(description, gate ? gate.through(body, signal) : body, facts);
       objects.push(stored);
       return artifactOf(stored);
     },
@@ -31,7 +38,7 @@ export class SnapshotSource implements ArtifactSource {
     readonly manifest: Manifest,
     private readonly session: ReadSession,
     /** `verifyChunks` recomputes every chunk's id besides the object's own hash. */
-    private readonly options: { signal: AbortSignal; verifyChunks: boolean },
+    private readonly options: Flow & { verifyChunks: boolean },
   ) {
     this.stored = new Map(manifest.objects.map((object) => [object.key, object]));
     this.artifacts = manifest.objects.map(artifactOf).sort((left, right) => left.order - right.order);
@@ -41,7 +48,9 @@ export class SnapshotSource implements ArtifactSource {
   async *read(artifact: Artifact): AsyncIterable<Buffer> {
     const object = this.stored.get(artifact.key);
     if (!object) throw new RahatError('internal', `Snapshot ${this.manifest.snapshot} has no object ${artifact.key}`);
-    for await (const bytes of this.session.readObject(object, this.options)) {
+    const { signal, gate } = this.options;
+    const pieces = this.session.readObject(object, this.options);
+    for await (const bytes of gate ? gate.through(pieces, signal) : pieces) {
       this.readBytes += bytes.length;
       yield bytes;
     }

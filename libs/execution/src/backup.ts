@@ -58,7 +58,7 @@ async function streamAndCommit(
     signal: options.signal,
     sourceBytes: spec.sourceBytes,
   });
-  const sink = repositorySink(session);
+  const sink = repositorySink(session, options);
   const seen = await source.backup(
     request,
     sink,

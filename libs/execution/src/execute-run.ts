@@ -1,4 +1,4 @@
-import { type Evidence, RahatError, type RunSecrets, type RunSpec } from '@rahat/contracts';
+import { assertTypeSupported, type Evidence, RahatError, type RunSecrets, type RunSpec } from '@rahat/contracts';
 import { executeBackup } from './backup.js';
 import { maskSecrets } from './mask-secrets.js';
 import { executeRestore } from './restore.js';
@@ -12,6 +12,7 @@ import { executeVerification } from './verification.js';
 export async function executeRun(spec: RunSpec, secrets: RunSecrets, options: ExecutionOptions): Promise<Evidence> {
   try {
     options.signal.throwIfAborted();
+    if (spec.type === 'backup') assertTypeSupported(spec.method, spec.backupType ?? 'full');
     switch (spec.type) {
       case 'backup':
         return await executeBackup(spec, secrets, options);

@@ -10,6 +10,7 @@ export {
   type OfflineRestore,
 } from './offline.js';
 export { discoverDatabases, outlineRestore, probeServer, type QuestionOptions } from './questions.js';
+export { PauseGate } from './pause-gate.js';
 export { runProcessFlags } from './run-process-flags.js';
 export type { ExecutionOptions, ExecutionProgress, LogLevel } from './run-context.js';
 export { embeddedToolFolders } from './embedded-tools.js';

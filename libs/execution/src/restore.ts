@@ -28,7 +28,7 @@ export async function restoreSnapshot(
   const connector = await connectorFor(order.engine);
   const context = connectorContext(options);
   await using reading = await repository.beginReading({ signal: options.signal });
-  const source = new SnapshotSource(manifest, reading, { signal: options.signal, verifyChunks: false });
+  const source = new SnapshotSource(manifest, reading, { signal: options.signal, gate: options.gate, verifyChunks: false });
   const job = jobOf(options, secrets);
   let facts: RestoreFacts;
   if (order.target.kind === 'folder') {

@@ -3,6 +3,7 @@ import type { ConnectorContext, Job, JobProgress } from '@rahat/connector-kit';
 import { RahatError, type RunSecrets } from '@rahat/contracts';
 import { openRepository, type OpenOptions, type Repository } from '@rahat/repository';
 import { maskSecrets } from './mask-secrets.js';
+import type { PauseGate } from './pause-gate.js';
 
 export type LogLevel = 'info' | 'warning' | 'error';
 
@@ -14,6 +15,8 @@ export interface ExecutionProgress extends JobProgress {
 /** What one execution needs besides its spec. */
 export interface ExecutionOptions {
   signal: AbortSignal;
+  /** Closed while the run is paused. */
+  gate?: PauseGate;
   onProgress(progress: ExecutionProgress): void;
   /** Secrets of the run are masked already. */
   onLog(level: LogLevel, message: string): void;

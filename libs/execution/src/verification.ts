@@ -111,7 +111,7 @@ async function checkContent(
 ): Promise<Checked> {
   const connector = await connectorFor(request.engine);
   await using session = await request.repository.beginReading({ signal: options.signal });
-  const source = new SnapshotSource(manifest, session, { signal: options.signal, verifyChunks: true });
+  const source = new SnapshotSource(manifest, session, { signal: options.signal, gate: options.gate, verifyChunks: true });
   const job = jobOf(options, secrets);
   const check = await connector.checkContent(source, connectorContext(options), job);
   await readTheRest(source, options);
@@ -126,7 +126,7 @@ async function testRestore(
 ): Promise<Checked> {
   const connector = await connectorFor(request.engine);
   await using session = await request.repository.beginReading({ signal: options.signal });
-  const source = new SnapshotSource(manifest, session, { signal: options.signal, verifyChunks: true });
+  const source = new SnapshotSource(manifest, session, { signal: options.signal, gate: options.gate, verifyChunks: true });
   const facts = await connector.testRestore(source, connectorContext(options), jobOf(options, secrets));
   await readTheRest(source, options);
   const tables: TableEvidence[] = facts.tables;

@@ -57,6 +57,7 @@ beforeAll(async () => {
   scheduler.work(
     QUEUES.scheduler,
     {
+      'worker.alive.v1': async () => undefined,
       'attempt.started.v1': async () => undefined,
       'attempt.heartbeat.v1': async () => undefined,
       'attempt.progress.v1': async (progress) => void told.progress.push(progress),

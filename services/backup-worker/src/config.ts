@@ -31,6 +31,8 @@ export const workerConfig = z.object({
   RAHAT_WORKER_NAME: z.string().min(1).max(100).default(`${hostname()}/${process.pid}`),
   /** How long running attempts may go on after a stop was asked for. */
   RAHAT_WORKER_DRAIN_SECONDS: z.coerce.number().int().min(0).max(86_400).default(20),
+  /** How long a paused run may keep its source waiting; then the attempt ends, and the next one begins when the run is resumed. */
+  RAHAT_WORKER_LONGEST_PAUSE_MINUTES: z.coerce.number().min(0.01).max(1440).default(10),
   /** Cap of a run's JavaScript heap; buffers of the data in flight come on top. */
   RAHAT_WORKER_HEAP_MB: z.coerce.number().int().min(64).max(8192).default(192),
 });

@@ -1,6 +1,6 @@
 import { type AttemptResult, RahatError } from '@rahat/contracts';
-import { executeRun } from '@rahat/execution';
-import type { FromChild, ToChild } from './attempts/child-messages.js';
+import { executeRun, PauseGate, type ExecutionProgress } from '@rahat/execution';
+import type { ExecuteOrder, FromChild, ToChild } from './attempts/child-messages.js';
 import { PacedReports } from './attempts/paced-reports.js';
 
 const REPORT_INTERVAL_MS = 500;
@@ -15,13 +15,33 @@ process.once('disconnect', () => {
   abort.abort(new RahatError('worker_lost', 'The worker of this run is gone'));
   setTimeout(() => process.exit(1), ORPHAN_GRACE_MS).unref();
 });
-process.once('message', (message: ToChild) => void execute(message));
+const gate = new PauseGate();
+const reports = new PacedReports(send, REPORT_INTERVAL_MS);
+let progress: ExecutionProgress = { phase: 'starting', bytes: 0 };
+process.on('message', (message: ToChild) => {
+  switch (message.type) {
+    case 'execute':
+      void execute(message);
+      return;
+    case 'pause':
+      gate.pause();
+      reports.onProgress({ ...progress, phase: 'paused' });
+      return;
+    case 'resume':
+      gate.resume();
+      reports.onProgress(progress);
+  }
+});
 send({ type: 'ready' });
 
-async function execute({ type: _, spec, secrets, ...options }: ToChild): Promise<void> {
-  const reports = new PacedReports(send, REPORT_INTERVAL_MS);
-  const { onProgress, onLog } = reports;
-  const result = await executeRun(spec, secrets, { ...options, signal: abort.signal, onProgress, onLog }).then(
+async function execute({ type: _, spec, secrets, ...options }: ExecuteOrder): Promise<void> {
+  const { onLog } = reports;
+  const onProgress = (next: ExecutionProgress) => {
+    progress = next;
+    // What is still under way when the gate closes must not look as if the run went on.
+    reports.onProgress(gate.paused ? { ...next, phase: 'paused' } : next);
+  };
+  const result = await executeRun(spec, secrets, { ...options, signal: abort.signal, gate, onProgress, onLog }).then(
     (evidence): AttemptResult => ({ outcome: 'evidence', evidence }),
     (error: unknown): AttemptResult => ({ outcome: 'error', error: RahatError.from(error).serialize() }),
   );

@@ -11,7 +11,9 @@ beforeAll(async () => {
   const backup = (await scheduler.until(run.id, 'succeeded')).backup!;
   const restorePlan = (await scheduler.call('POST', '/api/v2/restore-plans', { backup })).body;
   const database = (await scheduler.call('GET', `/api/v2/servers/${plan.server}/databases`)).body.data[0].id;
+  const group = (await scheduler.call('POST', '/api/v2/server-groups', { name: 'EU' })).body.id;
   Object.assign(ids, {
+    group,
     plan: plan.id,
     server: plan.server,
     run: run.id,
@@ -35,11 +37,21 @@ const routes = (): [string, string, object?][] => [
   ['POST', `/api/v2/servers/${ids.server}/discover`],
   ['GET', `/api/v2/servers/${ids.server}/databases`],
   ['PATCH', `/api/v2/servers/${ids.server}/databases/${ids.database}`, { excluded: true }],
+  ['GET', '/api/v2/server-groups'],
+  ['POST', '/api/v2/server-groups', { name: 'another' }],
+  ['GET', `/api/v2/server-groups/${ids.group}`],
+  ['PATCH', `/api/v2/server-groups/${ids.group}`, { name: 'renamed' }],
+  ['DELETE', `/api/v2/server-groups/${ids.group}`],
+  ['GET', '/api/v2/scheduling'],
+  ['PUT', '/api/v2/scheduling', { blackouts: [], limits: { pools: {}, storages: {} } }],
   ['GET', '/api/v2/plans'],
+  ['GET', '/api/v2/plans/explain?cron=@daily'],
   ['POST', '/api/v2/plans', { name: 'another', server: ids.server, repository: 'repository_known' }],
   ['GET', `/api/v2/plans/${ids.plan}`],
   ['PATCH', `/api/v2/plans/${ids.plan}`, { enabled: false }],
   ['DELETE', `/api/v2/plans/${ids.plan}`],
+  ['POST', `/api/v2/plans/${ids.plan}/pause`, {}],
+  ['POST', `/api/v2/plans/${ids.plan}/resume`],
   ['POST', `/api/v2/plans/${ids.plan}/runs`],
   ['GET', `/api/v2/plans/${ids.plan}/retention`],
   ['GET', '/api/v2/runs'],
@@ -47,6 +59,8 @@ const routes = (): [string, string, object?][] => [
   ['GET', `/api/v2/runs/${ids.run}/log`],
   ['GET', `/api/v2/runs/${ids.run}/events`],
   ['POST', `/api/v2/runs/${ids.run}/cancel`],
+  ['POST', `/api/v2/runs/${ids.run}/pause`],
+  ['POST', `/api/v2/runs/${ids.run}/resume`],
   ['GET', '/api/v2/backups'],
   ['GET', `/api/v2/backups/${ids.backup}`],
   ['POST', `/api/v2/backups/${ids.backup}/verify`, {}],
@@ -60,6 +74,11 @@ const OPEN_TO_ALL_ORGANIZATIONS = [
   'POST /api/v2/servers',
   'POST /api/v2/servers/test',
   'GET /api/v2/plans',
+  'GET /api/v2/plans/explain?cron=@daily',
+  'GET /api/v2/server-groups',
+  'POST /api/v2/server-groups',
+  'GET /api/v2/scheduling',
+  'PUT /api/v2/scheduling',
   'GET /api/v2/runs',
   'GET /api/v2/backups',
   'GET /api/v2/status',
@@ -72,7 +91,7 @@ describe('access', () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`.replaceAll(/\{\w+\}/g, '*')),
     );
     const walked = routes().map(([method, path]) =>
-      `${method} ${path}`.replaceAll(/(server|plan|run|backup|restoreplan|database)_[0-9a-f]{32}/g, '*'),
+      `${method} ${path.split('?')[0]}`.replaceAll(/(server|group|plan|run|backup|restoreplan|database)_[0-9a-f]{32}/g, '*'),
     );
     expect(walked.sort()).toEqual(documented.sort());
   });

@@ -12,10 +12,25 @@ const PoolKeys = z
   })
   .pipe(z.record(z.string().regex(/^[a-z0-9][a-z0-9-]{0,39}$/), z.base64()));
 
+const PoolLimits = z
+  .string()
+  .default('{}')
+  .transform((text, context) => {
+    try {
+      return JSON.parse(text) as unknown;
+    } catch {
+      context.addIssue({ code: 'custom', message: 'is no JSON object of pool names and numbers' });
+      return z.NEVER;
+    }
+  })
+  .pipe(z.record(z.string(), z.number().int().min(1)));
+
 /** The environment of the scheduler. */
 export const schedulerConfig = z.object({
   /** Public half of each worker pool's key, by pool; the private half is with its workers only. */
   RAHAT_POOL_KEYS: PoolKeys.meta({ examples: ['{"default":"<base64 of 32 bytes>"}'] }),
+  /** How many runs a worker pool does at once, whoever they belong to. */
+  RAHAT_POOL_LIMITS: PoolLimits.meta({ examples: ['{"default":8}'] }),
   RAHAT_SCHEDULER_TICK_SECONDS: z.coerce.number().min(0.05).max(60).default(5),
   /** A running attempt without a sign of life for this long is lost. */
   RAHAT_SCHEDULER_LOST_AFTER_SECONDS: z.coerce.number().min(0.5).max(3600).default(45),

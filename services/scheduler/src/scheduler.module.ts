@@ -8,8 +8,10 @@ import type { SchedulerConfig } from './config.js';
 import { DatabasesController } from './databases/databases.controller.js';
 import { DiscoveryService } from './databases/discovery.service.js';
 import { ListPages } from './paging/list-page.js';
+import { PlanPauses } from './plans/plan-pauses.js';
 import { PlansController } from './plans/plans.controller.js';
 import { PlansService } from './plans/plans.service.js';
+import { ScheduleExplanations } from './plans/schedule-explanations.js';
 import { PlatformProtectionController } from './platform/platform-protection.controller.js';
 import { PlatformProtectionService } from './platform/platform-protection.service.js';
 import { RestorePlansService } from './restores/restore-plans.service.js';
@@ -23,6 +25,7 @@ import { repositoriesBehind } from './runs/repositories.js';
 import { RunEvents } from './runs/run-events.js';
 import { RunLedger } from './runs/run-ledger.js';
 import { RunOutcomes } from './runs/run-outcomes.js';
+import { RunPauses } from './runs/run-pauses.js';
 import { RunSpecs } from './runs/run-specs.js';
 import { RunsController } from './runs/runs.controller.js';
 import { RunsService } from './runs/runs.service.js';
@@ -31,6 +34,10 @@ import { Dispatch } from './runs/tick/dispatch.js';
 import { Ticker } from './runs/tick/ticker.js';
 import { WatchAttempts } from './runs/tick/watch-attempts.js';
 import { ServerSecrets } from './servers/server-secrets.js';
+import { SchedulingController } from './scheduling/scheduling.controller.js';
+import { SchedulingService } from './scheduling/scheduling.service.js';
+import { ServerGroupsController } from './servers/server-groups.controller.js';
+import { ServerGroupsService } from './servers/server-groups.service.js';
 import { ServersController } from './servers/servers.controller.js';
 import { ServersService } from './servers/servers.service.js';
 import { WorkerQuestions } from './servers/worker-questions.js';
@@ -62,6 +69,8 @@ export class SchedulerModule {
     const attemptEnd = new AttemptEnd(ledger, outcomes, config, clock);
     const specs = new RunSpecs(database, secrets, repositories, clock);
     const backupNow = new BackupNow(database, outbox, ledger, discovery, clock);
+    const planPauses = new PlanPauses(ledger);
+    const runPauses = new RunPauses(database, outbox, messaging, clock, () => ticker.hurry());
     const ticker = new Ticker(
       database,
       ledger,
@@ -69,6 +78,8 @@ export class SchedulerModule {
       new WatchAttempts(database, messaging, attemptEnd, config, clock),
       retention,
       new DiscoverNewDatabases(database, discovery, config.RAHAT_SCHEDULER_DISCOVERY_MINUTES * 60_000, clock),
+      planPauses,
+      runPauses,
       config,
       clock,
     );
@@ -79,11 +90,14 @@ export class SchedulerModule {
       verification,
       retention,
       ticker,
+      clock,
     );
     return {
       module: SchedulerModule,
       controllers: [
         ServersController,
+        ServerGroupsController,
+        SchedulingController,
         DatabasesController,
         PlansController,
         RunsController,
@@ -100,7 +114,14 @@ export class SchedulerModule {
         { provide: Ticker, useValue: ticker },
         { provide: MessageConsumers, useValue: consumers },
         listing(ServersService, (pagesOf) => new ServersService(database, outbox, secrets, questions, pagesOf('servers'), clock)),
-        listing(PlansService, (pagesOf) => new PlansService(database, outbox, discovery, repositories, pagesOf('plans'), clock)),
+        listing(
+          PlansService,
+          (pagesOf) => new PlansService(database, outbox, discovery, repositories, planPauses, pagesOf('plans'), clock),
+        ),
+        listing(ServerGroupsService, (pagesOf) => new ServerGroupsService(database, outbox, pagesOf('server-groups'))),
+        { provide: SchedulingService, useValue: new SchedulingService(database, outbox) },
+        { provide: ScheduleExplanations, useValue: new ScheduleExplanations(database, clock) },
+        { provide: RunPauses, useValue: runPauses },
         listing(
           RunsService,
           (pagesOf) => new RunsService(database, outbox, messaging, ledger, { runs: pagesOf('runs'), log: pagesOf('log') }, clock),

@@ -59,7 +59,7 @@ export async function listPlans(terminal: Terminal): Promise<void> {
       plans.map((plan) => [
         plan.name,
         plan.method.replace('postgresql.', ''),
-        plan.databases === 'all' ? 'all' : plan.databases.join(', '),
+        databasesInWords(plan.databases),
         plan.enabled ? (plan.cronInWords ?? 'by hand') : 'paused',
         age(plan.nextRuns[0] ?? null),
         `${plan.retention.keepLast} (${plan.retention.keepProven} proven)`,
@@ -83,4 +83,15 @@ function method(name: string) {
 export function wholeNumber(option: string, text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new RahatError('invalid_input', `${option} needs a whole number, not "${text}".`);
   return Number(text);
+}
+
+function databasesInWords(databases: Plan['databases']): string {
+  if (databases === 'all') return 'all';
+  if (Array.isArray(databases)) return databases.join(', ');
+  const parts = [
+    databases.include.join(', '),
+    ...databases.exclude.map((pattern) => `not ${pattern}`),
+    ...databases.tags.map((tag) => `tagged ${tag}`),
+  ];
+  return parts.join(', ');
 }

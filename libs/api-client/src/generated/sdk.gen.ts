@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client/index.js';
-import type { ApiKeysCreateData, ApiKeysCreateErrors, ApiKeysCreateResponses, ApiKeysListData, ApiKeysListErrors, ApiKeysListResponses, ApiKeysRevokeData, ApiKeysRevokeErrors, ApiKeysRevokeResponses, AuditListData, AuditListErrors, AuditListResponses, AuditVerifyData, AuditVerifyErrors, AuditVerifyResponses, BackupsGetData, BackupsGetErrors, BackupsGetResponses, BackupsListData, BackupsListErrors, BackupsListResponses, BackupsVerifyData, BackupsVerifyErrors, BackupsVerifyResponses, DatabasesDiscoverData, DatabasesDiscoverErrors, DatabasesDiscoverResponses, DatabasesListData, DatabasesListErrors, DatabasesListResponses, DatabasesUpdateData, DatabasesUpdateErrors, DatabasesUpdateResponses, MeGetData, MeGetErrors, MeGetResponses, PlansCreateData, PlansCreateErrors, PlansCreateResponses, PlansDeleteData, PlansDeleteErrors, PlansDeleteResponses, PlansGetData, PlansGetErrors, PlansGetResponses, PlansListData, PlansListErrors, PlansListResponses, PlansRetentionData, PlansRetentionErrors, PlansRetentionResponses, PlansRunData, PlansRunErrors, PlansRunResponses, PlansUpdateData, PlansUpdateErrors, PlansUpdateResponses, RepositoriesCreateData, RepositoriesCreateErrors, RepositoriesCreateResponses, RepositoriesGetData, RepositoriesGetErrors, RepositoriesGetResponses, RepositoriesListData, RepositoriesListErrors, RepositoriesListResponses, RepositoriesListSnapshotsData, RepositoriesListSnapshotsErrors, RepositoriesListSnapshotsResponses, RestorePlansCreateData, RestorePlansCreateErrors, RestorePlansCreateResponses, RestorePlansGetData, RestorePlansGetErrors, RestorePlansGetResponses, RestoresRunData, RestoresRunErrors, RestoresRunResponses, RunsCancelData, RunsCancelErrors, RunsCancelResponses, RunsEventsData, RunsEventsErrors, RunsEventsResponses, RunsGetData, RunsGetErrors, RunsGetResponses, RunsListData, RunsListErrors, RunsListResponses, RunsLogData, RunsLogErrors, RunsLogResponses, ServersCreateData, ServersCreateErrors, ServersCreateResponses, ServersDeleteData, ServersDeleteErrors, ServersDeleteResponses, ServersGetData, ServersGetErrors, ServersGetResponses, ServersListData, ServersListErrors, ServersListResponses, ServersTestData, ServersTestErrors, ServersTestResponses, ServersTryData, ServersTryErrors, ServersTryResponses, ServersUpdateData, ServersUpdateErrors, ServersUpdateResponses, SessionsCreateData, SessionsCreateErrors, SessionsCreateResponses, SessionsEndData, SessionsEndErrors, SessionsEndResponses, SessionsRefreshData, SessionsRefreshErrors, SessionsRefreshResponses, SetupCreateData, SetupCreateErrors, SetupCreateResponses, SetupGetData, SetupGetErrors, SetupGetResponses, StatusGetData, StatusGetErrors, StatusGetResponses, StoragesCreateData, StoragesCreateErrors, StoragesCreateResponses, StoragesGetData, StoragesGetErrors, StoragesGetResponses, StoragesListData, StoragesListErrors, StoragesListResponses } from './types.gen.js';
+import type { ApiKeysCreateData, ApiKeysCreateErrors, ApiKeysCreateResponses, ApiKeysListData, ApiKeysListErrors, ApiKeysListResponses, ApiKeysRevokeData, ApiKeysRevokeErrors, ApiKeysRevokeResponses, AuditListData, AuditListErrors, AuditListResponses, AuditVerifyData, AuditVerifyErrors, AuditVerifyResponses, BackupsGetData, BackupsGetErrors, BackupsGetResponses, BackupsListData, BackupsListErrors, BackupsListResponses, BackupsVerifyData, BackupsVerifyErrors, BackupsVerifyResponses, DatabasesDiscoverData, DatabasesDiscoverErrors, DatabasesDiscoverResponses, DatabasesListData, DatabasesListErrors, DatabasesListResponses, DatabasesUpdateData, DatabasesUpdateErrors, DatabasesUpdateResponses, MeGetData, MeGetErrors, MeGetResponses, PlansCreateData, PlansCreateErrors, PlansCreateResponses, PlansDeleteData, PlansDeleteErrors, PlansDeleteResponses, PlansExplainScheduleData, PlansExplainScheduleErrors, PlansExplainScheduleResponses, PlansGetData, PlansGetErrors, PlansGetResponses, PlansListData, PlansListErrors, PlansListResponses, PlansPauseData, PlansPauseErrors, PlansPauseResponses, PlansResumeData, PlansResumeErrors, PlansResumeResponses, PlansRetentionData, PlansRetentionErrors, PlansRetentionResponses, PlansRunData, PlansRunErrors, PlansRunResponses, PlansUpdateData, PlansUpdateErrors, PlansUpdateResponses, RepositoriesCreateData, RepositoriesCreateErrors, RepositoriesCreateResponses, RepositoriesGetData, RepositoriesGetErrors, RepositoriesGetResponses, RepositoriesListData, RepositoriesListErrors, RepositoriesListResponses, RepositoriesListSnapshotsData, RepositoriesListSnapshotsErrors, RepositoriesListSnapshotsResponses, RestorePlansCreateData, RestorePlansCreateErrors, RestorePlansCreateResponses, RestorePlansGetData, RestorePlansGetErrors, RestorePlansGetResponses, RestoresRunData, RestoresRunErrors, RestoresRunResponses, RunsCancelData, RunsCancelErrors, RunsCancelResponses, RunsEventsData, RunsEventsErrors, RunsEventsResponses, RunsGetData, RunsGetErrors, RunsGetResponses, RunsListData, RunsListErrors, RunsListResponses, RunsLogData, RunsLogErrors, RunsLogResponses, RunsPauseData, RunsPauseErrors, RunsPauseResponses, RunsResumeData, RunsResumeErrors, RunsResumeResponses, SchedulingGetData, SchedulingGetErrors, SchedulingGetResponses, SchedulingPutData, SchedulingPutErrors, SchedulingPutResponses, ServerGroupsCreateData, ServerGroupsCreateErrors, ServerGroupsCreateResponses, ServerGroupsDeleteData, ServerGroupsDeleteErrors, ServerGroupsDeleteResponses, ServerGroupsGetData, ServerGroupsGetErrors, ServerGroupsGetResponses, ServerGroupsListData, ServerGroupsListErrors, ServerGroupsListResponses, ServerGroupsUpdateData, ServerGroupsUpdateErrors, ServerGroupsUpdateResponses, ServersCreateData, ServersCreateErrors, ServersCreateResponses, ServersDeleteData, ServersDeleteErrors, ServersDeleteResponses, ServersGetData, ServersGetErrors, ServersGetResponses, ServersListData, ServersListErrors, ServersListResponses, ServersTestData, ServersTestErrors, ServersTestResponses, ServersTryData, ServersTryErrors, ServersTryResponses, ServersUpdateData, ServersUpdateErrors, ServersUpdateResponses, SessionsCreateData, SessionsCreateErrors, SessionsCreateResponses, SessionsEndData, SessionsEndErrors, SessionsEndResponses, SessionsRefreshData, SessionsRefreshErrors, SessionsRefreshResponses, SetupCreateData, SetupCreateErrors, SetupCreateResponses, SetupGetData, SetupGetErrors, SetupGetResponses, StatusGetData, StatusGetErrors, StatusGetResponses, StoragesCreateData, StoragesCreateErrors, StoragesCreateResponses, StoragesGetData, StoragesGetErrors, StoragesGetResponses, StoragesListData, StoragesListErrors, StoragesListResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -108,7 +108,7 @@ export const meGet = <ThrowOnError extends boolean = false>(options?: Options<Me
 });
 
 /**
- * The plans, newest first
+ * The plans, newest first; by server, group and tags
  */
 export const plansList = <ThrowOnError extends boolean = false>(options?: Options<PlansListData, ThrowOnError>): RequestResult<PlansListResponses, PlansListErrors, ThrowOnError> => (options?.client ?? client).get<PlansListResponses, PlansListErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -127,6 +127,15 @@ export const plansCreate = <ThrowOnError extends boolean = false>(options: Optio
         'Content-Type': 'application/json',
         ...options.headers
     }
+});
+
+/**
+ * What a cron expression means: words, next runs, changes of the clock, collisions
+ */
+export const plansExplainSchedule = <ThrowOnError extends boolean = false>(options: Options<PlansExplainScheduleData, ThrowOnError>): RequestResult<PlansExplainScheduleResponses, PlansExplainScheduleErrors, ThrowOnError> => (options.client ?? client).get<PlansExplainScheduleResponses, PlansExplainScheduleErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/plans/explain',
+    ...options
 });
 
 /**
@@ -158,6 +167,28 @@ export const plansUpdate = <ThrowOnError extends boolean = false>(options: Optio
         'Content-Type': 'application/json',
         ...options.headers
     }
+});
+
+/**
+ * Pause a plan: its occurrences are told as skipped until it is resumed
+ */
+export const plansPause = <ThrowOnError extends boolean = false>(options: Options<PlansPauseData, ThrowOnError>): RequestResult<PlansPauseResponses, PlansPauseErrors, ThrowOnError> => (options.client ?? client).post<PlansPauseResponses, PlansPauseErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/plans/{id}/pause',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Let a paused plan go on
+ */
+export const plansResume = <ThrowOnError extends boolean = false>(options: Options<PlansResumeData, ThrowOnError>): RequestResult<PlansResumeResponses, PlansResumeErrors, ThrowOnError> => (options.client ?? client).post<PlansResumeResponses, PlansResumeErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/plans/{id}/resume',
+    ...options
 });
 
 /**
@@ -299,7 +330,100 @@ export const runsLog = <ThrowOnError extends boolean = false>(options: Options<R
 });
 
 /**
- * The servers, newest first
+ * Hold a run up: a waiting one until it is resumed, a running one for a bounded time
+ */
+export const runsPause = <ThrowOnError extends boolean = false>(options: Options<RunsPauseData, ThrowOnError>): RequestResult<RunsPauseResponses, RunsPauseErrors, ThrowOnError> => (options.client ?? client).post<RunsPauseResponses, RunsPauseErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/runs/{id}/pause',
+    ...options
+});
+
+/**
+ * Let a paused run go on
+ */
+export const runsResume = <ThrowOnError extends boolean = false>(options: Options<RunsResumeData, ThrowOnError>): RequestResult<RunsResumeResponses, RunsResumeErrors, ThrowOnError> => (options.client ?? client).post<RunsResumeResponses, RunsResumeErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/runs/{id}/resume',
+    ...options
+});
+
+/**
+ * The organization's blackout windows and limits of runs at once
+ */
+export const schedulingGet = <ThrowOnError extends boolean = false>(options?: Options<SchedulingGetData, ThrowOnError>): RequestResult<SchedulingGetResponses, SchedulingGetErrors, ThrowOnError> => (options?.client ?? client).get<SchedulingGetResponses, SchedulingGetErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/scheduling',
+    ...options
+});
+
+/**
+ * Set the organization's blackout windows and limits of runs at once
+ */
+export const schedulingPut = <ThrowOnError extends boolean = false>(options: Options<SchedulingPutData, ThrowOnError>): RequestResult<SchedulingPutResponses, SchedulingPutErrors, ThrowOnError> => (options.client ?? client).put<SchedulingPutResponses, SchedulingPutErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/scheduling',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * The server groups, newest first
+ */
+export const serverGroupsList = <ThrowOnError extends boolean = false>(options?: Options<ServerGroupsListData, ThrowOnError>): RequestResult<ServerGroupsListResponses, ServerGroupsListErrors, ThrowOnError> => (options?.client ?? client).get<ServerGroupsListResponses, ServerGroupsListErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/server-groups',
+    ...options
+});
+
+/**
+ * Make a group of servers that plans can select
+ */
+export const serverGroupsCreate = <ThrowOnError extends boolean = false>(options: Options<ServerGroupsCreateData, ThrowOnError>): RequestResult<ServerGroupsCreateResponses, ServerGroupsCreateErrors, ThrowOnError> => (options.client ?? client).post<ServerGroupsCreateResponses, ServerGroupsCreateErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/server-groups',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete a group that no plan selects; its servers stay
+ */
+export const serverGroupsDelete = <ThrowOnError extends boolean = false>(options: Options<ServerGroupsDeleteData, ThrowOnError>): RequestResult<ServerGroupsDeleteResponses, ServerGroupsDeleteErrors, ThrowOnError> => (options.client ?? client).delete<ServerGroupsDeleteResponses, ServerGroupsDeleteErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/server-groups/{id}',
+    ...options
+});
+
+/**
+ * One server group
+ */
+export const serverGroupsGet = <ThrowOnError extends boolean = false>(options: Options<ServerGroupsGetData, ThrowOnError>): RequestResult<ServerGroupsGetResponses, ServerGroupsGetErrors, ThrowOnError> => (options.client ?? client).get<ServerGroupsGetResponses, ServerGroupsGetErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/server-groups/{id}',
+    ...options
+});
+
+/**
+ * Rename or describe a server group
+ */
+export const serverGroupsUpdate = <ThrowOnError extends boolean = false>(options: Options<ServerGroupsUpdateData, ThrowOnError>): RequestResult<ServerGroupsUpdateResponses, ServerGroupsUpdateErrors, ThrowOnError> => (options.client ?? client).patch<ServerGroupsUpdateResponses, ServerGroupsUpdateErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/server-groups/{id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * The servers, newest first; by group and tags
  */
 export const serversList = <ThrowOnError extends boolean = false>(options?: Options<ServersListData, ThrowOnError>): RequestResult<ServersListResponses, ServersListErrors, ThrowOnError> => (options?.client ?? client).get<ServersListResponses, ServersListErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -352,7 +476,7 @@ export const serversGet = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
- * Change name, address, password or worker pool
+ * Change name, address, password, worker pool, groups, tags, limits or blackout windows
  */
 export const serversUpdate = <ThrowOnError extends boolean = false>(options: Options<ServersUpdateData, ThrowOnError>): RequestResult<ServersUpdateResponses, ServersUpdateErrors, ThrowOnError> => (options.client ?? client).patch<ServersUpdateResponses, ServersUpdateErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -383,7 +507,7 @@ export const databasesList = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
- * Exclude a database from plans for all databases, or include it again
+ * Tag a database, exclude it from plans that do not name it, or include it again
  */
 export const databasesUpdate = <ThrowOnError extends boolean = false>(options: Options<DatabasesUpdateData, ThrowOnError>): RequestResult<DatabasesUpdateResponses, DatabasesUpdateErrors, ThrowOnError> => (options.client ?? client).patch<DatabasesUpdateResponses, DatabasesUpdateErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],

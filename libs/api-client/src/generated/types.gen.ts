@@ -56,6 +56,7 @@ export type Backup = {
     database: string | null;
     databaseName: string | null;
     method: 'postgresql.logical' | 'postgresql.physical';
+    type: 'full' | 'differential' | 'incremental' | 'log';
     label: 'full' | 'full · space-incremental' | 'incremental (native)' | 'differential (native)' | 'log' | 'snapshot-ref';
     consistency: 'snapshot' | 'snapshot-innodb-only' | 'oplog-consistent' | 'per-object' | 'none';
     state: 'succeeded' | 'partial';
@@ -85,21 +86,51 @@ export type CreateApiKey = {
 
 export type CreatePlan = {
     name: string;
-    server: string;
-    method?: 'postgresql.logical' | 'postgresql.physical';
-    databases?: 'all' | Array<string>;
-    repository: string;
-    cron?: string;
-    timeZone?: string;
-    catchUp?: 'run_once' | 'skip';
-    retention?: {
-        keepLast: number;
-        keepProven?: number;
+    databases?: 'all' | Array<string> | {
+        include?: Array<string>;
+        exclude?: Array<string>;
+        tags?: Array<string>;
     };
+    schedules?: Array<ScheduleInput>;
+    catchUp?: 'run_once' | 'skip';
+    jitterMinutes?: number;
+    blackouts?: Array<{
+        kind: 'weekly';
+        days: Array<'monday' | 'tuesday' | 'wednesday' | 'thursday' | 'friday' | 'saturday' | 'sunday'>;
+        from: string;
+        to: string;
+        timeZone: string;
+    } | {
+        kind: 'dated';
+        from: string;
+        to: string;
+        reason?: string;
+    }>;
+    blackoutPolicy?: {
+        due: 'move' | 'skip';
+        running: 'finish' | 'cancel';
+    };
+    priority?: number;
+    tags?: Array<string>;
     verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
     deep?: boolean;
     maxAttempts?: number;
     deadlineMinutes?: number;
+    noProgressMinutes?: number;
+    server?: string;
+    servers?: {
+        servers?: Array<string>;
+        groups?: Array<string>;
+        tags?: Array<string>;
+    };
+    method?: 'postgresql.logical' | 'postgresql.physical';
+    repository: string;
+    cron?: string;
+    timeZone?: string;
+    retention?: {
+        keepLast: number;
+        keepProven?: number;
+    };
 };
 
 export type CreateRepository = {
@@ -136,6 +167,27 @@ export type CreateServer = {
     address?: PostgresqlAddressInput;
     password?: string;
     pool?: string;
+    groups?: Array<string>;
+    tags?: Array<string>;
+    heavyRuns?: number;
+    discoveryMinutes?: number | null;
+    blackouts?: Array<{
+        kind: 'weekly';
+        days: Array<'monday' | 'tuesday' | 'wednesday' | 'thursday' | 'friday' | 'saturday' | 'sunday'>;
+        from: string;
+        to: string;
+        timeZone: string;
+    } | {
+        kind: 'dated';
+        from: string;
+        to: string;
+        reason?: string;
+    }>;
+};
+
+export type CreateServerGroup = {
+    name: string;
+    description?: string;
 };
 
 export type CreateStorage = {
@@ -173,6 +225,7 @@ export type Database = {
     encoding: string;
     collation: string;
     excluded: boolean;
+    tags: Array<string>;
     discoveredAt: string;
     missingSince: string | null;
 };
@@ -228,28 +281,77 @@ export type Me = {
     };
 };
 
+export type PausePlan = {
+    reason?: string;
+    until?: string;
+};
+
 export type Plan = {
     name: string;
-    server: string;
-    method: 'postgresql.logical' | 'postgresql.physical';
-    databases: 'all' | Array<string>;
-    repository: string;
-    cron: string | null;
-    timeZone: string;
-    catchUp: 'run_once' | 'skip';
-    retention: {
-        keepLast: number;
-        keepProven: number;
+    databases: 'all' | Array<string> | {
+        include: Array<string>;
+        exclude: Array<string>;
+        tags: Array<string>;
     };
+    schedules: Array<PlanSchedule>;
+    catchUp: 'run_once' | 'skip';
+    jitterMinutes: number;
+    blackouts: Array<{
+        kind: 'weekly';
+        days: Array<'monday' | 'tuesday' | 'wednesday' | 'thursday' | 'friday' | 'saturday' | 'sunday'>;
+        from: string;
+        to: string;
+        timeZone: string;
+    } | {
+        kind: 'dated';
+        from: string;
+        to: string;
+        reason?: string;
+    }>;
+    blackoutPolicy: {
+        due: 'move' | 'skip';
+        running: 'finish' | 'cancel';
+    };
+    priority: number;
+    tags: Array<string>;
     verify: Array<'BASIC' | 'DATABASE' | 'FULL'>;
     deep: boolean;
     maxAttempts: number;
     deadlineMinutes: number;
+    noProgressMinutes: number;
     id: string;
+    server: string | null;
+    servers: {
+        servers: Array<string>;
+        groups: Array<string>;
+        tags: Array<string>;
+    };
+    method: 'postgresql.logical' | 'postgresql.physical';
+    repository: string;
     cronInWords: string | null;
     nextRuns: Array<string>;
+    retention: {
+        keepLast: number;
+        keepProven: number;
+    };
     enabled: boolean;
+    pause: PlanPause | null;
     createdAt: string;
+};
+
+export type PlanPause = {
+    at: string;
+    by: string;
+    reason: string | null;
+    until: string | null;
+};
+
+export type PlanSchedule = {
+    id: string;
+    type: 'full' | 'differential' | 'incremental' | 'log';
+    cron: string;
+    timeZone: string;
+    inWords: string;
 };
 
 export type PostgresqlAddress = {
@@ -391,7 +493,12 @@ export type RetentionPreview = {
 export type Run = {
     id: string;
     type: 'backup' | 'verification' | 'restore';
-    state: 'expected' | 'due' | 'queued' | 'running' | 'succeeded' | 'partial' | 'failed' | 'cancelled' | 'missed';
+    state: 'expected' | 'due' | 'queued' | 'running' | 'succeeded' | 'partial' | 'failed' | 'cancelled' | 'missed' | 'skipped';
+    backupType: 'full' | 'differential' | 'incremental' | 'log' | null;
+    priority: number;
+    waitingFor: WaitingFor | null;
+    pause: RunPause | null;
+    occursAt: string | null;
     attempt: number;
     maxAttempts: number;
     plan: string | null;
@@ -495,6 +602,11 @@ export type RunLogLine = {
     message: string;
 };
 
+export type RunPause = {
+    at: string;
+    by: string;
+};
+
 export type RunRestore = {
     plan: string;
     hash: string;
@@ -552,17 +664,89 @@ export type S3StorageSettings = {
     listLagSeconds: number;
 };
 
+export type ScheduleExplanation = {
+    cron: string;
+    timeZone: string;
+    inWords: string;
+    nextRuns: Array<string>;
+    clockChanges: Array<{
+        kind: 'skipped' | 'doubled';
+        wallClock: string;
+        runsAt: Array<string>;
+        note: string;
+    }>;
+    collisions: Array<{
+        plan: string;
+        name: string;
+        at: string;
+        otherAt: string;
+    }>;
+};
+
+export type ScheduleInput = {
+    type?: 'full' | 'differential' | 'incremental' | 'log';
+    cron: string;
+    timeZone?: string;
+};
+
+export type Scheduling = {
+    blackouts: Array<{
+        kind: 'weekly';
+        days: Array<'monday' | 'tuesday' | 'wednesday' | 'thursday' | 'friday' | 'saturday' | 'sunday'>;
+        from: string;
+        to: string;
+        timeZone: string;
+    } | {
+        kind: 'dated';
+        from: string;
+        to: string;
+        reason?: string;
+    }>;
+    limits: {
+        pools: {
+            [key: string]: number;
+        };
+        storages: {
+            [key: string]: number;
+        };
+    };
+};
+
 export type Server = {
     id: string;
     name: string;
     engine: 'postgresql';
     address: PostgresqlAddress;
     pool: string;
+    groups: Array<string>;
+    tags: Array<string>;
+    heavyRuns: number;
+    discoveryMinutes: number | null;
+    blackouts: Array<{
+        kind: 'weekly';
+        days: Array<'monday' | 'tuesday' | 'wednesday' | 'thursday' | 'friday' | 'saturday' | 'sunday'>;
+        from: string;
+        to: string;
+        timeZone: string;
+    } | {
+        kind: 'dated';
+        from: string;
+        to: string;
+        reason?: string;
+    }>;
     identity: string | null;
     version: string | null;
     passwordSetAt: string;
     createdAt: string;
     platform: boolean;
+};
+
+export type ServerGroup = {
+    id: string;
+    name: string;
+    description: string;
+    servers: number;
+    createdAt: string;
 };
 
 export type SetupRequest = {
@@ -604,24 +788,55 @@ export type TokenPair = {
 };
 
 export type UpdateDatabase = {
-    excluded: boolean;
+    excluded?: boolean;
+    tags?: Array<string>;
 };
 
 export type UpdatePlan = {
     name?: string;
-    enabled?: boolean;
-    databases?: 'all' | Array<string>;
-    cron?: string | null;
-    timeZone?: string;
-    catchUp?: 'run_once' | 'skip';
-    retention?: {
-        keepLast: number;
-        keepProven: number;
+    databases?: 'all' | Array<string> | {
+        include?: Array<string>;
+        exclude?: Array<string>;
+        tags?: Array<string>;
     };
+    schedules?: Array<ScheduleInput>;
+    catchUp?: 'run_once' | 'skip';
+    jitterMinutes?: number;
+    blackouts?: Array<{
+        kind: 'weekly';
+        days: Array<'monday' | 'tuesday' | 'wednesday' | 'thursday' | 'friday' | 'saturday' | 'sunday'>;
+        from: string;
+        to: string;
+        timeZone: string;
+    } | {
+        kind: 'dated';
+        from: string;
+        to: string;
+        reason?: string;
+    }>;
+    blackoutPolicy?: {
+        due: 'move' | 'skip';
+        running: 'finish' | 'cancel';
+    };
+    priority?: number;
+    tags?: Array<string>;
     verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
     deep?: boolean;
     maxAttempts?: number;
     deadlineMinutes?: number;
+    noProgressMinutes?: number;
+    servers?: {
+        servers?: Array<string>;
+        groups?: Array<string>;
+        tags?: Array<string>;
+    };
+    retention?: {
+        keepLast: number;
+        keepProven: number;
+    };
+    cron?: string | null;
+    timeZone?: string;
+    enabled?: boolean;
 };
 
 export type UpdateServer = {
@@ -630,10 +845,37 @@ export type UpdateServer = {
     address?: PostgresqlAddressInput;
     password?: string;
     pool?: string;
+    groups?: Array<string>;
+    tags?: Array<string>;
+    heavyRuns?: number;
+    discoveryMinutes?: number | null;
+    blackouts?: Array<{
+        kind: 'weekly';
+        days: Array<'monday' | 'tuesday' | 'wednesday' | 'thursday' | 'friday' | 'saturday' | 'sunday'>;
+        from: string;
+        to: string;
+        timeZone: string;
+    } | {
+        kind: 'dated';
+        from: string;
+        to: string;
+        reason?: string;
+    }>;
+};
+
+export type UpdateServerGroup = {
+    name?: string;
+    description?: string;
 };
 
 export type VerifyBackup = {
     level?: 'BASIC' | 'DATABASE' | 'FULL';
+};
+
+export type WaitingFor = {
+    reason: 'paused' | 'plan_paused' | 'blackout' | 'retry_pause' | 'server' | 'pool' | 'storage' | 'worker' | 'turn' | 'preparation';
+    message: string;
+    until?: string;
 };
 
 export type ApiKeysListData = {
@@ -879,6 +1121,9 @@ export type PlansListData = {
     query?: {
         cursor?: string;
         limit?: number;
+        server?: string;
+        group?: string;
+        tag?: string;
     };
     url: '/api/v2/plans';
 };
@@ -925,6 +1170,34 @@ export type PlansCreateResponses = {
 };
 
 export type PlansCreateResponse = PlansCreateResponses[keyof PlansCreateResponses];
+
+export type PlansExplainScheduleData = {
+    body?: never;
+    path?: never;
+    query: {
+        cron: string;
+        timeZone?: string;
+        language?: 'en' | 'tr';
+        server?: string;
+        plan?: string;
+    };
+    url: '/api/v2/plans/explain';
+};
+
+export type PlansExplainScheduleErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type PlansExplainScheduleError = PlansExplainScheduleErrors[keyof PlansExplainScheduleErrors];
+
+export type PlansExplainScheduleResponses = {
+    200: ScheduleExplanation;
+};
+
+export type PlansExplainScheduleResponse = PlansExplainScheduleResponses[keyof PlansExplainScheduleResponses];
 
 export type PlansDeleteData = {
     body?: never;
@@ -998,6 +1271,54 @@ export type PlansUpdateResponses = {
 
 export type PlansUpdateResponse = PlansUpdateResponses[keyof PlansUpdateResponses];
 
+export type PlansPauseData = {
+    body: PausePlan;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/plans/{id}/pause';
+};
+
+export type PlansPauseErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type PlansPauseError = PlansPauseErrors[keyof PlansPauseErrors];
+
+export type PlansPauseResponses = {
+    200: Plan;
+};
+
+export type PlansPauseResponse = PlansPauseResponses[keyof PlansPauseResponses];
+
+export type PlansResumeData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/plans/{id}/resume';
+};
+
+export type PlansResumeErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type PlansResumeError = PlansResumeErrors[keyof PlansResumeErrors];
+
+export type PlansResumeResponses = {
+    200: Plan;
+};
+
+export type PlansResumeResponse = PlansResumeResponses[keyof PlansResumeResponses];
+
 export type PlansRetentionData = {
     body?: never;
     path: {
@@ -1027,7 +1348,9 @@ export type PlansRunData = {
     path: {
         id: string;
     };
-    query?: never;
+    query?: {
+        type?: 'full' | 'differential' | 'incremental' | 'log';
+    };
     url: '/api/v2/plans/{id}/runs';
 };
 
@@ -1231,7 +1554,7 @@ export type RunsListData = {
         cursor?: string;
         limit?: number;
         type?: 'backup' | 'verification' | 'restore';
-        state?: 'expected' | 'due' | 'queued' | 'running' | 'succeeded' | 'partial' | 'failed' | 'cancelled' | 'missed';
+        state?: 'expected' | 'due' | 'queued' | 'running' | 'succeeded' | 'partial' | 'failed' | 'cancelled' | 'missed' | 'skipped';
         server?: string;
         database?: string;
         plan?: string;
@@ -1361,12 +1684,231 @@ export type RunsLogResponses = {
 
 export type RunsLogResponse = RunsLogResponses[keyof RunsLogResponses];
 
+export type RunsPauseData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/runs/{id}/pause';
+};
+
+export type RunsPauseErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type RunsPauseError = RunsPauseErrors[keyof RunsPauseErrors];
+
+export type RunsPauseResponses = {
+    202: Run;
+};
+
+export type RunsPauseResponse = RunsPauseResponses[keyof RunsPauseResponses];
+
+export type RunsResumeData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/runs/{id}/resume';
+};
+
+export type RunsResumeErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type RunsResumeError = RunsResumeErrors[keyof RunsResumeErrors];
+
+export type RunsResumeResponses = {
+    202: Run;
+};
+
+export type RunsResumeResponse = RunsResumeResponses[keyof RunsResumeResponses];
+
+export type SchedulingGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/scheduling';
+};
+
+export type SchedulingGetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SchedulingGetError = SchedulingGetErrors[keyof SchedulingGetErrors];
+
+export type SchedulingGetResponses = {
+    200: Scheduling;
+};
+
+export type SchedulingGetResponse = SchedulingGetResponses[keyof SchedulingGetResponses];
+
+export type SchedulingPutData = {
+    body: Scheduling;
+    path?: never;
+    query?: never;
+    url: '/api/v2/scheduling';
+};
+
+export type SchedulingPutErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SchedulingPutError = SchedulingPutErrors[keyof SchedulingPutErrors];
+
+export type SchedulingPutResponses = {
+    200: Scheduling;
+};
+
+export type SchedulingPutResponse = SchedulingPutResponses[keyof SchedulingPutResponses];
+
+export type ServerGroupsListData = {
+    body?: never;
+    path?: never;
+    query?: {
+        cursor?: string;
+        limit?: number;
+    };
+    url: '/api/v2/server-groups';
+};
+
+export type ServerGroupsListErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type ServerGroupsListError = ServerGroupsListErrors[keyof ServerGroupsListErrors];
+
+export type ServerGroupsListResponses = {
+    200: {
+        data: Array<ServerGroup>;
+        page: {
+            nextCursor: string | null;
+            hasMore: boolean;
+        };
+    };
+};
+
+export type ServerGroupsListResponse = ServerGroupsListResponses[keyof ServerGroupsListResponses];
+
+export type ServerGroupsCreateData = {
+    body: CreateServerGroup;
+    path?: never;
+    query?: never;
+    url: '/api/v2/server-groups';
+};
+
+export type ServerGroupsCreateErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type ServerGroupsCreateError = ServerGroupsCreateErrors[keyof ServerGroupsCreateErrors];
+
+export type ServerGroupsCreateResponses = {
+    201: ServerGroup;
+};
+
+export type ServerGroupsCreateResponse = ServerGroupsCreateResponses[keyof ServerGroupsCreateResponses];
+
+export type ServerGroupsDeleteData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/server-groups/{id}';
+};
+
+export type ServerGroupsDeleteErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type ServerGroupsDeleteError = ServerGroupsDeleteErrors[keyof ServerGroupsDeleteErrors];
+
+export type ServerGroupsDeleteResponses = {
+    204: void;
+};
+
+export type ServerGroupsDeleteResponse = ServerGroupsDeleteResponses[keyof ServerGroupsDeleteResponses];
+
+export type ServerGroupsGetData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/server-groups/{id}';
+};
+
+export type ServerGroupsGetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type ServerGroupsGetError = ServerGroupsGetErrors[keyof ServerGroupsGetErrors];
+
+export type ServerGroupsGetResponses = {
+    200: ServerGroup;
+};
+
+export type ServerGroupsGetResponse = ServerGroupsGetResponses[keyof ServerGroupsGetResponses];
+
+export type ServerGroupsUpdateData = {
+    body: UpdateServerGroup;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/server-groups/{id}';
+};
+
+export type ServerGroupsUpdateErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type ServerGroupsUpdateError = ServerGroupsUpdateErrors[keyof ServerGroupsUpdateErrors];
+
+export type ServerGroupsUpdateResponses = {
+    200: ServerGroup;
+};
+
+export type ServerGroupsUpdateResponse = ServerGroupsUpdateResponses[keyof ServerGroupsUpdateResponses];
+
 export type ServersListData = {
     body?: never;
     path?: never;
     query?: {
         cursor?: string;
         limit?: number;
+        group?: string;
+        tag?: string;
     };
     url: '/api/v2/servers';
 };
@@ -1537,7 +2079,9 @@ export type DatabasesListData = {
     path: {
         server: string;
     };
-    query?: never;
+    query?: {
+        tag?: string;
+    };
     url: '/api/v2/servers/{server}/databases';
 };
 

@@ -1,70 +1,150 @@
 import { z } from 'zod';
-import { BackupMethod, VerificationLevel } from '../labels.js';
+import { BlackoutPolicy, BlackoutWindows } from '../blackouts.js';
+import { BackupMethod, BackupType, VerificationLevel } from '../labels.js';
 import { PlainText } from '../plain-text.js';
+import { Tags, TagFilter } from '../tags.js';
+import { PageQuery } from './page.js';
+import { PlanSchedule, ScheduleInput } from './schedules.js';
+
+const Pattern = z.string().min(1).max(200);
+
+/** `all` = all present and future ones; names; or patterns with `*` and `?`, of which exclusions win. Excluded databases are in none but named. */
+export const DatabaseSelection = z.union([
+  z.literal('all'),
+  z.array(z.string().min(1)).min(1),
+  z
+    .object({
+      include: z.array(Pattern).min(1).max(100).default(['*']),
+      exclude: z.array(Pattern).max(100).default([]),
+      tags: Tags.default([]),
+    })
+    .strict(),
+]);
+export type DatabaseSelection = z.infer<typeof DatabaseSelection>;
+
+/** Servers by id, and those that are in one of the groups (where groups are named) and carry all of the tags. */
+export const ServerSelection = z
+  .object({ servers: z.array(z.string()).max(1000).default([]), groups: z.array(z.string()).max(100).default([]), tags: Tags.default([]) })
+  .strict();
+export type ServerSelection = z.infer<typeof ServerSelection>;
+
+const Retention = z.object({ keepLast: z.number().int().min(1).max(10_000), keepProven: z.number().int().min(1).max(10_000) });
+
+/** What every plan has, whatever it is made by: all of it can be changed later. */
+const shape = {
+  name: PlainText.trim().min(1).max(100),
+  /** Ignored by methods that cover the whole server. */
+  databases: DatabaseSelection,
+  /** None = only by hand. */
+  schedules: z.array(ScheduleInput).max(20),
+  catchUp: z.enum(['run_once', 'skip']),
+  /** Each run starts up to so much later than its schedule says, always the same for one occurrence. */
+  jitterMinutes: z.number().int().min(0).max(720),
+  blackouts: BlackoutWindows,
+  blackoutPolicy: BlackoutPolicy,
+  /** 1 = first, 100 = last. */
+  priority: z.number().int().min(1).max(100),
+  tags: Tags,
+  /** Levels run after each backup. */
+  verify: z.array(VerificationLevel),
+  deep: z.boolean(),
+  maxAttempts: z.number().int().min(1).max(10),
+  deadlineMinutes: z
+    .number()
+    .int()
+    .min(1)
+    .max(7 * 24 * 60),
+  /** An attempt ends when nothing moved for so long. */
+  noProgressMinutes: z
+    .number()
+    .int()
+    .min(1)
+    .max(24 * 60),
+};
 
 export const CreatePlan = z
   .object({
-    name: PlainText.trim().min(1).max(100),
-    server: z.string(),
+    ...shape,
+    /** Short for `servers` with this one. */
+    server: z.string().optional(),
+    servers: ServerSelection.optional(),
     method: BackupMethod.default('postgresql.logical'),
-    /** Database names, or `all` for all present and future ones. Ignored by physical plans, which cover the server. */
-    databases: z.union([z.literal('all'), z.array(z.string().min(1)).min(1)]).default('all'),
     repository: z.string(),
-    /** Five-field cron; absent = only by hand. */
-    cron: z.string().optional(),
+    databases: shape.databases.default('all'),
+    /** With `timeZone` short for one schedule of full backups. */
+    cron: z.string().max(200).optional(),
     timeZone: z.string().default('UTC'),
-    catchUp: z.enum(['run_once', 'skip']).default('run_once'),
-    retention: z
-      .object({ keepLast: z.number().int().min(1).max(10_000), keepProven: z.number().int().min(1).max(10_000).default(2) })
-      .default({ keepLast: 14, keepProven: 2 }),
-    /** Levels run after each backup. */
-    verify: z.array(VerificationLevel).default(['BASIC', 'FULL']),
-    deep: z.boolean().default(false),
-    maxAttempts: z.number().int().min(1).max(10).default(3),
-    deadlineMinutes: z
-      .number()
-      .int()
-      .min(1)
-      .max(7 * 24 * 60)
-      .default(720),
+    schedules: shape.schedules.optional(),
+    catchUp: shape.catchUp.default('run_once'),
+    jitterMinutes: shape.jitterMinutes.default(0),
+    blackouts: shape.blackouts.default([]),
+    blackoutPolicy: shape.blackoutPolicy.default({ due: 'move', running: 'finish' }),
+    priority: shape.priority.default(50),
+    tags: shape.tags.default([]),
+    retention: Retention.extend({ keepProven: Retention.shape.keepProven.default(2) }).default({ keepLast: 14, keepProven: 2 }),
+    verify: shape.verify.default(['BASIC', 'FULL']),
+    deep: shape.deep.default(false),
+    maxAttempts: shape.maxAttempts.default(3),
+    deadlineMinutes: shape.deadlineMinutes.default(720),
+    noProgressMinutes: shape.noProgressMinutes.default(15),
   })
   .strict()
   .meta({ id: 'CreatePlan' });
 export type CreatePlan = z.infer<typeof CreatePlan>;
 
-export const Plan = CreatePlan.extend({
-  id: z.string(),
-  cron: z.string().nullable(),
-  cronInWords: z.string().nullable(),
-  nextRuns: z.array(z.iso.datetime()),
-  enabled: z.boolean(),
-  createdAt: z.iso.datetime(),
-}).meta({ id: 'Plan' });
+export const PlanPause = z
+  .object({ at: z.iso.datetime(), by: z.string(), reason: z.string().nullable(), until: z.iso.datetime().nullable() })
+  .meta({ id: 'PlanPause' });
+export type PlanPause = z.infer<typeof PlanPause>;
+
+export const Plan = z
+  .object({
+    ...shape,
+    id: z.string(),
+    /** The one server that the plan names, when it names just one. */
+    server: z.string().nullable(),
+    servers: ServerSelection,
+    method: BackupMethod,
+    repository: z.string(),
+    schedules: z.array(PlanSchedule),
+    cronInWords: z.string().nullable(),
+    nextRuns: z.array(z.iso.datetime()),
+    retention: Retention,
+    enabled: z.boolean(),
+    pause: PlanPause.nullable(),
+    createdAt: z.iso.datetime(),
+  })
+  .meta({ id: 'Plan' });
 export type Plan = z.infer<typeof Plan>;
 
-/** What is absent stays; `enabled: false` pauses; `cron: null` leaves the plan to be run by hand. Server, method and repository are for ever. */
+/** What is absent stays; `enabled: false` pauses; `cron: null` or no schedules leave the plan to be run by hand. Method and repository are for ever. */
 export const UpdatePlan = z
   .object({
-    name: PlainText.trim().min(1).max(100).optional(),
-    enabled: z.boolean().optional(),
-    databases: z.union([z.literal('all'), z.array(z.string().min(1)).min(1)]).optional(),
-    cron: z.string().nullable().optional(),
-    timeZone: z.string().optional(),
-    catchUp: z.enum(['run_once', 'skip']).optional(),
-    retention: z.object({ keepLast: z.number().int().min(1).max(10_000), keepProven: z.number().int().min(1).max(10_000) }).optional(),
-    verify: z.array(VerificationLevel).optional(),
-    deep: z.boolean().optional(),
-    maxAttempts: z.number().int().min(1).max(10).optional(),
-    deadlineMinutes: z
-      .number()
-      .int()
-      .min(1)
-      .max(7 * 24 * 60)
-      .optional(),
+    ...shape,
+    servers: ServerSelection,
+    retention: Retention,
+    cron: z.string().max(200).nullable(),
+    timeZone: z.string(),
+    enabled: z.boolean(),
   })
+  .partial()
   .strict()
   .meta({ id: 'UpdatePlan' });
 export type UpdatePlan = z.infer<typeof UpdatePlan>;
+
+/** `POST /api/v2/plans/{id}/pause`: its occurrences are told as skipped until it is resumed. */
+export const PausePlan = z
+  .object({ reason: PlainText.trim().min(1).max(300).optional(), until: z.iso.datetime({ offset: true }).optional() })
+  .strict()
+  .meta({ id: 'PausePlan' });
+export type PausePlan = z.infer<typeof PausePlan>;
+
+/** `POST /api/v2/plans/{id}/runs?type=…`. */
+export const RunPlanQuery = z.object({ type: BackupType.default('full') });
+export type RunPlanQuery = z.infer<typeof RunPlanQuery>;
+
+export const PlanQuery = PageQuery.extend({ server: z.string().optional(), group: z.string().optional(), tag: TagFilter.optional() });
+export type PlanQuery = z.infer<typeof PlanQuery>;
 
 /** `GET /api/v2/plans/{id}/retention`: what retention would do now, without doing it. */
 export const RetentionPreview = z

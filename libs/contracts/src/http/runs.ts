@@ -3,13 +3,35 @@ import { Evidence, RunError } from '../evidence.js';
 import { Finding } from '../finding.js';
 import { PageQuery } from './page.js';
 import { RestoreTarget, TableName } from '../run-spec.js';
-import { BackupLabel, BackupMethod, Consistency, RunState, RunType, VerificationLevel } from '../labels.js';
+import { BackupLabel, BackupMethod, BackupType, Consistency, RunState, RunType, VerificationLevel } from '../labels.js';
+
+/** Why a run that is due doesn't run yet. */
+export const WaitingFor = z
+  .object({
+    reason: z.enum(['paused', 'plan_paused', 'blackout', 'retry_pause', 'server', 'pool', 'storage', 'worker', 'turn', 'preparation']),
+    message: z.string(),
+    /** When it can go on, where that is known. */
+    until: z.iso.datetime().optional(),
+  })
+  .meta({ id: 'WaitingFor' });
+export type WaitingFor = z.infer<typeof WaitingFor>;
+
+export const RunPause = z.object({ at: z.iso.datetime(), by: z.string() }).meta({ id: 'RunPause' });
+export type RunPause = z.infer<typeof RunPause>;
 
 export const Run = z
   .object({
     id: z.string(),
     type: RunType,
     state: RunState,
+    /** Of a backup. */
+    backupType: BackupType.nullable(),
+    /** 1 = first, 100 = last. */
+    priority: z.number().int(),
+    waitingFor: WaitingFor.nullable(),
+    pause: RunPause.nullable(),
+    /** When the schedule said, before jitter and blackout windows moved it to `dueAt`. */
+    occursAt: z.iso.datetime().nullable(),
     attempt: z.number().int(),
     maxAttempts: z.number().int(),
     plan: z.string().nullable(),
@@ -59,6 +81,7 @@ export const Backup = z
     database: z.string().nullable(),
     databaseName: z.string().nullable(),
     method: BackupMethod,
+    type: BackupType,
     label: BackupLabel,
     consistency: Consistency,
     state: z.enum(['succeeded', 'partial']),

@@ -2,9 +2,21 @@ import { z } from 'zod';
 import { PostgresqlAddress } from '../connection.js';
 import { Finding } from '../finding.js';
 import { BackupMethod, Engine } from '../labels.js';
+import { BlackoutWindows } from '../blackouts.js';
 import { PlainText } from '../plain-text.js';
+import { TagFilter, Tags } from '../tags.js';
+import { PageQuery } from './page.js';
 
 const Name = PlainText.trim().min(1).max(100);
+const shape = {
+  groups: z.array(z.string()).max(100),
+  tags: Tags,
+  /** Runs at once that load the server itself: backups and restores. */
+  heavyRuns: z.number().int().min(1).max(100),
+  /** How often it is asked for new and vanished databases while a plan says `all` or patterns; null = as the platform is configured. */
+  discoveryMinutes: z.number().int().min(1).max(10_080).nullable(),
+  blackouts: BlackoutWindows,
+};
 
 /** Give `url` (postgresql://user:password@host:port/db?sslmode=…) or `address` with `password`. The password is never returned. */
 export const CreateServer = z
@@ -15,6 +27,11 @@ export const CreateServer = z
     address: PostgresqlAddress.optional(),
     password: z.string().optional(),
     pool: z.string().default('default'),
+    groups: shape.groups.default([]),
+    tags: shape.tags.default([]),
+    heavyRuns: shape.heavyRuns.default(1),
+    discoveryMinutes: shape.discoveryMinutes.default(null),
+    blackouts: shape.blackouts.default([]),
   })
   .strict()
   .meta({ id: 'CreateServer' });
@@ -27,6 +44,7 @@ export const Server = z
     engine: Engine,
     address: PostgresqlAddress,
     pool: z.string(),
+    ...shape,
     identity: z.string().nullable(),
     version: z.string().nullable(),
     passwordSetAt: z.iso.datetime(),
@@ -60,6 +78,7 @@ export const Database = z
     encoding: z.string(),
     collation: z.string(),
     excluded: z.boolean(),
+    tags: z.array(z.string()),
     discoveredAt: z.iso.datetime(),
     missingSince: z.iso.datetime().nullable(),
   })
@@ -74,11 +93,22 @@ export const UpdateServer = z
     address: PostgresqlAddress.optional(),
     password: z.string().optional(),
     pool: z.string().optional(),
+    groups: shape.groups.optional(),
+    tags: shape.tags.optional(),
+    heavyRuns: shape.heavyRuns.optional(),
+    discoveryMinutes: shape.discoveryMinutes.optional(),
+    blackouts: shape.blackouts.optional(),
   })
   .strict()
   .meta({ id: 'UpdateServer' });
 export type UpdateServer = z.infer<typeof UpdateServer>;
 
-/** An excluded database is left out by plans that say `all`. */
-export const UpdateDatabase = z.object({ excluded: z.boolean() }).strict().meta({ id: 'UpdateDatabase' });
+/** An excluded database is left out by plans that don't name it. */
+export const UpdateDatabase = z.object({ excluded: z.boolean().optional(), tags: Tags.optional() }).strict().meta({ id: 'UpdateDatabase' });
 export type UpdateDatabase = z.infer<typeof UpdateDatabase>;
+
+export const ServerQuery = PageQuery.extend({ group: z.string().optional(), tag: TagFilter.optional() });
+export type ServerQuery = z.infer<typeof ServerQuery>;
+
+export const DatabaseQuery = z.object({ tag: TagFilter.optional() });
+export type DatabaseQuery = z.infer<typeof DatabaseQuery>;

@@ -80,6 +80,8 @@ export const RepositoryGrantRequest = z.object({ repository: z.string() }).stric
 /** Returned only to the scheduler's service principal; the scheduler adds source credentials and seals the whole for the pool. */
 export const RepositoryGrant = z.object({
   repositoryId: z.string(),
+  /** For limits of runs at once. */
+  storageId: z.string(),
   storage: StorageConnection,
   prefix: z.string(),
   masterKey: z.string(),

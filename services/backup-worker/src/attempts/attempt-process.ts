@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AttemptResult, RahatError, type RunSecrets, type RunSpec } from '@rahat/contracts';
 import { type ExecutionProgress, runProcessFlags } from '@rahat/execution';
-import type { FromChild, LogLine, ToChild } from './child-messages.js';
+import type { ExecuteOrder, FromChild, LogLine, ToChild } from './child-messages.js';
 import { endProcessesIn } from './process-folder.js';
 
 export interface AttemptProcessOptions {
@@ -15,6 +15,8 @@ export interface AttemptProcessOptions {
   toolFolders: string[];
   workerName: string;
   heapMb: number;
+  /** The source waits this long for a paused run, and no longer. */
+  longestPauseMs?: number;
   onProgress(progress: ExecutionProgress): void;
   onLog(lines: LogLine[]): void;
   /** The program of the child; tests put misbehaving ones here. */
@@ -29,6 +31,8 @@ const GRACE_MS = 10_000;
 const WATCH_INTERVAL_MS = 500;
 const DRAIN_LIMIT_MS = 2_000;
 const STDERR_KEPT = 16_384;
+/** engines.md §2: a dump that waits holds its snapshot, and so keeps the server from cleaning up. */
+const LONGEST_PAUSE_MS = 10 * 60_000;
 
 /** One attempt in a process of its own (design.md §6): whatever happens to it, `result` says what, and nothing of it is left running. */
 export class AttemptProcess {
@@ -39,6 +43,8 @@ export class AttemptProcess {
   private reported: AttemptResult | undefined;
   private stopReason: RahatError | undefined;
   private killTimer: NodeJS.Timeout | undefined;
+  private ready = false;
+  private pausedSince: number | undefined;
   private stderr = '';
   private lastMove = performance.now();
   private lastProgress = '';
@@ -80,12 +86,32 @@ export class AttemptProcess {
     this.killTimer = setTimeout(() => this.killGroup(), this.options.graceMs ?? GRACE_MS);
   }
 
+  /** Back-pressure holds the source up; the attempt ends when it is kept waiting for too long. */
+  pause(): void {
+    if (this.pausedSince !== undefined || this.stopReason) return;
+    this.pausedSince = performance.now();
+    if (this.ready) this.tell({ type: 'pause' });
+  }
+
+  resume(): void {
+    if (this.pausedSince === undefined) return;
+    this.pausedSince = undefined;
+    this.lastMove = performance.now();
+    if (this.ready) this.tell({ type: 'resume' });
+  }
+
+  private tell(message: ToChild): void {
+    if (this.child.connected) this.child.send(message, () => undefined);
+  }
+
   private receive(message: FromChild): void {
     switch (message.type) {
       case 'ready': {
         const { spec, secrets, toolFolders, scratchFolder, cacheFolder, workerName } = this.options;
-        const order: ToChild = { type: 'execute', spec, secrets, toolFolders, scratchFolder, cacheFolder, workerName };
-        this.child.send(order, () => undefined);
+        const order: ExecuteOrder = { type: 'execute', spec, secrets, toolFolders, scratchFolder, cacheFolder, workerName };
+        this.tell(order);
+        this.ready = true;
+        if (this.pausedSince !== undefined) this.tell({ type: 'pause' });
         return;
       }
       case 'progress': {
@@ -106,7 +132,16 @@ export class AttemptProcess {
     const now = performance.now();
     const { noProgressSeconds, deadline } = this.options.spec;
     if (now > endsAt) this.stop(new RahatError('deadline_exceeded', `The run was not done by its deadline, ${deadline}`));
-    else if (now - this.lastMove > noProgressSeconds * 1000) {
+    else if (this.pausedSince !== undefined) {
+      const longestMs = this.options.longestPauseMs ?? LONGEST_PAUSE_MS;
+      if (now - this.pausedSince > longestMs)
+        this.stop(
+          new RahatError(
+            'pause_expired',
+            `The run was paused for more than ${longestMs / 60_000} minutes, the longest that its source waits`,
+          ),
+        );
+    } else if (now - this.lastMove > noProgressSeconds * 1000) {
       this.stop(
         new RahatError('deadline_exceeded', `Nothing moved for ${noProgressSeconds} s`, {
           hint: 'Is the database server waiting for a lock, or the storage hanging?',

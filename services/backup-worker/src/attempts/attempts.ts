@@ -14,13 +14,15 @@ const DELIVERY_LIMIT_ON_STOP_MS = 10_000;
 /** Evidence of a database with very many tables is megabytes. */
 const RESULTS_REMEMBERED = 20;
 
-const CancelSignal = z.object({ run: z.string(), attempt: z.number().int().optional() });
-type CancelSignal = z.infer<typeof CancelSignal>;
+const RunSignal = z.object({ run: z.string(), attempt: z.number().int().optional() });
+type RunSignal = z.infer<typeof RunSignal>;
 
 interface Running {
   spec: RunSpec;
   process?: AttemptProcess;
   stopReason?: RahatError;
+  /** Asked for before there was a process, too. */
+  paused?: boolean;
   done: Promise<void>;
 }
 
@@ -32,7 +34,8 @@ export class Attempts {
   private readonly finished = new Map<string, AttemptResult>();
   private readonly stopping = new AbortController();
   private work: Subscription | undefined;
-  private signals: Subscription | undefined;
+  private signals: Subscription[] = [];
+  private presence: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly messaging: Messaging,
@@ -45,16 +48,24 @@ export class Attempts {
 
   async start(): Promise<void> {
     const { RAHAT_WORKER_POOL: pool, RAHAT_WORKER_SLOTS: concurrency } = this.config;
-    this.signals = await this.messaging.onSignal('run.cancel', (payload) => this.cancel(CancelSignal.parse(payload)));
+    this.signals = [
+      await this.messaging.onSignal('run.cancel', (payload) => this.cancel(RunSignal.parse(payload))),
+      await this.messaging.onSignal('run.pause', (payload) => this.hold(RunSignal.parse(payload), true)),
+      await this.messaging.onSignal('run.resume', (payload) => this.hold(RunSignal.parse(payload), false)),
+    ];
     this.work = this.messaging.work(
       QUEUES.worker(pool),
       { 'run.execute.v1': ({ spec }, { signal }) => this.execute(spec, signal) },
       { concurrency },
     );
+    this.tellPresence(concurrency);
+    this.presence = setInterval(() => this.tellPresence(concurrency), HEARTBEAT_MS);
   }
 
   /** Takes no more runs; lets running ones finish within the grace, then hands them back. */
   async drain(): Promise<void> {
+    clearInterval(this.presence);
+    this.tellPresence(0);
     const closed = this.work?.close();
     await this.within(this.config.RAHAT_WORKER_DRAIN_SECONDS * 1000);
     const reason = new RahatError('worker_lost', 'The worker was stopped before the run was done', {
@@ -64,7 +75,7 @@ export class Attempts {
     const giveUp = setTimeout(() => this.stopping.abort(), DELIVERY_LIMIT_ON_STOP_MS);
     await Promise.all([closed, ...[...this.running.values()].map(({ done }) => done)]);
     clearTimeout(giveUp);
-    await this.signals?.close();
+    await Promise.all(this.signals.map((signal) => signal.close()));
   }
 
   /** Resolves when the attempt's result is in the scheduler's queue. Delivered twice, it runs once. */
@@ -123,12 +134,14 @@ export class Attempts {
       secrets,
       toolFolders,
       heapMb,
+      longestPauseMs: this.config.RAHAT_WORKER_LONGEST_PAUSE_MINUTES * 60_000,
       scratchFolder: scratch.path,
       cacheFolder: this.config.RAHAT_WORKER_CACHE,
       workerName: worker,
       onProgress: (progress) => this.reports.tell('attempt.progress.v1', { ...attempt, ...progress, at: now() }),
       onLog: (lines) => this.reports.tell('attempt.log.v1', { ...attempt, lines }),
     });
+    if (running.paused) running.process.pause();
     const heartbeat = setInterval(() => this.reports.tell('attempt.heartbeat.v1', { ...attempt, worker, at: now() }), HEARTBEAT_MS);
     try {
       return await running.process.result;
@@ -138,12 +151,26 @@ export class Attempts {
   }
 
   /** Without an attempt the whole run is meant; a stale attempt's end must not take its successor along. */
-  private cancel({ run, attempt }: CancelSignal): void {
-    const reason = new RahatError('cancelled', 'The run was cancelled');
-    for (const running of this.running.values()) {
-      const { spec } = running;
-      if (spec.run === run && (attempt ?? spec.attempt) === spec.attempt) this.stop(running, reason);
+  private cancel(signal: RunSignal): void {
+    for (const running of this.meantBy(signal)) this.stop(running, new RahatError('cancelled', 'The run was cancelled'));
+  }
+
+  private hold(signal: RunSignal, paused: boolean): void {
+    for (const running of this.meantBy(signal)) {
+      running.paused = paused;
+      if (paused) running.process?.pause();
+      else running.process?.resume();
     }
+  }
+
+  private meantBy({ run, attempt }: RunSignal): Running[] {
+    return [...this.running.values()].filter(({ spec }) => spec.run === run && (attempt ?? spec.attempt) === spec.attempt);
+  }
+
+  /** The scheduler sends no more than workers can take, and says when there are none. */
+  private tellPresence(slots: number): void {
+    const { RAHAT_WORKER_NAME: worker, RAHAT_WORKER_POOL: pool } = this.config;
+    this.reports.tell('worker.alive.v1', { worker, pool, slots, at: now() });
   }
 
   private stop(running: Running, reason: RahatError): void {

@@ -2,7 +2,7 @@ import type { AttemptResult, RunSecrets, RunSpec } from '@rahat/contracts';
 import type { ExecutionProgress, LogLevel } from '@rahat/execution';
 
 /** What goes over the IPC channel between the worker and a run's child; both are always of one build. */
-export type ToChild = {
+export interface ExecuteOrder {
   type: 'execute';
   spec: RunSpec;
   secrets: RunSecrets;
@@ -10,7 +10,8 @@ export type ToChild = {
   scratchFolder: string;
   cacheFolder?: string;
   workerName: string;
-};
+}
+export type ToChild = ExecuteOrder | { type: 'pause' } | { type: 'resume' };
 
 export interface LogLine {
   at: string;

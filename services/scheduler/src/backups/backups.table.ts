@@ -3,6 +3,7 @@ import {
   type Backup,
   type BackupLabel,
   type BackupMethod,
+  type BackupType,
   type Consistency,
   type Finding,
   type RunError,
@@ -22,6 +23,7 @@ export interface BackupRow {
   database_id: string | null;
   database_name: string | null;
   method: BackupMethod;
+  backup_type: BackupType;
   label: BackupLabel;
   consistency: Consistency;
   state: 'succeeded' | 'partial';
@@ -76,6 +78,7 @@ export function presentBackup(row: NamedBackupRow): Backup {
     database: row.database_id,
     databaseName: row.database_name,
     method: row.method,
+    type: row.backup_type,
     label: row.label,
     consistency: row.consistency,
     state: row.state,

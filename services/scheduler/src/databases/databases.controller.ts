@@ -1,6 +1,6 @@
-import { Body, Controller, Get, HttpCode, Inject, Param, Patch, Post } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { Database, pageOf, UpdateDatabase, type Page, type Principal } from '@rahat/contracts';
+import { Database, DatabaseQuery, pageOf, UpdateDatabase, type Page, type Principal } from '@rahat/contracts';
 import { CurrentPrincipal, Requires } from '@rahat/service-kit';
 import { presentDatabase, type DatabaseRow } from './databases.table.js';
 import { DiscoveryService } from './discovery.service.js';
@@ -23,13 +23,20 @@ export class DatabasesController {
   @Requires('server:read')
   @ApiOperation({ operationId: 'databases_list', summary: 'The databases found on a server, by name' })
   @ApiOkResponse({ standardSchema: pageOf(Database) })
-  async list(@CurrentPrincipal() principal: Principal, @Param('server') server: string): Promise<Page<Database>> {
-    return whole(await this.discovery.list(principal.organization, server));
+  async list(
+    @CurrentPrincipal() principal: Principal,
+    @Param('server') server: string,
+    @Query({ schema: DatabaseQuery }) query: DatabaseQuery,
+  ): Promise<Page<Database>> {
+    return whole(await this.discovery.list(principal.organization, server, query));
   }
 
   @Patch('databases/:id')
   @Requires('server:write')
-  @ApiOperation({ operationId: 'databases_update', summary: 'Exclude a database from plans for all databases, or include it again' })
+  @ApiOperation({
+    operationId: 'databases_update',
+    summary: 'Tag a database, exclude it from plans that do not name it, or include it again',
+  })
   @ApiOkResponse({ standardSchema: Database })
   async update(
     @CurrentPrincipal() principal: Principal,
@@ -37,7 +44,7 @@ export class DatabasesController {
     @Param('id') id: string,
     @Body({ schema: UpdateDatabase }) request: UpdateDatabase,
   ): Promise<Database> {
-    return presentDatabase(await this.discovery.exclude(principal, server, id, request.excluded));
+    return presentDatabase(await this.discovery.update(principal, server, id, request));
   }
 }
 

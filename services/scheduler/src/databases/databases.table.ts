@@ -1,5 +1,6 @@
-import { RahatError, type Database } from '@rahat/contracts';
+import { carriesTags, RahatError, type Database, type DatabaseSelection } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
+import { matchesPattern } from './name-pattern.js';
 
 export interface DatabaseRow {
   id: string;
@@ -11,6 +12,7 @@ export interface DatabaseRow {
   collation: string;
   connectable: boolean;
   excluded: boolean;
+  tags: string[];
   discovered_at: Date;
   missing_since: Date | null;
 }
@@ -34,14 +36,28 @@ export function presentDatabase(row: DatabaseRow): Database {
     encoding: row.encoding,
     collation: row.collation,
     excluded: row.excluded,
+    tags: row.tags,
     discoveredAt: row.discovered_at.toISOString(),
     missingSince: row.missing_since?.toISOString() ?? null,
   };
 }
 
-/** The databases that a plan covers now: of `all` those that are there and wanted, of named ones all, so that a vanished one turns red. */
-export function coveredBy(plan: { databases: 'all' | string[] }, databases: readonly DatabaseRow[]): DatabaseRow[] {
+/** The databases that a plan covers now: of `all` and of patterns those that are there and wanted, of named ones all, so that a vanished one turns red. */
+export function coveredBy<Row extends Pick<DatabaseRow, 'name' | 'excluded' | 'missing_since' | 'connectable' | 'tags'>>(
+  plan: { databases: DatabaseSelection },
+  databases: readonly Row[],
+): Row[] {
   const { databases: wanted } = plan;
-  if (wanted === 'all') return databases.filter((database) => !database.excluded && !database.missing_since && database.connectable);
-  return databases.filter((database) => wanted.includes(database.name));
+  if (Array.isArray(wanted)) return databases.filter((database) => wanted.includes(database.name));
+  const present = databases.filter((database) => !database.excluded && !database.missing_since && database.connectable);
+  if (wanted === 'all') return present;
+  const named = (patterns: readonly string[], name: string) => patterns.some((pattern) => matchesPattern(name, pattern));
+  return present.filter(({ name, tags }) => named(wanted.include, name) && !named(wanted.exclude, name) && carriesTags(tags, wanted.tags));
+}
+
+/** Names that a plan asks for and a server doesn't have, with their place in the list. */
+export function missingIn(known: readonly DatabaseRow[], databases: DatabaseSelection): { name: string; index: number }[] {
+  if (!Array.isArray(databases)) return [];
+  const present = new Set(known.filter((row) => !row.missing_since).map((row) => row.name));
+  return databases.map((name, index) => ({ name, index })).filter(({ name }) => !present.has(name));
 }

@@ -1,11 +1,12 @@
-import { newId, type Answer, type Principal } from '@rahat/contracts';
+import { carriesTags, newId, type Answer, type DatabaseQuery, type Principal, type UpdateDatabase } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
+import { replanFor } from '../plans/plan-servers.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
 import { findServer, type ServerRow } from '../servers/servers.table.js';
 import type { WorkerQuestions } from '../servers/worker-questions.js';
-import { recordAct } from '../trail/trail.js';
+import { recordAct, recordOwnAct } from '../trail/trail.js';
 import { databasesOf, findDatabase, type DatabaseRow } from './databases.table.js';
 
 type Found = Answer<'server.discover.v1'>['databases'][number];
@@ -30,29 +31,38 @@ export class DiscoveryService {
     return this.database.inOrganization(server.organization_id, async (transaction) => {
       await transaction.query(`UPDATE servers SET discovered_at = $2 WHERE id = $1`, [server.id, this.clock.now()]);
       const changed = await this.take(transaction, server, databases);
-      if (changed) await transaction.query(`UPDATE plans SET replan = true WHERE server_id = $1 AND deleted_at IS NULL`, [server.id]);
+      if (changed) await replanFor(transaction, server);
       return databasesOf(transaction, server.id);
     });
   }
 
-  async list(organization: string, serverId: string): Promise<DatabaseRow[]> {
+  async list(organization: string, serverId: string, { tag }: DatabaseQuery): Promise<DatabaseRow[]> {
     return this.database.inOrganization(organization, async (transaction) => {
       await findServer(transaction, serverId);
-      return databasesOf(transaction, serverId);
+      const rows = await databasesOf(transaction, serverId);
+      return tag ? rows.filter((row) => carriesTags(row.tags, tag)) : rows;
     });
   }
 
-  async exclude(principal: Principal, serverId: string, id: string, excluded: boolean): Promise<DatabaseRow> {
+  async update(principal: Principal, serverId: string, id: string, request: UpdateDatabase): Promise<DatabaseRow> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
-      const row = await findDatabase(transaction, serverId, id);
-      if (row.excluded === excluded) return row;
-      await transaction.query(`UPDATE databases SET excluded = $2 WHERE id = $1`, [id, excluded]);
-      await transaction.query(`UPDATE plans SET replan = true WHERE server_id = $1 AND deleted_at IS NULL`, [serverId]);
+      const before = await findDatabase(transaction, serverId, id);
+      const [row] = await transaction.query<DatabaseRow>(
+        `UPDATE databases SET excluded = COALESCE($2, excluded), tags = COALESCE($3::text[], tags) WHERE id = $1 RETURNING *`,
+        [id, request.excluded ?? null, request.tags ?? null],
+      );
+      await replanFor(transaction, await findServer(transaction, serverId));
       await recordAct(this.outbox, transaction, principal, {
-        action: excluded ? 'database.excluded' : 'database.included',
-        target: { kind: 'database', id, name: row.name },
+        action:
+          request.excluded === undefined || request.excluded === before.excluded
+            ? 'database.updated'
+            : request.excluded
+              ? 'database.excluded'
+              : 'database.included',
+        target: { kind: 'database', id, name: before.name },
+        details: { ...request },
       });
-      return { ...row, excluded };
+      return row!;
     });
   }
 
@@ -77,14 +87,26 @@ export class DiscoveryService {
       );
     }
     const names = found.map((database) => database.name);
-    const vanished = await transaction.query(
-      `UPDATE databases SET missing_since = $3 WHERE server_id = $1 AND missing_since IS NULL AND name <> ALL ($2::text[]) RETURNING id`,
+    const vanished = await transaction.query<Pick<DatabaseRow, 'id' | 'name'>>(
+      `UPDATE databases SET missing_since = $3 WHERE server_id = $1 AND missing_since IS NULL AND name <> ALL ($2::text[]) RETURNING id, name`,
       [server.id, names, this.clock.now()],
     );
-    const appeared = found.some((database) => {
-      const row = known.get(database.name);
-      return !row || row.missing_since !== null || row.connectable !== database.connectable;
+    for (const { id, name } of vanished) await this.tell(transaction, server, 'database.vanished', { id, name });
+    const appeared = (await databasesOf(transaction, server.id)).filter((row) => {
+      const before = known.get(row.name);
+      return names.includes(row.name) && (!before || before.missing_since !== null);
     });
-    return appeared || vanished.length > 0;
+    // The first look at a server finds all of them new, which is no news.
+    if (known.size > 0) for (const { id, name } of appeared) await this.tell(transaction, server, 'database.appeared', { id, name });
+    const changed = found.some((database) => known.get(database.name)?.connectable !== database.connectable);
+    return appeared.length > 0 || vanished.length > 0 || changed;
+  }
+
+  private async tell(transaction: Transaction, server: ServerRow, action: string, database: { id: string; name: string }): Promise<void> {
+    await recordOwnAct(this.outbox, transaction, server.organization_id, {
+      action,
+      target: { kind: 'database', ...database },
+      details: { server: server.id, serverName: server.name },
+    });
   }
 }

@@ -1,3 +1,4 @@
 import { CreateScheduler1763900000000 } from './0001-create-scheduler.js';
+import { SelectServersAndSchedules1764201600000 } from './0002-select-servers-and-schedules.js';
 
-export const schedulerMigrations = [CreateScheduler1763900000000];
+export const schedulerMigrations = [CreateScheduler1763900000000, SelectServersAndSchedules1764201600000];

@@ -2,10 +2,14 @@ import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Qu
 import { ApiAcceptedResponse, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
   CreatePlan,
+  ExplainScheduleQuery,
   pageOf,
-  PageQuery,
+  PausePlan,
   Plan,
+  PlanQuery,
   RetentionPreview,
+  RunPlanQuery,
+  ScheduleExplanation,
   StartedRuns,
   UpdatePlan,
   type Page,
@@ -15,6 +19,7 @@ import { CurrentPrincipal, Requires } from '@rahat/service-kit';
 import { RetentionService } from '../retention/retention.service.js';
 import { announceRuns, type LocationResponse } from '../runs/location.js';
 import { BackupNow } from '../runs/backup-now.js';
+import { ScheduleExplanations } from './schedule-explanations.js';
 import { PlansService } from './plans.service.js';
 
 @ApiTags('plans')
@@ -24,6 +29,7 @@ export class PlansController {
     @Inject(PlansService) private readonly plans: PlansService,
     @Inject(BackupNow) private readonly backupNow: BackupNow,
     @Inject(RetentionService) private readonly retention: RetentionService,
+    @Inject(ScheduleExplanations) private readonly explanations: ScheduleExplanations,
   ) {}
 
   @Post()
@@ -36,10 +42,24 @@ export class PlansController {
 
   @Get()
   @Requires('plan:read')
-  @ApiOperation({ operationId: 'plans_list', summary: 'The plans, newest first' })
+  @ApiOperation({ operationId: 'plans_list', summary: 'The plans, newest first; by server, group and tags' })
   @ApiOkResponse({ standardSchema: pageOf(Plan) })
-  async list(@CurrentPrincipal() principal: Principal, @Query({ schema: PageQuery }) query: PageQuery): Promise<Page<Plan>> {
+  async list(@CurrentPrincipal() principal: Principal, @Query({ schema: PlanQuery }) query: PlanQuery): Promise<Page<Plan>> {
     return this.plans.list(principal, query);
+  }
+
+  @Get('explain')
+  @Requires('plan:read')
+  @ApiOperation({
+    operationId: 'plans_explain_schedule',
+    summary: 'What a cron expression means: words, next runs, changes of the clock, collisions',
+  })
+  @ApiOkResponse({ standardSchema: ScheduleExplanation })
+  async explain(
+    @CurrentPrincipal() principal: Principal,
+    @Query({ schema: ExplainScheduleQuery }) query: ExplainScheduleQuery,
+  ): Promise<ScheduleExplanation> {
+    return this.explanations.explain(principal, query);
   }
 
   @Get(':id')
@@ -71,6 +91,28 @@ export class PlansController {
     await this.plans.remove(principal, id);
   }
 
+  @Post(':id/pause')
+  @Requires('plan:write')
+  @HttpCode(200)
+  @ApiOperation({ operationId: 'plans_pause', summary: 'Pause a plan: its occurrences are told as skipped until it is resumed' })
+  @ApiOkResponse({ standardSchema: Plan })
+  async pause(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Body({ schema: PausePlan }) request: PausePlan,
+  ): Promise<Plan> {
+    return this.plans.pause(principal, id, request);
+  }
+
+  @Post(':id/resume')
+  @Requires('plan:write')
+  @HttpCode(200)
+  @ApiOperation({ operationId: 'plans_resume', summary: 'Let a paused plan go on' })
+  @ApiOkResponse({ standardSchema: Plan })
+  async resume(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<Plan> {
+    return this.plans.resume(principal, id);
+  }
+
   @Post(':id/runs')
   @Requires('run:write')
   @HttpCode(202)
@@ -79,9 +121,10 @@ export class PlansController {
   async run(
     @CurrentPrincipal() principal: Principal,
     @Param('id') id: string,
+    @Query({ schema: RunPlanQuery }) query: RunPlanQuery,
     @Res({ passthrough: true }) response: LocationResponse,
   ): Promise<{ runs: unknown[] }> {
-    return announceRuns(response, await this.backupNow.start(principal, id));
+    return announceRuns(response, await this.backupNow.start(principal, id, query.type));
   }
 
   @Get(':id/retention')

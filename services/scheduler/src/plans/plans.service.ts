@@ -1,25 +1,31 @@
 import {
-  newId,
   RahatError,
   type CreatePlan,
+  type DatabaseSelection,
   type Page,
-  type PageQuery,
+  type PausePlan,
   type Plan,
+  type PlanQuery,
   type Principal,
+  type ServerSelection,
   type UpdatePlan,
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
-import { databasesOf, type DatabaseRow } from '../databases/databases.table.js';
+import { databasesOf, missingIn } from '../databases/databases.table.js';
 import type { DiscoveryService } from '../databases/discovery.service.js';
 import { mistaken } from '../input/mistake.js';
 import type { ListPages } from '../paging/list-page.js';
 import type { Repositories } from '../runs/repositories.js';
+import { assertGroups } from '../servers/server-groups.table.js';
 import { findServer, type ServerRow } from '../servers/servers.table.js';
 import { recordAct } from '../trail/trail.js';
-import { findPlan, presentPlan, type PlanRow } from './plans.table.js';
-import { mistakesIn } from './schedule.js';
+import { assertWindows, schedulesIn, serversIn } from './plan-input.js';
+import type { PlanPauses } from './plan-pauses.js';
+import { changePlan, changesOf, insertPlan } from './plan-rows.js';
+import { coversWholeServer, findPlan, presentPlan, type PlanRow } from './plans.table.js';
+import { inputOf, schedulesOf, schedulesOfPlan } from './schedules.table.js';
 
 export class PlansService {
   constructor(
@@ -27,82 +33,86 @@ export class PlansService {
     private readonly outbox: Outbox,
     private readonly discovery: DiscoveryService,
     private readonly repositories: Repositories,
+    private readonly pauses: PlanPauses,
     private readonly pages: ListPages,
     private readonly clock: Clock,
   ) {}
 
   async create(principal: Principal, request: CreatePlan): Promise<Plan> {
-    this.assertSchedule(request.cron, request.timeZone);
-    const server = await this.serverOf(principal.organization, request.server);
-    await this.assertRepository(principal.organization, request.repository);
-    if (request.method === 'postgresql.logical') await this.assertDatabases(server, request.databases);
-    return this.database.inOrganization(principal.organization, async (transaction) => {
-      const row = await insertPlan(transaction, principal.organization, request, this.clock.now());
-      await recordAct(this.outbox, transaction, principal, { action: 'plan.created', target: targetOf(row), details: { ...request } });
-      return presentPlan(row, this.clock.now());
+    const { organization } = principal;
+    const now = this.clock.now();
+    const servers = serversIn(request);
+    // Without a cron the default zone asks for nothing.
+    const schedules =
+      schedulesIn({ ...request, timeZone: request.schedules ? undefined : request.timeZone }, [], request.method, now) ?? [];
+    assertWindows(request.blackouts);
+    await this.assertServers(organization, servers, request.server === undefined ? '/servers/servers/' : '/server');
+    await this.assertRepository(organization, request.repository);
+    if (!coversWholeServer(request)) await this.assertDatabases(organization, servers, request.databases);
+    return this.database.inOrganization(organization, async (transaction) => {
+      const { server: _server, cron: _cron, timeZone: _timeZone, ...content } = request;
+      const written = await insertPlan(transaction, organization, { ...content, servers, schedules }, now);
+      await recordAct(this.outbox, transaction, principal, {
+        action: 'plan.created',
+        target: targetOf(written.row),
+        details: { ...request },
+      });
+      return presentPlan(written.row, written.schedules, now);
     });
   }
 
-  async list(principal: Principal, query: PageQuery): Promise<Page<Plan>> {
+  async list(principal: Principal, query: PlanQuery): Promise<Page<Plan>> {
     const [after = null] = this.pages.after(query.cursor);
-    const rows = await this.database.inOrganization(principal.organization, (transaction) =>
-      transaction.query<PlanRow>(
-        `SELECT * FROM plans WHERE deleted_at IS NULL AND ($1::text IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`,
-        [after, query.limit + 1],
-      ),
-    );
-    return this.pages.page(
-      rows,
-      query.limit,
-      (row) => presentPlan(row, this.clock.now()),
-      (row) => [row.id],
-    );
+    return this.database.inOrganization(principal.organization, async (transaction) => {
+      const rows = await transaction.query<PlanRow>(
+        `SELECT * FROM plans WHERE deleted_at IS NULL AND ($1::text IS NULL OR id < $1) AND ($3::text IS NULL OR $3 = ANY (server_ids))
+           AND ($4::text IS NULL OR $4 = ANY (server_groups)) AND ($5::text[] IS NULL OR tag_terms(tags) @> $5) ORDER BY id DESC LIMIT $2`,
+        [after, query.limit + 1, query.server ?? null, query.group ?? null, query.tag ?? null],
+      );
+      const schedules = await schedulesOf(transaction, rows);
+      return this.pages.page(
+        rows,
+        query.limit,
+        (row) => presentPlan(row, schedules.get(row.id) ?? [], this.clock.now()),
+        (row) => [row.id],
+      );
+    });
   }
 
   async get(principal: Principal, id: string): Promise<Plan> {
-    return presentPlan(
-      await this.database.inOrganization(principal.organization, (transaction) => findPlan(transaction, id)),
-      this.clock.now(),
+    return this.database.inOrganization(principal.organization, async (transaction) =>
+      this.present(transaction, await findPlan(transaction, id)),
     );
   }
 
   async update(principal: Principal, id: string, request: UpdatePlan): Promise<Plan> {
-    const before = await this.database.inOrganization(principal.organization, (transaction) => findPlan(transaction, id));
-    const cron = request.cron === undefined ? before.cron : request.cron;
-    this.assertSchedule(cron ?? undefined, request.timeZone ?? before.time_zone);
-    if (request.databases !== undefined && before.method === 'postgresql.logical') {
-      await this.assertDatabases(await this.serverOf(principal.organization, before.server_id), request.databases);
-    }
-    return this.database.inOrganization(principal.organization, async (transaction) => {
-      const current = await findPlan(transaction, id);
-      if (request.name !== undefined && request.name.toLowerCase() !== current.name.toLowerCase())
-        await assertNameFree(transaction, request.name);
-      const [row] = await transaction.query<PlanRow>(
-        // What lay in a pause, or in another schedule's past, was never expected: the ledger goes on from now.
-        `UPDATE plans SET name = COALESCE($2, name), enabled = COALESCE($3, enabled), databases = COALESCE($4::jsonb, databases), cron = $5, time_zone = COALESCE($6, time_zone),
-           catch_up = COALESCE($7, catch_up), keep_last = COALESCE($8, keep_last), keep_proven = COALESCE($9, keep_proven), verify = COALESCE($10::text[], verify),
-           deep = COALESCE($11, deep), max_attempts = COALESCE($12, max_attempts), deadline_minutes = COALESCE($13, deadline_minutes), planned_until = $14, replan = true
-         WHERE id = $1 RETURNING *`,
-        [
-          id,
-          request.name ?? null,
-          request.enabled ?? null,
-          request.databases === undefined ? null : JSON.stringify(request.databases),
-          cron,
-          request.timeZone ?? null,
-          request.catchUp ?? null,
-          request.retention?.keepLast ?? null,
-          request.retention?.keepProven ?? null,
-          request.verify ?? null,
-          request.deep ?? null,
-          request.maxAttempts ?? null,
-          request.deadlineMinutes ?? null,
-          this.clock.now(),
-        ],
-      );
-      await recordAct(this.outbox, transaction, principal, { action: 'plan.updated', target: targetOf(row!), details: { ...request } });
-      return presentPlan(row!, this.clock.now());
+    const { organization } = principal;
+    const now = this.clock.now();
+    assertWindows(request.blackouts);
+    const seen = await this.database.inOrganization(organization, (transaction) => findPlan(transaction, id));
+    const servers = request.servers === undefined ? undefined : serversIn({ servers: request.servers });
+    if (servers) await this.assertServers(organization, servers, '/servers/servers/');
+    if (request.databases !== undefined && !coversWholeServer(seen))
+      await this.assertDatabases(organization, servers ?? { servers: seen.server_ids, groups: [], tags: [] }, request.databases);
+    return this.database.inOrganization(organization, async (transaction) => {
+      const before = await lockPlan(transaction, id);
+      const schedules = schedulesIn(request, (await schedulesOfPlan(transaction, before)).map(inputOf), before.method, now);
+      let row = await changePlan(transaction, before, changesOf(request), schedules, now);
+      if (request.enabled === false) row = await this.pauses.pause(transaction, row, principal, {}, now);
+      if (request.enabled === true) row = await this.pauses.resume(transaction, row, now);
+      await recordAct(this.outbox, transaction, principal, { action: 'plan.updated', target: targetOf(row), details: { ...request } });
+      return this.present(transaction, row);
     });
+  }
+
+  async pause(principal: Principal, id: string, request: PausePlan): Promise<Plan> {
+    return this.turn(principal, id, 'plan.paused', request, (transaction, plan, now) =>
+      this.pauses.pause(transaction, plan, principal, request, now),
+    );
+  }
+
+  async resume(principal: Principal, id: string): Promise<Plan> {
+    return this.turn(principal, id, 'plan.resumed', {}, (transaction, plan, now) => this.pauses.resume(transaction, plan, now));
   }
 
   /** Its backups stay, and no retention touches them any more. */
@@ -114,18 +124,35 @@ export class PlansService {
     });
   }
 
-  private assertSchedule(cron: string | undefined, timeZone: string): void {
-    const mistakes = mistakesIn({ cron: cron ?? '0 0 * * *', timeZone }, this.clock.now());
-    if (mistakes.length > 0) throw mistaken(...mistakes);
+  private async turn(
+    principal: Principal,
+    id: string,
+    action: string,
+    details: object,
+    turn: (transaction: Transaction, plan: PlanRow, now: Date) => Promise<PlanRow>,
+  ): Promise<Plan> {
+    return this.database.inOrganization(principal.organization, async (transaction) => {
+      const before = await lockPlan(transaction, id);
+      const row = await turn(transaction, before, this.clock.now());
+      if (row !== before) await recordAct(this.outbox, transaction, principal, { action, target: targetOf(row), details: { ...details } });
+      return this.present(transaction, row);
+    });
   }
 
-  private async serverOf(organization: string, id: string): Promise<ServerRow> {
-    try {
-      return await this.database.inOrganization(organization, (transaction) => findServer(transaction, id));
-    } catch (error) {
-      if (error instanceof RahatError && error.code === 'not_found') throw mistaken({ pointer: '/server', message: error.message });
-      throw error;
-    }
+  private async present(transaction: Transaction, row: PlanRow): Promise<Plan> {
+    return presentPlan(row, await schedulesOfPlan(transaction, row), this.clock.now());
+  }
+
+  private async assertServers(organization: string, selection: ServerSelection, pointer: string): Promise<void> {
+    await this.database.inOrganization(organization, async (transaction) => {
+      await assertGroups(transaction, selection.groups, '/servers/groups');
+      for (const [index, id] of selection.servers.entries()) {
+        const place = pointer.endsWith('/') ? `${pointer}${index}` : pointer;
+        await findServer(transaction, id).catch((error: unknown) => {
+          throw error instanceof RahatError && error.code === 'not_found' ? mistaken({ pointer: place, message: error.message }) : error;
+        });
+      }
+    });
   }
 
   private async assertRepository(organization: string, id: string): Promise<void> {
@@ -138,58 +165,29 @@ export class PlansService {
     }
   }
 
-  /** A name that is not known yet may be new: the server is asked before it is refused. */
-  private async assertDatabases(server: ServerRow, databases: 'all' | string[]): Promise<void> {
-    let known = await this.database.inOrganization(server.organization_id, (transaction) => databasesOf(transaction, server.id));
-    if (known.length === 0 || missingIn(known, databases).length > 0) known = await this.discovery.discoverOn(server);
-    const missing = missingIn(known, databases);
-    if (missing.length > 0)
-      throw mistaken(
-        ...missing.map(({ name, index }) => ({
-          pointer: `/databases/${index}`,
-          message: `there is no database '${name}' on ${server.name}`,
-        })),
-      );
+  /** Names must be on every server that is named; one that is not known yet may be new, and its server is asked before it is refused. */
+  private async assertDatabases(organization: string, selection: ServerSelection, databases: DatabaseSelection): Promise<void> {
+    for (const id of selection.servers) {
+      const { server, known } = await this.database.inOrganization(organization, async (transaction) => ({
+        server: await findServer(transaction, id),
+        known: await databasesOf(transaction, id),
+      }));
+      const missing = missingIn(known.length > 0 ? known : await this.discovery.discoverOn(server), databases);
+      const stillMissing =
+        missing.length === 0 || known.length === 0 ? missing : missingIn(await this.discovery.discoverOn(server), databases);
+      if (stillMissing.length > 0) throw mistaken(...stillMissing.map(({ name, index }) => notOn(server, name, index)));
+    }
   }
 }
 
-export async function insertPlan(transaction: Transaction, organization: string, request: CreatePlan, now: Date): Promise<PlanRow> {
-  await assertNameFree(transaction, request.name);
-  const [row] = await transaction.query<PlanRow>(
-    `INSERT INTO plans (id, organization_id, name, server_id, method, databases, repository_id, cron, time_zone, catch_up, keep_last, keep_proven, verify, deep, max_attempts, deadline_minutes, planned_until)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) RETURNING *`,
-    [
-      newId('plan'),
-      organization,
-      request.name,
-      request.server,
-      request.method,
-      JSON.stringify(request.databases),
-      request.repository,
-      request.cron ?? null,
-      request.timeZone,
-      request.catchUp,
-      request.retention.keepLast,
-      request.retention.keepProven,
-      request.verify,
-      request.deep,
-      request.maxAttempts,
-      request.deadlineMinutes,
-      now,
-    ],
-  );
-  return row!;
+function notOn(server: ServerRow, name: string, index: number) {
+  return { pointer: `/databases/${index}`, message: `there is no database '${name}' on ${server.name}` };
 }
 
-function missingIn(known: DatabaseRow[], databases: 'all' | string[]): { name: string; index: number }[] {
-  if (databases === 'all') return [];
-  const present = new Set(known.filter((row) => !row.missing_since).map((row) => row.name));
-  return databases.map((name, index) => ({ name, index })).filter(({ name }) => !present.has(name));
-}
-
-async function assertNameFree(transaction: Transaction, name: string): Promise<void> {
-  const [other] = await transaction.query(`SELECT 1 FROM plans WHERE lower(name) = lower($1) AND deleted_at IS NULL`, [name]);
-  if (other) throw new RahatError('conflict', `There is a plan named '${name}' already`);
+/** Edits, pauses and the ledger's planning take turns. */
+async function lockPlan(transaction: Transaction, id: string): Promise<PlanRow> {
+  await transaction.query(`SELECT 1 FROM plans WHERE id = $1 FOR UPDATE`, [id]);
+  return findPlan(transaction, id);
 }
 
 function targetOf(row: PlanRow) {

@@ -1,25 +1,44 @@
-import { RahatError, type BackupMethod, type Plan, type VerificationLevel } from '@rahat/contracts';
+import {
+  METHODS,
+  RahatError,
+  type BackupMethod,
+  type BlackoutPolicy,
+  type BlackoutWindow,
+  type DatabaseSelection,
+  type Plan,
+  type PlanPause,
+  type VerificationLevel,
+} from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
-import { inWords, nextOccurrences } from './schedule.js';
+import { nextOccurrences } from './schedule.js';
+import { presentSchedule, scheduleOf, type ScheduleRow } from './schedules.table.js';
 
 export interface PlanRow {
   id: string;
   organization_id: string;
   name: string;
-  server_id: string;
+  server_ids: string[];
+  server_groups: string[];
+  server_tags: string[];
   method: BackupMethod;
-  databases: 'all' | string[];
+  databases: DatabaseSelection;
   repository_id: string;
-  cron: string | null;
-  time_zone: string;
   catch_up: 'run_once' | 'skip';
+  jitter_minutes: number;
+  blackouts: BlackoutWindow[];
+  blackout_due: BlackoutPolicy['due'];
+  blackout_running: BlackoutPolicy['running'];
+  priority: number;
+  tags: string[];
   keep_last: number;
   keep_proven: number;
   verify: VerificationLevel[];
   deep: boolean;
   max_attempts: number;
   deadline_minutes: number;
+  no_progress_minutes: number;
   enabled: boolean;
+  pause: PlanPause | null;
   planned_until: Date;
   replan: boolean;
   created_at: Date;
@@ -34,29 +53,53 @@ export async function findPlan(transaction: Transaction, id: string): Promise<Pl
 
 /** A physical plan covers the server as a whole; its runs name no database. */
 export function coversWholeServer(plan: Pick<PlanRow, 'method'>): boolean {
-  return plan.method === 'postgresql.physical';
+  return METHODS[plan.method].covers === 'server';
 }
 
-export function presentPlan(row: PlanRow, now: Date): Plan {
-  const schedule = row.cron === null ? undefined : { cron: row.cron, timeZone: row.time_zone };
+const NEXT_RUNS = 5;
+
+export function presentPlan(row: PlanRow, schedules: readonly ScheduleRow[], now: Date): Plan {
+  const shown = schedules.map(presentSchedule);
   return {
     id: row.id,
     name: row.name,
-    server: row.server_id,
+    server: row.server_ids.length === 1 && !selectsByGroupOrTag(row) ? row.server_ids[0]! : null,
+    servers: { servers: row.server_ids, groups: row.server_groups, tags: row.server_tags },
     method: row.method,
     databases: row.databases,
     repository: row.repository_id,
-    cron: row.cron,
-    timeZone: row.time_zone,
-    cronInWords: schedule ? inWords(schedule) : null,
-    nextRuns: schedule && row.enabled ? nextOccurrences(schedule, now, 5).map((at) => at.toISOString()) : [],
+    schedules: shown,
+    cronInWords:
+      shown.length === 0
+        ? null
+        : shown.map((schedule) => (schedule.type === 'full' ? '' : `${schedule.type}: `) + schedule.inWords).join('; '),
+    nextRuns: row.enabled ? nextRunsOf(schedules, now).map((at) => at.toISOString()) : [],
     catchUp: row.catch_up,
+    jitterMinutes: row.jitter_minutes,
+    blackouts: row.blackouts,
+    blackoutPolicy: { due: row.blackout_due, running: row.blackout_running },
+    priority: row.priority,
+    tags: row.tags,
     retention: { keepLast: row.keep_last, keepProven: row.keep_proven },
     verify: row.verify,
     deep: row.deep,
     maxAttempts: row.max_attempts,
     deadlineMinutes: row.deadline_minutes,
+    noProgressMinutes: row.no_progress_minutes,
     enabled: row.enabled,
+    pause: row.pause,
     createdAt: row.created_at.toISOString(),
   };
+}
+
+export function selectsByGroupOrTag(plan: Pick<PlanRow, 'server_groups' | 'server_tags'>): boolean {
+  return plan.server_groups.length + plan.server_tags.length > 0;
+}
+
+function nextRunsOf(schedules: readonly ScheduleRow[], now: Date): Date[] {
+  const all = schedules.flatMap((row) => nextOccurrences(scheduleOf(row), now, NEXT_RUNS).map((at) => at.getTime()));
+  return [...new Set(all)]
+    .sort((a, b) => a - b)
+    .slice(0, NEXT_RUNS)
+    .map((at) => new Date(at));
 }

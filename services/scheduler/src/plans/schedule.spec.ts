@@ -58,13 +58,18 @@ describe('a schedule', () => {
     const pointer = (cron: string, timeZone = 'UTC') => mistakesIn({ cron, timeZone }, now).map((mistake) => mistake.pointer);
     expect(pointer('0 3 * * *', 'Mars/Phobos')).toEqual(['/timeZone']);
     expect(pointer('0 3 * * *', '+03:00')).toEqual(['/timeZone']);
-    for (const cron of ['', '@daily', '0 3 * *', '0 0 3 * * *', '61 3 * * *', 'H 3 * * *', '0 0 30 2 *', 'a b c d e'])
+    for (const cron of ['', '@fortnightly', '@reboot', '0 3 * *', '0 0 3 * * *', '61 3 * * *', 'H 3 * * *', '0 0 30 2 *', 'a b c d e'])
       expect(pointer(cron)).toEqual(['/cron']);
-    expect(pointer('0 3 * MAR THU')).toEqual([]);
+    for (const cron of ['0 3 * MAR THU', '@daily', '@HOURLY', ' @weekly ', '@monthly', '@yearly', '@annually', '@midnight'])
+      expect(pointer(cron)).toEqual([]);
   });
 
   it('speaks in words', () => {
     expect(inWords({ cron: '30 2 * * *', timeZone: 'Europe/Istanbul' })).toBe('At 02:30 (Europe/Istanbul)');
+    expect(inWords({ cron: '@weekly', timeZone: 'UTC' })).toBe('At 00:00, only on Sunday (UTC)');
+    expect(inWords({ cron: '30 2 * * 1-5', timeZone: 'Europe/Istanbul' }, 'tr')).toBe(
+      'Saat 02:30, Pazartesi ile Cuma arasında (Europe/Istanbul)',
+    );
   });
 
   it('gives the same occurrences whether asked once for a day or hour by hour', () => {

@@ -1,6 +1,5 @@
 import { RahatError } from '@rahat/contracts';
-import { CronExpressionParser } from 'cron-parser';
-import cronstrue from 'cronstrue';
+import { cronInWords, isHourly, mistakeInCron, wallClocksOf, type Language } from './cron.js';
 import { firstInstantNotBefore, instantsOf, isTimeZone, wallClockAt } from './zoned-time.js';
 
 /** When a plan is due: five-field cron, read on the wall clock of an IANA zone. */
@@ -17,12 +16,8 @@ export function mistakesIn(schedule: Schedule, now: Date): { pointer: '/cron' | 
   if (!isTimeZone(schedule.timeZone)) {
     return [{ pointer: '/timeZone', message: `'${schedule.timeZone}' is no time zone of the IANA database; for example Europe/Istanbul` }];
   }
-  const fields = schedule.cron.trim().split(/\s+/);
-  if (fields.length !== 5)
-    return [{ pointer: '/cron', message: 'five fields are needed: minute hour day month weekday, for example 0 3 * * *' }];
-  // `H` picks a random value, so that the ledger and the interface would disagree about it.
-  if (fields.some((field) => field.split(',').some((item) => /^H([(/]|$)/i.test(item))))
-    return [{ pointer: '/cron', message: 'H is not supported' }];
+  const mistake = mistakeInCron(schedule.cron);
+  if (mistake !== undefined) return [{ pointer: '/cron', message: mistake }];
   try {
     nextOccurrences(schedule, now, 1);
     return [];
@@ -31,16 +26,17 @@ export function mistakesIn(schedule: Schedule, now: Date): { pointer: '/cron' | 
   }
 }
 
-export function inWords(schedule: Schedule): string {
-  return `${cronstrue.toString(schedule.cron, { use24HourTimeFormat: true })} (${schedule.timeZone})`;
+export function inWords(schedule: Schedule, language: Language = 'en'): string {
+  return `${cronInWords(schedule.cron, language)} (${schedule.timeZone})`;
 }
 
 export function nextOccurrences(schedule: Schedule, after: Date, count: number): Date[] {
   const found: number[] = [];
+  const hourly = isHourly(schedule.cron);
   for (const wallClock of wallClockTimes(schedule, after)) {
     // A doubled hour gives instants out of order: look on until nothing earlier can follow.
     if (found.length >= count && wallClock - WIDEST_OVERLAP_MS > wallClockAt(sorted(found)[count - 1]!, schedule.timeZone)) break;
-    collect(found, instantsFor(wallClock, schedule), after);
+    collect(found, instantsFor(wallClock, schedule.timeZone, hourly), after);
   }
   return sorted(found)
     .slice(0, count)
@@ -50,10 +46,11 @@ export function nextOccurrences(schedule: Schedule, after: Date, count: number):
 /** Occurrences after `after` up to and with `until`, at most `limit`. */
 export function occurrencesBetween(schedule: Schedule, after: Date, until: Date, limit: number): Date[] {
   const found: number[] = [];
+  const hourly = isHourly(schedule.cron);
   const end = wallClockAt(until.getTime(), schedule.timeZone) + WIDEST_OVERLAP_MS;
   for (const wallClock of wallClockTimes(schedule, after)) {
     if (wallClock > end || found.length >= limit * 2) break;
-    collect(found, instantsFor(wallClock, schedule), after);
+    collect(found, instantsFor(wallClock, schedule.timeZone, hourly), after);
   }
   return sorted(found)
     .filter((instant) => instant <= until.getTime())
@@ -64,9 +61,8 @@ export function occurrencesBetween(schedule: Schedule, after: Date, until: Date,
 /** cron-parser runs on the wall clock without any zone; transitions are ours, because it loses those of half an hour. */
 function* wallClockTimes(schedule: Schedule, after: Date): Generator<number> {
   const start = wallClockAt(after.getTime(), schedule.timeZone) - WIDEST_OVERLAP_MS;
-  const interval = CronExpressionParser.parse(schedule.cron, { tz: 'UTC', currentDate: new Date(start) });
   try {
-    for (;;) yield interval.next().getTime();
+    yield* wallClocksOf(schedule.cron, start);
   } catch (cause) {
     throw new RahatError('invalid_input', `'${schedule.cron}' never comes true`, { cause });
   }
@@ -76,11 +72,10 @@ function* wallClockTimes(schedule: Schedule, after: Date): Generator<number> {
  * A skipped time runs at the next valid minute, a doubled one the first time only. A schedule of every hour
  * keeps its rhythm through a doubled hour, because a gap of two hours would be a hole in what can be restored.
  */
-function instantsFor(wallClock: number, schedule: Schedule): number[] {
-  const instants = instantsOf(wallClock, schedule.timeZone);
-  if (instants.length === 0) return [firstInstantNotBefore(wallClock, schedule.timeZone)];
-  const everyHour = schedule.cron.trim().split(/\s+/)[1] === '*';
-  return everyHour ? instants : instants.slice(0, 1);
+function instantsFor(wallClock: number, timeZone: string, hourly: boolean): number[] {
+  const instants = instantsOf(wallClock, timeZone);
+  if (instants.length === 0) return [firstInstantNotBefore(wallClock, timeZone)];
+  return hourly ? instants : instants.slice(0, 1);
 }
 
 function collect(found: number[], instants: number[], after: Date): void {

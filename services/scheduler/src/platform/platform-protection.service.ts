@@ -4,7 +4,7 @@ import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { NAMED_BACKUPS, presentBackup, type NamedBackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
-import { insertPlan } from '../plans/plans.service.js';
+import { insertPlan } from '../plans/plan-rows.js';
 import type { PlanRow } from '../plans/plans.table.js';
 import type { BackupNow } from '../runs/backup-now.js';
 import { presentRun, type RunRow } from '../runs/runs.table.js';
@@ -89,7 +89,7 @@ export class PlatformProtectionService {
 
   private async ensurePlan(transaction: Transaction, principal: Principal, server: ServerRow, repository: string): Promise<PlanRow> {
     const [existing] = await transaction.query<PlanRow>(
-      `SELECT * FROM plans WHERE server_id = $1 AND repository_id = $2 AND deleted_at IS NULL ORDER BY id LIMIT 1`,
+      `SELECT * FROM plans WHERE $1 = ANY (server_ids) AND repository_id = $2 AND deleted_at IS NULL ORDER BY id LIMIT 1`,
       [server.id, repository],
     );
     if (existing) return existing;
@@ -97,23 +97,28 @@ export class PlatformProtectionService {
       `SELECT EXISTS (SELECT 1 FROM plans WHERE lower(name) = lower($1) AND deleted_at IS NULL) AS taken`,
       [PLAN_NAME],
     )) as [{ taken: boolean }];
-    const plan = await insertPlan(
+    const { row: plan } = await insertPlan(
       transaction,
       server.organization_id,
       {
         name: taken ? `${PLAN_NAME} (${repository})` : PLAN_NAME,
-        server: server.id,
+        servers: { servers: [server.id], groups: [], tags: [] },
         method: 'postgresql.physical',
         databases: 'all',
         repository,
-        cron: CRON,
-        timeZone: 'UTC',
+        schedules: [{ type: 'full', cron: CRON, timeZone: 'UTC' }],
         catchUp: 'run_once',
+        jitterMinutes: 0,
+        blackouts: [],
+        blackoutPolicy: { due: 'move', running: 'finish' },
+        priority: 50,
+        tags: [],
         retention: { keepLast: 14, keepProven: 2 },
         verify: ['BASIC', 'FULL'],
         deep: false,
         maxAttempts: 3,
         deadlineMinutes: 720,
+        noProgressMinutes: 15,
       },
       this.clock.now(),
     );
@@ -134,7 +139,7 @@ async function platformServer(transaction: Transaction): Promise<ServerRow | und
 async function stateOf(transaction: Transaction, server: ServerRow | undefined): Promise<PlatformProtection> {
   if (!server) return { protected: false, server: null, plan: null, proven: false, provenAt: null, run: null, state: null, backup: null };
   const [plan] = await transaction.query<PlanRow>(
-    `SELECT * FROM plans WHERE server_id = $1 AND deleted_at IS NULL ORDER BY id DESC LIMIT 1`,
+    `SELECT * FROM plans WHERE $1 = ANY (server_ids) AND deleted_at IS NULL ORDER BY id DESC LIMIT 1`,
     [server.id],
   );
   const [run] = await transaction.query<RunRow>(

@@ -144,7 +144,7 @@ async function retainedBackups(transaction: Transaction, planId: string): Promis
   );
 }
 
-/** One line per database; a physical plan has a single one. */
+/** One line per database; a plan for whole servers has one per server. */
 function linesOf(rows: RetainedRow[]): RetainedRow[][] {
-  return [...Map.groupBy(rows, (row) => row.database_id ?? '').values()];
+  return [...Map.groupBy(rows, (row) => `${row.server_id} ${row.database_id ?? ''}`).values()];
 }

@@ -37,14 +37,21 @@ export class AttemptEnd {
           await this.close(
             transaction,
             run,
-            { state: 'cancelled', reasons: ['Cancelled; the attempt ended with an error.', ...judgement.reasons] },
+            { state: 'cancelled', reasons: [run.cancel_reason ?? 'Cancelled; the attempt ended with an error.', ...judgement.reasons] },
             evidence,
             'worker',
           );
         else await this.retryOrFail(transaction, run, judgement, evidence, 'worker');
         return;
       case 'cancelled':
-        if (run.cancel_requested_at) await this.close(transaction, run, judgement, evidence, 'worker');
+        if (run.cancel_requested_at)
+          await this.close(
+            transaction,
+            run,
+            run.cancel_reason ? { state: 'cancelled', reasons: [run.cancel_reason] } : judgement,
+            evidence,
+            'worker',
+          );
         // A worker that shuts down gives its work back without being asked to cancel.
         else
           await this.retryOrFail(transaction, run, lost('The worker gave the run back because it was shutting down.'), evidence, 'worker');
@@ -67,13 +74,17 @@ export class AttemptEnd {
     evidence: Evidence | undefined,
     cause: Cause,
   ): Promise<void> {
-    if (!judgement.error.retryable || run.attempt >= run.max_attempts) {
+    // A pause that lasted too long is nobody's failure: it costs no try, and the next attempt waits until the run is resumed.
+    const maxAttempts = run.max_attempts + (judgement.error.code === 'pause_expired' ? 1 : 0);
+    if (!judgement.error.retryable || run.attempt >= maxAttempts) {
       await this.close(transaction, run, judgement, evidence, cause);
       return;
     }
-    const pauseMs = retryPauseMs(run.attempt, this.config.RAHAT_SCHEDULER_RETRY_SECONDS * 1000, Math.random);
+    const pauseMs =
+      maxAttempts > run.max_attempts ? 0 : retryPauseMs(run.attempt, this.config.RAHAT_SCHEDULER_RETRY_SECONDS * 1000, Math.random);
     await this.endAttempt(transaction, run, judgement.error);
     await this.ledger.queueAttempt(transaction, run, cause, {
+      max_attempts: maxAttempts,
       not_before: new Date(this.clock.now().getTime() + pauseMs),
       reasons: judgement.reasons,
       error: judgement.error,

@@ -93,6 +93,8 @@ export class AttemptMessages {
       sender.worker,
       now,
     ]);
+    // It was paused after it had been sent.
+    if (run.pause) await this.messaging.signal('run.pause', { run: run.id });
     return this.ledger.move(transaction, run, 'running', 'worker', {
       worker: sender.worker,
       heartbeat_at: now,

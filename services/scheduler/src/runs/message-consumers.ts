@@ -5,6 +5,8 @@ import type { ServiceDatabase } from '@rahat/persistence';
 import { findBackup } from '../backups/backups.table.js';
 import type { RetentionService } from '../retention/retention.service.js';
 import type { VerificationChain } from '../verification/verification-chain.js';
+import type { Clock } from '../clock/clock.js';
+import { recordWorker } from '../workers/workers.table.js';
 import type { AttemptMessages } from './attempt-messages.js';
 import type { Ticker } from './tick/ticker.js';
 
@@ -19,12 +21,14 @@ export class MessageConsumers implements OnApplicationBootstrap, OnApplicationSh
     private readonly verification: VerificationChain,
     private readonly retention: RetentionService,
     private readonly ticker: Ticker,
+    private readonly clock: Clock,
   ) {}
 
   onApplicationBootstrap(): void {
     const { attempts, retention } = this;
     this.subscriptions = [
       this.messaging.consumeCommands(QUEUES.scheduler, this.database, {
+        'worker.alive.v1': (message, { transaction }) => recordWorker(transaction, message, this.clock.now()),
         'attempt.started.v1': (message, { transaction }) => attempts.started(transaction, message),
         'attempt.heartbeat.v1': (message, { transaction }) => attempts.heartbeat(transaction, message),
         'attempt.progress.v1': (message, { transaction }) => attempts.progress(transaction, message),

@@ -1,4 +1,5 @@
 import { RepositoryGrant } from '@rahat/contracts';
+import type { Transaction } from '@rahat/persistence';
 import type { InternalClient } from '@rahat/service-kit';
 
 /** The storage service, as far as the scheduler needs it. */
@@ -18,4 +19,12 @@ export function repositoriesBehind(client: Pick<InternalClient, 'post'>): Reposi
         organization,
       ),
   };
+}
+
+/** Which storage a repository lies on, for the limit of runs at once on a storage. */
+export async function rememberPlace(transaction: Transaction, repository: string, storage: string): Promise<void> {
+  await transaction.query(
+    `INSERT INTO repository_places (repository_id, storage_id) VALUES ($1, $2) ON CONFLICT (repository_id) DO UPDATE SET storage_id = $2 WHERE repository_places.storage_id <> $2`,
+    [repository, storage],
+  );
 }

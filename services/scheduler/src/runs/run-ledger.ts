@@ -3,10 +3,11 @@ import { newId, QUEUES, type RunState } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
+import { priorityOf } from './priorities.js';
 import { isTerminal, statesBefore, type Cause } from './run-states.js';
 import type { NewRun, RunChanges, RunRow } from './runs.table.js';
 
-const JSON_COLUMNS: ReadonlySet<string> = new Set(['progress', 'evidence', 'reasons', 'error']);
+const JSON_COLUMNS: ReadonlySet<string> = new Set(['progress', 'evidence', 'reasons', 'error', 'waiting_for']);
 
 /** The only place that writes a run's state. */
 export class RunLedger {
@@ -19,10 +20,11 @@ export class RunLedger {
 
   /** A run whose time has come. */
   async createDue(transaction: Transaction, run: NewRun): Promise<RunRow> {
+    const priority = run.priority ?? priorityOf(run, await planPriority(transaction, run.plan_id));
     const [row] = await transaction.query<RunRow>(
       `INSERT INTO runs (id, organization_id, type, state, cause, server_id, method, repository_id, max_attempts, deadline_minutes, due_at,
-         plan_id, database_id, database_name, backup_id, restore_plan_id, level, snapshot, deep)
-       VALUES ($1, $2, $3, 'due', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) RETURNING *`,
+         plan_id, database_id, database_name, backup_id, restore_plan_id, level, snapshot, deep, backup_type, priority)
+       VALUES ($1, $2, $3, 'due', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) RETURNING *`,
       [
         newId('run'),
         run.organization_id,
@@ -42,6 +44,8 @@ export class RunLedger {
         run.level ?? null,
         run.snapshot ?? null,
         run.deep ?? false,
+        run.backup_type ?? null,
+        priority,
       ],
     );
     transaction.afterCommit(this.onDue);
@@ -94,6 +98,8 @@ export class RunLedger {
     const attempt = run.attempt + 1;
     const snapshot = run.type === 'backup' ? `snapshot_${randomUUID().replaceAll('-', '')}` : run.snapshot;
     const queued = await this.move(transaction, run, 'queued', cause, {
+      admitted_at: null,
+      waiting_for: null,
       ...changes,
       attempt,
       snapshot,
@@ -129,4 +135,10 @@ export class RunLedger {
       at: this.clock.now().toISOString(),
     });
   }
+}
+
+async function planPriority(transaction: Transaction, plan: string | null | undefined): Promise<number | undefined> {
+  if (!plan) return undefined;
+  const [row] = await transaction.query<{ priority: number }>(`SELECT priority FROM plans WHERE id = $1`, [plan]);
+  return row?.priority;
 }

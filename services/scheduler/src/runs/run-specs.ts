@@ -3,7 +3,7 @@ import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
 import type { ServerRow } from '../servers/servers.table.js';
-import type { Repositories } from './repositories.js';
+import { rememberPlace, type Repositories } from './repositories.js';
 import type { RunRow } from './runs.table.js';
 
 /** What a restore plan fixed; the run restores exactly this. */
@@ -11,6 +11,8 @@ export type RestoreRequest = Required<Pick<CreateRestorePlan, 'intoExisting' | '
   target: RestoreTarget;
   tables?: TableName[];
 };
+
+const NO_PROGRESS_MINUTES = 15;
 
 /** Makes the spec of a run's current attempt, its secrets sealed for the pool and bound to run and attempt. */
 export class RunSpecs {
@@ -22,15 +24,23 @@ export class RunSpecs {
   ) {}
 
   async forAttempt(run: RunRow): Promise<{ pool: string; spec: RunSpec }> {
-    const { server, restore, sourceBytes } = await this.database.inOrganization(run.organization_id, async (transaction) => {
+    const { server, restore, noProgressSeconds, sourceBytes } = await this.database.inOrganization(run.organization_id, async (transaction) => {
       const [row] = await transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = $1`, [run.server_id]);
       const [plan] = run.restore_plan_id
         ? await transaction.query<{ request: RestoreRequest }>(`SELECT request FROM restore_plans WHERE id = $1`, [run.restore_plan_id])
         : [];
-      return { server: row!, restore: plan?.request, sourceBytes: await sourceBytesOf(transaction, run) };
+      const [limits] = await transaction.query<{ no_progress_minutes: number }>(`SELECT no_progress_minutes FROM plans WHERE id = $1`, [
+        run.plan_id,
+      ]);
+      return {
+        server: row!,
+        restore: plan?.request,
+        noProgressSeconds: (limits?.no_progress_minutes ?? NO_PROGRESS_MINUTES) * 60,
+        sourceBytes: await sourceBytesOf(transaction, run),
+      };
     });
     if (server.deleted_at && run.type !== 'verification') throw new RahatError('not_found', `The server '${server.name}' was deleted`);
-    const head = await this.head(run, server);
+    const head = { ...(await this.head(run, server)), noProgressSeconds };
     switch (run.type) {
       case 'backup':
         return {
@@ -39,6 +49,7 @@ export class RunSpecs {
             ...head,
             type: 'backup',
             method: run.method,
+            backupType: run.backup_type!,
             snapshot: run.snapshot!,
             repository: run.repository_id,
             deep: run.deep,
@@ -69,17 +80,17 @@ export class RunSpecs {
       engine: server.engine,
       server: { id: server.id, name: server.name },
       deadline: new Date(this.clock.now().getTime() + run.deadline_minutes * 60_000).toISOString(),
-      noProgressSeconds: 900,
       sealedSecrets: await this.secrets.sealForPool(server.pool, await this.secretsOf(run, server), binding),
     };
   }
 
   /** Each type of run gets what it needs and nothing else: a verification never sees the source's password. */
   private async secretsOf(run: RunRow, server: ServerRow): Promise<RunSecrets> {
-    const { repositoryId, storage, prefix, masterKey, identitySecret } = await this.repositories.grant(
+    const { repositoryId, storageId, storage, prefix, masterKey, identitySecret } = await this.repositories.grant(
       run.organization_id,
       run.repository_id,
     );
+    await this.database.inOrganization(run.organization_id, (transaction) => rememberPlace(transaction, run.repository_id, storageId));
     const repositories = [{ repositoryId, storage, prefix, masterKey, identitySecret }];
     switch (run.type) {
       case 'backup':

@@ -13,8 +13,10 @@ interface Transition {
 export const TRANSITIONS: readonly Transition[] = [
   { from: 'expected', to: 'due', by: ['tick'] },
   { from: 'expected', to: 'missed', by: ['tick'] },
+  { from: 'expected', to: 'skipped', by: ['tick'] },
   { from: 'due', to: 'queued', by: ['tick'] },
   { from: 'due', to: 'missed', by: ['tick'] },
+  { from: 'due', to: 'skipped', by: ['tick'] },
   { from: 'due', to: 'cancelled', by: ['person'] },
   { from: 'queued', to: 'running', by: ['worker'] },
   { from: 'queued', to: 'cancelled', by: ['person', 'worker'] },
@@ -36,6 +38,7 @@ export const ALL_STATES: readonly RunState[] = [
   'failed',
   'cancelled',
   'missed',
+  'skipped',
 ];
 
 /** States that nothing leads out of. */

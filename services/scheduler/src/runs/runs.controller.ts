@@ -4,6 +4,7 @@ import { pageOf, PageQuery, Run, RunLog, RunQuery, type Page, type Principal } f
 import { CurrentPrincipal, Requires } from '@rahat/service-kit';
 import type { Observable } from 'rxjs';
 import { RunEvents, type RunEvent } from './run-events.js';
+import { RunPauses } from './run-pauses.js';
 import { RunsService } from './runs.service.js';
 
 @ApiTags('runs')
@@ -12,6 +13,7 @@ export class RunsController {
   constructor(
     @Inject(RunsService) private readonly runs: RunsService,
     @Inject(RunEvents) private readonly runEvents: RunEvents,
+    @Inject(RunPauses) private readonly pauses: RunPauses,
   ) {}
 
   @Get()
@@ -51,6 +53,27 @@ export class RunsController {
     @Headers('last-event-id') lastEventId?: string,
   ): Promise<Observable<RunEvent>> {
     return this.runEvents.follow(principal, id, lastEventId);
+  }
+
+  @Post(':id/pause')
+  @Requires('run:write')
+  @ApiOperation({
+    operationId: 'runs_pause',
+    summary: 'Hold a run up: a waiting one until it is resumed, a running one for a bounded time',
+  })
+  @ApiAcceptedResponse({ standardSchema: Run })
+  @HttpCode(202)
+  async pause(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<Run> {
+    return this.pauses.pause(principal, id);
+  }
+
+  @Post(':id/resume')
+  @Requires('run:write')
+  @ApiOperation({ operationId: 'runs_resume', summary: 'Let a paused run go on' })
+  @ApiAcceptedResponse({ standardSchema: Run })
+  @HttpCode(202)
+  async resume(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<Run> {
+    return this.pauses.resume(principal, id);
   }
 
   @Post(':id/cancel')

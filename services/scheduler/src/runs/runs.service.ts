@@ -103,6 +103,7 @@ export class RunsService {
       case 'partial':
       case 'failed':
       case 'missed':
+      case 'skipped':
         throw new RahatError('conflict', `This run is over: ${run.state}`);
     }
   }

@@ -1,12 +1,15 @@
 import {
   RahatError,
   type BackupMethod,
+  type BackupType,
   type Evidence,
   type Run,
   type RunError,
+  type RunPause,
   type RunState,
   type RunType,
   type VerificationLevel,
+  type WaitingFor,
 } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 
@@ -18,6 +21,8 @@ export interface RunRow {
   type: RunType;
   state: RunState;
   cause: RunCause;
+  backup_type: BackupType | null;
+  priority: number;
   attempt: number;
   max_attempts: number;
   plan_id: string | null;
@@ -33,14 +38,19 @@ export interface RunRow {
   deep: boolean;
   deadline_minutes: number;
   due_at: Date;
+  occurs_at: Date | null;
   not_before: Date | null;
   queued_at: Date | null;
+  admitted_at: Date | null;
+  waiting_for: WaitingFor | null;
+  pause: RunPause | null;
   dispatched_at: Date | null;
   dispatches: number;
   started_at: Date | null;
   heartbeat_at: Date | null;
   finished_at: Date | null;
   cancel_requested_at: Date | null;
+  cancel_reason: string | null;
   worker: string | null;
   progress: Run['progress'];
   evidence: Evidence | null;
@@ -54,7 +64,21 @@ export type NewRun = Pick<
   RunRow,
   'organization_id' | 'type' | 'cause' | 'server_id' | 'method' | 'repository_id' | 'max_attempts' | 'deadline_minutes' | 'due_at'
 > &
-  Partial<Pick<RunRow, 'plan_id' | 'database_id' | 'database_name' | 'backup_id' | 'restore_plan_id' | 'level' | 'snapshot' | 'deep'>>;
+  Partial<
+    Pick<
+      RunRow,
+      | 'backup_type'
+      | 'priority'
+      | 'plan_id'
+      | 'database_id'
+      | 'database_name'
+      | 'backup_id'
+      | 'restore_plan_id'
+      | 'level'
+      | 'snapshot'
+      | 'deep'
+    >
+  >;
 
 /** Columns that a transition may set beside the state. */
 export type RunChanges = Partial<
@@ -64,12 +88,16 @@ export type RunChanges = Partial<
     | 'snapshot'
     | 'not_before'
     | 'queued_at'
+    | 'admitted_at'
+    | 'waiting_for'
+    | 'max_attempts'
     | 'dispatched_at'
     | 'dispatches'
     | 'started_at'
     | 'heartbeat_at'
     | 'finished_at'
     | 'cancel_requested_at'
+    | 'cancel_reason'
     | 'worker'
     | 'progress'
     | 'evidence'
@@ -96,6 +124,11 @@ export function presentRun(row: RunRow): Run {
     id: row.id,
     type: row.type,
     state: row.state,
+    backupType: row.backup_type,
+    priority: row.priority,
+    waitingFor: waitingFor(row),
+    pause: row.finished_at ? null : row.pause,
+    occursAt: row.occurs_at?.toISOString() ?? null,
     attempt: row.attempt,
     maxAttempts: row.max_attempts,
     plan: row.plan_id,
@@ -112,4 +145,12 @@ export function presentRun(row: RunRow): Run {
     reasons: row.reasons,
     error: row.error,
   };
+}
+
+function waitingFor(row: RunRow): WaitingFor | null {
+  if (row.state !== 'due' && row.state !== 'queued') return null;
+  if (row.pause) return { reason: 'paused', message: `Paused by ${row.pause.by}.` };
+  if (row.waiting_for) return row.waiting_for;
+  if (row.dispatched_at) return { reason: 'worker', message: 'Sent to the workers; the next free one takes it.' };
+  return { reason: 'preparation', message: 'What the worker needs is being collected.' };
 }

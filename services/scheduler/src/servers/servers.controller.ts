@@ -1,6 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { CreateServer, pageOf, PageQuery, ProbeReport, Server, UpdateServer, type Page, type Principal } from '@rahat/contracts';
+import { CreateServer, pageOf, ProbeReport, Server, ServerQuery, UpdateServer, type Page, type Principal } from '@rahat/contracts';
 import { CurrentPrincipal, Requires } from '@rahat/service-kit';
 import { ServersService } from './servers.service.js';
 
@@ -28,9 +28,9 @@ export class ServersController {
 
   @Get()
   @Requires('server:read')
-  @ApiOperation({ operationId: 'servers_list', summary: 'The servers, newest first' })
+  @ApiOperation({ operationId: 'servers_list', summary: 'The servers, newest first; by group and tags' })
   @ApiOkResponse({ standardSchema: pageOf(Server) })
-  async list(@CurrentPrincipal() principal: Principal, @Query({ schema: PageQuery }) query: PageQuery): Promise<Page<Server>> {
+  async list(@CurrentPrincipal() principal: Principal, @Query({ schema: ServerQuery }) query: ServerQuery): Promise<Page<Server>> {
     return this.servers.list(principal, query);
   }
 
@@ -44,7 +44,10 @@ export class ServersController {
 
   @Patch(':id')
   @Requires('server:write')
-  @ApiOperation({ operationId: 'servers_update', summary: 'Change name, address, password or worker pool' })
+  @ApiOperation({
+    operationId: 'servers_update',
+    summary: 'Change name, address, password, worker pool, groups, tags, limits or blackout windows',
+  })
   @ApiOkResponse({ standardSchema: Server })
   async update(
     @CurrentPrincipal() principal: Principal,

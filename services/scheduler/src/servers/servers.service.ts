@@ -3,20 +3,23 @@ import {
   RahatError,
   type CreateServer,
   type Page,
-  type PageQuery,
   type PostgresqlAddress,
   type Principal,
   type ProbeReport,
   type Server,
+  type ServerQuery,
   type UpdateServer,
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import { mistaken } from '../input/mistake.js';
+import { assertWindows } from '../plans/plan-input.js';
+import { replanFor } from '../plans/plan-servers.js';
 import type { ListPages } from '../paging/list-page.js';
 import { recordAct } from '../trail/trail.js';
 import { parsePostgresqlUrl } from './postgresql-url.js';
+import { assertGroups } from './server-groups.table.js';
 import type { ServerSecrets } from './server-secrets.js';
 import { findServer, presentServer, recordIdentity, type ServerRow } from './servers.table.js';
 import type { WorkerQuestions } from './worker-questions.js';
@@ -34,11 +37,14 @@ export class ServersService {
   async create(principal: Principal, request: CreateServer): Promise<Server> {
     const { address, password } = connectionIn(request);
     this.assertPool(request.pool);
+    assertWindows(request.blackouts);
     const id = newId('server');
     return this.database.inOrganization(principal.organization, async (transaction) => {
       await assertNameFree(transaction, request.name);
+      await assertGroups(transaction, request.groups, '/groups');
       const [row] = await transaction.query<ServerRow>(
-        `INSERT INTO servers (id, organization_id, name, engine, address, sealed_password, password_set_at, pool) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING *`,
+        `INSERT INTO servers (id, organization_id, name, engine, address, sealed_password, password_set_at, pool, group_ids, tags, heavy_runs, discovery_minutes, blackouts)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING *`,
         [
           id,
           principal.organization,
@@ -48,23 +54,30 @@ export class ServersService {
           this.secrets.sealPassword(principal.organization, id, password),
           this.clock.now(),
           request.pool,
+          request.groups,
+          request.tags,
+          request.heavyRuns,
+          request.discoveryMinutes,
+          JSON.stringify(request.blackouts),
         ],
       );
+      await replanFor(transaction, row!);
       await recordAct(this.outbox, transaction, principal, {
         action: 'server.created',
         target: targetOf(row!),
-        details: { address, pool: request.pool },
+        details: { address, pool: request.pool, groups: request.groups, tags: request.tags },
       });
       return presentServer(row!);
     });
   }
 
-  async list(principal: Principal, query: PageQuery): Promise<Page<Server>> {
+  async list(principal: Principal, query: ServerQuery): Promise<Page<Server>> {
     const [after = null] = this.pages.after(query.cursor);
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
       transaction.query<ServerRow>(
-        `SELECT * FROM servers WHERE deleted_at IS NULL AND ($1::text IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`,
-        [after, query.limit + 1],
+        `SELECT * FROM servers WHERE deleted_at IS NULL AND ($1::text IS NULL OR id < $1) AND ($3::text IS NULL OR group_ids @> ARRAY[$3])
+           AND ($4::text[] IS NULL OR tag_terms(tags) @> $4) ORDER BY id DESC LIMIT $2`,
+        [after, query.limit + 1, query.group ?? null, query.tag ?? null],
       ),
     );
     return this.pages.page(rows, query.limit, presentServer, (row) => [row.id]);
@@ -77,11 +90,13 @@ export class ServersService {
   async update(principal: Principal, id: string, request: UpdateServer): Promise<Server> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
       const before = await findServer(transaction, id);
-      if (before.platform && request.pool === undefined)
+      if (before.platform && (request.name ?? request.url ?? request.address ?? request.password) !== undefined)
         throw new RahatError('conflict', "The platform's own server follows the platform's configuration");
       if (request.name !== undefined && request.name.toLowerCase() !== before.name.toLowerCase())
         await assertNameFree(transaction, request.name);
       if (request.pool !== undefined) this.assertPool(request.pool);
+      assertWindows(request.blackouts);
+      await assertGroups(transaction, request.groups ?? [], '/groups');
       const changed =
         request.url !== undefined || request.address !== undefined
           ? connectionIn({ ...request, password: request.password ?? this.secrets.connectionOf(before).password })
@@ -92,7 +107,9 @@ export class ServersService {
       const [row] = await transaction.query<ServerRow>(
         `UPDATE servers SET name = COALESCE($2, name), pool = COALESCE($3, pool), address = COALESCE($4::jsonb, address),
            sealed_password = COALESCE($5, sealed_password), password_set_at = CASE WHEN $5::text IS NULL THEN password_set_at ELSE $6 END,
-           identity = CASE WHEN $7 THEN NULL ELSE identity END, version = CASE WHEN $7 THEN NULL ELSE version END
+           identity = CASE WHEN $7 THEN NULL ELSE identity END, version = CASE WHEN $7 THEN NULL ELSE version END,
+           group_ids = COALESCE($8::text[], group_ids), tags = COALESCE($9::text[], tags), heavy_runs = COALESCE($10, heavy_runs),
+           discovery_minutes = CASE WHEN $11 THEN $12 ELSE discovery_minutes END, blackouts = COALESCE($13::jsonb, blackouts)
          WHERE id = $1 RETURNING *`,
         [
           id,
@@ -102,12 +119,19 @@ export class ServersService {
           password === undefined ? null : this.secrets.sealPassword(principal.organization, id, password),
           this.clock.now(),
           moved,
+          request.groups ?? null,
+          request.tags ?? null,
+          request.heavyRuns ?? null,
+          request.discoveryMinutes !== undefined,
+          request.discoveryMinutes ?? null,
+          request.blackouts ? JSON.stringify(request.blackouts) : null,
         ],
       );
+      if ((request.groups ?? request.tags ?? request.blackouts) !== undefined) await replanFor(transaction, before, row!);
       await recordAct(this.outbox, transaction, principal, {
         action: 'server.updated',
         target: targetOf(row!),
-        details: { name: request.name, pool: request.pool, address: changed?.address, passwordChanged: password !== undefined },
+        details: { ...request, url: undefined, password: undefined, address: changed?.address, passwordChanged: password !== undefined },
       });
       return presentServer(row!);
     });
@@ -119,7 +143,7 @@ export class ServersService {
       const row = await findServer(transaction, id);
       if (row.platform) throw new RahatError('conflict', "The platform's own server cannot be deleted");
       const plans = await transaction.query<{ name: string }>(
-        `SELECT name FROM plans WHERE server_id = $1 AND deleted_at IS NULL ORDER BY name`,
+        `SELECT name FROM plans WHERE $1 = ANY (server_ids) AND deleted_at IS NULL ORDER BY name`,
         [id],
       );
       if (plans.length > 0)
@@ -132,6 +156,7 @@ export class ServersService {
       if (active.length > 0)
         throw new RahatError('conflict', 'A run of this server is not finished', { hint: 'Wait for it, or cancel it.' });
       await transaction.query(`UPDATE servers SET deleted_at = $2 WHERE id = $1`, [id, this.clock.now()]);
+      await replanFor(transaction, row);
       await recordAct(this.outbox, transaction, principal, { action: 'server.deleted', target: targetOf(row) });
     });
   }

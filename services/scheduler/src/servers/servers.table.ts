@@ -1,4 +1,4 @@
-import { RahatError, type Engine, type PostgresqlAddress, type Server } from '@rahat/contracts';
+import { RahatError, type BlackoutWindow, type Engine, type PostgresqlAddress, type Server } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 
 export interface ServerRow {
@@ -13,6 +13,11 @@ export interface ServerRow {
   platform: boolean;
   identity: string | null;
   version: string | null;
+  group_ids: string[];
+  tags: string[];
+  heavy_runs: number;
+  discovery_minutes: number | null;
+  blackouts: BlackoutWindow[];
   discovered_at: Date | null;
   created_at: Date;
   deleted_at: Date | null;
@@ -31,6 +36,11 @@ export function presentServer(row: ServerRow): Server {
     engine: row.engine,
     address: row.address,
     pool: row.pool,
+    groups: row.group_ids,
+    tags: row.tags,
+    heavyRuns: row.heavy_runs,
+    discoveryMinutes: row.discovery_minutes,
+    blackouts: row.blackouts,
     identity: row.identity,
     version: row.version,
     passwordSetAt: row.password_set_at.toISOString(),

@@ -3,6 +3,7 @@ import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import { coveredBy, type DatabaseRow } from '../databases/databases.table.js';
 import { coversWholeServer, type PlanRow } from '../plans/plans.table.js';
+import { selectsServer } from '../plans/plan-servers.js';
 import type { ServerRow } from '../servers/servers.table.js';
 import type { Proof } from '../verification/proof.js';
 import { statusOf, summarize, type Protection } from './database-status.js';
@@ -11,6 +12,7 @@ import { statusOf, summarize, type Protection } from './database-status.js';
 const ALLOWED_DELAY_MS = 3_600_000;
 
 interface BackupLine {
+  server_id: string;
   plan_id: string | null;
   database_id: string | null;
   backups: string;
@@ -23,6 +25,7 @@ interface BackupLine {
 }
 
 interface RunLine {
+  server_id: string;
   plan_id: string;
   database_id: string | null;
   next_at: Date | null;
@@ -61,7 +64,7 @@ async function protectionsOf(transaction: Transaction, now: Date): Promise<Prote
   const runs = byLine(await transaction.query<RunLine>(RUN_LINES, [now, new Date(now.getTime() - ALLOWED_DELAY_MS)]));
   return servers.flatMap((server) => {
     const found = databases.filter((database) => database.server_id === server.id);
-    const own = plans.filter((plan) => plan.server_id === server.id);
+    const own = plans.filter((plan) => selectsServer(plan, server));
     const lines = own.flatMap((plan): Line[] =>
       coversWholeServer(plan)
         ? [{ plan, id: null, name: 'whole server' }]
@@ -73,7 +76,7 @@ async function protectionsOf(transaction: Transaction, now: Date): Promise<Prote
       : found.filter((database) => !covered.has(database.id) && !database.excluded && !database.missing_since && database.connectable);
     return [
       ...lines.map(({ plan, id, name }) =>
-        protectionOf(server, { id, name }, plan, backups.get(lineKey(plan.id, id)), runs.get(lineKey(plan.id, id))),
+        protectionOf(server, { id, name }, plan, backups.get(lineKey(server.id, plan.id, id)), runs.get(lineKey(server.id, plan.id, id))),
       ),
       ...uncovered.map((database) => protectionOf(server, database, null, undefined, undefined)),
     ];
@@ -96,7 +99,7 @@ function protectionOf(
     backups: Number(backups?.backups ?? 0),
     newest: backups?.newest_at ? { at: backups.newest_at, proof: backups.newest_proof! } : null,
     lastProvenAt: backups?.last_proven_at ?? null,
-    nextRunAt: runs?.next_at ?? null,
+    nextRunAt: (plan?.enabled ? runs?.next_at : null) ?? null,
     lastDueAt: runs?.last_due_at ?? null,
     failuresSinceSuccess: Number(runs?.failures ?? 0),
     failure: failureOf(backups, runs),
@@ -117,24 +120,24 @@ function failureOf(backups: BackupLine | undefined, runs: RunLine | undefined): 
   return backups?.verification_error ?? null;
 }
 
-function lineKey(plan: string | null, database: string | null): string {
-  return `${plan ?? ''} ${database ?? ''}`;
+function lineKey(server: string, plan: string | null, database: string | null): string {
+  return `${server} ${plan ?? ''} ${database ?? ''}`;
 }
 
-function byLine<Row extends { plan_id: string | null; database_id: string | null }>(rows: Row[]): Map<string, Row> {
-  return new Map(rows.map((row) => [lineKey(row.plan_id, row.database_id), row]));
+function byLine<Row extends { server_id: string; plan_id: string | null; database_id: string | null }>(rows: Row[]): Map<string, Row> {
+  return new Map(rows.map((row) => [lineKey(row.server_id, row.plan_id, row.database_id), row]));
 }
 
 const BACKUP_LINES = `
   WITH lines AS (
-    SELECT plan_id, database_id,
+    SELECT server_id, plan_id, database_id,
       count(*) FILTER (WHERE proof <> 'damaged') AS backups,
       max(created_at) FILTER (WHERE proof <> 'damaged') AS newest_at,
       (array_agg(proof ORDER BY created_at DESC, id DESC) FILTER (WHERE proof <> 'damaged'))[1] AS newest_proof,
       max(proven_at) FILTER (WHERE proof <> 'damaged') AS last_proven_at,
       (array_agg(id ORDER BY created_at DESC, id DESC))[1] AS newest_id,
       (array_agg(proof ORDER BY created_at DESC, id DESC))[1] = 'damaged' AS newest_damaged
-    FROM backups WHERE state = 'succeeded' AND removal_requested_at IS NULL GROUP BY plan_id, database_id
+    FROM backups WHERE state = 'succeeded' AND removal_requested_at IS NULL GROUP BY server_id, plan_id, database_id
   )
   SELECT lines.*, (
     SELECT CASE WHEN runs.state = 'failed' THEN runs.error END FROM runs
@@ -144,13 +147,13 @@ const BACKUP_LINES = `
 
 const RUN_LINES = `
   WITH good AS (
-    SELECT plan_id, database_id, max(finished_at) AS at FROM runs WHERE type = 'backup' AND state = 'succeeded' GROUP BY plan_id, database_id
+    SELECT server_id, plan_id, database_id, max(finished_at) AS at FROM runs WHERE type = 'backup' AND state = 'succeeded' GROUP BY server_id, plan_id, database_id
   )
-  SELECT runs.plan_id, runs.database_id,
+  SELECT runs.server_id, runs.plan_id, runs.database_id,
     min(runs.due_at) FILTER (WHERE runs.state = 'expected' AND runs.due_at > $1) AS next_at,
-    max(runs.due_at) FILTER (WHERE runs.cause = 'schedule' AND runs.due_at < $2) AS last_due_at,
+    max(runs.due_at) FILTER (WHERE runs.cause = 'schedule' AND runs.state <> 'skipped' AND runs.due_at < $2) AS last_due_at,
     count(*) FILTER (WHERE runs.state IN ('failed', 'partial', 'missed') AND (good.at IS NULL OR runs.finished_at > good.at)) AS failures,
     (array_agg(runs.error ORDER BY runs.finished_at DESC) FILTER (WHERE runs.state IN ('failed', 'partial', 'missed') AND (good.at IS NULL OR runs.finished_at > good.at)))[1] AS last_error,
     (array_agg(runs.reasons ORDER BY runs.finished_at DESC) FILTER (WHERE runs.state IN ('failed', 'partial', 'missed') AND (good.at IS NULL OR runs.finished_at > good.at)))[1] AS last_reasons
-  FROM runs LEFT JOIN good ON good.plan_id = runs.plan_id AND good.database_id IS NOT DISTINCT FROM runs.database_id
-  WHERE runs.type = 'backup' AND runs.plan_id IS NOT NULL GROUP BY runs.plan_id, runs.database_id`;
+  FROM runs LEFT JOIN good ON good.server_id = runs.server_id AND good.plan_id = runs.plan_id AND good.database_id IS NOT DISTINCT FROM runs.database_id
+  WHERE runs.type = 'backup' AND runs.plan_id IS NOT NULL GROUP BY runs.server_id, runs.plan_id, runs.database_id`;

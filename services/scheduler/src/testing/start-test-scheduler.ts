@@ -27,6 +27,8 @@ export interface TestScheduler extends AsyncDisposable {
   worker: { databases: string[]; identity: string; outline: Answer<'restore.outline.v1'> };
   /** So many of the next commands never reach a queue. */
   loseCommands(count: number): void;
+  /** All that was put in the outbox. */
+  told: { name: string; payload: unknown; priority?: number }[];
   removals: CommandPayload<'snapshot.remove.v1'>[];
   /** Snapshots, in the order in which their removal was asked for. */
   discarded: string[];
@@ -74,7 +76,19 @@ export async function startTestScheduler(): Promise<TestScheduler> {
   let toLose = 0;
 
   const real = messaging.outbox(database);
-  const outbox: Outbox = { event: real.event, command: async (...all) => (toLose > 0 ? void (toLose -= 1) : real.command(...all)) };
+  const told: TestScheduler['told'] = [];
+  const outbox: Outbox = {
+    event: async (transaction, name, payload) => {
+      told.push({ name, payload });
+      await real.event(transaction, name, payload);
+    },
+    command: async (...all) => {
+      const [, , name, payload, options] = all;
+      told.push({ name, payload, priority: options?.priority });
+      if (toLose > 0) toLose -= 1;
+      else await real.command(...all);
+    },
+  };
   // Nothing ticks by itself: tests do.
   const config = configSchema.parse({
     RAHAT_POOL_KEYS: JSON.stringify({ default: pool.publicKey }),
@@ -86,6 +100,7 @@ export async function startTestScheduler(): Promise<TestScheduler> {
       if (!path.includes('repository_known')) throw new RahatError('not_found', 'There is no such repository');
       return {
         repositoryId: 'r',
+        storageId: 'storage_known',
         storage: { driver: 'local', path: '/backups' },
         prefix: 'p',
         masterKey: 'bWFzdGVy',
@@ -184,6 +199,7 @@ export async function startTestScheduler(): Promise<TestScheduler> {
     clock,
     scripts,
     attempts,
+    told,
     worker,
     removals,
     discarded,

@@ -111,6 +111,7 @@ export class RepositoriesService {
     const { masterKey, identitySecret } = openSecrets(this.secretBox, row);
     return {
       repositoryId: row.repository_id,
+      storageId: row.storage_id,
       storage: connectionOf(this.secretBox, row),
       prefix: row.prefix,
       masterKey: masterKey.toString('base64'),

@@ -1,9 +1,12 @@
+import { METHODS } from '@rahat/contracts';
 import type { ServiceDatabase } from '@rahat/persistence';
 import type { Clock } from '../../clock/clock.js';
 import type { DiscoveryService } from '../../databases/discovery.service.js';
 import type { ServerRow } from '../../servers/servers.table.js';
 
-/** Plans for all databases pick up new ones: their servers are asked now and then. */
+const METHODS_BY_DATABASE = Object.entries(METHODS).flatMap(([method, { covers }]) => (covers === 'database' ? [method] : []));
+
+/** Plans that don't name their databases pick up new ones: their servers are asked now and then, each at its own interval. */
 export class DiscoverNewDatabases {
   constructor(
     private readonly database: ServiceDatabase,
@@ -18,10 +21,14 @@ export class DiscoverNewDatabases {
       // Stamped first: another replica, or the next tick, doesn't ask again while this one waits for the answer.
       transaction.query<ServerRow>(
         `UPDATE servers SET discovered_at = $2 WHERE id IN (
-           SELECT id FROM servers WHERE deleted_at IS NULL AND (discovered_at IS NULL OR discovered_at < $1 OR discovered_at > $3)
-             AND EXISTS (SELECT 1 FROM plans WHERE plans.server_id = servers.id AND plans.enabled AND plans.deleted_at IS NULL AND plans.databases = '"all"' AND plans.method = 'postgresql.logical')
-           LIMIT 10 FOR UPDATE SKIP LOCKED) RETURNING *`,
-        [new Date(now.getTime() - this.everyMs), now, new Date(now.getTime() + this.everyMs)],
+           SELECT id FROM servers, LATERAL (SELECT make_interval(secs => COALESCE(discovery_minutes * 60, $1)) AS pause) AS own
+           WHERE deleted_at IS NULL AND (discovered_at IS NULL OR discovered_at < $2::timestamptz - pause OR discovered_at > $2::timestamptz + pause)
+             AND EXISTS (SELECT 1 FROM plans WHERE plans.organization_id = servers.organization_id AND plans.enabled AND plans.deleted_at IS NULL
+               AND jsonb_typeof(plans.databases) <> 'array' AND plans.method = ANY ($3::text[])
+               AND (servers.id = ANY (server_ids) OR (cardinality(server_groups) + cardinality(server_tags) > 0
+                 AND (cardinality(server_groups) = 0 OR server_groups && group_ids) AND tag_terms(servers.tags) @> server_tags)))
+           LIMIT 10 FOR UPDATE OF servers SKIP LOCKED) RETURNING *`,
+        [this.everyMs / 1000, now, METHODS_BY_DATABASE],
       ),
     );
     // A server that can't be asked is told by its runs.

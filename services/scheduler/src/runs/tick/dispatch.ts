@@ -7,7 +7,6 @@ import type { RunLedger } from '../run-ledger.js';
 import type { RunOutcomes } from '../run-outcomes.js';
 import type { RunSpecs } from '../run-specs.js';
 import { lockRun, type RunRow } from '../runs.table.js';
-import { serverHasRoom } from './start-due.js';
 
 const RUNS_AT_ONCE = 50;
 const PAUSE_AFTER_FAILURE_MS = 15_000;
@@ -29,7 +28,7 @@ export class Dispatch {
   async sendQueued(): Promise<void> {
     const ready = await this.database.asSystem('find attempts to send to workers', (transaction) =>
       transaction.query<RunRow>(
-        `SELECT * FROM runs WHERE state = 'queued' AND dispatched_at IS NULL AND not_before <= $1 ORDER BY due_at, id LIMIT ${RUNS_AT_ONCE}`,
+        `SELECT * FROM runs WHERE state = 'queued' AND admitted_at IS NOT NULL AND dispatched_at IS NULL AND pause IS NULL AND not_before <= $1 ORDER BY priority, due_at, id LIMIT ${RUNS_AT_ONCE}`,
         [this.clock.now()],
       ),
     );
@@ -49,7 +48,7 @@ export class Dispatch {
       if (await this.failWhenTooLate(run)) continue;
       try {
         const { pool, spec } = await this.specs.forAttempt(run);
-        await this.messaging.send(QUEUES.worker(pool), 'run.execute.v1', { spec }, { id: messageId(run) });
+        await this.messaging.send(QUEUES.worker(pool), 'run.execute.v1', { spec }, { id: messageId(run), priority: run.priority });
       } catch (error) {
         await this.giveUpOrWait(run, RahatError.from(error));
       }
@@ -61,13 +60,23 @@ export class Dispatch {
     try {
       const { pool, spec } = await this.specs.forAttempt(run);
       await this.database.asSystem('send an attempt to a worker', async (transaction) => {
-        // Servers are locked in turn, so that two replicas can't both see room.
-        await transaction.query(`SELECT 1 FROM servers WHERE id = $1 FOR UPDATE`, [run.server_id]);
         const current = await lockRun(transaction, run.id);
-        if (current?.state !== 'queued' || current.attempt !== run.attempt || current.dispatched_at) return;
-        if (run.attempt > 1 && !(await serverHasRoom(transaction, run))) return;
+        if (
+          current?.state !== 'queued' ||
+          current.attempt !== run.attempt ||
+          !current.admitted_at ||
+          current.dispatched_at ||
+          current.pause
+        )
+          return;
         await transaction.query(`UPDATE runs SET dispatched_at = $2, dispatches = 1 WHERE id = $1`, [run.id, this.clock.now()]);
-        await this.outbox.command(transaction, QUEUES.worker(pool), 'run.execute.v1', { spec }, { id: messageId(run) });
+        await this.outbox.command(
+          transaction,
+          QUEUES.worker(pool),
+          'run.execute.v1',
+          { spec },
+          { id: messageId(run), priority: run.priority },
+        );
       });
     } catch (error) {
       await this.giveUpOrWait(run, RahatError.from(error));
@@ -92,14 +101,20 @@ export class Dispatch {
       await this.fail(run, error);
       return;
     }
+    const until = new Date(this.clock.now().getTime() + PAUSE_AFTER_FAILURE_MS);
     await this.database.asSystem('wait for what an attempt needs', (transaction) =>
-      transaction.query(`UPDATE runs SET not_before = $3, error = $4, reasons = $5 WHERE id = $1 AND attempt = $2 AND state = 'queued'`, [
-        run.id,
-        run.attempt,
-        new Date(this.clock.now().getTime() + PAUSE_AFTER_FAILURE_MS),
-        JSON.stringify(error.serialize()),
-        JSON.stringify([error.message]),
-      ]),
+      transaction.query(
+        // Its place is for others meanwhile.
+        `UPDATE runs SET not_before = $3, error = $4, reasons = $5, waiting_for = $6, admitted_at = NULL WHERE id = $1 AND attempt = $2 AND state = 'queued' AND dispatched_at IS NULL`,
+        [
+          run.id,
+          run.attempt,
+          until,
+          JSON.stringify(error.serialize()),
+          JSON.stringify([error.message]),
+          JSON.stringify({ reason: 'preparation', message: error.message, until: until.toISOString() }),
+        ],
+      ),
     );
   }
 

@@ -30,7 +30,7 @@ describe('the ledger of expected runs', () => {
     await change(plan.id, { cron: '0 3 * * *' });
     await scheduler.tick();
     expect((await runsOf(plan.id, '&state=expected')).map((run) => run.dueAt.slice(11, 16))).toEqual(['03:00', '03:00']);
-    await change(plan.id, { enabled: false });
+    await change(plan.id, { schedules: [] });
     await scheduler.tick();
     expect(await runsOf(plan.id, '&state=expected')).toEqual([]);
   });

@@ -1,26 +1,62 @@
+import type { BackupType } from '@rahat/contracts';
+
 /** One expected run whose time has come. */
 export interface ExpectedRun {
   id: string;
   dueAt: Date;
+  type: BackupType;
 }
 
-export type OverdueDecision = { id: string; becomes: 'due' } | { id: string; becomes: 'missed'; reason: string };
+export type OverdueDecision = { id: string; becomes: 'due' } | { id: string; becomes: 'missed' | 'skipped'; reason: string };
 
-/** What becomes of the expected runs of one plan and database whose time has come. `catchUp` asks for one run in place of the missed ones. */
+export interface Situation {
+  now: Date;
+  missedAfterMs: number;
+  catchUp: 'run_once' | 'skip';
+  /** A run of the same line is waiting or running. */
+  busy: boolean;
+  /** Why nothing of the plan runs, when it is paused. */
+  paused?: string;
+  /** Why a run that was due then is left out: it lay in a blackout window. */
+  leftOut(at: Date): string | undefined;
+}
+
+/** What becomes of the expected runs of one line (plan, database, log or not) whose time has come. `catchUp` asks for one run in place of the missed ones. */
 export function decideOverdue(
   runs: readonly ExpectedRun[],
-  situation: { now: Date; missedAfterMs: number; catchUp: 'run_once' | 'skip'; busy: boolean },
-): { decisions: OverdueDecision[]; catchUp: boolean } {
-  const byTime = [...runs].sort((a, b) => a.dueAt.getTime() - b.dueAt.getTime());
-  const onTime = byTime.filter((run) => situation.now.getTime() - run.dueAt.getTime() <= situation.missedAfterMs);
-  const next = situation.busy ? undefined : onTime.at(-1);
-  const decisions = byTime.map((run): OverdueDecision => {
+  situation: Situation,
+): { decisions: OverdueDecision[]; catchUp: BackupType | undefined } {
+  if (situation.paused !== undefined) {
+    const reason = situation.paused;
+    return { decisions: runs.map(({ id }) => ({ id, becomes: 'skipped', reason })), catchUp: undefined };
+  }
+  const reasons = new Map(
+    runs.flatMap((run) => (situation.leftOut(run.dueAt) === undefined ? [] : [[run.id, situation.leftOut(run.dueAt)!]])),
+  );
+  const wanted = runs.filter((run) => !reasons.has(run.id));
+  const onTime = wanted.filter((run) => situation.now.getTime() - run.dueAt.getTime() <= situation.missedAfterMs);
+  const late = wanted.filter((run) => !onTime.includes(run));
+  const next = situation.busy ? undefined : strongest(onTime);
+  const decisions = [...runs].sort(byTime).map((run): OverdueDecision => {
+    const leftOut = reasons.get(run.id);
+    if (leftOut !== undefined) return { id: run.id, becomes: 'skipped', reason: leftOut };
     if (run === next) return { id: run.id, becomes: 'due' };
-    if (!onTime.includes(run))
+    if (late.includes(run))
       return { id: run.id, becomes: 'missed', reason: 'Nothing started this run at its time: the scheduler was not running.' };
-    if (situation.busy) return { id: run.id, becomes: 'missed', reason: 'The run before was still waiting or running at this time.' };
-    return { id: run.id, becomes: 'missed', reason: 'A later run was due as well and took its place.' };
+    if (!next) return { id: run.id, becomes: 'missed', reason: 'The run before was still waiting or running at this time.' };
+    return { id: run.id, becomes: 'skipped', reason: `A ${next.type} run that was due as well took its place.` };
   });
-  const lateRuns = byTime.length - onTime.length;
-  return { decisions, catchUp: lateRuns > 0 && !next && !situation.busy && situation.catchUp === 'run_once' };
+  const wantsOne = situation.catchUp === 'run_once' && !next && !situation.busy;
+  return { decisions, catchUp: wantsOne ? strongest(late)?.type : undefined };
+}
+
+const STRENGTH: Record<BackupType, number> = { full: 3, differential: 2, incremental: 1, log: 0 };
+
+/** A full backup holds what the others would have; among equals the latest holds the most. */
+function strongest(runs: readonly ExpectedRun[]): ExpectedRun | undefined {
+  return [...runs].sort((a, b) => STRENGTH[b.type] - STRENGTH[a.type] || byTime(b, a))[0];
+}
+
+function byTime(a: ExpectedRun, b: ExpectedRun): number {
+  return a.dueAt.getTime() - b.dueAt.getTime();
 }

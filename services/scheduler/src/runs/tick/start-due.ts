@@ -1,55 +1,74 @@
 import type { Transaction } from '@rahat/persistence';
+import { blackoutAt } from '../../plans/blackouts.js';
+import { reasonOfPause } from '../../plans/plan-pauses.js';
 import type { PlanRow } from '../../plans/plans.table.js';
-import { activeRunOf, newBackupRun } from '../backup-now.js';
+import { windowsOfOrganization } from '../../scheduling/scheduling.table.js';
+import type { ServerRow } from '../../servers/servers.table.js';
+import { activeRunOf, laneOf, newBackupRun } from '../backup-now.js';
 import type { RunLedger } from '../run-ledger.js';
 import type { RunRow } from '../runs.table.js';
 import { decideOverdue } from './overdue.js';
 
-const ROWS_AT_ONCE = 500;
+const ROWS_AT_ONCE = 2_000;
 
-/** Expected runs whose time has come become due or missed, in time order. */
+/** Expected runs whose time has come become due, missed or skipped, in time order. */
 export async function startDueRuns(transaction: Transaction, ledger: RunLedger, now: Date, missedAfterMs: number): Promise<void> {
   const runs = await transaction.query<RunRow>(
     `SELECT * FROM runs WHERE state = 'expected' AND due_at <= $1 ORDER BY due_at LIMIT ${ROWS_AT_ONCE} FOR UPDATE SKIP LOCKED`,
     [now],
   );
-  for (const line of Map.groupBy(runs, (run) => `${run.plan_id} ${run.database_id}`).values()) {
-    const [{ plan_id: planId, database_id: databaseId }] = line as [RunRow];
-    const [plan] = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE id = $1`, [planId]);
-    const busy = (await activeRunOf(transaction, plan!.id, databaseId)) !== undefined;
+  const known = await whatStandsBehind(transaction, runs);
+  for (const line of Map.groupBy(
+    runs,
+    (run) => `${run.plan_id} ${run.server_id} ${run.database_id} ${laneOf(run.backup_type!)}`,
+  ).values()) {
+    const first = line[0]!;
+    const plan = known.plans.get(first.plan_id!)!;
+    const windows = [...plan.blackouts, ...known.servers.get(first.server_id)!.blackouts, ...known.windows.get(plan.organization_id)!];
+    const active = await activeRunOf(transaction, {
+      plan: plan.id,
+      server: first.server_id,
+      database: first.database_id,
+      type: first.backup_type!,
+    });
     const { decisions, catchUp } = decideOverdue(
-      line.map((run) => ({ id: run.id, dueAt: run.due_at })),
-      { now, missedAfterMs, catchUp: plan!.enabled ? plan!.catch_up : 'skip', busy },
+      line.map((run) => ({ id: run.id, dueAt: run.due_at, type: run.backup_type! })),
+      {
+        now,
+        missedAfterMs,
+        catchUp: plan.catch_up,
+        busy: active !== undefined,
+        ...(plan.enabled ? {} : { paused: plan.deleted_at ? 'The plan was deleted before this run started.' : reasonOfPause(plan) }),
+        leftOut: (at) => {
+          const blackout = blackoutAt(windows, at);
+          return blackout && (plan.blackout_due === 'skip' || !blackout.until)
+            ? `It was due in the blackout window ${blackout.reason}.`
+            : undefined;
+        },
+      },
     );
     for (const decision of decisions) {
       const run = line.find((candidate) => candidate.id === decision.id)!;
       if (decision.becomes === 'due') await ledger.move(transaction, run, 'due', 'tick');
-      else await ledger.move(transaction, run, 'missed', 'tick', { reasons: [decision.reason] });
+      else await ledger.move(transaction, run, decision.becomes, 'tick', { reasons: [decision.reason] });
     }
-    if (catchUp)
-      await ledger.createDue(transaction, newBackupRun(plan!, { id: databaseId, name: line[0]!.database_name }, 'catch_up', now));
+    if (catchUp) {
+      const database = first.database_id === null ? null : { id: first.database_id, name: first.database_name! };
+      await ledger.createDue(
+        transaction,
+        newBackupRun(plan, { server: first.server_id, database }, { cause: 'catch_up', type: catchUp, dueAt: now }),
+      );
+    }
   }
 }
 
-/** Due runs get their first attempt, as far as their servers have room. */
-export async function queueDueRuns(transaction: Transaction, ledger: RunLedger, now: Date): Promise<void> {
-  const runs = await transaction.query<RunRow>(
-    `SELECT * FROM runs WHERE state = 'due' ORDER BY due_at, id LIMIT ${ROWS_AT_ONCE} FOR UPDATE SKIP LOCKED`,
-  );
-  for (const run of runs) {
-    if (await serverHasRoom(transaction, run)) await ledger.queueAttempt(transaction, run, 'tick', { not_before: now });
-  }
-}
-
-/**
- * One run at a time that loads the server itself. Verifications read the repository and restore elsewhere.
- * A run that waits for its next attempt leaves its place to others.
- */
-export async function serverHasRoom(transaction: Transaction, run: RunRow): Promise<boolean> {
-  if (run.type === 'verification') return true;
-  const [other] = await transaction.query(
-    `SELECT 1 FROM runs WHERE server_id = $1 AND id <> $2 AND type IN ('backup', 'restore') AND (state = 'running' OR (state = 'queued' AND (dispatched_at IS NOT NULL OR attempt = 1))) LIMIT 1`,
-    [run.server_id, run.id],
-  );
-  return other === undefined;
+async function whatStandsBehind(transaction: Transaction, runs: readonly RunRow[]) {
+  const plans = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE id = ANY ($1::text[])`, [runs.map((run) => run.plan_id)]);
+  const servers = await transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = ANY ($1::text[])`, [
+    runs.map((run) => run.server_id),
+  ]);
+  const windows = new Map<string, PlanRow['blackouts']>();
+  for (const { organization_id: organization } of plans)
+    if (!windows.has(organization)) windows.set(organization, await windowsOfOrganization(transaction, organization));
+  return { plans: new Map(plans.map((plan) => [plan.id, plan])), servers: new Map(servers.map((server) => [server.id, server])), windows };
 }

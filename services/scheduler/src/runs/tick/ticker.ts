@@ -6,8 +6,11 @@ import type { RetentionService } from '../../retention/retention.service.js';
 import type { RunLedger } from '../run-ledger.js';
 import type { DiscoverNewDatabases } from './discover-new-databases.js';
 import type { Dispatch } from './dispatch.js';
+import type { PlanPauses } from '../../plans/plan-pauses.js';
+import type { RunPauses } from '../run-pauses.js';
+import { admitWaitingRuns } from './admit-waiting.js';
 import { planExpectedRuns } from './plan-expected.js';
-import { queueDueRuns, startDueRuns } from './start-due.js';
+import { startDueRuns } from './start-due.js';
 import type { WatchAttempts } from './watch-attempts.js';
 
 /** The scheduler's pulse. Each replica has one; what changes the ledger is done by whichever gets the lock. */
@@ -27,6 +30,8 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     private readonly attempts: WatchAttempts,
     private readonly retention: RetentionService,
     private readonly discovery: DiscoverNewDatabases,
+    private readonly planPauses: PlanPauses,
+    private readonly runPauses: RunPauses,
     private readonly config: SchedulerConfig,
     private readonly clock: Clock,
   ) {}
@@ -51,13 +56,25 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
   /** One whole tick. A step that fails is logged and doesn't keep the others from their work. */
   async tick(): Promise<void> {
     const missedAfterMs = this.config.RAHAT_SCHEDULER_MISSED_AFTER_SECONDS * 1000;
-    await this.step('plan expected runs', () => this.alone('plan', (transaction) => planExpectedRuns(transaction, this.clock.now())));
+    await this.step('end pauses', () => this.alone('pauses', (transaction) => this.planPauses.resumeDue(transaction, this.clock.now())));
+    await this.step('plan expected runs', () =>
+      this.alone('plan', (transaction) => planExpectedRuns(transaction, this.ledger, this.clock.now())),
+    );
     await this.step('start due runs', () =>
       this.alone('start', (transaction) => startDueRuns(transaction, this.ledger, this.clock.now(), missedAfterMs)),
     );
-    await this.step('queue due runs', () => this.alone('queue', (transaction) => queueDueRuns(transaction, this.ledger, this.clock.now())));
+    await this.step('admit waiting runs', () =>
+      this.alone('admit', (transaction) =>
+        admitWaitingRuns(transaction, this.ledger, {
+          now: this.clock.now(),
+          poolLimits: this.config.RAHAT_POOL_LIMITS,
+          workerLostAfterMs: this.config.RAHAT_SCHEDULER_LOST_AFTER_SECONDS * 1000,
+        }),
+      ),
+    );
     await this.step('send attempts', () => this.dispatch.sendQueued());
     await this.step('watch attempts', () => this.attempts.watch());
+    await this.step('repeat signals', () => this.runPauses.repeatSignals());
     await this.step('send lost messages again', () => this.dispatch.sendAgain());
     await this.step('retry removals', () => this.alone('removals', (transaction) => this.retention.retryRemovals(transaction)));
     // Waits for workers' answers, so the tick doesn't wait for it.

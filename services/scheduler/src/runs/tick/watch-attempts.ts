@@ -1,6 +1,8 @@
-import { RahatError } from '@rahat/contracts';
+import { RahatError, type BlackoutWindow } from '@rahat/contracts';
 import type { Messaging } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
+import { blackoutAt } from '../../plans/blackouts.js';
+import { windowsOfOrganization } from '../../scheduling/scheduling.table.js';
 import type { Clock } from '../../clock/clock.js';
 import type { SchedulerConfig } from '../../config.js';
 import type { AttemptEnd } from '../attempt-end.js';
@@ -29,6 +31,7 @@ export class WatchAttempts {
   async watch(): Promise<void> {
     await this.forgiveClockJump();
     if (this.clock.monotonicMs() - (this.firstMs ??= this.clock.monotonicMs()) >= START_GRACE_MS) await this.giveUpSilentOnes();
+    await this.cancelInBlackouts();
     await this.repeatCancels();
   }
 
@@ -78,6 +81,26 @@ export class WatchAttempts {
           run,
           new RahatError('deadline_exceeded', `The attempt did not end within ${run.deadline_minutes} minutes`),
         );
+      }
+    });
+  }
+
+  /** Plans may say that a window ends what it finds running; what a person started goes on. */
+  private async cancelInBlackouts(): Promise<void> {
+    const now = this.clock.now();
+    await this.database.asSystem('cancel what runs in blackout windows', async (transaction) => {
+      const running = await transaction.query<RunRow & { windows: BlackoutWindow[] }>(
+        `SELECT runs.*, plans.blackouts || servers.blackouts AS windows FROM runs JOIN plans ON plans.id = runs.plan_id JOIN servers ON servers.id = runs.server_id
+         WHERE runs.state = 'running' AND runs.type = 'backup' AND runs.cause IN ('schedule', 'catch_up') AND runs.cancel_requested_at IS NULL AND plans.blackout_running = 'cancel'`,
+      );
+      for (const run of running) {
+        const blackout = blackoutAt([...run.windows, ...(await windowsOfOrganization(transaction, run.organization_id))], now);
+        if (blackout)
+          await transaction.query(`UPDATE runs SET cancel_requested_at = $2, cancel_reason = $3 WHERE id = $1 AND state = 'running'`, [
+            run.id,
+            now,
+            `Cancelled by its plan: the blackout window ${blackout.reason} began.`,
+          ]);
       }
     });
   }

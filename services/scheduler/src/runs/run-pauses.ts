@@ -1,0 +1,83 @@
+import { RahatError, type Principal, type Run } from '@rahat/contracts';
+import type { Messaging, Outbox } from '@rahat/messaging';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { Clock } from '../clock/clock.js';
+import { recordAct } from '../trail/trail.js';
+import { lockRun, presentRun, type RunRow } from './runs.table.js';
+
+/**
+ * A waiting run simply doesn't start. A running one is held up by its worker, which lets the source wait for a bounded time;
+ * after that the attempt ends, and the next one starts when the run is resumed.
+ */
+export class RunPauses {
+  constructor(
+    private readonly database: ServiceDatabase,
+    private readonly outbox: Outbox,
+    private readonly messaging: Messaging,
+    private readonly clock: Clock,
+    /** A resumed run need not wait for the next tick. */
+    private readonly onResumed: () => void,
+  ) {}
+
+  async pause(principal: Principal, id: string): Promise<Run> {
+    const run = await this.change(principal, id, 'run.paused', async (transaction, row) => {
+      if (row.cancel_requested_at) throw new RahatError('conflict', 'This run is being cancelled');
+      if (row.pause) return row;
+      return write(transaction, row, { at: this.clock.now().toISOString(), by: principal.name });
+    });
+    if (run.dispatched_at) await this.messaging.signal('run.pause', { run: id });
+    return presentRun(run);
+  }
+
+  async resume(principal: Principal, id: string): Promise<Run> {
+    const run = await this.change(principal, id, 'run.resumed', async (transaction, row) => {
+      if (!row.pause) return row;
+      transaction.afterCommit(this.onResumed);
+      return write(transaction, row, null);
+    });
+    if (run.dispatched_at) await this.messaging.signal('run.resume', { run: id });
+    return presentRun(run);
+  }
+
+  /** Signals are not kept by anyone: those that show no effect yet are sent again. */
+  async repeatSignals(): Promise<void> {
+    const running = await this.database.asSystem('find pauses without effect', (transaction) =>
+      transaction.query<{ id: string; paused: boolean }>(
+        `SELECT id, pause IS NOT NULL AS paused FROM runs WHERE state = 'running' AND (pause IS NOT NULL) <> (COALESCE(progress ->> 'phase', '') = 'paused')
+           AND (pause IS NOT NULL OR progress ->> 'phase' = 'paused')`,
+      ),
+    );
+    for (const { id, paused } of running) await this.messaging.signal(paused ? 'run.pause' : 'run.resume', { run: id });
+  }
+
+  private async change(
+    principal: Principal,
+    id: string,
+    action: string,
+    change: (transaction: Transaction, row: RunRow) => Promise<RunRow>,
+  ): Promise<RunRow> {
+    return this.database.inOrganization(principal.organization, async (transaction) => {
+      const before = await lockRun(transaction, id);
+      if (!before) throw new RahatError('not_found', `There is no run ${id}`);
+      if (before.state === 'expected') throw new RahatError('conflict', 'This run is only expected', { hint: 'Pause the plan instead.' });
+      if (before.state !== 'due' && before.state !== 'queued' && before.state !== 'running')
+        throw new RahatError('conflict', `This run is over: ${before.state}`);
+      const after = await change(transaction, before);
+      if (after !== before)
+        await recordAct(this.outbox, transaction, principal, {
+          action,
+          target: { kind: 'run', id },
+          details: { type: before.type, state: before.state },
+        });
+      return after;
+    });
+  }
+}
+
+async function write(transaction: Transaction, run: RunRow, pause: RunRow['pause']): Promise<RunRow> {
+  const [row] = await transaction.query<RunRow>(`UPDATE runs SET pause = $2, waiting_for = NULL WHERE id = $1 RETURNING *`, [
+    run.id,
+    pause === null ? null : JSON.stringify(pause),
+  ]);
+  return row!;
+}

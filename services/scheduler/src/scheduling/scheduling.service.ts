@@ -1,0 +1,40 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Principal, Scheduling } from '@rahat/contracts';
+import type { Outbox } from '@rahat/messaging';
+import type { ServiceDatabase } from '@rahat/persistence';
+import { assertWindows } from '../plans/plan-input.js';
+import { recordAct } from '../trail/trail.js';
+import { schedulingOf } from './scheduling.table.js';
+
+/** The organization's windows and limits. */
+export class SchedulingService {
+  constructor(
+    private readonly database: ServiceDatabase,
+    private readonly outbox: Outbox,
+  ) {}
+
+  async get(principal: Principal): Promise<Scheduling> {
+    return this.database.inOrganization(principal.organization, (transaction) => schedulingOf(transaction, principal.organization));
+  }
+
+  async put(principal: Principal, request: Scheduling): Promise<Scheduling> {
+    const { organization } = principal;
+    assertWindows(request.blackouts);
+    return this.database.inOrganization(organization, async (transaction) => {
+      const before = await schedulingOf(transaction, organization);
+      if (isDeepStrictEqual(before, request)) return before;
+      await transaction.query(
+        `INSERT INTO scheduling (organization_id, blackouts, limits) VALUES ($1, $2, $3) ON CONFLICT (organization_id) DO UPDATE SET blackouts = $2, limits = $3`,
+        [organization, JSON.stringify(request.blackouts), JSON.stringify(request.limits)],
+      );
+      if (!isDeepStrictEqual(before.blackouts, request.blackouts))
+        await transaction.query(`UPDATE plans SET replan = true WHERE deleted_at IS NULL`);
+      await recordAct(this.outbox, transaction, principal, {
+        action: 'scheduling.updated',
+        target: { kind: 'organization', id: organization },
+        details: { before, after: request },
+      });
+      return request;
+    });
+  }
+}

@@ -1,0 +1,26 @@
+import type { CommandPayload } from '@rahat/contracts';
+import type { Transaction } from '@rahat/persistence';
+import type { PoolWorkers } from '../runs/admission/resources.js';
+
+/** Only the newest word of a worker counts: by our clock, because theirs may differ. */
+export async function recordWorker(
+  transaction: Transaction,
+  { worker, pool, slots }: CommandPayload<'worker.alive.v1'>,
+  now: Date,
+): Promise<void> {
+  await transaction.query(
+    `INSERT INTO workers (name, pool, slots, seen_at) VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO UPDATE SET pool = $2, slots = $3, seen_at = $4`,
+    [worker, pool, slots, now],
+  );
+  await transaction.query(`DELETE FROM workers WHERE seen_at < $1`, [new Date(now.getTime() - KEPT_MS)]);
+}
+
+const KEPT_MS = 24 * 3_600_000;
+
+export async function poolWorkers(transaction: Transaction, seenSince: Date): Promise<Map<string, PoolWorkers>> {
+  const rows = await transaction.query<{ pool: string; alive: string; slots: string }>(
+    `SELECT pool, count(*) FILTER (WHERE slots > 0 AND seen_at >= $1) AS alive, COALESCE(sum(slots) FILTER (WHERE seen_at >= $1), 0) AS slots FROM workers GROUP BY pool`,
+    [seenSince],
+  );
+  return new Map(rows.map((row) => [row.pool, { alive: Number(row.alive), slots: Number(row.slots) }]));
+}
