@@ -21,6 +21,8 @@ export * from './http/server-groups.js';
 export * from './http/schedules.js';
 export * from './http/scheduling.js';
 export * from './http/plans.js';
+export * from './http/templates.js';
+export * from './http/documents.js';
 export * from './http/runs.js';
 export * from './http/storages.js';
 export * from './http/status.js';

@@ -215,6 +215,23 @@ describe('backup worker', () => {
     expect(await snapshots()).toEqual([]);
   });
 
+  it('holds the source up while a run is paused, and ends whole after it was resumed', async () => {
+    const spec = await backupOf('large', await newRepository());
+    await queue(spec);
+    await childInMidBackup(spec);
+    const bytesOf = () => told.progress.filter(({ run }) => run === spec.run).at(-1)!;
+    const asked = Date.now();
+    await scheduler.signal('run.pause', { run: spec.run });
+    while (bytesOf().phase !== 'paused') await sleep(20);
+    expect(Date.now() - asked).toBeLessThan(2_000);
+    const waiting = async () => (await server.query(`SELECT 1 FROM pg_stat_activity WHERE datname = 'large' AND wait_event = 'ClientWrite'`)).length > 0;
+    for (let tries = 0; tries < 200 && !(await waiting()); tries += 1) await sleep(50);
+    expect(await waiting()).toBe(true);
+    expect(told.finished.has(`${spec.run}/1`)).toBe(false);
+    await scheduler.signal('run.resume', { run: spec.run });
+    expect(await resultOf(spec)).toMatchObject({ outcome: 'evidence', evidence: { rows: 900_000, committed: true } });
+  });
+
   it('says that the disk is full, and keeps the older snapshot whole', async () => {
     const disk = join(storagePath, 'small-disk');
     await mkdir(disk);

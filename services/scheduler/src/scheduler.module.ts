@@ -7,6 +7,9 @@ import { systemClock, type Clock } from './clock/clock.js';
 import type { SchedulerConfig } from './config.js';
 import { DatabasesController } from './databases/databases.controller.js';
 import { DiscoveryService } from './databases/discovery.service.js';
+import { DocumentsController } from './documents/documents.controller.js';
+import { DocumentsService } from './documents/documents.service.js';
+import { placesBehind } from './documents/places.js';
 import { ListPages } from './paging/list-page.js';
 import { PlanPauses } from './plans/plan-pauses.js';
 import { PlansController } from './plans/plans.controller.js';
@@ -43,6 +46,8 @@ import { ServersService } from './servers/servers.service.js';
 import { WorkerQuestions } from './servers/worker-questions.js';
 import { StatusController } from './status/status.controller.js';
 import { StatusService } from './status/status.service.js';
+import { TemplatesController } from './templates/templates.controller.js';
+import { TemplatesService } from './templates/templates.service.js';
 import { VerificationChain } from './verification/verification-chain.js';
 
 export interface SchedulerParts {
@@ -100,6 +105,8 @@ export class SchedulerModule {
         SchedulingController,
         DatabasesController,
         PlansController,
+        TemplatesController,
+        DocumentsController,
         RunsController,
         BackupsController,
         RestoresController,
@@ -119,6 +126,22 @@ export class SchedulerModule {
           (pagesOf) => new PlansService(database, outbox, discovery, repositories, planPauses, pagesOf('plans'), clock),
         ),
         listing(ServerGroupsService, (pagesOf) => new ServerGroupsService(database, outbox, pagesOf('server-groups'))),
+        {
+          provide: TemplatesService,
+          inject: [PlansService],
+          useFactory: (plans: PlansService) => new TemplatesService(database, outbox, plans, clock),
+        },
+        {
+          provide: DocumentsService,
+          inject: [SchedulingService, ServerGroupsService, ServersService, TemplatesService, PlansService],
+          useFactory: (
+            scheduling: SchedulingService,
+            groups: ServerGroupsService,
+            servers: ServersService,
+            templates: TemplatesService,
+            plans: PlansService,
+          ) => new DocumentsService({ scheduling, groups, servers, templates, plans, places: placesBehind(internal) }),
+        },
         { provide: SchedulingService, useValue: new SchedulingService(database, outbox) },
         { provide: ScheduleExplanations, useValue: new ScheduleExplanations(database, clock) },
         { provide: RunPauses, useValue: runPauses },

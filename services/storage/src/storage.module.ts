@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import type { SecretBox } from '@rahat/secrets';
 import { CURSORS, runtimeProviders, type Cursors, type ServiceRuntime } from '@rahat/service-kit';
 import type { StorageConfig } from './config.js';
+import { PlacesController } from './places/places.controller.js';
 import { GrantsController } from './repositories/grants.controller.js';
 import { RepositoriesController } from './repositories/repositories.controller.js';
 import { RepositoriesService } from './repositories/repositories.service.js';
@@ -16,7 +17,7 @@ export class StorageModule {
     const { database, outbox, messaging } = runtime;
     return {
       module: StorageModule,
-      controllers: [StoragesController, RepositoriesController, GrantsController],
+      controllers: [StoragesController, RepositoriesController, GrantsController, PlacesController],
       providers: [
         ...runtimeProviders(runtime, config),
         {

@@ -62,6 +62,15 @@ const shape = {
     .max(24 * 60),
 };
 
+/** What a template or a document may say of a plan; what is absent is left to the defaults. */
+export const PlanOutline = z
+  .object({ ...shape, method: BackupMethod, retention: Retention })
+  .omit({ name: true })
+  .partial()
+  .strict()
+  .meta({ id: 'PlanOutline' });
+export type PlanOutline = z.infer<typeof PlanOutline>;
+
 export const CreatePlan = z
   .object({
     ...shape,

@@ -136,6 +136,21 @@ describe('attempt process', () => {
     });
   });
 
+  it('lets a paused attempt stand still, but keeps its source waiting no longer than allowed', async () => {
+    const talking = `process.on('message', ({ type }) => say(type)); setInterval(() => process.send({ type: 'progress', progress: { phase: 'dumping', bytes: 5 } }), 100)`;
+    const patient = await attempt(talking, { spec: { ...spec, noProgressSeconds: 1 } });
+    patient.pause();
+    await said('pause');
+    await sleep(2_000);
+    patient.resume();
+    await said('resume');
+    expect(await patient.result).toMatchObject({ outcome: 'error', error: { code: 'deadline_exceeded', message: expect.stringContaining('Nothing moved') } });
+
+    const held = await attempt(talking, { longestPauseMs: 600 });
+    held.pause();
+    expect(await held.result).toMatchObject({ outcome: 'error', error: { code: 'pause_expired', retryable: true } });
+  });
+
   it('gives the child nothing of its own environment and no secret on the command line', async () => {
     process.env.RAHAT_PLANTED_SECRET = 'planted-secret';
     const secrets = {

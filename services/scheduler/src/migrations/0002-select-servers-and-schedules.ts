@@ -10,7 +10,7 @@ export class SelectServersAndSchedules1764201600000 implements MigrationInterfac
     await runner.query(PLANS);
     await runner.query(RUNS);
     await runner.query(LIMITS);
-    for (const table of ['server_groups', 'schedules', 'scheduling']) await runner.query(enableRowSecurity('scheduler', table));
+    for (const table of ['server_groups', 'schedules', 'scheduling', 'templates']) await runner.query(enableRowSecurity('scheduler', table));
     await runner.query(EXISTING_PLANS);
   }
 
@@ -105,6 +105,15 @@ const RUNS = `
 `;
 
 const LIMITS = `
+  CREATE TABLE templates (
+    id              text PRIMARY KEY,
+    organization_id text NOT NULL,
+    name            text NOT NULL,
+    description     text NOT NULL,
+    content         jsonb NOT NULL
+  );
+  CREATE UNIQUE INDEX templates_name ON templates (organization_id, lower(name));
+
   CREATE TABLE scheduling (
     organization_id text PRIMARY KEY,
     blackouts       jsonb NOT NULL,

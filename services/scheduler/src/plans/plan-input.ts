@@ -30,7 +30,7 @@ export function schedulesIn(
 ): ScheduleInput[] | undefined {
   if (request.schedules !== undefined) {
     if (request.cron !== undefined) throw mistaken({ pointer: '/cron', message: 'give either cron or schedules' });
-    check(request.schedules, method, now, (index, field) => `/schedules/${index}${field}`);
+    assertSchedules(request.schedules, method, now);
     return request.schedules;
   }
   if (request.cron === undefined && request.timeZone === undefined) return undefined;
@@ -46,8 +46,12 @@ export function schedulesIn(
   return schedules;
 }
 
-export function assertWindows(windows: Parameters<typeof mistakesInWindows>[0] | undefined): void {
-  const mistakes = mistakesInWindows(windows ?? []);
+export function assertSchedules(schedules: readonly ScheduleInput[], method: BackupMethod, now: Date, at = ''): void {
+  check(schedules, method, now, (index, field) => `${at}/schedules/${index}${field}`);
+}
+
+export function assertWindows(windows: Parameters<typeof mistakesInWindows>[0] | undefined, at = ''): void {
+  const mistakes = mistakesInWindows(windows ?? []).map((mistake) => ({ ...mistake, pointer: `${at}${mistake.pointer}` }));
   if (mistakes.length > 0) throw mistaken(...mistakes);
 }
 

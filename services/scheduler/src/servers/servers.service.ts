@@ -137,6 +137,11 @@ export class ServersService {
     });
   }
 
+  async hasPassword(principal: Principal, id: string, password: string): Promise<boolean> {
+    const row = await this.database.inOrganization(principal.organization, (transaction) => findServer(transaction, id));
+    return this.secrets.connectionOf(row).password === password;
+  }
+
   /** Backups stay restorable; what would still back up or restore has to go first. */
   async remove(principal: Principal, id: string): Promise<void> {
     await this.database.inOrganization(principal.organization, async (transaction) => {

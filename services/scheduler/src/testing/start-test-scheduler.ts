@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { newId, QUEUES, RahatError, RunSecrets, type Answer, type CommandPayload, type Principal, type Run } from '@rahat/contracts';
+import { newId, QUEUES, RahatError, RunSecrets, type Answer, type KnownPlaces, type CommandPayload, type Principal, type Run } from '@rahat/contracts';
 import { openMessaging, type Outbox, type QueueMessaging } from '@rahat/messaging';
 import { openServiceDatabase, provisionDatabase, type ServiceDatabase } from '@rahat/persistence';
 import { createSecretBox, poolKeyFrom } from '@rahat/secrets';
@@ -74,6 +74,10 @@ export async function startTestScheduler(): Promise<TestScheduler> {
     outline: { steps: ['stage', 'check', 'swap'], overwrites: [], findings: [], sizeBytes: 1000, rows: 5 },
   };
   let toLose = 0;
+  const places: KnownPlaces = {
+    storages: [{ id: 'storage_known', name: 'nas', settings: { driver: 'local', path: '/backups' } }],
+    repositories: [{ id: 'repository_known', name: 'main', storage: 'storage_known', prefix: 'main' }],
+  };
 
   const real = messaging.outbox(database);
   const told: TestScheduler['told'] = [];
@@ -96,8 +100,9 @@ export async function startTestScheduler(): Promise<TestScheduler> {
     RAHAT_SCHEDULER_RETRY_SECONDS: '1',
   });
   const internal = {
-    post: async (_service: string, path: string) => {
-      if (!path.includes('repository_known')) throw new RahatError('not_found', 'There is no such repository');
+    post: async (_service: string, path: string, body: unknown) => {
+      if (path.startsWith('/internal/v1/places')) return changedPlaces(places, path, body) as never;
+      if (!places.repositories.some(({ id }) => path.includes(id))) throw new RahatError('not_found', 'There is no such repository');
       return {
         repositoryId: 'r',
         storageId: 'storage_known',
@@ -235,6 +240,15 @@ export async function startTestScheduler(): Promise<TestScheduler> {
       await postgresql[Symbol.asyncDispose]();
     },
   };
+}
+
+/** The storage service's part of documents, as far as the scheduler can tell. */
+function changedPlaces(places: KnownPlaces, path: string, body: unknown): KnownPlaces {
+  const { request } = body as { request?: { name: string; settings: never; storage: string; prefix?: string } };
+  if (path.endsWith('/storages')) places.storages.push({ id: `storage_${places.storages.length}`, name: request!.name, settings: request!.settings });
+  if (path.endsWith('/repositories'))
+    places.repositories.push({ id: `repository_${places.repositories.length}`, name: request!.name, storage: request!.storage, prefix: request!.prefix ?? request!.name });
+  return places;
 }
 
 function turnableClock(): TestScheduler['clock'] {

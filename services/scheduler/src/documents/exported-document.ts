@@ -1,0 +1,19 @@
+import { DOCUMENT_API_VERSION, type DocumentKind } from '@rahat/contracts';
+import type { ComparedDocument } from './document-changes.js';
+
+/** A document that can be applied again; secrets are references that whoever applies it has to fill. */
+export function exportedDocument({ kind, name, spec }: ComparedDocument): Record<string, unknown> {
+  return { apiVersion: DOCUMENT_API_VERSION, kind, metadata: { name }, spec: { ...spec, ...secretOf(kind, name, spec) } };
+}
+
+function secretOf(kind: DocumentKind, name: string, spec: Record<string, unknown>): Record<string, unknown> {
+  if (kind === 'Server') return { password: reference(name, 'PASSWORD') };
+  if (kind === 'Repository') return { passphrase: reference(name, 'PASSPHRASE') };
+  const settings = spec['settings'] as { credentials?: { source: string } } | undefined;
+  return kind === 'Storage' && settings?.credentials?.source === 'access-key' ? { secretAccessKey: reference(name, 'SECRET_KEY') } : {};
+}
+
+function reference(name: string, suffix: string): object {
+  const words = name.normalize('NFKD').replaceAll(/[^A-Za-z0-9]+/g, '_').replaceAll(/^_+|_+$/g, '').toUpperCase();
+  return { secretRef: { env: `RAHAT_${words === '' ? 'SECRET' : words}_${suffix}` } };
+}
