@@ -33,7 +33,7 @@ export interface Protection {
   passphrase: string;
 }
 
-const ENDED: ReadonlySet<Run['state']> = new Set(['succeeded', 'partial', 'failed', 'cancelled', 'missed']);
+const ENDED: ReadonlySet<Run['state']> = new Set(['succeeded', 'partial', 'failed', 'cancelled', 'missed', 'skipped']);
 const LIMIT_MS = 150_000;
 
 /** A server, a storage, a repository and a plan without a schedule: every backup is asked for. */

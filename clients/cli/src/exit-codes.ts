@@ -15,7 +15,7 @@ export const EXIT = {
 
 export const EXIT_CODE_HELP = `
 Exit codes:
-  0  done               4  not found               7    something is overdue
+  0  done               4  not found               7    something is overdue (status), or would change (diff)
   1  failed             5  conflict or stale plan  130  cancelled
   2  wrong usage        6  partial result
   3  login needed, wrong passphrase or not allowed`;

@@ -11,9 +11,11 @@ beforeAll(async () => {
   const backup = (await scheduler.until(run.id, 'succeeded')).backup!;
   const restorePlan = (await scheduler.call('POST', '/api/v2/restore-plans', { backup })).body;
   const database = (await scheduler.call('GET', `/api/v2/servers/${plan.server}/databases`)).body.data[0].id;
+  const template = (await scheduler.call('POST', '/api/v2/templates', { name: 'ours', content: { jitterMinutes: 5 } })).body.id;
   const group = (await scheduler.call('POST', '/api/v2/server-groups', { name: 'EU' })).body.id;
   Object.assign(ids, {
     group,
+    template,
     plan: plan.id,
     server: plan.server,
     run: run.id,
@@ -54,6 +56,14 @@ const routes = (): [string, string, object?][] => [
   ['POST', `/api/v2/plans/${ids.plan}/resume`],
   ['POST', `/api/v2/plans/${ids.plan}/runs`],
   ['GET', `/api/v2/plans/${ids.plan}/retention`],
+  ['GET', '/api/v2/templates'],
+  ['POST', '/api/v2/templates', { name: 'another', content: {} }],
+  ['GET', `/api/v2/templates/${ids.template}`],
+  ['PATCH', `/api/v2/templates/${ids.template}`, { description: 'changed' }],
+  ['DELETE', `/api/v2/templates/${ids.template}`],
+  ['POST', `/api/v2/templates/${ids.template}/plans`, { name: 'another', server: ids.server, repository: 'repository_known' }],
+  ['GET', '/api/v2/documents'],
+  ['POST', '/api/v2/documents/apply', { documents: [] }],
   ['GET', '/api/v2/runs'],
   ['GET', `/api/v2/runs/${ids.run}`],
   ['GET', `/api/v2/runs/${ids.run}/log`],
@@ -78,6 +88,10 @@ const OPEN_TO_ALL_ORGANIZATIONS = [
   'GET /api/v2/server-groups',
   'POST /api/v2/server-groups',
   'GET /api/v2/scheduling',
+  'GET /api/v2/templates',
+  'POST /api/v2/templates',
+  'GET /api/v2/documents',
+  'POST /api/v2/documents/apply',
   'PUT /api/v2/scheduling',
   'GET /api/v2/runs',
   'GET /api/v2/backups',
@@ -91,7 +105,7 @@ describe('access', () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`.replaceAll(/\{\w+\}/g, '*')),
     );
     const walked = routes().map(([method, path]) =>
-      `${method} ${path.split('?')[0]}`.replaceAll(/(server|group|plan|run|backup|restoreplan|database)_[0-9a-f]{32}/g, '*'),
+      `${method} ${path.split('?')[0]}`.replaceAll(/(server|group|template|plan|run|backup|restoreplan|database)_[0-9a-f]{32}/g, '*'),
     );
     expect(walked.sort()).toEqual(documented.sort());
   });

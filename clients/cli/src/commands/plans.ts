@@ -1,57 +1,65 @@
-import { plansCreate, plansList, type Plan } from '@rahat/api-client';
+import { plansCreate, plansList, templatesCreatePlan, type CreatePlan, type Plan } from '@rahat/api-client';
 import { RahatError } from '@rahat/contracts';
 import { answer, openApi, type Api } from '../session/api.js';
 import { allPages } from '../session/pages.js';
 import { resolve } from '../session/resolve.js';
 import { age, table } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
+import { catchUpOf, databasesOf, schedulesOf, serversOf, type PlanOptions } from './plan-options.js';
 import { findServer } from './servers.js';
 import { findRepository } from './storages.js';
 import { levels } from './verification-levels.js';
 
-export interface CreatePlanOptions {
+export interface CreatePlanOptions extends PlanOptions {
   name: string;
-  server: string;
   repository: string;
-  databases: string;
-  method: string;
-  cron?: string;
-  timeZone: string;
-  keepLast: string;
-  keepProven: string;
-  verify: string;
-  deep: boolean;
+  method?: string;
+  template?: string;
 }
 
 export async function createPlan(terminal: Terminal, options: CreatePlanOptions): Promise<void> {
   const api = await openApi();
-  const [server, repository] = [await findServer(api, options.server), await findRepository(api, options.repository)];
-  const plan = await answer(
-    plansCreate({
-      client: api.client,
-      body: {
-        name: options.name,
-        server: server.id,
-        repository: repository.id,
-        method: method(options.method),
-        databases: options.databases === 'all' ? 'all' : options.databases.split(','),
-        cron: options.cron,
-        timeZone: options.timeZone,
-        retention: { keepLast: wholeNumber('--keep-last', options.keepLast), keepProven: wholeNumber('--keep-proven', options.keepProven) },
-        verify: levels(options.verify),
-        deep: options.deep,
-      },
-    }),
-  );
+  const servers = await serversOf(api, options);
+  if (!servers) throw new RahatError('invalid_input', 'A plan needs servers.', { hint: 'Give --server, --server-group or --server-tag.' });
+  const repository = await findRepository(api, options.repository);
+  const body = {
+    name: options.name,
+    servers,
+    repository: repository.id,
+    method: options.method === undefined ? undefined : method(options.method),
+    ...(await changesOf(options)),
+  };
+  const plan = options.template
+    ? await answer(templatesCreatePlan({ client: api.client, path: { id: options.template }, body }))
+    : await answer(plansCreate({ client: api.client, body }));
   terminal.result(
     plan,
     `Plan ${plan.name} (${plan.id}): ${plan.cronInWords ?? 'by hand'}, keeps ${plan.retention.keepLast}, never below ${plan.retention.keepProven} proven.`,
   );
 }
 
-export async function listPlans(terminal: Terminal): Promise<void> {
+/** What the options say of a plan; what they don't say is absent. */
+export async function changesOf(options: PlanOptions): Promise<Omit<Partial<CreatePlan>, 'name' | 'repository' | 'method' | 'server' | 'servers'>> {
+  const { keepLast, keepProven } = options;
+  return {
+    databases: databasesOf(options),
+    ...schedulesOf(options),
+    jitterMinutes: options.jitter,
+    priority: options.priority,
+    tags: options.tag,
+    retention: keepLast === undefined && keepProven === undefined ? undefined : { keepLast: keepLast ?? 14, keepProven: keepProven ?? 2 },
+    verify: options.verify === undefined ? undefined : levels(options.verify),
+    deep: options.deep,
+    catchUp: catchUpOf(options.catchUp),
+    deadlineMinutes: options.deadlineMinutes,
+    noProgressMinutes: options.noProgressMinutes,
+  };
+}
+
+export async function listPlans(terminal: Terminal, options: { server?: string; tag?: string }): Promise<void> {
   const api = await openApi();
-  const plans = await loadPlans(api);
+  const server = options.server === undefined ? undefined : (await findServer(api, options.server)).id;
+  const plans = await loadPlans(api, { server, tag: options.tag });
   terminal.result(
     plans,
     table(
@@ -69,8 +77,8 @@ export async function listPlans(terminal: Terminal): Promise<void> {
   );
 }
 
-const loadPlans = (api: Api): Promise<Plan[]> =>
-  allPages((cursor) => answer(plansList({ client: api.client, query: { cursor, limit: 200 } })));
+const loadPlans = (api: Api, filter: { server?: string; tag?: string } = {}): Promise<Plan[]> =>
+  allPages((cursor) => answer(plansList({ client: api.client, query: { ...filter, cursor, limit: 200 } })));
 
 export const findPlan = async (api: Api, name: string): Promise<Plan> => resolve('plan', name, await loadPlans(api));
 
@@ -85,7 +93,7 @@ export function wholeNumber(option: string, text: string): number {
   return Number(text);
 }
 
-function databasesInWords(databases: Plan['databases']): string {
+export function databasesInWords(databases: Plan['databases']): string {
   if (databases === 'all') return 'all';
   if (Array.isArray(databases)) return databases.join(', ');
   const parts = [

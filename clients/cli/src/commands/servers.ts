@@ -15,20 +15,23 @@ import { resolve } from '../session/resolve.js';
 import { askSecret } from '../terminal/ask-secret.js';
 import { bytes, table, visible } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
+import { findGroup } from './server-groups.js';
 
 export async function addServer(
   terminal: Terminal,
   url: string,
-  options: { name: string; passwordStdin: boolean; force: boolean },
+  options: { name: string; passwordStdin: boolean; force: boolean; pool: string; tag: string[]; group: string[] },
 ): Promise<void> {
   refusePassword(url);
-  const { client } = await openApi();
+  const api = await openApi();
+  const { client } = api;
+  const groups = await Promise.all(options.group.map(async (name) => (await findGroup(api, name)).id));
   const password = await askSecret({
     label: 'Password of the database user',
     variable: 'RAHAT_DB_PASSWORD',
     fromStdin: options.passwordStdin,
   });
-  const body = { name: options.name, url, password, engine: 'postgresql' as const, pool: 'default' };
+  const body = { name: options.name, url, password, engine: 'postgresql' as const, pool: options.pool, tags: options.tag, groups };
 
   const report = await answer(serversTry({ client, body }));
   terminal.say(ladder(terminal, report));
@@ -52,47 +55,51 @@ export async function testServer(terminal: Terminal, name: string): Promise<void
   if (!report.reachable) process.exitCode = 1;
 }
 
-export async function listServers(terminal: Terminal): Promise<void> {
-  const servers = await loadServers(await openApi());
+export async function listServers(terminal: Terminal, options: { group?: string; tag?: string }): Promise<void> {
+  const api = await openApi();
+  const group = options.group === undefined ? undefined : (await findGroup(api, options.group)).id;
+  const servers = await loadServers(api, { group, tag: options.tag });
   terminal.result(
     servers,
     table(
-      ['NAME', 'ADDRESS', 'VERSION', 'ID'],
+      ['NAME', 'ADDRESS', 'VERSION', 'TAGS', 'ID'],
       servers.map((server) => [
         server.name,
         `${server.address.user}@${server.address.host}:${server.address.port}`,
         server.version ?? '–',
+        server.tags.join(', '),
         server.id,
       ]),
     ),
   );
 }
 
-export async function listDatabases(terminal: Terminal, options: { server?: string; discover: boolean }): Promise<void> {
+export async function listDatabases(terminal: Terminal, options: { server?: string; tag?: string; discover: boolean }): Promise<void> {
   const api = await openApi();
   const servers = options.server ? [await findServer(api, options.server)] : await loadServers(api);
   if (options.discover) for (const server of servers) await discover(api.client, server);
   const databases = (
-    await Promise.all(servers.map(({ id }) => answer(databasesList({ client: api.client, path: { server: id } }))))
+    await Promise.all(servers.map(({ id }) => answer(databasesList({ client: api.client, path: { server: id }, query: { tag: options.tag } }))))
   ).flatMap(({ data }) => data);
   const serverNames = new Map(servers.map(({ id, name }) => [id, name]));
   terminal.result(
     databases,
     table(
-      ['DATABASE', 'SERVER', 'SIZE', 'ENCODING', 'NOTE'],
+      ['DATABASE', 'SERVER', 'SIZE', 'ENCODING', 'TAGS', 'NOTE'],
       databases.map((database) => [
         database.name,
         serverNames.get(database.server) ?? database.server,
         bytes(database.sizeBytes),
         database.encoding,
+        database.tags.join(', '),
         database.missingSince ? 'gone from the server' : database.excluded ? 'excluded' : '',
       ]),
     ),
   );
 }
 
-export const loadServers = (api: Api): Promise<Server[]> =>
-  allPages((cursor) => answer(serversList({ client: api.client, query: { cursor, limit: 200 } })));
+export const loadServers = (api: Api, filter: { group?: string; tag?: string } = {}): Promise<Server[]> =>
+  allPages((cursor) => answer(serversList({ client: api.client, query: { ...filter, cursor, limit: 200 } })));
 
 export const findServer = async (api: Api, name: string): Promise<Server> => resolve('server', name, await loadServers(api));
 
@@ -101,7 +108,7 @@ async function discover(client: Api['client'], server: Server) {
 }
 
 /** An argument list is readable by every user of the machine. */
-function refusePassword(url: string): void {
+export function refusePassword(url: string): void {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
   if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol)) {
     throw new RahatError('invalid_input', `"${visible(url.replace(/:[^:@/]*@/, ':…@'))}" is not a PostgreSQL address.`, {

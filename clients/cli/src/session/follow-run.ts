@@ -7,7 +7,7 @@ import type { Terminal } from '../terminal/terminal.js';
 import { answer, type Api } from './api.js';
 
 const POLL_MS = 400;
-const ENDED = new Set<Run['state']>(['succeeded', 'partial', 'failed', 'cancelled', 'missed']);
+const ENDED = new Set<Run['state']>(['succeeded', 'partial', 'failed', 'cancelled', 'missed', 'skipped']);
 
 /** Shows a run's progress until it ended. A platform that restarts meanwhile is waited for. */
 export async function followRun(api: Api, terminal: Terminal, id: string, name: string): Promise<Run> {
@@ -29,7 +29,7 @@ export async function followRun(api: Api, terminal: Terminal, id: string, name: 
 }
 
 function describe(run: Run): string {
-  if (!run.progress) return run.state;
+  if (!run.progress) return run.waitingFor ? `${run.state}: ${run.waitingFor.message}` : run.state;
   const { phase, bytes: done, totalBytes, object } = run.progress;
   const share = totalBytes ? ` of about ${bytes(totalBytes)}` : '';
   return `${phase} ${bytes(done)}${share}${object ? `  ${object}` : ''}`;

@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client/index.js';
-import type { ApiKeysCreateData, ApiKeysCreateErrors, ApiKeysCreateResponses, ApiKeysListData, ApiKeysListErrors, ApiKeysListResponses, ApiKeysRevokeData, ApiKeysRevokeErrors, ApiKeysRevokeResponses, AuditListData, AuditListErrors, AuditListResponses, AuditVerifyData, AuditVerifyErrors, AuditVerifyResponses, BackupsGetData, BackupsGetErrors, BackupsGetResponses, BackupsListData, BackupsListErrors, BackupsListResponses, BackupsVerifyData, BackupsVerifyErrors, BackupsVerifyResponses, DatabasesDiscoverData, DatabasesDiscoverErrors, DatabasesDiscoverResponses, DatabasesListData, DatabasesListErrors, DatabasesListResponses, DatabasesUpdateData, DatabasesUpdateErrors, DatabasesUpdateResponses, MeGetData, MeGetErrors, MeGetResponses, PlansCreateData, PlansCreateErrors, PlansCreateResponses, PlansDeleteData, PlansDeleteErrors, PlansDeleteResponses, PlansExplainScheduleData, PlansExplainScheduleErrors, PlansExplainScheduleResponses, PlansGetData, PlansGetErrors, PlansGetResponses, PlansListData, PlansListErrors, PlansListResponses, PlansPauseData, PlansPauseErrors, PlansPauseResponses, PlansResumeData, PlansResumeErrors, PlansResumeResponses, PlansRetentionData, PlansRetentionErrors, PlansRetentionResponses, PlansRunData, PlansRunErrors, PlansRunResponses, PlansUpdateData, PlansUpdateErrors, PlansUpdateResponses, RepositoriesCreateData, RepositoriesCreateErrors, RepositoriesCreateResponses, RepositoriesGetData, RepositoriesGetErrors, RepositoriesGetResponses, RepositoriesListData, RepositoriesListErrors, RepositoriesListResponses, RepositoriesListSnapshotsData, RepositoriesListSnapshotsErrors, RepositoriesListSnapshotsResponses, RestorePlansCreateData, RestorePlansCreateErrors, RestorePlansCreateResponses, RestorePlansGetData, RestorePlansGetErrors, RestorePlansGetResponses, RestoresRunData, RestoresRunErrors, RestoresRunResponses, RunsCancelData, RunsCancelErrors, RunsCancelResponses, RunsEventsData, RunsEventsErrors, RunsEventsResponses, RunsGetData, RunsGetErrors, RunsGetResponses, RunsListData, RunsListErrors, RunsListResponses, RunsLogData, RunsLogErrors, RunsLogResponses, RunsPauseData, RunsPauseErrors, RunsPauseResponses, RunsResumeData, RunsResumeErrors, RunsResumeResponses, SchedulingGetData, SchedulingGetErrors, SchedulingGetResponses, SchedulingPutData, SchedulingPutErrors, SchedulingPutResponses, ServerGroupsCreateData, ServerGroupsCreateErrors, ServerGroupsCreateResponses, ServerGroupsDeleteData, ServerGroupsDeleteErrors, ServerGroupsDeleteResponses, ServerGroupsGetData, ServerGroupsGetErrors, ServerGroupsGetResponses, ServerGroupsListData, ServerGroupsListErrors, ServerGroupsListResponses, ServerGroupsUpdateData, ServerGroupsUpdateErrors, ServerGroupsUpdateResponses, ServersCreateData, ServersCreateErrors, ServersCreateResponses, ServersDeleteData, ServersDeleteErrors, ServersDeleteResponses, ServersGetData, ServersGetErrors, ServersGetResponses, ServersListData, ServersListErrors, ServersListResponses, ServersTestData, ServersTestErrors, ServersTestResponses, ServersTryData, ServersTryErrors, ServersTryResponses, ServersUpdateData, ServersUpdateErrors, ServersUpdateResponses, SessionsCreateData, SessionsCreateErrors, SessionsCreateResponses, SessionsEndData, SessionsEndErrors, SessionsEndResponses, SessionsRefreshData, SessionsRefreshErrors, SessionsRefreshResponses, SetupCreateData, SetupCreateErrors, SetupCreateResponses, SetupGetData, SetupGetErrors, SetupGetResponses, StatusGetData, StatusGetErrors, StatusGetResponses, StoragesCreateData, StoragesCreateErrors, StoragesCreateResponses, StoragesGetData, StoragesGetErrors, StoragesGetResponses, StoragesListData, StoragesListErrors, StoragesListResponses } from './types.gen.js';
+import type { ApiKeysCreateData, ApiKeysCreateErrors, ApiKeysCreateResponses, ApiKeysListData, ApiKeysListErrors, ApiKeysListResponses, ApiKeysRevokeData, ApiKeysRevokeErrors, ApiKeysRevokeResponses, AuditListData, AuditListErrors, AuditListResponses, AuditVerifyData, AuditVerifyErrors, AuditVerifyResponses, BackupsGetData, BackupsGetErrors, BackupsGetResponses, BackupsListData, BackupsListErrors, BackupsListResponses, BackupsVerifyData, BackupsVerifyErrors, BackupsVerifyResponses, DatabasesDiscoverData, DatabasesDiscoverErrors, DatabasesDiscoverResponses, DatabasesListData, DatabasesListErrors, DatabasesListResponses, DatabasesUpdateData, DatabasesUpdateErrors, DatabasesUpdateResponses, DocumentsApplyData, DocumentsApplyErrors, DocumentsApplyResponses, DocumentsExportData, DocumentsExportErrors, DocumentsExportResponses, MeGetData, MeGetErrors, MeGetResponses, PlansCreateData, PlansCreateErrors, PlansCreateResponses, PlansDeleteData, PlansDeleteErrors, PlansDeleteResponses, PlansExplainScheduleData, PlansExplainScheduleErrors, PlansExplainScheduleResponses, PlansGetData, PlansGetErrors, PlansGetResponses, PlansListData, PlansListErrors, PlansListResponses, PlansPauseData, PlansPauseErrors, PlansPauseResponses, PlansResumeData, PlansResumeErrors, PlansResumeResponses, PlansRetentionData, PlansRetentionErrors, PlansRetentionResponses, PlansRunData, PlansRunErrors, PlansRunResponses, PlansUpdateData, PlansUpdateErrors, PlansUpdateResponses, RepositoriesCreateData, RepositoriesCreateErrors, RepositoriesCreateResponses, RepositoriesGetData, RepositoriesGetErrors, RepositoriesGetResponses, RepositoriesListData, RepositoriesListErrors, RepositoriesListResponses, RepositoriesListSnapshotsData, RepositoriesListSnapshotsErrors, RepositoriesListSnapshotsResponses, RestorePlansCreateData, RestorePlansCreateErrors, RestorePlansCreateResponses, RestorePlansGetData, RestorePlansGetErrors, RestorePlansGetResponses, RestoresRunData, RestoresRunErrors, RestoresRunResponses, RunsCancelData, RunsCancelErrors, RunsCancelResponses, RunsEventsData, RunsEventsErrors, RunsEventsResponses, RunsGetData, RunsGetErrors, RunsGetResponses, RunsListData, RunsListErrors, RunsListResponses, RunsLogData, RunsLogErrors, RunsLogResponses, RunsPauseData, RunsPauseErrors, RunsPauseResponses, RunsResumeData, RunsResumeErrors, RunsResumeResponses, SchedulingGetData, SchedulingGetErrors, SchedulingGetResponses, SchedulingPutData, SchedulingPutErrors, SchedulingPutResponses, ServerGroupsCreateData, ServerGroupsCreateErrors, ServerGroupsCreateResponses, ServerGroupsDeleteData, ServerGroupsDeleteErrors, ServerGroupsDeleteResponses, ServerGroupsGetData, ServerGroupsGetErrors, ServerGroupsGetResponses, ServerGroupsListData, ServerGroupsListErrors, ServerGroupsListResponses, ServerGroupsUpdateData, ServerGroupsUpdateErrors, ServerGroupsUpdateResponses, ServersCreateData, ServersCreateErrors, ServersCreateResponses, ServersDeleteData, ServersDeleteErrors, ServersDeleteResponses, ServersGetData, ServersGetErrors, ServersGetResponses, ServersListData, ServersListErrors, ServersListResponses, ServersTestData, ServersTestErrors, ServersTestResponses, ServersTryData, ServersTryErrors, ServersTryResponses, ServersUpdateData, ServersUpdateErrors, ServersUpdateResponses, SessionsCreateData, SessionsCreateErrors, SessionsCreateResponses, SessionsEndData, SessionsEndErrors, SessionsEndResponses, SessionsRefreshData, SessionsRefreshErrors, SessionsRefreshResponses, SetupCreateData, SetupCreateErrors, SetupCreateResponses, SetupGetData, SetupGetErrors, SetupGetResponses, StatusGetData, StatusGetErrors, StatusGetResponses, StoragesCreateData, StoragesCreateErrors, StoragesCreateResponses, StoragesGetData, StoragesGetErrors, StoragesGetResponses, StoragesListData, StoragesListErrors, StoragesListResponses, TemplatesCreateData, TemplatesCreateErrors, TemplatesCreatePlanData, TemplatesCreatePlanErrors, TemplatesCreatePlanResponses, TemplatesCreateResponses, TemplatesDeleteData, TemplatesDeleteErrors, TemplatesDeleteResponses, TemplatesGetData, TemplatesGetErrors, TemplatesGetResponses, TemplatesListData, TemplatesListErrors, TemplatesListResponses, TemplatesUpdateData, TemplatesUpdateErrors, TemplatesUpdateResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -91,6 +91,28 @@ export const backupsGet = <ThrowOnError extends boolean = false>(options: Option
 export const backupsVerify = <ThrowOnError extends boolean = false>(options: Options<BackupsVerifyData, ThrowOnError>): RequestResult<BackupsVerifyResponses, BackupsVerifyErrors, ThrowOnError> => (options.client ?? client).post<BackupsVerifyResponses, BackupsVerifyErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/backups/{id}/verify',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * The organization as documents, with secrets as references
+ */
+export const documentsExport = <ThrowOnError extends boolean = false>(options?: Options<DocumentsExportData, ThrowOnError>): RequestResult<DocumentsExportResponses, DocumentsExportErrors, ThrowOnError> => (options?.client ?? client).get<DocumentsExportResponses, DocumentsExportErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/documents',
+    ...options
+});
+
+/**
+ * Make the organization as the documents say, or only tell what would change
+ */
+export const documentsApply = <ThrowOnError extends boolean = false>(options: Options<DocumentsApplyData, ThrowOnError>): RequestResult<DocumentsApplyResponses, DocumentsApplyErrors, ThrowOnError> => (options.client ?? client).post<DocumentsApplyResponses, DocumentsApplyErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/documents/apply',
     ...options,
     headers: {
         'Content-Type': 'application/json',
@@ -623,4 +645,70 @@ export const storagesGet = <ThrowOnError extends boolean = false>(options: Optio
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/storages/{id}',
     ...options
+});
+
+/**
+ * The organization's templates, then the built-in ones
+ */
+export const templatesList = <ThrowOnError extends boolean = false>(options?: Options<TemplatesListData, ThrowOnError>): RequestResult<TemplatesListResponses, TemplatesListErrors, ThrowOnError> => (options?.client ?? client).get<TemplatesListResponses, TemplatesListErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/templates',
+    ...options
+});
+
+/**
+ * Keep an outline of plans to start from, or import one
+ */
+export const templatesCreate = <ThrowOnError extends boolean = false>(options: Options<TemplatesCreateData, ThrowOnError>): RequestResult<TemplatesCreateResponses, TemplatesCreateErrors, ThrowOnError> => (options.client ?? client).post<TemplatesCreateResponses, TemplatesCreateErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/templates',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete a template of your own
+ */
+export const templatesDelete = <ThrowOnError extends boolean = false>(options: Options<TemplatesDeleteData, ThrowOnError>): RequestResult<TemplatesDeleteResponses, TemplatesDeleteErrors, ThrowOnError> => (options.client ?? client).delete<TemplatesDeleteResponses, TemplatesDeleteErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/templates/{id}',
+    ...options
+});
+
+/**
+ * One template, by id or name
+ */
+export const templatesGet = <ThrowOnError extends boolean = false>(options: Options<TemplatesGetData, ThrowOnError>): RequestResult<TemplatesGetResponses, TemplatesGetErrors, ThrowOnError> => (options.client ?? client).get<TemplatesGetResponses, TemplatesGetErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/templates/{id}',
+    ...options
+});
+
+/**
+ * Change a template of your own; plans made from it stay as they are
+ */
+export const templatesUpdate = <ThrowOnError extends boolean = false>(options: Options<TemplatesUpdateData, ThrowOnError>): RequestResult<TemplatesUpdateResponses, TemplatesUpdateErrors, ThrowOnError> => (options.client ?? client).patch<TemplatesUpdateResponses, TemplatesUpdateErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/templates/{id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Make a plan of a template; what the request says goes before it
+ */
+export const templatesCreatePlan = <ThrowOnError extends boolean = false>(options: Options<TemplatesCreatePlanData, ThrowOnError>): RequestResult<TemplatesCreatePlanResponses, TemplatesCreatePlanErrors, ThrowOnError> => (options.client ?? client).post<TemplatesCreatePlanResponses, TemplatesCreatePlanErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/templates/{id}/plans',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
 });

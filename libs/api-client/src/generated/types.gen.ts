@@ -14,6 +14,20 @@ export type ApiKey = {
     revokedAt: string | null;
 };
 
+export type AppliedDocuments = {
+    dryRun: boolean;
+    changes: Array<DocumentChange>;
+};
+
+export type ApplyDocuments = {
+    documents: Array<unknown>;
+    secrets?: {
+        [key: string]: string;
+    };
+    prune?: boolean;
+    dryRun?: boolean;
+};
+
 export type AuditEntry = {
     id: string;
     sequence: number;
@@ -91,7 +105,7 @@ export type CreatePlan = {
         exclude?: Array<string>;
         tags?: Array<string>;
     };
-    schedules?: Array<ScheduleInput>;
+    schedules?: Array<ScheduleInputInput>;
     catchUp?: 'run_once' | 'skip';
     jitterMinutes?: number;
     blackouts?: Array<{
@@ -131,6 +145,55 @@ export type CreatePlan = {
         keepLast: number;
         keepProven?: number;
     };
+};
+
+export type CreatePlanFromTemplate = {
+    databases?: 'all' | Array<string> | {
+        include?: Array<string>;
+        exclude?: Array<string>;
+        tags?: Array<string>;
+    };
+    schedules?: Array<ScheduleInputInput>;
+    catchUp?: 'run_once' | 'skip';
+    jitterMinutes?: number;
+    blackouts?: Array<{
+        kind: 'weekly';
+        days: Array<'monday' | 'tuesday' | 'wednesday' | 'thursday' | 'friday' | 'saturday' | 'sunday'>;
+        from: string;
+        to: string;
+        timeZone: string;
+    } | {
+        kind: 'dated';
+        from: string;
+        to: string;
+        reason?: string;
+    }>;
+    blackoutPolicy?: {
+        due: 'move' | 'skip';
+        running: 'finish' | 'cancel';
+    };
+    priority?: number;
+    tags?: Array<string>;
+    verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
+    deep?: boolean;
+    maxAttempts?: number;
+    deadlineMinutes?: number;
+    noProgressMinutes?: number;
+    method?: 'postgresql.logical' | 'postgresql.physical';
+    retention?: {
+        keepLast: number;
+        keepProven: number;
+    };
+    name: string;
+    server?: string;
+    servers?: {
+        servers?: Array<string>;
+        groups?: Array<string>;
+        tags?: Array<string>;
+    };
+    repository: string;
+    cron?: string;
+    timeZone?: string;
 };
 
 export type CreateRepository = {
@@ -195,6 +258,12 @@ export type CreateStorage = {
     settings: LocalStorageSettings | S3StorageConnection;
 };
 
+export type CreateTemplate = {
+    name: string;
+    description?: string;
+    content: PlanOutlineInput;
+};
+
 export type CreatedApiKey = {
     id: string;
     name: string;
@@ -249,6 +318,23 @@ export type DatabaseStatus = {
         message: string;
         hint?: string;
     } | null;
+};
+
+export type DocumentChange = {
+    kind: 'Scheduling' | 'ServerGroup' | 'Storage' | 'Repository' | 'Server' | 'Template' | 'Plan';
+    name: string;
+    action: 'create' | 'update' | 'unchanged' | 'delete';
+    fields: Array<{
+        path: string;
+        before: unknown;
+        after: unknown;
+    }>;
+};
+
+export type ExportedDocuments = {
+    documents: Array<{
+        [key: string]: unknown;
+    }>;
 };
 
 export type Finding = {
@@ -337,6 +423,84 @@ export type Plan = {
     enabled: boolean;
     pause: PlanPause | null;
     createdAt: string;
+};
+
+export type PlanOutline = {
+    databases?: 'all' | Array<string> | {
+        include: Array<string>;
+        exclude: Array<string>;
+        tags: Array<string>;
+    };
+    schedules?: Array<Schedule>;
+    catchUp?: 'run_once' | 'skip';
+    jitterMinutes?: number;
+    blackouts?: Array<{
+        kind: 'weekly';
+        days: Array<'monday' | 'tuesday' | 'wednesday' | 'thursday' | 'friday' | 'saturday' | 'sunday'>;
+        from: string;
+        to: string;
+        timeZone: string;
+    } | {
+        kind: 'dated';
+        from: string;
+        to: string;
+        reason?: string;
+    }>;
+    blackoutPolicy?: {
+        due: 'move' | 'skip';
+        running: 'finish' | 'cancel';
+    };
+    priority?: number;
+    tags?: Array<string>;
+    verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
+    deep?: boolean;
+    maxAttempts?: number;
+    deadlineMinutes?: number;
+    noProgressMinutes?: number;
+    method?: 'postgresql.logical' | 'postgresql.physical';
+    retention?: {
+        keepLast: number;
+        keepProven: number;
+    };
+};
+
+export type PlanOutlineInput = {
+    databases?: 'all' | Array<string> | {
+        include?: Array<string>;
+        exclude?: Array<string>;
+        tags?: Array<string>;
+    };
+    schedules?: Array<ScheduleInputInput>;
+    catchUp?: 'run_once' | 'skip';
+    jitterMinutes?: number;
+    blackouts?: Array<{
+        kind: 'weekly';
+        days: Array<'monday' | 'tuesday' | 'wednesday' | 'thursday' | 'friday' | 'saturday' | 'sunday'>;
+        from: string;
+        to: string;
+        timeZone: string;
+    } | {
+        kind: 'dated';
+        from: string;
+        to: string;
+        reason?: string;
+    }>;
+    blackoutPolicy?: {
+        due: 'move' | 'skip';
+        running: 'finish' | 'cancel';
+    };
+    priority?: number;
+    tags?: Array<string>;
+    verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
+    deep?: boolean;
+    maxAttempts?: number;
+    deadlineMinutes?: number;
+    noProgressMinutes?: number;
+    method?: 'postgresql.logical' | 'postgresql.physical';
+    retention?: {
+        keepLast: number;
+        keepProven: number;
+    };
 };
 
 export type PlanPause = {
@@ -664,6 +828,12 @@ export type S3StorageSettings = {
     listLagSeconds: number;
 };
 
+export type Schedule = {
+    type: 'full' | 'differential' | 'incremental' | 'log';
+    cron: string;
+    timeZone: string;
+};
+
 export type ScheduleExplanation = {
     cron: string;
     timeZone: string;
@@ -683,7 +853,7 @@ export type ScheduleExplanation = {
     }>;
 };
 
-export type ScheduleInput = {
+export type ScheduleInputInput = {
     type?: 'full' | 'differential' | 'incremental' | 'log';
     cron: string;
     timeZone?: string;
@@ -781,6 +951,14 @@ export type Storage = {
     totalBytes: number | null;
 };
 
+export type Template = {
+    name: string;
+    description: string;
+    content: PlanOutline;
+    id: string;
+    builtIn: boolean;
+};
+
 export type TokenPair = {
     accessToken: string;
     expiresInSeconds: number;
@@ -799,7 +977,7 @@ export type UpdatePlan = {
         exclude?: Array<string>;
         tags?: Array<string>;
     };
-    schedules?: Array<ScheduleInput>;
+    schedules?: Array<ScheduleInputInput>;
     catchUp?: 'run_once' | 'skip';
     jitterMinutes?: number;
     blackouts?: Array<{
@@ -866,6 +1044,12 @@ export type UpdateServer = {
 export type UpdateServerGroup = {
     name?: string;
     description?: string;
+};
+
+export type UpdateTemplate = {
+    name?: string;
+    description?: string;
+    content?: PlanOutlineInput;
 };
 
 export type VerifyBackup = {
@@ -1092,6 +1276,50 @@ export type BackupsVerifyResponses = {
 };
 
 export type BackupsVerifyResponse = BackupsVerifyResponses[keyof BackupsVerifyResponses];
+
+export type DocumentsExportData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/documents';
+};
+
+export type DocumentsExportErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type DocumentsExportError = DocumentsExportErrors[keyof DocumentsExportErrors];
+
+export type DocumentsExportResponses = {
+    200: ExportedDocuments;
+};
+
+export type DocumentsExportResponse = DocumentsExportResponses[keyof DocumentsExportResponses];
+
+export type DocumentsApplyData = {
+    body: ApplyDocuments;
+    path?: never;
+    query?: never;
+    url: '/api/v2/documents/apply';
+};
+
+export type DocumentsApplyErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type DocumentsApplyError = DocumentsApplyErrors[keyof DocumentsApplyErrors];
+
+export type DocumentsApplyResponses = {
+    200: AppliedDocuments;
+};
+
+export type DocumentsApplyResponse = DocumentsApplyResponses[keyof DocumentsApplyResponses];
 
 export type MeGetData = {
     body?: never;
@@ -2369,3 +2597,149 @@ export type StoragesGetResponses = {
 };
 
 export type StoragesGetResponse = StoragesGetResponses[keyof StoragesGetResponses];
+
+export type TemplatesListData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/templates';
+};
+
+export type TemplatesListErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type TemplatesListError = TemplatesListErrors[keyof TemplatesListErrors];
+
+export type TemplatesListResponses = {
+    200: {
+        data: Array<Template>;
+        page: {
+            nextCursor: string | null;
+            hasMore: boolean;
+        };
+    };
+};
+
+export type TemplatesListResponse = TemplatesListResponses[keyof TemplatesListResponses];
+
+export type TemplatesCreateData = {
+    body: CreateTemplate;
+    path?: never;
+    query?: never;
+    url: '/api/v2/templates';
+};
+
+export type TemplatesCreateErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type TemplatesCreateError = TemplatesCreateErrors[keyof TemplatesCreateErrors];
+
+export type TemplatesCreateResponses = {
+    201: Template;
+};
+
+export type TemplatesCreateResponse = TemplatesCreateResponses[keyof TemplatesCreateResponses];
+
+export type TemplatesDeleteData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/templates/{id}';
+};
+
+export type TemplatesDeleteErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type TemplatesDeleteError = TemplatesDeleteErrors[keyof TemplatesDeleteErrors];
+
+export type TemplatesDeleteResponses = {
+    204: void;
+};
+
+export type TemplatesDeleteResponse = TemplatesDeleteResponses[keyof TemplatesDeleteResponses];
+
+export type TemplatesGetData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/templates/{id}';
+};
+
+export type TemplatesGetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type TemplatesGetError = TemplatesGetErrors[keyof TemplatesGetErrors];
+
+export type TemplatesGetResponses = {
+    200: Template;
+};
+
+export type TemplatesGetResponse = TemplatesGetResponses[keyof TemplatesGetResponses];
+
+export type TemplatesUpdateData = {
+    body: UpdateTemplate;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/templates/{id}';
+};
+
+export type TemplatesUpdateErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type TemplatesUpdateError = TemplatesUpdateErrors[keyof TemplatesUpdateErrors];
+
+export type TemplatesUpdateResponses = {
+    200: Template;
+};
+
+export type TemplatesUpdateResponse = TemplatesUpdateResponses[keyof TemplatesUpdateResponses];
+
+export type TemplatesCreatePlanData = {
+    body: CreatePlanFromTemplate;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/templates/{id}/plans';
+};
+
+export type TemplatesCreatePlanErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type TemplatesCreatePlanError = TemplatesCreatePlanErrors[keyof TemplatesCreatePlanErrors];
+
+export type TemplatesCreatePlanResponses = {
+    201: Plan;
+};
+
+export type TemplatesCreatePlanResponse = TemplatesCreatePlanResponses[keyof TemplatesCreatePlanResponses];

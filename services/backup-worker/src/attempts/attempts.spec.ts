@@ -18,15 +18,15 @@ class RecordingMessaging {
     payload: { attempt?: number; result?: { outcome: string; error?: { code: string } } };
   }[] = [];
   down = false;
-  private onCancel: ((payload: Record<string, unknown>) => void) | undefined;
+  private readonly listeners = new Map<string, (payload: Record<string, unknown>) => void>();
 
   async send(_queue: string, name: CommandName, payload: object, options?: { id?: string }): Promise<void> {
     if (this.down) throw new Error('connection refused');
     this.sent.push({ name, payload, id: options?.id });
   }
 
-  async onSignal(_topic: string, handler: (payload: Record<string, unknown>) => void) {
-    this.onCancel = handler;
+  async onSignal(topic: string, handler: (payload: Record<string, unknown>) => void) {
+    this.listeners.set(topic, handler);
     return { close: async () => undefined };
   }
 
@@ -35,7 +35,7 @@ class RecordingMessaging {
   }
 
   cancel(payload: { run: string; attempt?: number }): void {
-    this.onCancel?.(payload);
+    this.listeners.get('run.cancel')?.(payload);
   }
 
   of(name: CommandName) {

@@ -59,7 +59,7 @@ export class Attempts {
       { concurrency },
     );
     this.tellPresence(concurrency);
-    this.presence = setInterval(() => this.tellPresence(concurrency), HEARTBEAT_MS);
+    this.presence = setInterval(() => this.tellPresence(concurrency), HEARTBEAT_MS).unref();
   }
 
   /** Takes no more runs; lets running ones finish within the grace, then hands them back. */

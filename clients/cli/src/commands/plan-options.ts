@@ -1,0 +1,68 @@
+import type { ScheduleInput } from '@rahat/api-client';
+import { RahatError } from '@rahat/contracts';
+import type { Api } from '../session/api.js';
+import { findGroup } from './server-groups.js';
+import { findServer } from './servers.js';
+
+/** What `plan create` and `plan update` have in common; absent = not said. */
+export interface PlanOptions {
+  server?: string[];
+  serverGroup?: string[];
+  serverTag?: string[];
+  databases?: string;
+  exclude?: string[];
+  databaseTag?: string[];
+  cron?: string;
+  timeZone?: string;
+  schedule?: string[];
+  jitter?: number;
+  priority?: number;
+  tag?: string[];
+  keepLast?: number;
+  keepProven?: number;
+  verify?: string;
+  deep?: boolean;
+  catchUp?: string;
+  deadlineMinutes?: number;
+  noProgressMinutes?: number;
+}
+
+const TYPES = ['full', 'differential', 'incremental', 'log'] as const;
+
+/** `full=0 3 * * 0`: the type and its cron expression. */
+export function scheduleOf(text: string, timeZone: string): ScheduleInput {
+  const [type, ...cron] = text.split('=');
+  const known = TYPES.find((candidate) => candidate === type);
+  if (!known || cron.length === 0)
+    throw new RahatError('invalid_input', `"${text}" is no schedule.`, { hint: 'Write the type and its cron expression, for example full="0 3 * * *".' });
+  return { type: known, cron: cron.join('='), timeZone };
+}
+
+/** Names with `*` or `?` are patterns. */
+export function databasesOf({ databases, exclude = [], databaseTag = [] }: PlanOptions) {
+  if (databases === undefined && exclude.length + databaseTag.length === 0) return undefined;
+  const names = databases === undefined || databases === 'all' ? undefined : databases.split(',');
+  if (exclude.length + databaseTag.length === 0 && !names?.some((name) => /[*?]/.test(name))) return names ?? ('all' as const);
+  return { include: names ?? ['*'], exclude, tags: databaseTag };
+}
+
+export async function serversOf(api: Api, { server = [], serverGroup = [], serverTag = [] }: PlanOptions) {
+  if (server.length + serverGroup.length + serverTag.length === 0) return undefined;
+  const [servers, groups] = await Promise.all([
+    Promise.all(server.map(async (name) => (await findServer(api, name)).id)),
+    Promise.all(serverGroup.map(async (name) => (await findGroup(api, name)).id)),
+  ]);
+  return { servers, groups, tags: serverTag };
+}
+
+export function schedulesOf({ cron, timeZone, schedule }: PlanOptions): { cron?: string; timeZone?: string; schedules?: ScheduleInput[] } {
+  if (schedule === undefined || schedule.length === 0) return { cron, timeZone };
+  if (cron !== undefined) throw new RahatError('invalid_input', 'Give either --cron or --schedule.');
+  return { schedules: schedule.map((text) => scheduleOf(text, timeZone ?? 'UTC')) };
+}
+
+export function catchUpOf(text: string | undefined): 'run_once' | 'skip' | undefined {
+  if (text === undefined || text === 'skip') return text;
+  if (text === 'once' || text === 'run_once') return 'run_once';
+  throw new RahatError('invalid_input', `There is no catch-up "${text}".`, { hint: 'Use once or skip.' });
+}

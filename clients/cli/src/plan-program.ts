@@ -1,0 +1,87 @@
+import type { Command } from '@commander-js/extra-typings';
+import type { CommandRunner } from './command-runner.js';
+import { collected, wholeNumber } from './option-values.js';
+
+type Plans = typeof import('./commands/plans.js');
+type Care = typeof import('./commands/plan-care.js');
+
+/** Plans and the templates that they can be made of. */
+export function addPlanCommands<Args extends unknown[], Opts extends Record<string, unknown>>(program: Command<Args, Opts>, run: CommandRunner): void {
+  const plans = () => import('./commands/plans.js');
+  const care = () => import('./commands/plan-care.js');
+  const templates = () => import('./commands/templates.js');
+  const plan = program.command('plan').description('what to back up, when, where to and how long to keep it');
+  withPlanOptions(plan.command('create'))
+    .requiredOption('--name <name>', 'name to show')
+    .requiredOption('--repository <repository>', 'name or id')
+    .option('--method <method>', 'logical or physical (default: logical)')
+    .option('--template <template>', 'start from this template; other options go before it')
+    .action(run(async (terminal, options: Parameters<Plans['createPlan']>[1]) => (await plans()).createPlan(terminal, options)));
+  plan
+    .command('list')
+    .option('--server <server>', 'plans that name this server')
+    .option('--tag <tags>', 'key or key=value; several separated by commas must all be carried')
+    .action(run(async (terminal, options: Parameters<Plans['listPlans']>[1]) => (await plans()).listPlans(terminal, options)));
+  plan
+    .command('show')
+    .argument('<plan>', 'name or id')
+    .action(run(async (terminal, name: string) => (await care()).showPlan(terminal, name)));
+  withPlanOptions(plan.command('update').description('change what is named').argument('<plan>', 'name or id'))
+    .option('--name <name>', 'new name')
+    .option('--by-hand', 'without any schedule', false)
+    .action(run(async (terminal, name: string, options: Parameters<Care['updatePlan']>[2]) => (await care()).updatePlan(terminal, name, options)));
+  plan
+    .command('pause')
+    .description('nothing of it starts until it is resumed; its occurrences are told as skipped')
+    .argument('<plan>', 'name or id')
+    .option('--reason <text>')
+    .option('--until <time>', 'resume by itself then, e.g. 2026-12-01T06:00:00+03:00')
+    .action(run(async (terminal, name: string, options: Parameters<Care['pausePlan']>[2]) => (await care()).pausePlan(terminal, name, options)));
+  plan
+    .command('resume')
+    .argument('<plan>', 'name or id')
+    .action(run(async (terminal, name: string) => (await care()).resumePlan(terminal, name)));
+  plan
+    .command('explain')
+    .description('what a plan’s schedules or a cron expression mean: words, next runs, changes of the clock, collisions')
+    .argument('<plan|cron>', 'name or id of a plan, or a cron expression such as "30 2 * * 1-5"')
+    .option('--time-zone <zone>', 'IANA zone of the cron expression', 'UTC')
+    .option('--server <server>', 'look for collisions with the plans of this server')
+    .option('--lang <language>', 'en or tr', 'en')
+    .action(run(async (terminal, wanted: string, options: Parameters<Care['explain']>[2]) => (await care()).explain(terminal, wanted, options)));
+  plan
+    .command('delete')
+    .description('delete a plan; its backups stay')
+    .argument('<plan>', 'name or id')
+    .action(run(async (terminal, name: string) => (await care()).deletePlan(terminal, name)));
+
+  const template = program.command('template').description('outlines of plans to start from');
+  template.command('list').action(run(async (terminal) => (await templates()).listTemplates(terminal)));
+  template
+    .command('show')
+    .argument('<template>', 'name or id')
+    .action(run(async (terminal, name: string) => (await templates()).showTemplate(terminal, name)));
+}
+
+function withPlanOptions<Args extends unknown[], Opts extends Record<string, unknown>>(command: Command<Args, Opts>) {
+  return command
+    .option('--server <server>', 'name or id; may be repeated', collected)
+    .option('--server-group <group>', 'servers of this group, future ones too; may be repeated', collected)
+    .option('--server-tag <tag>', 'servers with this tag, future ones too; may be repeated', collected)
+    .option('--databases <names>', 'all, or names and patterns (shop_*) separated by commas')
+    .option('--exclude <pattern>', 'databases to leave out; may be repeated', collected)
+    .option('--database-tag <tag>', 'only databases with this tag; may be repeated', collected)
+    .option('--cron <expression>', 'five fields or @daily …; without it, only by hand')
+    .option('--time-zone <zone>', 'IANA zone of the cron expressions (default: UTC)')
+    .option('--schedule <type=cron>', 'e.g. full="0 3 * * 0"; may be repeated', collected)
+    .option('--jitter <minutes>', 'start up to so much later', wholeNumber)
+    .option('--priority <n>', '1 = first, 100 = last', wholeNumber)
+    .option('--tag <tag>', 'key or key=value; may be repeated', collected)
+    .option('--keep-last <n>', 'backups to keep', wholeNumber)
+    .option('--keep-proven <n>', 'proven backups that are never deleted', wholeNumber)
+    .option('--verify <levels>', 'BASIC, DATABASE, FULL, separated by commas; or none')
+    .option('--deep', 'recount every table inside the dump’s snapshot')
+    .option('--catch-up <how>', 'once or skip: what a missed time leads to')
+    .option('--deadline-minutes <n>', 'longest time of an attempt', wholeNumber)
+    .option('--no-progress-minutes <n>', 'an attempt ends when nothing moved for so long', wholeNumber);
+}

@@ -1,0 +1,107 @@
+import type { Command } from '@commander-js/extra-typings';
+import type { CommandRunner } from './command-runner.js';
+import { collected, wholeNumber } from './option-values.js';
+
+type Servers = typeof import('./commands/servers.js');
+type Care = typeof import('./commands/server-care.js');
+
+/** Servers, their groups, and the databases found on them. */
+export function addServerCommands<Args extends unknown[], Opts extends Record<string, unknown>>(program: Command<Args, Opts>, run: CommandRunner): void {
+  const servers = () => import('./commands/servers.js');
+  const care = () => import('./commands/server-care.js');
+  const groups = () => import('./commands/server-groups.js');
+  const server = program.command('server').description('database servers that are protected');
+  server
+    .command('add')
+    .description('test a server, add it and discover its databases')
+    .argument('<url>', 'postgresql://user@host:port/database?sslmode=…, without the password')
+    .requiredOption('--name <name>', 'name to show')
+    .option('--password-stdin', 'read the password from standard input', false)
+    .option('--force', 'add it although the test failed', false)
+    .option('--pool <pool>', 'worker pool near the server', 'default')
+    .option('--tag <tag>', 'key or key=value; may be repeated', collected, [])
+    .option('--group <group>', 'name or id of a group; may be repeated', collected, [])
+    .action(run(async (terminal, url: string, options: Parameters<Servers['addServer']>[2]) => (await servers()).addServer(terminal, url, options)));
+  server
+    .command('test')
+    .description('try every step from the address to the rights')
+    .argument('<server>', 'name or id')
+    .action(run(async (terminal, name: string) => (await servers()).testServer(terminal, name)));
+  server
+    .command('list')
+    .option('--group <group>', 'name or id')
+    .option('--tag <tags>', 'key or key=value; several separated by commas must all be carried')
+    .action(run(async (terminal, options: Parameters<Servers['listServers']>[1]) => (await servers()).listServers(terminal, options)));
+  server
+    .command('update')
+    .description('change what is named; the password comes from RAHAT_DB_PASSWORD, standard input or a prompt')
+    .argument('<server>', 'name or id')
+    .option('--name <name>')
+    .option('--url <url>', 'new address, without the password')
+    .option('--password', 'set a new password', false)
+    .option('--password-stdin', 'set a new password, read from standard input', false)
+    .option('--pool <pool>', 'worker pool')
+    .option('--heavy-runs <n>', 'backups and restores at once', wholeNumber)
+    .option('--discovery-minutes <n>', 'how often it is asked for new databases', wholeNumber)
+    .action(run(async (terminal, name: string, options: Parameters<Care['updateServer']>[2]) => (await care()).updateServer(terminal, name, options)));
+  server
+    .command('tag')
+    .description('show, add or remove tags')
+    .argument('<server>', 'name or id')
+    .option('--add <tag>', 'key or key=value; may be repeated', collected, [])
+    .option('--remove <tag>', 'may be repeated', collected, [])
+    .action(run(async (terminal, name: string, options: { add: string[]; remove: string[] }) => (await care()).tagServer(terminal, name, options)));
+  server
+    .command('delete')
+    .description('delete a server that no plan names; its backups stay')
+    .argument('<server>', 'name or id')
+    .action(run(async (terminal, name: string) => (await care()).deleteServer(terminal, name)));
+
+  const group = server.command('group').description('named sets of servers that plans can select');
+  group.command('list').action(run(async (terminal) => (await groups()).listGroups(terminal)));
+  group
+    .command('create')
+    .argument('<name>')
+    .option('--description <text>', 'what it is for', '')
+    .action(run(async (terminal, name: string, options: { description: string }) => (await groups()).createGroup(terminal, name, options)));
+  group
+    .command('add')
+    .description('put servers into a group')
+    .argument('<group>', 'name or id')
+    .argument('<servers...>', 'names or ids')
+    .action(run(async (terminal, name: string, names: string[]) => (await groups()).changeMembers(terminal, name, { add: names, remove: [] })));
+  group
+    .command('remove')
+    .description('take servers out of a group')
+    .argument('<group>', 'name or id')
+    .argument('<servers...>', 'names or ids')
+    .action(run(async (terminal, name: string, names: string[]) => (await groups()).changeMembers(terminal, name, { add: [], remove: names })));
+  group
+    .command('delete')
+    .description('delete a group that no plan selects; its servers stay')
+    .argument('<group>', 'name or id')
+    .action(run(async (terminal, name: string) => (await groups()).deleteGroup(terminal, name)));
+
+  const database = program.command('database').description('databases found on the servers');
+  database
+    .command('list')
+    .option('--server <server>', 'name or id')
+    .option('--tag <tags>', 'key or key=value; several separated by commas must all be carried')
+    .option('--discover', 'look at the server first', false)
+    .action(run(async (terminal, options: Parameters<Servers['listDatabases']>[1]) => (await servers()).listDatabases(terminal, options)));
+  database
+    .command('update')
+    .description('tag a database, exclude it from plans that do not name it, or include it again')
+    .argument('<server>', 'name or id')
+    .argument('<database>', 'name or id')
+    .option('--exclude', 'leave it out', false)
+    .option('--include', 'take it in again', false)
+    .option('--add-tag <tag>', 'may be repeated', collected, [])
+    .option('--remove-tag <tag>', 'may be repeated', collected, [])
+    .action(
+      run(async (terminal, name: string, databaseName: string, options: Parameters<Care['updateDatabase']>[3]) =>
+        (await care()).updateDatabase(terminal, name, databaseName, options),
+      ),
+    );
+}
+
