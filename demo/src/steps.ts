@@ -3,7 +3,7 @@ import { runsGet, runsList, type Client, type Run } from '@rahat/api-client';
 import { RahatError } from '@rahat/contracts';
 
 const RUN_LIMIT_MS = 15 * 60_000;
-const ENDED = new Set<Run['state']>(['succeeded', 'partial', 'failed', 'cancelled', 'missed']);
+const ENDED = new Set<Run['state']>(['succeeded', 'partial', 'failed', 'cancelled', 'missed', 'skipped']);
 
 /** Says what happens on stderr; stdout is kept for the result. */
 export function tell(line: string): void {

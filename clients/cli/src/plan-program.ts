@@ -6,7 +6,10 @@ type Plans = typeof import('./commands/plans.js');
 type Care = typeof import('./commands/plan-care.js');
 
 /** Plans and the templates that they can be made of. */
-export function addPlanCommands<Args extends unknown[], Opts extends Record<string, unknown>>(program: Command<Args, Opts>, run: CommandRunner): void {
+export function addPlanCommands<Args extends unknown[], Opts extends Record<string, unknown>>(
+  program: Command<Args, Opts>,
+  run: CommandRunner,
+): void {
   const plans = () => import('./commands/plans.js');
   const care = () => import('./commands/plan-care.js');
   const templates = () => import('./commands/templates.js');
@@ -29,14 +32,18 @@ export function addPlanCommands<Args extends unknown[], Opts extends Record<stri
   withPlanOptions(plan.command('update').description('change what is named').argument('<plan>', 'name or id'))
     .option('--name <name>', 'new name')
     .option('--by-hand', 'without any schedule', false)
-    .action(run(async (terminal, name: string, options: Parameters<Care['updatePlan']>[2]) => (await care()).updatePlan(terminal, name, options)));
+    .action(
+      run(async (terminal, name: string, options: Parameters<Care['updatePlan']>[2]) => (await care()).updatePlan(terminal, name, options)),
+    );
   plan
     .command('pause')
     .description('nothing of it starts until it is resumed; its occurrences are told as skipped')
     .argument('<plan>', 'name or id')
     .option('--reason <text>')
     .option('--until <time>', 'resume by itself then, e.g. 2026-12-01T06:00:00+03:00')
-    .action(run(async (terminal, name: string, options: Parameters<Care['pausePlan']>[2]) => (await care()).pausePlan(terminal, name, options)));
+    .action(
+      run(async (terminal, name: string, options: Parameters<Care['pausePlan']>[2]) => (await care()).pausePlan(terminal, name, options)),
+    );
   plan
     .command('resume')
     .argument('<plan>', 'name or id')
@@ -48,7 +55,9 @@ export function addPlanCommands<Args extends unknown[], Opts extends Record<stri
     .option('--time-zone <zone>', 'IANA zone of the cron expression', 'UTC')
     .option('--server <server>', 'look for collisions with the plans of this server')
     .option('--lang <language>', 'en or tr', 'en')
-    .action(run(async (terminal, wanted: string, options: Parameters<Care['explain']>[2]) => (await care()).explain(terminal, wanted, options)));
+    .action(
+      run(async (terminal, wanted: string, options: Parameters<Care['explain']>[2]) => (await care()).explain(terminal, wanted, options)),
+    );
   plan
     .command('delete')
     .description('delete a plan; its backups stay')
@@ -83,5 +92,5 @@ function withPlanOptions<Args extends unknown[], Opts extends Record<string, unk
     .option('--deep', 'recount every table inside the dump’s snapshot')
     .option('--catch-up <how>', 'once or skip: what a missed time leads to')
     .option('--deadline-minutes <n>', 'longest time of an attempt', wholeNumber)
-    .option('--no-progress-minutes <n>', 'an attempt ends when nothing moved for so long', wholeNumber);
+    .option('--stalled-minutes <n>', 'an attempt ends when nothing moved for so long', wholeNumber);
 }

@@ -1,7 +1,12 @@
 import { Command } from '@commander-js/extra-typings';
+import type { CommandRunner } from './command-runner.js';
+import { addDocumentCommands } from './documents-program.js';
 import { EXIT_CODE_HELP } from './exit-codes.js';
+import { addPlanCommands } from './plan-program.js';
 import { addRepositoryCommands } from './repository-program.js';
-import { openTerminal, type Terminal } from './terminal/terminal.js';
+import { addRunCommands } from './run-program.js';
+import { addServerCommands } from './server-program.js';
+import { openTerminal } from './terminal/terminal.js';
 
 const VERSION = '0.1.0';
 
@@ -25,11 +30,11 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY, RA
     );
 
   // Global flags may stand before or after the command.
-  const run =
-    <A extends unknown[]>(action: (terminal: Terminal, ...args: A) => Promise<void>) =>
-    async (...args: [...A, ...unknown[]]): Promise<void> => {
+  const run: CommandRunner =
+    (action) =>
+    async (...args) => {
       const { json, color } = program.opts();
-      await action(openTerminal({ json: json === true, colour: color !== false }), ...(args as unknown as A));
+      await action(openTerminal({ json: json === true, colour: color !== false }), ...(args as never));
     };
 
   program
@@ -56,36 +61,7 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY, RA
     .description('forget the API key of this machine')
     .action(run(async (terminal) => (await import('./commands/login.js')).logout(terminal)));
 
-  const server = program.command('server').description('database servers that are protected');
-  server
-    .command('add')
-    .description('test a server, add it and discover its databases')
-    .argument('<url>', 'postgresql://user@host:port/database?sslmode=…, without the password')
-    .requiredOption('--name <name>', 'name to show')
-    .option('--password-stdin', 'read the password from standard input', false)
-    .option('--force', 'add it although the test failed', false)
-    .action(
-      run(async (terminal, url: string, options: { name: string; passwordStdin: boolean; force: boolean }) =>
-        (await import('./commands/servers.js')).addServer(terminal, url, options),
-      ),
-    );
-  server
-    .command('test')
-    .description('try every step from the address to the rights')
-    .argument('<server>', 'name or id')
-    .action(run(async (terminal, name: string) => (await import('./commands/servers.js')).testServer(terminal, name)));
-  server.command('list').action(run(async (terminal) => (await import('./commands/servers.js')).listServers(terminal)));
-
-  const database = program.command('database').description('databases found on the servers');
-  database
-    .command('list')
-    .option('--server <server>', 'name or id')
-    .option('--discover', 'look at the server first', false)
-    .action(
-      run(async (terminal, options: { server?: string; discover: boolean }) =>
-        (await import('./commands/servers.js')).listDatabases(terminal, options),
-      ),
-    );
+  addServerCommands(program, run);
 
   const storage = program.command('storage').description('places for repositories');
   storage
@@ -110,35 +86,19 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY, RA
     );
   storage.command('list').action(run(async (terminal) => (await import('./commands/storages.js')).listStorages(terminal)));
 
-  const plan = program.command('plan').description('what to back up, when, where to and how long to keep it');
-  plan
-    .command('create')
-    .requiredOption('--name <name>', 'name to show')
-    .requiredOption('--server <server>', 'name or id')
-    .requiredOption('--repository <repository>', 'name or id')
-    .option('--databases <names>', 'all, or names separated by commas', 'all')
-    .option('--method <method>', 'logical or physical', 'logical')
-    .option('--cron <expression>', 'five fields, e.g. "0 3 * * *"; without it, only by hand')
-    .option('--time-zone <zone>', 'IANA zone of the cron expression', 'UTC')
-    .option('--keep-last <n>', 'backups to keep', '14')
-    .option('--keep-proven <n>', 'proven backups that are never deleted', '2')
-    .option('--verify <levels>', 'BASIC, DATABASE, FULL, separated by commas; or none', 'BASIC,FULL')
-    .option('--deep', 'recount every table inside the dump’s snapshot', false)
-    .action(
-      run(async (terminal, options: Parameters<typeof import('./commands/plans.js').createPlan>[1]) =>
-        (await import('./commands/plans.js')).createPlan(terminal, options),
-      ),
-    );
-  plan.command('list').action(run(async (terminal) => (await import('./commands/plans.js')).listPlans(terminal)));
+  addPlanCommands(program, run);
+  addRunCommands(program, run);
+  addDocumentCommands(program, run);
 
   const backup = program.command('backup').description('backups and their proofs');
   backup
     .command('create')
     .description('back up now')
     .argument('<plan>', 'name or id')
+    .option('--type <type>', 'full, differential, incremental or log, as the method makes them', 'full')
     .option('--follow', 'wait for the end and for the proof', false)
     .action(
-      run(async (terminal, name: string, options: { follow: boolean }) =>
+      run(async (terminal, name: string, options: { follow: boolean; type: string }) =>
         (await import('./commands/backups.js')).createBackup(terminal, name, options),
       ),
     );

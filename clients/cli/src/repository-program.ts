@@ -1,9 +1,5 @@
 import type { Command } from '@commander-js/extra-typings';
-import type { Terminal } from './terminal/terminal.js';
-
-type Run = <A extends unknown[]>(
-  action: (terminal: Terminal, ...args: A) => Promise<void>,
-) => (...args: [...A, ...unknown[]]) => Promise<void>;
+import type { CommandRunner } from './command-runner.js';
 
 const PATH = '--path <folder>';
 const PATH_HELP = 'the repository’s folder, or s3://bucket/prefix?endpoint=… with the key in AWS_… variables or a profile';
@@ -15,7 +11,7 @@ type Offline = typeof import('./commands/offline-repository.js');
 /** Commands that work on a storage alone. */
 export function addRepositoryCommands<Args extends unknown[], Opts extends Record<string, unknown>>(
   program: Command<Args, Opts>,
-  run: Run,
+  run: CommandRunner,
 ): void {
   const care = () => import('./commands/repository-care.js');
   const offline = () => import('./commands/offline-repository.js');

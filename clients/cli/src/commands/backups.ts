@@ -1,5 +1,5 @@
 import { backupsGet, backupsList, backupsVerify, plansRun, runsList, type Backup, type Run } from '@rahat/api-client';
-import { RahatError } from '@rahat/contracts';
+import { BackupType, RahatError } from '@rahat/contracts';
 import { answer, openApi, type Api } from '../session/api.js';
 import { followRun, judgeRun } from '../session/follow-run.js';
 import { allPages } from '../session/pages.js';
@@ -9,10 +9,13 @@ import { findPlan, wholeNumber } from './plans.js';
 import { findServer } from './servers.js';
 import { level } from './verification-levels.js';
 
-export async function createBackup(terminal: Terminal, name: string, options: { follow: boolean }): Promise<void> {
+export async function createBackup(terminal: Terminal, name: string, options: { follow: boolean; type: string }): Promise<void> {
+  const type = BackupType.safeParse(options.type);
+  if (!type.success)
+    throw new RahatError('invalid_input', `There is no type "${options.type}".`, { hint: `Use ${BackupType.options.join(', ')}.` });
   const api = await openApi();
   const plan = await findPlan(api, name);
-  const { runs } = await answer(plansRun({ client: api.client, path: { id: plan.id } }));
+  const { runs } = await answer(plansRun({ client: api.client, path: { id: plan.id }, query: { type: type.data } }));
   if (!options.follow) {
     terminal.result({ runs }, runs.map((run) => `Started ${run.id}`).join('\n'));
     return;

@@ -1,5 +1,4 @@
-import type { ScheduleInput } from '@rahat/api-client';
-import { RahatError } from '@rahat/contracts';
+import { RahatError, type ScheduleInput } from '@rahat/contracts';
 import type { Api } from '../session/api.js';
 import { findGroup } from './server-groups.js';
 import { findServer } from './servers.js';
@@ -24,7 +23,7 @@ export interface PlanOptions {
   deep?: boolean;
   catchUp?: string;
   deadlineMinutes?: number;
-  noProgressMinutes?: number;
+  stalledMinutes?: number;
 }
 
 const TYPES = ['full', 'differential', 'incremental', 'log'] as const;
@@ -34,7 +33,9 @@ export function scheduleOf(text: string, timeZone: string): ScheduleInput {
   const [type, ...cron] = text.split('=');
   const known = TYPES.find((candidate) => candidate === type);
   if (!known || cron.length === 0)
-    throw new RahatError('invalid_input', `"${text}" is no schedule.`, { hint: 'Write the type and its cron expression, for example full="0 3 * * *".' });
+    throw new RahatError('invalid_input', `"${text}" is no schedule.`, {
+      hint: 'Write the type and its cron expression, for example full="0 3 * * *".',
+    });
   return { type: known, cron: cron.join('='), timeZone };
 }
 

@@ -1,4 +1,4 @@
-import { plansCreate, plansList, templatesCreatePlan, type CreatePlan, type Plan } from '@rahat/api-client';
+import { plansCreate, plansList, templatesCreatePlan, type CreatePlanFromTemplate, type Plan } from '@rahat/api-client';
 import { RahatError } from '@rahat/contracts';
 import { answer, openApi, type Api } from '../session/api.js';
 import { allPages } from '../session/pages.js';
@@ -39,7 +39,9 @@ export async function createPlan(terminal: Terminal, options: CreatePlanOptions)
 }
 
 /** What the options say of a plan; what they don't say is absent. */
-export async function changesOf(options: PlanOptions): Promise<Omit<Partial<CreatePlan>, 'name' | 'repository' | 'method' | 'server' | 'servers'>> {
+export async function changesOf(
+  options: PlanOptions,
+): Promise<Omit<CreatePlanFromTemplate, 'name' | 'repository' | 'method' | 'server' | 'servers'>> {
   const { keepLast, keepProven } = options;
   return {
     databases: databasesOf(options),
@@ -52,7 +54,7 @@ export async function changesOf(options: PlanOptions): Promise<Omit<Partial<Crea
     deep: options.deep,
     catchUp: catchUpOf(options.catchUp),
     deadlineMinutes: options.deadlineMinutes,
-    noProgressMinutes: options.noProgressMinutes,
+    noProgressMinutes: options.stalledMinutes,
   };
 }
 

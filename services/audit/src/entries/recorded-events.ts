@@ -3,7 +3,7 @@ import type { EventPayload } from '@rahat/contracts';
 type Recorded = EventPayload<'audit.recorded.v1'>;
 const SYSTEM = { kind: 'system', id: 'rahat', name: 'Rahat Backup' } as const;
 /** The steps in between are in the run's own log. */
-const OUTCOMES = new Set<EventPayload<'run.changed.v1'>['state']>(['succeeded', 'partial', 'failed', 'cancelled', 'missed']);
+const OUTCOMES = new Set<EventPayload<'run.changed.v1'>['state']>(['succeeded', 'partial', 'failed', 'cancelled', 'missed', 'skipped']);
 
 /** Undefined for a state that is no outcome. */
 export function outcomeOfRun(event: EventPayload<'run.changed.v1'>): Recorded | undefined {

@@ -40,7 +40,8 @@ export async function protectPlatform(parts: SelfBackupParts): Promise<SelfBacku
     async proven(signal) {
       for (let protection = before; ; protection = PlatformProtection.parse(await parts.ask('GET', '/internal/v1/platform-protection'))) {
         if (protection.proven) return { seconds: (Date.now() - startedAt) / 1000, alreadyProven: protection === before };
-        if (protection.run && ['failed', 'partial', 'cancelled', 'missed'].includes(protection.run.state)) throw failureOf(protection.run);
+        if (protection.run && ['failed', 'partial', 'cancelled', 'missed', 'skipped'].includes(protection.run.state))
+          throw failureOf(protection.run);
         if (Date.now() - startedAt > FOLLOW_LIMIT_MS)
           throw new RahatError('deadline_exceeded', 'The proof takes longer than ten minutes', { hint: 'It goes on: rahat-backup status' });
         await sleep(LOOK_EVERY_MS, undefined, { signal });
