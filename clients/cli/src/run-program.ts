@@ -6,7 +6,10 @@ type Runs = typeof import('./commands/runs.js');
 const RUN = 'id, its beginning, or latest';
 
 /** Executions of every type. */
-export function addRunCommands<Args extends unknown[], Opts extends Record<string, unknown>>(program: Command<Args, Opts>, run: CommandRunner): void {
+export function addRunCommands<Args extends unknown[], Opts extends Record<string, unknown>>(
+  program: Command<Args, Opts>,
+  run: CommandRunner,
+): void {
   const runs = () => import('./commands/runs.js');
   const command = program.command('run').description('executions: backups, verifications, restores');
   command

@@ -6,7 +6,10 @@ type Servers = typeof import('./commands/servers.js');
 type Care = typeof import('./commands/server-care.js');
 
 /** Servers, their groups, and the databases found on them. */
-export function addServerCommands<Args extends unknown[], Opts extends Record<string, unknown>>(program: Command<Args, Opts>, run: CommandRunner): void {
+export function addServerCommands<Args extends unknown[], Opts extends Record<string, unknown>>(
+  program: Command<Args, Opts>,
+  run: CommandRunner,
+): void {
   const servers = () => import('./commands/servers.js');
   const care = () => import('./commands/server-care.js');
   const groups = () => import('./commands/server-groups.js');
@@ -21,7 +24,11 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
     .option('--pool <pool>', 'worker pool near the server', 'default')
     .option('--tag <tag>', 'key or key=value; may be repeated', collected, [])
     .option('--group <group>', 'name or id of a group; may be repeated', collected, [])
-    .action(run(async (terminal, url: string, options: Parameters<Servers['addServer']>[2]) => (await servers()).addServer(terminal, url, options)));
+    .action(
+      run(async (terminal, url: string, options: Parameters<Servers['addServer']>[2]) =>
+        (await servers()).addServer(terminal, url, options),
+      ),
+    );
   server
     .command('test')
     .description('try every step from the address to the rights')
@@ -43,14 +50,22 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
     .option('--pool <pool>', 'worker pool')
     .option('--heavy-runs <n>', 'backups and restores at once', wholeNumber)
     .option('--discovery-minutes <n>', 'how often it is asked for new databases', wholeNumber)
-    .action(run(async (terminal, name: string, options: Parameters<Care['updateServer']>[2]) => (await care()).updateServer(terminal, name, options)));
+    .action(
+      run(async (terminal, name: string, options: Parameters<Care['updateServer']>[2]) =>
+        (await care()).updateServer(terminal, name, options),
+      ),
+    );
   server
     .command('tag')
     .description('show, add or remove tags')
     .argument('<server>', 'name or id')
     .option('--add <tag>', 'key or key=value; may be repeated', collected, [])
     .option('--remove <tag>', 'may be repeated', collected, [])
-    .action(run(async (terminal, name: string, options: { add: string[]; remove: string[] }) => (await care()).tagServer(terminal, name, options)));
+    .action(
+      run(async (terminal, name: string, options: { add: string[]; remove: string[] }) =>
+        (await care()).tagServer(terminal, name, options),
+      ),
+    );
   server
     .command('delete')
     .description('delete a server that no plan names; its backups stay')
@@ -69,13 +84,17 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
     .description('put servers into a group')
     .argument('<group>', 'name or id')
     .argument('<servers...>', 'names or ids')
-    .action(run(async (terminal, name: string, names: string[]) => (await groups()).changeMembers(terminal, name, { add: names, remove: [] })));
+    .action(
+      run(async (terminal, name: string, names: string[]) => (await groups()).changeMembers(terminal, name, { add: names, remove: [] })),
+    );
   group
     .command('remove')
     .description('take servers out of a group')
     .argument('<group>', 'name or id')
     .argument('<servers...>', 'names or ids')
-    .action(run(async (terminal, name: string, names: string[]) => (await groups()).changeMembers(terminal, name, { add: [], remove: names })));
+    .action(
+      run(async (terminal, name: string, names: string[]) => (await groups()).changeMembers(terminal, name, { add: [], remove: names })),
+    );
   group
     .command('delete')
     .description('delete a group that no plan selects; its servers stay')
@@ -104,4 +123,3 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
       ),
     );
 }
-

@@ -6,6 +6,7 @@ export * from './labels.js';
 export * from './methods.js';
 export * from './tags.js';
 export * from './blackouts.js';
+export * from './hooks.js';
 export * from './connection.js';
 export * from './storage-settings.js';
 export * from './s3-address.js';

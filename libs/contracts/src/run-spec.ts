@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { BackupMethod, BackupType, Engine, VerificationLevel } from './labels.js';
 import { PostgresqlConnection } from './connection.js';
+import { HookInput } from './hooks.js';
 import { StorageConnection } from './storage-settings.js';
 
 /** The secrets of a run spec, as they are after a worker opened the sealed part (design.md §6, §8). */
@@ -17,6 +18,8 @@ export const RunSecrets = z.object({
       identitySecret: z.string(),
     }),
   ),
+  /** Of a backup: done by the worker before and after it. Their addresses may be secrets themselves. */
+  hooks: z.array(HookInput).optional(),
 });
 export type RunSecrets = z.infer<typeof RunSecrets>;
 

@@ -12,6 +12,9 @@ export function maskSecrets(text: string, secrets: RunSecrets): string {
 function spellings(secrets: RunSecrets): string[] {
   const storageKeys = secrets.repositories.map(({ storage }) => secretOf(storage));
   const passwords = [secrets.source?.password, secrets.target?.password, ...storageKeys].filter((password) => password !== undefined);
+  const authorizations = (secrets.hooks ?? []).flatMap((hook) =>
+    hook.kind === 'http' && hook.authorization ? [hook.authorization, hook.authorization.split(' ').at(-1)!] : [],
+  );
   const keys = secrets.repositories.flatMap((repository) => [repository.masterKey, repository.identitySecret]);
   const every = [
     ...passwords.flatMap((password) => [
@@ -20,6 +23,7 @@ function spellings(secrets: RunSecrets): string[] {
       password.replaceAll("'", "''"),
       JSON.stringify(password).slice(1, -1),
     ]),
+    ...authorizations,
     ...keys.flatMap((key) => [key, Buffer.from(key, 'base64').toString('hex')]),
   ];
   // Longest first: a secret that contains another one is masked as a whole.

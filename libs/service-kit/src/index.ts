@@ -11,6 +11,7 @@ export {
 export { createApplication, type Application, type ApplicationOptions, type ListenAddress } from './application.js';
 export { loadConfig } from './configuration/load-config.js';
 export { CURSORS, type Cursors } from './http/cursors.js';
+export { OutgoingClient } from './outgoing/outgoing-client.js';
 export { describeApi } from './http/open-api.js';
 export { ProblemFilter } from './http/problem.filter.js';
 export { problemOf } from './http/problem.js';

@@ -224,7 +224,8 @@ describe('backup worker', () => {
     await scheduler.signal('run.pause', { run: spec.run });
     while (bytesOf().phase !== 'paused') await sleep(20);
     expect(Date.now() - asked).toBeLessThan(2_000);
-    const waiting = async () => (await server.query(`SELECT 1 FROM pg_stat_activity WHERE datname = 'large' AND wait_event = 'ClientWrite'`)).length > 0;
+    const waiting = async () =>
+      (await server.query(`SELECT 1 FROM pg_stat_activity WHERE datname = 'large' AND wait_event = 'ClientWrite'`)).length > 0;
     for (let tries = 0; tries < 200 && !(await waiting()); tries += 1) await sleep(50);
     expect(await waiting()).toBe(true);
     expect(told.finished.has(`${spec.run}/1`)).toBe(false);

@@ -31,6 +31,14 @@ export const workerConfig = z.object({
   RAHAT_WORKER_NAME: z.string().min(1).max(100).default(`${hostname()}/${process.pid}`),
   /** How long running attempts may go on after a stop was asked for. */
   RAHAT_WORKER_DRAIN_SECONDS: z.coerce.number().int().min(0).max(86_400).default(20),
+  /** The only folder whose scripts plans may run as hooks; without it they run none. */
+  RAHAT_WORKER_HOOKS_DIR: z.string().startsWith('/', 'an absolute path is needed').optional(),
+  /** Hosts, addresses and networks that hooks may call although they are not public, separated by commas. */
+  RAHAT_OUTGOING_ALLOW: z
+    .string()
+    .default('')
+    .transform((text) => text.split(',').flatMap((entry) => entry.trim() || []))
+    .meta({ examples: ['10.1.0.0/16,hooks.internal'] }),
   /** How long a paused run may keep its source waiting; then the attempt ends, and the next one begins when the run is resumed. */
   RAHAT_WORKER_LONGEST_PAUSE_MINUTES: z.coerce.number().min(0.01).max(1440).default(10),
   /** Cap of a run's JavaScript heap; buffers of the data in flight come on top. */

@@ -123,7 +123,7 @@ export class SchedulerModule {
         listing(ServersService, (pagesOf) => new ServersService(database, outbox, secrets, questions, pagesOf('servers'), clock)),
         listing(
           PlansService,
-          (pagesOf) => new PlansService(database, outbox, discovery, repositories, planPauses, pagesOf('plans'), clock),
+          (pagesOf) => new PlansService(database, outbox, discovery, repositories, planPauses, secrets, pagesOf('plans'), clock),
         ),
         listing(ServerGroupsService, (pagesOf) => new ServerGroupsService(database, outbox, pagesOf('server-groups'))),
         {

@@ -1,4 +1,13 @@
-import { plansDelete, plansExplainSchedule, plansGet, plansPause, plansResume, plansUpdate, type Plan, type ScheduleExplanation } from '@rahat/api-client';
+import {
+  plansDelete,
+  plansExplainSchedule,
+  plansGet,
+  plansPause,
+  plansResume,
+  plansUpdate,
+  type Plan,
+  type ScheduleExplanation,
+} from '@rahat/api-client';
 import { RahatError } from '@rahat/contracts';
 import { answer, openApi } from '../session/api.js';
 import { age, table } from '../terminal/format.js';
@@ -14,7 +23,11 @@ export async function showPlan(terminal: Terminal, name: string): Promise<void> 
   terminal.result(plan, described(plan));
 }
 
-export async function updatePlan(terminal: Terminal, name: string, options: PlanOptions & { name?: string; byHand: boolean }): Promise<void> {
+export async function updatePlan(
+  terminal: Terminal,
+  name: string,
+  options: PlanOptions & { name?: string; byHand: boolean },
+): Promise<void> {
   const api = await openApi();
   const before = await findPlan(api, name);
   const { retention, ...changes } = await changesOf(options);
@@ -23,7 +36,10 @@ export async function updatePlan(terminal: Terminal, name: string, options: Plan
     name: options.name,
     servers: await serversOf(api, options),
     // Of the two numbers the one that was not named stays.
-    retention: retention && { keepLast: options.keepLast ?? before.retention.keepLast, keepProven: options.keepProven ?? before.retention.keepProven },
+    retention: retention && {
+      keepLast: options.keepLast ?? before.retention.keepLast,
+      keepProven: options.keepProven ?? before.retention.keepProven,
+    },
     ...(options.byHand ? { schedules: [] } : {}),
   };
   if (Object.values(body).every((value) => value === undefined)) throw nothingToChange();
@@ -36,7 +52,10 @@ export async function pausePlan(terminal: Terminal, name: string, options: { rea
   const until = options.until === undefined ? undefined : instant(options.until);
   const { id } = await findPlan(api, name);
   const plan = await answer(plansPause({ client: api.client, path: { id }, body: { reason: options.reason, until } }));
-  terminal.result(plan, `${plan.name} is paused${plan.pause?.until ? ` until ${plan.pause.until}` : ''}. Its occurrences are told as skipped.`);
+  terminal.result(
+    plan,
+    `${plan.name} is paused${plan.pause?.until ? ` until ${plan.pause.until}` : ''}. Its occurrences are told as skipped.`,
+  );
 }
 
 export async function resumePlan(terminal: Terminal, name: string): Promise<void> {
@@ -87,12 +106,20 @@ function described(plan: Plan): string {
     ['Plan', `${plan.name} (${plan.id})`],
     ['Databases', databasesInWords(plan.databases)],
     ...plan.schedules.map((schedule): [string, string] => [schedule.type, schedule.inWords]),
-    ['Next', plan.enabled ? plan.nextRuns.join('\n') || 'by hand' : `paused${plan.pause ? ` by ${plan.pause.by}${plan.pause.reason ? `: ${plan.pause.reason}` : ''}` : ''}`],
+    [
+      'Next',
+      plan.enabled
+        ? plan.nextRuns.join('\n') || 'by hand'
+        : `paused${plan.pause ? ` by ${plan.pause.by}${plan.pause.reason ? `: ${plan.pause.reason}` : ''}` : ''}`,
+    ],
     ['Keeps', `${plan.retention.keepLast}, never below ${plan.retention.keepProven} proven`],
     ['Priority', String(plan.priority)],
     ['Tags', plan.tags.join(', ')],
   ];
-  return table(['', ''], rows.flatMap(([label, text]) => text.split('\n').map((line, index) => [index === 0 ? label : '', line])))
+  return table(
+    ['', ''],
+    rows.flatMap(([label, text]) => text.split('\n').map((line, index) => [index === 0 ? label : '', line])),
+  )
     .split('\n')
     .slice(1)
     .join('\n');
@@ -100,6 +127,7 @@ function described(plan: Plan): string {
 
 function instant(text: string): string {
   const at = new Date(text);
-  if (Number.isNaN(at.getTime())) throw new RahatError('invalid_input', `"${text}" is no time.`, { hint: 'Write it as 2026-12-01T06:00:00+03:00.' });
+  if (Number.isNaN(at.getTime()))
+    throw new RahatError('invalid_input', `"${text}" is no time.`, { hint: 'Write it as 2026-12-01T06:00:00+03:00.' });
   return at.toISOString();
 }

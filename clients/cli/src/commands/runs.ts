@@ -10,7 +10,10 @@ import type { Terminal } from '../terminal/terminal.js';
 import { findPlan, wholeNumber } from './plans.js';
 import { findServer } from './servers.js';
 
-export async function listRuns(terminal: Terminal, options: { plan?: string; server?: string; state?: string; limit: string }): Promise<void> {
+export async function listRuns(
+  terminal: Terminal,
+  options: { plan?: string; server?: string; state?: string; limit: string },
+): Promise<void> {
   const api = await openApi();
   const limit = wholeNumber('--limit', options.limit);
   const query = {
@@ -18,7 +21,10 @@ export async function listRuns(terminal: Terminal, options: { plan?: string; ser
     server: options.server === undefined ? undefined : (await findServer(api, options.server)).id,
     state: options.state === undefined ? undefined : stateOf(options.state),
   };
-  const runs = await allPages((cursor) => answer(runsList({ client: api.client, query: { ...query, cursor, limit: Math.min(limit, 200) } })), limit);
+  const runs = await allPages(
+    (cursor) => answer(runsList({ client: api.client, query: { ...query, cursor, limit: Math.min(limit, 200) } })),
+    limit,
+  );
   terminal.result(
     runs,
     table(
@@ -74,7 +80,7 @@ export async function showLog(terminal: Terminal, id: string, options: { follow:
     return;
   }
   let shown = 0;
-  for (let ended = false; ; ) {
+  for (let ended = false; ;) {
     const lines = await allPages((cursor) => answer(runsLog({ client: api.client, path: { id: run.id }, query: { cursor, limit: 200 } })));
     for (const next of lines.slice(shown)) terminal.result(next, line(next));
     // The last lines may come after the end: one more look.

@@ -36,7 +36,9 @@ export async function tagServer(terminal: Terminal, name: string, options: { add
   const before = await findServer(api, name);
   const tags = changedTags(before.tags, options.add, options.remove);
   const server =
-    options.add.length + options.remove.length === 0 ? before : await answer(serversUpdate({ client: api.client, path: { id: before.id }, body: { tags } }));
+    options.add.length + options.remove.length === 0
+      ? before
+      : await answer(serversUpdate({ client: api.client, path: { id: before.id }, body: { tags } }));
   terminal.result(server, server.tags.join('\n'));
 }
 
@@ -70,5 +72,8 @@ export async function updateDatabase(
       },
     }),
   );
-  terminal.result(database, `${database.name}: ${database.excluded ? 'excluded' : 'included'}${database.tags.length > 0 ? `, ${database.tags.join(', ')}` : ''}`);
+  terminal.result(
+    database,
+    `${database.name}: ${database.excluded ? 'excluded' : 'included'}${database.tags.length > 0 ? `, ${database.tags.join(', ')}` : ''}`,
+  );
 }

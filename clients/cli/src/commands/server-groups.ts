@@ -8,7 +8,13 @@ import { findServer } from './servers.js';
 
 export async function listGroups(terminal: Terminal): Promise<void> {
   const groups = await loadGroups(await openApi());
-  terminal.result(groups, table(['GROUP', 'SERVERS', 'DESCRIPTION', 'ID'], groups.map((group) => [group.name, String(group.servers), group.description, group.id])));
+  terminal.result(
+    groups,
+    table(
+      ['GROUP', 'SERVERS', 'DESCRIPTION', 'ID'],
+      groups.map((group) => [group.name, String(group.servers), group.description, group.id]),
+    ),
+  );
 }
 
 export async function createGroup(terminal: Terminal, name: string, { description }: { description: string }): Promise<void> {
@@ -27,7 +33,10 @@ export async function changeMembers(terminal: Terminal, name: string, { add, rem
     const body = { groups: add.includes(wanted) ? [...groups, group.id] : groups };
     servers.push(await answer(serversUpdate({ client: api.client, path: { id: server.id }, body })));
   }
-  terminal.result(servers, servers.map((server) => `${server.name} is ${server.groups.includes(group.id) ? 'in' : 'no longer in'} ${group.name}.`).join('\n'));
+  terminal.result(
+    servers,
+    servers.map((server) => `${server.name} is ${server.groups.includes(group.id) ? 'in' : 'no longer in'} ${group.name}.`).join('\n'),
+  );
 }
 
 export async function deleteGroup(terminal: Terminal, name: string): Promise<void> {

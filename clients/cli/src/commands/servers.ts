@@ -79,7 +79,9 @@ export async function listDatabases(terminal: Terminal, options: { server?: stri
   const servers = options.server ? [await findServer(api, options.server)] : await loadServers(api);
   if (options.discover) for (const server of servers) await discover(api.client, server);
   const databases = (
-    await Promise.all(servers.map(({ id }) => answer(databasesList({ client: api.client, path: { server: id }, query: { tag: options.tag } }))))
+    await Promise.all(
+      servers.map(({ id }) => answer(databasesList({ client: api.client, path: { server: id }, query: { tag: options.tag } }))),
+    )
   ).flatMap(({ data }) => data);
   const serverNames = new Map(servers.map(({ id, name }) => [id, name]));
   terminal.result(

@@ -145,6 +145,24 @@ export type CreatePlan = {
         keepLast: number;
         keepProven?: number;
     };
+    hooks?: Array<{
+        name: string;
+        when: 'before' | 'after_success' | 'after_failure';
+        timeoutSeconds?: number;
+        onFailure?: 'fail' | 'ignore';
+        kind: 'http';
+        method?: 'POST' | 'PUT' | 'GET';
+        url: string;
+        authorization?: string;
+    } | {
+        name: string;
+        when: 'before' | 'after_success' | 'after_failure';
+        timeoutSeconds?: number;
+        onFailure?: 'fail' | 'ignore';
+        kind: 'script';
+        script: string;
+        args?: Array<string>;
+    }>;
 };
 
 export type CreatePlanFromTemplate = {
@@ -184,6 +202,24 @@ export type CreatePlanFromTemplate = {
         keepLast: number;
         keepProven: number;
     };
+    hooks?: Array<{
+        name: string;
+        when: 'before' | 'after_success' | 'after_failure';
+        timeoutSeconds?: number;
+        onFailure?: 'fail' | 'ignore';
+        kind: 'http';
+        method?: 'POST' | 'PUT' | 'GET';
+        url: string;
+        authorization?: string;
+    } | {
+        name: string;
+        when: 'before' | 'after_success' | 'after_failure';
+        timeoutSeconds?: number;
+        onFailure?: 'fail' | 'ignore';
+        kind: 'script';
+        script: string;
+        args?: Array<string>;
+    }>;
     name: string;
     server?: string;
     servers?: {
@@ -420,6 +456,24 @@ export type Plan = {
         keepLast: number;
         keepProven: number;
     };
+    hooks: Array<{
+        name: string;
+        when: 'before' | 'after_success' | 'after_failure';
+        timeoutSeconds: number;
+        onFailure: 'fail' | 'ignore';
+        kind: 'http';
+        method: 'POST' | 'PUT' | 'GET';
+        url: string;
+        authorizationSet: boolean;
+    } | {
+        name: string;
+        when: 'before' | 'after_success' | 'after_failure';
+        timeoutSeconds: number;
+        onFailure: 'fail' | 'ignore';
+        kind: 'script';
+        script: string;
+        args: Array<string>;
+    }>;
     enabled: boolean;
     pause: PlanPause | null;
     createdAt: string;
@@ -462,6 +516,23 @@ export type PlanOutline = {
         keepLast: number;
         keepProven: number;
     };
+    hooks?: Array<{
+        name: string;
+        when: 'before' | 'after_success' | 'after_failure';
+        timeoutSeconds: number;
+        onFailure: 'fail' | 'ignore';
+        kind: 'http';
+        method: 'POST' | 'PUT' | 'GET';
+        url: string;
+    } | {
+        name: string;
+        when: 'before' | 'after_success' | 'after_failure';
+        timeoutSeconds: number;
+        onFailure: 'fail' | 'ignore';
+        kind: 'script';
+        script: string;
+        args: Array<string>;
+    }>;
 };
 
 export type PlanOutlineInput = {
@@ -501,6 +572,23 @@ export type PlanOutlineInput = {
         keepLast: number;
         keepProven: number;
     };
+    hooks?: Array<{
+        name: string;
+        when: 'before' | 'after_success' | 'after_failure';
+        timeoutSeconds?: number;
+        onFailure?: 'fail' | 'ignore';
+        kind: 'http';
+        method?: 'POST' | 'PUT' | 'GET';
+        url: string;
+    } | {
+        name: string;
+        when: 'before' | 'after_success' | 'after_failure';
+        timeoutSeconds?: number;
+        onFailure?: 'fail' | 'ignore';
+        kind: 'script';
+        script: string;
+        args?: Array<string>;
+    }>;
 };
 
 export type PlanPause = {
@@ -1012,6 +1100,24 @@ export type UpdatePlan = {
         keepLast: number;
         keepProven: number;
     };
+    hooks?: Array<{
+        name: string;
+        when: 'before' | 'after_success' | 'after_failure';
+        timeoutSeconds?: number;
+        onFailure?: 'fail' | 'ignore';
+        kind: 'http';
+        method?: 'POST' | 'PUT' | 'GET';
+        url: string;
+        authorization?: string;
+    } | {
+        name: string;
+        when: 'before' | 'after_success' | 'after_failure';
+        timeoutSeconds?: number;
+        onFailure?: 'fail' | 'ignore';
+        kind: 'script';
+        script: string;
+        args?: Array<string>;
+    }>;
     cron?: string | null;
     timeZone?: string;
     enabled?: boolean;

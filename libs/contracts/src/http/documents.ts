@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { BlackoutWindows } from '../blackouts.js';
 import { PostgresqlAddress } from '../connection.js';
+import { HttpHook, ScriptHook } from '../hooks.js';
 import { Engine } from '../labels.js';
 import { PlainText } from '../plain-text.js';
 import { StorageSettings } from '../storage-settings.js';
@@ -15,7 +16,12 @@ const Name = PlainText.trim().min(1).max(100);
 
 /** Where whoever applies the document finds a secret; the value itself is in no document. */
 export const SecretReference = z
-  .object({ secretRef: z.union([z.object({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/) }).strict(), z.object({ file: z.string().min(1) }).strict()]) })
+  .object({
+    secretRef: z.union([
+      z.object({ env: z.string().regex(/^[A-Za-z_][A-Za-z0-9_]*$/) }).strict(),
+      z.object({ file: z.string().min(1) }).strict(),
+    ]),
+  })
   .strict();
 export type SecretReference = z.infer<typeof SecretReference>;
 
@@ -25,7 +31,9 @@ export function secretKey({ secretRef }: SecretReference): string {
 }
 
 function documentOf<K extends string, S extends z.ZodType>(kind: K, spec: S) {
-  return z.object({ apiVersion: z.literal(DOCUMENT_API_VERSION), kind: z.literal(kind), metadata: z.object({ name: Name }).strict(), spec }).strict();
+  return z
+    .object({ apiVersion: z.literal(DOCUMENT_API_VERSION), kind: z.literal(kind), metadata: z.object({ name: Name }).strict(), spec })
+    .strict();
 }
 
 const Description = PlainText.max(500).default('');
@@ -78,6 +86,10 @@ export const PlanDocument = documentOf(
     servers: ServerNames,
     repository: Name,
     paused: z.boolean().default(false),
+    hooks: z
+      .array(z.discriminatedUnion('kind', [HttpHook.extend({ authorization: SecretReference.optional() }), ScriptHook]))
+      .max(20)
+      .optional(),
   }).strict(),
 );
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { BlackoutPolicy, BlackoutWindows } from '../blackouts.js';
+import { Hook, HookInput, HookOutline } from '../hooks.js';
 import { BackupMethod, BackupType, VerificationLevel } from '../labels.js';
 import { PlainText } from '../plain-text.js';
 import { Tags, TagFilter } from '../tags.js';
@@ -29,6 +30,12 @@ export const ServerSelection = z
 export type ServerSelection = z.infer<typeof ServerSelection>;
 
 const Retention = z.object({ keepLast: z.number().int().min(1).max(10_000), keepProven: z.number().int().min(1).max(10_000) });
+
+/** Names are unique, so that each keeps its authorization through changes. */
+export const Hooks = z
+  .array(HookInput)
+  .max(20)
+  .refine((hooks) => new Set(hooks.map(({ name }) => name)).size === hooks.length, 'each hook needs a name of its own');
 
 /** What every plan has, whatever it is made by: all of it can be changed later. */
 const shape = {
@@ -64,7 +71,7 @@ const shape = {
 
 /** What a template or a document may say of a plan; what is absent is left to the defaults. */
 export const PlanOutline = z
-  .object({ ...shape, method: BackupMethod, retention: Retention })
+  .object({ ...shape, method: BackupMethod, retention: Retention, hooks: z.array(HookOutline).max(20) })
   .omit({ name: true })
   .partial()
   .strict()
@@ -92,6 +99,7 @@ export const CreatePlan = z
     tags: shape.tags.default([]),
     retention: Retention.extend({ keepProven: Retention.shape.keepProven.default(2) }).default({ keepLast: 14, keepProven: 2 }),
     verify: shape.verify.default(['BASIC', 'FULL']),
+    hooks: Hooks.default([]),
     deep: shape.deep.default(false),
     maxAttempts: shape.maxAttempts.default(3),
     deadlineMinutes: shape.deadlineMinutes.default(720),
@@ -119,6 +127,7 @@ export const Plan = z
     cronInWords: z.string().nullable(),
     nextRuns: z.array(z.iso.datetime()),
     retention: Retention,
+    hooks: z.array(Hook),
     enabled: z.boolean(),
     pause: PlanPause.nullable(),
     createdAt: z.iso.datetime(),
@@ -132,6 +141,8 @@ export const UpdatePlan = z
     ...shape,
     servers: ServerSelection,
     retention: Retention,
+    /** One without `authorization` keeps that of its name, as long as it calls the same place. */
+    hooks: Hooks,
     cron: z.string().max(200).nullable(),
     timeZone: z.string(),
     enabled: z.boolean(),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PlainText } from '../plain-text.js';
-import { PlanOutline, ServerSelection } from './plans.js';
+import { Hooks, PlanOutline, ServerSelection } from './plans.js';
 
 const shape = { name: PlainText.trim().min(1).max(100), description: PlainText.max(500), content: PlanOutline };
 
@@ -32,6 +32,7 @@ export const CreatePlanFromTemplate = PlanOutline.extend({
   repository: z.string(),
   cron: z.string().max(200).optional(),
   timeZone: z.string().optional(),
+  hooks: Hooks.optional(),
 })
   .strict()
   .meta({ id: 'CreatePlanFromTemplate' });

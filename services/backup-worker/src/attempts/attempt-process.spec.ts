@@ -144,7 +144,10 @@ describe('attempt process', () => {
     await sleep(2_000);
     patient.resume();
     await said('resume');
-    expect(await patient.result).toMatchObject({ outcome: 'error', error: { code: 'deadline_exceeded', message: expect.stringContaining('Nothing moved') } });
+    expect(await patient.result).toMatchObject({
+      outcome: 'error',
+      error: { code: 'deadline_exceeded', message: expect.stringContaining('Nothing moved') },
+    });
 
     const held = await attempt(talking, { longestPauseMs: 600 });
     held.pause();

@@ -3,9 +3,11 @@ import { Logger } from '@nestjs/common';
 import { type AttemptResult, QUEUES, RahatError, RunSecrets, type RunSpec } from '@rahat/contracts';
 import type { Messaging, Subscription } from '@rahat/messaging';
 import type { PoolKey } from '@rahat/secrets';
+import { OutgoingClient } from '@rahat/service-kit';
 import { z } from 'zod';
 import type { WorkerConfig } from '../config.js';
-import type { Janitor } from '../janitor/janitor.js';
+import { Hooks } from '../hooks/hooks.js';
+import type { Janitor, Scratch } from '../janitor/janitor.js';
 import { AttemptProcess } from './attempt-process.js';
 import { ReportSender } from './report-sender.js';
 
@@ -21,6 +23,10 @@ interface Running {
   spec: RunSpec;
   process?: AttemptProcess;
   stopReason?: RahatError;
+  /** Aborted with the reason; hooks have no process of the run to be stopped by. */
+  readonly stopped: AbortController;
+  /** Hooks after the attempt, once its result is in the queue. */
+  afterwards?: (result: AttemptResult) => Promise<void>;
   /** Asked for before there was a process, too. */
   paused?: boolean;
   done: Promise<void>;
@@ -30,6 +36,7 @@ interface Running {
 export class Attempts {
   private readonly logger = new Logger('backup-worker');
   private readonly reports: ReportSender;
+  private readonly outgoing: OutgoingClient;
   private readonly running = new Map<string, Running>();
   private readonly finished = new Map<string, AttemptResult>();
   private readonly stopping = new AbortController();
@@ -44,6 +51,7 @@ export class Attempts {
     private readonly janitor: Janitor,
   ) {
     this.reports = new ReportSender(messaging);
+    this.outgoing = new OutgoingClient(config.RAHAT_OUTGOING_ALLOW);
   }
 
   async start(): Promise<void> {
@@ -87,7 +95,7 @@ export class Attempts {
     if (same) return same.done;
     const others = [...this.running.values()].filter((other) => other.spec.run === spec.run);
     if (others.some((other) => other.spec.attempt > spec.attempt)) return;
-    const running: Running = { spec, done: Promise.resolve() };
+    const running: Running = { spec, done: Promise.resolve(), stopped: new AbortController() };
     this.running.set(key, running);
     running.done = this.runAndReport(running, others, delivery).finally(() => this.running.delete(key));
     return running.done;
@@ -112,11 +120,15 @@ export class Attempts {
       `${spec.type} ${spec.run}, attempt ${spec.attempt}: ${result.outcome === 'error' ? `${result.error.code}: ${result.error.message}` : result.outcome}`,
     );
     await this.report(spec, result);
+    // The result must not wait for them: the scheduler would give an attempt up that has long been done.
+    await running
+      .afterwards?.(result)
+      .catch((error: unknown) => this.logger.warn(`Hooks after ${spec.run} failed: ${(error as Error).message}`));
   }
 
   private async runOnce(running: Running): Promise<AttemptResult> {
     const { spec } = running;
-    const { RAHAT_WORKER_NAME: worker, RAHAT_TOOL_FOLDERS: toolFolders, RAHAT_WORKER_HEAP_MB: heapMb } = this.config;
+    const { RAHAT_WORKER_NAME: worker } = this.config;
     const attempt = { run: spec.run, attempt: spec.attempt };
     if (Date.parse(spec.deadline) <= Date.now())
       throw new RahatError('deadline_exceeded', `The run came to the worker after its deadline, ${spec.deadline}`);
@@ -129,6 +141,33 @@ export class Attempts {
     );
     await using scratch = await this.janitor.makeScratch(spec.run, spec.attempt);
     if (running.stopReason) return stopped(running.stopReason);
+    const heartbeat = setInterval(() => this.reports.tell('attempt.heartbeat.v1', { ...attempt, worker, at: now() }), HEARTBEAT_MS);
+    try {
+      const failure = await this.hooks(spec, secrets, scratch).before(running.stopped.signal);
+      if (running.stopReason) return stopped(running.stopReason);
+      running.afterwards = async (result) => {
+        await using folder = await this.janitor.makeScratch(spec.run, spec.attempt);
+        await this.hooks(spec, secrets, folder).after(result, running.stopped.signal);
+      };
+      return failure ? stopped(failure) : await this.inProcess(running, secrets, scratch);
+    } finally {
+      clearInterval(heartbeat);
+    }
+  }
+
+  private hooks(spec: RunSpec, secrets: RunSecrets, scratch: Scratch): Hooks {
+    const { RAHAT_WORKER_HOOKS_DIR: folder } = this.config;
+    return new Hooks(spec, secrets, {
+      client: this.outgoing,
+      scripts: folder === undefined ? undefined : { folder, scratchFolder: scratch.path },
+      onLog: (lines) => this.reports.tell('attempt.log.v1', { run: spec.run, attempt: spec.attempt, lines }),
+    });
+  }
+
+  private async inProcess(running: Running, secrets: RunSecrets, scratch: Scratch): Promise<AttemptResult> {
+    const { spec } = running;
+    const { RAHAT_WORKER_NAME: worker, RAHAT_TOOL_FOLDERS: toolFolders, RAHAT_WORKER_HEAP_MB: heapMb } = this.config;
+    const attempt = { run: spec.run, attempt: spec.attempt };
     running.process = new AttemptProcess({
       spec,
       secrets,
@@ -142,12 +181,7 @@ export class Attempts {
       onLog: (lines) => this.reports.tell('attempt.log.v1', { ...attempt, lines }),
     });
     if (running.paused) running.process.pause();
-    const heartbeat = setInterval(() => this.reports.tell('attempt.heartbeat.v1', { ...attempt, worker, at: now() }), HEARTBEAT_MS);
-    try {
-      return await running.process.result;
-    } finally {
-      clearInterval(heartbeat);
-    }
+    return running.process.result;
   }
 
   /** Without an attempt the whole run is meant; a stale attempt's end must not take its successor along. */
@@ -175,6 +209,7 @@ export class Attempts {
 
   private stop(running: Running, reason: RahatError): void {
     running.stopReason ??= reason;
+    running.stopped.abort(running.stopReason);
     running.process?.stop(running.stopReason);
   }
 

@@ -23,7 +23,10 @@ export function documentsOf(state: CurrentState): ComparedDocument[] {
     ...state.groups.map((group) => document('ServerGroup', group, { description: group.description })),
     ...state.places.storages.map((storage) => document('Storage', storage, { settings: storage.settings })),
     ...state.places.repositories.map((repository) =>
-      document('Repository', repository, { storage: storageNames.get(repository.storage) ?? repository.storage, prefix: repository.prefix }),
+      document('Repository', repository, {
+        storage: storageNames.get(repository.storage) ?? repository.storage,
+        prefix: repository.prefix,
+      }),
     ),
     ...state.servers.map((server) => document('Server', server, serverSpec(server, groupNames))),
     ...state.templates.map((template) => document('Template', template, { description: template.description, content: template.content })),
@@ -44,10 +47,24 @@ function planSpec(
   plan: Plan,
   names: { groupNames: Map<string, string>; serverNames: Map<string, string>; repositoryNames: Map<string, string> },
 ): Record<string, unknown> {
-  const { id: _id, name: _name, server: _server, cronInWords: _words, nextRuns: _next, createdAt: _created, enabled, pause: _pause, ...rest } = plan;
+  const {
+    id: _id,
+    name: _name,
+    server: _server,
+    cronInWords: _words,
+    nextRuns: _next,
+    createdAt: _created,
+    enabled,
+    pause: _pause,
+    ...rest
+  } = plan;
   return {
     ...rest,
-    servers: { names: named(plan.servers.servers, names.serverNames), groups: named(plan.servers.groups, names.groupNames), tags: plan.servers.tags },
+    servers: {
+      names: named(plan.servers.servers, names.serverNames),
+      groups: named(plan.servers.groups, names.groupNames),
+      tags: plan.servers.tags,
+    },
     repository: names.repositoryNames.get(plan.repository) ?? plan.repository,
     schedules: plan.schedules.map(({ type, cron, timeZone }) => ({ type, cron, timeZone })),
     paused: !enabled,

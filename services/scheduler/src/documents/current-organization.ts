@@ -26,7 +26,7 @@ export class CurrentOrganization {
 
 async function allOf<T>(load: (cursor: string | undefined) => Promise<Page<T>>): Promise<T[]> {
   const all: T[] = [];
-  for (let cursor: string | undefined; ; ) {
+  for (let cursor: string | undefined; ;) {
     const { data, page } = await load(cursor);
     all.push(...data);
     if (page.nextCursor === null) return all;

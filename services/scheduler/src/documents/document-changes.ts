@@ -15,7 +15,11 @@ const NEVER_PRUNED: ReadonlySet<DocumentKind> = new Set(['Scheduling', 'Storage'
  * What is to be done so that the organization is as the documents say: first what others refer to; deletions last, the other way round.
  * Applying the result to `current` and asking again gives nothing but `unchanged`, in whatever order the documents come.
  */
-export function documentChanges(current: readonly ComparedDocument[], wanted: readonly ComparedDocument[], { prune }: { prune: boolean }): DocumentChange[] {
+export function documentChanges(
+  current: readonly ComparedDocument[],
+  wanted: readonly ComparedDocument[],
+  { prune }: { prune: boolean },
+): DocumentChange[] {
   const known = new Map(current.map((document) => [keyOf(document), document]));
   const changes = [...wanted].sort(byKindAndName).map((document): DocumentChange => {
     const before = known.get(keyOf(document));
@@ -24,7 +28,9 @@ export function documentChanges(current: readonly ComparedDocument[], wanted: re
   });
   const named = new Set(wanted.map(keyOf));
   const unnamed = prune ? current.filter((document) => !named.has(keyOf(document)) && !NEVER_PRUNED.has(document.kind)) : [];
-  const deletions = unnamed.sort((a, b) => byKindAndName(b, a)).map(({ kind, name }): DocumentChange => ({ kind, name, action: 'delete', fields: [] }));
+  const deletions = unnamed
+    .sort((a, b) => byKindAndName(b, a))
+    .map(({ kind, name }): DocumentChange => ({ kind, name, action: 'delete', fields: [] }));
   return [...changes, ...deletions];
 }
 

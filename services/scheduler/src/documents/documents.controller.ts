@@ -22,7 +22,10 @@ export class DocumentsController {
   @HttpCode(200)
   @ApiOperation({ operationId: 'documents_apply', summary: 'Make the organization as the documents say, or only tell what would change' })
   @ApiOkResponse({ standardSchema: AppliedDocuments })
-  async apply(@CurrentPrincipal() principal: Principal, @Body({ schema: ApplyDocuments }) request: ApplyDocuments): Promise<AppliedDocuments> {
+  async apply(
+    @CurrentPrincipal() principal: Principal,
+    @Body({ schema: ApplyDocuments }) request: ApplyDocuments,
+  ): Promise<AppliedDocuments> {
     return this.documents.apply(principal, request);
   }
 }

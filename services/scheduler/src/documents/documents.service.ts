@@ -66,36 +66,66 @@ export class DocumentsService {
     assertPossible(wanted, changes);
     if (!request.dryRun) {
       const byKey = new Map(wanted.map((document) => [keyOf(document), document]));
-      for (const change of changes) await this.carryOut(principal, change, byKey.get(keyOf(change)));
+      let standing = { kind: undefined as DocumentChange['kind'] | undefined, state };
+      for (const change of changes.filter(({ action }) => action !== 'unchanged')) {
+        // What a document refers to is of an earlier kind, and may just have been made.
+        if (change.kind !== standing.kind) standing = { kind: change.kind, state: await this.current.load(principal) };
+        await this.carryOut(principal, change, byKey.get(keyOf(change)), standing.state);
+      }
     }
     return { dryRun: request.dryRun, changes };
   }
 
   /** With what only this installation knows: the folder that a repository got, and whether a password is another one. */
-  private async compared(principal: Principal, wanted: WantedDocument, state: CurrentState, current: readonly ComparedDocument[]): Promise<ComparedDocument> {
+  private async compared(
+    principal: Principal,
+    wanted: WantedDocument,
+    state: CurrentState,
+    current: readonly ComparedDocument[],
+  ): Promise<ComparedDocument> {
     const before = current.find((document) => keyOf(document) === keyOf(wanted));
     const { kind, name, spec, secret } = wanted;
     if (kind === 'Repository') return { kind, name, spec: { ...spec, prefix: spec['prefix'] ?? before?.spec['prefix'] } };
+    if (kind === 'Plan') return { kind, name, spec: { ...spec, hooks: await this.comparedHooks(principal, wanted, state) } };
     if (kind !== 'Server') return { kind, name, spec };
     const server = state.servers.find((candidate) => candidate.name.toLowerCase() === name.toLowerCase());
     const same = !server || secret === undefined || (await this.services.servers.hasPassword(principal, server.id, secret));
     return { kind, name, spec: { ...spec, password: same ? KEPT : 'changed' } };
   }
 
-  private async carryOut(principal: Principal, change: DocumentChange, wanted: WantedDocument | undefined): Promise<void> {
-    if (change.action === 'unchanged') return;
-    // Each step may have made what the next one refers to.
-    const state = await this.current.load(principal);
+  private async comparedHooks(principal: Principal, { name, spec, authorizations }: WantedDocument, state: CurrentState): Promise<unknown> {
+    const id = idsOf(state).find('Plan', name);
+    const hooks = spec['hooks'] as { name: string }[];
+    if (!id) return hooks;
+    return Promise.all(
+      hooks.map(async (hook) => {
+        const given = authorizations[hook.name];
+        const changed = given !== undefined && !(await this.services.plans.hasAuthorization(principal, id, hook.name, given));
+        return changed ? { ...hook, authorizationSet: 'changed' } : hook;
+      }),
+    );
+  }
+
+  private async carryOut(
+    principal: Principal,
+    change: DocumentChange,
+    wanted: WantedDocument | undefined,
+    state: CurrentState,
+  ): Promise<void> {
     try {
       if (change.action === 'delete') await this.remove(principal, change, state);
       else await this.write(principal, wanted!, state);
     } catch (error) {
       const { code, message, hint, retryable } = RahatError.from(error);
-      throw new RahatError(code, `${change.kind} '${change.name}' was not applied: ${message}`, { hint: hint ?? 'What came before it is applied; repeat when this is cured.', retryable, cause: error });
+      throw new RahatError(code, `${change.kind} '${change.name}' was not applied: ${message}`, {
+        hint: hint ?? 'What came before it is applied; repeat when this is cured.',
+        retryable,
+        cause: error,
+      });
     }
   }
 
-  private async write(principal: Principal, { document, secret }: WantedDocument, state: CurrentState): Promise<void> {
+  private async write(principal: Principal, { document, secret, authorizations }: WantedDocument, state: CurrentState): Promise<void> {
     const { scheduling, groups, servers, templates, plans, places } = this.services;
     const { name } = document.metadata;
     const id = idsOf(state).find(document.kind, name);
@@ -111,7 +141,12 @@ export class DocumentsService {
         await places.createStorage(principal, { name, settings: StorageConnection.parse(connection(document.spec.settings, secret)) });
         return;
       case 'Repository':
-        await places.createRepository(principal, { name, storage: idsOf(state).of('Storage', document.spec.storage), prefix: document.spec.prefix, passphrase: secret });
+        await places.createRepository(principal, {
+          name,
+          storage: idsOf(state).of('Storage', document.spec.storage),
+          prefix: document.spec.prefix,
+          passphrase: secret,
+        });
         return;
       case 'Server': {
         const request = serverRequest(document, state);
@@ -125,7 +160,7 @@ export class DocumentsService {
         return;
       case 'Plan': {
         const outline = (await this.outlineOf(principal, document.spec.template)) ?? {};
-        const { create, update, paused } = planRequest(document, outline, state);
+        const { create, update, paused } = planRequest({ document, authorizations }, outline, state);
         const plan = id ? await plans.update(principal, id, update) : await plans.create(principal, create);
         if (paused && plan.enabled) await plans.pause(principal, plan.id, {});
         if (!paused && !plan.enabled) await plans.resume(principal, plan.id);
@@ -154,21 +189,32 @@ function withPasswords(documents: readonly ComparedDocument[]): ComparedDocument
 }
 
 function connection(settings: object & { credentials?: { source: string } }, secretAccessKey: string | undefined): object {
-  return settings.credentials?.source === 'access-key' ? { ...settings, credentials: { ...settings.credentials, secretAccessKey } } : settings;
+  return settings.credentials?.source === 'access-key'
+    ? { ...settings, credentials: { ...settings.credentials, secretAccessKey } }
+    : settings;
 }
 
 /** Every name that a document mentions is there, or is in another document; what is pruned is not. */
-function assertReferences(wanted: readonly WantedDocument[], current: readonly ComparedDocument[], changes: readonly DocumentChange[]): void {
+function assertReferences(
+  wanted: readonly WantedDocument[],
+  current: readonly ComparedDocument[],
+  changes: readonly DocumentChange[],
+): void {
   const going = new Set(changes.filter(({ action }) => action === 'delete').map(keyOf));
   const there = new Set([...current.filter((document) => !going.has(keyOf(document))), ...wanted].map(keyOf));
   for (const { document, kind, name } of wanted)
     for (const reference of referencedNames(document))
-      if (!there.has(keyOf(reference))) throw new RahatError('invalid_input', `${kind} '${name}' refers to the ${reference.kind} '${reference.name}', which is neither there nor among the documents`);
+      if (!there.has(keyOf(reference)))
+        throw new RahatError(
+          'invalid_input',
+          `${kind} '${name}' refers to the ${reference.kind} '${reference.name}', which is neither there nor among the documents`,
+        );
 }
 
 function assertAllowed(principal: Principal, changes: readonly DocumentChange[]): void {
   for (const { kind, name, action } of changes)
-    if (action !== 'unchanged' && !allows(principal, SCOPES[kind])) throw new RahatError('forbidden', `${SCOPES[kind]} is needed for ${kind} '${name}'`);
+    if (action !== 'unchanged' && !allows(principal, SCOPES[kind]))
+      throw new RahatError('forbidden', `${SCOPES[kind]} is needed for ${kind} '${name}'`);
 }
 
 /** Told before anything is done. */
@@ -177,11 +223,37 @@ function assertPossible(wanted: readonly WantedDocument[], changes: readonly Doc
     const of = wanted.find((document) => keyOf(document) === keyOf(change));
     const fixed = FIXED[change.kind]?.(change) ?? [];
     if (change.action === 'update' && fixed.length > 0)
-      throw new RahatError('conflict', `${change.kind} '${change.name}' cannot be changed in ${fixed.join(', ')}`, { hint: 'Give the document another name, or take the value that stands.' });
-    const needsSecret = change.kind === 'Server' || change.kind === 'Repository' || (of?.document.kind === 'Storage' && of.document.spec.secretAccessKey !== undefined);
+      throw new RahatError('conflict', `${change.kind} '${change.name}' cannot be changed in ${fixed.join(', ')}`, {
+        hint: 'Give the document another name, or take the value that stands.',
+      });
+    const needsSecret =
+      change.kind === 'Server' ||
+      change.kind === 'Repository' ||
+      (of?.document.kind === 'Storage' && of.document.spec.secretAccessKey !== undefined);
+    const unauthorized = of && change.action !== 'unchanged' ? hookWithoutValue(of, change) : undefined;
+    if (unauthorized !== undefined)
+      throw new RahatError('invalid_input', `The authorization of the hook '${unauthorized}' of Plan '${change.name}' was not given`, {
+        hint: 'Set the variable, or make the file, that its secretRef names.',
+      });
     if (change.action === 'create' && needsSecret && of?.secret === undefined)
-      throw new RahatError('invalid_input', `The secret of ${change.kind} '${change.name}' was not given`, { hint: 'Set the variable, or make the file, that its secretRef names.' });
+      throw new RahatError('invalid_input', `The secret of ${change.kind} '${change.name}' was not given`, {
+        hint: 'Set the variable, or make the file, that its secretRef names.',
+      });
   }
+}
+
+/** One that is kept needs no value; one that is new, or calls another place, does. */
+function hookWithoutValue({ document, authorizations }: WantedDocument, change: DocumentChange): string | undefined {
+  if (document.kind !== 'Plan') return undefined;
+  const before = change.fields.find(({ path }) => path === 'hooks')?.before as
+    { name: string; url?: string; authorizationSet?: boolean }[] | undefined;
+  const isKept = (hook: { name: string; url: string }) =>
+    change.action === 'update' &&
+    (before === undefined || before.some(({ name, url, authorizationSet }) => name === hook.name && url === hook.url && authorizationSet));
+  const missing = document.spec.hooks?.find(
+    (hook) => hook.kind === 'http' && hook.authorization && authorizations[hook.name] === undefined && !isKept(hook),
+  );
+  return missing?.name;
 }
 
 const FIXED: Partial<Record<DocumentChange['kind'], (change: DocumentChange) => string[]>> = {

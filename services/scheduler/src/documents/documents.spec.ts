@@ -6,7 +6,7 @@ import { documentChanges, type ComparedDocument } from './document-changes.js';
 
 const document = (kind: string, name: string, spec: object) => ({ apiVersion: 'rahat.io/v1alpha1', kind, metadata: { name }, spec });
 const secretRef = (env: string) => ({ secretRef: { env } });
-const SECRETS = { 'env:SHOP_PASSWORD': PASSWORD, 'env:VAULT_PASSPHRASE': 'correct horse battery' };
+const SECRETS = { 'env:HOOK_TOKEN': 'Bearer planted', 'env:SHOP_PASSWORD': PASSWORD, 'env:VAULT_PASSPHRASE': 'correct horse battery' };
 const WHOLE = [
   document('Plan', 'nightly', {
     template: 'calm',
@@ -15,8 +15,18 @@ const WHOLE = [
     databases: { include: ['s*'] },
     schedules: [{ cron: '30 2 * * *', timeZone: 'Europe/Istanbul' }],
     tags: ['team=shop'],
+    hooks: [
+      { kind: 'http', name: 'tell', when: 'after_failure', url: 'https://hooks.example/shop', authorization: secretRef('HOOK_TOKEN') },
+      { kind: 'script', name: 'quiet', when: 'before', script: 'quiesce.sh', args: ['shop'] },
+    ],
   }),
-  document('Server', 'shop-db', { address: { ...ADDRESS }, password: secretRef('SHOP_PASSWORD'), groups: ['Europe'], tags: ['env=prod'], heavyRuns: 2 }),
+  document('Server', 'shop-db', {
+    address: { ...ADDRESS },
+    password: secretRef('SHOP_PASSWORD'),
+    groups: ['Europe'],
+    tags: ['env=prod'],
+    heavyRuns: 2,
+  }),
   document('Template', 'calm', { description: 'Late and last', content: { priority: 90, jitterMinutes: 20, verify: ['BASIC'] } }),
   document('Repository', 'vault', { storage: 'cellar', passphrase: secretRef('VAULT_PASSPHRASE') }),
   document('Storage', 'cellar', { settings: { driver: 'local', path: '/cellar' } }),
@@ -32,8 +42,16 @@ afterAll(async () => scheduler?.[Symbol.asyncDispose]());
 
 const apply = async (documents: unknown[], change: object = {}, as?: Principal) =>
   scheduler.call('POST', '/api/v2/documents/apply', { documents, secrets: SECRETS, ...change }, as);
-const told = (body: { changes: DocumentChange[] }) => body.changes.filter(({ action }) => action !== 'unchanged').map(({ kind, name, action }) => `${action} ${kind} ${name}`);
-const CREATED = ['create ServerGroup Europe', 'create Storage cellar', 'create Repository vault', 'create Server shop-db', 'create Template calm', 'create Plan nightly'];
+const told = (body: { changes: DocumentChange[] }) =>
+  body.changes.filter(({ action }) => action !== 'unchanged').map(({ kind, name, action }) => `${action} ${kind} ${name}`);
+const CREATED = [
+  'create ServerGroup Europe',
+  'create Storage cellar',
+  'create Repository vault',
+  'create Server shop-db',
+  'create Template calm',
+  'create Plan nightly',
+];
 
 /** The tests follow upon each other. */
 describe('documents', () => {
@@ -66,8 +84,19 @@ describe('documents', () => {
   it('are exported so that they can be applied without a change, without any secret', async () => {
     const { documents } = (await scheduler.call('GET', '/api/v2/documents')).body;
     expect(JSON.stringify(documents)).not.toContain(PASSWORD);
+    expect(JSON.stringify(documents)).not.toContain('planted');
     expect(documents.find(({ kind }: { kind: string }) => kind === 'Server').spec.password).toEqual(secretRef('RAHAT_SHOP_DB_PASSWORD'));
     expect(told((await apply(documents, { secrets: {} })).body)).toEqual([]);
+    const [plan] = (await scheduler.call('GET', '/api/v2/plans')).body.data;
+    expect(plan.hooks).toMatchObject([
+      { name: 'tell', authorizationSet: true },
+      { name: 'quiet', args: ['shop'] },
+    ]);
+    const { runs } = (await scheduler.call('POST', `/api/v2/plans/${plan.id}/runs`)).body;
+    const attempt = await scheduler.eventually(async () => scheduler.attempts.find(({ spec }) => spec.run === runs[0].id));
+    expect(attempt.secrets.hooks).toMatchObject([{ name: 'tell', authorization: 'Bearer planted' }, { name: 'quiet' }]);
+    expect(JSON.stringify(attempt.spec)).not.toContain('hooks.example');
+    await scheduler.until(runs[0].id, 'succeeded');
   });
 
   it('tell each field that they change, a password only as changed', async () => {
@@ -80,23 +109,45 @@ describe('documents', () => {
     );
     const { body } = await apply(changed, { secrets: { ...SECRETS, 'env:OTHER': 'another p@ssword' } });
     expect(told(body)).toEqual(['update Server shop-db', 'update Plan nightly']);
-    expect(body.changes.find(({ kind }: DocumentChange) => kind === 'Server').fields).toEqual([{ path: 'password', before: 'kept', after: 'changed' }]);
-    expect(body.changes.find(({ kind }: DocumentChange) => kind === 'Plan').fields.map(({ path }: { path: string }) => path)).toEqual(['paused', 'retention.keepLast', 'schedules']);
+    expect(body.changes.find(({ kind }: DocumentChange) => kind === 'Server').fields).toEqual([
+      { path: 'password', before: 'kept', after: 'changed' },
+    ]);
+    expect(body.changes.find(({ kind }: DocumentChange) => kind === 'Plan').fields.map(({ path }: { path: string }) => path)).toEqual([
+      'paused',
+      'retention.keepLast',
+      'schedules',
+    ]);
     expect((await scheduler.call('GET', '/api/v2/plans')).body.data[0]).toMatchObject({ enabled: false, retention: { keepLast: 5 } });
     expect(told((await apply(changed, { secrets: { ...SECRETS, 'env:OTHER': 'another p@ssword' } })).body)).toEqual([]);
+    expect(told((await apply(WHOLE, { secrets: { ...SECRETS, 'env:HOOK_TOKEN': 'Bearer other' } })).body)).toEqual([
+      'update Server shop-db',
+      'update Plan nightly',
+    ]);
     await apply(WHOLE);
+    expect(told((await apply(WHOLE)).body)).toEqual([]);
+    const moved = WHOLE.map((one) => JSON.parse(JSON.stringify(one).replace('hooks.example', 'elsewhere.example')) as object);
+    const { 'env:HOOK_TOKEN': _token, ...others } = SECRETS;
+    expect((await apply(moved, { secrets: others })).body.detail).toBe(
+      "The authorization of the hook 'tell' of Plan 'nightly' was not given",
+    );
   });
 
   it('are refused with the place of every mistake, and before anything is done', async () => {
     const errors = async (...documents: unknown[]) => (await apply(documents)).body;
-    expect((await errors({ kind: 'Plan' }, document('Server', 'x', { address: ADDRESS })))?.errors.map(({ pointer }: { pointer: string }) => pointer)).toEqual(
-      expect.arrayContaining(['#/documents/0/apiVersion', '#/documents/1/spec/password']),
-    );
+    expect(
+      (await errors({ kind: 'Plan' }, document('Server', 'x', { address: ADDRESS })))?.errors.map(
+        ({ pointer }: { pointer: string }) => pointer,
+      ),
+    ).toEqual(expect.arrayContaining(['#/documents/0/apiVersion', '#/documents/1/spec/password']));
     expect((await errors(document('Plan', 'p', { servers: { names: ['nowhere'] }, repository: 'vault' }))).detail).toBe(
       "Plan 'p' refers to the Server 'nowhere', which is neither there nor among the documents",
     );
-    expect((await errors(document('Server', 'new', { address: ADDRESS, password: secretRef('NOT_SET') }))).detail).toBe("The secret of Server 'new' was not given");
-    expect((await errors(document('Storage', 'cellar', { settings: { driver: 'local', path: '/elsewhere' } }))).detail).toBe("Storage 'cellar' cannot be changed in settings.path");
+    expect((await errors(document('Server', 'new', { address: ADDRESS, password: secretRef('NOT_SET') }))).detail).toBe(
+      "The secret of Server 'new' was not given",
+    );
+    expect((await errors(document('Storage', 'cellar', { settings: { driver: 'local', path: '/elsewhere' } }))).detail).toBe(
+      "Storage 'cellar' cannot be changed in settings.path",
+    );
     expect((await errors(document('ServerGroup', 'a', {}), document('ServerGroup', 'A', {}))).errors[0].pointer).toBe('#/documents/1');
     expect((await errors(document('Server', 'x', { address: ADDRESS, password: 'in clear' }))).status).toBe(422);
     const limited: Principal = { ...scheduler.admin, role: 'operator', scopes: ['plan:write', 'server:write'] };
@@ -139,7 +190,8 @@ describe('changes by documents', () => {
         const shuffled = [...wanted].sort((a, b) => order(a) - order(b));
         expect(documentChanges(current, shuffled, { prune })).toEqual(changes);
         const deleted = new Set(changes.filter(({ action }) => action === 'delete').map(({ kind, name }) => `${kind} ${name}`));
-        const isWanted = (one: ComparedDocument) => wanted.some(({ kind, name }) => kind === one.kind && (kind === 'Scheduling' || name === one.name));
+        const isWanted = (one: ComparedDocument) =>
+          wanted.some(({ kind, name }) => kind === one.kind && (kind === 'Scheduling' || name === one.name));
         const after = [...current.filter((one) => !isWanted(one) && !deleted.has(`${one.kind} ${one.name}`)), ...wanted];
         expect(documentChanges(after, wanted, { prune }).filter(({ action }) => action !== 'unchanged')).toEqual([]);
       }),

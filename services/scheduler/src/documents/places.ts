@@ -9,7 +9,8 @@ export interface Places {
 }
 
 export function placesBehind(client: Pick<InternalClient, 'post'>): Places {
-  const ask = (path: string, body: object, organization: string) => client.post('storage', `/internal/v1/places${path}`, body, KnownPlaces, organization);
+  const ask = (path: string, body: object, organization: string) =>
+    client.post('storage', `/internal/v1/places${path}`, body, KnownPlaces, organization);
   return {
     known: (organization) => ask('', {}, organization),
     createStorage: (actor, request) => ask('/storages', { actor, request }, actor.organization),

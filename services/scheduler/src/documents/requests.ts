@@ -48,19 +48,40 @@ export function idsOf(state: CurrentState) {
 
 export function serverRequest({ metadata, spec }: Of<'Server'>, state: CurrentState) {
   const { address, pool, groups, tags, heavyRuns, discoveryMinutes, blackouts } = spec;
-  return { name: metadata.name, address, pool, groups: groups.map((name) => idsOf(state).of('ServerGroup', name)), tags, heavyRuns, discoveryMinutes, blackouts };
+  return {
+    name: metadata.name,
+    address,
+    pool,
+    groups: groups.map((name) => idsOf(state).of('ServerGroup', name)),
+    tags,
+    heavyRuns,
+    discoveryMinutes,
+    blackouts,
+  };
 }
 
 /** What the document and its template don't say is as in a new plan: a document says all of it. */
-export function planRequest({ metadata, spec }: Of<'Plan'>, outline: PlanOutline, state: CurrentState): { create: CreatePlan; update: UpdatePlan; paused: boolean } {
-  const { template: _template, servers, repository, paused, ...own } = spec;
+export function planRequest(
+  { document: { metadata, spec }, authorizations }: { document: Of<'Plan'>; authorizations: Readonly<Record<string, string>> },
+  outline: PlanOutline,
+  state: CurrentState,
+): { create: CreatePlan; update: UpdatePlan; paused: boolean } {
+  const { template: _template, servers, repository, paused, hooks, ...own } = spec;
+  const withValues = hooks?.map((hook) => (hook.kind === 'http' ? { ...hook, authorization: authorizations[hook.name] } : hook));
   const ids = idsOf(state);
   const selection = {
     servers: servers.names.map((name) => ids.of('Server', name)),
     groups: servers.groups.map((name) => ids.of('ServerGroup', name)),
     tags: servers.tags,
   };
-  const create = CreatePlan.parse({ ...outline, ...own, name: metadata.name, servers: selection, repository: ids.of('Repository', repository) });
+  const create = CreatePlan.parse({
+    ...outline,
+    ...own,
+    ...(withValues ? { hooks: withValues } : {}),
+    name: metadata.name,
+    servers: selection,
+    repository: ids.of('Repository', repository),
+  });
   const { server: _server, method: _method, repository: _repository, cron: _cron, timeZone: _zone, schedules = [], ...changeable } = create;
   return { create: { ...create, schedules }, update: { ...changeable, schedules }, paused };
 }

@@ -10,7 +10,8 @@ export class SelectServersAndSchedules1764201600000 implements MigrationInterfac
     await runner.query(PLANS);
     await runner.query(RUNS);
     await runner.query(LIMITS);
-    for (const table of ['server_groups', 'schedules', 'scheduling', 'templates']) await runner.query(enableRowSecurity('scheduler', table));
+    for (const table of ['server_groups', 'schedules', 'scheduling', 'templates'])
+      await runner.query(enableRowSecurity('scheduler', table));
     await runner.query(EXISTING_PLANS);
   }
 
@@ -59,6 +60,8 @@ const PLANS = `
     ADD COLUMN blackout_due text NOT NULL DEFAULT 'move' CHECK (blackout_due IN ('move', 'skip')),
     ADD COLUMN blackout_running text NOT NULL DEFAULT 'finish' CHECK (blackout_running IN ('finish', 'cancel')),
     ADD COLUMN no_progress_minutes integer NOT NULL DEFAULT 15 CHECK (no_progress_minutes > 0),
+    -- Authorizations in them are sealed.
+    ADD COLUMN hooks jsonb NOT NULL DEFAULT '[]',
     -- Who paused the plan, why and until when; what says that it is paused is enabled = false.
     ADD COLUMN pause jsonb,
     ADD CONSTRAINT plans_pause CHECK (pause IS NULL OR NOT enabled);

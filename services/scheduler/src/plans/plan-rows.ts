@@ -1,12 +1,14 @@
 import { newId, RahatError, type CreatePlan, type ScheduleInput, type ServerSelection, type UpdatePlan } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
+import type { StoredHook } from './plan-hooks.js';
 import type { PlanRow } from './plans.table.js';
 import { writeSchedules, type ScheduleRow } from './schedules.table.js';
 
 /** A plan as it is to be written: what was short is long, what was asked is checked. */
-export type PlanContent = Omit<CreatePlan, 'server' | 'servers' | 'cron' | 'timeZone' | 'schedules'> & {
+export type PlanContent = Omit<CreatePlan, 'server' | 'servers' | 'cron' | 'timeZone' | 'schedules' | 'hooks'> & {
   servers: ServerSelection;
   schedules: ScheduleInput[];
+  hooks: StoredHook[];
 };
 type Changeable = Partial<Omit<PlanContent, 'schedules'>>;
 
@@ -15,9 +17,15 @@ export interface WrittenPlan {
   schedules: ScheduleRow[];
 }
 
-export async function insertPlan(transaction: Transaction, organization: string, content: PlanContent, now: Date): Promise<WrittenPlan> {
+export async function insertPlan(
+  transaction: Transaction,
+  organization: string,
+  content: PlanContent,
+  now: Date,
+  id: string = newId('plan'),
+): Promise<WrittenPlan> {
   await assertNameFree(transaction, content.name);
-  const columns = { id: newId('plan'), organization_id: organization, planned_until: now, ...columnsOf(content) };
+  const columns = { id, organization_id: organization, planned_until: now, ...columnsOf(content) };
   const names = Object.keys(columns);
   const [row] = await transaction.query<PlanRow>(
     `INSERT INTO plans (${names.join(', ')}) VALUES (${names.map((_, index) => `$${index + 1}`).join(', ')}) RETURNING *`,
@@ -64,6 +72,7 @@ function columnsOf(request: Changeable): Record<string, unknown> {
     blackout_running: request.blackoutPolicy?.running,
     priority: request.priority,
     tags: request.tags,
+    hooks: asJson(request.hooks),
     keep_last: request.retention?.keepLast,
     keep_proven: request.retention?.keepProven,
     verify: request.verify,
@@ -87,7 +96,7 @@ async function shiftPriorities(transaction: Transaction, plan: PlanRow, by: numb
 }
 
 export function changesOf(request: UpdatePlan): Changeable {
-  const { cron: _cron, timeZone: _timeZone, schedules: _schedules, enabled: _enabled, ...rest } = request;
+  const { cron: _cron, timeZone: _timeZone, schedules: _schedules, enabled: _enabled, hooks: _hooks, ...rest } = request;
   return rest;
 }
 

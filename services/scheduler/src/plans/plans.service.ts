@@ -1,7 +1,9 @@
 import {
+  newId,
   RahatError,
   type CreatePlan,
   type DatabaseSelection,
+  type HookInput,
   type Page,
   type PausePlan,
   type Plan,
@@ -19,9 +21,11 @@ import { mistaken } from '../input/mistake.js';
 import type { ListPages } from '../paging/list-page.js';
 import type { Repositories } from '../runs/repositories.js';
 import { assertGroups } from '../servers/server-groups.table.js';
+import type { ServerSecrets } from '../servers/server-secrets.js';
 import { findServer, type ServerRow } from '../servers/servers.table.js';
 import { recordAct } from '../trail/trail.js';
 import { assertWindows, schedulesIn, serversIn } from './plan-input.js';
+import { storedHooks, type StoredHook } from './plan-hooks.js';
 import type { PlanPauses } from './plan-pauses.js';
 import { changePlan, changesOf, insertPlan } from './plan-rows.js';
 import { coversWholeServer, findPlan, presentPlan, type PlanRow } from './plans.table.js';
@@ -34,6 +38,7 @@ export class PlansService {
     private readonly discovery: DiscoveryService,
     private readonly repositories: Repositories,
     private readonly pauses: PlanPauses,
+    private readonly secrets: ServerSecrets,
     private readonly pages: ListPages,
     private readonly clock: Clock,
   ) {}
@@ -50,12 +55,19 @@ export class PlansService {
     await this.assertRepository(organization, request.repository);
     if (!coversWholeServer(request)) await this.assertDatabases(organization, servers, request.databases);
     return this.database.inOrganization(organization, async (transaction) => {
-      const { server: _server, cron: _cron, timeZone: _timeZone, ...content } = request;
-      const written = await insertPlan(transaction, organization, { ...content, servers, schedules }, now);
+      const { server: _server, cron: _cron, timeZone: _timeZone, hooks, ...content } = request;
+      const id = newId('plan');
+      const written = await insertPlan(
+        transaction,
+        organization,
+        { ...content, servers, schedules, hooks: this.sealed(hooks, [], organization, id) },
+        now,
+        id,
+      );
       await recordAct(this.outbox, transaction, principal, {
         action: 'plan.created',
         target: targetOf(written.row),
-        details: { ...request },
+        details: withoutSecrets(request),
       });
       return presentPlan(written.row, written.schedules, now);
     });
@@ -97,12 +109,24 @@ export class PlansService {
     return this.database.inOrganization(organization, async (transaction) => {
       const before = await lockPlan(transaction, id);
       const schedules = schedulesIn(request, (await schedulesOfPlan(transaction, before)).map(inputOf), before.method, now);
-      let row = await changePlan(transaction, before, changesOf(request), schedules, now);
+      const hooks = request.hooks === undefined ? {} : { hooks: this.sealed(request.hooks, before.hooks, organization, id) };
+      let row = await changePlan(transaction, before, { ...changesOf(request), ...hooks }, schedules, now);
       if (request.enabled === false) row = await this.pauses.pause(transaction, row, principal, {}, now);
       if (request.enabled === true) row = await this.pauses.resume(transaction, row, now);
-      await recordAct(this.outbox, transaction, principal, { action: 'plan.updated', target: targetOf(row), details: { ...request } });
+      await recordAct(this.outbox, transaction, principal, {
+        action: 'plan.updated',
+        target: targetOf(row),
+        details: withoutSecrets(request),
+      });
       return this.present(transaction, row);
     });
+  }
+
+  /** For documents: whether a hook's authorization is this one already. */
+  async hasAuthorization(principal: Principal, id: string, hook: string, authorization: string): Promise<boolean> {
+    const row = await this.database.inOrganization(principal.organization, (transaction) => findPlan(transaction, id));
+    const sealed = row.hooks.find(({ name }) => name === hook)?.sealedAuthorization;
+    return sealed !== undefined && this.secrets.openAuthorization(row, sealed) === authorization;
   }
 
   async pause(principal: Principal, id: string, request: PausePlan): Promise<Plan> {
@@ -137,6 +161,12 @@ export class PlansService {
       if (row !== before) await recordAct(this.outbox, transaction, principal, { action, target: targetOf(row), details: { ...details } });
       return this.present(transaction, row);
     });
+  }
+
+  private sealed(hooks: readonly HookInput[], before: readonly StoredHook[], organization: string, id: string): StoredHook[] {
+    return storedHooks(hooks, before, (authorization) =>
+      this.secrets.sealAuthorization({ organization_id: organization, id }, authorization),
+    );
   }
 
   private async present(transaction: Transaction, row: PlanRow): Promise<Plan> {
@@ -192,4 +222,10 @@ async function lockPlan(transaction: Transaction, id: string): Promise<PlanRow> 
 
 function targetOf(row: PlanRow) {
   return { kind: 'plan', id: row.id, name: row.name };
+}
+
+/** The trail tells what was asked for, without what nobody may read. */
+function withoutSecrets<T extends { hooks?: HookInput[] }>(request: T): Record<string, unknown> {
+  const hooks = request.hooks?.map((hook) => (hook.kind === 'http' ? { ...hook, authorization: undefined } : hook));
+  return { ...request, ...(hooks === undefined ? {} : { hooks }) };
 }

@@ -10,6 +10,7 @@ import {
   type VerificationLevel,
 } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
+import { presentHook, type StoredHook } from './plan-hooks.js';
 import { nextOccurrences } from './schedule.js';
 import { presentSchedule, scheduleOf, type ScheduleRow } from './schedules.table.js';
 
@@ -30,6 +31,7 @@ export interface PlanRow {
   blackout_running: BlackoutPolicy['running'];
   priority: number;
   tags: string[];
+  hooks: StoredHook[];
   keep_last: number;
   keep_proven: number;
   verify: VerificationLevel[];
@@ -80,6 +82,7 @@ export function presentPlan(row: PlanRow, schedules: readonly ScheduleRow[], now
     blackoutPolicy: { due: row.blackout_due, running: row.blackout_running },
     priority: row.priority,
     tags: row.tags,
+    hooks: row.hooks.map(presentHook),
     retention: { keepLast: row.keep_last, keepProven: row.keep_proven },
     verify: row.verify,
     deep: row.deep,

@@ -113,6 +113,7 @@ export class PlatformProtectionService {
         blackoutPolicy: { due: 'move', running: 'finish' },
         priority: 50,
         tags: [],
+        hooks: [],
         retention: { keepLast: 14, keepProven: 2 },
         verify: ['BASIC', 'FULL'],
         deep: false,

@@ -1,6 +1,16 @@
-import { RahatError, type CreateRestorePlan, type RestoreTarget, type RunSecrets, type RunSpec, type TableName } from '@rahat/contracts';
+import {
+  RahatError,
+  type CreateRestorePlan,
+  type HookInput,
+  type RestoreTarget,
+  type RunSecrets,
+  type RunSpec,
+  type TableName,
+} from '@rahat/contracts';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
+import { openedHook } from '../plans/plan-hooks.js';
+import type { PlanRow } from '../plans/plans.table.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
 import type { ServerRow } from '../servers/servers.table.js';
 import { rememberPlace, type Repositories } from './repositories.js';
@@ -11,6 +21,8 @@ export type RestoreRequest = Required<Pick<CreateRestorePlan, 'intoExisting' | '
   target: RestoreTarget;
   tables?: TableName[];
 };
+
+type RunPlan = Pick<PlanRow, 'id' | 'organization_id' | 'no_progress_minutes' | 'hooks'>;
 
 const NO_PROGRESS_MINUTES = 15;
 
@@ -24,23 +36,20 @@ export class RunSpecs {
   ) {}
 
   async forAttempt(run: RunRow): Promise<{ pool: string; spec: RunSpec }> {
-    const { server, restore, noProgressSeconds, sourceBytes } = await this.database.inOrganization(run.organization_id, async (transaction) => {
+    const { server, restore, plan, sourceBytes } = await this.database.inOrganization(run.organization_id, async (transaction) => {
       const [row] = await transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = $1`, [run.server_id]);
-      const [plan] = run.restore_plan_id
+      const [restorePlan] = run.restore_plan_id
         ? await transaction.query<{ request: RestoreRequest }>(`SELECT request FROM restore_plans WHERE id = $1`, [run.restore_plan_id])
         : [];
-      const [limits] = await transaction.query<{ no_progress_minutes: number }>(`SELECT no_progress_minutes FROM plans WHERE id = $1`, [
-        run.plan_id,
-      ]);
       return {
         server: row!,
-        restore: plan?.request,
-        noProgressSeconds: (limits?.no_progress_minutes ?? NO_PROGRESS_MINUTES) * 60,
+        restore: restorePlan?.request,
+        plan: await planOf(transaction, run),
         sourceBytes: await sourceBytesOf(transaction, run),
       };
     });
     if (server.deleted_at && run.type !== 'verification') throw new RahatError('not_found', `The server '${server.name}' was deleted`);
-    const head = { ...(await this.head(run, server)), noProgressSeconds };
+    const head = await this.head(run, server, plan);
     switch (run.type) {
       case 'backup':
         return {
@@ -70,7 +79,7 @@ export class RunSpecs {
     }
   }
 
-  private async head(run: RunRow, server: ServerRow) {
+  private async head(run: RunRow, server: ServerRow, plan: RunPlan | undefined) {
     const binding = `${run.id}/${run.attempt}`;
     return {
       version: 1 as const,
@@ -80,12 +89,13 @@ export class RunSpecs {
       engine: server.engine,
       server: { id: server.id, name: server.name },
       deadline: new Date(this.clock.now().getTime() + run.deadline_minutes * 60_000).toISOString(),
-      sealedSecrets: await this.secrets.sealForPool(server.pool, await this.secretsOf(run, server), binding),
+      noProgressSeconds: (plan?.no_progress_minutes ?? NO_PROGRESS_MINUTES) * 60,
+      sealedSecrets: await this.secrets.sealForPool(server.pool, await this.secretsOf(run, server, plan), binding),
     };
   }
 
   /** Each type of run gets what it needs and nothing else: a verification never sees the source's password. */
-  private async secretsOf(run: RunRow, server: ServerRow): Promise<RunSecrets> {
+  private async secretsOf(run: RunRow, server: ServerRow, plan: RunPlan | undefined): Promise<RunSecrets> {
     const { repositoryId, storageId, storage, prefix, masterKey, identitySecret } = await this.repositories.grant(
       run.organization_id,
       run.repository_id,
@@ -94,13 +104,24 @@ export class RunSpecs {
     const repositories = [{ repositoryId, storage, prefix, masterKey, identitySecret }];
     switch (run.type) {
       case 'backup':
-        return { source: this.secrets.connectionOf(server), repositories };
+        return { source: this.secrets.connectionOf(server), repositories, hooks: this.hooksOf(plan) };
       case 'verification':
         return { repositories };
       case 'restore':
         return { target: this.secrets.connectionOf(server), repositories };
     }
   }
+
+  private hooksOf(plan: RunPlan | undefined): HookInput[] | undefined {
+    return plan?.hooks.map((hook) => openedHook(hook, (sealed) => this.secrets.openAuthorization(plan, sealed)));
+  }
+}
+
+async function planOf(transaction: Transaction, run: RunRow): Promise<RunPlan | undefined> {
+  const [plan] = await transaction.query<RunPlan>(`SELECT id, organization_id, no_progress_minutes, hooks FROM plans WHERE id = $1`, [
+    run.plan_id,
+  ]);
+  return plan;
 }
 
 /** As discovery saw it last; undefined where it hasn't yet. */

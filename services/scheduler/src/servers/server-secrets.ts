@@ -21,6 +21,15 @@ export class ServerSecrets {
     };
   }
 
+  /** Of a plan's hook. */
+  sealAuthorization(plan: { organization_id: string; id: string }, authorization: string): string {
+    return this.secretBox.seal(authorization, { organization: plan.organization_id, record: plan.id, field: 'authorization' });
+  }
+
+  openAuthorization(plan: { organization_id: string; id: string }, sealed: string): string {
+    return this.secretBox.open(sealed, { organization: plan.organization_id, record: plan.id, field: 'authorization' }).toString('utf8');
+  }
+
   async sealForPool(pool: string, secrets: RunSecrets, binding: string): Promise<string> {
     return sealFor(this.publicKeyOf(pool), JSON.stringify(secrets), binding);
   }

@@ -26,7 +26,9 @@ export const BUILT_IN_TEMPLATES: readonly Template[] = [
     databases: 'all',
     schedules: [{ type: 'full', cron: '0 */6 * * *', timeZone: 'UTC' }],
     jitterMinutes: 15,
-    blackouts: [{ kind: 'weekly', days: ['monday', 'tuesday', 'wednesday', 'thursday', 'friday'], from: '08:00', to: '18:00', timeZone: 'UTC' }],
+    blackouts: [
+      { kind: 'weekly', days: ['monday', 'tuesday', 'wednesday', 'thursday', 'friday'], from: '08:00', to: '18:00', timeZone: 'UTC' },
+    ],
     blackoutPolicy: { due: 'move', running: 'finish' },
     retention: { keepLast: 56, keepProven: 4 },
     verify: [...PROVEN],

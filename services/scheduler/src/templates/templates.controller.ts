@@ -1,6 +1,15 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { CreatePlanFromTemplate, CreateTemplate, pageOf, Plan, Template, UpdateTemplate, type Page, type Principal } from '@rahat/contracts';
+import {
+  CreatePlanFromTemplate,
+  CreateTemplate,
+  pageOf,
+  Plan,
+  Template,
+  UpdateTemplate,
+  type Page,
+  type Principal,
+} from '@rahat/contracts';
 import { CurrentPrincipal, Requires } from '@rahat/service-kit';
 import { TemplatesService } from './templates.service.js';
 

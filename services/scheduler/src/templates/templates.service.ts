@@ -54,7 +54,8 @@ export class TemplatesService {
     this.assertContent(request.content ?? {});
     return this.database.inOrganization(principal.organization, async (transaction) => {
       const before = await this.ownOne(transaction, id);
-      if (request.name !== undefined && request.name.toLowerCase() !== before.name.toLowerCase()) await assertNameFree(transaction, request.name);
+      if (request.name !== undefined && request.name.toLowerCase() !== before.name.toLowerCase())
+        await assertNameFree(transaction, request.name);
       const [row] = await transaction.query<TemplateRow>(
         `UPDATE templates SET name = COALESCE($2, name), description = COALESCE($3, description), content = COALESCE($4::jsonb, content) WHERE id = $1 RETURNING *`,
         [before.id, request.name ?? null, request.description ?? null, request.content ? JSON.stringify(request.content) : null],
@@ -68,7 +69,10 @@ export class TemplatesService {
     await this.database.inOrganization(principal.organization, async (transaction) => {
       const template = await this.ownOne(transaction, id);
       await transaction.query(`DELETE FROM templates WHERE id = $1`, [template.id]);
-      await recordAct(this.outbox, transaction, principal, { action: 'template.deleted', target: { kind: 'template', id: template.id, name: template.name } });
+      await recordAct(this.outbox, transaction, principal, {
+        action: 'template.deleted',
+        target: { kind: 'template', id: template.id, name: template.name },
+      });
     });
   }
 
@@ -84,11 +88,20 @@ export class TemplatesService {
 
   private async ownOne(transaction: Transaction, id: string): Promise<Template> {
     const template = await findTemplate(transaction, id);
-    if (template.builtIn) throw new RahatError('conflict', `The template '${template.name}' came with the product`, { hint: 'Make one of your own of its content.' });
+    if (template.builtIn)
+      throw new RahatError('conflict', `The template '${template.name}' came with the product`, {
+        hint: 'Make one of your own of its content.',
+      });
     return template;
   }
 
-  private async told(transaction: Transaction, principal: Principal, action: string, row: TemplateRow, details: Record<string, unknown>): Promise<Template> {
+  private async told(
+    transaction: Transaction,
+    principal: Principal,
+    action: string,
+    row: TemplateRow,
+    details: Record<string, unknown>,
+  ): Promise<Template> {
     await recordAct(this.outbox, transaction, principal, { action, target: { kind: 'template', id: row.id, name: row.name }, details });
     return presentTemplate(row);
   }

@@ -14,7 +14,12 @@ describe('templates', () => {
   it('that are built in make plans that are accepted, each as it says', async () => {
     const { server } = await scheduler.plan();
     for (const template of BUILT_IN_TEMPLATES) {
-      const plan = await call('POST', `/${template.id}/plans`, { name: `from ${template.name}`, server, repository: 'repository_known', timeZone: 'Europe/Istanbul' });
+      const plan = await call('POST', `/${template.id}/plans`, {
+        name: `from ${template.name}`,
+        server,
+        repository: 'repository_known',
+        timeZone: 'Europe/Istanbul',
+      });
       expect([template.name, plan.status]).toEqual([template.name, 201]);
       expect(plan.body).toMatchObject({ retention: template.content.retention, verify: template.content.verify });
       expect(plan.body.schedules[0]).toMatchObject({ cron: template.content.schedules![0]!.cron, timeZone: 'Europe/Istanbul' });
@@ -31,7 +36,10 @@ describe('templates', () => {
     const listed = (await call('GET', '')).body.data;
     expect(listed.map(({ builtIn }: { builtIn: boolean }) => builtIn)).toEqual([false, ...BUILT_IN_TEMPLATES.map(() => true)]);
     const { id: _id, builtIn: _builtIn, ...exported } = (await call('GET', `/${own.id}`)).body;
-    expect((await call('POST', '', { ...CreateTemplate.parse(exported), name: 'imported' })).body).toMatchObject({ description: 'ours', content: { priority: 5 } });
+    expect((await call('POST', '', { ...CreateTemplate.parse(exported), name: 'imported' })).body).toMatchObject({
+      description: 'ours',
+      content: { priority: 5 },
+    });
     expect((await call('PATCH', `/${own.id}`, { content: { priority: 6 } })).body.content).toEqual({ priority: 6 });
     expect((await call('DELETE', `/${own.id}`)).status).toBe(204);
     expect((await call('GET', `/${name}`)).body.builtIn).toBe(true);
@@ -39,11 +47,19 @@ describe('templates', () => {
 
   it('give way to what the request says, and refuse what no plan could be', async () => {
     const { server } = await scheduler.plan();
-    const plan = await call('POST', '/hourly/plans', { name: 'mine', server, repository: 'repository_known', cron: '5 5 * * *', priority: 1 });
+    const plan = await call('POST', '/hourly/plans', {
+      name: 'mine',
+      server,
+      repository: 'repository_known',
+      cron: '5 5 * * *',
+      priority: 1,
+    });
     expect(plan.body).toMatchObject({ priority: 1, schedules: [{ cron: '5 5 * * *' }], retention: { keepLast: 48 } });
     const pointerOf = async (content: object) => (await call('POST', '', { name: 'wrong', content })).body.errors?.[0].pointer;
     expect(await pointerOf({ schedules: [{ cron: 'never' }] })).toBe('#/content/schedules/0/cron');
-    expect(await pointerOf({ blackouts: [{ kind: 'weekly', days: ['monday'], from: '08:00', to: '09:00', timeZone: 'Nowhere' }] })).toBe('#/content/blackouts/0/timeZone');
+    expect(await pointerOf({ blackouts: [{ kind: 'weekly', days: ['monday'], from: '08:00', to: '09:00', timeZone: 'Nowhere' }] })).toBe(
+      '#/content/blackouts/0/timeZone',
+    );
     expect(await pointerOf({ server: 'server_1' })).toBe('#/content');
     expect((await call('GET', '/nothing')).status).toBe(404);
   });

@@ -12,7 +12,10 @@ export interface TemplateRow {
 
 /** By id or name; the organization's own go before built-in ones of the same name. */
 export async function findTemplate(transaction: Transaction, idOrName: string): Promise<Template> {
-  const [row] = await transaction.query<TemplateRow>(`SELECT * FROM templates WHERE id = $1 OR lower(name) = lower($1) ORDER BY id = $1 DESC LIMIT 1`, [idOrName]);
+  const [row] = await transaction.query<TemplateRow>(
+    `SELECT * FROM templates WHERE id = $1 OR lower(name) = lower($1) ORDER BY id = $1 DESC LIMIT 1`,
+    [idOrName],
+  );
   const found = row ? presentTemplate(row) : BUILT_IN_TEMPLATES.find(({ id, name }) => id === idOrName || name === idOrName);
   if (!found) throw new RahatError('not_found', `There is no template ${idOrName}`);
   return found;

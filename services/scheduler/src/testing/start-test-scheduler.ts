@@ -1,6 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { newId, QUEUES, RahatError, RunSecrets, type Answer, type KnownPlaces, type CommandPayload, type Principal, type Run } from '@rahat/contracts';
+import {
+  newId,
+  QUEUES,
+  RahatError,
+  RunSecrets,
+  type Answer,
+  type KnownPlaces,
+  type CommandPayload,
+  type Principal,
+  type Run,
+} from '@rahat/contracts';
 import { openMessaging, type Outbox, type QueueMessaging } from '@rahat/messaging';
 import { openServiceDatabase, provisionDatabase, type ServiceDatabase } from '@rahat/persistence';
 import { createSecretBox, poolKeyFrom } from '@rahat/secrets';
@@ -245,9 +255,15 @@ export async function startTestScheduler(): Promise<TestScheduler> {
 /** The storage service's part of documents, as far as the scheduler can tell. */
 function changedPlaces(places: KnownPlaces, path: string, body: unknown): KnownPlaces {
   const { request } = body as { request?: { name: string; settings: never; storage: string; prefix?: string } };
-  if (path.endsWith('/storages')) places.storages.push({ id: `storage_${places.storages.length}`, name: request!.name, settings: request!.settings });
+  if (path.endsWith('/storages'))
+    places.storages.push({ id: `storage_${places.storages.length}`, name: request!.name, settings: request!.settings });
   if (path.endsWith('/repositories'))
-    places.repositories.push({ id: `repository_${places.repositories.length}`, name: request!.name, storage: request!.storage, prefix: request!.prefix ?? request!.name });
+    places.repositories.push({
+      id: `repository_${places.repositories.length}`,
+      name: request!.name,
+      storage: request!.storage,
+      prefix: request!.prefix ?? request!.name,
+    });
   return places;
 }
 

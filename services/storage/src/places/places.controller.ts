@@ -64,7 +64,7 @@ function inOrganizationOf(principal: Principal, actor: Principal): Principal {
 
 async function allOf<T>(load: (page: PageQuery) => Promise<Page<T>>): Promise<T[]> {
   const all: T[] = [];
-  for (let cursor: string | undefined; ; ) {
+  for (let cursor: string | undefined; ;) {
     const { data, page } = await load({ cursor, limit: AT_ONCE });
     all.push(...data);
     if (page.nextCursor === null) return all;
