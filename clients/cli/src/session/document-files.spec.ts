@@ -18,6 +18,9 @@ describe('document files', () => {
   it('are YAML with any number of documents, JSON, or whole folders', async () => {
     const yaml = await write('b.yaml', '# nothing\n---\nkind: Plan\n---\nkind: Server\n');
     const json = await write('a.json', '{"kind":"List","items":[{"kind":"Storage"}]}');
+    const list = await write('c.json', '[{"kind":"Plan"},{"kind":"Server"}]');
+    expect(await readDocuments([list])).toEqual([{ kind: 'Plan' }, { kind: 'Server' }]);
+    await rm(list);
     await write('notes.txt', 'kind: Not read');
     expect(await readDocuments([yaml])).toEqual([{ kind: 'Plan' }, { kind: 'Server' }]);
     expect(await readDocuments([json])).toEqual([{ kind: 'Storage' }]);

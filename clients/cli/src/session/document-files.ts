@@ -30,7 +30,7 @@ async function contentsOf(place: string): Promise<{ name: string; content: strin
   }
 }
 
-/** JSON is YAML, too; a list of documents, as `kind: List` has it, counts as its items. */
+/** JSON is YAML, too; a list of documents, plain or as `kind: List`, counts as its items. */
 function parse(name: string, content: string): unknown[] {
   const documents = parseAllDocuments(content);
   return documents.flatMap((document) => {
@@ -39,7 +39,7 @@ function parse(name: string, content: string): unknown[] {
     try {
       const value: unknown = document.toJS({ maxAliasCount: MOST_ALIASES });
       if (value === null || value === undefined) return [];
-      return isList(value) ? value.items : [value];
+      return Array.isArray(value) ? (value as unknown[]) : isList(value) ? value.items : [value];
     } catch (cause) {
       throw new RahatError('invalid_input', `${name} cannot be read: ${(cause as Error).message}`, { cause });
     }

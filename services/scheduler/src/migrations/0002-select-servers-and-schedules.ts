@@ -89,6 +89,8 @@ const RUNS = `
     ADD COLUMN waiting_for jsonb,
     ADD COLUMN pause jsonb,
     ADD COLUMN cancel_reason text,
+    -- When the running attempt last told of anything new; signs of life alone are none.
+    ADD COLUMN progressed_at timestamptz,
     ADD COLUMN priority integer NOT NULL DEFAULT 50 CHECK (priority BETWEEN 1 AND 100),
     DROP CONSTRAINT runs_state_check,
     DROP CONSTRAINT runs_check,
@@ -97,6 +99,7 @@ const RUNS = `
     ADD CONSTRAINT runs_attempt CHECK (state IN ('expected', 'due', 'missed', 'skipped', 'cancelled') OR attempt > 0),
     ADD CONSTRAINT runs_finished CHECK ((state IN ('succeeded', 'partial', 'failed', 'cancelled', 'missed', 'skipped')) = (finished_at IS NOT NULL));
   UPDATE runs SET backup_type = 'full' WHERE type = 'backup';
+  UPDATE runs SET progressed_at = heartbeat_at WHERE state = 'running';
   UPDATE runs SET occurs_at = due_at WHERE cause = 'schedule';
   UPDATE runs SET admitted_at = COALESCE(dispatched_at, queued_at) WHERE state = 'running' OR (state = 'queued' AND (attempt = 1 OR dispatched_at IS NOT NULL));
   ALTER TABLE runs

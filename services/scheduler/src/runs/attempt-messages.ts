@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { CommandPayload, RunProgress } from '@rahat/contracts';
 import type { Messaging } from '@rahat/messaging';
 import type { Transaction } from '@rahat/persistence';
@@ -39,18 +40,19 @@ export class AttemptMessages {
     if (run?.state !== 'running') return;
     // Progress overtakes progress on the way.
     if (run.progress && Date.parse(run.progress.at) > Date.parse(progress.at)) return;
-    await transaction.query(`UPDATE runs SET progress = $3, heartbeat_at = $4 WHERE id = $1 AND attempt = $2 AND state = 'running'`, [
-      id,
-      attempt,
-      JSON.stringify(progress),
-      this.clock.now(),
-    ]);
+    const moved = !isDeepStrictEqual({ ...run.progress, at: null }, { ...progress, at: null });
+    await transaction.query(
+      `UPDATE runs SET progress = $3, heartbeat_at = $4, progressed_at = CASE WHEN $5 THEN $4 ELSE progressed_at END WHERE id = $1 AND attempt = $2 AND state = 'running'`,
+      [id, attempt, JSON.stringify(progress), this.clock.now(), moved],
+    );
   }
 
   /** Lines of an earlier attempt are kept too: they tell why it ended. */
   async log(transaction: Transaction, message: CommandPayload<'attempt.log.v1'>): Promise<void> {
     const run = await lockRun(transaction, message.run);
     if (!run || message.attempt > run.attempt) return;
+    if (message.attempt === run.attempt)
+      await transaction.query(`UPDATE runs SET progressed_at = $2 WHERE id = $1 AND state = 'running'`, [run.id, this.clock.now()]);
     await transaction.query(
       `INSERT INTO run_logs (organization_id, run_id, attempt, at, level, message)
        SELECT $1, $2, $3, at, level, message FROM unnest($4::timestamptz[], $5::text[], $6::text[]) WITH ORDINALITY AS line (at, level, message, position) ORDER BY position`,
@@ -98,6 +100,7 @@ export class AttemptMessages {
     return this.ledger.move(transaction, run, 'running', 'worker', {
       worker: sender.worker,
       heartbeat_at: now,
+      progressed_at: now,
       started_at: run.started_at ?? now,
     });
   }

@@ -52,11 +52,25 @@ export class RunLedger {
     return row!;
   }
 
+  /** Expected runs whose time has come; all at once, because in the small hours there are thousands. */
+  async makeDue(transaction: Transaction, runs: readonly RunRow[]): Promise<void> {
+    await transaction.query(`UPDATE runs SET state = 'due' WHERE id = ANY ($1::text[]) AND state = ANY ($2::text[])`, [
+      runs.map((run) => run.id),
+      statesBefore('due', 'tick'),
+    ]);
+  }
+
   /**
    * Moves `run` on if it still is where the caller saw it: same attempt, and a state that `cause` may lead away from.
    * Gives undefined when it is not, and then nothing has happened.
    */
-  async move(transaction: Transaction, run: RunRow, to: RunState, cause: Cause, changes: RunChanges = {}): Promise<RunRow | undefined> {
+  async move(
+    transaction: Transaction,
+    run: RunRow,
+    to: Exclude<RunState, 'expected' | 'due'>,
+    cause: Cause,
+    changes: RunChanges = {},
+  ): Promise<RunRow | undefined> {
     const all: RunChanges = { ...(isTerminal(to) ? { finished_at: this.clock.now() } : {}), ...changes };
     const columns = Object.entries(all);
     const values = columns.map(([column, value]) => (JSON_COLUMNS.has(column) && value !== null ? JSON.stringify(value) : value));
@@ -65,7 +79,7 @@ export class RunLedger {
       `UPDATE runs SET ${assignments} WHERE id = $1 AND attempt = $2 AND state = ANY ($3::text[]) RETURNING *`,
       [run.id, run.attempt, statesBefore(to, cause), to, ...values],
     );
-    if (row && to !== 'due') await this.tell(transaction, row);
+    if (row) await this.tell(transaction, row);
     if (row && isTerminal(to)) await this.discardUnaccepted(transaction, row);
     return row;
   }

@@ -23,7 +23,8 @@ export class RunPauses {
     const run = await this.change(principal, id, 'run.paused', async (transaction, row) => {
       if (row.cancel_requested_at) throw new RahatError('conflict', 'This run is being cancelled');
       if (row.pause) return row;
-      return write(transaction, row, { at: this.clock.now().toISOString(), by: principal.name });
+      const now = this.clock.now();
+      return write(transaction, row, { at: now.toISOString(), by: principal.name }, now);
     });
     if (run.dispatched_at) await this.messaging.signal('run.pause', { run: id });
     return presentRun(run);
@@ -33,7 +34,7 @@ export class RunPauses {
     const run = await this.change(principal, id, 'run.resumed', async (transaction, row) => {
       if (!row.pause) return row;
       transaction.afterCommit(this.onResumed);
-      return write(transaction, row, null);
+      return write(transaction, row, null, this.clock.now());
     });
     if (run.dispatched_at) await this.messaging.signal('run.resume', { run: id });
     return presentRun(run);
@@ -74,10 +75,11 @@ export class RunPauses {
   }
 }
 
-async function write(transaction: Transaction, run: RunRow, pause: RunRow['pause']): Promise<RunRow> {
-  const [row] = await transaction.query<RunRow>(`UPDATE runs SET pause = $2, waiting_for = NULL WHERE id = $1 RETURNING *`, [
-    run.id,
-    pause === null ? null : JSON.stringify(pause),
-  ]);
+/** A run that was held up has not stood still by itself. */
+async function write(transaction: Transaction, run: RunRow, pause: RunRow['pause'], now: Date): Promise<RunRow> {
+  const [row] = await transaction.query<RunRow>(
+    `UPDATE runs SET pause = $2, waiting_for = NULL, progressed_at = CASE WHEN state = 'running' THEN $3::timestamptz ELSE progressed_at END WHERE id = $1 RETURNING *`,
+    [run.id, pause === null ? null : JSON.stringify(pause), now],
+  );
   return row!;
 }

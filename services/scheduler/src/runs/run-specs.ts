@@ -24,7 +24,8 @@ export type RestoreRequest = Required<Pick<CreateRestorePlan, 'intoExisting' | '
 
 type RunPlan = Pick<PlanRow, 'id' | 'organization_id' | 'no_progress_minutes' | 'hooks'>;
 
-const NO_PROGRESS_MINUTES = 15;
+/** Of runs without a plan. */
+export const NO_PROGRESS_MINUTES = 15;
 
 /** Makes the spec of a run's current attempt, its secrets sealed for the pool and bound to run and attempt. */
 export class RunSpecs {

@@ -48,6 +48,7 @@ export interface RunRow {
   dispatches: number;
   started_at: Date | null;
   heartbeat_at: Date | null;
+  progressed_at: Date | null;
   finished_at: Date | null;
   cancel_requested_at: Date | null;
   cancel_reason: string | null;
@@ -95,6 +96,7 @@ export type RunChanges = Partial<
     | 'dispatches'
     | 'started_at'
     | 'heartbeat_at'
+    | 'progressed_at'
     | 'finished_at'
     | 'cancel_requested_at'
     | 'cancel_reason'

@@ -10,6 +10,9 @@ import { runsWithPlace, tellWaiting, waitingRuns, type PlacedRun } from '../admi
 import type { RunLedger } from '../run-ledger.js';
 import { lockRun } from '../runs.table.js';
 
+/** The tick has other work, too; the next one, which follows at once, goes on. */
+const ADMISSIONS_AT_ONCE = 200;
+
 type Hold = { kind: 'wait'; for: WaitingFor } | { kind: 'end'; as: 'missed' | 'skipped'; reason: string };
 
 /**
@@ -20,9 +23,9 @@ export async function admitWaitingRuns(
   transaction: Transaction,
   ledger: RunLedger,
   { now, poolLimits, workerLostAfterMs }: { now: Date; poolLimits: Record<string, number>; workerLostAfterMs: number },
-): Promise<void> {
+): Promise<{ more: boolean }> {
   const waiting = await waitingRuns(transaction);
-  if (waiting.length === 0) return;
+  if (waiting.length === 0) return { more: false };
   const holding = await runsWithPlace(transaction);
   const rules: PlaceRules = {
     pools: poolLimits,
@@ -49,7 +52,7 @@ export async function admitWaitingRuns(
     now,
   );
   const byId = new Map(waiting.map((run) => [run.id, run]));
-  for (const id of admission.admitted) await give(transaction, ledger, byId.get(id)!, now);
+  for (const id of admission.admitted.slice(0, ADMISSIONS_AT_ONCE)) await give(transaction, ledger, byId.get(id)!, now);
   for (const [id, waitingFor] of admission.waiting) told.set(id, waitingFor);
   await tellWaiting(
     transaction,
@@ -57,6 +60,7 @@ export async function admitWaitingRuns(
       .filter(([id, waitingFor]) => !isDeepStrictEqual(byId.get(id)!.waiting_for, waitingFor))
       .map(([id, waitingFor]) => ({ id, for: waitingFor })),
   );
+  return { more: admission.admitted.length > ADMISSIONS_AT_ONCE };
 }
 
 /** What keeps a run from asking for a place at all. */

@@ -25,7 +25,8 @@ export class Dispatch {
     private readonly clock: Clock,
   ) {}
 
-  async sendQueued(): Promise<void> {
+  /** Gives whether there may be more of them. */
+  async sendQueued(): Promise<{ more: boolean }> {
     const ready = await this.database.asSystem('find attempts to send to workers', (transaction) =>
       transaction.query<RunRow>(
         `SELECT * FROM runs WHERE state = 'queued' AND admitted_at IS NOT NULL AND dispatched_at IS NULL AND pause IS NULL AND not_before <= $1 ORDER BY priority, due_at, id LIMIT ${RUNS_AT_ONCE}`,
@@ -33,6 +34,7 @@ export class Dispatch {
       ),
     );
     for (const run of ready) await this.send(run);
+    return { more: ready.length === RUNS_AT_ONCE };
   }
 
   /** PostgreSQL is the truth: what a queue may have lost is put there again, as the same message, which a queue that still has it ignores. */

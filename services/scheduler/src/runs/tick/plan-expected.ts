@@ -15,14 +15,16 @@ const HORIZON_MS = 48 * 3_600_000;
 const REFILL_MS = 3_600_000;
 /** A scheduler that slept for months leaves so many rows of one schedule as missed, and no more. */
 const MOST_OCCURRENCES = 3_000;
+const PLANS_AT_ONCE = 100;
 
 /** Writes the runs of the next 48 h down as expected, so that their absence shows; those of paused plans, too. */
-export async function planExpectedRuns(transaction: Transaction, ledger: RunLedger, now: Date): Promise<void> {
+export async function planExpectedRuns(transaction: Transaction, ledger: RunLedger, now: Date): Promise<{ more: boolean }> {
   const plans = await transaction.query<PlanRow>(
-    `SELECT * FROM plans WHERE replan OR (deleted_at IS NULL AND planned_until < $1) ORDER BY planned_until LIMIT 100 FOR UPDATE SKIP LOCKED`,
+    `SELECT * FROM plans WHERE replan OR (deleted_at IS NULL AND planned_until < $1) ORDER BY planned_until LIMIT ${PLANS_AT_ONCE} FOR UPDATE SKIP LOCKED`,
     [new Date(now.getTime() + HORIZON_MS - REFILL_MS)],
   );
   for (const plan of plans) await planOne(transaction, ledger, plan, now);
+  return { more: plans.length === PLANS_AT_ONCE };
 }
 
 async function planOne(transaction: Transaction, ledger: RunLedger, plan: PlanRow, now: Date): Promise<void> {

@@ -4,7 +4,7 @@ import { reasonOfPause } from '../../plans/plan-pauses.js';
 import type { PlanRow } from '../../plans/plans.table.js';
 import { windowsOfOrganization } from '../../scheduling/scheduling.table.js';
 import type { ServerRow } from '../../servers/servers.table.js';
-import { activeRunOf, laneOf, newBackupRun } from '../backup-now.js';
+import { laneOf, newBackupRun } from '../backup-now.js';
 import type { RunLedger } from '../run-ledger.js';
 import type { RunRow } from '../runs.table.js';
 import { decideOverdue } from './overdue.js';
@@ -12,44 +12,36 @@ import { decideOverdue } from './overdue.js';
 const ROWS_AT_ONCE = 2_000;
 
 /** Expected runs whose time has come become due, missed or skipped, in time order. */
-export async function startDueRuns(transaction: Transaction, ledger: RunLedger, now: Date, missedAfterMs: number): Promise<void> {
+export async function startDueRuns(
+  transaction: Transaction,
+  ledger: RunLedger,
+  now: Date,
+  missedAfterMs: number,
+): Promise<{ more: boolean }> {
   const runs = await transaction.query<RunRow>(
     `SELECT * FROM runs WHERE state = 'expected' AND due_at <= $1 ORDER BY due_at LIMIT ${ROWS_AT_ONCE} FOR UPDATE SKIP LOCKED`,
     [now],
   );
   const known = await whatStandsBehind(transaction, runs);
-  for (const line of Map.groupBy(
-    runs,
-    (run) => `${run.plan_id} ${run.server_id} ${run.database_id} ${laneOf(run.backup_type!)}`,
-  ).values()) {
+  const starting: RunRow[] = [];
+  for (const [key, line] of Map.groupBy(runs, lineOf)) {
     const first = line[0]!;
     const plan = known.plans.get(first.plan_id!)!;
     const windows = [...plan.blackouts, ...known.servers.get(first.server_id)!.blackouts, ...known.windows.get(plan.organization_id)!];
-    const active = await activeRunOf(transaction, {
-      plan: plan.id,
-      server: first.server_id,
-      database: first.database_id,
-      type: first.backup_type!,
-    });
     const { decisions, catchUp } = decideOverdue(
       line.map((run) => ({ id: run.id, dueAt: run.due_at, type: run.backup_type! })),
       {
         now,
         missedAfterMs,
         catchUp: plan.catch_up,
-        busy: active !== undefined,
+        busy: known.busy.has(key),
         ...(plan.enabled ? {} : { paused: plan.deleted_at ? 'The plan was deleted before this run started.' : reasonOfPause(plan) }),
-        leftOut: (at) => {
-          const blackout = blackoutAt(windows, at);
-          return blackout && (plan.blackout_due === 'skip' || !blackout.until)
-            ? `It was due in the blackout window ${blackout.reason}.`
-            : undefined;
-        },
+        leftOut: (at) => leftOut(plan, windows, at),
       },
     );
     for (const decision of decisions) {
       const run = line.find((candidate) => candidate.id === decision.id)!;
-      if (decision.becomes === 'due') await ledger.move(transaction, run, 'due', 'tick');
+      if (decision.becomes === 'due') starting.push(run);
       else await ledger.move(transaction, run, decision.becomes, 'tick', { reasons: [decision.reason] });
     }
     if (catchUp) {
@@ -60,6 +52,22 @@ export async function startDueRuns(transaction: Transaction, ledger: RunLedger, 
       );
     }
   }
+  await ledger.makeDue(transaction, starting);
+  return { more: runs.length === ROWS_AT_ONCE };
+}
+
+type Line = Pick<RunRow, 'plan_id' | 'server_id' | 'database_id' | 'backup_type'>;
+
+/** Runs of one line follow upon each other. */
+function lineOf(run: Line): string {
+  return `${run.plan_id} ${run.server_id} ${run.database_id} ${laneOf(run.backup_type!)}`;
+}
+
+function leftOut(plan: PlanRow, windows: PlanRow['blackouts'], at: Date): string | undefined {
+  const blackout = blackoutAt(windows, at);
+  return blackout && (plan.blackout_due === 'skip' || !blackout.until)
+    ? `It was due in the blackout window ${blackout.reason}.`
+    : undefined;
 }
 
 async function whatStandsBehind(transaction: Transaction, runs: readonly RunRow[]) {
@@ -70,5 +78,14 @@ async function whatStandsBehind(transaction: Transaction, runs: readonly RunRow[
   const windows = new Map<string, PlanRow['blackouts']>();
   for (const { organization_id: organization } of plans)
     if (!windows.has(organization)) windows.set(organization, await windowsOfOrganization(transaction, organization));
-  return { plans: new Map(plans.map((plan) => [plan.id, plan])), servers: new Map(servers.map((server) => [server.id, server])), windows };
+  const active = await transaction.query<Line>(
+    `SELECT plan_id, server_id, database_id, backup_type FROM runs WHERE type = 'backup' AND state IN ('due', 'queued', 'running') AND plan_id = ANY ($1::text[])`,
+    [plans.map((plan) => plan.id)],
+  );
+  return {
+    busy: new Set(active.map(lineOf)),
+    plans: new Map(plans.map((plan) => [plan.id, plan])),
+    servers: new Map(servers.map((server) => [server.id, server])),
+    windows,
+  };
 }

@@ -94,9 +94,10 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     }, afterMs);
   }
 
-  private async step(name: string, work: () => Promise<void>): Promise<void> {
+  /** Work that has more to do than it takes on at once goes on in the next tick, which then follows at once. */
+  private async step(name: string, work: () => Promise<void | { more: boolean }>): Promise<void> {
     try {
-      await work();
+      if ((await work())?.more) this.hurry();
     } catch (error) {
       this.logger.error(
         `Could not ${name}: ${error instanceof Error ? error.message : String(error)}`,
@@ -106,12 +107,12 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
   }
 
   /** In one transaction, and in one replica at a time; the others have nothing to do then. */
-  private async alone(step: string, work: (transaction: Transaction) => Promise<void>): Promise<void> {
-    await this.database.asSystem(`tick: ${step}`, async (transaction) => {
+  private async alone<T>(step: string, work: (transaction: Transaction) => Promise<T>): Promise<T | undefined> {
+    return this.database.asSystem(`tick: ${step}`, async (transaction) => {
       const [lock] = await transaction.query<{ held: boolean }>(`SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS held`, [
         `rahat.scheduler.tick.${step}`,
       ]);
-      if (lock?.held) await work(transaction);
+      return lock?.held ? work(transaction) : undefined;
     });
   }
 }

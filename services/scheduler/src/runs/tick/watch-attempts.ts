@@ -1,15 +1,16 @@
 import { RahatError, type BlackoutWindow } from '@rahat/contracts';
 import type { Messaging } from '@rahat/messaging';
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { blackoutAt } from '../../plans/blackouts.js';
 import { windowsOfOrganization } from '../../scheduling/scheduling.table.js';
 import type { Clock } from '../../clock/clock.js';
 import type { SchedulerConfig } from '../../config.js';
 import type { AttemptEnd } from '../attempt-end.js';
+import { NO_PROGRESS_MINUTES } from '../run-specs.js';
 import type { RunRow } from '../runs.table.js';
 
-/** The worker ends an attempt at its deadline itself; one that is still alive after this much more is given up. */
-const DEADLINE_GRACE_MS = 120_000;
+/** The worker ends an attempt at its limits itself; one that is still alive after this much more is given up. */
+const LIMIT_GRACE_MS = 120_000;
 /** Wall clock and monotonic clock may part by this much between two ticks. */
 const CLOCK_JUMP_MS = 10_000;
 /** After a start, heartbeats of living workers may still wait in the queue. */
@@ -44,7 +45,7 @@ export class WatchAttempts {
     this.last = current;
     const now = new Date(current.wallMs);
     await this.database.asSystem('start heartbeats anew after a jump of the clock', (transaction) =>
-      transaction.query(`UPDATE runs SET heartbeat_at = $1 WHERE state = 'running' AND ($2 OR heartbeat_at > $3)`, [
+      transaction.query(`UPDATE runs SET heartbeat_at = $1, progressed_at = $1 WHERE state = 'running' AND ($2 OR heartbeat_at > $3)`, [
         now,
         jumped,
         new Date(current.wallMs + CLOCK_JUMP_MS),
@@ -69,20 +70,40 @@ export class WatchAttempts {
             `Worker ${run.worker} gave no sign of life for ${this.config.RAHAT_SCHEDULER_LOST_AFTER_SECONDS} s`,
           ),
         );
-      const endless = await transaction.query<RunRow & { attempt_started_at: Date }>(
-        `SELECT runs.* FROM runs JOIN attempts ON attempts.run_id = runs.id AND attempts.attempt = runs.attempt
-         WHERE runs.state = 'running' AND attempts.started_at + make_interval(mins => runs.deadline_minutes) < $1 LIMIT 50 FOR UPDATE OF runs SKIP LOCKED`,
-        [new Date(now.getTime() - DEADLINE_GRACE_MS)],
-      );
-      for (const run of endless) {
-        if (silent.some((lost) => lost.id === run.id)) continue;
+      const known = new Set(silent.map(({ id }) => id));
+      const endless = await this.beyondDeadline(transaction, now);
+      const stuck = (await this.withoutProgress(transaction, now)).filter((run) => !endless.some(({ id }) => id === run.id));
+      for (const run of endless.filter(({ id }) => !known.has(id)))
         await this.attemptEnd.byLoss(
           transaction,
           run,
           new RahatError('deadline_exceeded', `The attempt did not end within ${run.deadline_minutes} minutes`),
         );
-      }
+      for (const run of stuck.filter(({ id }) => !known.has(id)))
+        await this.attemptEnd.byLoss(
+          transaction,
+          run,
+          new RahatError('deadline_exceeded', `Nothing moved for ${run.no_progress_minutes} minutes, and the worker did not end it`),
+        );
     });
+  }
+
+  private async beyondDeadline(transaction: Transaction, now: Date): Promise<RunRow[]> {
+    return transaction.query<RunRow>(
+      `SELECT runs.* FROM runs JOIN attempts ON attempts.run_id = runs.id AND attempts.attempt = runs.attempt
+       WHERE runs.state = 'running' AND attempts.started_at + make_interval(mins => runs.deadline_minutes) < $1 LIMIT 50 FOR UPDATE OF runs SKIP LOCKED`,
+      [new Date(now.getTime() - LIMIT_GRACE_MS)],
+    );
+  }
+
+  /** A worker that lives while its attempt stands still ends it; here only when it doesn't. A paused run stands still on purpose. */
+  private async withoutProgress(transaction: Transaction, now: Date): Promise<(RunRow & { no_progress_minutes: number })[]> {
+    return transaction.query<RunRow & { no_progress_minutes: number }>(
+      `SELECT runs.*, COALESCE(plans.no_progress_minutes, $2) AS no_progress_minutes FROM runs LEFT JOIN plans ON plans.id = runs.plan_id
+       WHERE runs.state = 'running' AND runs.pause IS NULL AND runs.progressed_at + make_interval(mins => COALESCE(plans.no_progress_minutes, $2)) < $1
+       LIMIT 50 FOR UPDATE OF runs SKIP LOCKED`,
+      [new Date(now.getTime() - LIMIT_GRACE_MS), NO_PROGRESS_MINUTES],
+    );
   }
 
   /** Plans may say that a window ends what it finds running; what a person started goes on. */
