@@ -10,6 +10,7 @@ export const EXIT = {
   conflict: 5,
   partial: 6,
   overdue: 7,
+  wouldChange: 7,
   cancelled: 130,
 } as const;
 

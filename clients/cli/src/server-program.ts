@@ -45,7 +45,7 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
     .argument('<server>', 'name or id')
     .option('--name <name>')
     .option('--url <url>', 'new address, without the password')
-    .option('--password', 'set a new password', false)
+    .option('--ask-password', 'set a new password, from RAHAT_DB_PASSWORD or a prompt', false)
     .option('--password-stdin', 'set a new password, read from standard input', false)
     .option('--pool <pool>', 'worker pool')
     .option('--heavy-runs <n>', 'backups and restores at once', wholeNumber)

@@ -20,7 +20,7 @@ export async function applyDocuments(terminal: Terminal, options: Files & { dryR
 export async function diffDocuments(terminal: Terminal, options: Files): Promise<void> {
   const applied = await send(options, true);
   terminal.result(applied, described(terminal, applied.changes, true));
-  if (applied.changes.some(({ action }) => action !== 'unchanged')) process.exitCode = EXIT.overdue;
+  if (applied.changes.some(({ action }) => action !== 'unchanged')) process.exitCode = EXIT.wouldChange;
 }
 
 export async function exportDocuments(terminal: Terminal, options: { kind: string[] }): Promise<void> {

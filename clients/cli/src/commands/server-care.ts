@@ -10,7 +10,7 @@ import { changedTags, nothingToChange } from './tag-changes.js';
 export interface UpdateServerOptions {
   name?: string;
   url?: string;
-  password: boolean;
+  askPassword: boolean;
   passwordStdin: boolean;
   pool?: string;
   heavyRuns?: number;
@@ -19,9 +19,9 @@ export interface UpdateServerOptions {
 
 export async function updateServer(terminal: Terminal, name: string, options: UpdateServerOptions): Promise<void> {
   if (options.url !== undefined) refusePassword(options.url);
-  const { password: asked, passwordStdin, ...changes } = options;
+  const { askPassword, passwordStdin, ...changes } = options;
   const password =
-    asked || passwordStdin
+    askPassword || passwordStdin
       ? await askSecret({ label: 'New password of the database user', variable: 'RAHAT_DB_PASSWORD', fromStdin: passwordStdin })
       : undefined;
   const api = await openApi();

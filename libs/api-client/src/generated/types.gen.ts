@@ -1163,7 +1163,7 @@ export type VerifyBackup = {
 };
 
 export type WaitingFor = {
-    reason: 'paused' | 'plan_paused' | 'blackout' | 'retry_pause' | 'server' | 'pool' | 'storage' | 'worker' | 'turn' | 'preparation';
+    reason: 'paused' | 'blackout' | 'retry_pause' | 'server' | 'pool' | 'storage' | 'worker' | 'turn' | 'preparation';
     message: string;
     until?: string;
 };

@@ -8,7 +8,7 @@ import { BackupLabel, BackupMethod, BackupType, Consistency, RunState, RunType, 
 /** Why a run that is due doesn't run yet. */
 export const WaitingFor = z
   .object({
-    reason: z.enum(['paused', 'plan_paused', 'blackout', 'retry_pause', 'server', 'pool', 'storage', 'worker', 'turn', 'preparation']),
+    reason: z.enum(['paused', 'blackout', 'retry_pause', 'server', 'pool', 'storage', 'worker', 'turn', 'preparation']),
     message: z.string(),
     /** When it can go on, where that is known. */
     until: z.iso.datetime().optional(),

@@ -69,24 +69,26 @@ export class DiscoveryService {
   /** Gives whether the set of databases changed. Vanished ones are marked and stay, because their backups do. */
   private async take(transaction: Transaction, server: ServerRow, found: Found[]): Promise<boolean> {
     const known = new Map((await databasesOf(transaction, server.id)).map((row) => [row.name, row]));
-    for (const database of found) {
-      await transaction.query(
-        `INSERT INTO databases (id, organization_id, server_id, name, size_bytes, encoding, "collation", connectable, discovered_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-         ON CONFLICT (server_id, name) DO UPDATE SET size_bytes = $5, encoding = $6, "collation" = $7, connectable = $8, missing_since = NULL`,
-        [
-          newId('database'),
-          server.organization_id,
-          server.id,
-          database.name,
-          Math.round(database.sizeBytes),
-          database.encoding,
-          database.collation,
-          database.connectable,
-          this.clock.now(),
-        ],
-      );
-    }
+    await transaction.query(
+      `INSERT INTO databases (id, organization_id, server_id, name, size_bytes, encoding, "collation", connectable, discovered_at)
+       SELECT id, $1, $2, name, size_bytes, encoding, "collation", connectable, $3
+       FROM unnest($4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[], $9::boolean[]) AS found (id, name, size_bytes, encoding, "collation", connectable)
+       ON CONFLICT (server_id, name) DO UPDATE
+         SET size_bytes = EXCLUDED.size_bytes, encoding = EXCLUDED.encoding, "collation" = EXCLUDED."collation", connectable = EXCLUDED.connectable, missing_since = NULL`,
+      [
+        server.organization_id,
+        server.id,
+        this.clock.now(),
+        found.map(() => newId('database')),
+        found.map((database) => database.name),
+        found.map((database) => Math.round(database.sizeBytes)),
+        found.map((database) => database.encoding),
+        found.map((database) => database.collation),
+        found.map((database) => database.connectable),
+      ],
+    );
     const names = found.map((database) => database.name);
+    const present = new Set(names);
     const vanished = await transaction.query<Pick<DatabaseRow, 'id' | 'name'>>(
       `UPDATE databases SET missing_since = $3 WHERE server_id = $1 AND missing_since IS NULL AND name <> ALL ($2::text[]) RETURNING id, name`,
       [server.id, names, this.clock.now()],
@@ -94,7 +96,7 @@ export class DiscoveryService {
     for (const { id, name } of vanished) await this.tell(transaction, server, 'database.vanished', { id, name });
     const appeared = (await databasesOf(transaction, server.id)).filter((row) => {
       const before = known.get(row.name);
-      return names.includes(row.name) && (!before || before.missing_since !== null);
+      return present.has(row.name) && (!before || before.missing_since !== null);
     });
     // The first look at a server finds all of them new, which is no news.
     if (known.size > 0) for (const { id, name } of appeared) await this.tell(transaction, server, 'database.appeared', { id, name });

@@ -99,7 +99,7 @@ export class DocumentsService {
     if (!id) return hooks;
     return Promise.all(
       hooks.map(async (hook) => {
-        const given = authorizations[hook.name];
+        const given = authorizations.get(hook.name);
         const changed = given !== undefined && !(await this.services.plans.hasAuthorization(principal, id, hook.name, given));
         return changed ? { ...hook, authorizationSet: 'changed' } : hook;
       }),
@@ -251,7 +251,7 @@ function hookWithoutValue({ document, authorizations }: WantedDocument, change: 
     change.action === 'update' &&
     (before === undefined || before.some(({ name, url, authorizationSet }) => name === hook.name && url === hook.url && authorizationSet));
   const missing = document.spec.hooks?.find(
-    (hook) => hook.kind === 'http' && hook.authorization && authorizations[hook.name] === undefined && !isKept(hook),
+    (hook) => hook.kind === 'http' && hook.authorization && !authorizations.has(hook.name) && !isKept(hook),
   );
   return missing?.name;
 }

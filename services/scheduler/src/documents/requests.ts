@@ -62,12 +62,12 @@ export function serverRequest({ metadata, spec }: Of<'Server'>, state: CurrentSt
 
 /** What the document and its template don't say is as in a new plan: a document says all of it. */
 export function planRequest(
-  { document: { metadata, spec }, authorizations }: { document: Of<'Plan'>; authorizations: Readonly<Record<string, string>> },
+  { document: { metadata, spec }, authorizations }: { document: Of<'Plan'>; authorizations: ReadonlyMap<string, string> },
   outline: PlanOutline,
   state: CurrentState,
 ): { create: CreatePlan; update: UpdatePlan; paused: boolean } {
   const { template: _template, servers, repository, paused, hooks, ...own } = spec;
-  const withValues = hooks?.map((hook) => (hook.kind === 'http' ? { ...hook, authorization: authorizations[hook.name] } : hook));
+  const withValues = hooks?.map((hook) => (hook.kind === 'http' ? { ...hook, authorization: authorizations.get(hook.name) } : hook));
   const ids = idsOf(state);
   const selection = {
     servers: servers.names.map((name) => ids.of('Server', name)),

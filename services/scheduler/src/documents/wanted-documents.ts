@@ -7,7 +7,7 @@ export interface WantedDocument extends ComparedDocument {
   /** The secret that the document refers to, when its value was given. */
   secret: string | undefined;
   /** Of a plan: the authorizations that were given, by the name of their hook. */
-  authorizations: Readonly<Record<string, string>>;
+  authorizations: ReadonlyMap<string, string>;
 }
 
 /** Reads the documents; every mistake is told with its document. Templates of the same set count before those of the organization. */
@@ -66,13 +66,13 @@ export function referenceOf(document: RahatDocument): SecretReference | undefine
   }
 }
 
-function authorizationsOf(document: RahatDocument, secrets: Readonly<Record<string, string>>): Record<string, string> {
-  if (document.kind !== 'Plan') return {};
+function authorizationsOf(document: RahatDocument, secrets: Readonly<Record<string, string>>): Map<string, string> {
+  if (document.kind !== 'Plan') return new Map();
   const given = (document.spec.hooks ?? []).flatMap((hook) => {
     const value = hook.kind === 'http' ? valueOf(hook.authorization, secrets) : undefined;
     return value === undefined ? [] : [[hook.name, value] as const];
   });
-  return Object.fromEntries(given);
+  return new Map(given);
 }
 
 function valueOf(reference: SecretReference | undefined, secrets: Readonly<Record<string, string>>): string | undefined {

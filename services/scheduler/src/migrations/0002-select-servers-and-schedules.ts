@@ -6,13 +6,12 @@ export class SelectServersAndSchedules1764201600000 implements MigrationInterfac
   readonly name = 'SelectServersAndSchedules1764201600000';
 
   async up(runner: QueryRunner): Promise<void> {
-    await runner.query(TAGS_AND_GROUPS);
-    await runner.query(PLANS);
-    await runner.query(RUNS);
-    await runner.query(LIMITS);
+    // The owner obeys row security, too, and would find no row to change.
+    for (const table of ['plans', 'runs']) await runner.query(`ALTER TABLE ${table} NO FORCE ROW LEVEL SECURITY`);
+    for (const statements of [TAGS_AND_GROUPS, PLANS, RUNS, LIMITS, EXISTING_PLANS]) await runner.query(statements);
+    for (const table of ['plans', 'runs']) await runner.query(`ALTER TABLE ${table} FORCE ROW LEVEL SECURITY`);
     for (const table of ['server_groups', 'schedules', 'scheduling', 'templates'])
       await runner.query(enableRowSecurity('scheduler', table));
-    await runner.query(EXISTING_PLANS);
   }
 
   async down(): Promise<void> {

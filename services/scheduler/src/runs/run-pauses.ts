@@ -44,8 +44,7 @@ export class RunPauses {
   async repeatSignals(): Promise<void> {
     const running = await this.database.asSystem('find pauses without effect', (transaction) =>
       transaction.query<{ id: string; paused: boolean }>(
-        `SELECT id, pause IS NOT NULL AS paused FROM runs WHERE state = 'running' AND (pause IS NOT NULL) <> (COALESCE(progress ->> 'phase', '') = 'paused')
-           AND (pause IS NOT NULL OR progress ->> 'phase' = 'paused')`,
+        `SELECT id, pause IS NOT NULL AS paused FROM runs WHERE state = 'running' AND (pause IS NOT NULL) <> (COALESCE(progress ->> 'phase', '') = 'paused')`,
       ),
     );
     for (const { id, paused } of running) await this.messaging.signal(paused ? 'run.pause' : 'run.resume', { run: id });

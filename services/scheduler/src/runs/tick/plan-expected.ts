@@ -16,6 +16,9 @@ const REFILL_MS = 3_600_000;
 /** A scheduler that slept for months leaves so many rows of one schedule as missed, and no more. */
 const MOST_OCCURRENCES = 3_000;
 const PLANS_AT_ONCE = 100;
+/** Of one transaction, and of one statement. */
+const ROWS_AT_ONCE = 40_000;
+const ROWS_PER_INSERT = 10_000;
 
 /** Writes the runs of the next 48 h down as expected, so that their absence shows; those of paused plans, too. */
 export async function planExpectedRuns(transaction: Transaction, ledger: RunLedger, now: Date): Promise<{ more: boolean }> {
@@ -23,11 +26,16 @@ export async function planExpectedRuns(transaction: Transaction, ledger: RunLedg
     `SELECT * FROM plans WHERE replan OR (deleted_at IS NULL AND planned_until < $1) ORDER BY planned_until LIMIT ${PLANS_AT_ONCE} FOR UPDATE SKIP LOCKED`,
     [new Date(now.getTime() + HORIZON_MS - REFILL_MS)],
   );
-  for (const plan of plans) await planOne(transaction, ledger, plan, now);
-  return { more: plans.length === PLANS_AT_ONCE };
+  let written = 0;
+  for (const plan of plans) {
+    if (written >= ROWS_AT_ONCE) return { more: true };
+    written += await planOne(transaction, ledger, plan, now);
+  }
+  return { more: plans.length === PLANS_AT_ONCE || written >= ROWS_AT_ONCE };
 }
 
-async function planOne(transaction: Transaction, ledger: RunLedger, plan: PlanRow, now: Date): Promise<void> {
+/** Gives how many rows it wrote. A plan of very many databases gets its 48 h in several ticks. */
+async function planOne(transaction: Transaction, ledger: RunLedger, plan: PlanRow, now: Date): Promise<number> {
   const schedules = plan.deleted_at ? [] : await schedulesOfPlan(transaction, plan);
   const covered = schedules.length > 0 ? await coverageOf(transaction, plan) : [];
   const organization = await windowsOfOrganization(transaction, plan.organization_id);
@@ -40,31 +48,36 @@ async function planOne(transaction: Transaction, ledger: RunLedger, plan: PlanRo
   if (plan.replan) await forgetFuture(transaction, ledger, plan, { schedules, covered, rulesFor }, now);
   const from = plan.replan && plan.planned_until > now ? now : plan.planned_until;
   const until = new Date(now.getTime() + HORIZON_MS);
-  const planned = schedules.map((schedule) => ({
-    schedule,
-    occurrences: occurrencesBetween(scheduleOf(schedule), from, until, MOST_OCCURRENCES),
-  }));
-  const rows = covered.flatMap(({ server, database }) => {
-    const rules = rulesFor(server);
-    return planned.flatMap(({ schedule, occurrences }) =>
-      occurrences.map((occursAt) => ({
-        id: newId('run'),
-        server: server.id,
-        database,
-        type: schedule.type,
-        occursAt,
-        dueAt: dueAt(occursAt, rules),
-      })),
-    );
-  });
-  await insertExpected(transaction, plan, rows);
+  const most = Math.max(1, Math.min(MOST_OCCURRENCES, Math.floor(ROWS_AT_ONCE / Math.max(1, covered.length * schedules.length))));
+  const planned = schedules.map((schedule) => ({ schedule, occurrences: occurrencesBetween(scheduleOf(schedule), from, until, most) }));
+  const rows = expectedRows(planned, covered, rulesFor);
+  for (let start = 0; start < rows.length; start += ROWS_PER_INSERT)
+    await insertExpected(transaction, plan, rows.slice(start, start + ROWS_PER_INSERT));
   // Where one schedule was cut short, all go on from there; rows that stand already are not doubled.
-  const cut = planned.flatMap(({ occurrences }) => (occurrences.length === MOST_OCCURRENCES ? [occurrences.at(-1)!] : []));
+  const cut = planned.flatMap(({ occurrences }) => (occurrences.length === most ? [occurrences.at(-1)!] : []));
   const plannedUntil = new Date(Math.min(until.getTime(), ...cut.map((at) => at.getTime())));
   await transaction.query(
     `UPDATE plans SET planned_until = GREATEST($2, CASE WHEN replan THEN $2 ELSE planned_until END), replan = false WHERE id = $1`,
     [plan.id, plannedUntil],
   );
+  return rows.length;
+}
+
+function expectedRows(
+  planned: readonly { schedule: ScheduleRow; occurrences: Date[] }[],
+  covered: readonly Covered[],
+  rulesFor: (server: Covered['server']) => DueRules,
+): ExpectedRow[] {
+  return [...Map.groupBy(covered, ({ server }) => server.id).values()].flatMap((ofServer) => {
+    const { server } = ofServer[0]!;
+    const rules = rulesFor(server);
+    return planned.flatMap(({ schedule: { type }, occurrences }) =>
+      occurrences.flatMap((occursAt) => {
+        const at = dueAt(occursAt, rules);
+        return ofServer.map(({ database }) => ({ id: newId('run'), server: server.id, database, type, occursAt, dueAt: at }));
+      }),
+    );
+  });
 }
 
 /**

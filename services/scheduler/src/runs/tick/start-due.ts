@@ -9,7 +9,7 @@ import type { RunLedger } from '../run-ledger.js';
 import type { RunRow } from '../runs.table.js';
 import { decideOverdue } from './overdue.js';
 
-const ROWS_AT_ONCE = 2_000;
+const ROWS_AT_ONCE = 10_000;
 
 /** Expected runs whose time has come become due, missed or skipped, in time order. */
 export async function startDueRuns(
