@@ -28,7 +28,10 @@ export class MessageConsumers implements OnApplicationBootstrap, OnApplicationSh
     const { attempts, retention } = this;
     this.subscriptions = [
       this.messaging.consumeCommands(QUEUES.scheduler, this.database, {
-        'worker.alive.v1': (message, { transaction }) => recordWorker(transaction, message, this.clock.now()),
+        'worker.alive.v1': async (message, { transaction }) => {
+          // Runs may have waited for it.
+          if (await recordWorker(transaction, message, this.clock.now())) transaction.afterCommit(() => this.ticker.hurry());
+        },
         'attempt.started.v1': (message, { transaction }) => attempts.started(transaction, message),
         'attempt.heartbeat.v1': (message, { transaction }) => attempts.heartbeat(transaction, message),
         'attempt.progress.v1': (message, { transaction }) => attempts.progress(transaction, message),

@@ -2,17 +2,20 @@ import type { CommandPayload } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 import type { PoolWorkers } from '../runs/admission/resources.js';
 
-/** Only the newest word of a worker counts: by our clock, because theirs may differ. */
+/** When it was heard counts by our clock, because theirs may differ. Gives whether the worker is new, or takes more or fewer runs than before. */
 export async function recordWorker(
   transaction: Transaction,
   { worker, pool, slots }: CommandPayload<'worker.alive.v1'>,
   now: Date,
-): Promise<void> {
-  await transaction.query(
-    `INSERT INTO workers (name, pool, slots, seen_at) VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO UPDATE SET pool = $2, slots = $3, seen_at = $4`,
+): Promise<boolean> {
+  const [row] = await transaction.query<{ changed: boolean }>(
+    `WITH before AS (SELECT slots FROM workers WHERE name = $1)
+     INSERT INTO workers (name, pool, slots, seen_at) VALUES ($1, $2, $3, $4) ON CONFLICT (name) DO UPDATE SET pool = $2, slots = $3, seen_at = $4
+     RETURNING (SELECT slots FROM before) IS DISTINCT FROM $3 AS changed`,
     [worker, pool, slots, now],
   );
   await transaction.query(`DELETE FROM workers WHERE seen_at < $1`, [new Date(now.getTime() - KEPT_MS)]);
+  return row!.changed;
 }
 
 const KEPT_MS = 24 * 3_600_000;
