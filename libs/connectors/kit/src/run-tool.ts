@@ -17,6 +17,7 @@ export interface ToolCall {
   secretFiles?: readonly string[];
   /** Texts that must not show up in the tool's messages. */
   secrets?: readonly string[];
+  /** Some pieces wait here for the tool to take them, so they are not to be lent. */
   stdin?: AsyncIterable<Uint8Array>;
   classify?: LineClassifier;
   scratchFolder: string;

@@ -65,7 +65,7 @@ export interface LargeObjectPiece {
   piece: Buffer;
 }
 
-/** Reads a group artifact back. */
+/** Reads a group artifact back, whose pieces are lent; so are the ones it gives. */
 export async function* readGroup(stream: AsyncIterable<Buffer>): AsyncGenerator<LargeObjectPiece> {
   const source = stream[Symbol.asyncIterator]();
   let held: Buffer = Buffer.alloc(0);
@@ -82,9 +82,11 @@ export async function* readGroup(stream: AsyncIterable<Buffer>): AsyncGenerator<
         held = next.value;
         continue;
       }
-      parts.push(held.subarray(0, missing));
-      missing -= parts.at(-1)?.length ?? 0;
-      held = held.subarray(parts.at(-1)?.length ?? 0);
+      const part = held.subarray(0, missing);
+      held = held.subarray(part.length);
+      missing -= part.length;
+      // What goes on in the next piece of the stream is copied, because this one is gone by then.
+      parts.push(missing > 0 ? Buffer.from(part) : part);
     }
     return parts.length === 1 ? parts[0] : Buffer.concat(parts);
   };

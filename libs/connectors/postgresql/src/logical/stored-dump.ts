@@ -73,18 +73,22 @@ export function archiveOf(dump: StoredDump, entries: readonly TocEntry[], onByte
   return gathered(archiveParts(dump, entries, onBytes));
 }
 
+/** Copies the parts, which are lent, into pieces of one size. */
 async function* gathered(parts: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  let held: Buffer[] = [];
+  let piece = Buffer.allocUnsafe(WRITE_BYTES);
   let length = 0;
   for await (const part of parts) {
-    held.push(part);
-    length += part.length;
-    if (length < WRITE_BYTES) continue;
-    yield Buffer.concat(held);
-    held = [];
-    length = 0;
+    for (let taken = 0; taken < part.length;) {
+      const copied = part.copy(piece, length, taken);
+      taken += copied;
+      length += copied;
+      if (length < WRITE_BYTES) continue;
+      yield piece;
+      piece = Buffer.allocUnsafe(WRITE_BYTES);
+      length = 0;
+    }
   }
-  yield Buffer.concat(held);
+  yield piece.subarray(0, length);
 }
 
 async function* archiveParts(dump: StoredDump, entries: readonly TocEntry[], onBytes: (length: number) => void): AsyncGenerator<Buffer> {
@@ -149,7 +153,7 @@ function int(value: number): Buffer {
 
 async function whole(stream: AsyncIterable<Buffer>): Promise<Buffer> {
   const parts: Buffer[] = [];
-  for await (const part of stream) parts.push(part);
+  for await (const part of stream) parts.push(Buffer.from(part));
   return Buffer.concat(parts);
 }
 

@@ -48,7 +48,7 @@ export function findArtifact(source: ArtifactSource, key: string): Artifact {
 
 export async function readWhole(source: ArtifactSource, key: string): Promise<Buffer> {
   const parts: Buffer[] = [];
-  for await (const part of source.read(findArtifact(source, key))) parts.push(part);
+  for await (const part of source.read(findArtifact(source, key))) parts.push(Buffer.from(part));
   return Buffer.concat(parts);
 }
 
