@@ -1,4 +1,4 @@
-import type { Artifact, ArtifactSink, ArtifactSource, BackupFacts } from '@rahat/connector-kit';
+import type { Artifact, ArtifactSink, ArtifactSource, BackupFacts, WritableFile } from '@rahat/connector-kit';
 import { RahatError } from '@rahat/contracts';
 import type { Manifest, ReadSession, StoredObject, WriteSession } from '@rahat/repository';
 import { z } from 'zod';
@@ -46,10 +46,8 @@ export class SnapshotSource implements ArtifactSource {
   }
 
   async *read(artifact: Artifact): AsyncIterable<Buffer> {
-    const object = this.stored.get(artifact.key);
-    if (!object) throw new RahatError('internal', `Snapshot ${this.manifest.snapshot} has no object ${artifact.key}`);
     const { signal, gate } = this.options;
-    const pieces = this.session.readObject(object, this.options);
+    const pieces = this.session.readObject(this.objectOf(artifact), this.options);
     for await (const bytes of gate ? gate.through(pieces, signal) : pieces) {
       this.readBytes += bytes.length;
       yield bytes;
@@ -57,8 +55,27 @@ export class SnapshotSource implements ArtifactSource {
     this.readKeys.add(artifact.key);
   }
 
+  async readInto(artifact: Artifact, file: WritableFile): Promise<void> {
+    const { signal, gate } = this.options;
+    const gated: WritableFile = {
+      async writev(pieces, position) {
+        await gate?.opened(signal);
+        return file.writev(pieces, position);
+      },
+    };
+    await this.session.readObjectInto(this.objectOf(artifact), gated, this.options);
+    this.readBytes += artifact.sizeBytes;
+    this.readKeys.add(artifact.key);
+  }
+
   get unread(): Artifact[] {
     return this.artifacts.filter((artifact) => !this.readKeys.has(artifact.key));
+  }
+
+  private objectOf({ key }: Artifact): StoredObject {
+    const object = this.stored.get(key);
+    if (!object) throw new RahatError('internal', `Snapshot ${this.manifest.snapshot} has no object ${key}`);
+    return object;
   }
 }
 

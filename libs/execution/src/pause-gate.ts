@@ -15,10 +15,15 @@ export class PauseGate {
     this.opening = undefined;
   }
 
-  /** Ends with the signal's reason when it is aborted while paused. */
+  /** Waits while paused. Rejects with the signal's reason when it is aborted meanwhile. */
+  async opened(signal: AbortSignal): Promise<void> {
+    if (this.opening) await openedOrAborted(this.opening.promise, signal);
+  }
+
+  /** Ends as `opened` does. */
   async *through<T>(pieces: AsyncIterable<T>, signal: AbortSignal): AsyncIterable<T> {
     for await (const piece of pieces) {
-      if (this.opening) await openedOrAborted(this.opening.promise, signal);
+      await this.opened(signal);
       yield piece;
     }
   }

@@ -35,6 +35,8 @@ export interface RepositoryContext {
   cache?: CacheOptions;
   /** Memory for rows of the index, in bytes, besides 5 to 7 bytes a chunk; default 32 MiB. */
   indexMemoryBytes?: number;
+  /** Memory for opened frames of one session that reads, in bytes; default 40 MiB. */
+  frameMemoryBytes?: number;
   /** Says what doesn't work and is worked around, such as a cache on a full disk. */
   notice?: (message: string) => void;
   /** The process's own pool, where it isn't given. */

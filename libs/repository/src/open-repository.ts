@@ -23,6 +23,8 @@ export interface OpenOptions {
   cache?: CacheOptions;
   /** Memory for rows of the index, in bytes, besides 5 to 7 bytes a chunk; default 32 MiB. */
   indexMemoryBytes?: number;
+  /** Memory for opened frames of one session that reads, in bytes; default 40 MiB. */
+  frameMemoryBytes?: number;
   /** Hears what doesn't work and is worked around, such as a cache on a full disk. */
   onNotice?: (message: string) => void;
 }
@@ -53,9 +55,9 @@ export async function openRepository(
     if (config.descriptor !== descriptorText) {
       throw new RahatError('repository_damaged', 'File rahat.json was changed: it differs from the copy in the sealed configuration.');
     }
-    const { cache, indexMemoryBytes, onNotice: notice, threads } = options;
+    const { cache, indexMemoryBytes, frameMemoryBytes, onNotice: notice, threads } = options;
     const place = { store: bounded, repositoryId, keys, config };
-    return { ...place, clock, leaseTtlMs, protocol: PROTOCOL, cache, indexMemoryBytes, notice, threads };
+    return { ...place, clock, leaseTtlMs, protocol: PROTOCOL, cache, indexMemoryBytes, frameMemoryBytes, notice, threads };
   };
   if (credential.type === 'write-only') {
     const { credential: file } = credential;

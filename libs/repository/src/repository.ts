@@ -100,9 +100,29 @@ export interface WriteSession extends AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+export interface ReadOptions {
+  /** Recompute each chunk's id besides the hash of the whole. */
+  verifyChunks?: boolean;
+  signal?: AbortSignal;
+}
+
+/** Where an object is written to; a file handle of Node's is one. May take less than it is given. */
+export interface WritableFile {
+  writev(pieces: Buffer[], position: number): Promise<{ bytesWritten: number }>;
+}
+
 export interface ReadSession extends AsyncDisposable {
-  /** Authenticated bytes in order; at the end of a whole read the object's SHA-256 is compared, else `repository_damaged`. */
-  readObject(object: StoredObject, options?: { range?: ByteRange; verifyChunks?: boolean; signal?: AbortSignal }): AsyncIterable<Buffer>;
+  /**
+   * Authenticated bytes in order; at the end of a whole read the object's SHA-256 is compared, else `repository_damaged`. They are
+   * lent: a piece is used or copied before the next one is asked for. Several objects may be read at once.
+   */
+  readObject(object: StoredObject, options?: ReadOptions & { range?: ByteRange }): AsyncIterable<Buffer>;
+  /**
+   * Writes a whole object into the file, from its start on and without gaps; faster than writing what `readObject` gives. When it
+   * resolves, all is written, though not synced, and the SHA-256 was compared; what a rejected call wrote is of no use. Rejects with
+   * the file's own error as it is.
+   */
+  readObjectInto(object: StoredObject, file: WritableFile, options?: ReadOptions): Promise<void>;
 }
 
 export interface CheckOptions {

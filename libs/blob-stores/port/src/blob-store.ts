@@ -7,6 +7,8 @@
  *   A `put` that failed by time-out may still land later; repeating it with the same bytes is harmless.
  * - Errors are `RahatError`s with the codes `blob_not_found`, `blob_exists`, `storage_*`; nothing else escapes. Drivers try each
  *   call once; `retryable` says whether another try may succeed (`RetryingStore`).
+ * - The bytes that `get` gives are the caller's own: to overwrite them, or to give back the memory of more than `Buffer.poolSize`
+ *   bytes, changes nothing in the store.
  * - An error while listing is an error, never an empty or shortened list.
  */
 export interface BlobStore {

@@ -1,7 +1,8 @@
-import { createHmac } from 'node:crypto';
 import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
-import { openFrame } from '../frames/frame-codec.js';
+import { FrameOpener } from '../frames/frame-opener.js';
+import { inOrder } from '../frames/in-order.js';
+import type { ChunkPlace } from '../frames/opened-frame.js';
 import { PACK_HEADER_BYTES } from '../packs/pack-layout.js';
 import { openPackKey, type PackDirectory } from '../packs/pack-reader.js';
 import { chunkIdAt } from '../packs/pack-table.js';
@@ -13,40 +14,53 @@ export interface FrameSurvey {
   message?: string;
 }
 
+interface SurveyedFrame {
+  frame: number;
+  places: ChunkPlace[];
+  ids: Buffer[];
+}
+
 /** Decodes every frame of `file`, a whole pack or what is left of it. Needs the master key where the pack holds data. */
 export async function surveyFrames(context: RepositoryContext, hash: string, directory: PackDirectory, file: Buffer): Promise<FrameSurvey> {
   const { kind, table } = directory;
   const key = await openPackKey(context, hash, file.subarray(0, PACK_HEADER_BYTES)).catch((error: unknown) => damageIn(error));
   if (key instanceof RahatError) return { damaged: 'all', message: key.message };
   const idKey = kind === 'data' ? context.keys.chunkId : context.keys.recipeChunkId;
-  const chunksOfFrame: number[][] = Array.from(table.frameOffsets, () => []);
-  table.chunkFrames.forEach((frame, chunk) => chunksOfFrame[frame]!.push(chunk));
+  const opener = new FrameOpener(context.threads);
+  opener.expect(table.plainLengths.reduce((sum, length) => sum + length, 0));
 
+  /** What is wrong with it, if anything. */
+  const examine = async ({ frame, places, ids }: SurveyedFrame): Promise<string | undefined> => {
+    const start = table.frameOffsets[frame]!;
+    const sealed = file.subarray(start, start + table.storedLengths[frame]!);
+    const identity = { repositoryId: context.repositoryId, pack: hash, frameNumber: frame, plainLength: table.plainLengths[frame]! };
+    const opened = await opener.open({ ...identity, key, sealed, wanted: { places, idKey } }).catch((error: unknown) => damageIn(error));
+    if (opened instanceof RahatError) return opened.message;
+    const sound = places.every((place, i) => opened.holds(place, ids[i]!, idKey));
+    opened.release();
+    return sound ? undefined : `A chunk in frame ${frame} of pack ${hash} holds other bytes than its id says.`;
+  };
   const damaged = new Set<number>();
   let message: string | undefined;
-  for (const [frameNumber, chunks] of chunksOfFrame.entries()) {
-    const start = table.frameOffsets[frameNumber]!;
-    const sealed = file.subarray(start, start + table.storedLengths[frameNumber]!);
-    const plainLength = table.plainLengths[frameNumber]!;
-    const frame = { repositoryId: context.repositoryId, pack: hash, frameNumber, plainLength };
-    const plaintext = await openFrame(key, sealed, frame).catch((error: unknown) => damageIn(error));
-    const fault =
-      plaintext instanceof RahatError
-        ? plaintext.message
-        : chunks.every((chunk) => holdsChunk(plaintext, chunk))
-          ? undefined
-          : `A chunk in frame ${frameNumber} of pack ${hash} holds other bytes than its id says.`;
-    if (fault === undefined) continue;
-    damaged.add(frameNumber);
-    message ??= fault;
+  let frame = 0;
+  for await (const fault of inOrder(framesOf(directory), opener.parallel, examine)) {
+    if (fault !== undefined) {
+      damaged.add(frame);
+      message ??= fault;
+    }
+    frame++;
   }
   return { damaged, message };
+}
 
-  function holdsChunk(plaintext: Buffer, chunk: number): boolean {
-    const offset = table.chunkOffsets[chunk]!;
-    const bytes = plaintext.subarray(offset, offset + table.chunkLengths[chunk]!);
-    return createHmac('sha256', idKey).update(bytes).digest().equals(chunkIdAt(table, chunk));
-  }
+function framesOf({ table }: PackDirectory): SurveyedFrame[] {
+  const frames: SurveyedFrame[] = Array.from(table.frameOffsets, (_, frame) => ({ frame, places: [], ids: [] }));
+  table.chunkFrames.forEach((frame, chunk) => {
+    const { places, ids } = frames[frame]!;
+    places.push({ offset: table.chunkOffsets[chunk]!, length: table.chunkLengths[chunk]! });
+    ids.push(chunkIdAt(table, chunk));
+  });
+  return frames;
 }
 
 /** Damage is an answer here; everything else is thrown on. */

@@ -4,8 +4,9 @@ import type { RepositoryContext } from '../context.js';
 import type { ChunkHome } from '../index/chunk-table.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
 import { snapshotName, SNAPSHOTS_PREFIX, trashName, TRASH_PREFIX } from '../layout.js';
-import { locate, readChunks } from '../reading/chunk-reader.js';
 import { FrameSource } from '../reading/frame-source.js';
+import { locate } from '../reading/locate-chunk.js';
+import { recipeReader } from '../reading/recipe-reader.js';
 import type { CheckOptions, CheckProblem } from '../repository.js';
 import { openManifest } from '../snapshots/manifest-files.js';
 import type { Manifest, StoredObject } from '../snapshots/manifest.js';
@@ -146,8 +147,7 @@ export class SnapshotMarker {
   }
 
   private chunksOf({ recipe }: StoredObject, signal: AbortSignal | undefined): AsyncGenerator<ChunkReference> {
-    const options = { verifyWith: this.context.keys.recipeChunkId, signal };
-    return recipeChunks(recipe, (chunks) => readChunks(this.index, this.frames, chunks, options));
+    return recipeChunks(recipe, recipeReader(this.frames, signal));
   }
 }
 

@@ -1,4 +1,4 @@
-import { MAX_FRAME_BYTES } from '../frames/frame-codec.js';
+import { MAX_FRAME_BYTES } from '../threads/jobs.js';
 import type { ChunkClass } from '../snapshots/manifest.js';
 
 /** Sizes in bytes; equal minimum and maximum mean a fixed cut. */

@@ -3,8 +3,8 @@ import { throwIfCancelled } from '../bounded-store.js';
 import type { RepositoryContext } from '../context.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
 import { snapshotName, SNAPSHOTS_PREFIX, TRASH_PREFIX, trashName } from '../layout.js';
-import { readChunks } from '../reading/chunk-reader.js';
 import { FrameSource } from '../reading/frame-source.js';
+import { recipeReader } from '../reading/recipe-reader.js';
 import { openManifest } from '../snapshots/manifest-files.js';
 import type { Manifest, StoredObject } from '../snapshots/manifest.js';
 import { recipeChunks, toReferences, type ChunkReference } from '../snapshots/recipes.js';
@@ -76,7 +76,7 @@ export async function markLiveChunks(
   signal?: AbortSignal,
 ): Promise<LiveMarks> {
   const marks = new LiveMarks(index);
-  const frames = new FrameSource(context, index);
+  const readRecipe = recipeReader(new FrameSource(context, index), signal);
   const seenRecipes = new Set<string>();
   for (const id of snapshots) {
     throwIfCancelled(signal);
@@ -96,9 +96,8 @@ export async function markLiveChunks(
       seenRecipes.add(identity);
       toReferences(recipe.recipeChunks).forEach((chunk) => marks.mark(chunk));
     }
-    const readOptions = { verifyWith: context.keys.recipeChunkId, signal };
     try {
-      for await (const chunk of recipeChunks(recipe, (chunks) => readChunks(index, frames, chunks, readOptions))) marks.mark(chunk);
+      for await (const chunk of recipeChunks(recipe, readRecipe)) marks.mark(chunk);
     } catch (error) {
       const cause = RahatError.from(error);
       if (!cause.code.startsWith('repository_') && cause.code !== 'blob_not_found') throw error;

@@ -35,7 +35,7 @@ export class PackCopier {
 
   constructor(
     private readonly context: RepositoryContext,
-    private readonly index: RepositoryIndex,
+    index: RepositoryIndex,
     private readonly lease: Lease,
     private readonly signal: AbortSignal | undefined,
   ) {
@@ -47,7 +47,7 @@ export class PackCopier {
     const { keys } = this.context;
     const verifyWith = kind === 'data' ? keys.chunkId : keys.recipeChunkId;
     let next = 0;
-    for await (const bytes of readChunks(this.index, this.frames, chunks, { verifyWith, signal: this.signal })) {
+    for await (const bytes of readChunks(this.frames, chunks, { verifyWith, signal: this.signal })) {
       await this.add(kind, chunks[next++]!.id, bytes);
     }
   }

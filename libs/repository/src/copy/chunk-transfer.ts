@@ -1,19 +1,10 @@
 import { RahatError } from '@rahat/contracts';
-import type { RepositoryContext } from '../context.js';
-import type { RepositoryIndex } from '../index/repository-index.js';
 import { readChunks } from '../reading/chunk-reader.js';
 import type { FrameSource } from '../reading/frame-source.js';
 import type { StoredObject } from '../snapshots/manifest.js';
 import { recipeChunks, toReferences, type ChunkReference } from '../snapshots/recipes.js';
 import type { ChunkIntake } from '../writing/chunk-intake.js';
 import type { LaneName } from '../writing/chunk-sink.js';
-
-/** A repository that chunks can be read from. */
-export interface ChunkOrigin {
-  context: RepositoryContext;
-  index: RepositoryIndex;
-  frames: FrameSource;
-}
 
 export interface TransferOptions {
   signal?: AbortSignal;
@@ -33,7 +24,7 @@ const BATCH_CHUNKS = 1024;
  */
 export async function transferObject(
   { recipe, class: chunkClass }: Pick<StoredObject, 'recipe' | 'class'>,
-  places: { origin: ChunkOrigin; recipeFrom: (chunks: ChunkReference[]) => AsyncIterable<Buffer>; intake: ChunkTaker },
+  places: { origin: FrameSource; recipeFrom: (chunks: ChunkReference[]) => AsyncIterable<Buffer>; intake: ChunkTaker },
   options: TransferOptions = {},
 ): Promise<void> {
   const { origin, recipeFrom, intake } = places;
@@ -49,18 +40,10 @@ export async function transferObject(
   await transferChunks(chunkClass, batch, { origin, intake }, options);
 }
 
-/** Reads stored recipes of a repository; always compared with their ids, because a recipe has no hash of its own. */
-export function recipeReader(
-  { context, index, frames }: ChunkOrigin,
-  signal?: AbortSignal,
-): (chunks: ChunkReference[]) => AsyncIterable<Buffer> {
-  return (chunks) => readChunks(index, frames, chunks, { verifyWith: context.keys.recipeChunkId, signal });
-}
-
 async function transferChunks(
   lane: LaneName,
   references: ChunkReference[],
-  { origin, intake }: { origin: ChunkOrigin; intake: ChunkTaker },
+  { origin, intake }: { origin: FrameSource; intake: ChunkTaker },
   { signal, onUnavailable }: TransferOptions,
 ): Promise<void> {
   const { chunkId, recipeChunkId } = origin.context.keys;
@@ -70,7 +53,7 @@ async function transferChunks(
   while (missing.length > 0) {
     let arrived = 0;
     try {
-      for await (const chunk of readChunks(origin.index, origin.frames, missing, options)) {
+      for await (const chunk of readChunks(origin, missing, options)) {
         await intake.take(lane, missing[arrived]!.id, chunk);
         arrived++;
       }
@@ -80,7 +63,7 @@ async function transferChunks(
       // Reading looks ahead, so that the error may be a later chunk's: the next one is asked for alone.
       const next = missing[arrived]!;
       try {
-        for await (const chunk of readChunks(origin.index, origin.frames, [next], options)) await intake.take(lane, next.id, chunk);
+        for await (const chunk of readChunks(origin, [next], options)) await intake.take(lane, next.id, chunk);
       } catch (own) {
         if (!isDamage(own)) throw own;
         onUnavailable(next.id, own);
@@ -92,7 +75,7 @@ async function transferChunks(
 
 /** A chunk that the origin doesn't know either needs no try of its own. */
 async function knownChunks(
-  { index }: ChunkOrigin,
+  { index }: FrameSource,
   references: ChunkReference[],
   onUnavailable: (id: Buffer, error: RahatError) => void,
 ): Promise<ChunkReference[]> {

@@ -6,6 +6,7 @@ import { loadIndexForReading, loadIndexForWriting } from '../index/load-index.js
 import { trashName } from '../layout.js';
 import { Lease } from '../leases/lease.js';
 import { FrameSource } from '../reading/frame-source.js';
+import { recipeReader } from '../reading/recipe-reader.js';
 import { sealManifest } from '../snapshots/manifest-files.js';
 import type { Manifest } from '../snapshots/manifest.js';
 import { recipeChunks, toReferences, type ChunkReference } from '../snapshots/recipes.js';
@@ -13,7 +14,7 @@ import { findSnapshot, listSnapshots } from '../snapshots/snapshot-listing.js';
 import { ChunkIntake } from '../writing/chunk-intake.js';
 import { publishManifest } from '../writing/publish-manifest.js';
 import { copyByRechunking, wholeOf } from './copy-by-rechunking.js';
-import { recipeReader, transferObject, type ChunkOrigin } from './chunk-transfer.js';
+import { transferObject } from './chunk-transfer.js';
 import type { CopyOptions, CopyReport } from './copy-reports.js';
 import { standsInTarget } from './standing-copies.js';
 
@@ -66,7 +67,7 @@ interface CopyRun {
 async function copyAll(source: RepositoryContext, target: RepositoryContext, { options, report, siblings }: CopyRun): Promise<void> {
   const chosen = await chooseSnapshots(source, options.snapshots, report);
   using index = await loadIndexForReading(source);
-  const origin: ChunkOrigin = { context: source, index, frames: new FrameSource(source, index) };
+  const origin = new FrameSource(source, index);
   let copiedBytes = 0;
   const waiting = chosen.values();
   let next = waiting.next();
@@ -117,7 +118,7 @@ async function openRechunkingSession(
 }
 
 async function openSiblingSession(
-  origin: ChunkOrigin,
+  origin: FrameSource,
   target: RepositoryContext,
   { dryRun, signal }: CopyOptions,
 ): Promise<AsyncDisposable & { copy: CopyOne }> {

@@ -1,17 +1,15 @@
 import { promisify } from 'node:util';
-import { zstdCompress, zstdCompressSync, zstdDecompress, zstdDecompressSync } from 'node:zlib';
+import { zstdCompress, zstdCompressSync } from 'node:zlib';
 import { RahatError } from '@rahat/contracts';
-import type { SessionJobs } from '../threads/session-jobs.js';
-import { compressionOptions, regionOf, TAG_BYTES, unsealFrame, type Speed } from '../threads/jobs.js';
+import { compressionOptions, regionOf, type PlainFrame, type FrameFault, type Speed } from '../threads/jobs.js';
+import { JOBS_HERE, type SessionJobs } from '../threads/session-jobs.js';
 
 const MIB = 1024 * 1024;
 export const FRAME_BYTES: Record<Speed, number> = { fast: MIB, default: MIB, small: 4 * MIB };
-export const MAX_FRAME_BYTES = 4 * MIB;
 /** Below this gain the frame is stored raw, which spares the reader the work. */
 const MIN_GAIN = 0.03;
 
 const compress = promisify(zstdCompress);
-const decompress = promisify(zstdDecompress);
 
 /** What is so small is done sooner than handed to another thread. */
 const SYNCHRONOUS_BYTES = 8192;
@@ -38,23 +36,18 @@ export interface FrameIdentity {
   plainLength: number;
 }
 
-/** Authenticates first; nothing of a frame whose tag is wrong gets out. */
-export async function openFrame(packKey: Buffer, sealed: Buffer, frame: FrameIdentity): Promise<Buffer> {
-  if (sealed.length < TAG_BYTES) throw damagedFrame(frame, 'it is too short');
-  let body: Buffer;
-  try {
-    body = unsealFrame(packKey, frame.repositoryId, frame.frameNumber, sealed);
-  } catch (error) {
-    throw damagedFrame(frame, 'its bytes were changed', error);
-  }
-  // A frame is compressed exactly when that made it shorter, so lengths alone tell the two apart.
-  if (body.length === frame.plainLength) return body;
-  const options = { chunkSize: Math.max(frame.plainLength + 64, 64), maxOutputLength: MAX_FRAME_BYTES };
-  const plaintext = frame.plainLength <= SYNCHRONOUS_BYTES ? zstdDecompressSync(body, options) : await decompress(body, options);
-  if (plaintext.length !== frame.plainLength) throw damagedFrame(frame, 'it has another length than its pack says');
-  return plaintext;
+/** In the caller's own thread. */
+export async function openFrame(key: Buffer, sealed: Buffer, frame: FrameIdentity): Promise<Buffer> {
+  const { repositoryId, frameNumber: number, plainLength } = frame;
+  return soundFrame(await JOBS_HERE.run({ type: 'openFrame', sealed, key, repositoryId, number, plainLength }), frame).plaintext;
 }
 
-function damagedFrame(frame: FrameIdentity, why: string, cause?: unknown): RahatError {
-  return new RahatError('repository_damaged', `Frame ${frame.frameNumber} of pack ${frame.pack} is damaged: ${why}.`, { cause });
+/** What a job gave of a frame; its fault becomes an error that tells which frame it is. */
+export function soundFrame(opened: PlainFrame | FrameFault, { pack, frameNumber }: FrameIdentity): { plaintext: Buffer; ids: Buffer } {
+  if ('fault' in opened) throw new RahatError('repository_damaged', `Frame ${frameNumber} of pack ${pack} is damaged: ${opened.fault}.`);
+  return { plaintext: bytesOf(opened.plaintext), ids: bytesOf(opened.ids) };
+}
+
+function bytesOf({ buffer, byteOffset, length }: Uint8Array): Buffer {
+  return Buffer.from(buffer as ArrayBuffer, byteOffset, length);
 }

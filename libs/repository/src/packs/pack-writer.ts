@@ -1,9 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { type RepositoryKeys } from '../keys/derivation.js';
 import { type PackKind, wrapPackKey } from '../keys/pack-keys.js';
-import { MAX_FRAME_BYTES } from '../frames/frame-codec.js';
 import { sealFile } from '../sealed-files/sealed-file.js';
-import { regionOf, TAG_BYTES } from '../threads/jobs.js';
+import { MAX_FRAME_BYTES, regionOf, TAG_BYTES } from '../threads/jobs.js';
 import { JOBS_HERE } from '../threads/session-jobs.js';
 import type { JobPlace } from '../threads/thread-pool.js';
 import { encodePackHeader, encodePackTrailer, footerIdentity, PACK_HEADER_BYTES, PACK_TRAILER_BYTES } from './pack-layout.js';

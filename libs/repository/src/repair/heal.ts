@@ -3,13 +3,14 @@ import { throwIfCancelled } from '../bounded-store.js';
 import { examineRepository } from '../check/check.js';
 import { listManifests, readManifestFile } from '../check/snapshot-marker.js';
 import type { RepositoryContext } from '../context.js';
-import { isDamage, recipeReader, transferObject, type ChunkOrigin, type ChunkTaker } from '../copy/chunk-transfer.js';
+import { isDamage, transferObject, type ChunkTaker } from '../copy/chunk-transfer.js';
 import { areSiblings } from '../copy/copy-snapshots.js';
 import { PENDING_PACK } from '../index/chunk-table.js';
 import { loadIndexForReading, loadIndexForWriting } from '../index/load-index.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
 import { Lease } from '../leases/lease.js';
 import { FrameSource } from '../reading/frame-source.js';
+import { recipeReader } from '../reading/recipe-reader.js';
 import { openManifest } from '../snapshots/manifest-files.js';
 import type { Manifest } from '../snapshots/manifest.js';
 import type { ChunkReference } from '../snapshots/recipes.js';
@@ -52,8 +53,8 @@ async function healUnderLeases({ context, sibling, options }: Healing, lease: Le
     if (number !== undefined) index.barPack(number);
   }
   using siblingIndex = await loadIndexForReading(sibling);
-  const origin = { context: sibling, index: siblingIndex, frames: new FrameSource(sibling, siblingIndex) };
-  const own = { context, index, frames: new FrameSource(context, index) };
+  const origin = new FrameSource(sibling, siblingIndex);
+  const own = new FrameSource(context, index);
 
   const taker = lease ? new ChunkIntake(context, index, lease, { writer: REPAIR_WRITER, signal }) : new CountingTaker(index);
   await using intake = taker;
@@ -96,8 +97,8 @@ class CountingTaker implements ChunkTaker, AsyncDisposable {
 }
 
 interface Bringing {
-  own: ChunkOrigin;
-  origin: ChunkOrigin;
+  own: FrameSource;
+  origin: FrameSource;
   intake: ChunkTaker;
   options: HealOptions;
 }
@@ -140,8 +141,8 @@ async function bringAll({
 
 /** A stored recipe's chunk is read here where it can be, else from the sibling. */
 function recipesOfBoth(
-  own: ChunkOrigin,
-  origin: ChunkOrigin,
+  own: FrameSource,
+  origin: FrameSource,
   signal: AbortSignal | undefined,
 ): (chunks: ChunkReference[]) => AsyncIterable<Buffer> {
   const [ownRecipes, otherRecipes] = [recipeReader(own, signal), recipeReader(origin, signal)];

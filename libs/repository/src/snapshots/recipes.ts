@@ -27,7 +27,7 @@ export function toPairs(references: ChunkReference[]): [string, number][] {
   return references.map(({ id, length }) => [id.toString('hex'), length]);
 }
 
-/** The chunks of an object in order; `read` gives the stored recipe's authenticated bytes. */
+/** The chunks of an object in order; `read` lends the stored recipe's authenticated bytes. */
 export async function* recipeChunks(
   recipe: Recipe,
   read: (chunks: ChunkReference[]) => AsyncIterable<Buffer>,
@@ -39,13 +39,13 @@ export async function* recipeChunks(
   let count = 0;
   let rest = Buffer.alloc(0);
   for await (const bytes of read(toReferences(recipe.recipeChunks))) {
-    const rows = rest.length > 0 ? Buffer.concat([rest, bytes]) : bytes;
+    const rows = Buffer.concat([rest, bytes]);
     let offset = 0;
     for (; offset + RECIPE_ROW_BYTES <= rows.length; offset += RECIPE_ROW_BYTES) {
       yield { id: rows.subarray(offset, offset + CHUNK_ID_BYTES), length: rows.readUInt32LE(offset + CHUNK_ID_BYTES) };
       count++;
     }
-    rest = Buffer.from(rows.subarray(offset));
+    rest = rows.subarray(offset);
   }
   if (rest.length > 0 || count !== recipe.count) {
     throw new RahatError('repository_damaged', `A recipe has ${count} chunks where its manifest says ${recipe.count}.`);

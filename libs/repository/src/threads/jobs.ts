@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, createHmac, createSecretKey, type Hash, type KeyObject } from 'node:crypto';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import { constants, zstdCompressSync, type ZstdOptions } from 'node:zlib';
+import { constants, zstdCompressSync, zstdDecompressSync, type ZstdOptions } from 'node:zlib';
 
 // The engine's heavy work as functions of shared memory. This file is also what its threads run, so it imports nothing but
 // Node's own modules and has only syntax that Node strips by itself: a thread that tests start runs this very source.
@@ -51,7 +51,19 @@ export interface SealPackJob {
   storedLengths: Uint32Array;
 }
 
-export type Job = DigestJob | EndDigestJob | CompressJob | SealPackJob;
+/** Opens a frame. Its sealed bytes are handed over: they are gone afterwards. */
+export interface OpenFrameJob {
+  type: 'openFrame';
+  sealed: Uint8Array;
+  key: Uint8Array;
+  repositoryId: Uint8Array;
+  number: number;
+  plainLength: number;
+  /** Chunks whose ids are wanted: offset and length of each in turn. */
+  chunks?: { places: Uint32Array; idKey: Uint8Array };
+}
+
+export type Job = DigestJob | EndDigestJob | CompressJob | SealPackJob | OpenFrameJob;
 
 export interface JobResults {
   /** 32 bytes for each chunk. */
@@ -62,12 +74,28 @@ export interface JobResults {
   compress: number;
   /** Hex SHA-256 of the file. */
   sealPack: string;
+  openFrame: PlainFrame | FrameFault;
+}
+
+/** A frame's plaintext in memory of its own, and the ids that were asked for, 32 bytes each. */
+export interface PlainFrame {
+  plaintext: Uint8Array;
+  ids: Uint8Array;
+}
+
+/** Why a frame doesn't open, to go on after "it is damaged: ". Nothing of it is given out. */
+export interface FrameFault {
+  fault: string;
 }
 
 export type JobResult<J extends Job> = JobResults[J['type']];
 
 export const TAG_BYTES = 16;
 const ID_BYTES = 32;
+/** docs/REPOSITORY_FORMAT.md §7, "Frame". */
+export const MAX_FRAME_BYTES = 4 * 1024 * 1024;
+/** With this much room behind the plaintext zstd is done in one go; with none Node would allocate once more. */
+const DECOMPRESSION_ROOM = 64;
 
 /** Runs jobs one at a time; keeps the hashes of streams that have not ended. */
 export class JobRunner {
@@ -84,19 +112,28 @@ export class JobRunner {
         return compress(job);
       case 'sealPack':
         return sealPack(job);
+      case 'openFrame':
+        return this.openFrame(job);
     }
   }
 
+  private openFrame(job: OpenFrameJob): PlainFrame | FrameFault {
+    const plaintext = decodeFrame(job);
+    if ('fault' in plaintext) return plaintext;
+    if (!job.chunks) return { plaintext, ids: new Uint8Array() };
+    const chunks: Uint8Array[] = [];
+    const { places, idKey } = job.chunks;
+    for (let i = 0; i < places.length; i += 2) chunks.push(plaintext.subarray(places[i]!, places[i]! + places[i + 1]!));
+    return { plaintext, ids: this.idsOf(chunks, idKey) };
+  }
+
   private digest({ stream, bytes, lengths, idKey }: DigestJob): Uint8Array {
-    const key = this.preparedKey(idKey);
     const region = view(bytes);
-    const ids = new Uint8Array(lengths.length * ID_BYTES);
     let at = 0;
-    lengths.forEach((length, i) => {
-      const chunk = region.subarray(at, at + length);
-      ids.set(createHmac('sha256', key).update(chunk).digest(), i * ID_BYTES);
-      at += length;
-    });
+    const ids = this.idsOf(
+      lengths.map((length) => region.subarray(at, (at += length))),
+      idKey,
+    );
     let whole = this.wholes.get(stream);
     if (!whole) this.wholes.set(stream, (whole = createHash('sha256')));
     whole.update(region);
@@ -107,6 +144,13 @@ export class JobRunner {
     const whole = this.wholes.get(stream) ?? createHash('sha256');
     this.wholes.delete(stream);
     return whole.digest('hex');
+  }
+
+  private idsOf(chunks: Uint8Array[], idKey: Uint8Array): Uint8Array {
+    const key = this.preparedKey(idKey);
+    const ids = new Uint8Array(chunks.length * ID_BYTES);
+    chunks.forEach((chunk, i) => ids.set(createHmac('sha256', key).update(chunk).digest(), i * ID_BYTES));
+    return ids;
   }
 
   /** Prepared once: from bytes it would be made anew for each chunk. */
@@ -150,6 +194,29 @@ function sealPack({ file, key, repositoryId, frameOffsets, storedLengths }: Seal
     bytes.set(tag, start + body.length);
   });
   return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** Authenticates first; nothing of a frame whose tag is wrong gets out. */
+function decodeFrame({ key, repositoryId, number, sealed, plainLength }: OpenFrameJob): Buffer | FrameFault {
+  if (sealed.length < TAG_BYTES) return { fault: 'it is too short' };
+  // The index is what a writer said; it must not make a reader allocate without bounds.
+  if (plainLength > MAX_FRAME_BYTES) return { fault: 'its pack says that it is larger than frames may be' };
+  let body: Buffer;
+  try {
+    body = unsealFrame(key, repositoryId, number, sealed);
+  } catch {
+    return { fault: 'its bytes were changed' };
+  }
+  // A frame is compressed exactly when that made it shorter, so lengths alone tell the two apart.
+  if (body.length === plainLength) return body;
+  try {
+    const plaintext = zstdDecompressSync(body, { chunkSize: plainLength + DECOMPRESSION_ROOM, maxOutputLength: MAX_FRAME_BYTES });
+    return plaintext.length === plainLength ? plaintext : { fault: 'it has another length than its pack says' };
+  } catch (error) {
+    return { fault: `it does not decompress (${(error as Error).message})` };
+  } finally {
+    release(body);
+  }
 }
 
 /** Gives the memory of a buffer that nobody else knows back at once: a thread makes so few objects that it would seldom collect. */
@@ -199,6 +266,13 @@ function view({ memory, offset, length }: SharedRegion): Buffer {
   return Buffer.from(memory as ArrayBuffer, offset, length);
 }
 
+/** Memory that goes over to the other thread with a job or its result, instead of being copied; Node's pool of small buffers can't. */
+export function handedOver(message: Job | JobResults[Job['type']]): ArrayBuffer[] {
+  if (typeof message !== 'object') return [];
+  if ('sealed' in message) return [message.sealed.buffer as ArrayBuffer];
+  return 'plaintext' in message && message.plaintext.buffer.byteLength > Buffer.poolSize ? [message.plaintext.buffer as ArrayBuffer] : [];
+}
+
 export interface JobMessage {
   id: number;
   job: Job;
@@ -219,6 +293,7 @@ if (!isMainThread && parentPort && workerData === THREAD_ROLE) {
     } catch (error) {
       answer = { id, error: error instanceof Error ? error : new Error(String(error)) };
     }
-    port.postMessage(answer);
+    for (const memory of handedOver(job)) memory.transfer(0);
+    port.postMessage(answer, 'result' in answer ? handedOver(answer.result) : []);
   });
 }

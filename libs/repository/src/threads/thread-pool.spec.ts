@@ -1,11 +1,11 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { zstdDecompressSync } from 'node:zlib';
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { noise } from '../testing/builders.js';
-import { regionOf, TAG_BYTES, unsealFrame } from './jobs.js';
+import { MAX_FRAME_BYTES, regionOf, sealFrame, TAG_BYTES, unsealFrame, type OpenFrameJob } from './jobs.js';
 import { JOBS_HERE } from './session-jobs.js';
-import { ThreadPool } from './thread-pool.js';
+import { ThreadPool, type JobPlace } from './thread-pool.js';
 
 const pools: ThreadPool[] = [];
 afterEach(() => Promise.all(pools.splice(0).map((pool) => pool.end())));
@@ -78,6 +78,71 @@ describe('the thread pool', () => {
     });
   });
 
+  describe.each([
+    ['a thread', () => newPool()],
+    ['the own thread', () => JOBS_HERE],
+  ])('opening frames in %s', (_, place) => {
+    const key = randomBytes(32);
+    const repositoryId = randomBytes(16);
+    const sealed = (body: Buffer): Uint8Array => {
+      const frame = sealFrame(key, repositoryId, 3, body);
+      return new Uint8Array(Buffer.concat([frame.sealed, frame.tag]));
+    };
+    const job = (plaintext: Buffer, body: Buffer, over: Partial<OpenFrameJob> = {}): OpenFrameJob => {
+      return { type: 'openFrame', sealed: sealed(body), key, repositoryId, number: 3, plainLength: plaintext.length, ...over };
+    };
+    const compressed = (plaintext: Buffer): OpenFrameJob => job(plaintext, zstdCompressSync(plaintext));
+
+    it.each([
+      ['raw', noise(200_000), (bytes: Buffer) => job(bytes, bytes)],
+      ['compressed', Buffer.alloc(1_000_000, 'row after row\n'), compressed],
+      ['tiny', Buffer.alloc(100, 'row'), compressed],
+      ['the largest', Buffer.alloc(MAX_FRAME_BYTES, 'row after row\n'), compressed],
+    ])('gives the plaintext of one that is %s', async (_kind, plaintext, jobOf) => {
+      expect(plaintext.equals((await opened(place(), jobOf(plaintext))).plaintext)).toBe(true);
+    });
+
+    it('gives the ids of the chunks that are asked for', async () => {
+      const plaintext = noise(100_000);
+      const places = [70_000, 30_000, 0, 1000];
+      const { ids } = await opened(place(), job(plaintext, plaintext, { chunks: { places: Uint32Array.from(places), idKey } }));
+      const expected = [plaintext.subarray(70_000), plaintext.subarray(0, 1000)];
+      const id = (chunk: Buffer): Buffer => createHmac('sha256', idKey).update(chunk).digest();
+      expect(Buffer.from(ids).toString('hex')).toBe(Buffer.concat(expected.map(id)).toString('hex'));
+    });
+
+    it.each([
+      ['a changed bit', { sealed: sealed(noise(100)).map((byte, i) => (i === 50 ? byte ^ 1 : byte)) }, /changed/],
+      ['a missing end', { sealed: sealed(noise(100)).subarray(0, 10).slice() }, /too short/],
+      ['the number of another frame', { number: 4 }, /changed/],
+      ['the key of another pack', { key: randomBytes(32) }, /changed/],
+      ['the length of another frame', { plainLength: 99 }, /decompress/],
+      ['a length beyond all bounds', { plainLength: 2 ** 32 - 1 }, /larger/],
+      ['compressed bytes of another length', { sealed: sealed(zstdCompressSync(Buffer.alloc(5000))), plainLength: 4999 }, /another length/],
+      ['compressed bytes without bounds', { sealed: sealed(zstdCompressSync(Buffer.alloc(5_000_000))), plainLength: 4999 }, /decompress/],
+    ])('gives nothing but the reason for one with %s', async (_what, over, reason) => {
+      expect(await place().run(job(noise(100), noise(100), over))).toEqual({ fault: expect.stringMatching(reason) });
+    });
+  });
+
+  it('starts another thread when those it has are busy, and no more than may be used', async () => {
+    const pool = newPool(3);
+    const busy = (): OpenFrameJob => {
+      const [key, repositoryId, plainLength] = [randomBytes(32), randomBytes(16), 1000];
+      return { type: 'openFrame', sealed: new Uint8Array(2000), key, repositoryId, number: 0, plainLength };
+    };
+    const first = pool.leastBusy();
+    expect(pool.leastBusy()).toBe(first);
+    const waiting = [first.run(busy())];
+    expect(pool.leastBusy(1)).toBe(first);
+    const second = pool.leastBusy();
+    expect(second).not.toBe(first);
+    waiting.push(second.run(busy()), first.run(busy()));
+    expect(pool.leastBusy(2)).toBe(second);
+    await Promise.all(waiting);
+    expect(pool.leastBusy()).toBe(first);
+  });
+
   it('fails a job that throws with its error, and goes on with the next', async () => {
     const pool = newPool(1);
     const outside = { ...regionOf(shared(noise(1000))), length: 5000 };
@@ -112,3 +177,9 @@ describe('the thread pool', () => {
     expect(pool.started).toBe(false);
   });
 });
+
+async function opened(place: JobPlace, job: OpenFrameJob): Promise<{ plaintext: Uint8Array; ids: Uint8Array }> {
+  const result = await place.run(job);
+  if ('fault' in result) throw new Error(result.fault);
+  return result;
+}

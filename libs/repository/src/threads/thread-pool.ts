@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { types } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { RahatError } from '@rahat/contracts';
-import { THREAD_ROLE, type Job, type JobAnswer, type JobMessage, type JobResult } from './jobs.js';
+import { handedOver, THREAD_ROLE, type Job, type JobAnswer, type JobMessage, type JobResult } from './jobs.js';
 
 /** More would wait for the one thread that cuts. */
 const MAX_THREADS = 8;
@@ -22,7 +22,7 @@ interface PendingJob {
   cost: number;
 }
 
-/** The process's threads, shared by all sessions; started by the first job, ended when idle. */
+/** The process's threads, shared by all sessions; each is started when those before it are busy, all end when idle. */
 export class ThreadPool implements JobPlace {
   private readonly threads: JobThread[] = [];
   private idleTimer: NodeJS.Timeout | undefined;
@@ -45,18 +45,33 @@ export class ThreadPool implements JobPlace {
     return this.leastBusy().run(job);
   }
 
-  /** A thread for jobs that must stay together. */
-  leastBusy(): JobPlace {
+  /** A thread for jobs that must stay together; one of the first `most`, where others have something to do beside the threads. */
+  leastBusy(most = this.size): JobPlace {
     clearTimeout(this.idleTimer);
-    for (let i = 0; i < this.size; i++) {
-      if (!this.threads[i]?.alive) this.threads[i] = new JobThread(() => this.rest());
+    const alive = this.threads.slice(0, most).filter((thread) => thread.alive);
+    const best = alive.toSorted((a, b) => a.load - b.load)[0];
+    return best && (best.load === 0 || alive.length === most) ? best : this.startAnother();
+  }
+
+  /** Whether a thread takes jobs by now; starts one where there is none, which takes a while. */
+  warmUp(): boolean {
+    if (!this.started) {
+      this.startAnother();
+      this.rest();
     }
-    return this.threads.reduce((best, thread) => (thread.load < best.load ? thread : best));
+    return this.threads.some(({ alive, online }) => alive && online);
   }
 
   async end(): Promise<void> {
     clearTimeout(this.idleTimer);
     await Promise.all(this.threads.splice(0).map((thread) => thread.end()));
+  }
+
+  private startAnother(): JobThread {
+    const free = this.threads.findIndex(({ alive }) => !alive);
+    const thread = new JobThread(() => this.rest());
+    this.threads[free < 0 ? this.threads.length : free] = thread;
+    return thread;
   }
 
   private rest(): void {
@@ -69,6 +84,8 @@ export class ThreadPool implements JobPlace {
 /** One thread. When it dies, all that waits for it fails with the cause. */
 class JobThread implements JobPlace {
   alive = true;
+  /** It has started and takes jobs. */
+  online = false;
   /** What waits for this thread, in bytes of hashing. */
   load = 0;
   private readonly worker: Worker;
@@ -80,6 +97,7 @@ class JobThread implements JobPlace {
     const file = new URL(import.meta.url.endsWith('.ts') ? './jobs.ts' : './jobs.js', import.meta.url);
     this.worker = new Worker(file, { workerData: THREAD_ROLE, resourceLimits: RESOURCE_LIMITS, execArgv: [] });
     this.worker.unref();
+    this.worker.on('online', () => (this.online = true));
     this.worker.on('message', (answer: JobAnswer) => this.settle(answer));
     this.worker.on('error', (error) => this.fail(error));
     this.worker.on('exit', (code) => this.fail(new Error(`it ended with code ${code}`)));
@@ -94,7 +112,7 @@ class JobThread implements JobPlace {
     if (this.pending.size === 0) this.worker.ref();
     this.load += cost;
     const result = new Promise<JobResult<J>>((resolve, reject) => this.pending.set(id, { resolve, reject, cost }));
-    this.worker.postMessage({ id, job } satisfies JobMessage);
+    this.worker.postMessage({ id, job } satisfies JobMessage, handedOver(job));
     return result;
   }
 
@@ -144,6 +162,8 @@ function costOf(job: Job): number {
       return job.bytes.length * (job.speed === 'small' ? 20 : 6);
     case 'sealPack':
       return job.file.length * 2;
+    case 'openFrame':
+      return job.plainLength * (job.chunks ? 3 : 2);
     case 'endDigest':
       return 1;
   }

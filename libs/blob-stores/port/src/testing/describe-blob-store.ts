@@ -45,6 +45,17 @@ export function describeBlobStore(name: string, open: () => Promise<StoreUnderTe
       expect(await other.get('packs/0a/one', { offset: 300_000, length: 0 })).toHaveLength(0);
     });
 
+    it('gives bytes that are the caller’s own', async () => {
+      const body = randomBytes(100_000);
+      await store.put('packs/0b/one', body);
+      for (const range of [undefined, { offset: 0, length: body.length }]) {
+        const given = await store.get('packs/0b/one', range);
+        given.fill(0);
+        (given.buffer as ArrayBuffer).transfer(0);
+        expect((await store.get('packs/0b/one', range)).equals(body)).toBe(true);
+      }
+    });
+
     it('keeps an empty blob', async () => {
       await store.put('empty', Buffer.alloc(0));
       expect(await store.get('empty')).toHaveLength(0);

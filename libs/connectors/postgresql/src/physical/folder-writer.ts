@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { chmod, mkdir, open, utimes } from 'node:fs/promises';
 import type { Artifact, ArtifactSource, Job } from '@rahat/connector-kit';
 import { RahatError } from '@rahat/contracts';
@@ -6,16 +5,19 @@ import { type BackupManifest, inManifest } from './backup-manifest.js';
 import { type BaseBackupFacts, MANIFEST_KEY, pathOfKey } from './base-backup-layout.js';
 import { pathBytes, staysInside } from './path-text.js';
 import { cancelled } from './protocol/connection.js';
+import { someAtOnce } from './some-at-once.js';
 
 /** Where the files of tablespaces go, below the restored data directory. */
 export const TABLESPACES_FOLDER = 'pg_tblspc_restored';
 
 /** A restored server must not wake up as a standby of its source, nor recover to a target that its source was given. */
 const LEFT_OUT = new Set(['standby.signal', 'recovery.signal', 'postmaster.pid', 'postmaster.opts']);
+/** While one waits for the storage or the disk, others go on. */
+const FILES_AT_ONCE = 4;
 /** Files whose bytes are put on disk at the same time. */
 const SYNCS_AT_ONCE = 8;
 
-/** Writes a base backup's files below a folder, each compared with the server's manifest as it passes. */
+/** Writes a base backup's files below a folder, each compared with the server's manifest. */
 export class FolderWriter {
   private readonly madeFolders = new Set<string>();
   private readonly written: { place: Buffer; path: string }[] = [];
@@ -33,13 +35,15 @@ export class FolderWriter {
     const totalBytes = this.source.artifacts.reduce((sum, artifact) => sum + artifact.sizeBytes, 0);
     let bytes = 0;
     for (const path of Object.keys(this.facts.folders)) await this.makeFolder(this.place(path));
-    for (const artifact of this.source.artifacts) {
+    await someAtOnce(this.source.artifacts, FILES_AT_ONCE, async (artifact) => {
       const path = artifact.key === MANIFEST_KEY ? MANIFEST_KEY : pathOfKey(artifact.key);
-      if (path === undefined) continue;
-      bytes += await this.writeFile(artifact, path);
+      if (path === undefined) return;
+      if (this.job.signal.aborted) throw cancelled(this.job.signal);
+      await this.writeFile(artifact, path);
+      bytes += artifact.sizeBytes;
       missing.delete(path);
       this.job.progress({ phase: 'restore', object: path, bytes, totalBytes });
-    }
+    });
     const [lacking] = missing;
     if (lacking !== undefined) throw new RahatError('dump_invalid', `The backup lacks ${lacking}, which the server's manifest names`);
     return bytes;
@@ -47,21 +51,17 @@ export class FolderWriter {
 
   /** Puts all on disk and sets modes and times; last, because each file made in a folder changes its time. */
   async finish(): Promise<void> {
-    const queue = this.written.values();
-    const worker = async () => {
-      for (const { place, path } of queue) {
-        const [mode, modifiedAt] = this.facts.files[path] ?? [0o600, undefined];
-        const file = await open(place, 'r');
-        try {
-          await file.chmod(mode);
-          if (modifiedAt !== undefined) await file.utimes(modifiedAt, modifiedAt);
-          await file.sync();
-        } finally {
-          await file.close();
-        }
+    await someAtOnce(this.written, SYNCS_AT_ONCE, async ({ place, path }) => {
+      const [mode, modifiedAt] = this.facts.files[path] ?? [0o600, undefined];
+      const file = await open(place, 'r');
+      try {
+        await file.chmod(mode);
+        if (modifiedAt !== undefined) await file.utimes(modifiedAt, modifiedAt);
+        await file.sync();
+      } finally {
+        await file.close();
       }
-    };
-    await Promise.all(Array.from({ length: SYNCS_AT_ONCE }, worker));
+    });
     for (const [path, [mode, modifiedAt]] of Object.entries(this.facts.folders)) {
       const place = this.place(path);
       const folder = await open(place, 'r');
@@ -71,33 +71,27 @@ export class FolderWriter {
     }
   }
 
-  private async writeFile(artifact: Artifact, path: string): Promise<number> {
+  private async writeFile(artifact: Artifact, path: string): Promise<void> {
     const expected = this.manifest.files.get(path) ?? artifact;
     if (expected === artifact && inManifest(path) && path !== MANIFEST_KEY) {
       throw new RahatError('dump_invalid', `The backup holds ${path}, which the server's manifest does not name`);
     }
-    const place = this.place(path);
-    await this.makeFolder(place.subarray(0, place.lastIndexOf('/')));
-    const file = LEFT_OUT.has(path) ? undefined : await open(place, 'wx', 0o600);
-    const hash = createHash('sha256');
-    let sizeBytes = 0;
-    try {
-      for await (const chunk of this.source.read(artifact)) {
-        if (this.job.signal.aborted) throw cancelled(this.job.signal);
-        hash.update(chunk);
-        sizeBytes += chunk.length;
-        for (let at = 0; file && at < chunk.length;) at += (await file.write(chunk, at)).bytesWritten;
-      }
-    } finally {
-      await file?.close();
-    }
-    if (hash.digest('hex') !== expected.sha256 || sizeBytes !== expected.sizeBytes) {
+    // What is written is compared with the artifact's hash by the source.
+    if (artifact.sha256 !== expected.sha256 || artifact.sizeBytes !== expected.sizeBytes) {
       throw new RahatError('restore_mismatch', `${path} in the backup differs from what the server sent`, {
         hint: 'Nothing was put in place. Run a check of the repository, and restore from another copy or backup.',
       });
     }
-    if (file) this.written.push({ place, path });
-    return sizeBytes;
+    const place = this.place(path);
+    await this.makeFolder(place.subarray(0, place.lastIndexOf('/')));
+    if (LEFT_OUT.has(path)) return;
+    const file = await open(place, 'wx', 0o600);
+    try {
+      await this.source.readInto(artifact, file);
+    } finally {
+      await file.close();
+    }
+    this.written.push({ place, path });
   }
 
   /** Where a path of the data directory lies here; a path that would lead out of the folder is refused. */
