@@ -16,6 +16,8 @@ export interface Contestant {
   /** The newest stream to standard output. */
   restoreStream(): Command;
   backUpFolder(folder: string): Command;
+  /** The newest folder, which was backed up from `source`, into the empty folder `target`. */
+  restoreFolder(source: string, target: string): Command;
   repository: string;
 }
 
@@ -42,6 +44,7 @@ export const rahat: ContestantFactory = (home) => {
     backUpStream: () => command('backup-stream'),
     restoreStream: () => command('restore-stream'),
     backUpFolder: (folder) => command('backup-folder', folder),
+    restoreFolder: (_source, target) => command('restore-folder', target),
   };
 };
 
@@ -66,6 +69,7 @@ export function findRestic(): ContestantFactory | undefined {
       backUpStream: (name) => command('backup', '--stdin', '--stdin-filename', name),
       restoreStream: () => command('dump', 'latest', '/dump.sql'),
       backUpFolder: (folder) => command('backup', folder),
+      restoreFolder: (source, target) => command('restore', `latest:${source}`, '--target', target),
     };
   };
 }
@@ -94,6 +98,10 @@ export function findBorg(): ContestantFactory | undefined {
       backUpStream: (name) => command('create', '--compression', 'zstd,3', '--stdin-name', name, `::${++archives}`, '-'),
       restoreStream: () => command('extract', '--stdout', `::${archives}`),
       backUpFolder: (folder) => command('create', '--compression', 'zstd,3', `::${++archives}`, folder),
+      restoreFolder: (source, target) => {
+        const leading = source.split(path.sep).filter(Boolean).length;
+        return { ...command('extract', '--strip-components', String(leading), `::${archives}`), cwd: target };
+      },
     };
   };
 }

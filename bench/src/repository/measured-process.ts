@@ -9,6 +9,7 @@ export interface Command {
   program: string;
   args: string[];
   env?: Record<string, string>;
+  cwd?: string;
   /** Files that become the process's standard input and output. */
   stdin?: string;
   stdout?: string;
@@ -29,7 +30,7 @@ const TICKS = 100;
 const SAMPLE_MS = 20;
 
 /** Runs a command that must succeed. One at a time: the processor time is that of all children which ended meanwhile. */
-export async function runMeasured({ program, args, env, stdin, stdout }: Command): Promise<Usage> {
+export async function runMeasured({ program, args, env, cwd, stdin, stdout }: Command): Promise<Usage> {
   const files: number[] = [];
   const file = (path: string, flags: string): number => {
     const opened = openSync(path, flags);
@@ -40,6 +41,7 @@ export async function runMeasured({ program, args, env, stdin, stdout }: Command
     const before = childTicks();
     const started = performance.now();
     const child = spawn(program, args, {
+      cwd,
       stdio: [stdin ? file(stdin, 'r') : 'ignore', stdout ? file(stdout, 'w') : 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/root', LC_ALL: 'C.UTF-8', ...env },
     });

@@ -1,14 +1,18 @@
-import { closeSync, createWriteStream, openSync, readSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { closeSync, openSync, readSync, writev } from 'node:fs';
+import { mkdir, open, readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
 import { openBlobStore } from '@rahat/blob-store-registry';
 import { RahatError } from '@rahat/contracts';
 import { createRepository, openRepository, type Repository, type SnapshotFacts, type StoredObject } from '@rahat/repository';
+import { filesBelow } from './sample-data.js';
 
-// node repository-child.js <repository> <passphrase file> create | backup-stream | restore-stream | backup-folder <folder>
+// node repository-child.js <repository> <passphrase file> create | backup-stream | restore-stream | backup-folder <folder> | restore-folder <folder>
 // The passphrase opens it each time, so that key derivation is paid as the peers pay theirs.
 const READ_BYTES = 256 * 1024;
+const FILES_AT_ONCE = 4;
+const STANDARD_OUTPUT = 1;
+const write = promisify(writev);
 
 const [folder, passphraseFile, command, argument] = process.argv.slice(2) as [string, string, string, string?];
 const store = await openBlobStore({ driver: 'local', path: folder }, '');
@@ -22,10 +26,13 @@ switch (command) {
     await backUp(await opened(), [{ key: 'dump.sql', class: 'rows', file: '/dev/stdin' }]);
     break;
   case 'backup-folder':
-    await backUp(await opened(), await filesBelow(argument!));
+    await backUp(await opened(), await pagesBelow(argument!));
     break;
   case 'restore-stream':
     await restoreStream(await opened());
+    break;
+  case 'restore-folder':
+    await restoreFolder(await opened(), argument!);
     break;
   default:
     throw new RahatError('invalid_input', `There is no command ${command}.`);
@@ -65,16 +72,27 @@ async function* lentBytes(file: string): AsyncGenerator<Buffer> {
 async function restoreStream(repository: Repository): Promise<void> {
   const { objects } = await repository.findSnapshot('latest');
   await using session = await repository.beginReading();
-  await pipeline(session.readObject(objects[0]!), createWriteStream('', { fd: 1, autoClose: false, highWaterMark: 1024 * 1024 }));
+  await session.readObjectInto(objects[0]!, { writev: (pieces) => write(STANDARD_OUTPUT, pieces) });
 }
 
-async function filesBelow(root: string): Promise<Source[]> {
-  const entries = await readdir(root, { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.join(entry.parentPath, entry.name))
-    .sort()
-    .map((file) => ({ key: path.relative(root, file), class: 'pages', file }));
+async function pagesBelow(root: string): Promise<Source[]> {
+  return (await filesBelow(root)).map((key) => ({ key, class: 'pages', file: path.join(root, key) }));
+}
+
+/** As the connector writes a data directory, but for the syncs, which the peers don't do either. */
+async function restoreFolder(repository: Repository, folder: string): Promise<void> {
+  const { objects } = await repository.findSnapshot('latest');
+  await using session = await repository.beginReading();
+  const waiting = objects.values();
+  const restorer = async (): Promise<void> => {
+    for (const object of waiting) {
+      const place = path.join(folder, object.key);
+      await mkdir(path.dirname(place), { recursive: true });
+      await using file = await open(place, 'wx');
+      await session.readObjectInto(object, file);
+    }
+  };
+  await Promise.all(Array.from({ length: FILES_AT_ONCE }, restorer));
 }
 
 function facts(): SnapshotFacts {

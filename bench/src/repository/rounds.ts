@@ -2,14 +2,14 @@ import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Contestant, ContestantFactory } from './contestants.js';
 import { runMeasured, type Usage } from './measured-process.js';
-import { assertSameBytes, folderBytes } from './sample-data.js';
+import { assertSameBytes, assertSameFolder, folderBytes } from './sample-data.js';
 
 export interface SourceFiles {
   dumps: { first: string; second: string };
   folders: { first: string; second: string };
 }
 
-export type Step = 'first' | 'second' | 'restore' | 'folder-first' | 'folder-second';
+export type Step = 'first' | 'second' | 'restore' | 'folder-first' | 'folder-second' | 'folder-restore';
 
 export interface Round {
   usage: Record<Step, Usage>;
@@ -34,10 +34,23 @@ export async function playRound(factory: ContestantFactory, files: SourceFiles, 
     const first = await runMeasured(contestant.backUpFolder(files.folders.first));
     const before = await folderBytes(contestant.repository);
     const second = await runMeasured(contestant.backUpFolder(files.folders.second));
-    return { first, second, before, growth: (await folderBytes(contestant.repository)) - before };
+    const growth = (await folderBytes(contestant.repository)) - before;
+    const restored = path.join(scratch, 'restored');
+    await mkdir(restored);
+    const restore = await runMeasured(contestant.restoreFolder(files.folders.second, restored));
+    await assertSameFolder(restored, files.folders.second, contestant.name);
+    await rm(restored, { recursive: true });
+    return { first, second, restore, before, growth };
   });
   return {
-    usage: { first: dump.first, second: dump.second, restore: dump.restore, 'folder-first': folder.first, 'folder-second': folder.second },
+    usage: {
+      first: dump.first,
+      second: dump.second,
+      restore: dump.restore,
+      'folder-first': folder.first,
+      'folder-second': folder.second,
+      'folder-restore': folder.restore,
+    },
     stored: { first: dump.before, growth: dump.growth, folderFirst: folder.before, folderGrowth: folder.growth },
   };
 }

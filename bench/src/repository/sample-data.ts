@@ -33,11 +33,26 @@ export async function assertSameBytes(restored: string, source: string, who: str
   }
 }
 
+/** The same files with the same bytes, and no others. */
+export async function assertSameFolder(restored: string, source: string, who: string): Promise<void> {
+  const [found, expected] = await Promise.all([restored, source].map(filesBelow));
+  if (found!.join() !== expected!.join())
+    throw new RahatError('restore_mismatch', `${who} restored ${found!.length} files instead of the ${expected!.length} there were.`);
+  for (const file of expected!) await assertSameBytes(path.join(restored, file), path.join(source, file), who);
+}
+
+/** Relative to the folder, sorted. */
+export async function filesBelow(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)))
+    .sort();
+}
+
 export async function folderBytes(folder: string): Promise<number> {
   let total = 0;
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    if (entry.isFile()) total += (await stat(path.join(entry.parentPath, entry.name))).size;
-  }
+  for (const file of await filesBelow(folder)) total += (await stat(path.join(folder, file))).size;
   return total;
 }
 

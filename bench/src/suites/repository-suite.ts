@@ -31,6 +31,8 @@ const TARGETS: Target[] = [
   { case: 'second backup, dump, 2 % recent rows', peer: 'borg', limit: 0.3, value: seconds('second'), unit: 's' },
   { case: 'restore, dump', peer: 'restic', limit: 0.9, value: seconds('restore'), unit: 's' },
   { case: 'restore, dump', peer: 'borg', limit: 0.45, value: seconds('restore'), unit: 's' },
+  { case: 'restore, folder of pages', peer: 'restic', limit: 0.9, value: seconds('folder-restore'), unit: 's' },
+  { case: 'restore, folder of pages', peer: 'borg', limit: 0.45, value: seconds('folder-restore'), unit: 's' },
   { case: 'stored after the first, dump', peer: 'restic', limit: 1.02, value: ({ stored }) => stored.first / 1e6, unit: 'MB' },
   { case: 'growth by the second, dump', peer: 'restic', limit: 0.35, value: ({ stored }) => stored.growth / 1e6, unit: 'MB' },
   {
@@ -60,7 +62,7 @@ export async function repositorySuite({ runs, sizeMb, quick, log }: BenchOptions
         if (run > 0) rounds.set(name, [...(rounds.get(name) ?? []), round]);
       }
     }
-    const limits = measureLimits(files.dumps.first, path.join(scratch, 'limit'), Math.min(SAMPLE_BYTES, sizeBytes / 3));
+    const limits = measureLimits(files.dumps.first, path.join(scratch, 'limit'), Math.floor(Math.min(SAMPLE_BYTES, sizeBytes / 3)));
     const ours = rounds.get('rahat')!;
     return [...(quick ? [] : comparisons(ours, rounds)), ...shares(ours, limits, dumpBytes, quick), ...memory(ours), ...limitRows(limits)];
   } finally {
@@ -136,7 +138,7 @@ const MEMORY_TARGET_MB = { backup: 235, restore: 268 };
 
 function memory(ours: Round[]): BenchResult[] {
   const backup = Math.max(...ours.flatMap(({ usage }) => [usage.first.peakMb, usage.second.peakMb, usage['folder-second'].peakMb]));
-  const restore = Math.max(...ours.map(({ usage }) => usage.restore.peakMb));
+  const restore = Math.max(...ours.flatMap(({ usage }) => [usage.restore.peakMb, usage['folder-restore'].peakMb]));
   return [
     {
       case: 'peak memory, backup',
