@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createPostgresBackend, runMigrations, withBackend, type Queue, type QueueEvents, type Worker } from 'bullmq';
+import { runMigrations, withBackend, type Queue, type QueueEvents, type Worker } from 'bullmq';
 import { RahatError } from '@rahat/contracts';
 import pg from 'pg';
 import type { QueueBackend } from './queue-backend.js';
+import { createReconnectingBackend } from './reconnecting-backend.js';
 import { deliverSignal, encodeSignal, type SignalBus, type SignalListener } from './signal-bus.js';
 
 const SCHEMA = 'bullmq';
@@ -21,7 +22,7 @@ export async function openPostgresBackend(url: string, prefix: string, onError: 
     application_name: 'rahat-queues',
   };
   await migrateQueues(connection);
-  const { Queue: PostgresQueue, Worker: PostgresWorker, QueueEvents: PostgresQueueEvents } = withBackend(createPostgresBackend);
+  const { Queue: PostgresQueue, Worker: PostgresWorker, QueueEvents: PostgresQueueEvents } = withBackend(createReconnectingBackend);
   const sending = new pg.Pool({ ...connection, max: SENDING_CONNECTIONS, options: `-c search_path=${SCHEMA}` });
   sending.on('error', onError);
   return {
