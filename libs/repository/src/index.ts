@@ -10,4 +10,5 @@ export type { AddedKeyslot, Keyring, KeyslotListing } from './keys/keyring.js';
 export type { KeyProvider, SealedSlotPlace } from './keys/key-provider.js';
 export { codeLine, readCode, type PrintedGroup } from './keys/printed-code.js';
 export type { Handout, NewWayIn, SlotCredential } from './keys/ways-in.js';
-export { parseWriteOnlyCredential, WriteOnlyCredential } from './keys/write-only.js';
+export { grantCredential } from './keys/granted-credential.js';
+export { parseWriteOnlyCredential } from './keys/write-only.js';

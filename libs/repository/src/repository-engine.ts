@@ -1,4 +1,4 @@
-import { RahatError } from '@rahat/contracts';
+import { RahatError, type WriteOnlyCredential } from '@rahat/contracts';
 import { checkRepository } from './check/check.js';
 import { collectGarbage } from './collection/collect.js';
 import type { CopyOptions, CopyReport } from './copy/copy-reports.js';
@@ -11,7 +11,7 @@ import type { RepositoryContext } from './context.js';
 import { loadIndexForReading } from './index/load-index.js';
 import type { RepositorySecrets } from './keys/derivation.js';
 import { RepositoryKeyring, type Keyring } from './keys/keyring.js';
-import { writeOnlyCredential, type WriteOnlyCredential } from './keys/write-only.js';
+import { writeOnlyCredential } from './keys/write-only.js';
 import { PACKS_PREFIX } from './layout.js';
 import { RepositoryReadSession } from './reading/read-session.js';
 import type {

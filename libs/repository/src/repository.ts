@@ -1,10 +1,10 @@
 import type { ByteRange } from '@rahat/blob-store-port';
+import type { WriteOnlyCredential } from '@rahat/contracts';
 import type { CopyOptions, CopyReport } from './copy/copy-reports.js';
 import type { CheckShare } from './check/check-share.js';
 import type { HealOptions, HealReport, IndexRepair, PackRepair, PackRepairOptions, RepairOptions } from './repair/repair-reports.js';
 import type { Keyring } from './keys/keyring.js';
 import type { SlotCredential } from './keys/ways-in.js';
-import type { WriteOnlyCredential } from './keys/write-only.js';
 import type { ChunkClass, Manifest, ObjectKind, SnapshotFacts, StoredObject } from './snapshots/manifest.js';
 
 /** What opens a repository. `secrets` is what the server keeps sealed so that schedules run unattended. */
