@@ -80,7 +80,9 @@ describe('a worker that is taken over during a backup', () => {
   it('opens no data frame, of an earlier backup or of its own, with anything it was sent', async () => {
     const { writeOnly } = grant();
     const keys = [writeOnly.identitySecret, writeOnly.metadataKey, writeOnly.packPublicKey].map((key) => Buffer.from(key, 'base64'));
-    const { masterKey, identitySecret } = (await openOfflineRepository(protection.folder, protection.passphrase)).engine.exportSecrets();
+    const { masterKey, identitySecret } = (
+      await openOfflineRepository(protection.folder, { type: 'passphrase', passphrase: protection.passphrase })
+    ).engine.exportSecrets();
     expect(keys[0]!.equals(identitySecret)).toBe(true);
     expect(JSON.stringify(stolen)).not.toContain(masterKey.toString('base64'));
     expect(earlier.length).toBeGreaterThan(0);

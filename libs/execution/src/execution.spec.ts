@@ -51,6 +51,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const PASSPHRASE = 'correct horse battery';
+const passphrase = (text: string) => ({ type: 'passphrase', passphrase: text }) as const;
 const storage = () => ({ driver: 'local' as const, path: join(folder, 'storage') });
 
 type GrantedSecrets = Record<'toWrite' | 'toRead', RunSecrets>;
@@ -173,8 +174,8 @@ describe('execution of a logical backup', () => {
   it('reads with the folder and the passphrase alone', async () => {
     const evidence = await backup(await secretsFor());
     const path = join(folder, 'storage/main');
-    await expect(openOfflineRepository(path, 'wrong')).rejects.toMatchObject({ code: 'repository_wrong_passphrase' });
-    const offline = await openOfflineRepository(path, PASSPHRASE);
+    await expect(openOfflineRepository(path, passphrase('wrong'))).rejects.toMatchObject({ code: 'repository_wrong_passphrase' });
+    const offline = await openOfflineRepository(path, passphrase(PASSPHRASE));
     const snapshots = [];
     for await (const snapshot of offline.snapshots()) snapshots.push(snapshot);
     expect(snapshots).toMatchObject([{ readable: true, id: evidence.snapshot, databaseName: 'shop', serverName: 'shop server' }]);

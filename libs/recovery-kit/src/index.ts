@@ -1,0 +1,1 @@
+export { keyBlock, readPrintedKeys, type PrintedKeys } from './printed-keys.js';
