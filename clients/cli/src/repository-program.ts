@@ -4,6 +4,7 @@ import { addKeyCommands } from './repository-keys-program.js';
 import { DRY_RUN_HELP, PATH, PATH_HELP } from './repository-options.js';
 
 type Care = typeof import('./commands/repository-care.js');
+type Distrust = typeof import('./commands/offline-distrust.js');
 type Offline = typeof import('./commands/offline-repository.js');
 
 /** Commands that work on a storage alone. */
@@ -114,6 +115,20 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
     .option('--level <level>', 'how damage is looked for: structure, read-data or deep', 'deep')
     .option('--dry-run', DRY_RUN_HELP, false)
     .action(run(async (terminal, options: Parameters<Care['repairPacks']>[1]) => (await care()).repairPacks(terminal, options)));
+  repository
+    .command('distrust')
+    .description(
+      'take back what rests on the word of one writer, proving its packs with the master key; exit code 6 if something lies or is affected',
+    )
+    .argument('[writer]', 'its name, as `repository show` tells it')
+    .requiredOption(PATH, PATH_HELP)
+    .option('--everyone', 'prove everything anew: a writer may have used the names of others', false)
+    .option('--dry-run', DRY_RUN_HELP, false)
+    .action(
+      run(async (terminal, writer: string | undefined, options: Parameters<Distrust['distrustWriter']>[2]) =>
+        (await import('./commands/offline-distrust.js')).distrustWriter(terminal, writer, options),
+      ),
+    );
   addKeyCommands(repository, run);
 }
 

@@ -3,6 +3,8 @@ import { checkRepository } from './check/check.js';
 import { collectGarbage } from './collection/collect.js';
 import type { CopyOptions, CopyReport } from './copy/copy-reports.js';
 import { copySnapshots } from './copy/copy-snapshots.js';
+import { distrust } from './distrust/distrust.js';
+import type { Distrusted, DistrustOptions, DistrustReport } from './distrust/distrust-report.js';
 import { healFrom } from './repair/heal.js';
 import { repairIndex } from './repair/repair-index.js';
 import { repairPacks } from './repair/repair-packs.js';
@@ -128,6 +130,10 @@ export class OpenRepository extends WriteOnlyRepository implements Repository {
 
   exportWriteOnlyCredential(): WriteOnlyCredential {
     return writeOnlyCredential(this.id, this.secrets);
+  }
+
+  distrust(whom: Distrusted, options?: DistrustOptions): Promise<DistrustReport> {
+    return distrust(this.context, whom, options);
   }
 
   beginReading(options: { signal?: AbortSignal } = {}): Promise<ReadSession> {

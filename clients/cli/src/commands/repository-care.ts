@@ -2,12 +2,11 @@ import type { OfflineRepository } from '@rahat/execution';
 import { RahatError } from '@rahat/contracts';
 import { EXIT } from '../exit-codes.js';
 import { chooseShare, keepCheckedShare } from '../session/check-parts.js';
+import { affectedLines } from '../terminal/affected.js';
 import { bytes, table, visible } from '../terminal/format.js';
 import { untilInterrupted } from '../terminal/interrupt.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { createOffline, openOffline, openOther, type Opening } from './open-offline.js';
-
-type Affected = { snapshot: string; objects: string[] }[];
 
 export async function initRepository(terminal: Terminal, options: { path: string; siblingOf?: string }): Promise<void> {
   const { id } = await createOffline(options.path, options.siblingOf);
@@ -31,11 +30,11 @@ export async function repositoryStats(terminal: Terminal, options: Opening): Pro
 export async function showSnapshot(terminal: Terminal, options: Opening & { snapshot: string }): Promise<void> {
   const { engine } = await openOffline(options);
   const manifest = await engine.findSnapshot(options.snapshot);
-  const { snapshot, server, database, method, consistentAt, tool, sizeBytes } = manifest;
+  const { snapshot, server, database, method, consistentAt, tool, sizeBytes, writer } = manifest;
   // Chunk lists are of no use to people and as long as the data is large.
   const objects = manifest.objects.map(({ recipe: _recipe, ...object }) => object);
   const rows = objects.map(({ key, kind, sizeBytes, rows }) => [key, kind, bytes(sizeBytes), rows === undefined ? '' : String(rows)]);
-  const head = `${snapshot}: ${visible(database?.name ?? '(whole server)')} of ${visible(server.name)} (${visible(server.version)}), ${method}, as of ${consistentAt}, ${bytes(sizeBytes)}, by ${visible(tool)}`;
+  const head = `${snapshot}: ${visible(database?.name ?? '(whole server)')} of ${visible(server.name)} (${visible(server.version)}), ${method}, as of ${consistentAt}, ${bytes(sizeBytes)}, by ${visible(tool)}, written by ${visible(writer)}`;
   terminal.result({ ...manifest, objects }, `${head}\n\n${table(['OBJECT', 'KIND', 'SIZE', 'ROWS'], rows)}`);
 }
 
@@ -163,11 +162,4 @@ async function openBoth(own: Opening, other: string): Promise<[OfflineRepository
   // One after the other: each may ask for its passphrase.
   const repository = await openOffline(own);
   return [repository, await openOther(other)];
-}
-
-function affectedLines(affects: Affected): string[] {
-  return affects.map(({ snapshot, objects }) => {
-    const more = objects.length > 5 ? ` and ${objects.length - 5} more` : '';
-    return `    ${snapshot}: ${objects.slice(0, 5).map(visible).join(', ')}${more}`;
-  });
 }
