@@ -1,6 +1,7 @@
 import type { Command } from '@commander-js/extra-typings';
 import type { CommandRunner } from './command-runner.js';
 import { addKeyCommands } from './repository-keys-program.js';
+import { addKitCommands } from './repository-kit-program.js';
 import { DRY_RUN_HELP, PATH, PATH_HELP } from './repository-options.js';
 
 type Care = typeof import('./commands/repository-care.js');
@@ -130,6 +131,7 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
       ),
     );
   addKeyCommands(repository, run);
+  addKitCommands(repository, run);
 }
 
 function collect(value: string, before: string[] = []): string[] {

@@ -10,7 +10,17 @@ export {
   type OfflineRestore,
 } from './offline.js';
 export { discoverDatabases, outlineRestore, probeServer, type QuestionOptions } from './questions.js';
-export { keyBlock, readPrintedKeys } from '@rahat/recovery-kit';
+export {
+  KIT_FORMATS,
+  keyBlock,
+  makeRecoveryKit,
+  readKitRepository,
+  readPrintedKeys,
+  renderKit,
+  sheetFileName,
+  type KitFormat,
+  type KitSheet,
+} from '@rahat/recovery-kit';
 export type { AddedKeyslot, KeyslotListing, NewWayIn, SlotCredential } from '@rahat/repository';
 export { PauseGate } from './pause-gate.js';
 export { runProcessFlags } from './run-process-flags.js';

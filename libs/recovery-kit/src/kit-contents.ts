@@ -1,4 +1,5 @@
 import { isS3Address } from '@rahat/contracts';
+import { FACT } from './kit-repository.js';
 import { day, type KitSheet } from './kit.js';
 
 /** What a sheet says, however it is rendered. */
@@ -38,8 +39,8 @@ export function kitContents(sheet: KitSheet): KitContents {
     facts: [
       ...(isShare && key.holder !== undefined ? [['Holder', key.holder] as [string, string]] : []),
       ...(repository.name === undefined ? [] : [['Repository', repository.name] as [string, string]]),
-      ['Lies at', repository.place],
-      ['Repository id', repository.id],
+      [FACT.place, repository.place],
+      [FACT.id, repository.id],
       ['Key', slot],
       ['Made on', `${day(madeAt)} (UTC)`],
     ],
@@ -48,7 +49,7 @@ export function kitContents(sheet: KitSheet): KitContents {
       'Upper and lower case are the same, O is 0, I and L are 1; dashes and spaces may be left out. The word in brackets checks its line, also by telephone; it need not be typed.',
     sections: [
       { title: 'To restore', steps: restoring(sheet) },
-      { title: 'Not in this kit', steps: missing(repository.place) },
+      { title: 'Not in this kit', steps: missing(sheet) },
       { title: 'Prove it today, and once a year', steps: proving(sheet) },
     ],
     footer: `${title} · repository ${repository.id.slice(0, 8)} · key ${slot.slice(0, 8)} · ${day(madeAt)}`,
@@ -77,25 +78,34 @@ function restoring({ repository, key }: KitSheet): KitStep[] {
         `rahat-backup repository restore --path ${place} --with ${wayIn} --snapshot latest --to postgresql://postgres@localhost/postgres --as restored`,
       ],
     },
-    {
-      text: 'Without it, by its one-file reader and Node.js 20 or newer; this makes files that psql and pg_restore take.',
-      commands: [
-        ...(isBucket ? [copyCommand(repository.place)] : []),
-        `node rahat-reader.mjs list ${folder}`,
-        `node rahat-reader.mjs restore ${folder} latest --to ./restored`,
-      ],
-    },
+    ...(key.type === 'share'
+      ? [] // The one-file reader doesn't take shares.
+      : [
+          {
+            text: 'Without it, by its one-file reader and Node.js 20 or newer; this makes files that psql and pg_restore take.',
+            commands: [
+              ...(isBucket ? [copyCommand(repository.place)] : []),
+              `node rahat-reader.mjs list ${folder}`,
+              `node rahat-reader.mjs restore ${folder} latest --to ./restored`,
+            ],
+          },
+        ]),
   ];
 }
 
-function missing(place: string): KitStep[] {
+function missing({ repository: { place }, key }: KitSheet): KitStep[] {
   const access = isS3Address(place)
     ? 'The access key of the bucket and its secret. Keep one that can read, for the day on which the server is gone.'
     : 'The storage itself, and the right to read that folder.';
   return [
     { text: access },
     { text: 'The passphrase of the repository: this key opens it as well. Passwords of database servers.' },
-    { text: 'The programs: keep a copy of rahat-reader.mjs beside the backups. REPOSITORY_FORMAT.md documents the format.' },
+    {
+      text:
+        key.type === 'share'
+          ? 'The program: keep a copy of rahat-backup. REPOSITORY_FORMAT.md documents the format.'
+          : 'The programs: keep a copy of rahat-reader.mjs beside the backups. REPOSITORY_FORMAT.md documents the format.',
+    },
   ];
 }
 
@@ -103,8 +113,8 @@ function proving({ repository, slot, key }: KitSheet): KitStep[] {
   const wayIn = key.type === 'share' ? 'shares' : 'recovery-key';
   return [
     {
-      text: 'Restores the latest backup into a new folder with nothing but this kit and the storage, and compares it.',
-      commands: [`rahat-backup repository drill --path ${placeArgument(repository)} --with ${wayIn} --to ./drill`],
+      text: 'Restores the latest backup on a server of its own, with nothing but this kit and the storage, and compares every table.',
+      commands: [`rahat-backup repository drill --path ${placeArgument(repository)} --with ${wayIn}`],
     },
     {
       text: 'If somebody has seen this page: make a new kit, then withdraw this one. Copies of the storage made before still open with it.',

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { RahatError } from '@rahat/contracts';
 import { LocalStore } from '@rahat/blob-store-local';
 import { createRepository, openRepository, type Repository } from '@rahat/repository';
-import { makeRecoveryKit, readPrintedKeys, renderKit, sheetFileName, type KitOrder, type KitSheet } from './index.js';
+import { makeRecoveryKit, readKitRepository, readPrintedKeys, renderKit, sheetFileName, type KitOrder, type KitSheet } from './index.js';
 import { pdfPages } from './testing/pdf-text.js';
 
 const PLACE = '/mnt/yedekler/müşteri ığüşöçİĞ/rahat';
@@ -108,6 +108,16 @@ describe('a recovery kit', () => {
       expect(page).toContain(`key ${slot.slice(0, 8)}`);
       expect(page).toContain(`page ${i + 1} of ${pages.length}`);
     }
+  });
+
+  it('as text tells where its repository lies, and kits of different ones are no way to find it', async () => {
+    const texts = await Promise.all((await sheetsOf({ shares: { threshold: 2, count: 2 } })).sheets.map(text));
+    expect(readKitRepository(texts)).toEqual({ id: repository.id, place: PLACE });
+    expect(readKitRepository(texts.map((one) => one.replaceAll('\n', '\r\n')))).toEqual({ id: repository.id, place: PLACE });
+    expect(readKitRepository(['810M-4GYX 8H2M-CHZR'])).toBeUndefined();
+    const [elsewhere] = (await sheetsOf({ place: '/mnt/other' })).sheets;
+    const contradicting = [texts[0]!, await text(elsewhere!)];
+    expect(() => readKitRepository(contradicting)).toThrow(/different repositories/);
   });
 
   it('with letters that its fonts lack is refused as a PDF, and whole as a text', async () => {

@@ -18,7 +18,7 @@ export async function askCredential(
   { with: wayIn = 'passphrase', keyFile }: CredentialSource,
   passphrase: SecretSource,
 ): Promise<SlotCredential> {
-  if (keyFile !== undefined) return readPrintedKeys(await Promise.all(keyFile.map(readText)));
+  if (keyFile !== undefined) return readPrintedKeys(await readKeyFiles(keyFile));
   switch (parseWayIn(wayIn)) {
     case 'passphrase':
       return { type: 'passphrase', passphrase: await askSecret(passphrase) };
@@ -46,6 +46,10 @@ async function askShares(): Promise<string[]> {
     if (share === '') return shares;
     shares.push(share);
   }
+}
+
+export function readKeyFiles(files: string[]): Promise<string[]> {
+  return Promise.all(files.map(readText));
 }
 
 async function readText(file: string): Promise<string> {
