@@ -24,12 +24,18 @@ const boundaries = [
   },
   { sourceTag: 'scope:secrets', onlyDependOnLibsWithTags: only('contracts') },
   {
+    sourceTag: 'scope:recovery-kit',
+    onlyDependOnLibsWithTags: only('contracts', 'repository'),
+    bannedExternalImports: ['@nestjs/*', 'typeorm', 'bullmq'],
+  },
+  {
     sourceTag: 'scope:execution',
     onlyDependOnLibsWithTags: only(
       'contracts',
       'connector-kit',
       'connector',
       'repository',
+      'recovery-kit',
       'blob-store-port',
       'blob-store-registry',
       'secrets',
@@ -50,6 +56,7 @@ const boundaries = [
       'secrets',
       'execution',
       'repository',
+      'recovery-kit',
       'blob-store-port',
       'blob-store-registry',
       'connector-kit',

@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { openBlobStore } from '@rahat/blob-store-registry';
-import { RahatError, newId, type RunSecrets } from '@rahat/contracts';
+import { RahatError, newId, type RepositoryAccess, type RunSecrets } from '@rahat/contracts';
 import { executeRun } from '@rahat/execution';
-import { createRepository } from '@rahat/repository';
+import { createRepository, parseWriteOnlyCredential } from '@rahat/repository';
 import type { BackupTask } from './backup-in-child.js';
 import { highWaterMb } from './peak-memory.js';
 
@@ -55,23 +55,14 @@ async function backUp(task: BackupTask): Promise<number> {
   }
 }
 
-/** The keys of the bench's throwaway repository stand beside it, as a server would hold them. */
-async function repositoryAccess({ repository: folder, create }: BackupTask): Promise<RunSecrets['repositories'][number]> {
+/** The credential of the bench's throwaway repository stands beside it; it writes only, as workers' do. */
+async function repositoryAccess({ repository: folder, create }: BackupTask): Promise<RepositoryAccess> {
   const storage = { driver: 'local' as const, path: folder };
   const keyFile = `${folder}.keys.json`;
   if (create) {
     const repository = await createRepository(await openBlobStore(storage, ''), { passphrase: randomBytes(16).toString('hex') });
-    const { masterKey, identitySecret } = repository.exportSecrets();
-    await writeFile(
-      keyFile,
-      JSON.stringify({ masterKey: masterKey.toString('base64'), identitySecret: identitySecret.toString('base64') }),
-      { mode: 0o600 },
-    );
+    await writeFile(keyFile, JSON.stringify(repository.exportWriteOnlyCredential()), { mode: 0o600 });
   }
-  return {
-    repositoryId: 'bench',
-    storage,
-    prefix: '',
-    ...(JSON.parse(await readFile(keyFile, 'utf8')) as { masterKey: string; identitySecret: string }),
-  };
+  const writeOnly = parseWriteOnlyCredential(await readFile(keyFile, 'utf8'));
+  return { repositoryId: 'bench', storage, prefix: '', credential: { power: 'write-only', writeOnly } };
 }

@@ -26,7 +26,7 @@ export function buildProgram({ quiet }: { quiet: boolean }): Command {
       'after',
       `${EXIT_CODE_HELP}
 
-Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY, RAHAT_PASSPHRASE and RAHAT_OTHER_PASSPHRASE (each also with _FILE), standard input, or a prompt.`,
+Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY, RAHAT_PASSPHRASE, RAHAT_NEW_PASSPHRASE, RAHAT_OTHER_PASSPHRASE and RAHAT_RECOVERY_KEY (each also with _FILE), standard input, or a prompt.`,
     );
 
   // Global flags may stand before or after the command.

@@ -1,25 +1,36 @@
 import type { Command } from '@commander-js/extra-typings';
 import type { CommandRunner } from './command-runner.js';
-
-const PATH = '--path <folder>';
-const PATH_HELP = 'the repository’s folder, or s3://bucket/prefix?endpoint=… with the key in AWS_… variables or a profile';
-const DRY_RUN_HELP = 'say what would be done; write nothing';
+import { addKeyCommands } from './repository-keys-program.js';
+import { addKitCommands } from './repository-kit-program.js';
+import { DRY_RUN_HELP, PATH, PATH_HELP } from './repository-options.js';
 
 type Care = typeof import('./commands/repository-care.js');
+type Distrust = typeof import('./commands/offline-distrust.js');
 type Offline = typeof import('./commands/offline-repository.js');
 
 /** Commands that work on a storage alone. */
 export function addRepositoryCommands<Args extends unknown[], Opts extends Record<string, unknown>>(
   program: Command<Args, Opts>,
-  run: CommandRunner,
+  runWith: CommandRunner,
 ): void {
   const care = () => import('./commands/repository-care.js');
   const offline = () => import('./commands/offline-repository.js');
   const repository = program
     .command('repository')
     .description(
-      'works on the storage alone: no server, only the passphrase (RAHAT_PASSPHRASE or a prompt; of a second repository RAHAT_OTHER_PASSPHRASE)',
-    );
+      'works on the storage alone: no server, only the passphrase (RAHAT_PASSPHRASE or a prompt; of a second repository RAHAT_OTHER_PASSPHRASE), a recovery key (RAHAT_RECOVERY_KEY) or shares of one',
+    )
+    .option('--with <way>', 'what opens it: passphrase, recovery-key or shares', 'passphrase')
+    .option('--key-file <file>', 'open it with the recovery key or the share in this file; a recovery kit will do; repeatable', collect)
+    .configureHelp({ showGlobalOptions: true });
+  // The options of `repository` may stand before or after its commands.
+  const run: CommandRunner =
+    (action) =>
+    (...args) => {
+      const command = args.at(-1) as Command;
+      const merged: unknown[] = [...args.slice(0, -2), command.optsWithGlobals(), command];
+      return runWith(action)(...(merged as typeof args));
+    };
   repository
     .command('init')
     .description('make a repository')
@@ -30,7 +41,7 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
     .command('snapshots')
     .description('list what can be restored')
     .requiredOption(PATH, PATH_HELP)
-    .action(run(async (terminal, options: { path: string }) => (await offline()).listSnapshots(terminal, options)));
+    .action(run(async (terminal, options: Parameters<Offline['listSnapshots']>[1]) => (await offline()).listSnapshots(terminal, options)));
   repository
     .command('show')
     .description('show one snapshot and its objects')
@@ -41,7 +52,7 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
     .command('stats')
     .description('sizes and counts')
     .requiredOption(PATH, PATH_HELP)
-    .action(run(async (terminal, options: { path: string }) => (await care()).repositoryStats(terminal, options)));
+    .action(run(async (terminal, options: Parameters<Care['repositoryStats']>[1]) => (await care()).repositoryStats(terminal, options)));
   repository
     .command('check')
     .description('look for damage; exit code 1 if there is any')
@@ -68,7 +79,7 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
     .requiredOption(PATH, PATH_HELP)
     .option('--dry-run', DRY_RUN_HELP, false)
     .action(
-      run(async (terminal, options: { path: string; dryRun: boolean }) =>
+      run(async (terminal, options: Parameters<typeof import('./commands/offline-collect.js').collectRepository>[1]) =>
         (await import('./commands/offline-collect.js')).collectRepository(terminal, options),
       ),
     );
@@ -105,4 +116,24 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
     .option('--level <level>', 'how damage is looked for: structure, read-data or deep', 'deep')
     .option('--dry-run', DRY_RUN_HELP, false)
     .action(run(async (terminal, options: Parameters<Care['repairPacks']>[1]) => (await care()).repairPacks(terminal, options)));
+  repository
+    .command('distrust')
+    .description(
+      'take back what rests on the word of one writer, proving its packs with the master key; exit code 6 if something lies or is affected',
+    )
+    .argument('[writer]', 'its name, as `repository show` tells it')
+    .requiredOption(PATH, PATH_HELP)
+    .option('--everyone', 'prove everything anew: a writer may have used the names of others', false)
+    .option('--dry-run', DRY_RUN_HELP, false)
+    .action(
+      run(async (terminal, writer: string | undefined, options: Parameters<Distrust['distrustWriter']>[2]) =>
+        (await import('./commands/offline-distrust.js')).distrustWriter(terminal, writer, options),
+      ),
+    );
+  addKeyCommands(repository, run);
+  addKitCommands(repository, run);
+}
+
+function collect(value: string, before: string[] = []): string[] {
+  return [...before, value];
 }

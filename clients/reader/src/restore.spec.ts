@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { openBlobStore } from '@rahat/blob-store-registry';
 import { type BackupSpec, newId, type PostgresqlConnection } from '@rahat/contracts';
 import { executeRun } from '@rahat/execution';
-import { createRepository } from '@rahat/repository';
+import { createRepository, grantCredential } from '@rahat/repository';
 import { findPgClients, freePort, startPostgresql } from '@rahat/test-servers';
 import { ReaderProcess } from './testing/reader-process.js';
 
@@ -47,8 +47,7 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 async function backUp(method: BackupSpec['method'], database?: string): Promise<string> {
   const storage = { driver: 'local' as const, path: folder };
   const repository = await createRepository(await openBlobStore(storage, 'main'), { passphrase });
-  const { masterKey, identitySecret } = repository.exportSecrets();
-  const keys = { masterKey: masterKey.toString('base64'), identitySecret: identitySecret.toString('base64') };
+  const credential = grantCredential('write-only', repository.id, repository.exportSecrets());
   const { host, port, user, password } = server;
   const source: PostgresqlConnection = { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer' };
   const spec: BackupSpec = {
@@ -69,7 +68,7 @@ async function backUp(method: BackupSpec['method'], database?: string): Promise<
     deep: false,
   };
   const scratchFolder = await mkdtemp(join(folder, 'scratch-'));
-  const secrets = { source, repositories: [{ repositoryId: repository.id, storage, prefix: 'main', ...keys }] };
+  const secrets = { source, repositories: [{ repositoryId: repository.id, storage, prefix: 'main', credential }] };
   const ignore = () => undefined;
   const signal = new AbortController().signal;
   await executeRun(spec, secrets, { signal, onProgress: ignore, onLog: ignore, toolFolders: [], scratchFolder, workerName: 'worker-1' });

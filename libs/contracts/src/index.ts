@@ -11,6 +11,7 @@ export * from './connection.js';
 export * from './storage-settings.js';
 export * from './s3-address.js';
 export * from './principal.js';
+export * from './repository-grant.js';
 export * from './run-spec.js';
 export * from './evidence.js';
 export * from './messages.js';

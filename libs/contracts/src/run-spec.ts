@@ -2,22 +2,13 @@ import { z } from 'zod';
 import { BackupMethod, BackupType, Engine, VerificationLevel } from './labels.js';
 import { PostgresqlConnection } from './connection.js';
 import { HookInput } from './hooks.js';
-import { StorageConnection } from './storage-settings.js';
+import { RepositoryAccess } from './repository-grant.js';
 
 /** The secrets of a run spec, as they are after a worker opened the sealed part (design.md §6, §8). */
 export const RunSecrets = z.object({
   source: PostgresqlConnection.optional(),
   target: PostgresqlConnection.optional(),
-  repositories: z.array(
-    z.object({
-      repositoryId: z.string(),
-      storage: StorageConnection,
-      prefix: z.string(),
-      /** base64 of 32 bytes each. */
-      masterKey: z.string(),
-      identitySecret: z.string(),
-    }),
-  ),
+  repositories: z.array(RepositoryAccess),
   /** Of a backup: done by the worker before and after it. Their addresses may be secrets themselves. */
   hooks: z.array(HookInput).optional(),
 });

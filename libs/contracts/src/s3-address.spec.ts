@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { parseS3Address } from './s3-address.js';
+import { parseS3Address, repositoryPlace } from './s3-address.js';
+import { S3Settings } from './storage-settings.js';
 
 describe('the address of a bucket', () => {
   it('names bucket and prefix, and takes the rest from the environment as other tools do', () => {
@@ -16,6 +17,30 @@ describe('the address of a bucket', () => {
       addressing: 'auto',
       listLagSeconds: 0,
     });
+  });
+
+  it('of a repository is found again by what is printed of it', () => {
+    const credentials = { source: 'access-key', accessKeyId: 'AKIA' };
+    for (const settings of [
+      { bucket: 'backups' },
+      {
+        bucket: 'backups',
+        prefix: 'of/shop',
+        endpoint: 'https://nas.example:9000',
+        region: 'home',
+        addressing: 'path',
+        listLagSeconds: 30,
+      },
+    ]) {
+      const storage = S3Settings.parse({ driver: 's3', credentials, ...settings });
+      const place = repositoryPlace(storage, 'nightly');
+      expect(place).not.toContain('AKIA');
+      const { prefix, ...found } = parseS3Address(place, {});
+      expect(prefix).toBe(`${storage.prefix === undefined ? '' : `${storage.prefix}/`}nightly`);
+      expect({ ...found, credentials }).toEqual({ ...storage, prefix: undefined });
+    }
+    expect(repositoryPlace(S3Settings.parse({ driver: 's3', credentials, bucket: 'backups' }), 'shop')).toBe('s3://backups/shop');
+    expect(repositoryPlace({ driver: 'local', path: '/mnt/nas' }, 'shop')).toBe('/mnt/nas/shop');
   });
 
   it('wins over the environment where it says something itself', () => {

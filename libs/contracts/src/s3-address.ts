@@ -1,5 +1,5 @@
 import { RahatError } from './rahat-error.js';
-import { S3Connection } from './storage-settings.js';
+import { S3Connection, S3Settings, type StorageSettings } from './storage-settings.js';
 
 const OPTIONS = ['endpoint', 'region', 'addressing', 'listLagSeconds'];
 
@@ -31,6 +31,24 @@ export function parseS3Address(address: string, environment: Record<string, stri
   });
   if (!parsed.success) throw invalid(parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
   return parsed.data;
+}
+
+/**
+ * Where a repository lies, for people and command lines: a folder, or an address that `parseS3Address` reads. All that is needed to find
+ * it again stands in it, and no key.
+ */
+export function repositoryPlace(storage: StorageSettings, prefix: string): string {
+  if (storage.driver === 'local') return prefix === '' ? storage.path : `${storage.path}/${prefix}`;
+  const path = [storage.bucket, storage.prefix, prefix].filter((part) => part !== undefined && part !== '').join('/');
+  const { region: usualRegion } = S3Settings.shape;
+  const options = new URLSearchParams();
+  if (storage.endpoint !== undefined) options.set('endpoint', storage.endpoint);
+  if (storage.region !== usualRegion.parse(undefined)) options.set('region', storage.region);
+  if (storage.addressing !== 'auto') options.set('addressing', storage.addressing);
+  if (storage.listLagSeconds > 0) options.set('listLagSeconds', String(storage.listLagSeconds));
+  // Readable on paper: an endpoint's colons and slashes need no escape in a query.
+  const query = [...options].map(([name, value]) => `${name}=${encodeURIComponent(value).replace(/%(?:3A|2F)/g, decodeURIComponent)}`);
+  return `s3://${path}${query.length > 0 ? `?${query.join('&')}` : ''}`;
 }
 
 function invalid(why: string): RahatError {

@@ -1,15 +1,15 @@
 import type { BackupFacts, BackupRequest } from '@rahat/connector-kit';
 import { type BackupEvidence, type BackupSpec, type Finding, RahatError, type RunSecrets } from '@rahat/contracts';
-import type { Manifest, Repository, SnapshotFacts } from '@rahat/repository';
+import type { Manifest, SnapshotFacts, WritableRepository } from '@rahat/repository';
 import { factsOf, repositorySink } from './artifacts.js';
 import { connectorFor } from './connectors.js';
-import { connectorContext, type ExecutionOptions, jobOf, openRunRepository, sourceConnection } from './run-context.js';
+import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToWrite, sourceConnection } from './run-context.js';
 import { attemptLabel } from './attempt-label.js';
 
 /** One read of the source into one repository. Resolves only when the committed snapshot was read again and is whole. */
 export async function executeBackup(spec: BackupSpec, secrets: RunSecrets, options: ExecutionOptions): Promise<BackupEvidence> {
   options.onProgress({ phase: 'opening repository', bytes: 0 });
-  const repository = await openRunRepository(secrets, spec.repository, options);
+  const repository = await openRepositoryToWrite(secrets, spec.repository, options);
   const manifest = (await committedBefore(spec, repository)) ?? (await streamAndCommit(spec, secrets, repository, options));
   const facts = factsOf(manifest);
   options.onProgress({ phase: 'reading back', bytes: facts.evidence.bytes, addedBytes: manifest.addedBytes });
@@ -39,7 +39,7 @@ export async function executeBackup(spec: BackupSpec, secrets: RunSecrets, optio
 async function streamAndCommit(
   spec: BackupSpec,
   secrets: RunSecrets,
-  repository: Repository,
+  repository: WritableRepository,
   options: ExecutionOptions,
 ): Promise<Manifest> {
   const connector = await connectorFor(spec.engine);
@@ -72,7 +72,7 @@ async function streamAndCommit(
 }
 
 /** repository.md §12: a worker may have died after the commit and before the report; its redelivered attempt adopts the snapshot. */
-async function committedBefore(spec: BackupSpec, repository: Repository): Promise<Manifest | undefined> {
+async function committedBefore(spec: BackupSpec, repository: WritableRepository): Promise<Manifest | undefined> {
   try {
     const manifest = await repository.findSnapshot(spec.snapshot);
     return manifest.run === spec.run && manifest.attempt === spec.attempt ? manifest : undefined;
@@ -103,7 +103,7 @@ function snapshotFacts(spec: BackupSpec, facts: BackupFacts): SnapshotFacts {
 }
 
 /** A storage that answered "kept" and didn't keep is found here, before anything is reported (reliability.md §4). */
-async function readBack(repository: Repository, committed: Manifest, signal: AbortSignal): Promise<void> {
+async function readBack(repository: WritableRepository, committed: Manifest, signal: AbortSignal): Promise<void> {
   const found = await repository.findSnapshot(committed.snapshot);
   if (digestOf(found) !== digestOf(committed)) {
     throw new RahatError('repository_damaged', `Snapshot ${committed.snapshot} reads back differently from what was committed`, {

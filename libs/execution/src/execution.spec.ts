@@ -9,13 +9,14 @@ import {
   type BackupSpec,
   newId,
   type PostgresqlConnection,
+  type RepositoryPower,
   type RestoreSpec,
   type RunSecrets,
   type VerificationEvidence,
   type VerificationLevel,
   type VerificationSpec,
 } from '@rahat/contracts';
-import { createRepository } from '@rahat/repository';
+import { createRepository, grantCredential } from '@rahat/repository';
 import { startPostgresql } from '@rahat/test-servers';
 import { discoverDatabases, executeRun, type ExecutionOptions, openOfflineRepository, outlineRestore, probeServer } from './index.js';
 
@@ -50,14 +51,22 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 const PASSPHRASE = 'correct horse battery';
+const passphrase = (text: string) => ({ type: 'passphrase', passphrase: text }) as const;
 const storage = () => ({ driver: 'local' as const, path: join(folder, 'storage') });
 
-async function secretsFor(source: PostgresqlConnection = connection): Promise<RunSecrets> {
+type GrantedSecrets = Record<'toWrite' | 'toRead', RunSecrets>;
+
+/** What runs are given: one that backs up, or verifies on level BASIC, can't read. */
+async function secretsFor(source: PostgresqlConnection = connection): Promise<GrantedSecrets> {
   const repository = await createRepository(await openBlobStore(storage(), 'main'), { passphrase: PASSPHRASE });
-  const { masterKey, identitySecret } = repository.exportSecrets();
-  const keys = { masterKey: masterKey.toString('base64'), identitySecret: identitySecret.toString('base64') };
-  return { source, repositories: [{ repositoryId: repository.id, storage: storage(), prefix: 'main', ...keys }] };
+  const secretsWith = (power: RepositoryPower): RunSecrets => {
+    const credential = grantCredential(power, repository.id, repository.exportSecrets());
+    return { source, repositories: [{ repositoryId: repository.id, storage: storage(), prefix: 'main', credential }] };
+  };
+  return { toWrite: secretsWith('write-only'), toRead: secretsWith('read') };
 }
+
+const secretsOf = ({ toWrite, toRead }: GrantedSecrets, level: VerificationLevel) => (level === 'BASIC' ? toWrite : toRead);
 
 function options(signal: AbortSignal = new AbortController().signal): ExecutionOptions {
   return {
@@ -107,8 +116,8 @@ const restoreSpec = (snapshot: string, change: Partial<RestoreSpec> = {}): Resto
   ...change,
 });
 
-async function backup(secrets: RunSecrets): Promise<BackupEvidence> {
-  const evidence = await executeRun(backupSpec(), secrets, options());
+async function backup({ toWrite }: GrantedSecrets): Promise<BackupEvidence> {
+  const evidence = await executeRun(backupSpec(), toWrite, options());
   if (evidence.type !== 'backup') throw new Error('expected the evidence of a backup');
   return evidence;
 }
@@ -128,7 +137,7 @@ describe('execution of a logical backup', () => {
     expect(evidence.objectsFound).toBe(evidence.objectsExpected);
 
     for (const level of ['BASIC', 'DATABASE', 'FULL'] as const) {
-      const proof = await executeRun(verificationSpec(evidence.snapshot, level), secrets, options());
+      const proof = await executeRun(verificationSpec(evidence.snapshot, level), secretsOf(secrets, level), options());
       expect(proof).toMatchObject({ type: 'verification', level, snapshot: evidence.snapshot });
       if (proof.type !== 'verification') throw new Error('expected the evidence of a verification');
       expect(proof.findings.filter((finding) => finding.severity === 'blocker')).toEqual([]);
@@ -144,7 +153,7 @@ describe('execution of a logical backup', () => {
 
     const restored = await executeRun(
       restoreSpec(evidence.snapshot, { target: { kind: 'database', name: 'shop copy', replace: false } }),
-      secrets,
+      secrets.toRead,
       options(),
     );
     expect(restored).toMatchObject({ type: 'restore', target: expect.stringContaining('shop copy') });
@@ -165,8 +174,8 @@ describe('execution of a logical backup', () => {
   it('reads with the folder and the passphrase alone', async () => {
     const evidence = await backup(await secretsFor());
     const path = join(folder, 'storage/main');
-    await expect(openOfflineRepository(path, 'wrong')).rejects.toMatchObject({ code: 'repository_wrong_passphrase' });
-    const offline = await openOfflineRepository(path, PASSPHRASE);
+    await expect(openOfflineRepository(path, passphrase('wrong'))).rejects.toMatchObject({ code: 'repository_wrong_passphrase' });
+    const offline = await openOfflineRepository(path, passphrase(PASSPHRASE));
     const snapshots = [];
     for await (const snapshot of offline.snapshots()) snapshots.push(snapshot);
     expect(snapshots).toMatchObject([{ readable: true, id: evidence.snapshot, databaseName: 'shop', serverName: 'shop server' }]);
@@ -181,12 +190,19 @@ describe('execution of a logical backup', () => {
     expect(await server.query('SELECT count(*)::int AS rows FROM orders', [], 'offline_copy')).toEqual([{ rows: 20_000 }]);
   });
 
+  it('refuses to read for a run that was given a credential that only writes', async () => {
+    const secrets = await secretsFor();
+    const { snapshot } = await backup(secrets);
+    for (const spec of [verificationSpec(snapshot, 'DATABASE'), verificationSpec(snapshot, 'FULL'), restoreSpec(snapshot)])
+      await expect(executeRun(spec, secrets.toWrite, options())).rejects.toMatchObject({ code: 'master_key_needed' });
+  });
+
   it('adopts what the same attempt had committed before its worker died', async () => {
     const secrets = await secretsFor();
     const spec = backupSpec();
-    const first = await executeRun(spec, secrets, options());
+    const first = await executeRun(spec, secrets.toWrite, options());
     // The source is not asked again.
-    const again = await executeRun(spec, { ...secrets, source: { ...connection, port: 1 } }, options());
+    const again = await executeRun(spec, { ...secrets.toWrite, source: { ...connection, port: 1 } }, options());
     expect(again).toEqual(first);
   });
 
@@ -198,7 +214,7 @@ describe('execution of a logical backup', () => {
     expect((await discoverDatabases('postgresql', connection, ask)).map(({ name }) => name)).toContain('shop');
     const outline = await outlineRestore(
       restoreSpec(evidence.snapshot, { target: { kind: 'database', name: 'shop', replace: true } }),
-      secrets,
+      secrets.toRead,
       ask,
     );
     expect(outline.overwrites.join()).toContain('shop');
@@ -211,10 +227,10 @@ describe('execution of a physical backup', () => {
   it('stores a whole server, proves it and restores it into a folder', async () => {
     const secrets = await secretsFor();
     const spec: BackupSpec = { ...backupSpec(), method: 'postgresql.physical', database: undefined };
-    const evidence = await executeRun(spec, secrets, options());
+    const evidence = await executeRun(spec, secrets.toWrite, options());
     expect(evidence).toMatchObject({ type: 'backup', cleanExit: true, trailerSeen: true, committed: true });
     for (const level of ['DATABASE', 'FULL'] as const) {
-      const proof = await executeRun(verificationSpec(spec.snapshot, level), secrets, options());
+      const proof = await executeRun(verificationSpec(spec.snapshot, level), secrets.toRead, options());
       expect(proof.findings.filter((finding) => finding.severity === 'blocker')).toEqual([]);
       expect(proof).toMatchObject({ level, objectsChecked: (proof as VerificationEvidence).objectsExpected });
       if (level === 'FULL') {
@@ -227,8 +243,8 @@ describe('execution of a physical backup', () => {
     const path = join(folder, 'restored');
     const restore = restoreSpec(spec.snapshot, { target: { kind: 'folder', path } });
     const ask = { signal: new AbortController().signal, toolFolders: [], scratchFolder: folder };
-    expect((await outlineRestore(restore, secrets, ask)).steps.join()).toContain(path);
-    await executeRun(restore, secrets, options());
+    expect((await outlineRestore(restore, secrets.toRead, ask)).steps.join()).toContain(path);
+    await executeRun(restore, secrets.toRead, options());
     expect(await readFile(join(path, 'PG_VERSION'), 'utf8')).toBe('15\n');
     expect(await readdir(folder)).toEqual(['restored', 'storage']);
   });
@@ -243,7 +259,7 @@ describe('execution under faults', () => {
 
   it('refuses a wrong password without telling it, and stores nothing', async () => {
     const secrets = await secretsFor({ ...connection, password: 'planted-wrong-password' });
-    const error = await executeRun(backupSpec(), secrets, options()).catch((failure: unknown) => failure);
+    const error = await executeRun(backupSpec(), secrets.toWrite, options()).catch((failure: unknown) => failure);
     expect(error).toMatchObject({ code: 'source_authentication_failed' });
     expect(JSON.stringify([String(error), error, logged])).not.toContain('planted');
     expect(await snapshotsIn()).toEqual([]);
@@ -253,7 +269,10 @@ describe('execution under faults', () => {
     const abort = new AbortController();
     const spec = backupSpec();
     const secrets = await secretsFor();
-    const execution = executeRun(spec, secrets, { ...options(abort.signal), onProgress: ({ bytes }) => bytes > 0 && abort.abort() });
+    const execution = executeRun(spec, secrets.toWrite, {
+      ...options(abort.signal),
+      onProgress: ({ bytes }) => bytes > 0 && abort.abort(),
+    });
     await expect(execution).rejects.toMatchObject({ code: 'cancelled' });
     expect(await snapshotsIn()).toEqual([]);
     expect(
@@ -271,18 +290,18 @@ describe('execution under faults', () => {
     bytes.writeUInt8(bytes.readUInt8(5_000) ^ 1, 5_000);
     await writeFile(largest, bytes);
     for (const level of ['BASIC', 'DATABASE', 'FULL'] as const) {
-      const proof = await executeRun(verificationSpec(snapshot, level), secrets, options());
+      const proof = await executeRun(verificationSpec(snapshot, level), secretsOf(secrets, level), options());
       expect(proof.findings).toContainEqual(expect.objectContaining({ severity: 'blocker' }));
     }
     const spec = restoreSpec(snapshot);
-    await expect(executeRun(spec, secrets, options())).rejects.toMatchObject({ code: 'repository_damaged' });
+    await expect(executeRun(spec, secrets.toRead, options())).rejects.toMatchObject({ code: 'repository_damaged' });
     const name = spec.target.kind === 'database' ? spec.target.name : '';
     expect(await server.query('SELECT datname FROM pg_database WHERE datname = $1', [name])).toEqual([]);
   });
 
   it('says that a snapshot is gone as damage of the backup', async () => {
     const secrets = await secretsFor();
-    const proof = await executeRun(verificationSpec('0'.repeat(32), 'BASIC'), secrets, options());
+    const proof = await executeRun(verificationSpec('0'.repeat(32), 'BASIC'), secrets.toWrite, options());
     expect(proof).toMatchObject({ objectsChecked: 0, findings: [{ code: 'snapshot_not_found', severity: 'blocker' }] });
   });
 });

@@ -10,6 +10,18 @@ export {
   type OfflineRestore,
 } from './offline.js';
 export { discoverDatabases, outlineRestore, probeServer, type QuestionOptions } from './questions.js';
+export {
+  KIT_FORMATS,
+  keyBlock,
+  makeRecoveryKit,
+  readKitRepository,
+  readPrintedKeys,
+  renderKit,
+  sheetFileName,
+  type KitFormat,
+  type KitSheet,
+} from '@rahat/recovery-kit';
+export type { AddedKeyslot, KeyslotListing, NewWayIn, SlotCredential } from '@rahat/repository';
 export { PauseGate } from './pause-gate.js';
 export { runProcessFlags } from './run-process-flags.js';
 export type { ExecutionOptions, ExecutionProgress, LogLevel } from './run-context.js';

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openBlobStore } from '@rahat/blob-store-registry';
 import { type Evidence, newId, type RunSecrets, type RunSpec } from '@rahat/contracts';
-import { createRepository } from '@rahat/repository';
+import { createRepository, grantCredential } from '@rahat/repository';
 import { type PostgresqlServer, startPostgresql } from '@rahat/test-servers';
 import { runProcessFlags } from './index.js';
 
@@ -27,7 +27,6 @@ beforeAll(async () => {
   await Promise.all([makeTables(0, TABLES / 2), makeTables(TABLES / 2, TABLES)]);
   const storage = { driver: 'local' as const, path: join(folder, 'storage') };
   const repository = await createRepository(await openBlobStore(storage, 'main'), { passphrase: 'correct horse battery' });
-  const { masterKey, identitySecret } = repository.exportSecrets();
   const { host, port, user, password } = server;
   secrets = {
     source: { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer' },
@@ -36,8 +35,7 @@ beforeAll(async () => {
         repositoryId: repository.id,
         storage,
         prefix: 'main',
-        masterKey: masterKey.toString('base64'),
-        identitySecret: identitySecret.toString('base64'),
+        credential: grantCredential('write-only', repository.id, repository.exportSecrets()),
       },
     ],
   };

@@ -1,4 +1,4 @@
-import type { RunSecrets, StorageConnection } from '@rahat/contracts';
+import type { RepositoryAccess, RunSecrets, StorageConnection } from '@rahat/contracts';
 
 const MASK = '•••';
 /** Shorter ones would blacken ordinary words; a password that short is no secret. */
@@ -15,7 +15,7 @@ function spellings(secrets: RunSecrets): string[] {
   const authorizations = (secrets.hooks ?? []).flatMap((hook) =>
     hook.kind === 'http' && hook.authorization ? [hook.authorization, hook.authorization.split(' ').at(-1)!] : [],
   );
-  const keys = secrets.repositories.flatMap((repository) => [repository.masterKey, repository.identitySecret]);
+  const keys = secrets.repositories.flatMap(({ credential }) => keysOf(credential));
   const every = [
     ...passwords.flatMap((password) => [
       password,
@@ -28,6 +28,12 @@ function spellings(secrets: RunSecrets): string[] {
   ];
   // Longest first: a secret that contains another one is masked as a whole.
   return [...new Set(every)].filter((secret) => secret.length >= SHORTEST_MASKED).sort((left, right) => right.length - left.length);
+}
+
+/** The public key is none. */
+function keysOf(credential: RepositoryAccess['credential']): string[] {
+  const { identitySecret, ...other } = credential.power === 'read' ? credential : credential.writeOnly;
+  return [identitySecret, 'masterKey' in other ? other.masterKey : other.metadataKey];
 }
 
 function secretOf(storage: StorageConnection): string | undefined {

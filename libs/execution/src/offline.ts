@@ -14,7 +14,7 @@ import {
   type VerificationEvidence,
   type VerificationLevel,
 } from '@rahat/contracts';
-import { createRepository, openRepository, type Repository, type SnapshotListing } from '@rahat/repository';
+import { createRepository, openRepository, type Repository, type SlotCredential, type SnapshotListing } from '@rahat/repository';
 import type { SourceConnection } from './connectors.js';
 import { runError } from './execute-run.js';
 import { restoreSnapshot } from './restore.js';
@@ -35,7 +35,7 @@ export interface OfflineRestore {
   noAcl?: boolean;
 }
 
-/** A repository in a folder, opened by its passphrase alone: no server of ours is needed. */
+/** A repository in a folder, opened by what a person holds: no server of ours is needed. */
 export interface OfflineRepository {
   readonly id: string;
   /** The engine itself: checks, repairs, copies. */
@@ -47,8 +47,8 @@ export interface OfflineRepository {
 }
 
 /** `place` is the repository's own: the folder with `rahat.json`, or its address in a bucket (`s3://…`, see `parseS3Address`). */
-export async function openOfflineRepository(place: string, passphrase: string): Promise<OfflineRepository> {
-  return present(await openRepository(await openPlace(place), { type: 'passphrase', passphrase }));
+export async function openOfflineRepository(place: string, credential: SlotCredential): Promise<OfflineRepository> {
+  return present(await openRepository(await openPlace(place), credential));
 }
 
 /** An empty place becomes a repository; with a sibling, copies between the two move only what is missing. */

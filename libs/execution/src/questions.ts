@@ -4,7 +4,7 @@ import { SnapshotSource } from './artifacts.js';
 import { connectorFor, type SourceConnection } from './connectors.js';
 import { runError } from './execute-run.js';
 import { restoreRequest } from './restore.js';
-import { connectorContext, type ExecutionOptions, jobOf, openRunRepository } from './run-context.js';
+import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToRead } from './run-context.js';
 
 export type QuestionOptions = Pick<ExecutionOptions, 'signal' | 'toolFolders' | 'scratchFolder' | 'cacheFolder'>;
 
@@ -48,7 +48,7 @@ export async function discoverDatabases(
 export async function outlineRestore(spec: RestoreSpec, secrets: RunSecrets, options: QuestionOptions): Promise<RestoreOutline> {
   try {
     const quiet = { ...options, workerName: 'outline', onProgress: () => undefined, onLog: () => undefined };
-    const repository = await openRunRepository(secrets, spec.repository, quiet);
+    const repository = await openRepositoryToRead(secrets, spec.repository, quiet);
     const manifest = await repository.findSnapshot(spec.snapshot);
     await using reading = await repository.beginReading({ signal: options.signal });
     const source = new SnapshotSource(manifest, reading, { signal: options.signal, verifyChunks: false });

@@ -4,7 +4,7 @@ import type { Repository } from '@rahat/repository';
 import { SnapshotSource } from './artifacts.js';
 import { attemptLabel } from './attempt-label.js';
 import { connectorFor, type SourceConnection } from './connectors.js';
-import { connectorContext, type ExecutionOptions, jobOf, openRunRepository } from './run-context.js';
+import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToRead } from './run-context.js';
 
 /** The part of a restore spec that says what and where to. */
 export type RestoreOrder = Pick<
@@ -14,7 +14,7 @@ export type RestoreOrder = Pick<
 
 export async function executeRestore(spec: RestoreSpec, secrets: RunSecrets, options: ExecutionOptions): Promise<RestoreEvidence> {
   options.onProgress({ phase: 'opening repository', bytes: 0 });
-  const repository = await openRunRepository(secrets, spec.repository, options);
+  const repository = await openRepositoryToRead(secrets, spec.repository, options);
   return restoreSnapshot({ repository, order: spec, connection: secrets.target ?? secrets.source }, secrets, options);
 }
 

@@ -1,7 +1,7 @@
 import { openBlobStore } from '@rahat/blob-store-registry';
 import type { ConnectorContext, Job, JobProgress } from '@rahat/connector-kit';
-import { RahatError, type RunSecrets } from '@rahat/contracts';
-import { openRepository, type OpenOptions, type Repository } from '@rahat/repository';
+import { RahatError, type RepositoryAccess, type RunSecrets } from '@rahat/contracts';
+import { openRepository, type OpenOptions, type Repository, type WritableRepository } from '@rahat/repository';
 import { maskSecrets } from './mask-secrets.js';
 import type { PauseGate } from './pause-gate.js';
 
@@ -42,21 +42,38 @@ export function jobOf(options: ExecutionOptions, secrets: RunSecrets, addedBytes
 
 type RepositoryOptions = Pick<ExecutionOptions, 'signal' | 'cacheFolder' | 'onLog'>;
 
-/** The repository with the secrets that this run was given for it. */
-export async function openRunRepository(secrets: RunSecrets, repositoryId: string, options: RepositoryOptions): Promise<Repository> {
+/** The repository as far as backing up and checking its structure goes: either power is enough. */
+export async function openRepositoryToWrite(
+  secrets: RunSecrets,
+  repositoryId: string,
+  options: RepositoryOptions,
+): Promise<WritableRepository> {
+  const { storage, prefix, credential } = grantFor(secrets, repositoryId);
+  if (credential.power === 'read') return openRepositoryToRead(secrets, repositoryId, options);
+  options.signal.throwIfAborted();
+  const access = { type: 'write-only', credential: credential.writeOnly } as const;
+  return openRepository(await openBlobStore(storage, prefix), access, cacheOptions(options));
+}
+
+/** Rejects with `master_key_needed` where the run was given a write-only credential. */
+export async function openRepositoryToRead(secrets: RunSecrets, repositoryId: string, options: RepositoryOptions): Promise<Repository> {
+  const { storage, prefix, credential } = grantFor(secrets, repositoryId);
+  if (credential.power !== 'read') {
+    throw new RahatError('master_key_needed', 'The run was given a credential that only writes, and would have to read backed-up data');
+  }
+  options.signal.throwIfAborted();
+  const [masterKey, identitySecret] = [credential.masterKey, credential.identitySecret].map((key) => Buffer.from(key, 'base64'));
+  const access = { type: 'secrets', masterKey: masterKey!, identitySecret: identitySecret! } as const;
+  return openRepository(await openBlobStore(storage, prefix), access, cacheOptions(options));
+}
+
+function grantFor(secrets: RunSecrets, repositoryId: string): RepositoryAccess {
   // The catalog's id and the format's own id are both good names for it; a run has few.
   const grant =
     secrets.repositories.find((entry) => entry.repositoryId === repositoryId) ??
     (secrets.repositories.length === 1 ? secrets.repositories[0] : undefined);
   if (!grant) throw new RahatError('message_invalid', `The run came without the keys of its repository ${repositoryId}`);
-  options.signal.throwIfAborted();
-  const store = await openBlobStore(grant.storage, grant.prefix);
-  const credential = {
-    type: 'secrets',
-    masterKey: Buffer.from(grant.masterKey, 'base64'),
-    identitySecret: Buffer.from(grant.identitySecret, 'base64'),
-  } as const;
-  return openRepository(store, credential, cacheOptions(options));
+  return grant;
 }
 
 /** A cache that can't be used is a warning; the work is done without it. */

@@ -9,10 +9,10 @@ import {
   type VerificationLevel,
   type VerificationSpec,
 } from '@rahat/contracts';
-import type { CheckReport, Manifest, Repository } from '@rahat/repository';
+import type { CheckReport, Manifest, Repository, WritableRepository } from '@rahat/repository';
 import { SnapshotSource } from './artifacts.js';
 import { connectorFor } from './connectors.js';
-import { connectorContext, type ExecutionOptions, jobOf, openRunRepository } from './run-context.js';
+import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToRead, openRepositoryToWrite } from './run-context.js';
 
 /** Says that the backup is damaged, as opposed to: the verification could not be made. */
 const DAMAGE: readonly ErrorCode[] = [
@@ -25,12 +25,15 @@ const DAMAGE: readonly ErrorCode[] = [
   'restore_selection_empty',
 ];
 
-export interface VerificationRequest {
+/** BASIC opens no data, so it does with a credential that only writes. */
+export type VerificationRequest = { engine: VerificationSpec['engine']; snapshot: string } & (
+  { level: 'BASIC'; repository: WritableRepository } | ReadingLevel
+);
+interface ReadingLevel {
+  level: Exclude<VerificationLevel, 'BASIC'>;
   repository: Repository;
-  engine: VerificationSpec['engine'];
-  level: VerificationLevel;
-  snapshot: string;
 }
+type ReadingRequest = VerificationRequest & ReadingLevel;
 
 export async function executeVerification(
   spec: VerificationSpec,
@@ -38,8 +41,12 @@ export async function executeVerification(
   options: ExecutionOptions,
 ): Promise<VerificationEvidence> {
   options.onProgress({ phase: 'opening repository', bytes: 0 });
-  const repository = await openRunRepository(secrets, spec.repository, options);
-  return verifySnapshot({ repository, engine: spec.engine, level: spec.level, snapshot: spec.snapshot }, secrets, options);
+  const { engine, level, snapshot } = spec;
+  const request: VerificationRequest =
+    level === 'BASIC'
+      ? { engine, snapshot, level, repository: await openRepositoryToWrite(secrets, spec.repository, options) }
+      : { engine, snapshot, level, repository: await openRepositoryToRead(secrets, spec.repository, options) };
+  return verifySnapshot(request, secrets, options);
 }
 
 /** Damage is a finding of severity `blocker` in the evidence; whatever else hinders the verification is thrown. */
@@ -57,7 +64,7 @@ export async function verifySnapshot(
   }
   const seen = { objectsExpected: manifest.objects.length };
   try {
-    switch (level) {
+    switch (request.level) {
       case 'BASIC':
         return evidence(level, manifest.snapshot, { ...seen, ...(await checkBasics(repository, manifest, options)) });
       case 'DATABASE':
@@ -74,7 +81,7 @@ type Checked = Pick<VerificationEvidence, 'objectsChecked' | 'bytes' | 'findings
   Partial<Pick<VerificationEvidence, 'tables' | 'tablesRead' | 'restoredOn'>>;
 
 /** Presence, sizes, hashes of the packs, decryption of the metadata. */
-async function checkBasics(repository: Repository, manifest: Manifest, options: ExecutionOptions): Promise<Checked> {
+async function checkBasics(repository: WritableRepository, manifest: Manifest, options: ExecutionOptions): Promise<Checked> {
   const reports: CheckReport[] = [];
   for (const level of ['structure', 'read-data'] as const) {
     const phase = level === 'structure' ? 'checking structure' : 'hashing packs';
@@ -103,12 +110,7 @@ async function checkBasics(repository: Repository, manifest: Manifest, options: 
   };
 }
 
-async function checkContent(
-  request: VerificationRequest,
-  manifest: Manifest,
-  secrets: RunSecrets,
-  options: ExecutionOptions,
-): Promise<Checked> {
+async function checkContent(request: ReadingRequest, manifest: Manifest, secrets: RunSecrets, options: ExecutionOptions): Promise<Checked> {
   const connector = await connectorFor(request.engine);
   await using session = await request.repository.beginReading({ signal: options.signal });
   const source = new SnapshotSource(manifest, session, { signal: options.signal, gate: options.gate, verifyChunks: true });
@@ -118,12 +120,7 @@ async function checkContent(
   return { objectsChecked: source.readKeys.size, bytes: source.readBytes, findings: asDamage(check.findings) };
 }
 
-async function testRestore(
-  request: VerificationRequest,
-  manifest: Manifest,
-  secrets: RunSecrets,
-  options: ExecutionOptions,
-): Promise<Checked> {
+async function testRestore(request: ReadingRequest, manifest: Manifest, secrets: RunSecrets, options: ExecutionOptions): Promise<Checked> {
   const connector = await connectorFor(request.engine);
   await using session = await request.repository.beginReading({ signal: options.signal });
   const source = new SnapshotSource(manifest, session, { signal: options.signal, gate: options.gate, verifyChunks: true });

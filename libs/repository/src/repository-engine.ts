@@ -1,8 +1,10 @@
-import { RahatError } from '@rahat/contracts';
+import { RahatError, type WriteOnlyCredential } from '@rahat/contracts';
 import { checkRepository } from './check/check.js';
 import { collectGarbage } from './collection/collect.js';
 import type { CopyOptions, CopyReport } from './copy/copy-reports.js';
 import { copySnapshots } from './copy/copy-snapshots.js';
+import { distrust } from './distrust/distrust.js';
+import type { Distrusted, DistrustOptions, DistrustReport } from './distrust/distrust-report.js';
 import { healFrom } from './repair/heal.js';
 import { repairIndex } from './repair/repair-index.js';
 import { repairPacks } from './repair/repair-packs.js';
@@ -11,7 +13,7 @@ import type { RepositoryContext } from './context.js';
 import { loadIndexForReading } from './index/load-index.js';
 import type { RepositorySecrets } from './keys/derivation.js';
 import { RepositoryKeyring, type Keyring } from './keys/keyring.js';
-import { writeOnlyCredential, type WriteOnlyCredential } from './keys/write-only.js';
+import { writeOnlyCredential } from './keys/write-only.js';
 import { PACKS_PREFIX } from './layout.js';
 import { RepositoryReadSession } from './reading/read-session.js';
 import type {
@@ -128,6 +130,10 @@ export class OpenRepository extends WriteOnlyRepository implements Repository {
 
   exportWriteOnlyCredential(): WriteOnlyCredential {
     return writeOnlyCredential(this.id, this.secrets);
+  }
+
+  distrust(whom: Distrusted, options?: DistrustOptions): Promise<DistrustReport> {
+    return distrust(this.context, whom, options);
   }
 
   beginReading(options: { signal?: AbortSignal } = {}): Promise<ReadSession> {

@@ -1,10 +1,11 @@
 import type { ByteRange } from '@rahat/blob-store-port';
+import type { WriteOnlyCredential } from '@rahat/contracts';
 import type { CopyOptions, CopyReport } from './copy/copy-reports.js';
 import type { CheckShare } from './check/check-share.js';
 import type { HealOptions, HealReport, IndexRepair, PackRepair, PackRepairOptions, RepairOptions } from './repair/repair-reports.js';
+import type { Distrusted, DistrustOptions, DistrustReport } from './distrust/distrust-report.js';
 import type { Keyring } from './keys/keyring.js';
 import type { SlotCredential } from './keys/ways-in.js';
-import type { WriteOnlyCredential } from './keys/write-only.js';
 import type { ChunkClass, Manifest, ObjectKind, SnapshotFacts, StoredObject } from './snapshots/manifest.js';
 
 /** What opens a repository. `secrets` is what the server keeps sealed so that schedules run unattended. */
@@ -78,6 +79,11 @@ export interface Repository extends WritableRepository {
   exportSecrets(): { masterKey: Buffer; identitySecret: Buffer };
   /** For a worker that only makes backups. */
   exportWriteOnlyCredential(): WriteOnlyCredential;
+  /**
+   * Takes back what rests on a writer's word alone: proves its packs with the master key, sets aside what lies, says which snapshots
+   * are affected. Take its credential and its access to the storage away first.
+   */
+  distrust(whom: Distrusted, options?: DistrustOptions): Promise<DistrustReport>;
   /** The ways in: list, add, replace, remove, verify. */
   readonly keys: Keyring;
   /** Puts a reader's lease. */

@@ -15,13 +15,14 @@ import {
   newId,
   type PostgresqlConnection,
   QUEUES,
+  type RepositoryPower,
   type RunProgress,
   type RunSecrets,
   type VerificationSpec,
 } from '@rahat/contracts';
 import { openBlobStore } from '@rahat/blob-store-registry';
 import { openMessaging, type Messaging } from '@rahat/messaging';
-import { createRepository } from '@rahat/repository';
+import { createRepository, grantCredential } from '@rahat/repository';
 import { openPoolKey, sealFor } from '@rahat/secrets';
 import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import { BackupWorkerModule, configSchema } from './index.js';
@@ -92,22 +93,15 @@ beforeEach(async () => {
 });
 afterEach(() => rm(storagePath, { recursive: true, force: true }));
 
-async function newRepository(path = storagePath): Promise<RunSecrets> {
+/** What runs are given: one that backs up can't read. */
+async function newRepository(path = storagePath): Promise<Record<'toWrite' | 'toRead', RunSecrets>> {
   const storage = { driver: 'local' as const, path };
   const repository = await createRepository(await openBlobStore(storage, 'main'), { passphrase: 'correct horse battery' });
-  const { masterKey, identitySecret } = repository.exportSecrets();
-  return {
-    source: connection,
-    repositories: [
-      {
-        repositoryId: repository.id,
-        storage,
-        prefix: 'main',
-        masterKey: masterKey.toString('base64'),
-        identitySecret: identitySecret.toString('base64'),
-      },
-    ],
+  const secretsWith = (power: RepositoryPower): RunSecrets => {
+    const credential = grantCredential(power, repository.id, repository.exportSecrets());
+    return { source: connection, repositories: [{ repositoryId: repository.id, storage, prefix: 'main', credential }] };
   };
+  return { toWrite: secretsWith('write-only'), toRead: secretsWith('read') };
 }
 
 async function sealed(secrets: RunSecrets, change: { run?: string; attempt?: number } = {}) {
@@ -174,13 +168,13 @@ async function noSessionsLeft(): Promise<boolean> {
 describe('backup worker', () => {
   it('takes a run from the queue, tells how it goes and what came out, and leaves nothing in its scratch folder', async () => {
     const secrets = await newRepository();
-    const spec = await backupOf('small', secrets);
+    const spec = await backupOf('small', secrets.toWrite);
     await queue(spec);
     expect(await resultOf(spec)).toMatchObject({
       outcome: 'evidence',
       evidence: { type: 'backup', snapshot: spec.snapshot, committed: true, rows: 1000 },
     });
-    const proof: VerificationSpec = { ...(await sealed(secrets)), type: 'verification', level: 'DATABASE', snapshot: spec.snapshot };
+    const proof: VerificationSpec = { ...(await sealed(secrets.toRead)), type: 'verification', level: 'DATABASE', snapshot: spec.snapshot };
     await queue(proof);
     expect(await resultOf(proof)).toMatchObject({ outcome: 'evidence', evidence: { level: 'DATABASE', findings: [] } });
     expect(told.log.join('\n')).toContain(spec.snapshot);
@@ -189,7 +183,7 @@ describe('backup worker', () => {
 
   it('survives kill -9 of a child in mid-backup: no snapshot, an honest error, a clean next attempt', async () => {
     const secrets = await newRepository();
-    const spec = await backupOf('large', secrets);
+    const spec = await backupOf('large', secrets.toWrite);
     await queue(spec);
     process.kill(await childInMidBackup(spec), 'SIGKILL');
     expect(await resultOf(spec)).toMatchObject({ outcome: 'error', error: { code: 'worker_lost', retryable: true } });
@@ -197,14 +191,14 @@ describe('backup worker', () => {
     expect(await noSessionsLeft()).toBe(true);
     expect(await readdir(join(folder, 'scratch'))).toEqual([]);
 
-    const again = await backupOf('large', secrets, { run: spec.run, attempt: 2 });
+    const again = await backupOf('large', secrets.toWrite, { run: spec.run, attempt: 2 });
     await queue(again);
     expect(await resultOf(again)).toMatchObject({ outcome: 'evidence', evidence: { rows: 900_000, committed: true } });
     expect(await snapshots()).toEqual([`snapshots/${again.snapshot}`]);
   });
 
   it('cancels within two seconds, and ends the sessions on the server', async () => {
-    const spec = await backupOf('large', await newRepository());
+    const spec = await backupOf('large', (await newRepository()).toWrite);
     await queue(spec);
     await childInMidBackup(spec);
     const asked = Date.now();
@@ -216,7 +210,7 @@ describe('backup worker', () => {
   });
 
   it('holds the source up while a run is paused, and ends whole after it was resumed', async () => {
-    const spec = await backupOf('large', await newRepository());
+    const spec = await backupOf('large', (await newRepository()).toWrite);
     await queue(spec);
     await childInMidBackup(spec);
     const bytesOf = () => told.progress.filter(({ run }) => run === spec.run).at(-1)!;
@@ -246,10 +240,10 @@ describe('backup worker', () => {
       return;
     try {
       const secrets = await newRepository(disk);
-      const older = await backupOf('small', secrets);
+      const older = await backupOf('small', secrets.toWrite);
       await queue(older);
       expect(await resultOf(older)).toMatchObject({ outcome: 'evidence' });
-      const tooLarge = await backupOf('large', secrets);
+      const tooLarge = await backupOf('large', secrets.toWrite);
       await queue(tooLarge);
       expect(await resultOf(tooLarge)).toMatchObject({
         outcome: 'error',
@@ -257,7 +251,12 @@ describe('backup worker', () => {
       });
       expect(await snapshots(disk)).toEqual([`snapshots/${older.snapshot}`]);
       await writeFile(join(disk, 'filler'), Buffer.alloc(1_000)).catch(() => undefined);
-      const proof: VerificationSpec = { ...(await sealed(secrets)), type: 'verification', level: 'DATABASE', snapshot: older.snapshot };
+      const proof: VerificationSpec = {
+        ...(await sealed(secrets.toRead)),
+        type: 'verification',
+        level: 'DATABASE',
+        snapshot: older.snapshot,
+      };
       await queue(proof);
       expect(await resultOf(proof)).toMatchObject({ outcome: 'evidence', evidence: { findings: [] } });
     } finally {

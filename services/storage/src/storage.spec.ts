@@ -175,18 +175,49 @@ describe('grants', () => {
   it('go to services of the same organization only, and open the repository', async () => {
     const [repository] = (await call('GET', '/api/v2/repositories?limit=200')).body.data;
     const url = `/internal/v1/repositories/${repository.id}/grant`;
-    const body = { repository: repository.id };
+    const body = { repository: repository.id, power: 'write-only' };
     for (const as of [admin, viewer]) expect((await call('POST', url, body, as)).status).toBe(403);
     expect((await application.call('POST', url, { body })).status).toBe(401);
     expect((await call('POST', url, body, application.service('scheduler', stranger.organization))).status).toBe(404);
-    expect((await call('POST', url, { repository: newId('repository') }, application.service('scheduler', organization))).status).toBe(422);
+    expect(
+      (await call('POST', url, { repository: newId('repository'), power: 'read' }, application.service('scheduler', organization))).status,
+    ).toBe(422);
     const grant = (await call('POST', url, body, application.service('scheduler', organization))).body;
     const opened = await openRepository(await openBlobStore(grant.storage, grant.prefix), {
-      type: 'secrets',
-      masterKey: Buffer.from(grant.masterKey, 'base64'),
-      identitySecret: Buffer.from(grant.identitySecret, 'base64'),
+      type: 'write-only',
+      credential: grant.credential.writeOnly,
     });
     expect(opened.id).toBe(grant.repositoryId);
+  });
+
+  it('hold no more than the power that was asked for', async () => {
+    const [repository] = (await call('GET', '/api/v2/repositories?limit=200')).body.data;
+    const ask = async (power: string) =>
+      call(
+        'POST',
+        `/internal/v1/repositories/${repository.id}/grant`,
+        { repository: repository.id, power },
+        application.service('scheduler', organization),
+      );
+    const { credential: whole } = (await ask('read')).body;
+    const toWrite = (await ask('write-only')).body;
+    expect(Object.keys(toWrite.credential.writeOnly).sort()).toEqual([
+      'format',
+      'identitySecret',
+      'metadataKey',
+      'packPublicKey',
+      'repository',
+      'version',
+    ]);
+    expect(JSON.stringify(toWrite)).not.toContain(whole.masterKey);
+    expect((await ask('everything')).status).toBe(422);
+    const access = {
+      type: 'secrets',
+      masterKey: Buffer.from(whole.masterKey, 'base64'),
+      identitySecret: Buffer.from(whole.identitySecret, 'base64'),
+    } as const;
+    const opened = await openRepository(await openBlobStore(toWrite.storage, toWrite.prefix), access);
+    expect(opened.exportWriteOnlyCredential()).toEqual(toWrite.credential.writeOnly);
   });
 });
 
@@ -221,11 +252,12 @@ describe('grants', () => {
     expect(JSON.stringify(rows)).not.toContain(bucket.secretAccessKey);
 
     const url = `/internal/v1/repositories/${repository.body.id}/grant`;
-    const grant = (await call('POST', url, { repository: repository.body.id }, application.service('scheduler', organization))).body;
+    const grant = (
+      await call('POST', url, { repository: repository.body.id, power: 'write-only' }, application.service('scheduler', organization))
+    ).body;
     const opened = await openRepository(await openBlobStore(grant.storage, grant.prefix), {
-      type: 'secrets',
-      masterKey: Buffer.from(grant.masterKey, 'base64'),
-      identitySecret: Buffer.from(grant.identitySecret, 'base64'),
+      type: 'write-only',
+      credential: grant.credential.writeOnly,
     });
     expect(opened.id).toBe(repository.body.repositoryId);
   });
@@ -400,14 +432,15 @@ describe('every route', () => {
 describe('secrets', () => {
   it('stand neither in messages nor in the database nor in the log', async () => {
     const [repository] = (await call('GET', '/api/v2/repositories')).body.data;
-    const { masterKey, identitySecret } = (
+    const grant = (
       await call(
         'POST',
         `/internal/v1/repositories/${repository.id}/grant`,
-        { repository: repository.id },
+        { repository: repository.id, power: 'read' },
         application.service('scheduler', organization),
       )
     ).body;
+    const { masterKey, identitySecret } = grant.credential;
     const rows = JSON.stringify([
       await server.query(`SELECT * FROM storage.storages`),
       await server.query(`SELECT * FROM storage.repositories`),

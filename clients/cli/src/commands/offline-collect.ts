@@ -1,10 +1,10 @@
 import { bytes } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
-import { openOffline } from './open-offline.js';
+import { openOffline, type Opening } from './open-offline.js';
 
 /** Deletes and condemns what no snapshot needs; with `dryRun` only says what that would be. */
-export async function collectRepository(terminal: Terminal, options: { path: string; dryRun: boolean }): Promise<void> {
-  const repository = await openOffline(options.path);
+export async function collectRepository(terminal: Terminal, options: Opening & { dryRun: boolean }): Promise<void> {
+  const repository = await openOffline(options);
   const report = await repository.engine.collect({ dryRun: options.dryRun });
   const amount = ({ packs, bytes: size }: { packs: number; bytes: number }): string => `${packs} packs, ${bytes(size)}`;
   const reasons = Object.entries(report.condemned).filter(([, { packs }]) => packs > 0);

@@ -7,11 +7,11 @@ import { comparison } from '../terminal/comparison.js';
 import { age, bytes, table, visible } from '../terminal/format.js';
 import { untilInterrupted } from '../terminal/interrupt.js';
 import type { Terminal } from '../terminal/terminal.js';
-import { openOffline } from './open-offline.js';
+import { openOffline, type Opening } from './open-offline.js';
 import { parseTableName } from './table-names.js';
 
-export async function listSnapshots(terminal: Terminal, options: { path: string }): Promise<void> {
-  const repository = await openOffline(options.path);
+export async function listSnapshots(terminal: Terminal, options: Opening): Promise<void> {
+  const repository = await openOffline(options);
   const snapshots = await Array.fromAsync(repository.snapshots());
   const rows = snapshots.map((snapshot) =>
     snapshot.readable
@@ -30,8 +30,7 @@ export async function listSnapshots(terminal: Terminal, options: { path: string 
   if (snapshots.some(({ readable }) => !readable)) process.exitCode = EXIT.failed;
 }
 
-export interface OfflineRestoreOptions {
-  path: string;
+export interface OfflineRestoreOptions extends Opening {
   snapshot: string;
   to?: string;
   as?: string;
@@ -44,7 +43,7 @@ export interface OfflineRestoreOptions {
 export async function restoreSnapshot(terminal: Terminal, options: OfflineRestoreOptions): Promise<void> {
   const connection = options.to === undefined ? undefined : await targetConnection(options.to);
   const target = restoreTarget(options);
-  const repository = await openOffline(options.path);
+  const repository = await openOffline(options);
   const evidence = await repository.restore(
     {
       snapshot: options.snapshot,

@@ -2,12 +2,11 @@ import type { OfflineRepository } from '@rahat/execution';
 import { RahatError } from '@rahat/contracts';
 import { EXIT } from '../exit-codes.js';
 import { chooseShare, keepCheckedShare } from '../session/check-parts.js';
+import { affectedLines } from '../terminal/affected.js';
 import { bytes, table, visible } from '../terminal/format.js';
 import { untilInterrupted } from '../terminal/interrupt.js';
 import type { Terminal } from '../terminal/terminal.js';
-import { createOffline, openOffline, openOther } from './open-offline.js';
-
-type Affected = { snapshot: string; objects: string[] }[];
+import { createOffline, openOffline, openOther, type Opening } from './open-offline.js';
 
 export async function initRepository(terminal: Terminal, options: { path: string; siblingOf?: string }): Promise<void> {
   const { id } = await createOffline(options.path, options.siblingOf);
@@ -17,8 +16,8 @@ export async function initRepository(terminal: Terminal, options: { path: string
   );
 }
 
-export async function repositoryStats(terminal: Terminal, options: { path: string }): Promise<void> {
-  const { engine } = await openOffline(options.path);
+export async function repositoryStats(terminal: Terminal, options: Opening): Promise<void> {
+  const { engine } = await openOffline(options);
   const stats = await engine.stats();
   const { snapshots, packs, storedBytes, logicalBytes, uniqueChunks } = stats;
   const ratio = storedBytes > 0 ? ` (${(logicalBytes / storedBytes).toFixed(1)} times less)` : '';
@@ -28,14 +27,14 @@ export async function repositoryStats(terminal: Terminal, options: { path: strin
   );
 }
 
-export async function showSnapshot(terminal: Terminal, options: { path: string; snapshot: string }): Promise<void> {
-  const { engine } = await openOffline(options.path);
+export async function showSnapshot(terminal: Terminal, options: Opening & { snapshot: string }): Promise<void> {
+  const { engine } = await openOffline(options);
   const manifest = await engine.findSnapshot(options.snapshot);
-  const { snapshot, server, database, method, consistentAt, tool, sizeBytes } = manifest;
+  const { snapshot, server, database, method, consistentAt, tool, sizeBytes, writer } = manifest;
   // Chunk lists are of no use to people and as long as the data is large.
   const objects = manifest.objects.map(({ recipe: _recipe, ...object }) => object);
   const rows = objects.map(({ key, kind, sizeBytes, rows }) => [key, kind, bytes(sizeBytes), rows === undefined ? '' : String(rows)]);
-  const head = `${snapshot}: ${visible(database?.name ?? '(whole server)')} of ${visible(server.name)} (${visible(server.version)}), ${method}, as of ${consistentAt}, ${bytes(sizeBytes)}, by ${visible(tool)}`;
+  const head = `${snapshot}: ${visible(database?.name ?? '(whole server)')} of ${visible(server.name)} (${visible(server.version)}), ${method}, as of ${consistentAt}, ${bytes(sizeBytes)}, by ${visible(tool)}, written by ${visible(writer)}`;
   terminal.result({ ...manifest, objects }, `${head}\n\n${table(['OBJECT', 'KIND', 'SIZE', 'ROWS'], rows)}`);
 }
 
@@ -47,9 +46,9 @@ export function parseLevel(text: string): (typeof LEVELS)[number] {
   throw new RahatError('invalid_input', `There is no check level "${text}".`, { hint: 'Use structure, read-data or deep.' });
 }
 
-export async function checkRepository(terminal: Terminal, options: { path: string; level: string; share?: string }): Promise<void> {
+export async function checkRepository(terminal: Terminal, options: Opening & { level: string; share?: string }): Promise<void> {
   const level = parseLevel(options.level);
-  const { engine } = await openOffline(options.path);
+  const { engine } = await openOffline(options);
   const share = options.share === undefined ? undefined : await chooseShare(options.share, engine.id);
   const report = await engine.check({
     level,
@@ -75,8 +74,8 @@ export async function checkRepository(terminal: Terminal, options: { path: strin
   if (!report.healthy) process.exitCode = EXIT.failed;
 }
 
-export async function repairIndex(terminal: Terminal, options: { path: string; dryRun: boolean }): Promise<void> {
-  const { engine } = await openOffline(options.path);
+export async function repairIndex(terminal: Terminal, options: Opening & { dryRun: boolean }): Promise<void> {
+  const { engine } = await openOffline(options);
   const repair = await engine.repairIndex({
     dryRun: options.dryRun,
     signal: untilInterrupted('Cancelled; the index is no worse than before. Run it again.'),
@@ -93,9 +92,9 @@ export async function repairIndex(terminal: Terminal, options: { path: string; d
   if (repair.missingPacks.length + repair.unreadablePacks.length > 0) process.exitCode = EXIT.partial;
 }
 
-export async function repairPacks(terminal: Terminal, options: { path: string; level: string; dryRun: boolean }): Promise<void> {
+export async function repairPacks(terminal: Terminal, options: Opening & { level: string; dryRun: boolean }): Promise<void> {
   const level = parseLevel(options.level);
-  const { engine } = await openOffline(options.path);
+  const { engine } = await openOffline(options);
   const repair = await engine.repairPacks({
     level,
     dryRun: options.dryRun,
@@ -112,10 +111,10 @@ export async function repairPacks(terminal: Terminal, options: { path: string; l
 
 export async function healRepository(
   terminal: Terminal,
-  options: { path: string; from: string; level: string; dryRun: boolean },
+  options: Opening & { from: string; level: string; dryRun: boolean },
 ): Promise<void> {
   const level = parseLevel(options.level);
-  const [{ engine }, sibling] = await openBoth(options.path, options.from);
+  const [{ engine }, sibling] = await openBoth(options, options.from);
   const report = await engine.healFrom(sibling.engine, {
     level,
     dryRun: options.dryRun,
@@ -128,8 +127,7 @@ export async function healRepository(
   if (report.remaining.length > 0) process.exitCode = EXIT.partial;
 }
 
-export interface CopyRepositoryOptions {
-  path: string;
+export interface CopyRepositoryOptions extends Opening {
   to: string;
   snapshots?: string[];
   rechunk: boolean;
@@ -139,7 +137,7 @@ export interface CopyRepositoryOptions {
 
 export async function copyRepository(terminal: Terminal, options: CopyRepositoryOptions): Promise<void> {
   const verify = parseLevel(options.verify);
-  const [{ engine }, target] = await openBoth(options.path, options.to);
+  const [{ engine }, target] = await openBoth(options, options.to);
   const report = await engine.copyTo(target.engine, {
     snapshots: options.snapshots,
     rechunk: options.rechunk,
@@ -160,15 +158,8 @@ export async function copyRepository(terminal: Terminal, options: CopyRepository
   if (report.failed.length > 0 || report.verification?.healthy === false) process.exitCode = EXIT.partial;
 }
 
-async function openBoth(own: string, other: string): Promise<[OfflineRepository, OfflineRepository]> {
+async function openBoth(own: Opening, other: string): Promise<[OfflineRepository, OfflineRepository]> {
   // One after the other: each may ask for its passphrase.
   const repository = await openOffline(own);
   return [repository, await openOther(other)];
-}
-
-function affectedLines(affects: Affected): string[] {
-  return affects.map(({ snapshot, objects }) => {
-    const more = objects.length > 5 ? ` and ${objects.length - 5} more` : '';
-    return `    ${snapshot}: ${objects.slice(0, 5).map(visible).join(', ')}${more}`;
-  });
 }

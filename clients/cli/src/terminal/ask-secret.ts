@@ -22,10 +22,25 @@ export async function askSecret(source: SecretSource): Promise<string> {
       hint: `Set ${source.variable} or ${source.variable}_FILE, or run this on a terminal to be asked.`,
     });
   }
+  return askAtTerminal(source.label);
+}
+
+/** A secret that doesn't exist yet: typed twice on a terminal, because nobody sees a mistake in it. */
+export async function askNewSecret(source: SecretSource): Promise<string> {
+  const secret = await askSecret(source);
+  const asked = process.env[source.variable] === undefined && process.env[`${source.variable}_FILE`] === undefined && !source.fromStdin;
+  if (asked && (await askAtTerminal(`${source.label}, once more`)) !== secret)
+    throw new RahatError('invalid_input', 'The two do not agree.', { hint: 'Nothing was changed; try again.' });
+  return secret;
+}
+
+/** Asks on the terminal, which doesn't show the answer. */
+export async function askAtTerminal(label: string): Promise<string> {
   const { password, isCancel } = await import('@clack/prompts');
-  const answer = await password({ message: source.label, output: process.stderr });
+  const answer = await password({ message: label, output: process.stderr });
   if (isCancel(answer)) throw new RahatError('cancelled', 'Cancelled.');
-  return answer;
+  // Nothing typed comes as undefined.
+  return answer ?? '';
 }
 
 const withoutLineEnd = (value: string) => value.replace(/\r?\n$/, '');

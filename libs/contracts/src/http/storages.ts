@@ -74,17 +74,3 @@ export const RepositorySnapshot = z
   ])
   .meta({ id: 'RepositorySnapshot' });
 export type RepositorySnapshot = z.infer<typeof RepositorySnapshot>;
-
-/** Asked by the scheduler at storage (`POST /internal/v1/repositories/{id}/grant`): the secrets of one attempt, HPKE-sealed for its pool. */
-export const RepositoryGrantRequest = z.object({ repository: z.string() }).strict();
-/** Returned only to the scheduler's service principal; the scheduler adds source credentials and seals the whole for the pool. */
-export const RepositoryGrant = z.object({
-  repositoryId: z.string(),
-  /** For limits of runs at once. */
-  storageId: z.string(),
-  storage: StorageConnection,
-  prefix: z.string(),
-  masterKey: z.string(),
-  identitySecret: z.string(),
-});
-export type RepositoryGrant = z.infer<typeof RepositoryGrant>;

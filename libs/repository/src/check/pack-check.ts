@@ -70,10 +70,11 @@ async function checkWholePack(
   return message === undefined ? verdict : { ...verdict, damage: { state: 'damaged', message, frames: damaged } };
 }
 
-/** By the pack's own table, or by the index where the footer is what was damaged. */
+/** By the pack's own table, or by the index where the footer is what was damaged. Without the master key data can't be looked at: all. */
 async function damagedFrames(context: RepositoryContext, hash: string, file: Buffer): Promise<FrameSurvey['damaged']> {
   const directory = await usableDirectory(context, hash, file);
-  return directory ? (await surveyFrames(context, hash, directory, file)).damaged : 'all';
+  const openable = directory?.kind === 'metadata' || context.keys.packPrivate !== undefined;
+  return directory && openable ? (await surveyFrames(context, hash, directory, file)).damaged : 'all';
 }
 
 /** What tells where the frames of a damaged pack lie: its footer if that opens, else the index, else nothing. */

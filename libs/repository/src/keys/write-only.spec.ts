@@ -1,5 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { beforeEach, describe, expect, it } from '@jest/globals';
+import type { WriteOnlyCredential } from '@rahat/contracts';
 import { newConfig, sealConfig } from '../descriptor/config.js';
 import { openRepository } from '../open-repository.js';
 import { decodePackHeader, PACK_HEADER_BYTES } from '../packs/pack-layout.js';
@@ -8,7 +9,7 @@ import { backUp, describing, digests, newRepository, noise, pieces, restore, sna
 import { MemoryStore } from '../testing/memory-store.js';
 import { deriveKeys } from './derivation.js';
 import { unwrapPackKey } from './pack-keys.js';
-import { parseWriteOnlyCredential, writeOnlyKeys, type WriteOnlyCredential } from './write-only.js';
+import { parseWriteOnlyCredential, writeOnlyKeys } from './write-only.js';
 
 /** More than 64 chunks: a recipe of its own in a metadata pack. */
 const CONTENT = { rows: noise(6_000_000), ddl: Buffer.from('create table t ()') };
@@ -53,6 +54,14 @@ describe('a write-only credential', () => {
     await write(writer, 'backup_2', noise(2_000_000, 3));
     for (const name of store.names('packs/')) store.files.delete(name);
     expect(await writer.check({ level: 'structure', snapshots: ['backup_2'] })).toMatchObject({ healthy: false });
+  });
+
+  it('finds a flipped byte of a pack that it cannot open, and names what may be affected', async () => {
+    await write(writer, 'backup_2', noise(2_000_000, 3));
+    const name = store.names('packs/').find((name) => store.files.get(name)!.bytes[8] === 1 && store.files.get(name)!.bytes.length < 3e6)!;
+    store.files.get(name)!.bytes[5_000]! ^= 1;
+    const report = await writer.check({ level: 'read-data', snapshots: ['backup_2'] });
+    expect(report).toMatchObject({ healthy: false, problems: [{ file: name, affects: [{ snapshot: 'backup_2', objects: ['rows'] }] }] });
   });
 
   it('opens no data that another or an earlier session stored, with no key that it holds', async () => {

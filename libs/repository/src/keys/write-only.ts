@@ -1,20 +1,5 @@
-import { RahatError } from '@rahat/contracts';
-import { z } from 'zod';
-import { deriveKeys, deriveWriteOnlyKeys, SECRET_BYTES, type RepositoryKeys, type RepositorySecrets } from './derivation.js';
-
-const Key = z.base64().refine((text) => Buffer.from(text, 'base64').length === SECRET_BYTES, `a key has ${SECRET_BYTES} bytes`);
-
-/** File of a credential that writes into a repository and can't read what others wrote (repository.md §4). Keys are base64. */
-export const WriteOnlyCredential = z.strictObject({
-  format: z.literal('rahat-write-only-credential'),
-  version: z.literal(1),
-  /** Hex of the repository id. */
-  repository: z.string().regex(/^[0-9a-f]{32}$/),
-  identitySecret: Key,
-  metadataKey: Key,
-  packPublicKey: Key,
-});
-export type WriteOnlyCredential = z.infer<typeof WriteOnlyCredential>;
+import { RahatError, WriteOnlyCredential } from '@rahat/contracts';
+import { deriveKeys, deriveWriteOnlyKeys, type RepositoryKeys, type RepositorySecrets } from './derivation.js';
 
 /** Throws `invalid_input`; never quotes the text. */
 export function parseWriteOnlyCredential(text: string): WriteOnlyCredential {

@@ -31,6 +31,16 @@ export async function readPackDirectory(
   return decodeDirectory(context, hash, header, tail.subarray(tail.length - needed, -PACK_TRAILER_BYTES));
 }
 
+/** The whole file; undefined where the storage has none of this name. */
+export async function readPackFile(context: RepositoryContext, hash: string, signal?: AbortSignal): Promise<Buffer | undefined> {
+  try {
+    return await context.store.get(packName(hash), undefined, { signal });
+  } catch (error) {
+    if (error instanceof RahatError && error.code === 'blob_not_found') return undefined;
+    throw error;
+  }
+}
+
 /** The same from a whole file in memory. */
 export function openPackDirectory(context: RepositoryContext, hash: string, file: Buffer): PackDirectory {
   const footerLength = decodePackTrailer(file.subarray(-PACK_TRAILER_BYTES), hash);

@@ -66,6 +66,19 @@ export function chunkIdAt(table: PackTable, chunk: number): Buffer {
   return table.chunkIds.subarray(chunk * CHUNK_ID_BYTES, (chunk + 1) * CHUNK_ID_BYTES);
 }
 
+/** The same frames with some of their chunks only. */
+export function selectChunks(table: PackTable, isWanted: (chunk: number) => boolean): PackTable {
+  const chunks = [...table.chunkFrames.keys()].filter(isWanted);
+  const column = (of: Uint32Array): Uint32Array => Uint32Array.from(chunks, (chunk) => of[chunk]!);
+  return {
+    ...table,
+    chunkIds: Buffer.concat(chunks.map((chunk) => chunkIdAt(table, chunk))),
+    chunkFrames: column(table.chunkFrames),
+    chunkOffsets: column(table.chunkOffsets),
+    chunkLengths: column(table.chunkLengths),
+  };
+}
+
 function encodeColumn(column: Uint32Array): Buffer {
   const bytes = Buffer.alloc(column.length * 4);
   column.forEach((value, i) => bytes.writeUInt32LE(value, i * 4));

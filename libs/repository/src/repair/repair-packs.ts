@@ -1,4 +1,3 @@
-import { RahatError } from '@rahat/contracts';
 import { surveyFrames } from '../check/frame-survey.js';
 import { examineRepository } from '../check/check.js';
 import { usableDirectory } from '../check/pack-check.js';
@@ -10,7 +9,7 @@ import { packsOfSegment } from '../index/segment-files.js';
 import { damagedPackName, INDEX_PREFIX, packName } from '../layout.js';
 import type { Lease } from '../leases/lease.js';
 import { PACK_HEADER_BYTES } from '../packs/pack-layout.js';
-import { openPackKey } from '../packs/pack-reader.js';
+import { openPackKey, readPackFile } from '../packs/pack-reader.js';
 import { chunkIdAt } from '../packs/pack-table.js';
 import { ChunkIntake } from '../writing/chunk-intake.js';
 import { rewriteIndex } from './index-rewrite.js';
@@ -57,7 +56,7 @@ export async function repairPacks(context: RepositoryContext, options: PackRepai
 }
 
 async function saveReadableChunks(context: RepositoryContext, hash: string, intake: ChunkIntake, signal?: AbortSignal): Promise<void> {
-  const file = await readIfThere(context, hash, signal);
+  const file = await readPackFile(context, hash, signal);
   const directory = file && (await usableDirectory(context, hash, file));
   if (!directory) return;
   const { kind, table } = directory;
@@ -81,8 +80,8 @@ async function saveReadableChunks(context: RepositoryContext, hash: string, inta
 }
 
 /** The bytes stay at hand for whoever can do more with them than we. */
-async function setAside(context: RepositoryContext, hash: string, lease: Lease): Promise<void> {
-  const file = await readIfThere(context, hash);
+export async function setAside(context: RepositoryContext, hash: string, lease: Lease): Promise<void> {
+  const file = await readPackFile(context, hash);
   if (!file) return;
   lease.assertHeld();
   await context.store.put(damagedPackName(hash), file);
@@ -104,13 +103,4 @@ async function forgetPacks(context: RepositoryContext, forgotten: ReadonlySet<st
     }
   }
   await rewriteIndex(context, lease, { writer: REPAIR_WRITER, replaced, packs: remaining() });
-}
-
-async function readIfThere(context: RepositoryContext, hash: string, signal?: AbortSignal): Promise<Buffer | undefined> {
-  try {
-    return await context.store.get(packName(hash), undefined, { signal });
-  } catch (error) {
-    if (error instanceof RahatError && error.code === 'blob_not_found') return undefined;
-    throw error;
-  }
 }

@@ -1,5 +1,5 @@
 const SECRET_NAMES =
-  /^(authorization|cookie|set-cookie|rahat-principal|sealed.*|.*(password|passphrase|token|secret|credential|private_?key|api_?key)s?)$/i;
+  /^(authorization|cookie|set-cookie|rahat-principal|sealed.*|.*(password|passphrase|token|secret|credential|(private|master|metadata|recovery|api)_?key)s?)$/i;
 const REDACTED = '[redacted]';
 const DEEPEST = 8;
 

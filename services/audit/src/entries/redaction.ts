@@ -1,4 +1,4 @@
-const SECRET_NAME = /pass(word|phrase)|secret|token|credential|private|authorization|cookie|master_?key|api_?key$/i;
+const SECRET_NAME = /pass(word|phrase)|secret|token|credential|private|authorization|cookie|(master|metadata|recovery)_?key|api_?key$/i;
 const SECRET_TEXT = /rhb_[0-9a-f]{32}_[0-9a-f]{64}_[0-9a-f]{8}|rh[sr]_[\w-]{40,}|(?<=:\/\/[^\s:/@]*:)[^\s@/]+(?=@)/g;
 const DEEPEST = 8;
 

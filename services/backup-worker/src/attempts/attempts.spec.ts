@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BackupSpec, CommandName, RunSecrets } from '@rahat/contracts';
 import type { Messaging } from '@rahat/messaging';
+import { grantCredential } from '@rahat/repository';
 import { openPoolKey, type PoolKey, sealFor } from '@rahat/secrets';
 import { workerConfig } from '../config.js';
 import { Janitor } from '../janitor/janitor.js';
@@ -72,8 +73,7 @@ async function specOf(change: Partial<BackupSpec> = {}): Promise<BackupSpec> {
         repositoryId: 'repository_1',
         storage: { driver: 'local', path: join(folder, 'storage') },
         prefix: 'main',
-        masterKey: 'AAAA',
-        identitySecret: 'BBBB',
+        credential: grantCredential('write-only', '0'.repeat(32), { masterKey: Buffer.alloc(32), identitySecret: Buffer.alloc(32) }),
       },
     ],
   };

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackupSpec, newId, type RunSecrets } from '@rahat/contracts';
 import { openBlobStore } from '@rahat/blob-store-registry';
-import { createRepository } from '@rahat/repository';
+import { createRepository, grantCredential } from '@rahat/repository';
 import { processStart } from './process-folder.js';
 
 it('ends a run whose worker was killed, with nothing stored', async () => {
@@ -18,7 +18,6 @@ it('ends a run whose worker was killed, with nothing stored', async () => {
   try {
     const storage = { driver: 'local' as const, path: folder };
     const repository = await createRepository(await openBlobStore(storage, 'main'), { passphrase: 'correct horse battery' });
-    const { masterKey, identitySecret } = repository.exportSecrets();
     const secrets: RunSecrets = {
       source: {
         host: '127.0.0.1',
@@ -33,8 +32,7 @@ it('ends a run whose worker was killed, with nothing stored', async () => {
           repositoryId: repository.id,
           storage,
           prefix: 'main',
-          masterKey: masterKey.toString('base64'),
-          identitySecret: identitySecret.toString('base64'),
+          credential: grantCredential('write-only', repository.id, repository.exportSecrets()),
         },
       ],
     };

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { QUEUES, type Run } from '@rahat/contracts';
-import { failWith, withEvidence, type Script } from '../testing/scripts.js';
+import { failWith, withEvidence, type Script, type TestAttempt } from '../testing/scripts.js';
 import { startTestScheduler, type TestScheduler } from '../testing/start-test-scheduler.js';
 
 let scheduler: TestScheduler;
@@ -25,19 +25,22 @@ const proof = (backup: string, value: string) =>
 const statusOf = async (plan: string) => (await get('/api/v2/status')).databases.find((line: { plan: string }) => line.plan === plan);
 const failing = (code: string, retryable = false): Script => failWith(code, retryable);
 const ok: Script = withEvidence({});
+const powerOf = ({ secrets }: TestAttempt) => secrets.repositories[0]!.credential.power;
 
 describe('verification', () => {
-  it('follows a backup, level after level, without the password of the source', async () => {
+  it('follows a backup, level after level, without the password of the source, and reads data only where its level needs it', async () => {
     const plan = await scheduler.plan({ verify: ['FULL', 'BASIC'] });
     const { backup } = await backUp(plan.id);
     expect(await proof(backup, 'FULL')).toMatchObject({ provenAt: expect.any(String) });
     const verifications = scheduler.attempts.filter(({ spec }) => spec.type === 'verification');
     expect(verifications.map(({ spec }) => (spec as { level: string }).level)).toEqual(['BASIC', 'FULL']);
     expect(verifications.every(({ secrets }) => secrets.source === undefined)).toBe(true);
+    expect(verifications.map(powerOf)).toEqual(['write-only', 'read']);
     expect(await statusOf(plan.id)).toMatchObject({ state: 'proven', backups: 1 });
     const again = await scheduler.call('POST', `/api/v2/backups/${backup}/verify`, { level: 'DATABASE' });
     expect(again.status).toBe(202);
     await scheduler.until(again.body.id, 'succeeded');
+    expect(powerOf(scheduler.attempts.find(({ spec }) => spec.run === again.body.id)!)).toBe('read');
   });
 
   it('marks damage, which no superficial look takes back, and nothing is green then', async () => {
@@ -132,6 +135,7 @@ describe('a restore', () => {
     const { spec, secrets } = scheduler.attempts.at(-1)!;
     expect(spec).toMatchObject({ type: 'restore', target: plan.target });
     expect([secrets.source, secrets.target?.host]).toEqual([undefined, 'db.example']);
+    expect(powerOf(scheduler.attempts.at(-1)!)).toBe('read');
     expect(await run(plan)).toMatchObject({ status: 409, body: { code: 'restore_plan_stale' } });
   });
 

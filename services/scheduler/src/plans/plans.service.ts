@@ -187,7 +187,7 @@ export class PlansService {
 
   private async assertRepository(organization: string, id: string): Promise<void> {
     try {
-      await this.repositories.grant(organization, id);
+      await this.repositories.grant(organization, id, 'write-only');
     } catch (error) {
       if (error instanceof RahatError && error.code === 'not_found')
         throw mistaken({ pointer: '/repository', message: `there is no repository ${id}` });

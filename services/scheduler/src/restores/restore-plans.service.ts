@@ -169,13 +169,9 @@ export class RestorePlansService {
   }
 
   private async outline(backup: NamedBackupRow, server: ServerRow, request: RestoreRequest): Promise<Outline> {
-    const { repositoryId, storage, prefix, masterKey, identitySecret } = await this.repositories.grant(
-      backup.organization_id,
-      backup.repository_id,
-    );
     const secrets: RunSecrets = {
       ...(request.target.kind === 'database' ? { target: this.secrets.connectionOf(server) } : {}),
-      repositories: [{ repositoryId, storage, prefix, masterKey, identitySecret }],
+      repositories: [await this.repositories.grant(backup.organization_id, backup.repository_id, 'read')],
     };
     // A question is no run; its id only binds the secrets to it.
     const run = `outline_${randomUUID().replaceAll('-', '')}`;

@@ -1,20 +1,20 @@
-import { RepositoryGrant } from '@rahat/contracts';
+import { RepositoryGrant, type RepositoryPower } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 import type { InternalClient } from '@rahat/service-kit';
 
 /** The storage service, as far as the scheduler needs it. */
 export interface Repositories {
-  /** The repository's secrets for one attempt; `not_found` when the organization has no such repository. */
-  grant(organization: string, repository: string): Promise<RepositoryGrant>;
+  /** What opens the repository for one attempt, as far as `power` says; `not_found` when the organization has no such repository. */
+  grant(organization: string, repository: string, power: RepositoryPower): Promise<RepositoryGrant>;
 }
 
 export function repositoriesBehind(client: Pick<InternalClient, 'post'>): Repositories {
   return {
-    grant: (organization, repository) =>
+    grant: (organization, repository, power) =>
       client.post(
         'storage',
         `/internal/v1/repositories/${encodeURIComponent(repository)}/grant`,
-        { repository },
+        { repository, power },
         RepositoryGrant,
         organization,
       ),

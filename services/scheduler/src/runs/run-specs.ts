@@ -2,6 +2,7 @@ import {
   RahatError,
   type CreateRestorePlan,
   type HookInput,
+  type RepositoryPower,
   type RestoreTarget,
   type RunSecrets,
   type RunSpec,
@@ -95,14 +96,11 @@ export class RunSpecs {
     };
   }
 
-  /** Each type of run gets what it needs and nothing else: a verification never sees the source's password. */
+  /** Each type of run gets what it needs and nothing else: a backup can't read what others stored, a verification never sees the source's password. */
   private async secretsOf(run: RunRow, server: ServerRow, plan: RunPlan | undefined): Promise<RunSecrets> {
-    const { repositoryId, storageId, storage, prefix, masterKey, identitySecret } = await this.repositories.grant(
-      run.organization_id,
-      run.repository_id,
-    );
+    const { storageId, ...access } = await this.repositories.grant(run.organization_id, run.repository_id, powerFor(run));
     await this.database.inOrganization(run.organization_id, (transaction) => rememberPlace(transaction, run.repository_id, storageId));
-    const repositories = [{ repositoryId, storage, prefix, masterKey, identitySecret }];
+    const repositories = [access];
     switch (run.type) {
       case 'backup':
         return { source: this.secrets.connectionOf(server), repositories, hooks: this.hooksOf(plan) };
@@ -132,4 +130,9 @@ async function sourceBytesOf(transaction: Transaction, run: RunRow): Promise<num
     [run.server_id, run.database_id],
   );
   return row?.bytes ? Number(row.bytes) : undefined;
+}
+
+/** BASIC reads packs as bytes and opens metadata only. */
+function powerFor({ type, level }: RunRow): RepositoryPower {
+  return type === 'backup' || (type === 'verification' && level === 'BASIC') ? 'write-only' : 'read';
 }

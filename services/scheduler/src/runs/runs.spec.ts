@@ -40,6 +40,7 @@ describe('a run', () => {
       sourceBytes: 1000,
     });
     expect(secrets.source?.password).toBe(PASSWORD);
+    expect(secrets.repositories.map(({ credential }) => credential.power)).toEqual(['write-only']);
     expect(await backupsOf(run.plan)).toMatchObject([
       { id: done.backup, state: 'succeeded', proof: 'stored', databaseName: 'shop', sizeBytes: 1000 },
     ]);

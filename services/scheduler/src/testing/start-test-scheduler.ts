@@ -9,6 +9,8 @@ import {
   type KnownPlaces,
   type CommandPayload,
   type Principal,
+  type RepositoryAccess,
+  type RepositoryPower,
   type Run,
 } from '@rahat/contracts';
 import { openMessaging, type Outbox, type QueueMessaging } from '@rahat/messaging';
@@ -113,13 +115,13 @@ export async function startTestScheduler(): Promise<TestScheduler> {
     post: async (_service: string, path: string, body: unknown) => {
       if (path.startsWith('/internal/v1/places')) return changedPlaces(places, path, body) as never;
       if (!places.repositories.some(({ id }) => path.includes(id))) throw new RahatError('not_found', 'There is no such repository');
+      const { power } = body as { power: RepositoryPower };
       return {
         repositoryId: 'r',
         storageId: 'storage_known',
         storage: { driver: 'local', path: '/backups' },
         prefix: 'p',
-        masterKey: 'bWFzdGVy',
-        identitySecret: 'aWQ=',
+        credential: credentialOf(power),
       } as never;
     },
   };
@@ -265,6 +267,13 @@ function changedPlaces(places: KnownPlaces, path: string, body: unknown): KnownP
       prefix: request!.prefix ?? request!.name,
     });
   return places;
+}
+
+function credentialOf(power: RepositoryPower): RepositoryAccess['credential'] {
+  const key = Buffer.alloc(32).toString('base64');
+  if (power === 'read') return { power, masterKey: key, identitySecret: key };
+  const format = { format: 'rahat-write-only-credential', version: 1, repository: '0'.repeat(32) } as const;
+  return { power, writeOnly: { ...format, identitySecret: key, metadataKey: key, packPublicKey: key } };
 }
 
 function turnableClock(): TestScheduler['clock'] {

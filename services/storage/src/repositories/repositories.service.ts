@@ -12,11 +12,12 @@ import {
   type Principal,
   type Repository,
   type RepositoryGrant,
+  type RepositoryPower,
   type StorageSettings,
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { createRepository, type Repository as OpenRepository } from '@rahat/repository';
+import { createRepository, grantCredential, type Repository as OpenRepository } from '@rahat/repository';
 import type { SecretBox } from '@rahat/secrets';
 import type { Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
@@ -105,17 +106,15 @@ export class RepositoriesService {
     return presentRepository(await this.row(principal.organization, id));
   }
 
-  /** Everything that one attempt needs to reach the repository; for services only. */
-  async grant(organization: string, id: string): Promise<RepositoryGrant> {
+  /** What one attempt needs to reach the repository, with the power that was asked for; for services only. */
+  async grant(organization: string, id: string, power: RepositoryPower): Promise<RepositoryGrant> {
     const row = await this.row(organization, id);
-    const { masterKey, identitySecret } = openSecrets(this.secretBox, row);
     return {
       repositoryId: row.repository_id,
       storageId: row.storage_id,
       storage: connectionOf(this.secretBox, row),
       prefix: row.prefix,
-      masterKey: masterKey.toString('base64'),
-      identitySecret: identitySecret.toString('base64'),
+      credential: grantCredential(power, row.repository_id, openSecrets(this.secretBox, row)),
     };
   }
 

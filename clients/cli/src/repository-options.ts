@@ -1,0 +1,3 @@
+export const PATH = '--path <folder>';
+export const PATH_HELP = 'the repository’s folder, or s3://bucket/prefix?endpoint=… with the key in AWS_… variables or a profile';
+export const DRY_RUN_HELP = 'say what would be done; write nothing';
