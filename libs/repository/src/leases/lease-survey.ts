@@ -24,9 +24,11 @@ export async function surveyLeases(context: RepositoryContext, own: Lease, optio
   const survey: LeaseSurvey = { live: [], expired: 0 };
   for await (const { name } of context.store.list(LEASES_PREFIX)) {
     if (name === own.fileName) continue;
+    // Of the time before the look: this process may be suspended while the answer is on its way.
+    const nowMs = own.serverTimeAtLeastMs();
     const lease = await readLease(context, name);
     if (!lease) continue;
-    if (own.serverTimeAtLeastMs() - lease.renewedAtMs <= lease.lifeMs) {
+    if (nowMs - lease.renewedAtMs <= lease.lifeMs) {
       survey.live.push(lease);
       continue;
     }

@@ -120,24 +120,26 @@ export class Lease {
     this.callOff = this.context.clock.after(this.context.leaseTtlMs / 6, renew, { background: true });
   }
 
-  /**
-   * A lease that was overdue is never revived: a collector may have judged it dead in the meantime. The storage's times tell it,
-   * because a machine that was suspended doesn't notice.
-   */
   private renew(): Promise<void> {
     this.renewing ??= (async () => {
       try {
         await this.assertStored();
-        const before = this.confirmedServerMs;
         await this.put();
-        const { store, leaseTtlMs, protocol } = this.context;
-        const overdue = store.capabilities.serverTime && this.confirmedServerMs - before > leaseTtlMs;
-        if (overdue && protocol.neverReviveLease) this.lost = true;
       } finally {
         this.renewing = undefined;
       }
     })();
     return this.renewing;
+  }
+
+  /**
+   * A lease that was overdue is never revived, and covers nothing more: a collector may have judged it dead in the meantime. The
+   * storage's times tell it, because a machine that was suspended doesn't notice.
+   */
+  private hadRunOutBy(serverMs: number): boolean {
+    const { store, leaseTtlMs, protocol } = this.context;
+    if (!store.capabilities.serverTime || this.grantedServerMs === 0 || !protocol.neverReviveLease) return false;
+    return serverMs - this.confirmedServerMs > leaseTtlMs;
   }
 
   private async put(): Promise<void> {
@@ -148,8 +150,13 @@ export class Lease {
     const stat = await store.stat(this.name);
     if (stat === undefined)
       throw new RahatError('storage_unreachable', `Storage ${store.description} does not show ${LEASES_PREFIX} files that it accepted.`);
+    const serverMs = stat.modifiedAt.getTime();
+    if (this.hadRunOutBy(serverMs)) {
+      this.lost = true;
+      return;
+    }
     this.confirmedAtMs = sentAtMs;
     this.answeredAtMs = clock.monotonicMs();
-    this.confirmedServerMs = stat.modifiedAt.getTime();
+    this.confirmedServerMs = serverMs;
   }
 }
