@@ -2,7 +2,7 @@ import { assertBlobName, assertBlobPrefix, isBlobName, throwIfAborted } from '@r
 import type { BlobEntry, BlobStat, BlobStore, ByteRange, CallOptions, PutOptions } from '@rahat/blob-store-port';
 import { type LocalSettings, RahatError } from '@rahat/contracts';
 import { randomUUID } from 'node:crypto';
-import { link, lstat, mkdir, open, readdir, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { link, lstat, mkdir, open, readdir, rename, stat, unlink, utimes, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isErrno, localError } from './local-errors.js';
 
@@ -11,6 +11,8 @@ const WRITING_FOLDER = '~writing';
 /** No put lives this long (repository.md §7: TTL/8); what is older belongs to a writer that died. */
 const STALE_WRITE_MS = 24 * 3600 * 1000;
 const STATS_AT_ONCE = 32;
+/** A blob that is shown this long after it was written gets the time at which it was shown. */
+const SHOWN_LATE_MS = 1000;
 
 /** Blobs under `prefix` in a folder. Reading never writes: folders are made by the first `put`. */
 export class LocalStore implements BlobStore {
@@ -48,6 +50,7 @@ export class LocalStore implements BlobStore {
       // link(2) fails where the name is taken, rename(2) replaces; both show the whole file or none.
       if (options.ifAbsent) await link(draft, target);
       else await rename(draft, target);
+      await dateByShowing(target);
       await syncFolder(dirname(target));
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw localError(error, 'write', target);
@@ -169,6 +172,20 @@ async function writeDurably(path: string, body: Uint8Array): Promise<void> {
     await file.sync();
   } finally {
     await file.close();
+  }
+}
+
+/**
+ * The time of a blob is taken for the moment since when others can see it. Where the process was stopped between writing and showing
+ * it, the file's own time would be an earlier one; when it was shown is told by the file system.
+ */
+async function dateByShowing(path: string): Promise<void> {
+  try {
+    const { mtimeMs, ctimeMs, ctime } = await stat(path);
+    if (ctimeMs - mtimeMs > SHOWN_LATE_MS) await utimes(path, ctime, ctime);
+  } catch (error) {
+    // Removed by somebody else already.
+    if (!isErrno(error, 'ENOENT')) throw error;
   }
 }
 
