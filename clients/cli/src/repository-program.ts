@@ -73,6 +73,20 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
       ),
     );
   repository
+    .command('lock')
+    .description(
+      'have the storage refuse the removal of snapshots and all that they need; repeat it after each backup; exit code 6 if something is missing',
+    )
+    .requiredOption(PATH, PATH_HELP)
+    .option('--until <time>', 'such as 2027-01-31 or 2027-01-31T12:00:00Z; without it only what locked snapshots need is completed')
+    .option('--snapshots <id...>', 'only these')
+    .option('--dry-run', DRY_RUN_HELP, false)
+    .action(
+      run(async (terminal, options: { path: string; until?: string; snapshots?: string[]; dryRun: boolean }) =>
+        (await import('./commands/offline-lock.js')).lockRepository(terminal, options),
+      ),
+    );
+  repository
     .command('copy')
     .description('copy snapshots to another repository; repeatable and resumable; exit code 6 if some failed')
     .requiredOption(PATH, PATH_HELP)

@@ -3,6 +3,8 @@ import { checkRepository } from './check/check.js';
 import { collectGarbage } from './collection/collect.js';
 import type { CopyOptions, CopyReport } from './copy/copy-reports.js';
 import { copySnapshots } from './copy/copy-snapshots.js';
+import type { LockOptions, LockReport } from './object-lock/lock-reports.js';
+import { lockSnapshots } from './object-lock/lock-snapshots.js';
 import { healFrom } from './repair/heal.js';
 import { repairIndex } from './repair/repair-index.js';
 import { repairPacks } from './repair/repair-packs.js';
@@ -71,6 +73,10 @@ export class WriteOnlyRepository implements WritableRepository {
 
   collect(options: CollectOptions = {}): Promise<CollectReport> {
     return collectGarbage(this.context, options);
+  }
+
+  lock(options: LockOptions = {}): Promise<LockReport> {
+    return lockSnapshots(this.context, options);
   }
 
   repairIndex(options?: RepairOptions): Promise<IndexRepair> {

@@ -14,6 +14,7 @@ import { openPackKey } from '../packs/pack-reader.js';
 import { chunkIdAt } from '../packs/pack-table.js';
 import { ChunkIntake } from '../writing/chunk-intake.js';
 import { rewriteIndex } from './index-rewrite.js';
+import { removeUnlessLocked } from '../object-lock/refused-removals.js';
 import { REPAIR_WRITER, takeLease } from './repair-index.js';
 import type { PackRepair, PackRepairOptions } from './repair-reports.js';
 
@@ -86,7 +87,7 @@ async function setAside(context: RepositoryContext, hash: string, lease: Lease):
   if (!file) return;
   lease.assertHeld();
   await context.store.put(damagedPackName(hash), file);
-  await context.store.remove(packName(hash));
+  await removeUnlessLocked(context.store, packName(hash));
 }
 
 async function forgetPacks(context: RepositoryContext, forgotten: ReadonlySet<string>, lease: Lease): Promise<void> {
