@@ -73,7 +73,8 @@ export class LocalStore implements BlobStore {
     } catch (error) {
       throw localError(error, 'read', path);
     } finally {
-      await file?.close();
+      // What was read is right all the same.
+      await file?.close().catch(() => undefined);
     }
   }
 

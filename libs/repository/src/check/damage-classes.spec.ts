@@ -130,7 +130,40 @@ const duplicated = Object.entries(COPIES).map(([file, copy]): DamageCase => ({
   at: () => [copy],
 }));
 
-const cases = [...flipped, ...truncated, ...missing, ...swapped, ...foreignOnes, ...duplicated];
+const otherKinds = ([...SEALED, ...PACKS, 'keyslot', 'descriptor'] as FileClass[]).map((file): DamageCase => ({
+  file,
+  how: 'with the content of a file of another kind',
+  claimedBy: 'structure',
+  damage: (store, name) => store.put(name, own.files.get(own.names[file === 'manifest' ? 'lease' : 'manifest'])!),
+  at: () => [own.names[file], 'keys/'],
+}));
+
+/** Authentic, and once true: what it names is gone. An old lease, collection or keyslot doesn't contradict anything that stands. */
+const putBack: DamageCase[] = [
+  {
+    file: 'manifest',
+    how: 'of a snapshot that was collected put back',
+    claimedBy: 'structure',
+    damage: (store) => store.put(own.past.manifest.name, own.past.manifest.bytes),
+    at: () => [own.past.manifest.name],
+  },
+  {
+    file: 'trash',
+    how: 'of a snapshot that was collected put back',
+    claimedBy: 'structure',
+    damage: (store) => store.put('trash/backup_0', own.past.manifest.bytes),
+    at: () => ['trash/backup_0'],
+  },
+  {
+    file: 'index segment',
+    how: 'that was compacted put back',
+    claimedBy: 'structure',
+    damage: (store) => store.put(own.past['index segment'].name, own.past['index segment'].bytes),
+    at: () => [own.past.pack.name],
+  },
+];
+
+const cases = [...flipped, ...truncated, ...missing, ...swapped, ...foreignOnes, ...otherKinds, ...duplicated, ...putBack];
 
 describe.each(Object.entries(PLACES))('a check in %s', (_, place) => {
   it('finds nothing in a sound repository, at any level', async () => {

@@ -35,13 +35,14 @@ export function reopened(store: BlobStore, repository: Repository, leaseTtlMs?: 
 
 /** Until nothing is left that nobody needs: of dead processes, of removed snapshots, of broken-off collections. */
 export async function collectAll(store: BlobStore, collector: Repository, leaseTtlMs: number): Promise<void> {
+  const watcher = await reopened(store, collector);
   for (;;) {
     await collector.collect({ graceMs: 2 * leaseTtlMs, undoPeriodMs: 0 }).catch((error: unknown) => {
       if (!PASSING.includes(RahatError.from(error).code)) throw error;
     });
     const leftovers = [...(await listedNames(store, 'leases/')), ...(await listedNames(store, 'collections/'))];
     if (leftovers.length === 0 && (await listedNames(store, 'trash/')).length === 0) {
-      const { orphanPacks } = await collector.check({ level: 'structure' });
+      const { orphanPacks } = await watcher.check({ level: 'structure' });
       if (orphanPacks === 0) return;
     }
     await pause(leaseTtlMs / 6);
