@@ -43,6 +43,13 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
     .requiredOption(PATH, PATH_HELP)
     .action(run(async (terminal, options: { path: string }) => (await care()).repositoryStats(terminal, options)));
   repository
+    .command('catalog')
+    .description('all that a lost catalog can be made anew from: every snapshot, also in the trash, with its origin and evidence')
+    .requiredOption(PATH, PATH_HELP)
+    .action(
+      run(async (terminal, options: { path: string }) => (await import('./commands/offline-catalog.js')).printCatalog(terminal, options)),
+    );
+  repository
     .command('check')
     .description('look for damage; exit code 1 if there is any')
     .requiredOption(PATH, PATH_HELP)

@@ -1,4 +1,6 @@
 import { RahatError } from '@rahat/contracts';
+import type { CatalogEntry, CatalogOptions } from './catalog/catalog-entries.js';
+import { readCatalog } from './catalog/read-catalog.js';
 import { checkRepository } from './check/check.js';
 import { collectGarbage } from './collection/collect.js';
 import type { CopyOptions, CopyReport } from './copy/copy-reports.js';
@@ -47,6 +49,10 @@ export class WriteOnlyRepository implements WritableRepository {
 
   snapshots(): AsyncIterable<SnapshotListing> {
     return listSnapshots(this.context);
+  }
+
+  catalog(options: CatalogOptions = {}): AsyncIterable<CatalogEntry> {
+    return readCatalog(this.context, options);
   }
 
   findSnapshot(id: string): Promise<Manifest> {

@@ -1,4 +1,5 @@
 import type { ByteRange } from '@rahat/blob-store-port';
+import type { CatalogEntry, CatalogOptions } from './catalog/catalog-entries.js';
 import type { CopyOptions, CopyReport } from './copy/copy-reports.js';
 import type { CheckShare } from './check/check-share.js';
 import type { LockOptions, LockReport } from './object-lock/lock-reports.js';
@@ -50,6 +51,8 @@ export interface WritableRepository {
   }): Promise<WriteSession>;
   /** Every manifest, oldest first; a damaged one is yielded as its error, never skipped. */
   snapshots(): AsyncIterable<SnapshotListing>;
+  /** All that a lost catalog can be made anew from, by id: the snapshots, then those in the trash. Damaged ones as their error. */
+  catalog(options?: CatalogOptions): AsyncIterable<CatalogEntry>;
   /** Exact id, or `latest`, or a unique prefix of at least 8 characters. */
   findSnapshot(id: string): Promise<Manifest>;
   /** Retention: the manifest goes to trash/, undo is `restoreFromTrash` (repository.md §3). Idempotent. */
