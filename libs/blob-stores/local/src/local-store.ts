@@ -2,6 +2,7 @@ import { assertBlobName, assertBlobPrefix, isBlobName, throwIfAborted } from '@r
 import type { BlobEntry, BlobStat, BlobStore, ByteRange, CallOptions, PutOptions } from '@rahat/blob-store-port';
 import { type LocalSettings, RahatError } from '@rahat/contracts';
 import { randomUUID } from 'node:crypto';
+import { stat as lookAt, type Stats } from 'node:fs';
 import { link, lstat, mkdir, open, readdir, rename, stat, unlink, utimes, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isErrno, localError } from './local-errors.js';
@@ -132,14 +133,31 @@ export class LocalStore implements BlobStore {
     for (let start = 0; start < keys.length; start += STATS_AT_ONCE) {
       throwIfAborted(signal);
       const batch = keys.slice(start, start + STATS_AT_ONCE);
-      const stats = await Promise.all(batch.map((key) => (key.endsWith('/') ? undefined : this.stat(key))));
-      for (const [index, key] of batch.entries()) {
-        const found = stats[index];
+      const stats = await this.statEach(batch.filter((key) => !key.endsWith('/')));
+      for (const key of batch) {
+        const found = stats.get(key);
         if (key.endsWith('/')) yield* this.listFolder(key, prefix, signal);
         // Removed since the folder was read.
         else if (found) yield { name: key, ...found };
       }
     }
+  }
+
+  /** Without a promise for each of them: a repository has hundreds of thousands. Gives those that are there and no folders. */
+  private statEach(keys: string[]): Promise<Map<string, BlobStat>> {
+    const found = new Map<string, BlobStat>();
+    return new Promise((resolve, reject) => {
+      let left = keys.length;
+      if (left === 0) resolve(found);
+      for (const key of keys) {
+        const path = join(this.root, key);
+        lookAt(path, (error, stats) => {
+          if (error && !isErrno(error, 'ENOENT', 'ENOTDIR')) reject(localError(error, 'look at', path));
+          else if (!error && !stats.isDirectory()) found.set(key, presentStat(stats));
+          if (--left === 0) resolve(found);
+        });
+      }
+    });
   }
 
   /** Makes the place and clears away what writers that died had begun. */
@@ -219,11 +237,15 @@ async function readExactly(file: FileHandle, range: ByteRange, path: string): Pr
 async function blobStat(path: string): Promise<BlobStat | undefined> {
   try {
     const found = await stat(path);
-    return found.isDirectory() ? undefined : { sizeBytes: found.size, modifiedAt: found.mtime };
+    return found.isDirectory() ? undefined : presentStat(found);
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
   }
+}
+
+function presentStat({ size, mtime }: Stats): BlobStat {
+  return { sizeBytes: size, modifiedAt: mtime };
 }
 
 async function isFolderBehindLink(path: string): Promise<boolean> {

@@ -14,7 +14,10 @@ export class FailingFiles {
 
   constructor() {
     const named = (module: object): [string, unknown][] => Object.entries(module);
-    const wrapped = named(synchronous).map(([name, value]) => [name, name.endsWith('Sync') ? this.counted(value as Call) : value]);
+    const wrapped = named(synchronous).map(([name, value]) => {
+      if (name === 'stat') return [name, this.calledBack(value as Call)];
+      return [name, name.endsWith('Sync') ? this.counted(value as Call) : value];
+    });
     jest.unstable_mockModule('node:fs', () => Object.fromEntries(wrapped));
     const promises = named(promised).map(([name, value]) => [name, typeof value === 'function' ? this.promised(value as Call) : value]);
     jest.unstable_mockModule('node:fs/promises', () => Object.fromEntries(promises));
@@ -37,6 +40,17 @@ export class FailingFiles {
       const answer = call(...args);
       if (isClosing(call)) this.strike(call.name);
       return answer;
+    };
+  }
+
+  private calledBack(call: Call): Call {
+    return (...args) => {
+      try {
+        this.strike(call.name);
+      } catch (error) {
+        return process.nextTick(args.at(-1) as Call, error);
+      }
+      return call(...args);
     };
   }
 
