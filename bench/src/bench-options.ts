@@ -4,6 +4,8 @@ export interface BenchOptions {
   sizeMb: number;
   /** Under a minute, without peers: judges by this machine's own limits alone. */
   quick: boolean;
+  /** Of the repositories that are opened and collected; 10 million, if not given. */
+  chunks?: number;
   /** Of the simulation: how many, and the first seed. */
   schedules?: number;
   seed?: number;

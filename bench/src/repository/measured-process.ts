@@ -13,6 +13,8 @@ export interface Command {
   /** Files that become the process's standard input and output. */
   stdin?: string;
   stdout?: string;
+  /** Hears what it prints when it prints it, where no file takes it. */
+  hear?: (text: string) => void;
 }
 
 export interface Usage {
@@ -30,7 +32,7 @@ const TICKS = 100;
 const SAMPLE_MS = 20;
 
 /** Runs a command that must succeed. One at a time: the processor time is that of all children which ended meanwhile. */
-export async function runMeasured({ program, args, env, cwd, stdin, stdout }: Command): Promise<Usage> {
+export async function runMeasured({ program, args, env, cwd, stdin, stdout, hear }: Command): Promise<Usage> {
   const files: number[] = [];
   const file = (path: string, flags: string): number => {
     const opened = openSync(path, flags);
@@ -47,7 +49,10 @@ export async function runMeasured({ program, args, env, cwd, stdin, stdout }: Co
     });
     let output = '';
     let complaints = '';
-    child.stdout?.on('data', (text: Buffer) => (output += text.toString()));
+    child.stdout?.on('data', (text: Buffer) => {
+      output += text.toString();
+      hear?.(text.toString());
+    });
     child.stderr?.on('data', (text: Buffer) => (complaints = (complaints + text.toString()).slice(-4000)));
     const closed = once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>;
     const peak = watchPeak(child.pid!, closed);

@@ -4,7 +4,8 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { openBlobStore } from '@rahat/blob-store-registry';
 import { RahatError } from '@rahat/contracts';
-import { createRepository, openRepository, type Repository, type SnapshotFacts, type StoredObject } from '@rahat/repository';
+import { createRepository, openRepository, type Repository, type StoredObject } from '@rahat/repository';
+import { benchFacts } from '../bench-facts.js';
 import { filesBelow } from './sample-data.js';
 
 // node repository-child.js <repository> <passphrase file> create | backup-stream | restore-stream | backup-folder <folder> | restore-folder <folder>
@@ -55,7 +56,7 @@ async function backUp(repository: Repository, sources: Source[]): Promise<void> 
     const description = { key: source.key, kind: 'file' as const, order: objects.length, class: source.class };
     objects.push(await session.writeObject(description, lentBytes(source.file)));
   }
-  await session.commit(`backup_${Date.now()}`, facts(), objects);
+  await session.commit(`backup_${Date.now()}`, benchFacts(), objects);
 }
 
 /** Lends the same buffer again and again, as the connectors lend theirs. What is read lies in memory: a thread's help would cost more. */
@@ -93,23 +94,4 @@ async function restoreFolder(repository: Repository, folder: string): Promise<vo
     }
   };
   await Promise.all(Array.from({ length: FILES_AT_ONCE }, restorer));
-}
-
-function facts(): SnapshotFacts {
-  return {
-    run: 'run_bench',
-    attempt: 1,
-    organization: 'organization_bench',
-    server: { id: 'server_bench', identity: 'bench', name: 'bench', version: '15' },
-    database: { name: 'sample' },
-    engine: 'postgresql',
-    method: 'postgresql.logical',
-    label: 'full',
-    consistency: 'snapshot',
-    positions: {},
-    consistentAt: new Date().toISOString(),
-    findings: [],
-    tool: 'bench',
-    evidence: {},
-  };
 }

@@ -10,8 +10,8 @@ import { median, type BenchResult } from '../result-table.js';
 
 const CHILD = fileURLToPath(new URL('../index-child.js', import.meta.url));
 /** What 1 TB of unique data makes at the usual mean of 100 KB a chunk. */
-const CHUNKS = 10_000_000;
 const CHUNKS_PER_TB = 10_000_000;
+const CHUNKS = CHUNKS_PER_TB;
 const SNAPSHOTS = 10_000;
 const QUICK_SHARE = 20;
 const WARM_LIMIT_SECONDS = 2;
@@ -26,9 +26,10 @@ interface Begun {
 }
 
 /** A repository of random ids: how long until a backup can begin, with and without the local cache, in how much memory. */
-export async function indexSuite({ runs, quick, log }: BenchOptions): Promise<BenchResult[]> {
+export async function indexSuite({ runs, quick, chunks: wanted, log }: BenchOptions): Promise<BenchResult[]> {
   const scratch = await mkdtemp(path.join(os.tmpdir(), 'rahat-bench-index-'));
-  const [chunks, snapshots] = quick ? [CHUNKS / QUICK_SHARE, SNAPSHOTS / QUICK_SHARE] : [CHUNKS, SNAPSHOTS];
+  const chunks = wanted ?? (quick ? CHUNKS / QUICK_SHARE : CHUNKS);
+  const snapshots = Math.ceil((SNAPSHOTS * chunks) / CHUNKS);
   const what = `${chunks / 1e6} million chunks, ${snapshots} snapshots`;
   const folder = path.join(scratch, 'repository');
   const empty = path.join(scratch, 'empty');

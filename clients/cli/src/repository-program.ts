@@ -54,6 +54,15 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
     .requiredOption(PATH, PATH_HELP)
     .action(run(async (terminal, options: Parameters<Care['repositoryStats']>[1]) => (await care()).repositoryStats(terminal, options)));
   repository
+    .command('catalog')
+    .description('all that a lost catalog can be made anew from: every snapshot, also in the trash, with its origin and evidence')
+    .requiredOption(PATH, PATH_HELP)
+    .action(
+      run(async (terminal, options: Parameters<typeof import('./commands/offline-catalog.js').printCatalog>[1]) =>
+        (await import('./commands/offline-catalog.js')).printCatalog(terminal, options),
+      ),
+    );
+  repository
     .command('check')
     .description('look for damage; exit code 1 if there is any')
     .requiredOption(PATH, PATH_HELP)
@@ -81,6 +90,20 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
     .action(
       run(async (terminal, options: Parameters<typeof import('./commands/offline-collect.js').collectRepository>[1]) =>
         (await import('./commands/offline-collect.js')).collectRepository(terminal, options),
+      ),
+    );
+  repository
+    .command('lock')
+    .description(
+      'have the storage refuse the removal of snapshots and all that they need; repeat it after each backup; exit code 6 if something is missing',
+    )
+    .requiredOption(PATH, PATH_HELP)
+    .option('--until <time>', 'such as 2027-01-31 or 2027-01-31T12:00:00Z; without it only what locked snapshots need is completed')
+    .option('--snapshots <id...>', 'only these')
+    .option('--dry-run', DRY_RUN_HELP, false)
+    .action(
+      run(async (terminal, options: Parameters<typeof import('./commands/offline-lock.js').lockRepository>[1]) =>
+        (await import('./commands/offline-lock.js')).lockRepository(terminal, options),
       ),
     );
   repository

@@ -2,6 +2,9 @@ import type { BlobEntry, BlobStat, BlobStore, ByteRange, CallOptions, PutOptions
 import { RahatError } from '@rahat/contracts';
 import { SYSTEM_CLOCK, type Clock } from './context.js';
 
+/** Listed in one step: a deadline for each single entry would cost more than the listing. */
+const ENTRIES_AT_ONCE = 256;
+
 /**
  * Gives every call of a store a deadline, also where a driver would hang (repository.md §7: TTL/8 for a put),
  * and lets nothing but RahatErrors through.
@@ -48,10 +51,17 @@ export class BoundedStore implements BlobStore {
   async *list(prefix: string, options: CallOptions = {}): AsyncGenerator<BlobEntry> {
     const entries = this.store.list(prefix, options)[Symbol.asyncIterator]();
     try {
-      for (;;) {
-        const next = await this.bounded(prefix, options.signal, () => entries.next());
-        if (next.done) return;
-        yield next.value;
+      for (let ended = false; !ended;) {
+        const some: BlobEntry[] = [];
+        ended = await this.bounded(prefix, options.signal, async () => {
+          while (some.length < ENTRIES_AT_ONCE) {
+            const next = await entries.next();
+            if (next.done) return true;
+            some.push(next.value);
+          }
+          return false;
+        });
+        yield* some;
       }
     } finally {
       // Not awaited: a listing that hangs would hang here too.

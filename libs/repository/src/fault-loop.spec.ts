@@ -40,6 +40,10 @@ class FaultyMemory extends MemoryStore {
     return this.struck(() => super.remove(...call));
   }
 
+  override extendLock(...call: Parameters<MemoryStore['extendLock']>): Promise<void> {
+    return this.struck(() => super.extendLock(...call));
+  }
+
   override async *list(prefix: string): ReturnType<MemoryStore['list']> {
     const entries = await this.struck(() => Array.fromAsync(super.list(prefix)));
     yield* entries;
@@ -58,6 +62,7 @@ const lost = (): RahatError => new RahatError('storage_unreachable', 'Injected')
 
 function faultyCopy(store: MemoryStore): FaultyMemory {
   const copy = new FaultyMemory();
+  copy.capabilities.objectLock = store.capabilities.objectLock;
   for (const [name, file] of store.files) copy.files.set(name, file);
   return copy;
 }
@@ -68,6 +73,8 @@ interface Scenario {
   run: (repository: Repository, sibling: Repository) => Promise<unknown>;
   /** What must hold after the operation was repeated. */
   after: (repository: Repository, sibling: Repository) => Promise<void>;
+  /** The trash is emptied by it. */
+  purges?: true;
 }
 
 const NEW = { rows: noise(90_000, 2), pages: CONTENT['pages']! };
@@ -89,6 +96,36 @@ function damageData(store: MemoryStore): void {
   bytes[400]! ^= 1;
   store.files.set(largest!, { ...store.files.get(largest!)!, bytes });
 }
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** As if nothing had been put for so long. */
+function age(store: MemoryStore, days: number): MemoryStore {
+  for (const [name, file] of store.files)
+    store.files.set(name, { ...file, modifiedAt: new Date(file.modifiedAt.getTime() - days * DAY_MS) });
+  return store;
+}
+
+/** Of its packs one is dead, one sparse, some are small, and one belongs to a writer that died. */
+async function withGarbage(): Promise<{ here: MemoryStore; sibling: MemoryStore }> {
+  const { here, sibling } = await withSnapshots();
+  const repository = await reopen(here);
+  await backUp(repository, 'backup_shared', { ...NEW, shared: noise(60_000, 6) });
+  await backUp(repository, 'backup_sparse', { shared: noise(60_000, 6) });
+  for (let n = 0; n < 7; n++) await backUp(repository, `backup_small-${n}`, { small: noise(20_000, 30 + n) });
+  for (const id of ['backup_2', 'backup_shared']) await repository.moveToTrash(id);
+  await using dead = await repository.beginWriting({ writer: 'worker-2' });
+  await dead.writeObject(describing('lost'), pieces(noise(50_000, 8)));
+  const index = here.names('index/');
+  await expect(dead.commit('backup_lost', { ...snapshotFacts(), attempt: 0 }, [])).rejects.toThrow();
+  here.names('index/').forEach((name) => index.includes(name) || here.files.delete(name));
+  return { here: age(here, 30), sibling };
+}
+
+const keepsContent = async (repository: Repository): Promise<void> => {
+  expect(digests(await restore(repository, 'backup_1'))).toEqual(digests(CONTENT));
+  expect(digests(await restore(repository, 'backup_sparse'))).toEqual(digests({ shared: noise(60_000, 6) }));
+};
 
 const removeIndex = (store: MemoryStore): void => store.names('index/').forEach((name) => store.files.delete(name));
 
@@ -148,6 +185,70 @@ const SCENARIOS: Record<string, Scenario> = {
       expect(digests(await restore(repository, 'backup_1'))).toEqual(digests(CONTENT));
     },
   },
+  'a collection that condemns': {
+    before: withGarbage,
+    run: (repository) => repository.collect(),
+    after: async (repository) => {
+      expect(await repository.collect()).toMatchObject({ missingChunks: 0, unreadable: [] });
+      await keepsContent(repository);
+    },
+    purges: true,
+  },
+  'a collection that deletes': {
+    before: async () => {
+      const { here, sibling } = await withGarbage();
+      const { condemned, copied } = await (await reopen(here)).collect();
+      expect(condemned).toMatchObject({ dead: { packs: 2 }, sparse: { packs: 1 }, small: { packs: 8 } });
+      expect(copied.packs).toBeGreaterThan(0);
+      return { here: age(here, 2), sibling };
+    },
+    run: (repository) => repository.collect(),
+    after: async (repository) => {
+      const { deleted, waiting } = await repository.collect();
+      expect([deleted.packs, waiting.packs]).toEqual([0, 0]);
+      await keepsContent(repository);
+    },
+  },
+  'a lock': {
+    before: async () => {
+      const { here, sibling } = await withSnapshots();
+      here.capabilities.objectLock = true;
+      return { here, sibling };
+    },
+    run: (repository) => repository.lock({ until: new Date(Date.now() + 400 * DAY_MS) }),
+    after: async (repository) => expect(await repository.lock()).toMatchObject({ extended: { files: 0 }, failed: [] }),
+  },
+  'a new way in': {
+    before: () => withSnapshots(),
+    run: (repository) => repository.keys.add({ type: 'recovery', label: 'safe' }),
+    after: async (repository) => expect(await repository.keys.list()).not.toContainEqual(expect.objectContaining({ state: 'unusable' })),
+  },
+  'another way in for one that goes': {
+    before: async () => {
+      const { here, sibling } = await withSnapshots();
+      await (await reopen(here)).keys.add({ type: 'recovery', label: 'old' });
+      return { here, sibling };
+    },
+    run: async (repository) => {
+      const old = (await repository.keys.list()).find((slot) => slot.state === 'whole' && slot.label === 'old');
+      if (old) await repository.keys.replace(old.id, { type: 'recovery', label: 'new' });
+    },
+    after: async (repository) => {
+      const labels = (await repository.keys.list()).map((slot) => (slot.state === 'whole' ? slot.label : slot.error.message));
+      expect(labels).not.toContain('old');
+      expect(labels).toEqual(expect.arrayContaining(['passphrase', 'new']));
+    },
+  },
+  'a copy to a repository that is no sibling': {
+    before: async () => {
+      const { here } = await withSnapshots();
+      const other = new MemoryStore();
+      await backUp(await newRepository(other), 'backup_3', NEW);
+      return { here, sibling: other };
+    },
+    run: async (repository, other) => expect(await other.copyTo(repository, { rechunk: true })).toMatchObject({ failed: [] }),
+    after: async (repository) => expect(digests(await restore(repository, 'backup_3'))).toEqual(digests(NEW)),
+  },
   'a copy from a sibling': {
     before: async () => {
       const { here, sibling } = await withSnapshots();
@@ -181,7 +282,7 @@ const PATIENCE_MS = 300_000;
 describe.each(FAULTS)('where each call to the storage once %s', (fault) => {
   it.each(Object.entries(SCENARIOS))(
     '%s is repeated with success, and the repository is whole',
-    async (_, { before, run, after }) => {
+    async (_, { before, run, after, purges }) => {
       const base = await before();
       const sibling = await reopen(filesOf(base.sibling));
       let faults = 0;
@@ -199,9 +300,9 @@ describe.each(FAULTS)('where each call to the storage once %s', (fault) => {
         faults++;
         // A fresh process, as after a crash.
         const next = await reopen(store);
-        expect(store.names('snapshots/').length + store.names('trash/').length).toBeGreaterThanOrEqual(
-          base.here.names('snapshots/').length,
-        );
+        const places = purges ? ['snapshots/'] : ['snapshots/', 'trash/'];
+        const kept = (of: MemoryStore): number => places.reduce((sum, prefix) => sum + of.names(prefix).length, 0);
+        expect(kept(store)).toBeGreaterThanOrEqual(kept(base.here));
         await run(next, sibling);
         await after(next, sibling);
         await isWhole(next);

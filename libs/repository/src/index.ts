@@ -5,6 +5,8 @@ export { openRepository, type OpenOptions } from './open-repository.js';
 export { defaultCacheFolder } from './index/index-cache.js';
 export type { CopyOptions, CopyReport } from './copy/copy-reports.js';
 export type * from './distrust/distrust-report.js';
+export type { CatalogEntry, CatalogOptions } from './catalog/catalog-entries.js';
+export type { LockOptions, LockReport } from './object-lock/lock-reports.js';
 export type * from './repair/repair-reports.js';
 export type { CheckShare } from './check/check-share.js';
 export type { AddedKeyslot, Keyring, KeyslotListing } from './keys/keyring.js';

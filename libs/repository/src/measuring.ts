@@ -31,7 +31,7 @@ export function measureCutting(bytes: Buffer): number {
   return chunks;
 }
 
-export { fillRepository } from './testing/synthetic-repository.js';
+export { fillForCollection, fillRepository } from './testing/synthetic-repository.js';
 
 export interface LookUpRates {
   insertsPerSecond: number;

@@ -1,7 +1,3 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { RETRY_POLICY, RetryingStore, type BlobStore } from '@rahat/blob-store-port';
 import { FaultyStore, listedNames } from '@rahat/blob-store-port/testing';
@@ -9,9 +5,9 @@ import { openS3Store } from '@rahat/blob-store-s3';
 import type { S3Connection } from '@rahat/contracts';
 import { hasS3, startS3, type S3Make, type S3Server } from '@rahat/test-servers';
 import { openRepository } from './open-repository.js';
-import { backUp, digests, newRepository, noise, PASSPHRASE, restore, snapshotFacts, writeAll } from './testing/builders.js';
+import { backUp, digests, newRepository, noise, PASSPHRASE, restore } from './testing/builders.js';
+import { s3Connection } from './testing/s3-connection.js';
 
-const CHILD = path.join(import.meta.dirname, '../dist/testing/writing-child.js');
 const open = (store: BlobStore) => openRepository(store, { type: 'passphrase', passphrase: PASSPHRASE });
 
 for (const make of ['moto', 'rclone'] satisfies S3Make[]) {
@@ -27,18 +23,7 @@ for (const make of ['moto', 'rclone'] satisfies S3Make[]) {
     async function place(): Promise<{ connection: S3Connection; store: BlobStore }> {
       const name = `bucket-${++bucket}`;
       await server.createBucket(name);
-      const { endpoint, accessKeyId, secretAccessKey } = server;
-      const connection: S3Connection = {
-        driver: 's3',
-        bucket: name,
-        prefix: 'main',
-        region: 'us-east-1',
-        endpoint,
-        addressing: 'auto',
-        credentials: { source: 'access-key', accessKeyId, secretAccessKey },
-        lockMode: 'GOVERNANCE',
-        listLagSeconds: 0,
-      };
+      const connection = s3Connection(server, name);
       return { connection, store: new RetryingStore(await openS3Store(connection), { ...RETRY_POLICY, firstPauseMs: 20 }) };
     }
 
@@ -81,30 +66,6 @@ for (const make of ['moto', 'rclone'] satisfies S3Make[]) {
       expect(digests(await restore(repository, 'backup_1'))).toEqual(digests(objects));
       faulty.heal();
       expect(await (await open(store)).check({ level: 'deep' })).toMatchObject({ healthy: true });
-    });
-
-    it('is whole after a writer was killed, and takes the next one at once', async () => {
-      if (!existsSync(CHILD)) throw new Error(`${CHILD} is missing: build first.`);
-      const { connection, store } = await place();
-      const before = { rows: noise(500_000, 77) };
-      await backUp(await newRepository(store), 'backup_before', before);
-      const child = spawn(process.execPath, [CHILD], { stdio: ['pipe', 'pipe', 'inherit'] });
-      const closed = once(child, 'close');
-      child.stdin.end(JSON.stringify(connection));
-      const known = (await listedNames(store, 'packs/')).length;
-      while ((await listedNames(store, 'packs/')).length < known + 1) await new Promise((resolve) => setTimeout(resolve, 100));
-      child.kill('SIGKILL');
-      expect(await closed).toEqual([null, 'SIGKILL']);
-
-      const repository = await open(store);
-      expect(digests(await restore(repository, 'backup_before'))).toEqual(digests(before));
-      expect(await repository.check({ level: 'deep' })).toMatchObject({ healthy: true });
-      // The lease of the dead writer still stands, and hinders nobody.
-      expect(await listedNames(store, 'leases/')).toHaveLength(1);
-      const after = { rows: noise(12_000_000, 1), more: noise(12_000_000, 2) };
-      await using session = await repository.beginWriting({ writer: 'next' });
-      await session.commit('backup_after', snapshotFacts(), await writeAll(session, after));
-      expect(digests(await restore(await open(store), 'backup_after'))).toEqual(digests(after));
     });
   });
 }

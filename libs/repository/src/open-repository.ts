@@ -19,6 +19,8 @@ export interface OpenOptions {
   /** For tests of leases and clocks. */
   clock?: Clock;
   leaseTtlMs?: number;
+  /** Of each call to the storage; by default an eighth of a lease's life (repository.md §7), which is short where that is. */
+  callDeadlineMs?: number;
   /** Keeps the index on the local disk between sessions. */
   cache?: CacheOptions;
   /** Memory for rows of the index, in bytes, besides 5 to 7 bytes a chunk; default 32 MiB. */
@@ -47,7 +49,7 @@ export async function openRepository(
 ): Promise<WritableRepository> {
   const leaseTtlMs = options.leaseTtlMs ?? LEASE_TTL_MS;
   const clock = options.clock ?? SYSTEM_CLOCK;
-  const bounded = new BoundedStore(store, leaseTtlMs / 8, clock);
+  const bounded = new BoundedStore(store, options.callDeadlineMs ?? leaseTtlMs / 8, clock);
   const descriptorText = (await readDescriptor(bounded)).toString('utf8');
   const repositoryId = Buffer.from(parseDescriptor(descriptorText).id, 'hex');
   const contextOf = async (keys: RepositoryKeys): Promise<RepositoryContext> => {

@@ -1,10 +1,14 @@
 import { RahatError, type WriteOnlyCredential } from '@rahat/contracts';
+import type { CatalogEntry, CatalogOptions } from './catalog/catalog-entries.js';
+import { readCatalog } from './catalog/read-catalog.js';
 import { checkRepository } from './check/check.js';
 import { collectGarbage } from './collection/collect.js';
 import type { CopyOptions, CopyReport } from './copy/copy-reports.js';
 import { copySnapshots } from './copy/copy-snapshots.js';
 import { distrust } from './distrust/distrust.js';
 import type { Distrusted, DistrustOptions, DistrustReport } from './distrust/distrust-report.js';
+import type { LockOptions, LockReport } from './object-lock/lock-reports.js';
+import { lockSnapshots } from './object-lock/lock-snapshots.js';
 import { healFrom } from './repair/heal.js';
 import { repairIndex } from './repair/repair-index.js';
 import { repairPacks } from './repair/repair-packs.js';
@@ -49,6 +53,10 @@ export class WriteOnlyRepository implements WritableRepository {
     return listSnapshots(this.context);
   }
 
+  catalog(options: CatalogOptions = {}): AsyncIterable<CatalogEntry> {
+    return readCatalog(this.context, options);
+  }
+
   findSnapshot(id: string): Promise<Manifest> {
     return findSnapshot(this.context, id);
   }
@@ -73,6 +81,10 @@ export class WriteOnlyRepository implements WritableRepository {
 
   collect(options: CollectOptions = {}): Promise<CollectReport> {
     return collectGarbage(this.context, options);
+  }
+
+  lock(options: LockOptions = {}): Promise<LockReport> {
+    return lockSnapshots(this.context, options);
   }
 
   repairIndex(options?: RepairOptions): Promise<IndexRepair> {

@@ -1,7 +1,9 @@
 import type { ByteRange } from '@rahat/blob-store-port';
 import type { WriteOnlyCredential } from '@rahat/contracts';
+import type { CatalogEntry, CatalogOptions } from './catalog/catalog-entries.js';
 import type { CopyOptions, CopyReport } from './copy/copy-reports.js';
 import type { CheckShare } from './check/check-share.js';
+import type { LockOptions, LockReport } from './object-lock/lock-reports.js';
 import type { HealOptions, HealReport, IndexRepair, PackRepair, PackRepairOptions, RepairOptions } from './repair/repair-reports.js';
 import type { Distrusted, DistrustOptions, DistrustReport } from './distrust/distrust-report.js';
 import type { Keyring } from './keys/keyring.js';
@@ -50,6 +52,8 @@ export interface WritableRepository {
   }): Promise<WriteSession>;
   /** Every manifest, oldest first; a damaged one is yielded as its error, never skipped. */
   snapshots(): AsyncIterable<SnapshotListing>;
+  /** All that a lost catalog can be made anew from, by id: the snapshots, then those in the trash. Damaged ones as their error. */
+  catalog(options?: CatalogOptions): AsyncIterable<CatalogEntry>;
   /** Exact id, or `latest`, or a unique prefix of at least 8 characters. */
   findSnapshot(id: string): Promise<Manifest>;
   /** Retention: the manifest goes to trash/, undo is `restoreFromTrash` (repository.md §3). Idempotent. */
@@ -62,6 +66,11 @@ export interface WritableRepository {
    * when it can't read what a snapshot needs, and with `repository_unsupported` when it doesn't know all of the repository's features.
    */
   collect(options?: CollectOptions): Promise<CollectReport>;
+  /**
+   * Has the storage refuse the removal of all that snapshots need before a certain time; where it has object lock. To be repeated
+   * after each backup, because later backups refer to older packs.
+   */
+  lock(options?: LockOptions): Promise<LockReport>;
   /** Rebuilds damaged, missing or wrong parts of the index from the packs' footers. */
   repairIndex(options?: RepairOptions): Promise<IndexRepair>;
   /** Sets damaged packs aside, saves what can still be read of them, and says which snapshots and objects are affected. */
@@ -203,6 +212,8 @@ export interface CollectReport {
   rescued: PackAmount;
   /** Condemned earlier; not yet to be deleted. */
   waiting: PackAmount;
+  /** Not or hardly needed, but locked by the storage: a later call takes them when their time is over. */
+  locked: PackAmount;
   /** Sessions that began before a condemnation and still run. */
   waitingFor: string[];
   /** dead = no snapshot needs it; sparse = less than half is needed, which is copied; small = merged; unreadable = its footer doesn't open. */

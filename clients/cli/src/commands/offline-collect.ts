@@ -14,6 +14,7 @@ export async function collectRepository(terminal: Terminal, options: Opening & {
     ...reasons.map(([reason, size]) => `${options.dryRun ? 'Would condemn' : 'Condemned'} as ${reason}: ${amount(size)}.`),
     ...(report.rescued.packs > 0 ? [`Needed again after all: ${amount(report.rescued)}.`] : []),
     ...(report.waiting.packs > 0 ? [`Condemned, not yet due: ${amount(report.waiting)}.`] : []),
+    ...(report.locked.packs > 0 ? [`Locked by the storage until later: ${amount(report.locked)}.`] : []),
     ...report.waitingFor.map((session) => `Waiting for a session that began before: ${session}.`),
     ...(report.purgedSnapshots.length > 0 ? [`Left the trash: ${report.purgedSnapshots.join(', ')}.`] : []),
     ...(report.missingChunks > 0 ? [`${report.missingChunks} chunks are missing: run a check of the repository.`] : []),

@@ -2,7 +2,8 @@ import { assertBlobName, assertBlobPrefix, isBlobName, throwIfAborted } from '@r
 import type { BlobEntry, BlobStat, BlobStore, ByteRange, CallOptions, PutOptions } from '@rahat/blob-store-port';
 import { type LocalSettings, RahatError } from '@rahat/contracts';
 import { randomUUID } from 'node:crypto';
-import { link, lstat, mkdir, open, readdir, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { stat as lookAt, type Stats } from 'node:fs';
+import { link, lstat, mkdir, open, readdir, rename, stat, unlink, utimes, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isErrno, localError } from './local-errors.js';
 
@@ -11,6 +12,8 @@ const WRITING_FOLDER = '~writing';
 /** No put lives this long (repository.md §7: TTL/8); what is older belongs to a writer that died. */
 const STALE_WRITE_MS = 24 * 3600 * 1000;
 const STATS_AT_ONCE = 32;
+/** A blob that is shown this long after it was written gets the time at which it was shown. */
+const SHOWN_LATE_MS = 1000;
 
 /** Blobs under `prefix` in a folder. Reading never writes: folders are made by the first `put`. */
 export class LocalStore implements BlobStore {
@@ -48,6 +51,7 @@ export class LocalStore implements BlobStore {
       // link(2) fails where the name is taken, rename(2) replaces; both show the whole file or none.
       if (options.ifAbsent) await link(draft, target);
       else await rename(draft, target);
+      await dateByShowing(target);
       await syncFolder(dirname(target));
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw localError(error, 'write', target);
@@ -70,7 +74,8 @@ export class LocalStore implements BlobStore {
     } catch (error) {
       throw localError(error, 'read', path);
     } finally {
-      await file?.close();
+      // What was read is right all the same.
+      await file?.close().catch(() => undefined);
     }
   }
 
@@ -128,14 +133,31 @@ export class LocalStore implements BlobStore {
     for (let start = 0; start < keys.length; start += STATS_AT_ONCE) {
       throwIfAborted(signal);
       const batch = keys.slice(start, start + STATS_AT_ONCE);
-      const stats = await Promise.all(batch.map((key) => (key.endsWith('/') ? undefined : this.stat(key))));
-      for (const [index, key] of batch.entries()) {
-        const found = stats[index];
+      const stats = await this.statEach(batch.filter((key) => !key.endsWith('/')));
+      for (const key of batch) {
+        const found = stats.get(key);
         if (key.endsWith('/')) yield* this.listFolder(key, prefix, signal);
         // Removed since the folder was read.
         else if (found) yield { name: key, ...found };
       }
     }
+  }
+
+  /** Without a promise for each of them: a repository has hundreds of thousands. Gives those that are there and no folders. */
+  private statEach(keys: string[]): Promise<Map<string, BlobStat>> {
+    const found = new Map<string, BlobStat>();
+    return new Promise((resolve, reject) => {
+      let left = keys.length;
+      if (left === 0) resolve(found);
+      for (const key of keys) {
+        const path = join(this.root, key);
+        lookAt(path, (error, stats) => {
+          if (error && !isErrno(error, 'ENOENT', 'ENOTDIR')) reject(localError(error, 'look at', path));
+          else if (!error && !stats.isDirectory()) found.set(key, presentStat(stats));
+          if (--left === 0) resolve(found);
+        });
+      }
+    });
   }
 
   /** Makes the place and clears away what writers that died had begun. */
@@ -172,6 +194,20 @@ async function writeDurably(path: string, body: Uint8Array): Promise<void> {
   }
 }
 
+/**
+ * The time of a blob is taken for the moment since when others can see it. Where the process was stopped between writing and showing
+ * it, the file's own time would be an earlier one; when it was shown is told by the file system.
+ */
+async function dateByShowing(path: string): Promise<void> {
+  try {
+    const { mtimeMs, ctimeMs, ctime } = await stat(path);
+    if (ctimeMs - mtimeMs > SHOWN_LATE_MS) await utimes(path, ctime, ctime);
+  } catch (error) {
+    // Removed by somebody else already.
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+}
+
 async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, 'r');
   try {
@@ -201,11 +237,15 @@ async function readExactly(file: FileHandle, range: ByteRange, path: string): Pr
 async function blobStat(path: string): Promise<BlobStat | undefined> {
   try {
     const found = await stat(path);
-    return found.isDirectory() ? undefined : { sizeBytes: found.size, modifiedAt: found.mtime };
+    return found.isDirectory() ? undefined : presentStat(found);
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
   }
+}
+
+function presentStat({ size, mtime }: Stats): BlobStat {
+  return { sizeBytes: size, modifiedAt: mtime };
 }
 
 async function isFolderBehindLink(path: string): Promise<boolean> {

@@ -54,8 +54,10 @@ export interface ByteRange {
 }
 export interface BlobStat {
   sizeBytes: number;
-  /** The storage's modification time. */
+  /** The storage's modification time; no earlier than the moment since when readers see this content. */
   modifiedAt: Date;
+  /** Until when the blob can't be removed. Told by `stat` alone, where `capabilities.objectLock`. */
+  lockedUntil?: Date;
 }
 export interface BlobEntry extends BlobStat {
   name: string;

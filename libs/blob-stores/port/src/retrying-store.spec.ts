@@ -100,6 +100,34 @@ describe('retrying store', () => {
     expect(listings).toBe(4);
   });
 
+  it('gives what was listed before trouble that no repeating mends, and then that trouble', async () => {
+    const { store, memory, faulty } = storeWith();
+    for (const name of ['a', 'b', 'c']) await memory.put(name, body);
+    const whole = faulty.list.bind(faulty);
+    let listings = 0;
+    faulty.list = async function* (prefix, options) {
+      listings++;
+      for await (const entry of whole(prefix, options)) {
+        if (entry.name === 'c' && listings === 1) throw new RahatError('storage_permission_denied', 'a folder is closed');
+        yield entry;
+      }
+    };
+    const given: string[] = [];
+    const all = async (): Promise<void> => {
+      for await (const { name } of store.list('')) given.push(name);
+    };
+    await expect(all()).rejects.toMatchObject({ code: 'storage_permission_denied' });
+    expect({ given, listings }).toEqual({ given: ['a', 'b'], listings: 1 });
+  });
+
+  it('gives each name of a long listing once, in order', async () => {
+    const { store, memory, faulty } = storeWith({ on: 'list', kind: 'fail' });
+    const names = Array.from({ length: 1_500 }, (_, i) => `n${String(i).padStart(5, '0')}`);
+    for (const name of names) await memory.put(name, body);
+    expect(await listedNames(store)).toEqual(names);
+    expect(faulty.log.filter(({ call }) => call === 'list').length).toBeLessThanOrEqual(2);
+  });
+
   it('stops at once when its caller gives up, in a pause as well as in a call', async () => {
     const slow = { ...POLICY, firstPauseMs: 600_000, longestPauseMs: 600_000 };
     const pausing = new RetryingStore(new FaultyStore(new MemoryStore()).inject({ kind: 'fail', always: true }), slow);

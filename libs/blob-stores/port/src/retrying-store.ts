@@ -2,6 +2,9 @@ import { RahatError } from '@rahat/contracts';
 import type { BlobEntry, BlobStat, BlobStore, ByteRange, CallOptions, PutOptions } from './blob-store.js';
 import { RETRY_POLICY, withRetries, type RetryPolicy } from './retries.js';
 
+/** A deadline for each single entry would cost more than the listing. */
+const ENTRIES_AT_ONCE = 256;
+
 /**
  * Any store, with calls repeated while their trouble may pass. All calls of the port can be repeated: reads change nothing, a
  * put repeats the same bytes, a removal or a lock that happened happens again. What needs care is a conditional put whose answer
@@ -56,20 +59,29 @@ export class RetryingStore implements BlobStore {
   async *list(prefix: string, options: CallOptions = {}): AsyncGenerator<BlobEntry> {
     let last = '';
     let listing: AsyncIterator<BlobEntry> | undefined;
+    let trouble: { error: unknown } | undefined;
     try {
-      for (;;) {
-        const next = await withRetries(this.policy, options.signal, async () => {
-          listing ??= this.store.list(prefix, options)[Symbol.asyncIterator]();
+      for (let ended = false; !ended;) {
+        const entries: BlobEntry[] = [];
+        ended = await withRetries(this.policy, options.signal, async () => {
           try {
-            return await nextAfter(last, listing);
+            if (trouble) throw trouble.error;
+            listing ??= this.store.list(prefix, options)[Symbol.asyncIterator]();
+            while (entries.length < ENTRIES_AT_ONCE) {
+              const next = await nextAfter(last, listing);
+              if (next === undefined) return true;
+              last = next.name;
+              entries.push(next);
+            }
           } catch (error) {
             listing = undefined;
-            throw error;
+            // What came before it is given first; then it counts as the first failed try for what comes next.
+            trouble = entries.length > 0 ? { error } : undefined;
+            if (!trouble) throw error;
           }
+          return false;
         });
-        if (next === undefined) return;
-        last = next.name;
-        yield next;
+        yield* entries;
       }
     } finally {
       // Not awaited: a listing that hangs would hang here too.

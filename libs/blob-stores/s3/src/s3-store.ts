@@ -105,8 +105,9 @@ class S3Store implements BlobStore {
     assertBlobName(name);
     return this.call('look at', name, this.limits.callMs, signal, async (within) => {
       try {
-        const { ContentLength, LastModified } = await this.client.send(new HeadObjectCommand(this.object(name)), { abortSignal: within });
-        return entryStat(ContentLength, LastModified, this.url(name));
+        const head = await this.client.send(new HeadObjectCommand(this.object(name)), { abortSignal: within });
+        const stat = entryStat(head.ContentLength, head.LastModified, this.url(name));
+        return head.ObjectLockRetainUntilDate === undefined ? stat : { ...stat, lockedUntil: head.ObjectLockRetainUntilDate };
       } catch (error) {
         if (isMissing(error)) return undefined;
         throw error;

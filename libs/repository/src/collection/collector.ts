@@ -7,6 +7,7 @@ import { indexName, packName } from '../layout.js';
 import type { Lease } from '../leases/lease.js';
 import { NO_SERVER_TIME_MARGIN_MS } from '../leases/lease-survey.js';
 import { untilListed } from '../listing-lag.js';
+import { removeUnlessLocked } from '../object-lock/refused-removals.js';
 import { chunkIdAt, type PackTable } from '../packs/pack-table.js';
 import type { CollectReport } from '../repository.js';
 import type { ChunkReference } from '../snapshots/recipes.js';
@@ -30,6 +31,7 @@ interface Deletions {
  */
 export class Collector {
   private readonly report: CollectReport;
+  private readonly lockedPacks = new Set<string>();
 
   constructor(
     private readonly context: RepositoryContext,
@@ -67,6 +69,7 @@ export class Collector {
     }
     this.report.waitingFor = [...blockers];
     if (this.context.protocol.markAgain) await this.rescueNeeded(deletions, view);
+    await this.keepLocked(deletions, view);
     for (const hash of deletions.packs) count(this.report.deleted, view.stored.get(hash)!.sizeBytes);
     return deletions;
   }
@@ -102,6 +105,27 @@ export class Collector {
     }
   }
 
+  /** The storage would refuse to remove them. They stay condemned, and in the index, until a later call. */
+  private async keepLocked({ packs }: Deletions, { stored }: View): Promise<void> {
+    for (const hash of packs) {
+      if (!(await this.isLocked(hash, 0))) continue;
+      packs.delete(hash);
+      this.noteLocked(hash, stored.get(hash)!.sizeBytes);
+    }
+  }
+
+  private async isLocked(hash: string, forMs: number): Promise<boolean> {
+    const { store } = this.context;
+    if (!store.capabilities.objectLock) return false;
+    const { lockedUntil } = (await store.stat(packName(hash))) ?? {};
+    return lockedUntil !== undefined && lockedUntil.getTime() > this.lease.serverTimeAtLeastMs() + forMs;
+  }
+
+  private noteLocked(hash: string, sizeBytes: number): void {
+    this.lockedPacks.add(hash);
+    count(this.report.locked, sizeBytes);
+  }
+
   private async condemn(view: View): Promise<void> {
     const { keys, protocol } = this.context;
     const { copyBeforeCondemning } = protocol;
@@ -112,7 +136,13 @@ export class Collector {
       const copyable = pack.kind === 'metadata' || keys.packPrivate !== undefined;
       return { number, pack, liveBytes: marks.liveBytes[number]!, old: isOld(file), condemned: condemned.has(pack.hash), copyable };
     });
-    const candidates = chooseCandidates(situations, this.context.config.packSizeBytes);
+    const candidates: Candidate[] = [];
+    for (const candidate of chooseCandidates(situations, this.context.config.packSizeBytes)) {
+      const { hash, sizeBytes } = candidate.pack;
+      // To copy what can't be deleted for long would only cost more.
+      if (await this.isLocked(hash, this.options.graceMs)) this.noteLocked(hash, sizeBytes);
+      else candidates.push(candidate);
+    }
     if (this.options.dryRun || !copyBeforeCondemning) await this.putCollection(candidates, view);
     if (this.options.dryRun) return;
     const unreadable = await this.copyLiveChunks(candidates, view);
@@ -174,9 +204,10 @@ export class Collector {
     const rewritten = await rewriteSegments(this.context, chosen, isKept, () => this.lease.assertHeld());
     await this.removeOnceListed([...leftBehind, ...rewritten].map(indexName));
     this.report.replacedSegments = leftBehind.length + rewritten.length;
-    for (const hash of deletions.packs) await this.remove(packName(hash));
+    for (const hash of deletions.packs) if (!(await this.remove(packName(hash)))) this.noteRefused(hash, stored.get(hash)!.sizeBytes);
+    const finished = deletions.collections.filter(({ condemned }) => !condemned.some((hash) => this.lockedPacks.has(hash)));
     // One after the other, the newest first: whatever a lagging listing shows, it is a state that has been.
-    for (const { name } of deletions.collections.toReversed()) await this.removeOnceListed([name]);
+    for (const { name } of finished.toReversed()) await this.removeOnceListed([name]);
   }
 
   private async removeOnceListed(names: string[]): Promise<void> {
@@ -184,10 +215,17 @@ export class Collector {
     for (const name of names) await this.remove(name);
   }
 
-  private async remove(name: string): Promise<void> {
+  /** A lock that was set since, or that the storage doesn't tell of: the pack stays in its collection for a later call. */
+  private noteRefused(hash: string, sizeBytes: number): void {
+    this.noteLocked(hash, sizeBytes);
+    this.report.deleted.packs--;
+    this.report.deleted.bytes -= sizeBytes;
+  }
+
+  private async remove(name: string): Promise<boolean> {
     throwIfCancelled(this.options.signal);
     this.lease.assertHeld();
-    await this.context.store.remove(name, { signal: this.options.signal });
+    return removeUnlessLocked(this.context.store, name, { signal: this.options.signal });
   }
 
   /** What lies in these packs: from the index, else from their footers. One that can't be read holds nothing that can be saved. */

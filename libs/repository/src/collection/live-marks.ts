@@ -75,33 +75,54 @@ export async function markLiveChunks(
   snapshots: ReadonlySet<string>,
   signal?: AbortSignal,
 ): Promise<LiveMarks> {
-  const marks = new LiveMarks(index);
-  const readRecipe = recipeReader(new FrameSource(context, index), signal);
-  const seenRecipes = new Set<string>();
-  for (const id of snapshots) {
-    throwIfCancelled(signal);
-    const manifest = await readWherever(context, id);
-    // Purged or discarded since it was listed.
-    if (!manifest) continue;
-    for (const object of manifest.objects) await markObject(id, object);
-    marks.snapshots++;
-  }
-  return marks;
+  const marker = new LiveMarker(context, index, signal);
+  for (const id of snapshots) await marker.markSnapshot(id);
+  return marker.marks;
+}
 
-  async function markObject(snapshot: string, { key, recipe }: StoredObject): Promise<void> {
-    if ('recipeChunks' in recipe) {
-      // Unchanged tables have the same recipe in each backup.
-      const identity = recipe.recipeChunks.map(([id]) => id).join();
-      if (seenRecipes.has(identity)) return;
-      seenRecipes.add(identity);
-      toReferences(recipe.recipeChunks).forEach((chunk) => marks.mark(chunk));
+export class LiveMarker {
+  readonly marks: LiveMarks;
+  private readonly readRecipe: ReturnType<typeof recipeReader>;
+  private readonly seenRecipes = new Set<string>();
+
+  constructor(
+    private readonly context: RepositoryContext,
+    index: RepositoryIndex,
+    private readonly signal: AbortSignal | undefined,
+  ) {
+    this.marks = new LiveMarks(index);
+    this.readRecipe = recipeReader(new FrameSource(context, index), signal);
+  }
+
+  /** Rejects with `repository_damaged` where it can't be told what the snapshot needs; all that can be told is marked then. */
+  async markSnapshot(id: string): Promise<void> {
+    throwIfCancelled(this.signal);
+    const manifest = await readWherever(this.context, id);
+    // Purged or discarded since it was listed.
+    if (!manifest) return;
+    let trouble: RahatError | undefined;
+    for (const object of manifest.objects) {
+      const found = await this.markObject(id, object);
+      trouble ??= found;
     }
+    if (trouble) throw trouble;
+    this.marks.snapshots++;
+  }
+
+  /** What is wrong with its chunk list, if anything. */
+  private async markObject(snapshot: string, { key, recipe }: StoredObject): Promise<RahatError | undefined> {
+    // Unchanged tables have the same recipe in each backup.
+    const identity = 'recipeChunks' in recipe ? recipe.recipeChunks.map(([id]) => id).join() : undefined;
+    if (identity !== undefined && this.seenRecipes.has(identity)) return undefined;
+    if ('recipeChunks' in recipe) toReferences(recipe.recipeChunks).forEach((chunk) => this.marks.mark(chunk));
     try {
-      for await (const chunk of recipeChunks(recipe, readRecipe)) marks.mark(chunk);
+      for await (const chunk of recipeChunks(recipe, this.readRecipe)) this.marks.mark(chunk);
+      if (identity !== undefined) this.seenRecipes.add(identity);
+      return undefined;
     } catch (error) {
       const cause = RahatError.from(error);
       if (!cause.code.startsWith('repository_') && cause.code !== 'blob_not_found') throw error;
-      throw refusal(`the chunk list of object ${JSON.stringify(key)} in snapshot ${snapshot} cannot be read`, cause);
+      return unknown(`the chunk list of object ${JSON.stringify(key)} in snapshot ${snapshot} cannot be read`, cause);
     }
   }
 }
@@ -115,15 +136,15 @@ async function readWherever(context: RepositoryContext, id: string): Promise<Man
       const cause = RahatError.from(error);
       if (cause.code === 'blob_not_found') continue;
       if (!cause.code.startsWith('repository_')) throw error;
-      throw refusal(`snapshot ${id} cannot be read`, cause);
+      throw unknown(`snapshot ${id} cannot be read`, cause);
     }
   }
   return undefined;
 }
 
-function refusal(why: string, cause: RahatError): RahatError {
-  return new RahatError('repository_damaged', `Nothing was collected, because ${why}: ${cause.message}`, {
+function unknown(why: string, cause: RahatError): RahatError {
+  return new RahatError('repository_damaged', `It is not known which chunks are needed, because ${why}: ${cause.message}`, {
     cause,
-    hint: 'What that snapshot needs is not known. Repair the repository, or take the snapshot out of it, and collect again.',
+    hint: 'Repair the repository, or take the snapshot out of it, and try again.',
   });
 }

@@ -12,6 +12,7 @@ export function emptyReport(dryRun: boolean): CollectReport {
     deleted: none(),
     rescued: none(),
     waiting: none(),
+    locked: none(),
     waitingFor: [],
     condemned: { dead: condemned(), sparse: condemned(), small: condemned(), unreadable: condemned() },
     copied: { packs: 0, chunks: 0, bytes: 0 },

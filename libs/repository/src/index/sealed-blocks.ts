@@ -31,10 +31,15 @@ export class SealedBlocks {
     writeFully(this.file, sealed, position);
   }
 
-  /** Fills `block`; false where the file is cut off or other bytes stand there than were written, then `block` is worth nothing. */
+  /** Fills `block`; false where other bytes stand there than were written, or none can be read: then `block` is worth nothing. */
   read(position: number, number: number, block: Uint8Array): boolean {
     const sealed = this.scratchOf(block.length + BLOCK_TAG_BYTES);
-    if (!readFully(this.file, sealed, position)) return false;
+    try {
+      if (!readFully(this.file, sealed, position)) return false;
+    } catch {
+      // A bad sector of a local disk is no reason to give up what the repository has as well.
+      return false;
+    }
     const decipher = createDecipheriv('aes-256-gcm', this.key, this.nonceOf(number), { authTagLength: BLOCK_TAG_BYTES });
     decipher.setAuthTag(sealed.subarray(block.length));
     moveInto(block, decipher.update(sealed.subarray(0, block.length)));
@@ -46,8 +51,13 @@ export class SealedBlocks {
     }
   }
 
+  /** Never fails: what was written here is needed by nobody any more, and a backup that was committed stays one. */
   close(): void {
-    closeSync(this.file);
+    try {
+      closeSync(this.file);
+    } catch {
+      // The system lets go of it with the process.
+    }
   }
 
   private scratchOf(length: number): Buffer {

@@ -65,10 +65,17 @@ export class RepositoryKeyring implements Keyring {
     await this.sizeOf(slotId);
     if (!HELD_BY_PERSON[way.type]) await this.refuseLastWayIn(slotId);
     const added = await this.add(way);
-    return this.orTakenBack(added.id, async () => {
+    try {
       await this.remove(slotId);
-      return added;
-    });
+    } catch (error) {
+      // It took effect, and only its answer was lost.
+      if (!(await this.context.store.stat(`${KEYS_PREFIX}${slotId}`))) return added;
+      // A removal may still take effect: what is taken back then must not have been the last way in.
+      const isKnown = added.handout.type === 'none';
+      if (!isKnown || (await this.opensWithout(slotId, added.id))) await this.context.store.remove(`${KEYS_PREFIX}${added.id}`);
+      throw error;
+    }
+    return added;
   }
 
   async remove(slotId: string): Promise<void> {
@@ -105,9 +112,14 @@ export class RepositoryKeyring implements Keyring {
     }
   }
 
+  /** Whether a person holds a way in besides these. */
+  private async opensWithout(...slotIds: string[]): Promise<boolean> {
+    const left = (await this.stored()).filter(({ id }) => !slotIds.includes(id));
+    return left.some((stored) => stored.ok && HELD_BY_PERSON[stored.slot.type]);
+  }
+
   private async refuseLastWayIn(removed: string): Promise<void> {
-    const left = (await this.stored()).filter(({ id }) => id !== removed);
-    if (left.some((stored) => stored.ok && HELD_BY_PERSON[stored.slot.type])) return;
+    if (await this.opensWithout(removed)) return;
     throw new RahatError('conflict', `Keyslot ${removed} is the last way into the repository that a person holds; it was not removed.`, {
       hint: 'Add another passphrase, recovery key or set of shares first.',
     });

@@ -1,6 +1,7 @@
 import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
 import { LEASES_PREFIX } from '../layout.js';
+import { removeUnlessLocked } from '../object-lock/refused-removals.js';
 import { openLease, type Lease } from './lease.js';
 
 export interface LiveLease {
@@ -33,7 +34,7 @@ export async function surveyLeases(context: RepositoryContext, own: Lease, optio
       continue;
     }
     survey.expired++;
-    if (options.removeExpired) await context.store.remove(name);
+    if (options.removeExpired) await removeUnlessLocked(context.store, name);
   }
   return survey;
 }

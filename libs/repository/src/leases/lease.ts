@@ -82,11 +82,16 @@ export class Lease {
     return this.confirmedServerMs + (clock.monotonicMs() - this.answeredAtMs);
   }
 
-  /** Called before every write: a session stops at half of its lease's life, long before a collector could pass it over. */
-  assertHeld(): void {
+  /** A session stops at half of its lease's life, long before a collector could pass it over. What is lost stays lost. */
+  isHeld(): boolean {
     const age = this.context.clock.monotonicMs() - this.confirmedAtMs;
     if (age > this.context.leaseTtlMs / 2 && this.context.protocol.stopWithoutRenewal) this.lost = true;
-    if (this.lost)
+    return !this.lost;
+  }
+
+  /** Called before every write. */
+  assertHeld(): void {
+    if (!this.isHeld())
       throw new RahatError(
         'lease_lost',
         'The session was stopped or cut off from its storage for too long; what it wrote may have been collected.',

@@ -13,6 +13,7 @@ import { openPackKey, readPackFile } from '../packs/pack-reader.js';
 import { chunkIdAt } from '../packs/pack-table.js';
 import { ChunkIntake } from '../writing/chunk-intake.js';
 import { rewriteIndex } from './index-rewrite.js';
+import { removeUnlessLocked } from '../object-lock/refused-removals.js';
 import { REPAIR_WRITER, takeLease } from './repair-index.js';
 import type { PackRepair, PackRepairOptions } from './repair-reports.js';
 
@@ -85,7 +86,7 @@ export async function setAside(context: RepositoryContext, hash: string, lease: 
   if (!file) return;
   lease.assertHeld();
   await context.store.put(damagedPackName(hash), file);
-  await context.store.remove(packName(hash));
+  await removeUnlessLocked(context.store, packName(hash));
 }
 
 async function forgetPacks(context: RepositoryContext, forgotten: ReadonlySet<string>, lease: Lease): Promise<void> {

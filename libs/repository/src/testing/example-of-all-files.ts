@@ -17,6 +17,8 @@ export interface Example {
   /** Second files of the classes that can have several, for swapping. */
   others: Partial<Record<FileClass, string>>;
   tables: Record<'data pack' | 'recipe pack', PackTable>;
+  /** Files that stood here before a collection took them and the packs that they name. */
+  past: Record<'manifest' | 'index segment' | 'pack', { name: string; bytes: Buffer }>;
 }
 export const PACKS = ['data pack', 'recipe pack'] as const;
 export type FileClass =
@@ -36,6 +38,7 @@ export async function example(): Promise<Example> {
   const repository = await newRepository(store);
   const pages = Buffer.concat(Array.from({ length: 70 }, (_, page) => Buffer.alloc(32 * 1024, `page ${page} `)));
   const newest = (prefix: string, known: string[]): string => store.names(prefix).find((name) => !known.includes(name))!;
+  const past = await pastFiles(store, repository);
   await writePages(repository, pages);
   const [indexName] = store.names('index/');
   const context = contextOf(repository, store);
@@ -72,7 +75,19 @@ export async function example(): Promise<Example> {
     collection: `${COLLECTIONS_PREFIX}2`,
   };
   const tables = { 'data pack': directories[ofKind('data')]!.table, 'recipe pack': directories[ofKind('metadata')]!.table };
-  return { files: await storedFiles(store), secrets: repository.exportSecrets(), names, others, tables };
+  return { files: await storedFiles(store), secrets: repository.exportSecrets(), names, others, tables, past };
+}
+
+/** A snapshot of long ago, as somebody may have kept its files. */
+async function pastFiles(store: MemoryStore, repository: Repository): Promise<Example['past']> {
+  await backUp(repository, 'backup_0', { gone: noise(30_000, 9) });
+  const take = (prefix: string): { name: string; bytes: Buffer } => {
+    const name = store.names(prefix)[0]!;
+    const { bytes } = store.files.get(name)!;
+    store.files.delete(name);
+    return { name, bytes };
+  };
+  return { manifest: take('snapshots/'), 'index segment': take('index/'), pack: take('packs/') };
 }
 
 async function writePages(repository: Repository, pages: Buffer): Promise<void> {

@@ -17,6 +17,8 @@ export class MemoryStore implements BlobStore {
   /** Called before each operation; throws to make it fail. */
   onCall: (operation: string, name: string) => void | Promise<void> = () => undefined;
   now: () => Date = () => new Date();
+  /** Where `capabilities.objectLock` is set. */
+  readonly lockedUntil = new Map<string, Date>();
 
   async put(name: string, body: Uint8Array, options: PutOptions = {}): Promise<void> {
     await this.called('put', name);
@@ -35,7 +37,8 @@ export class MemoryStore implements BlobStore {
   async stat(name: string): Promise<BlobStat | undefined> {
     await this.called('stat', name);
     const file = this.files.get(name);
-    return file && { sizeBytes: file.bytes.length, modifiedAt: file.modifiedAt };
+    const lockedUntil = this.lockedUntil.get(name);
+    return file && { sizeBytes: file.bytes.length, modifiedAt: file.modifiedAt, ...(lockedUntil ? { lockedUntil } : {}) };
   }
 
   async *list(prefix: string): AsyncGenerator<BlobEntry> {
@@ -48,7 +51,17 @@ export class MemoryStore implements BlobStore {
 
   async remove(name: string): Promise<void> {
     await this.called('remove', name);
+    const until = this.lockedUntil.get(name);
+    if (until && until > this.now()) throw new RahatError('storage_locked', `${name} is locked until ${until.toISOString()}`);
     this.files.delete(name);
+    this.lockedUntil.delete(name);
+  }
+
+  async extendLock(name: string, until: Date): Promise<void> {
+    await this.called('lock', name);
+    if (!this.files.has(name)) missing(name);
+    const standing = this.lockedUntil.get(name);
+    if (standing === undefined || standing < until) this.lockedUntil.set(name, until);
   }
 
   names(prefix: string): string[] {

@@ -2,15 +2,25 @@ import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
 import { snapshotName, TRASH_PREFIX, trashName } from '../layout.js';
 import { Lease } from '../leases/lease.js';
+import { removeUnlessLocked } from '../object-lock/refused-removals.js';
 import { assertSnapshotId, openManifest } from '../snapshots/manifest-files.js';
 
-/** Retention's step; collection still counts the snapshot as live until it is purged from trash/. Repeating it completes it. */
+/**
+ * Retention's step; collection still counts the snapshot as live until it is purged from trash/. Repeating it completes it. Where
+ * somebody brings the snapshot back at the same moment, it stays.
+ */
 export async function moveToTrash(context: RepositoryContext, id: string): Promise<void> {
   assertSnapshotId(id);
+  const { store, clock, leaseTtlMs } = context;
   const file = await manifestToMove(context, id, snapshotName(id), trashName(id));
   if (!file) return;
-  await context.store.put(trashName(id), file);
-  await context.store.remove(snapshotName(id));
+  await assertUnlocked(context, id);
+  await store.put(trashName(id), file);
+  const removingMs = clock.monotonicMs();
+  await store.remove(snapshotName(id));
+  // An undo between the two took the copy out of the trash, and none would be left. Much later it is the collector who took it.
+  const broughtBack = (await store.stat(trashName(id))) === undefined && clock.monotonicMs() - removingMs < leaseTtlMs / 2;
+  if (broughtBack) await store.put(snapshotName(id), file);
 }
 
 /**
@@ -39,6 +49,14 @@ export async function restoreFromTrash(context: RepositoryContext, id: string): 
   }
 }
 
+/** Asked beforehand, so that no copy is left in the trash of what can't be removed. */
+async function assertUnlocked({ store, clock }: RepositoryContext, id: string): Promise<void> {
+  if (!store.capabilities.objectLock) return;
+  const { lockedUntil } = (await store.stat(snapshotName(id))) ?? {};
+  if (lockedUntil && lockedUntil > clock.now())
+    throw new RahatError('storage_locked', `Snapshot ${id} is locked until ${lockedUntil.toISOString()} and stays until then.`);
+}
+
 /** undefined where it has arrived already. */
 async function manifestToMove(context: RepositoryContext, id: string, from: string, to: string): Promise<Buffer | undefined> {
   try {
@@ -59,7 +77,7 @@ export async function purgeTrash(context: RepositoryContext, olderThanMs: number
     // Asked again, because it may have been brought back and removed anew since the listing.
     const stat = await context.store.stat(name);
     if (!stat || stat.modifiedAt.getTime() > olderThanMs) continue;
-    if (!options.dryRun) await context.store.remove(name);
+    if (!options.dryRun && !(await removeUnlessLocked(context.store, name))) continue;
     purged.push(name.slice(TRASH_PREFIX.length));
   }
   return purged;

@@ -6,6 +6,9 @@ import type { Lease } from '../leases/lease.js';
 import { readManifest } from '../snapshots/manifest-files.js';
 import { SnapshotFacts, type Manifest, type StoredObject } from '../snapshots/manifest.js';
 
+/** How long a call that was given up may take until it has its effect, on a process that runs again. */
+const LANDING_MS = 1000;
+
 export interface PreparedManifest {
   manifest: Manifest;
   /** Sealed once, so that a repetition puts the same bytes. */
@@ -30,7 +33,10 @@ export async function publishManifest(
   try {
     await store.put(name, file, { ifAbsent: store.capabilities.conditionalPut, signal });
   } catch (error) {
-    if (!(error instanceof RahatError) || error.code !== 'blob_exists') throw error;
+    if (!(error instanceof RahatError) || error.code !== 'blob_exists') {
+      await takeBackWhatCameLate(context, lease, { name, file });
+      throw error;
+    }
     const other = await standingManifest(context, manifest);
     if (other) return await adopt(lease, other);
     throw snapshotConflict(manifest.snapshot);
@@ -54,6 +60,21 @@ export async function publishManifest(
     );
   }
   return manifest;
+}
+
+/**
+ * A put without an answer lands when the lease has run out where the process was stopped in it: nobody may count on that snapshot,
+ * because a collection may have deleted what it needs. While the lease is held a repetition may still commit it.
+ */
+async function takeBackWhatCameLate({ store, clock }: RepositoryContext, lease: Lease, put: { name: string; file: Buffer }): Promise<void> {
+  if (lease.isHeld()) return;
+  await new Promise<void>((resolve) => clock.after(LANDING_MS, resolve));
+  try {
+    // Somebody else's of the same id is not ours to take away.
+    if ((await store.get(put.name)).equals(put.file)) await store.remove(put.name);
+  } catch {
+    // The put's own error is the one that matters.
+  }
 }
 
 /** The manifest was seen before the lease: who judges the lease dead later on finds the manifest (repository.md §8). */

@@ -196,12 +196,17 @@ export function describeBlobStore(name: string, open: () => Promise<StoreUnderTe
 
     it('keeps what is locked, lets go of it in its time, and never shortens a lock', async () => {
       if (!store.capabilities.objectLock) return;
+      const lockedUntil = async (name: string) => (await (await place.another()).stat(name))!.lockedUntil?.getTime();
       const untilMs = Math.ceil(Date.now() / 1000) * 1000 + 2_000;
       await store.put('packs/locked', Buffer.from('x'), { lockUntil: new Date(untilMs) });
+      expect(await lockedUntil('packs/locked')).toBe(untilMs);
       await expect(store.remove('packs/locked')).rejects.toMatchObject({ code: 'storage_locked' });
       await store.put('packs/later', Buffer.from('y'));
+      expect(await lockedUntil('packs/later')).toBeUndefined();
       await store.extendLock!('packs/later', new Date(untilMs + 3_600_000));
       await store.extendLock!('packs/later', new Date(untilMs));
+      expect(await lockedUntil('packs/later')).toBe(untilMs + 3_600_000);
+      await expect(store.extendLock!('packs/none', new Date(untilMs))).rejects.toMatchObject({ code: 'blob_not_found' });
       await new Promise((resolve) => setTimeout(resolve, untilMs - Date.now() + 1_100));
       await store.remove('packs/locked');
       await expect(store.remove('packs/later')).rejects.toMatchObject({ code: 'storage_locked' });

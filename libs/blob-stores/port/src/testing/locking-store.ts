@@ -1,5 +1,5 @@
 import { RahatError } from '@rahat/contracts';
-import type { CallOptions, PutOptions } from '../blob-store.js';
+import type { BlobStat, CallOptions, PutOptions } from '../blob-store.js';
 import { MemoryStore } from './memory-store.js';
 
 /** A store in memory with object lock: a locked blob is neither removed nor replaced before its time. */
@@ -21,6 +21,12 @@ export class LockingStore extends MemoryStore {
     this.assertUnlocked(name);
     await super.remove(name, options);
     this.lockedUntil.delete(name);
+  }
+
+  override async stat(name: string, options: CallOptions = {}): Promise<BlobStat | undefined> {
+    const found = await super.stat(name, options);
+    const lockedUntil = this.lockedUntil.get(name);
+    return found && lockedUntil ? { ...found, lockedUntil } : found;
   }
 
   async extendLock(name: string, until: Date): Promise<void> {
