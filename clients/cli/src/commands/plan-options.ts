@@ -20,6 +20,8 @@ export interface PlanOptions {
   keepLast?: number;
   keepProven?: number;
   verify?: string;
+  verifyEvery?: string[];
+  verifySchedule?: string[];
   deep?: boolean;
   catchUp?: string;
   deadlineMinutes?: number;

@@ -8,7 +8,7 @@ import type { Terminal } from '../terminal/terminal.js';
 import { catchUpOf, databasesOf, schedulesOf, serversOf, type PlanOptions } from './plan-options.js';
 import { findServer } from './servers.js';
 import { findRepository } from './storages.js';
-import { levels } from './verification-levels.js';
+import { levels, verificationSchedules, verifyEvery } from './verification-levels.js';
 
 export interface CreatePlanOptions extends PlanOptions {
   name: string;
@@ -51,6 +51,8 @@ export async function changesOf(
     tags: options.tag,
     retention: keepLast === undefined && keepProven === undefined ? undefined : { keepLast: keepLast ?? 14, keepProven: keepProven ?? 2 },
     verify: options.verify === undefined ? undefined : levels(options.verify),
+    verifyEvery: options.verifyEvery && verifyEvery(options.verifyEvery),
+    verifySchedules: options.verifySchedule && verificationSchedules(options.verifySchedule, options.timeZone),
     deep: options.deep,
     catchUp: catchUpOf(options.catchUp),
     deadlineMinutes: options.deadlineMinutes,

@@ -127,6 +127,8 @@ export type CreatePlan = {
     priority?: number;
     tags?: Array<string>;
     verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
+    verifyEvery?: VerifyEvery;
+    verifySchedules?: Array<VerificationScheduleInput>;
     deep?: boolean;
     maxAttempts?: number;
     deadlineMinutes?: number;
@@ -193,6 +195,8 @@ export type CreatePlanFromTemplate = {
     priority?: number;
     tags?: Array<string>;
     verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
+    verifyEvery?: VerifyEvery;
+    verifySchedules?: Array<VerificationScheduleInput>;
     deep?: boolean;
     maxAttempts?: number;
     deadlineMinutes?: number;
@@ -437,6 +441,8 @@ export type Plan = {
     priority: number;
     tags: Array<string>;
     verify: Array<'BASIC' | 'DATABASE' | 'FULL'>;
+    verifyEvery: VerifyEvery;
+    verifySchedules: Array<VerificationSchedule>;
     deep: boolean;
     maxAttempts: number;
     deadlineMinutes: number;
@@ -507,6 +513,8 @@ export type PlanOutline = {
     priority?: number;
     tags?: Array<string>;
     verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
+    verifyEvery?: VerifyEvery;
+    verifySchedules?: Array<VerificationSchedule>;
     deep?: boolean;
     maxAttempts?: number;
     deadlineMinutes?: number;
@@ -563,6 +571,8 @@ export type PlanOutlineInput = {
     priority?: number;
     tags?: Array<string>;
     verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
+    verifyEvery?: VerifyEvery;
+    verifySchedules?: Array<VerificationScheduleInput>;
     deep?: boolean;
     maxAttempts?: number;
     deadlineMinutes?: number;
@@ -1087,6 +1097,8 @@ export type UpdatePlan = {
     priority?: number;
     tags?: Array<string>;
     verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
+    verifyEvery?: VerifyEvery;
+    verifySchedules?: Array<VerificationScheduleInput>;
     deep?: boolean;
     maxAttempts?: number;
     deadlineMinutes?: number;
@@ -1158,8 +1170,26 @@ export type UpdateTemplate = {
     content?: PlanOutlineInput;
 };
 
+export type VerificationSchedule = {
+    level: 'BASIC' | 'DATABASE' | 'FULL';
+    cron: string;
+    timeZone: string;
+};
+
+export type VerificationScheduleInput = {
+    level: 'BASIC' | 'DATABASE' | 'FULL';
+    cron: string;
+    timeZone?: string;
+};
+
 export type VerifyBackup = {
     level?: 'BASIC' | 'DATABASE' | 'FULL';
+};
+
+export type VerifyEvery = {
+    BASIC?: number;
+    DATABASE?: number;
+    FULL?: number;
 };
 
 export type WaitingFor = {

@@ -4,6 +4,7 @@ import { Hook, HookInput, HookOutline } from '../hooks.js';
 import { BackupMethod, BackupType, VerificationLevel } from '../labels.js';
 import { PlainText } from '../plain-text.js';
 import { Tags, TagFilter } from '../tags.js';
+import { VerificationSchedules, VerifyEvery } from '../verification.js';
 import { PageQuery } from './page.js';
 import { PlanSchedule, ScheduleInput } from './schedules.js';
 
@@ -54,6 +55,9 @@ const shape = {
   tags: Tags,
   /** Levels run after each backup. */
   verify: z.array(VerificationLevel),
+  verifyEvery: VerifyEvery,
+  /** Beside those after backups. */
+  verifySchedules: VerificationSchedules,
   deep: z.boolean(),
   maxAttempts: z.number().int().min(1).max(10),
   deadlineMinutes: z
@@ -99,6 +103,8 @@ export const CreatePlan = z
     tags: shape.tags.default([]),
     retention: Retention.extend({ keepProven: Retention.shape.keepProven.default(2) }).default({ keepLast: 14, keepProven: 2 }),
     verify: shape.verify.default(['BASIC', 'FULL']),
+    verifyEvery: shape.verifyEvery.default({}),
+    verifySchedules: shape.verifySchedules.default([]),
     hooks: Hooks.default([]),
     deep: shape.deep.default(false),
     maxAttempts: shape.maxAttempts.default(3),

@@ -55,6 +55,13 @@ export function assertWindows(windows: Parameters<typeof mistakesInWindows>[0] |
   if (mistakes.length > 0) throw mistaken(...mistakes);
 }
 
+export function assertVerificationSchedules(schedules: UpdatePlan['verifySchedules'], now: Date, at = ''): void {
+  const mistakes = (schedules ?? []).flatMap((schedule, index): Mistake[] =>
+    mistakesIn(schedule, now).map(({ pointer, message }) => ({ pointer: `${at}/verifySchedules/${index}${pointer}`, message })),
+  );
+  if (mistakes.length > 0) throw mistaken(...mistakes);
+}
+
 function check(
   schedules: readonly ScheduleInput[],
   method: BackupMethod,

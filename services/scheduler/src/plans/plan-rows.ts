@@ -76,6 +76,8 @@ function columnsOf(request: Changeable): Record<string, unknown> {
     keep_last: request.retention?.keepLast,
     keep_proven: request.retention?.keepProven,
     verify: request.verify,
+    verify_every: asJson(request.verifyEvery),
+    verify_schedules: asJson(request.verifySchedules),
     deep: request.deep,
     max_attempts: request.maxAttempts,
     deadline_minutes: request.deadlineMinutes,

@@ -116,6 +116,8 @@ export class PlatformProtectionService {
         hooks: [],
         retention: { keepLast: 14, keepProven: 2 },
         verify: ['BASIC', 'FULL'],
+        verifyEvery: {},
+        verifySchedules: [],
         deep: false,
         maxAttempts: 3,
         deadlineMinutes: 720,
