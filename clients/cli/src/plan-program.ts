@@ -95,6 +95,7 @@ function withPlanOptions<Args extends unknown[], Opts extends Record<string, unk
       'the newest backup at these times, e.g. FULL="0 5 * * 0"; none removes them; may be repeated',
       collected,
     )
+    .option('--assertions <file>', 'JSON or YAML list of queries that each test restore has to answer; none removes them')
     .option('--deep', 'recount every table inside the dump’s snapshot')
     .option('--catch-up <how>', 'once or skip: what a missed time leads to')
     .option('--deadline-minutes <n>', 'longest time of an attempt', wholeNumber)

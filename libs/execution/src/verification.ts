@@ -1,4 +1,5 @@
 import {
+  type Assertion,
   type ErrorCode,
   type Finding,
   MOST_TABLES_READ,
@@ -30,6 +31,8 @@ export interface VerificationRequest {
   engine: VerificationSpec['engine'];
   level: VerificationLevel;
   snapshot: string;
+  /** Asked in a test restore. */
+  assertions?: readonly Assertion[];
 }
 
 export async function executeVerification(
@@ -39,7 +42,8 @@ export async function executeVerification(
 ): Promise<VerificationEvidence> {
   options.onProgress({ phase: 'opening repository', bytes: 0 });
   const repository = await openRunRepository(secrets, spec.repository, options);
-  return verifySnapshot({ repository, engine: spec.engine, level: spec.level, snapshot: spec.snapshot }, secrets, options);
+  const { engine, level, snapshot, assertions } = spec;
+  return verifySnapshot({ repository, engine, level, snapshot, assertions }, secrets, options);
 }
 
 /** Damage is a finding of severity `blocker` in the evidence; whatever else hinders the verification is thrown. */
@@ -71,7 +75,7 @@ export async function verifySnapshot(
 }
 
 type Checked = Pick<VerificationEvidence, 'objectsChecked' | 'bytes' | 'findings'> &
-  Partial<Pick<VerificationEvidence, 'tables' | 'tablesRead' | 'restoredOn'>>;
+  Partial<Pick<VerificationEvidence, 'tables' | 'tablesRead' | 'restoredOn' | 'assertions'>>;
 
 /** Presence, sizes, hashes of the packs, decryption of the metadata. */
 async function checkBasics(repository: Repository, manifest: Manifest, options: ExecutionOptions): Promise<Checked> {
@@ -127,7 +131,7 @@ async function testRestore(
   const connector = await connectorFor(request.engine);
   await using session = await request.repository.beginReading({ signal: options.signal });
   const source = new SnapshotSource(manifest, session, { signal: options.signal, gate: options.gate, verifyChunks: true });
-  const facts = await connector.testRestore(source, connectorContext(options), jobOf(options, secrets));
+  const facts = await connector.testRestore(source, connectorContext(options), jobOf(options, secrets), request.assertions);
   await readTheRest(source, options);
   const tables: TableEvidence[] = facts.tables;
   const findings = [...facts.findings, ...mismatches(tables)];
@@ -147,6 +151,7 @@ async function testRestore(
       ?.slice(0, MOST_TABLES_READ)
       .map(({ database, schema, table, rows }) => ({ database, schema, table, rows })),
     restoredOn: facts.restoredOn,
+    assertions: facts.assertions,
     findings,
   };
 }

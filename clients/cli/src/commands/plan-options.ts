@@ -22,6 +22,7 @@ export interface PlanOptions {
   verify?: string;
   verifyEvery?: string[];
   verifySchedule?: string[];
+  assertions?: string;
   deep?: boolean;
   catchUp?: string;
   deadlineMinutes?: number;

@@ -41,11 +41,12 @@ export function verificationSchedules(texts: readonly string[], timeZone = 'UTC'
   });
 }
 
-export function verificationInWords(plan: Pick<Plan, 'verify' | 'verifyEvery' | 'verifySchedules'>): string {
+export function verificationInWords(plan: Pick<Plan, 'verify' | 'verifyEvery' | 'verifySchedules' | 'assertions'>): string {
   const after = plan.verify.map((name) => {
     const every = plan.verifyEvery[name] ?? 1;
     return `${name} after ${every === 1 ? 'each backup' : `every ${every} backups`}`;
   });
   const scheduled = plan.verifySchedules.map(({ level: name, cron, timeZone }) => `${name} of the newest at ${cron} (${timeZone})`);
-  return [...after, ...scheduled].join('\n') || 'nothing';
+  const asked = plan.assertions.map((assertion) => `asks: ${assertion.name}`);
+  return [...after, ...scheduled, ...asked].join('\n') || 'nothing';
 }

@@ -28,6 +28,44 @@ export type ApplyDocuments = {
     dryRun?: boolean;
 };
 
+export type Assertion = {
+    name: string;
+    sql: string;
+    database?: string;
+    expect: {
+        kind: 'value';
+        equals: string | number | boolean | null;
+    } | {
+        kind: 'range';
+        min?: number;
+        max?: number;
+    } | {
+        kind: 'rows';
+        min?: number;
+        max?: number;
+    };
+    timeoutSeconds: number;
+};
+
+export type AssertionInput = {
+    name: string;
+    sql: string;
+    database?: string;
+    expect: {
+        kind: 'value';
+        equals: string | number | boolean | null;
+    } | {
+        kind: 'range';
+        min?: number;
+        max?: number;
+    } | {
+        kind: 'rows';
+        min?: number;
+        max?: number;
+    };
+    timeoutSeconds?: number;
+};
+
 export type AuditEntry = {
     id: string;
     sequence: number;
@@ -129,6 +167,7 @@ export type CreatePlan = {
     verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
     verifyEvery?: VerifyEvery;
     verifySchedules?: Array<VerificationScheduleInput>;
+    assertions?: Array<AssertionInput>;
     deep?: boolean;
     maxAttempts?: number;
     deadlineMinutes?: number;
@@ -197,6 +236,7 @@ export type CreatePlanFromTemplate = {
     verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
     verifyEvery?: VerifyEvery;
     verifySchedules?: Array<VerificationScheduleInput>;
+    assertions?: Array<AssertionInput>;
     deep?: boolean;
     maxAttempts?: number;
     deadlineMinutes?: number;
@@ -443,6 +483,7 @@ export type Plan = {
     verify: Array<'BASIC' | 'DATABASE' | 'FULL'>;
     verifyEvery: VerifyEvery;
     verifySchedules: Array<VerificationSchedule>;
+    assertions: Array<Assertion>;
     deep: boolean;
     maxAttempts: number;
     deadlineMinutes: number;
@@ -515,6 +556,7 @@ export type PlanOutline = {
     verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
     verifyEvery?: VerifyEvery;
     verifySchedules?: Array<VerificationSchedule>;
+    assertions?: Array<Assertion>;
     deep?: boolean;
     maxAttempts?: number;
     deadlineMinutes?: number;
@@ -573,6 +615,7 @@ export type PlanOutlineInput = {
     verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
     verifyEvery?: VerifyEvery;
     verifySchedules?: Array<VerificationScheduleInput>;
+    assertions?: Array<AssertionInput>;
     deep?: boolean;
     maxAttempts?: number;
     deadlineMinutes?: number;
@@ -823,6 +866,12 @@ export type Run = {
             rows: number;
         }>;
         restoredOn?: string;
+        assertions?: Array<{
+            name: string;
+            passed: boolean;
+            message: string;
+            milliseconds: number;
+        }>;
         findings: Array<Finding>;
     } | {
         type: 'restore';
@@ -1099,6 +1148,7 @@ export type UpdatePlan = {
     verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
     verifyEvery?: VerifyEvery;
     verifySchedules?: Array<VerificationScheduleInput>;
+    assertions?: Array<AssertionInput>;
     deep?: boolean;
     maxAttempts?: number;
     deadlineMinutes?: number;

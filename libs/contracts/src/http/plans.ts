@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Assertions } from '../assertions.js';
 import { BlackoutPolicy, BlackoutWindows } from '../blackouts.js';
 import { Hook, HookInput, HookOutline } from '../hooks.js';
 import { BackupMethod, BackupType, VerificationLevel } from '../labels.js';
@@ -58,6 +59,8 @@ const shape = {
   verifyEvery: VerifyEvery,
   /** Beside those after backups. */
   verifySchedules: VerificationSchedules,
+  /** Asked of the restored copy in each test restore; one that fails makes the proof fail. */
+  assertions: Assertions,
   deep: z.boolean(),
   maxAttempts: z.number().int().min(1).max(10),
   deadlineMinutes: z
@@ -105,6 +108,7 @@ export const CreatePlan = z
     verify: shape.verify.default(['BASIC', 'FULL']),
     verifyEvery: shape.verifyEvery.default({}),
     verifySchedules: shape.verifySchedules.default([]),
+    assertions: shape.assertions.default([]),
     hooks: Hooks.default([]),
     deep: shape.deep.default(false),
     maxAttempts: shape.maxAttempts.default(3),

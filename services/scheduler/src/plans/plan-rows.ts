@@ -78,6 +78,7 @@ function columnsOf(request: Changeable): Record<string, unknown> {
     verify: request.verify,
     verify_every: asJson(request.verifyEvery),
     verify_schedules: asJson(request.verifySchedules),
+    assertions: asJson(request.assertions),
     deep: request.deep,
     max_attempts: request.maxAttempts,
     deadline_minutes: request.deadlineMinutes,

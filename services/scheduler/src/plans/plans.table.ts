@@ -1,6 +1,7 @@
 import {
   METHODS,
   RahatError,
+  type Assertion,
   type BackupMethod,
   type BlackoutPolicy,
   type BlackoutWindow,
@@ -39,6 +40,7 @@ export interface PlanRow {
   verify: VerificationLevel[];
   verify_every: VerifyEvery;
   verify_schedules: VerificationSchedule[];
+  assertions: Assertion[];
   deep: boolean;
   max_attempts: number;
   deadline_minutes: number;
@@ -91,6 +93,7 @@ export function presentPlan(row: PlanRow, schedules: readonly ScheduleRow[], now
     verify: row.verify,
     verifyEvery: row.verify_every,
     verifySchedules: row.verify_schedules,
+    assertions: row.assertions,
     deep: row.deep,
     maxAttempts: row.max_attempts,
     deadlineMinutes: row.deadline_minutes,

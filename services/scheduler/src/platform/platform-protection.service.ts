@@ -118,6 +118,7 @@ export class PlatformProtectionService {
         verify: ['BASIC', 'FULL'],
         verifyEvery: {},
         verifySchedules: [],
+        assertions: [],
         deep: false,
         maxAttempts: 3,
         deadlineMinutes: 720,

@@ -5,6 +5,7 @@ import type { PlanRow } from '../plans/plans.table.js';
 import type { RunLedger } from '../runs/run-ledger.js';
 import type { RunRow } from '../runs/runs.table.js';
 import { decideOverdue } from '../runs/tick/overdue.js';
+import { assertionsFor } from './assertions-of-plan.js';
 import type { VerificationChain } from './verification-chain.js';
 
 const ROWS_AT_ONCE = 1_000;
@@ -79,11 +80,12 @@ async function newestBackup(transaction: Transaction, run: RunRow): Promise<Back
 }
 
 async function startOn(transaction: Transaction, ledger: RunLedger, run: RunRow, backup: BackupRow): Promise<void> {
-  await transaction.query(`UPDATE runs SET backup_id = $2, snapshot = $3, repository_id = $4 WHERE id = $1`, [
+  await transaction.query(`UPDATE runs SET backup_id = $2, snapshot = $3, repository_id = $4, assertions = $5 WHERE id = $1`, [
     run.id,
     backup.id,
     backup.snapshot,
     backup.repository_id,
+    JSON.stringify(await assertionsFor(transaction, backup, run.level!)),
   ]);
   await ledger.makeDue(transaction, [run]);
 }

@@ -4,6 +4,7 @@ import type { BackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
 import type { RunLedger } from '../runs/run-ledger.js';
 import type { RunCause, RunRow } from '../runs/runs.table.js';
+import { assertionsFor } from './assertions-of-plan.js';
 import { isSampled } from './sampling.js';
 
 type Verified = Pick<
@@ -57,6 +58,7 @@ export class VerificationChain {
       repository_id: backup.repository_id,
       method: backup.method,
       level,
+      assertions: await assertionsFor(transaction, backup, level),
       max_attempts: ATTEMPTS,
       deadline_minutes: DEFAULT_DEADLINE_MINUTES,
       due_at: this.clock.now(),

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Run } from '@rahat/contracts';
-import { failWith, succeed } from '../testing/scripts.js';
+import { failWith, succeed, withEvidence } from '../testing/scripts.js';
 import { startTestScheduler, type TestScheduler } from '../testing/start-test-scheduler.js';
 
 let scheduler: TestScheduler;
@@ -49,6 +49,43 @@ describe('sampled verification', () => {
     await ended(plan.id, 1);
     const second = await backUp(plan.id);
     expect((await ended(plan.id, 2)).find(({ backup }) => backup === second)).toMatchObject({ state: 'succeeded', level: 'FULL' });
+  });
+});
+
+describe('assertions of a plan', () => {
+  const orders = { name: 'orders', sql: 'SELECT count(*) FROM orders', expect: { kind: 'value' as const, equals: 5 } };
+  const broken = [{ name: 'orders', passed: false, message: "Assertion 'orders' failed: expected 5, found 4.", milliseconds: 1 }];
+  const holding = [{ name: 'orders', passed: true, message: "Assertion 'orders' holds: expected 5, found 5.", milliseconds: 1 }];
+
+  it('go to test restores of their database only, and a failed one costs the proof but is no damage', async () => {
+    const plan = await scheduler.plan({
+      verify: ['BASIC', 'FULL'],
+      assertions: [orders, { ...orders, name: 'elsewhere', database: 'crm' }],
+    });
+    scheduler.scripts.push(succeed, succeed, withEvidence({ assertions: holding }));
+    const backup = await backUp(plan.id);
+    await ended(plan.id, 2);
+    const get = async () => (await scheduler.call('GET', `/api/v2/backups/${backup}`)).body;
+    expect(await get()).toMatchObject({ proof: 'FULL', provenAt: expect.any(String) });
+    const asked = scheduler.attempts.flatMap(({ spec }) => (spec.type === 'verification' ? [[spec.level, spec.assertions]] : [])).slice(-2);
+    expect(asked).toEqual([
+      ['BASIC', []],
+      ['FULL', [{ ...orders, timeoutSeconds: 30 }]],
+    ]);
+
+    scheduler.scripts.push(withEvidence({ assertions: broken }));
+    const again = (await scheduler.call('POST', `/api/v2/backups/${backup}/verify`, { level: 'FULL' })).body;
+    expect(await scheduler.until(again.id, 'failed')).toMatchObject({ reasons: [broken[0]!.message], error: { code: 'assertion_failed' } });
+    expect(await get()).toMatchObject({ proof: 'DATABASE', provenAt: null });
+    const { databases } = (await scheduler.call('GET', '/api/v2/status')).body;
+    expect(databases.find((line: { plan: string }) => line.plan === plan.id)).toMatchObject({
+      state: 'failing',
+      lastError: { code: 'assertion_failed', message: broken[0]!.message },
+    });
+  });
+
+  it('must say of which database where the backup covers the whole server', async () => {
+    await expect(scheduler.plan({ method: 'postgresql.physical', assertions: [orders] })).rejects.toThrow('/assertions/0/database');
   });
 });
 
