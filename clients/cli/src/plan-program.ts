@@ -89,6 +89,13 @@ function withPlanOptions<Args extends unknown[], Opts extends Record<string, unk
     .option('--keep-last <n>', 'backups to keep', wholeNumber)
     .option('--keep-proven <n>', 'proven backups that are never deleted', wholeNumber)
     .option('--verify <levels>', 'BASIC, DATABASE, FULL, separated by commas; or none')
+    .option('--verify-every <level=n>', 'that level only after every nth backup, e.g. FULL=7; may be repeated', collected)
+    .option(
+      '--verify-schedule <level=cron>',
+      'the newest backup at these times, e.g. FULL="0 5 * * 0"; none removes them; may be repeated',
+      collected,
+    )
+    .option('--assertions <file>', 'JSON or YAML list of queries that each test restore has to answer; none removes them')
     .option('--deep', 'recount every table inside the dump’s snapshot')
     .option('--catch-up <how>', 'once or skip: what a missed time leads to')
     .option('--deadline-minutes <n>', 'longest time of an attempt', wholeNumber)

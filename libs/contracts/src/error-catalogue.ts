@@ -109,6 +109,12 @@ export const ERROR_CATALOGUE = {
     false,
     'The staged copy was kept aside and nothing was swapped in.',
   ),
+  assertion_failed: entry(
+    500,
+    'The restored data is not as the plan says it must be',
+    false,
+    'The backup restores exactly; look at what it holds.',
+  ),
   restore_failed: entry(500, 'The restore failed', false),
 } as const satisfies Record<string, ErrorEntry>;
 

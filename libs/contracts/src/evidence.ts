@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { AssertionEvidence } from './assertions.js';
 import { Finding } from './finding.js';
 import { BackupLabel, Consistency, VerificationLevel } from './labels.js';
 
@@ -58,6 +59,8 @@ export const VerificationEvidence = z.object({
   /** FULL of a physical backup: read to their end where there was nothing to compare with. At most the first thousand. */
   tablesRead: z.array(TableReadEvidence).max(MOST_TABLES_READ).optional(),
   restoredOn: z.string().optional(),
+  /** FULL only: what the plan's own queries answered on the restored copy. */
+  assertions: z.array(AssertionEvidence).optional(),
   findings: z.array(Finding),
 });
 export type VerificationEvidence = z.infer<typeof VerificationEvidence>;

@@ -4,6 +4,8 @@ export * from './ids.js';
 export * from './finding.js';
 export * from './labels.js';
 export * from './methods.js';
+export * from './verification.js';
+export * from './assertions.js';
 export * from './tags.js';
 export * from './blackouts.js';
 export * from './hooks.js';

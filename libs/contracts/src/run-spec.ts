@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Assertion } from './assertions.js';
 import { BackupMethod, BackupType, Engine, VerificationLevel } from './labels.js';
 import { PostgresqlConnection } from './connection.js';
 import { HookInput } from './hooks.js';
@@ -57,6 +58,8 @@ export const VerificationSpec = SpecHead.extend({
   level: VerificationLevel,
   snapshot: z.string(),
   repository: z.string(),
+  /** FULL only. */
+  assertions: z.array(Assertion).optional(),
 });
 
 export const RestoreSpec = SpecHead.extend({

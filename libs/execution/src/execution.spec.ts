@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openBlobStore } from '@rahat/blob-store-registry';
 import {
+  type Assertion,
   type BackupEvidence,
   type BackupSpec,
   newId,
@@ -99,12 +100,19 @@ const backupSpec = (): BackupSpec => ({
   snapshot: randomBytes(16).toString('hex'),
   deep: false,
 });
-const verificationSpec = (snapshot: string, level: VerificationLevel): VerificationSpec => ({
+const verificationSpec = (snapshot: string, level: VerificationLevel, assertions: Assertion[] = []): VerificationSpec => ({
   ...head(),
+  assertions,
   type: 'verification',
   level,
   snapshot,
 });
+const ORDERS: Assertion = {
+  name: 'orders',
+  sql: 'SELECT count(*) FROM orders',
+  expect: { kind: 'value', equals: 20_000 },
+  timeoutSeconds: 30,
+};
 const restoreSpec = (snapshot: string, change: Partial<RestoreSpec> = {}): RestoreSpec => ({
   ...head(),
   type: 'restore',
@@ -137,7 +145,7 @@ describe('execution of a logical backup', () => {
     expect(evidence.objectsFound).toBe(evidence.objectsExpected);
 
     for (const level of ['BASIC', 'DATABASE', 'FULL'] as const) {
-      const proof = await executeRun(verificationSpec(evidence.snapshot, level), secretsOf(secrets, level), options());
+      const proof = await executeRun(verificationSpec(evidence.snapshot, level, [ORDERS]), secretsOf(secrets, level), options());
       expect(proof).toMatchObject({ type: 'verification', level, snapshot: evidence.snapshot });
       if (proof.type !== 'verification') throw new Error('expected the evidence of a verification');
       expect(proof.findings.filter((finding) => finding.severity === 'blocker')).toEqual([]);
@@ -148,6 +156,7 @@ describe('execution of a logical backup', () => {
           ['public', 'orders', 20_000, true],
         ]);
         expect(proof.restoredOn).toContain('PostgreSQL');
+        expect(proof.assertions).toMatchObject([{ name: 'orders', passed: true, message: expect.stringContaining('found 20000') }]);
       }
     }
 
@@ -230,12 +239,20 @@ describe('execution of a physical backup', () => {
     const evidence = await executeRun(spec, secrets.toWrite, options());
     expect(evidence).toMatchObject({ type: 'backup', cleanExit: true, trailerSeen: true, committed: true });
     for (const level of ['DATABASE', 'FULL'] as const) {
-      const proof = await executeRun(verificationSpec(spec.snapshot, level), secrets.toRead, options());
+      const asked = [
+        { ...ORDERS, database: 'shop' },
+        { ...ORDERS, name: 'elsewhere', database: 'nowhere' },
+      ];
+      const proof = await executeRun(verificationSpec(spec.snapshot, level, asked), secrets.toRead, options());
       expect(proof.findings.filter((finding) => finding.severity === 'blocker')).toEqual([]);
       expect(proof).toMatchObject({ level, objectsChecked: (proof as VerificationEvidence).objectsExpected });
       if (level === 'FULL') {
         expect(proof).toMatchObject({
           tables: [],
+          assertions: [
+            { name: 'orders', passed: true },
+            { name: 'elsewhere', passed: false, message: "Assertion 'elsewhere' failed: there is no database 'nowhere' in the backup." },
+          ],
           tablesRead: expect.arrayContaining([{ database: 'shop', schema: 'public', table: 'orders', rows: 20_000 }]),
         });
       }

@@ -1,4 +1,5 @@
 import {
+  type Assertion,
   type ErrorCode,
   type Finding,
   MOST_TABLES_READ,
@@ -32,6 +33,8 @@ export type VerificationRequest = { engine: VerificationSpec['engine']; snapshot
 interface ReadingLevel {
   level: Exclude<VerificationLevel, 'BASIC'>;
   repository: Repository;
+  /** Asked in a test restore. */
+  assertions?: readonly Assertion[];
 }
 type ReadingRequest = VerificationRequest & ReadingLevel;
 
@@ -41,11 +44,11 @@ export async function executeVerification(
   options: ExecutionOptions,
 ): Promise<VerificationEvidence> {
   options.onProgress({ phase: 'opening repository', bytes: 0 });
-  const { engine, level, snapshot } = spec;
+  const { engine, level, snapshot, assertions } = spec;
   const request: VerificationRequest =
     level === 'BASIC'
       ? { engine, snapshot, level, repository: await openRepositoryToWrite(secrets, spec.repository, options) }
-      : { engine, snapshot, level, repository: await openRepositoryToRead(secrets, spec.repository, options) };
+      : { engine, snapshot, level, assertions, repository: await openRepositoryToRead(secrets, spec.repository, options) };
   return verifySnapshot(request, secrets, options);
 }
 
@@ -78,7 +81,7 @@ export async function verifySnapshot(
 }
 
 type Checked = Pick<VerificationEvidence, 'objectsChecked' | 'bytes' | 'findings'> &
-  Partial<Pick<VerificationEvidence, 'tables' | 'tablesRead' | 'restoredOn'>>;
+  Partial<Pick<VerificationEvidence, 'tables' | 'tablesRead' | 'restoredOn' | 'assertions'>>;
 
 /** Presence, sizes, hashes of the packs, decryption of the metadata. */
 async function checkBasics(repository: WritableRepository, manifest: Manifest, options: ExecutionOptions): Promise<Checked> {
@@ -124,7 +127,7 @@ async function testRestore(request: ReadingRequest, manifest: Manifest, secrets:
   const connector = await connectorFor(request.engine);
   await using session = await request.repository.beginReading({ signal: options.signal });
   const source = new SnapshotSource(manifest, session, { signal: options.signal, gate: options.gate, verifyChunks: true });
-  const facts = await connector.testRestore(source, connectorContext(options), jobOf(options, secrets));
+  const facts = await connector.testRestore(source, connectorContext(options), jobOf(options, secrets), request.assertions);
   await readTheRest(source, options);
   const tables: TableEvidence[] = facts.tables;
   const findings = [...facts.findings, ...mismatches(tables)];
@@ -144,6 +147,7 @@ async function testRestore(request: ReadingRequest, manifest: Manifest, secrets:
       ?.slice(0, MOST_TABLES_READ)
       .map(({ database, schema, table, rows }) => ({ database, schema, table, rows })),
     restoredOn: facts.restoredOn,
+    assertions: facts.assertions,
     findings,
   };
 }

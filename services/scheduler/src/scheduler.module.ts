@@ -79,6 +79,7 @@ export class SchedulerModule {
     const ticker = new Ticker(
       database,
       ledger,
+      verification,
       new Dispatch(database, outbox, messaging, ledger, outcomes, specs, config, clock),
       new WatchAttempts(database, messaging, attemptEnd, config, clock),
       retention,

@@ -16,6 +16,7 @@ import { serversOf, type PlanOptions } from './plan-options.js';
 import { changesOf, databasesInWords, findPlan } from './plans.js';
 import { findServer } from './servers.js';
 import { nothingToChange } from './tag-changes.js';
+import { verificationInWords } from './verification-levels.js';
 
 export async function showPlan(terminal: Terminal, name: string): Promise<void> {
   const api = await openApi();
@@ -112,6 +113,7 @@ function described(plan: Plan): string {
         ? plan.nextRuns.join('\n') || 'by hand'
         : `paused${plan.pause ? ` by ${plan.pause.by}${plan.pause.reason ? `: ${plan.pause.reason}` : ''}` : ''}`,
     ],
+    ['Verifies', verificationInWords(plan)],
     ['Keeps', `${plan.retention.keepLast}, never below ${plan.retention.keepProven} proven`],
     ['Priority', String(plan.priority)],
     ['Tags', plan.tags.join(', ')],

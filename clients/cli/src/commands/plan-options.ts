@@ -20,6 +20,9 @@ export interface PlanOptions {
   keepLast?: number;
   keepProven?: number;
   verify?: string;
+  verifyEvery?: string[];
+  verifySchedule?: string[];
+  assertions?: string;
   deep?: boolean;
   catchUp?: string;
   deadlineMinutes?: number;

@@ -5,10 +5,11 @@ import { allPages } from '../session/pages.js';
 import { resolve } from '../session/resolve.js';
 import { age, table } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
+import { assertionsIn } from './assertion-files.js';
 import { catchUpOf, databasesOf, schedulesOf, serversOf, type PlanOptions } from './plan-options.js';
 import { findServer } from './servers.js';
 import { findRepository } from './storages.js';
-import { levels } from './verification-levels.js';
+import { levels, verificationSchedules, verifyEvery } from './verification-levels.js';
 
 export interface CreatePlanOptions extends PlanOptions {
   name: string;
@@ -51,6 +52,9 @@ export async function changesOf(
     tags: options.tag,
     retention: keepLast === undefined && keepProven === undefined ? undefined : { keepLast: keepLast ?? 14, keepProven: keepProven ?? 2 },
     verify: options.verify === undefined ? undefined : levels(options.verify),
+    verifyEvery: options.verifyEvery && verifyEvery(options.verifyEvery),
+    verifySchedules: options.verifySchedule && verificationSchedules(options.verifySchedule, options.timeZone),
+    assertions: options.assertions === undefined ? undefined : await assertionsIn(options.assertions),
     deep: options.deep,
     catchUp: catchUpOf(options.catchUp),
     deadlineMinutes: options.deadlineMinutes,

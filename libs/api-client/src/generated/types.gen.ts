@@ -28,6 +28,44 @@ export type ApplyDocuments = {
     dryRun?: boolean;
 };
 
+export type Assertion = {
+    name: string;
+    sql: string;
+    database?: string;
+    expect: {
+        kind: 'value';
+        equals: string | number | boolean | null;
+    } | {
+        kind: 'range';
+        min?: number;
+        max?: number;
+    } | {
+        kind: 'rows';
+        min?: number;
+        max?: number;
+    };
+    timeoutSeconds: number;
+};
+
+export type AssertionInput = {
+    name: string;
+    sql: string;
+    database?: string;
+    expect: {
+        kind: 'value';
+        equals: string | number | boolean | null;
+    } | {
+        kind: 'range';
+        min?: number;
+        max?: number;
+    } | {
+        kind: 'rows';
+        min?: number;
+        max?: number;
+    };
+    timeoutSeconds?: number;
+};
+
 export type AuditEntry = {
     id: string;
     sequence: number;
@@ -127,6 +165,9 @@ export type CreatePlan = {
     priority?: number;
     tags?: Array<string>;
     verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
+    verifyEvery?: VerifyEvery;
+    verifySchedules?: Array<VerificationScheduleInput>;
+    assertions?: Array<AssertionInput>;
     deep?: boolean;
     maxAttempts?: number;
     deadlineMinutes?: number;
@@ -193,6 +234,9 @@ export type CreatePlanFromTemplate = {
     priority?: number;
     tags?: Array<string>;
     verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
+    verifyEvery?: VerifyEvery;
+    verifySchedules?: Array<VerificationScheduleInput>;
+    assertions?: Array<AssertionInput>;
     deep?: boolean;
     maxAttempts?: number;
     deadlineMinutes?: number;
@@ -437,6 +481,9 @@ export type Plan = {
     priority: number;
     tags: Array<string>;
     verify: Array<'BASIC' | 'DATABASE' | 'FULL'>;
+    verifyEvery: VerifyEvery;
+    verifySchedules: Array<VerificationSchedule>;
+    assertions: Array<Assertion>;
     deep: boolean;
     maxAttempts: number;
     deadlineMinutes: number;
@@ -507,6 +554,9 @@ export type PlanOutline = {
     priority?: number;
     tags?: Array<string>;
     verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
+    verifyEvery?: VerifyEvery;
+    verifySchedules?: Array<VerificationSchedule>;
+    assertions?: Array<Assertion>;
     deep?: boolean;
     maxAttempts?: number;
     deadlineMinutes?: number;
@@ -563,6 +613,9 @@ export type PlanOutlineInput = {
     priority?: number;
     tags?: Array<string>;
     verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
+    verifyEvery?: VerifyEvery;
+    verifySchedules?: Array<VerificationScheduleInput>;
+    assertions?: Array<AssertionInput>;
     deep?: boolean;
     maxAttempts?: number;
     deadlineMinutes?: number;
@@ -813,6 +866,12 @@ export type Run = {
             rows: number;
         }>;
         restoredOn?: string;
+        assertions?: Array<{
+            name: string;
+            passed: boolean;
+            message: string;
+            milliseconds: number;
+        }>;
         findings: Array<Finding>;
     } | {
         type: 'restore';
@@ -1087,6 +1146,9 @@ export type UpdatePlan = {
     priority?: number;
     tags?: Array<string>;
     verify?: Array<'BASIC' | 'DATABASE' | 'FULL'>;
+    verifyEvery?: VerifyEvery;
+    verifySchedules?: Array<VerificationScheduleInput>;
+    assertions?: Array<AssertionInput>;
     deep?: boolean;
     maxAttempts?: number;
     deadlineMinutes?: number;
@@ -1158,8 +1220,26 @@ export type UpdateTemplate = {
     content?: PlanOutlineInput;
 };
 
+export type VerificationSchedule = {
+    level: 'BASIC' | 'DATABASE' | 'FULL';
+    cron: string;
+    timeZone: string;
+};
+
+export type VerificationScheduleInput = {
+    level: 'BASIC' | 'DATABASE' | 'FULL';
+    cron: string;
+    timeZone?: string;
+};
+
 export type VerifyBackup = {
     level?: 'BASIC' | 'DATABASE' | 'FULL';
+};
+
+export type VerifyEvery = {
+    BASIC?: number;
+    DATABASE?: number;
+    FULL?: number;
 };
 
 export type WaitingFor = {

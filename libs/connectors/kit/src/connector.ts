@@ -1,4 +1,4 @@
-import type { BackupLabel, BackupMethod, Consistency, Engine, Finding } from '@rahat/contracts';
+import type { Assertion, AssertionEvidence, BackupLabel, BackupMethod, Consistency, Engine, Finding } from '@rahat/contracts';
 
 /**
  * What an engine's connector is (engines.md §11). Rules: it knows nothing of repositories, retention, schedules or
@@ -9,8 +9,8 @@ export interface Connector<Connection> {
   open(connection: Connection, context: ConnectorContext): Promise<ConnectorSession>;
   /** V2: decodes every artifact to its end and compares rows, hashes and the format's own checksums. Needs no server. */
   checkContent(source: ArtifactSource, context: ConnectorContext, job: Job): Promise<ContentCheck>;
-  /** V3: restores into a throwaway server that this call makes and removes, with exact proof. */
-  testRestore(source: ArtifactSource, context: ConnectorContext, job: Job): Promise<TestRestoreFacts>;
+  /** V3: restores into a throwaway server that this call makes and removes, with exact proof; then asks the user's questions there. */
+  testRestore(source: ArtifactSource, context: ConnectorContext, job: Job, assertions?: readonly Assertion[]): Promise<TestRestoreFacts>;
   /** Physical backups: an empty folder becomes a data directory ready to start. */
   restoreToFolder(source: ArtifactSource, path: string, context: ConnectorContext, job: Job): Promise<RestoreFacts>;
 }
@@ -200,6 +200,8 @@ export interface RestoreFacts {
 export interface TestRestoreFacts extends RestoreFacts {
   /** e.g. `throwaway PostgreSQL 15.18`. */
   restoredOn: string;
+  /** One for each assertion that was asked. */
+  assertions: AssertionEvidence[];
   /** Read to their end in the throwaway server, where the rows at backup time are not known and so nothing was compared (physical backups). */
   tablesRead?: TableReadBack[];
 }

@@ -10,8 +10,8 @@ export const postgresqlConnector: Connector<PostgresqlConnection> = {
   engine: 'postgresql',
   open: (connection, context) => Promise.resolve(openSession(connection, context)),
   checkContent: (source, _context, job) => (isLogical(source) ? checkLogicalContent(source, job) : checkBaseBackup(source, job)),
-  testRestore: (source, context, job) =>
-    isLogical(source) ? testLogicalRestore(source, context, job) : testRestoreBaseBackup(source, context, job),
+  testRestore: (source, context, job, assertions = []) =>
+    isLogical(source) ? testLogicalRestore(source, context, job, assertions) : testRestoreBaseBackup(source, context, job, assertions),
   restoreToFolder: async (source, path, _context, job) => {
     if (isLogical(source)) throw new RahatError('invalid_input', 'A logical backup is restored into a database, not into a folder');
     return restoreBaseBackupToFolder(source, path, job);

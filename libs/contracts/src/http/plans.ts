@@ -1,9 +1,11 @@
 import { z } from 'zod';
+import { Assertions } from '../assertions.js';
 import { BlackoutPolicy, BlackoutWindows } from '../blackouts.js';
 import { Hook, HookInput, HookOutline } from '../hooks.js';
 import { BackupMethod, BackupType, VerificationLevel } from '../labels.js';
 import { PlainText } from '../plain-text.js';
 import { Tags, TagFilter } from '../tags.js';
+import { VerificationSchedules, VerifyEvery } from '../verification.js';
 import { PageQuery } from './page.js';
 import { PlanSchedule, ScheduleInput } from './schedules.js';
 
@@ -54,6 +56,11 @@ const shape = {
   tags: Tags,
   /** Levels run after each backup. */
   verify: z.array(VerificationLevel),
+  verifyEvery: VerifyEvery,
+  /** Beside those after backups. */
+  verifySchedules: VerificationSchedules,
+  /** Asked of the restored copy in each test restore; one that fails makes the proof fail. */
+  assertions: Assertions,
   deep: z.boolean(),
   maxAttempts: z.number().int().min(1).max(10),
   deadlineMinutes: z
@@ -99,6 +106,9 @@ export const CreatePlan = z
     tags: shape.tags.default([]),
     retention: Retention.extend({ keepProven: Retention.shape.keepProven.default(2) }).default({ keepLast: 14, keepProven: 2 }),
     verify: shape.verify.default(['BASIC', 'FULL']),
+    verifyEvery: shape.verifyEvery.default({}),
+    verifySchedules: shape.verifySchedules.default([]),
+    assertions: shape.assertions.default([]),
     hooks: Hooks.default([]),
     deep: shape.deep.default(false),
     maxAttempts: shape.maxAttempts.default(3),

@@ -1,5 +1,6 @@
 import {
   assertTypeSupported,
+  METHODS,
   RahatError,
   type BackupMethod,
   type CreatePlan,
@@ -52,6 +53,24 @@ export function assertSchedules(schedules: readonly ScheduleInput[], method: Bac
 
 export function assertWindows(windows: Parameters<typeof mistakesInWindows>[0] | undefined, at = ''): void {
   const mistakes = mistakesInWindows(windows ?? []).map((mistake) => ({ ...mistake, pointer: `${at}${mistake.pointer}` }));
+  if (mistakes.length > 0) throw mistaken(...mistakes);
+}
+
+export function assertVerificationSchedules(schedules: UpdatePlan['verifySchedules'], now: Date, at = ''): void {
+  const mistakes = (schedules ?? []).flatMap((schedule, index): Mistake[] =>
+    mistakesIn(schedule, now).map(({ pointer, message }) => ({ pointer: `${at}/verifySchedules/${index}${pointer}`, message })),
+  );
+  if (mistakes.length > 0) throw mistaken(...mistakes);
+}
+
+/** A backup of the whole server has no database that a question could mean by itself. */
+export function assertAssertions(assertions: UpdatePlan['assertions'], method: BackupMethod): void {
+  if (METHODS[method].covers !== 'server') return;
+  const mistakes = (assertions ?? []).flatMap(({ database }, index): Mistake[] =>
+    database === undefined
+      ? [{ pointer: `/assertions/${index}/database`, message: 'say of which database; the backup covers the whole server' }]
+      : [],
+  );
   if (mistakes.length > 0) throw mistaken(...mistakes);
 }
 

@@ -24,7 +24,7 @@ import { assertGroups } from '../servers/server-groups.table.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
 import { findServer, type ServerRow } from '../servers/servers.table.js';
 import { recordAct } from '../trail/trail.js';
-import { assertWindows, schedulesIn, serversIn } from './plan-input.js';
+import { assertAssertions, assertVerificationSchedules, assertWindows, schedulesIn, serversIn } from './plan-input.js';
 import { storedHooks, type StoredHook } from './plan-hooks.js';
 import type { PlanPauses } from './plan-pauses.js';
 import { changePlan, changesOf, insertPlan } from './plan-rows.js';
@@ -51,6 +51,8 @@ export class PlansService {
     const schedules =
       schedulesIn({ ...request, timeZone: request.schedules ? undefined : request.timeZone }, [], request.method, now) ?? [];
     assertWindows(request.blackouts);
+    assertVerificationSchedules(request.verifySchedules, now);
+    assertAssertions(request.assertions, request.method);
     await this.assertServers(organization, servers, request.server === undefined ? '/servers/servers/' : '/server');
     await this.assertRepository(organization, request.repository);
     if (!coversWholeServer(request)) await this.assertDatabases(organization, servers, request.databases);
@@ -101,7 +103,9 @@ export class PlansService {
     const { organization } = principal;
     const now = this.clock.now();
     assertWindows(request.blackouts);
+    assertVerificationSchedules(request.verifySchedules, now);
     const seen = await this.database.inOrganization(organization, (transaction) => findPlan(transaction, id));
+    assertAssertions(request.assertions, seen.method);
     const servers = request.servers === undefined ? undefined : serversIn({ servers: request.servers });
     if (servers) await this.assertServers(organization, servers, '/servers/servers/');
     if (request.databases !== undefined && !coversWholeServer(seen))

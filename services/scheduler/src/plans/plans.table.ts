@@ -1,6 +1,7 @@
 import {
   METHODS,
   RahatError,
+  type Assertion,
   type BackupMethod,
   type BlackoutPolicy,
   type BlackoutWindow,
@@ -8,6 +9,8 @@ import {
   type Plan,
   type PlanPause,
   type VerificationLevel,
+  type VerificationSchedule,
+  type VerifyEvery,
 } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 import { presentHook, type StoredHook } from './plan-hooks.js';
@@ -35,6 +38,9 @@ export interface PlanRow {
   keep_last: number;
   keep_proven: number;
   verify: VerificationLevel[];
+  verify_every: VerifyEvery;
+  verify_schedules: VerificationSchedule[];
+  assertions: Assertion[];
   deep: boolean;
   max_attempts: number;
   deadline_minutes: number;
@@ -85,6 +91,9 @@ export function presentPlan(row: PlanRow, schedules: readonly ScheduleRow[], now
     hooks: row.hooks.map(presentHook),
     retention: { keepLast: row.keep_last, keepProven: row.keep_proven },
     verify: row.verify,
+    verifyEvery: row.verify_every,
+    verifySchedules: row.verify_schedules,
+    assertions: row.assertions,
     deep: row.deep,
     maxAttempts: row.max_attempts,
     deadlineMinutes: row.deadline_minutes,

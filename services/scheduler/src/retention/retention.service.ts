@@ -132,7 +132,11 @@ export class RetentionService {
 function decide(line: RetainedRow[], plan: PlanRow): RetentionDecision[] {
   return decideRetention(
     line.map((row) => ({ id: row.id, consistentAt: row.consistent_at, state: row.state, proof: row.proof, inUse: row.in_use })),
-    { keepLast: plan.keep_last, keepProven: plan.keep_proven, demanded: demandedProof(plan.verify) },
+    {
+      keepLast: plan.keep_last,
+      keepProven: plan.keep_proven,
+      demanded: demandedProof([...plan.verify, ...plan.verify_schedules.map(({ level }) => level)]),
+    },
   );
 }
 

@@ -25,6 +25,7 @@ export class AttemptEnd {
       snapshot: run.snapshot!,
       repository: run.repository_id,
       level: run.level ?? undefined,
+      assertions: run.assertions.map(({ name }) => name),
     });
     const evidence = result.outcome === 'evidence' ? result.evidence : result.outcome === 'error' ? result.evidence : undefined;
     switch (judgement.state) {

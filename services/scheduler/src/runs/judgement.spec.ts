@@ -46,6 +46,13 @@ const restore: RestoreEvidence = {
 };
 const finding = (severity: Finding['severity']): Finding => ({ code: 'x', severity, message: `a ${severity}`, object: 'public.orders' });
 
+const answered = (passed: boolean): VerificationEvidence => ({
+  ...verification,
+  assertions: [
+    { name: 'orders', passed, message: `Assertion 'orders' ${passed ? 'holds' : 'failed'}: expected 5, found 4.`, milliseconds: 3 },
+  ],
+});
+
 const expectationOf = (evidence: Evidence) => ({ type: evidence.type, snapshot: 's1', repository: 'r1', level: 'FULL' as const });
 const stateOf = (evidence: Evidence) => judge({ outcome: 'evidence', evidence }, expectationOf(evidence)).state;
 
@@ -126,5 +133,30 @@ describe('judgement of evidence', () => {
     expect(codeOf({ ...verification, restoredOn: undefined })).toBe('restore_failed');
     expect(codeOf({ ...verification, restoredOn: undefined, findings: [finding('blocker')] })).toBe('restore_mismatch');
     expect(codeOf({ ...verification, objectsChecked: 2 })).toBe('restore_mismatch');
+  });
+});
+
+describe('judgement of a plan’s own assertions', () => {
+  const expected = { type: 'verification', snapshot: 's1', repository: 'r1', level: 'FULL', assertions: ['orders'] } as const;
+  const judged = (evidence: VerificationEvidence) => judge({ outcome: 'evidence', evidence }, expected);
+
+  it('needs each of them to hold', () => {
+    expect(judged(answered(true))).toEqual({ state: 'succeeded', reasons: [] });
+    expect(judged(answered(false))).toMatchObject({
+      state: 'failed',
+      reasons: ["Assertion 'orders' failed: expected 5, found 4."],
+      error: { code: 'assertion_failed', retryable: false },
+    });
+  });
+  it('is not green for a worker that did not ask, and calls nothing damaged for it', () => {
+    expect(judged(verification)).toMatchObject({
+      state: 'failed',
+      reasons: ["Assertion 'orders' was not checked."],
+      error: { code: 'restore_failed' },
+    });
+  });
+  it('says first that the copy differs', () => {
+    const tables = [{ schema: 'public', table: 'orders', expectedRows: 5, actualRows: 4, matches: false }];
+    expect(judged({ ...answered(false), tables })).toMatchObject({ state: 'failed', error: { code: 'restore_mismatch' } });
   });
 });

@@ -14,6 +14,8 @@ export interface Expectation {
   snapshot: string;
   repository: string;
   level?: VerificationLevel;
+  /** Names of the questions that had to be asked. */
+  assertions?: readonly string[];
 }
 
 export type Judgement =
@@ -90,7 +92,16 @@ function judgeVerification(evidence: VerificationEvidence, expected: Expectation
     ],
     missing: findingsOf(evidence, 'gap'),
   };
-  const unproven = unless(evidence.level !== 'FULL' || Boolean(evidence.restoredOn), 'No test restore took place.');
+  const answers = evidence.assertions ?? [];
+  const unproven = [
+    ...unless(evidence.level !== 'FULL' || Boolean(evidence.restoredOn), 'No test restore took place.'),
+    ...(expected.assertions ?? [])
+      .filter((name) => !answers.some((answer) => answer.name === name))
+      .map((name) => `Assertion '${name}' was not checked.`),
+  ];
+  const broken = answers.filter(({ passed }) => !passed).map(({ message }) => message);
+  // A copy that is not what was backed up says nothing about what was backed up.
+  if (unmet.fatal.length === 0 && broken.length > 0) return failed([...broken, ...unproven, ...unmet.missing], 'assertion_failed', false);
   if (unmet.fatal.length === 0 && unproven.length > 0) return failed(unproven, 'restore_failed', false);
   return conclude(unmet, 'restore_mismatch', false);
 }

@@ -115,7 +115,7 @@ export class RunOutcomes {
     if (!backup || !run.level) return;
     const after = proofAfter({ proof: backup.proof, damagedBy: backup.damaged_by }, run.level, judgement);
     await transaction.query(
-      `UPDATE backups SET proof = $2, damaged_by = $3, proven_at = CASE WHEN $2 = 'FULL' AND $4 THEN $5::timestamptz WHEN $2 = 'damaged' THEN NULL ELSE proven_at END WHERE id = $1`,
+      `UPDATE backups SET proof = $2, damaged_by = $3, proven_at = CASE WHEN $2 <> 'FULL' THEN NULL WHEN $4 THEN $5::timestamptz ELSE proven_at END WHERE id = $1`,
       [backup.id, after.proof, after.damagedBy, judgement.state === 'succeeded' && run.level === 'FULL', this.clock.now()],
     );
     if (after.proof === 'damaged' && backup.proof !== 'damaged') {

@@ -71,7 +71,14 @@ export class RunSpecs {
       case 'verification':
         return {
           pool: server.pool,
-          spec: { ...head, type: 'verification', level: run.level!, snapshot: run.snapshot!, repository: run.repository_id },
+          spec: {
+            ...head,
+            type: 'verification',
+            level: run.level!,
+            snapshot: run.snapshot!,
+            repository: run.repository_id,
+            assertions: run.assertions,
+          },
         };
       case 'restore':
         return {

@@ -1,5 +1,6 @@
 import {
   RahatError,
+  type Assertion,
   type BackupMethod,
   type BackupType,
   type Evidence,
@@ -33,6 +34,8 @@ export interface RunRow {
   restore_plan_id: string | null;
   method: BackupMethod;
   level: VerificationLevel | null;
+  /** Of a test restore: the plan's, as they stood when the run was made. */
+  assertions: Assertion[];
   repository_id: string;
   snapshot: string | null;
   deep: boolean;
@@ -76,6 +79,7 @@ export type NewRun = Pick<
       | 'backup_id'
       | 'restore_plan_id'
       | 'level'
+      | 'assertions'
       | 'snapshot'
       | 'deep'
     >

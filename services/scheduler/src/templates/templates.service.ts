@@ -14,7 +14,7 @@ import {
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
-import { assertSchedules, assertWindows } from '../plans/plan-input.js';
+import { assertSchedules, assertVerificationSchedules, assertWindows } from '../plans/plan-input.js';
 import type { PlansService } from '../plans/plans.service.js';
 import { recordAct } from '../trail/trail.js';
 import { BUILT_IN_TEMPLATES } from './built-in-templates.js';
@@ -83,6 +83,7 @@ export class TemplatesService {
 
   private assertContent(content: PlanOutline): void {
     assertWindows(content.blackouts, '/content');
+    assertVerificationSchedules(content.verifySchedules, this.clock.now(), '/content');
     assertSchedules(content.schedules ?? [], content.method ?? 'postgresql.logical', this.clock.now(), '/content');
   }
 

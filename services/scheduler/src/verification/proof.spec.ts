@@ -34,6 +34,16 @@ describe('the proof of a backup', () => {
       expect(proofAfter({ proof: 'BASIC', damagedBy: null }, 'FULL', judgement)).toEqual({ proof: 'BASIC', damagedBy: null });
     }
   });
+  it('falls below a test restore, without being damage, when the copy is not what the plan says it must be', () => {
+    expect(proofAfter({ proof: 'FULL', damagedBy: null }, 'FULL', failed('assertion_failed'))).toEqual({
+      proof: 'DATABASE',
+      damagedBy: null,
+    });
+    expect(proofAfter({ proof: 'BASIC', damagedBy: null }, 'FULL', failed('assertion_failed'))).toEqual({
+      proof: 'BASIC',
+      damagedBy: null,
+    });
+  });
   it('is demanded as high as the plan verifies', () => {
     expect([demandedProof([]), demandedProof(['BASIC']), demandedProof(['FULL', 'BASIC'])]).toEqual(['stored', 'BASIC', 'FULL']);
   });

@@ -37,6 +37,9 @@ export function proofAfter(record: ProofRecord, level: VerificationLevel, judgem
     const damagedBy = record.damagedBy && RANK[record.damagedBy] > RANK[level] ? record.damagedBy : level;
     return { proof: 'damaged', damagedBy };
   }
+  // The copy is exact, and not what its owner needs: nothing to restore from with a quiet mind, and yet not damaged.
+  if (judgement.state === 'failed' && judgement.error.code === 'assertion_failed')
+    return record.proof === 'FULL' ? { proof: 'DATABASE', damagedBy: null } : record;
   if (judgement.state !== 'succeeded') return record;
   if (record.damagedBy && RANK[level] < RANK[record.damagedBy]) return record;
   return { proof: RANK[level] > RANK[record.proof] ? level : record.proof, damagedBy: null };

@@ -1,9 +1,11 @@
-import { VerificationLevel } from '@rahat/contracts';
+import { VerificationLevel, type VerifyEvery } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 import type { BackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
 import type { RunLedger } from '../runs/run-ledger.js';
 import type { RunCause, RunRow } from '../runs/runs.table.js';
+import { assertionsFor } from './assertions-of-plan.js';
+import { isSampled } from './sampling.js';
 
 type Verified = Pick<
   BackupRow,
@@ -15,7 +17,7 @@ const ORDER = VerificationLevel.options;
 const DEFAULT_DEADLINE_MINUTES = 720;
 const ATTEMPTS = 3;
 
-/** The verifications that a plan asks for after each backup: one run per level, one after the other. */
+/** The verifications that a plan asks for after a backup: one run per level that is due for it, one after the other. */
 export class VerificationChain {
   constructor(
     private readonly ledger: RunLedger,
@@ -24,15 +26,14 @@ export class VerificationChain {
 
   /** In reaction to a recorded backup; gives whether there is anything to verify. */
   async begin(transaction: Transaction, backup: Verified): Promise<boolean> {
-    const [first] = await this.levelsOf(transaction, backup);
+    const first = await this.nextLevel(transaction, backup);
     if (first) await this.start(transaction, backup, first, 'reaction');
     return first !== undefined;
   }
 
   async continueAfter(transaction: Transaction, backup: Verified, run: RunRow): Promise<void> {
     if (run.cause !== 'reaction') return;
-    const levels = await this.levelsOf(transaction, backup);
-    const next = levels.find((level) => ORDER.indexOf(level) > ORDER.indexOf(run.level!));
+    const next = await this.nextLevel(transaction, backup, run.level!);
     if (next) await this.start(transaction, backup, next, 'reaction');
   }
 
@@ -57,14 +58,21 @@ export class VerificationChain {
       repository_id: backup.repository_id,
       method: backup.method,
       level,
+      assertions: await assertionsFor(transaction, backup, level),
       max_attempts: ATTEMPTS,
       deadline_minutes: DEFAULT_DEADLINE_MINUTES,
       due_at: this.clock.now(),
     });
   }
 
-  private async levelsOf(transaction: Transaction, backup: Verified): Promise<VerificationLevel[]> {
-    const [plan] = await transaction.query<{ verify: VerificationLevel[] }>(`SELECT verify FROM plans WHERE id = $1`, [backup.plan_id]);
-    return ORDER.filter((level) => plan?.verify.includes(level));
+  private async nextLevel(transaction: Transaction, backup: Verified, after?: VerificationLevel): Promise<VerificationLevel | undefined> {
+    const [plan] = await transaction.query<{ verify: VerificationLevel[]; verify_every: VerifyEvery }>(
+      `SELECT verify, verify_every FROM plans WHERE id = $1`,
+      [backup.plan_id],
+    );
+    if (!plan) return undefined;
+    for (const level of ORDER.slice(after === undefined ? 0 : ORDER.indexOf(after) + 1))
+      if (plan.verify.includes(level) && (await isSampled(transaction, backup, level, plan.verify_every))) return level;
+    return undefined;
   }
 }

@@ -1,13 +1,21 @@
 import type { ArtifactSource, ConnectorContext, Job, TestRestoreFacts } from '@rahat/connector-kit';
-import { RahatError, type Finding } from '@rahat/contracts';
+import { RahatError, type Assertion, type Finding } from '@rahat/contracts';
+import { checkAssertions } from '../assertions/check-assertions.js';
 import { installHint } from '../required-tool.js';
 import { startThrowawayServer } from '../throwaway/index.js';
 import { findTools } from '../tools.js';
 import { restoreLogically } from './logical-restore.js';
 import { openStoredDump } from './stored-dump.js';
 
+const DATABASE = 'rahat_test_restore';
+
 /** Restores everything into a server of its own, with the exact proof of `compareRows`, and removes the server. */
-export async function testLogicalRestore(source: ArtifactSource, context: ConnectorContext, job: Job): Promise<TestRestoreFacts> {
+export async function testLogicalRestore(
+  source: ArtifactSource,
+  context: ConnectorContext,
+  job: Job,
+  assertions: readonly Assertion[],
+): Promise<TestRestoreFacts> {
   const dump = await openStoredDump(source);
   const major = await serverMajor(dump.major, context.toolFolders);
   const findings: Finding[] =
@@ -30,7 +38,7 @@ export async function testLogicalRestore(source: ArtifactSource, context: Connec
   const restored = await restoreLogically(
     server.connection,
     {
-      target: { kind: 'database', name: 'rahat_test_restore', replace: false },
+      target: { kind: 'database', name: DATABASE, replace: false },
       label: 'test',
       createMissingRoles: true,
     },
@@ -40,6 +48,7 @@ export async function testLogicalRestore(source: ArtifactSource, context: Connec
   );
   return {
     ...restored,
+    assertions: await checkAssertions(server.connection, assertions, () => DATABASE, job),
     findings: [...findings, ...restored.findings.filter((finding) => finding.code !== 'roles_missing')],
     restoredOn: `throwaway PostgreSQL ${server.version}`,
   };

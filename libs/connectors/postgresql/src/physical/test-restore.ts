@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { ArtifactSource, ConnectorContext, Job, TestRestoreFacts } from '@rahat/connector-kit';
-import { type PostgresqlConnection, RahatError } from '@rahat/contracts';
+import { type Assertion, type PostgresqlConnection, RahatError } from '@rahat/contracts';
+import { checkAssertions } from '../assertions/check-assertions.js';
 import { connectClient } from '../connect.js';
 import { makeThrowawayFolder, startThrowawayServer } from '../throwaway/index.js';
 import { type BaseBackupFacts, readFacts } from './base-backup-layout.js';
@@ -14,7 +15,12 @@ const LABEL = 'rhb-test-restore';
  * the backup, ready to write, every table and B-tree index of every database readable to its end. A live server's rows at
  * that instant are known to nobody, so rows are reported as read, never as compared (README, "What FULL proves").
  */
-export async function testRestoreBaseBackup(source: ArtifactSource, context: ConnectorContext, job: Job): Promise<TestRestoreFacts> {
+export async function testRestoreBaseBackup(
+  source: ArtifactSource,
+  context: ConnectorContext,
+  job: Job,
+  assertions: readonly Assertion[] = [],
+): Promise<TestRestoreFacts> {
   const facts = await readFacts(source);
   const folder = await makeThrowawayFolder(context.scratchFolder);
   const dataFolder = join(folder.path, 'data');
@@ -37,6 +43,8 @@ export async function testRestoreBaseBackup(source: ArtifactSource, context: Con
   });
   await proveRecovered(server.connection, facts, job.signal);
   const { tables, findings } = await readBack(server.connection, job);
+  const known = await databaseNames(server.connection, job.signal);
+  const databaseOf = ({ database = 'postgres' }: Assertion) => (known.has(database) ? database : undefined);
   const rows = tables.reduce((sum, table) => sum + table.rows, 0);
   return {
     target: `throwaway PostgreSQL ${server.version}`,
@@ -44,6 +52,7 @@ export async function testRestoreBaseBackup(source: ArtifactSource, context: Con
     setAside: [],
     tables: [],
     tablesRead: tables,
+    assertions: await checkAssertions(server.connection, assertions, databaseOf, job),
     rows,
     bytes,
     findings,
@@ -64,6 +73,12 @@ async function proveRecovered(connection: PostgresqlConnection, facts: BaseBacku
     throw notProven(`the restored server says that it is ${state?.identity}, not ${facts.systemIdentifier}`);
   if (!state.reached) throw notProven(`recovery ended at ${state.position}, before the backup's end at ${facts.endPosition}`);
   if (state.recovering) throw notProven('the restored server is still in recovery');
+}
+
+async function databaseNames(connection: PostgresqlConnection, signal: AbortSignal): Promise<Set<string>> {
+  await using client = await connectClient(connection, { database: 'template1', label: LABEL, signal });
+  const { rows } = await client.query<{ name: string }>('SELECT datname AS name FROM pg_catalog.pg_database WHERE datallowconn');
+  return new Set(rows.map(({ name }) => name));
 }
 
 function notProven(reason: string): RahatError {

@@ -4,6 +4,7 @@ import { dueAt, type DueRules } from '../../plans/due-time.js';
 import type { PlanRow } from '../../plans/plans.table.js';
 import { occurrencesBetween } from '../../plans/schedule.js';
 import { scheduleOf, schedulesOfPlan, type ScheduleRow } from '../../plans/schedules.table.js';
+import { insertExpectedVerifications } from '../../verification/expected-verifications.js';
 import { windowsOfOrganization } from '../../scheduling/scheduling.table.js';
 import { coverageOf, type Covered } from '../coverage.js';
 import { priorityOf } from '../priorities.js';
@@ -37,7 +38,9 @@ export async function planExpectedRuns(transaction: Transaction, ledger: RunLedg
 /** Gives how many rows it wrote. A plan of very many databases gets its 48 h in several ticks. */
 async function planOne(transaction: Transaction, ledger: RunLedger, plan: PlanRow, now: Date): Promise<number> {
   const schedules = plan.deleted_at ? [] : await schedulesOfPlan(transaction, plan);
-  const covered = schedules.length > 0 ? await coverageOf(transaction, plan) : [];
+  const verifications = plan.deleted_at ? [] : plan.verify_schedules;
+  const lines = schedules.length + verifications.length;
+  const covered = lines > 0 ? await coverageOf(transaction, plan) : [];
   const organization = await windowsOfOrganization(transaction, plan.organization_id);
   const rulesFor = (server: Covered['server']): DueRules => ({
     plan: plan.id,
@@ -48,19 +51,24 @@ async function planOne(transaction: Transaction, ledger: RunLedger, plan: PlanRo
   if (plan.replan) await forgetFuture(transaction, ledger, plan, { schedules, covered, rulesFor }, now);
   const from = plan.replan && plan.planned_until > now ? now : plan.planned_until;
   const until = new Date(now.getTime() + HORIZON_MS);
-  const most = Math.max(1, Math.min(MOST_OCCURRENCES, Math.floor(ROWS_AT_ONCE / Math.max(1, covered.length * schedules.length))));
+  const most = Math.max(1, Math.min(MOST_OCCURRENCES, Math.floor(ROWS_AT_ONCE / Math.max(1, covered.length * lines))));
   const planned = schedules.map((schedule) => ({ schedule, occurrences: occurrencesBetween(scheduleOf(schedule), from, until, most) }));
+  const looks = verifications.map(({ level, cron, timeZone }) => ({
+    level,
+    occurrences: occurrencesBetween({ cron, timeZone }, from, until, most),
+  }));
   const rows = expectedRows(planned, covered, rulesFor);
   for (let start = 0; start < rows.length; start += ROWS_PER_INSERT)
     await insertExpected(transaction, plan, rows.slice(start, start + ROWS_PER_INSERT));
+  const expectedLooks = await insertExpectedVerifications(transaction, plan, covered, looks);
   // Where one schedule was cut short, all go on from there; rows that stand already are not doubled.
-  const cut = planned.flatMap(({ occurrences }) => (occurrences.length === most ? [occurrences.at(-1)!] : []));
+  const cut = [...planned, ...looks].flatMap(({ occurrences }) => (occurrences.length === most ? [occurrences.at(-1)!] : []));
   const plannedUntil = new Date(Math.min(until.getTime(), ...cut.map((at) => at.getTime())));
   await transaction.query(
     `UPDATE plans SET planned_until = GREATEST($2, CASE WHEN replan THEN $2 ELSE planned_until END), replan = false WHERE id = $1`,
     [plan.id, plannedUntil],
   );
-  return rows.length;
+  return rows.length + expectedLooks;
 }
 
 function expectedRows(

@@ -19,7 +19,7 @@ export async function startDueRuns(
   missedAfterMs: number,
 ): Promise<{ more: boolean }> {
   const runs = await transaction.query<RunRow>(
-    `SELECT * FROM runs WHERE state = 'expected' AND due_at <= $1 ORDER BY due_at LIMIT ${ROWS_AT_ONCE} FOR UPDATE SKIP LOCKED`,
+    `SELECT * FROM runs WHERE state = 'expected' AND type = 'backup' AND due_at <= $1 ORDER BY due_at LIMIT ${ROWS_AT_ONCE} FOR UPDATE SKIP LOCKED`,
     [now],
   );
   const known = await whatStandsBehind(transaction, runs);

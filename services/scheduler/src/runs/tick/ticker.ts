@@ -3,6 +3,8 @@ import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../../clock/clock.js';
 import type { SchedulerConfig } from '../../config.js';
 import type { RetentionService } from '../../retention/retention.service.js';
+import { startDueVerifications } from '../../verification/start-due-verifications.js';
+import type { VerificationChain } from '../../verification/verification-chain.js';
 import type { RunLedger } from '../run-ledger.js';
 import type { DiscoverNewDatabases } from './discover-new-databases.js';
 import type { Dispatch } from './dispatch.js';
@@ -26,6 +28,7 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
   constructor(
     private readonly database: ServiceDatabase,
     private readonly ledger: RunLedger,
+    private readonly verification: VerificationChain,
     private readonly dispatch: Dispatch,
     private readonly attempts: WatchAttempts,
     private readonly retention: RetentionService,
@@ -62,6 +65,11 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     );
     await this.step('start due runs', () =>
       this.alone('start', (transaction) => startDueRuns(transaction, this.ledger, this.clock.now(), missedAfterMs)),
+    );
+    await this.step('start due verifications', () =>
+      this.alone('verifications', (transaction) =>
+        startDueVerifications(transaction, { ledger: this.ledger, verification: this.verification }, this.clock.now(), missedAfterMs),
+      ),
     );
     await this.step('admit waiting runs', () =>
       this.alone('admit', (transaction) =>
