@@ -1,6 +1,6 @@
 import type { Command } from '@commander-js/extra-typings';
 import type { CommandRunner } from './command-runner.js';
-import { collected, wholeNumber } from './option-values.js';
+import { byteSize, collected, orNone, wholeNumber } from './option-values.js';
 
 type Plans = typeof import('./commands/plans.js');
 type Care = typeof import('./commands/plan-care.js');
@@ -88,6 +88,13 @@ function withPlanOptions<Args extends unknown[], Opts extends Record<string, unk
     .option('--tag <tag>', 'key or key=value; may be repeated', collected)
     .option('--keep-last <n>', 'backups to keep', wholeNumber)
     .option('--keep-proven <n>', 'proven backups that are never deleted', wholeNumber)
+    .option('--keep-days <n>', 'all that are so much older than the newest at most; or none', orNone(wholeNumber))
+    .option('--keep-hourly <n>', 'one for each of the last so many hours that have one', wholeNumber)
+    .option('--keep-daily <n>', 'the same for days', wholeNumber)
+    .option('--keep-weekly <n>', 'for weeks', wholeNumber)
+    .option('--keep-monthly <n>', 'for months', wholeNumber)
+    .option('--keep-yearly <n>', 'for years', wholeNumber)
+    .option('--max-size <size>', 'of one database’s backups before deduplication, e.g. 500GB; or none', orNone(byteSize))
     .option('--verify <levels>', 'BASIC, DATABASE, FULL, separated by commas; or none')
     .option('--deep', 'recount every table inside the dump’s snapshot')
     .option('--catch-up <how>', 'once or skip: what a missed time leads to')

@@ -142,8 +142,15 @@ export type CreatePlan = {
     cron?: string;
     timeZone?: string;
     retention?: {
-        keepLast: number;
+        keepLast?: number;
         keepProven?: number;
+        keepDays?: number | null;
+        keepHourly?: number;
+        keepDaily?: number;
+        keepWeekly?: number;
+        keepMonthly?: number;
+        keepYearly?: number;
+        maxBytes?: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -199,8 +206,15 @@ export type CreatePlanFromTemplate = {
     noProgressMinutes?: number;
     method?: 'postgresql.logical' | 'postgresql.physical';
     retention?: {
-        keepLast: number;
-        keepProven: number;
+        keepLast?: number;
+        keepProven?: number;
+        keepDays?: number | null;
+        keepHourly?: number;
+        keepDaily?: number;
+        keepWeekly?: number;
+        keepMonthly?: number;
+        keepYearly?: number;
+        maxBytes?: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -452,10 +466,7 @@ export type Plan = {
     repository: string;
     cronInWords: string | null;
     nextRuns: Array<string>;
-    retention: {
-        keepLast: number;
-        keepProven: number;
-    };
+    retention: RetentionPolicy;
     hooks: Array<{
         name: string;
         when: 'before' | 'after_success' | 'after_failure';
@@ -515,6 +526,13 @@ export type PlanOutline = {
     retention?: {
         keepLast: number;
         keepProven: number;
+        keepDays: number | null;
+        keepHourly: number;
+        keepDaily: number;
+        keepWeekly: number;
+        keepMonthly: number;
+        keepYearly: number;
+        maxBytes: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -569,8 +587,15 @@ export type PlanOutlineInput = {
     noProgressMinutes?: number;
     method?: 'postgresql.logical' | 'postgresql.physical';
     retention?: {
-        keepLast: number;
-        keepProven: number;
+        keepLast?: number;
+        keepProven?: number;
+        keepDays?: number | null;
+        keepHourly?: number;
+        keepDaily?: number;
+        keepWeekly?: number;
+        keepMonthly?: number;
+        keepYearly?: number;
+        maxBytes?: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -728,6 +753,18 @@ export type RestorePlan = {
     hash: string;
     createdAt: string;
     expiresAt: string;
+};
+
+export type RetentionPolicy = {
+    keepLast: number;
+    keepProven: number;
+    keepDays: number | null;
+    keepHourly: number;
+    keepDaily: number;
+    keepWeekly: number;
+    keepMonthly: number;
+    keepYearly: number;
+    maxBytes: number | null;
 };
 
 export type RetentionPreview = {
@@ -1097,8 +1134,15 @@ export type UpdatePlan = {
         tags?: Array<string>;
     };
     retention?: {
-        keepLast: number;
-        keepProven: number;
+        keepLast?: number;
+        keepProven?: number;
+        keepDays?: number | null;
+        keepHourly?: number;
+        keepDaily?: number;
+        keepWeekly?: number;
+        keepMonthly?: number;
+        keepYearly?: number;
+        maxBytes?: number | null;
     };
     hooks?: Array<{
         name: string;

@@ -102,6 +102,50 @@ describe('retention', () => {
     ]);
   });
 
+  it('changes of a policy only what is said, and refuses what it does not know', async () => {
+    const plan = await scheduler.plan({ retention: { keepLast: 3, keepMonthly: 12, keepDays: 30 } });
+    const change = async (retention: object) => scheduler.call('PATCH', `/api/v2/plans/${plan.id}`, { retention });
+    expect((await change({ keepLast: 5, keepDays: null, maxBytes: 500e9 })).body.retention).toEqual({
+      keepLast: 5,
+      keepProven: 2,
+      keepDays: null,
+      keepHourly: 0,
+      keepDaily: 0,
+      keepWeekly: 0,
+      keepMonthly: 12,
+      keepYearly: 0,
+      maxBytes: 500e9,
+    });
+    expect((await change({ keepMonths: 3 })).status).toBe(422);
+  });
+
+  it('keeps one of each month where the policy asks for it, and touches no other database', async () => {
+    const plan = await scheduler.plan({ databases: 'all', retention: { keepLast: 1, keepProven: 1, keepMonthly: 2 } });
+    const dates = ['2026-01-10', '2026-02-10', '2026-02-20', '2026-03-10'];
+    for (const date of dates) {
+      const onDate = withEvidence({ consistentAt: `${date}T12:00:00.000Z` });
+      scheduler.scripts.push(onDate, onDate);
+      const { runs } = (await scheduler.call('POST', `/api/v2/plans/${plan.id}/runs`)).body;
+      for (const run of runs) await scheduler.until(run.id, 'succeeded');
+    }
+    const backups = await scheduler.eventually(async () => {
+      const { data } = await get(`/api/v2/backups?plan=${plan.id}`);
+      return data.filter(({ retention }: { retention: { kept: boolean } }) => !retention.kept).length === 4 && data;
+    });
+    for (const name of ['shop', 'crm'])
+      expect(
+        backups
+          .filter(({ databaseName }: { databaseName: string }) => databaseName === name)
+          .map((backup: { consistentAt: string; retention: object }) => [backup.consistentAt.slice(0, 10), backup.retention])
+          .reverse(),
+      ).toMatchObject([
+        ['2026-01-10', { kept: false }],
+        ['2026-02-10', { kept: false }],
+        ['2026-02-20', { kept: true, reason: 'the backup of 2026-02, one of the last 2 months' }],
+        ['2026-03-10', { kept: true, reason: 'one of the last 1 backups' }],
+      ]);
+  });
+
   it('touches nothing after a failed backup', async () => {
     const plan = await scheduler.plan({ retention: { keepLast: 1, keepProven: 1 }, maxAttempts: 1 });
     const { backup } = await backUp(plan.id);

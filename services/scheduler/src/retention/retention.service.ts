@@ -5,10 +5,8 @@ import type { BackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
 import { findPlan, type PlanRow } from '../plans/plans.table.js';
 import { recordOwnAct } from '../trail/trail.js';
-import { demandedProof } from '../verification/proof.js';
-import { decideRetention, type RetentionDecision } from './retention.js';
-
-type RetainedRow = BackupRow & { in_use: boolean };
+import { decidedLines, policyOf, type RetainedRow } from './lines.js';
+import type { RetentionDecision } from './retention.js';
 
 const FIRST_RETRY_MS = 60_000;
 const LONGEST_RETRY_MS = 6 * 3_600_000;
@@ -24,39 +22,43 @@ export class RetentionService {
   async preview(principal: Principal, planId: string): Promise<RetentionPreview> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
       const plan = await findPlan(transaction, planId);
-      const lines = linesOf(await retainedBackups(transaction, plan.id));
+      const lines = await decidedLines(transaction, plan, await policyOf(transaction, plan));
       return {
-        backups: lines.flatMap((line) =>
-          decide(line, plan).map((decision) => {
-            const row = line.find((backup) => backup.id === decision.id)!;
-            return {
-              backup: row.id,
-              database: row.database_id,
-              databaseName: row.database_name,
-              consistentAt: row.consistent_at.toISOString(),
-              sizeBytes: Number(row.size_bytes),
-              kept: decision.kept,
-              reason: decision.reason,
-            };
-          }),
+        backups: lines.flat().flatMap(({ row, decision: { verdict, reason } }) =>
+          verdict === 'trashed'
+            ? []
+            : [
+                {
+                  backup: row.id,
+                  database: row.database_id,
+                  databaseName: row.database_name,
+                  consistentAt: row.consistent_at.toISOString(),
+                  sizeBytes: Number(row.size_bytes),
+                  kept: verdict === 'kept',
+                  reason,
+                },
+              ],
         ),
       };
     });
   }
 
-  /** Of a deleted plan nothing is removed. Two replicas that do this at once wait for each other at the plan's row. */
-  async apply(transaction: Transaction, planId: string | null): Promise<void> {
-    const [plan] = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE id = $1 AND deleted_at IS NULL FOR UPDATE`, [planId]);
+  /**
+   * In reaction to a backup, for the others of its database. Of a deleted plan nothing is removed. Two replicas that do this at once
+   * wait for each other at the plan's row.
+   */
+  async apply(transaction: Transaction, backup: Pick<BackupRow, 'plan_id' | 'server_id' | 'database_id'>): Promise<void> {
+    const [plan] = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE id = $1 AND deleted_at IS NULL FOR UPDATE`, [
+      backup.plan_id,
+    ]);
     if (!plan) return;
-    await transaction.query(`SELECT 1 FROM backups WHERE plan_id = $1 AND removal_requested_at IS NULL ORDER BY id FOR UPDATE`, [plan.id]);
-    for (const line of linesOf(await retainedBackups(transaction, plan.id))) {
-      for (const decision of decide(line, plan))
-        await this.carryOut(
-          transaction,
-          line.find((backup) => backup.id === decision.id)!,
-          decision,
-        );
-    }
+    const line = { server: backup.server_id, database: backup.database_id };
+    await transaction.query(
+      `SELECT 1 FROM backups WHERE plan_id = $1 AND server_id = $2 AND database_id IS NOT DISTINCT FROM $3 AND removed_at IS NULL ORDER BY id FOR UPDATE`,
+      [plan.id, line.server, line.database],
+    );
+    for (const decided of await decidedLines(transaction, plan, await policyOf(transaction, plan), line))
+      for (const { row, decision } of decided) await this.carryOut(transaction, row, decision);
   }
 
   /** The storage's answer. A failed removal keeps the row and is tried again. */
@@ -96,7 +98,8 @@ export class RetentionService {
   }
 
   private async carryOut(transaction: Transaction, backup: RetainedRow, decision: RetentionDecision): Promise<void> {
-    if (decision.kept) {
+    if (decision.verdict === 'trashed') return;
+    if (decision.verdict === 'kept') {
       if (backup.retention_reason !== decision.reason)
         await transaction.query(`UPDATE backups SET retention_reason = $2 WHERE id = $1`, [backup.id, decision.reason]);
       return;
@@ -127,24 +130,4 @@ export class RetentionService {
       reason,
     });
   }
-}
-
-function decide(line: RetainedRow[], plan: PlanRow): RetentionDecision[] {
-  return decideRetention(
-    line.map((row) => ({ id: row.id, consistentAt: row.consistent_at, state: row.state, proof: row.proof, inUse: row.in_use })),
-    { keepLast: plan.keep_last, keepProven: plan.keep_proven, demanded: demandedProof(plan.verify) },
-  );
-}
-
-async function retainedBackups(transaction: Transaction, planId: string): Promise<RetainedRow[]> {
-  return transaction.query<RetainedRow>(
-    `SELECT backups.*, EXISTS (SELECT 1 FROM runs WHERE runs.backup_id = backups.id AND runs.type <> 'backup' AND runs.state IN ('due', 'queued', 'running')) AS in_use
-     FROM backups WHERE plan_id = $1 AND removal_requested_at IS NULL ORDER BY consistent_at DESC`,
-    [planId],
-  );
-}
-
-/** One line per database; a plan for whole servers has one per server. */
-function linesOf(rows: RetainedRow[]): RetainedRow[][] {
-  return [...Map.groupBy(rows, (row) => `${row.server_id} ${row.database_id ?? ''}`).values()];
 }
