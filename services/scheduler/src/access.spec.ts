@@ -74,6 +74,8 @@ const routes = (): [string, string, object?][] => [
   ['GET', '/api/v2/backups'],
   ['GET', `/api/v2/backups/${ids.backup}`],
   ['POST', `/api/v2/backups/${ids.backup}/verify`, {}],
+  ['PUT', `/api/v2/backups/${ids.backup}/hold`, { reason: 'x' }],
+  ['DELETE', `/api/v2/backups/${ids.backup}/hold`],
   ['POST', '/api/v2/restore-plans', { backup: ids.backup }],
   ['GET', `/api/v2/restore-plans/${ids.restorePlan}`],
   ['POST', '/api/v2/restores', { plan: ids.restorePlan, hash: ids.hash }],

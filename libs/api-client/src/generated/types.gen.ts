@@ -89,7 +89,14 @@ export type Backup = {
         kept: boolean;
         reason: string;
     };
+    hold: BackupHold | null;
     removedAt: string | null;
+};
+
+export type BackupHold = {
+    reason: string;
+    by: string;
+    at: string;
 };
 
 export type CreateApiKey = {
@@ -393,6 +400,10 @@ export type Finding = {
     message: string;
     object?: string;
     fix?: string;
+};
+
+export type HoldBackup = {
+    reason: string;
 };
 
 export type LocalStorageSettings = {
@@ -1402,6 +1413,54 @@ export type BackupsGetResponses = {
 };
 
 export type BackupsGetResponse = BackupsGetResponses[keyof BackupsGetResponses];
+
+export type BackupsReleaseData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/backups/{id}/hold';
+};
+
+export type BackupsReleaseErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsReleaseError = BackupsReleaseErrors[keyof BackupsReleaseErrors];
+
+export type BackupsReleaseResponses = {
+    200: Backup;
+};
+
+export type BackupsReleaseResponse = BackupsReleaseResponses[keyof BackupsReleaseResponses];
+
+export type BackupsHoldData = {
+    body: HoldBackup;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/backups/{id}/hold';
+};
+
+export type BackupsHoldErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsHoldError = BackupsHoldErrors[keyof BackupsHoldErrors];
+
+export type BackupsHoldResponses = {
+    200: Backup;
+};
+
+export type BackupsHoldResponse = BackupsHoldResponses[keyof BackupsHoldResponses];
 
 export type BackupsVerifyData = {
     body: VerifyBackup;

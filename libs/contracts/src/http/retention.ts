@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PlainText } from '../plain-text.js';
 
 const Count = z.number().int().min(1).max(10_000);
 const Periods = z.number().int().min(0).max(10_000);
@@ -39,6 +40,16 @@ export const RetentionInput = z
 
 /** What is absent stays, so that nobody who knows two numbers drops the years. */
 export const RetentionChange = z.object(shape).partial().strict();
+
+export const BackupHold = z.object({ reason: z.string(), by: z.string(), at: z.iso.datetime() }).meta({ id: 'BackupHold' });
+export type BackupHold = z.infer<typeof BackupHold>;
+
+/** `PUT /api/v2/backups/{id}/hold`: no retention removes it until it is released. */
+export const HoldBackup = z
+  .object({ reason: PlainText.trim().min(1).max(300) })
+  .strict()
+  .meta({ id: 'HoldBackup' });
+export type HoldBackup = z.infer<typeof HoldBackup>;
 
 /** `GET /api/v2/plans/{id}/retention`: what retention would do now, without doing it. */
 export const RetentionPreview = z

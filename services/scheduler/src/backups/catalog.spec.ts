@@ -146,6 +146,27 @@ describe('retention', () => {
       ]);
   });
 
+  it('removes no held backup until it is released', async () => {
+    const plan = await scheduler.plan({ retention: { keepLast: 1, keepProven: 1 } });
+    const { backup: held } = await backUp(plan.id);
+    const hold = (body: object) => scheduler.call('PUT', `/api/v2/backups/${held}/hold`, body);
+    expect((await hold({ reason: ' ' })).status).toBe(422);
+    expect((await hold({ reason: 'evidence in a case' })).body).toMatchObject({
+      hold: { reason: 'evidence in a case', by: 'Ada' },
+      retention: { kept: true, reason: 'held: evidence in a case' },
+    });
+    const { backup: second } = await backUp(plan.id);
+    await backUp(plan.id);
+    await scheduler.eventually(async () => scheduler.removals.some(({ backup }) => backup === second));
+    expect((await get(`/api/v2/backups/${held}`)).retention).toEqual({ kept: true, reason: 'held: evidence in a case' });
+    expect((await scheduler.call('PUT', `/api/v2/backups/${second}/hold`, { reason: 'too late' })).status).toBe(409);
+
+    expect((await scheduler.call('DELETE', `/api/v2/backups/${held}/hold`)).body).toMatchObject({ hold: null, retention: { kept: true } });
+    expect((await scheduler.call('DELETE', `/api/v2/backups/${held}/hold`)).status).toBe(409);
+    await backUp(plan.id);
+    await scheduler.eventually(async () => scheduler.removals.some(({ backup }) => backup === held));
+  });
+
   it('touches nothing after a failed backup', async () => {
     const plan = await scheduler.plan({ retention: { keepLast: 1, keepProven: 1 }, maxAttempts: 1 });
     const { backup } = await backUp(plan.id);

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Ages, periods and a limit of size beside the two counts. */
+/** Ages, periods and a limit of size beside the two counts; holds. */
 export class KeepByPolicy1764209000000 implements MigrationInterface {
   readonly name = 'KeepByPolicy1764209000000';
 
@@ -14,6 +14,8 @@ export class KeepByPolicy1764209000000 implements MigrationInterface {
         ADD COLUMN keep_monthly integer NOT NULL DEFAULT 0 CHECK (keep_monthly >= 0),
         ADD COLUMN keep_yearly integer NOT NULL DEFAULT 0 CHECK (keep_yearly >= 0),
         ADD COLUMN max_bytes bigint CHECK (max_bytes > 0);
+      -- Who said that it must stay, when and why.
+      ALTER TABLE backups ADD COLUMN hold jsonb CHECK (hold IS NULL OR removal_requested_at IS NULL);
     `);
   }
 

@@ -48,7 +48,7 @@ function decided(line: readonly RetainedRow[], policy: LinePolicy): DecidedRow[]
       inUse: row.in_use,
       base: bases.get(row.id)!,
       sizeBytes: Number(row.size_bytes),
-      hold: null,
+      hold: row.hold?.reason ?? null,
       trashed: row.removal_requested_at !== null,
     })),
     policy,
