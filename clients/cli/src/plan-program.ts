@@ -59,6 +59,16 @@ export function addPlanCommands<Args extends unknown[], Opts extends Record<stri
       run(async (terminal, wanted: string, options: Parameters<Care['explain']>[2]) => (await care()).explain(terminal, wanted, options)),
     );
   plan
+    .command('retention')
+    .description('what retention would remove now, and why the rest stays')
+    .argument('<plan>', 'name or id')
+    .option('--confirm <hash>', 'remove what was shown with this hash, however much it is')
+    .action(
+      run(async (terminal, name: string, options: { confirm?: string }) =>
+        (await import('./commands/plan-retention.js')).planRetention(terminal, name, options),
+      ),
+    );
+  plan
     .command('delete')
     .description('delete a plan; its backups stay')
     .argument('<plan>', 'name or id')

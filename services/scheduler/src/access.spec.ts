@@ -56,6 +56,7 @@ const routes = (): [string, string, object?][] => [
   ['POST', `/api/v2/plans/${ids.plan}/resume`],
   ['POST', `/api/v2/plans/${ids.plan}/runs`],
   ['GET', `/api/v2/plans/${ids.plan}/retention`],
+  ['POST', `/api/v2/plans/${ids.plan}/retention`, { hash: 'x' }],
   ['GET', '/api/v2/templates'],
   ['POST', '/api/v2/templates', { name: 'another', content: {} }],
   ['GET', `/api/v2/templates/${ids.template}`],

@@ -99,6 +99,10 @@ export type BackupHold = {
     at: string;
 };
 
+export type ConfirmRetention = {
+    hash: string;
+};
+
 export type CreateApiKey = {
     name: string;
     scopes: Array<'*' | 'organization:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read'>;
@@ -779,12 +783,21 @@ export type RetentionPolicy = {
 };
 
 export type RetentionPreview = {
+    hash: string;
+    brakes: Array<{
+        server: string;
+        database: string | null;
+        databaseName: string | null;
+        dropped: number;
+        of: number;
+    }>;
     backups: Array<{
         backup: string;
         database: string | null;
         databaseName: string | null;
         consistentAt: string;
         sizeBytes: number;
+        addedBytes: number;
         kept: boolean;
         reason: string;
     }>;
@@ -1779,6 +1792,30 @@ export type PlansRetentionResponses = {
 };
 
 export type PlansRetentionResponse = PlansRetentionResponses[keyof PlansRetentionResponses];
+
+export type PlansConfirmRetentionData = {
+    body: ConfirmRetention;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/plans/{id}/retention';
+};
+
+export type PlansConfirmRetentionErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type PlansConfirmRetentionError = PlansConfirmRetentionErrors[keyof PlansConfirmRetentionErrors];
+
+export type PlansConfirmRetentionResponses = {
+    200: RetentionPreview;
+};
+
+export type PlansConfirmRetentionResponse = PlansConfirmRetentionResponses[keyof PlansConfirmRetentionResponses];
 
 export type PlansRunData = {
     body?: never;

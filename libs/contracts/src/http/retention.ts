@@ -54,6 +54,18 @@ export type HoldBackup = z.infer<typeof HoldBackup>;
 /** `GET /api/v2/plans/{id}/retention`: what retention would do now, without doing it. */
 export const RetentionPreview = z
   .object({
+    /** Of all that would be removed; what is confirmed is what was shown. */
+    hash: z.string(),
+    /** Removals out of the ordinary, which wait until somebody confirms them. */
+    brakes: z.array(
+      z.object({
+        server: z.string(),
+        database: z.string().nullable(),
+        databaseName: z.string().nullable(),
+        dropped: z.number().int(),
+        of: z.number().int(),
+      }),
+    ),
     backups: z.array(
       z.object({
         backup: z.string(),
@@ -61,6 +73,8 @@ export const RetentionPreview = z
         databaseName: z.string().nullable(),
         consistentAt: z.iso.datetime(),
         sizeBytes: z.number(),
+        /** What it added to the repository; other backups may need it, too. */
+        addedBytes: z.number(),
         kept: z.boolean(),
         reason: z.string(),
       }),
@@ -68,3 +82,7 @@ export const RetentionPreview = z
   })
   .meta({ id: 'RetentionPreview' });
 export type RetentionPreview = z.infer<typeof RetentionPreview>;
+
+/** `POST /api/v2/plans/{id}/retention`: remove what the preview with this hash showed, however much it is. */
+export const ConfirmRetention = z.object({ hash: z.string() }).strict().meta({ id: 'ConfirmRetention' });
+export type ConfirmRetention = z.infer<typeof ConfirmRetention>;

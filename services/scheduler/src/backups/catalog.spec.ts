@@ -167,6 +167,31 @@ describe('retention', () => {
     await scheduler.eventually(async () => scheduler.removals.some(({ backup }) => backup === held));
   });
 
+  it('stops before it would remove far more than usual, until somebody confirms what it showed', async () => {
+    const plan = await scheduler.plan({ retention: { keepLast: 10, keepProven: 1 } });
+    for (let taken = 0; taken < 6; taken += 1) await backUp(plan.id);
+    await scheduler.call('PATCH', `/api/v2/plans/${plan.id}`, { retention: { keepLast: 1 } });
+    const { backup: newest } = await backUp(plan.id);
+    const reason = 'waits for confirmation: retention would remove 6 of 7 backups at once';
+    const waiting = async () =>
+      (await get(`/api/v2/backups?plan=${plan.id}`)).data.filter(
+        (backup: { retention: { reason: string } }) => backup.retention.reason === reason,
+      );
+    const held = await scheduler.eventually(async () => ((found) => found.length === 6 && found)(await waiting()));
+    expect(held.every((backup: { retention: { kept: boolean } }) => backup.retention.kept)).toBe(true);
+
+    const path = `/api/v2/plans/${plan.id}/retention`;
+    const shown = await get(path);
+    expect(shown.brakes).toMatchObject([{ server: plan.server, databaseName: 'shop', dropped: 6, of: 7 }]);
+    await scheduler.call('PUT', `/api/v2/backups/${held[0].id}/hold`, { reason: 'not this one' });
+    expect((await scheduler.call('POST', path, { hash: shown.hash })).status).toBe(409);
+    const confirmed = await scheduler.call('POST', path, { hash: (await get(path)).hash });
+    expect(confirmed.body.backups.map((line: { backup: string }) => line.backup).sort()).toEqual([newest, held[0].id].sort());
+    await scheduler.eventually(async () =>
+      held.slice(1).every(({ id }: { id: string }) => scheduler.removals.some(({ backup }) => backup === id)),
+    );
+  });
+
   it('touches nothing after a failed backup', async () => {
     const plan = await scheduler.plan({ retention: { keepLast: 1, keepProven: 1 }, maxAttempts: 1 });
     const { backup } = await backUp(plan.id);

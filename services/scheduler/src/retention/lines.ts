@@ -36,6 +36,15 @@ export async function decidedLines(transaction: Transaction, plan: PlanRow, poli
   return [...lines.values()].map((ofLine) => decided(ofLine, policy));
 }
 
+/** Nobody begins to read, hold or remove one of them meanwhile. */
+export async function lockBackups(transaction: Transaction, plan: PlanRow, line?: Line): Promise<void> {
+  await transaction.query(`SELECT 1 FROM plans WHERE id = $1 FOR UPDATE`, [plan.id]);
+  await transaction.query(
+    `SELECT 1 FROM backups WHERE plan_id = $1 AND removed_at IS NULL AND ($2::text IS NULL OR (server_id = $2 AND database_id IS NOT DISTINCT FROM $3)) ORDER BY id FOR UPDATE`,
+    [plan.id, line?.server ?? null, line?.database ?? null],
+  );
+}
+
 function decided(line: readonly RetainedRow[], policy: LinePolicy): DecidedRow[] {
   const byId = new Map(line.map((row) => [row.id, row]));
   const bases = basesOf(line.map((row) => ({ id: row.id, type: row.backup_type, consistentAt: row.consistent_at })));

@@ -1,11 +1,13 @@
-import { QUEUES, type CommandPayload, type Principal, type RetentionPreview } from '@rahat/contracts';
+import { QUEUES, RahatError, type CommandPayload, type ConfirmRetention, type Principal, type RetentionPreview } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { BackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
 import { findPlan, type PlanRow } from '../plans/plans.table.js';
-import { recordOwnAct } from '../trail/trail.js';
-import { decidedLines, policyOf, type RetainedRow } from './lines.js';
+import { recordAct, recordOwnAct } from '../trail/trail.js';
+import { brakeOn, type Brake } from './brake.js';
+import { decidedLines, lockBackups, policyOf, type RetainedRow } from './lines.js';
+import { droppedIn, presentPreview } from './preview.js';
 import type { RetentionDecision } from './retention.js';
 
 const FIRST_RETRY_MS = 60_000;
@@ -22,24 +24,28 @@ export class RetentionService {
   async preview(principal: Principal, planId: string): Promise<RetentionPreview> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
       const plan = await findPlan(transaction, planId);
-      const lines = await decidedLines(transaction, plan, await policyOf(transaction, plan));
-      return {
-        backups: lines.flat().flatMap(({ row, decision: { verdict, reason } }) =>
-          verdict === 'trashed'
-            ? []
-            : [
-                {
-                  backup: row.id,
-                  database: row.database_id,
-                  databaseName: row.database_name,
-                  consistentAt: row.consistent_at.toISOString(),
-                  sizeBytes: Number(row.size_bytes),
-                  kept: verdict === 'kept',
-                  reason,
-                },
-              ],
-        ),
-      };
+      return presentPreview(await decidedLines(transaction, plan, await policyOf(transaction, plan)));
+    });
+  }
+
+  /** What the preview showed, and nothing else, even where the brake holds it up. */
+  async confirm(principal: Principal, planId: string, { hash }: ConfirmRetention): Promise<RetentionPreview> {
+    return this.database.inOrganization(principal.organization, async (transaction) => {
+      const plan = await findPlan(transaction, planId);
+      await lockBackups(transaction, plan);
+      const policy = await policyOf(transaction, plan);
+      const lines = await decidedLines(transaction, plan, policy);
+      if (presentPreview(lines).hash !== hash)
+        throw new RahatError('conflict', 'Retention would remove other backups now', {
+          hint: 'Look at what it would remove, and confirm that.',
+        });
+      await recordAct(this.outbox, transaction, principal, {
+        action: 'retention.confirmed',
+        target: { kind: 'plan', id: plan.id, name: plan.name },
+        details: { backups: droppedIn(lines) },
+      });
+      for (const { row, decision } of lines.flat()) await this.carryOut(transaction, row, decision);
+      return presentPreview(await decidedLines(transaction, plan, policy));
     });
   }
 
@@ -53,12 +59,13 @@ export class RetentionService {
     ]);
     if (!plan) return;
     const line = { server: backup.server_id, database: backup.database_id };
-    await transaction.query(
-      `SELECT 1 FROM backups WHERE plan_id = $1 AND server_id = $2 AND database_id IS NOT DISTINCT FROM $3 AND removed_at IS NULL ORDER BY id FOR UPDATE`,
-      [plan.id, line.server, line.database],
-    );
-    for (const decided of await decidedLines(transaction, plan, await policyOf(transaction, plan), line))
-      for (const { row, decision } of decided) await this.carryOut(transaction, row, decision);
+    await lockBackups(transaction, plan, line);
+    for (const decided of await decidedLines(transaction, plan, await policyOf(transaction, plan), line)) {
+      const brake = brakeOn(decided.map(({ decision }) => decision));
+      for (const { row, decision } of decided)
+        if (brake && decision.verdict === 'dropped') await this.holdUp(transaction, row, brake);
+        else await this.carryOut(transaction, row, decision);
+    }
   }
 
   /** The storage's answer. A failed removal keeps the row and is tried again. */
@@ -115,6 +122,17 @@ export class RetentionService {
       details: { snapshot: backup.snapshot, reason: decision.reason },
     });
     await this.request(transaction, backup, decision.reason);
+  }
+
+  private async holdUp(transaction: Transaction, backup: RetainedRow, { dropped, of }: Brake): Promise<void> {
+    const reason = `waits for confirmation: retention would remove ${dropped} of ${of} backups at once`;
+    if (backup.retention_reason === reason) return;
+    await transaction.query(`UPDATE backups SET retention_reason = $2 WHERE id = $1`, [backup.id, reason]);
+    await recordOwnAct(this.outbox, transaction, backup.organization_id, {
+      action: 'backup.removal_held_up',
+      target: { kind: 'backup', id: backup.id },
+      details: { snapshot: backup.snapshot, reason },
+    });
   }
 
   private async request(transaction: Transaction, backup: BackupRow, reason: string): Promise<void> {
