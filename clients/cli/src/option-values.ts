@@ -9,3 +9,16 @@ export function wholeNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('A whole number is needed.');
   return Number(text);
 }
+
+/** `500GB`; units of a thousand, as sizes are shown. */
+export function byteSize(text: string): number {
+  const [, number, unit] = /^(\d{1,6}(?:\.\d{1,3})?) ?([KMGT]?)B?$/i.exec(text) ?? [];
+  const value = Math.round(Number(number) * 1000 ** ' KMGT'.indexOf(unit?.toUpperCase() || ' '));
+  if (!(value > 0)) throw new InvalidArgumentError('A size is needed, for example 500GB.');
+  return value;
+}
+
+/** `none` takes a limit away. */
+export function orNone(parse: (text: string) => number): (text: string) => number | null {
+  return (text) => (text === 'none' ? null : parse(text));
+}

@@ -1,6 +1,6 @@
 import type { Command } from '@commander-js/extra-typings';
 import type { CommandRunner } from './command-runner.js';
-import { collected, wholeNumber } from './option-values.js';
+import { byteSize, collected, orNone, wholeNumber } from './option-values.js';
 
 type Plans = typeof import('./commands/plans.js');
 type Care = typeof import('./commands/plan-care.js');
@@ -59,6 +59,16 @@ export function addPlanCommands<Args extends unknown[], Opts extends Record<stri
       run(async (terminal, wanted: string, options: Parameters<Care['explain']>[2]) => (await care()).explain(terminal, wanted, options)),
     );
   plan
+    .command('retention')
+    .description('what retention would remove now, and why the rest stays')
+    .argument('<plan>', 'name or id')
+    .option('--confirm <hash>', 'remove what was shown with this hash, however much it is')
+    .action(
+      run(async (terminal, name: string, options: { confirm?: string }) =>
+        (await import('./commands/plan-retention.js')).planRetention(terminal, name, options),
+      ),
+    );
+  plan
     .command('delete')
     .description('delete a plan; its backups stay')
     .argument('<plan>', 'name or id')
@@ -88,6 +98,13 @@ function withPlanOptions<Args extends unknown[], Opts extends Record<string, unk
     .option('--tag <tag>', 'key or key=value; may be repeated', collected)
     .option('--keep-last <n>', 'backups to keep', wholeNumber)
     .option('--keep-proven <n>', 'proven backups that are never deleted', wholeNumber)
+    .option('--keep-days <n>', 'all that are so much older than the newest at most; or none', orNone(wholeNumber))
+    .option('--keep-hourly <n>', 'one for each of the last so many hours that have one', wholeNumber)
+    .option('--keep-daily <n>', 'the same for days', wholeNumber)
+    .option('--keep-weekly <n>', 'for weeks', wholeNumber)
+    .option('--keep-monthly <n>', 'for months', wholeNumber)
+    .option('--keep-yearly <n>', 'for years', wholeNumber)
+    .option('--max-size <size>', 'of one database’s backups before deduplication, e.g. 500GB; or none', orNone(byteSize))
     .option('--verify <levels>', 'BASIC, DATABASE, FULL, separated by commas; or none')
     .option('--verify-every <level=n>', 'that level only after every nth backup, e.g. FULL=7; may be repeated', collected)
     .option(

@@ -127,6 +127,22 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY, RA
       ),
     );
 
+  backup
+    .command('hold')
+    .description('keep a backup whatever retention says, until it is released')
+    .argument('<backup>', 'id, its beginning, or latest')
+    .requiredOption('--reason <text>', 'why it must stay')
+    .action(
+      run(async (terminal, id: string, options: { reason: string }) =>
+        (await import('./commands/backup-holds.js')).holdBackup(terminal, id, options),
+      ),
+    );
+  backup
+    .command('release')
+    .description('leave a held backup to retention again')
+    .argument('<backup>', 'id, its beginning, or latest')
+    .action(run(async (terminal, id: string) => (await import('./commands/backup-holds.js')).releaseBackup(terminal, id)));
+
   const restore = program.command('restore').description('bring data back, proven exactly');
   restore
     .command('plan')

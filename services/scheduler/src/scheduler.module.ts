@@ -19,6 +19,7 @@ import { PlatformProtectionController } from './platform/platform-protection.con
 import { PlatformProtectionService } from './platform/platform-protection.service.js';
 import { RestorePlansService } from './restores/restore-plans.service.js';
 import { RestoresController } from './restores/restores.controller.js';
+import { BackupHolds } from './retention/backup-holds.js';
 import { RetentionService } from './retention/retention.service.js';
 import { AttemptEnd } from './runs/attempt-end.js';
 import { AttemptMessages } from './runs/attempt-messages.js';
@@ -118,6 +119,7 @@ export class SchedulerModule {
         ...runtimeProviders(runtime, config),
         { provide: DiscoveryService, useValue: discovery },
         { provide: RetentionService, useValue: retention },
+        { provide: BackupHolds, useValue: new BackupHolds(database, outbox, clock) },
         { provide: BackupNow, useValue: backupNow },
         { provide: Ticker, useValue: ticker },
         { provide: MessageConsumers, useValue: consumers },

@@ -12,7 +12,7 @@ import { RahatError } from '@rahat/contracts';
 import { answer, openApi } from '../session/api.js';
 import { age, table } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
-import { serversOf, type PlanOptions } from './plan-options.js';
+import { retentionInWords, serversOf, type PlanOptions } from './plan-options.js';
 import { changesOf, databasesInWords, findPlan } from './plans.js';
 import { findServer } from './servers.js';
 import { nothingToChange } from './tag-changes.js';
@@ -31,16 +31,10 @@ export async function updatePlan(
 ): Promise<void> {
   const api = await openApi();
   const before = await findPlan(api, name);
-  const { retention, ...changes } = await changesOf(options);
   const body = {
-    ...changes,
+    ...(await changesOf(options)),
     name: options.name,
     servers: await serversOf(api, options),
-    // Of the two numbers the one that was not named stays.
-    retention: retention && {
-      keepLast: options.keepLast ?? before.retention.keepLast,
-      keepProven: options.keepProven ?? before.retention.keepProven,
-    },
     ...(options.byHand ? { schedules: [] } : {}),
   };
   if (Object.values(body).every((value) => value === undefined)) throw nothingToChange();
@@ -114,7 +108,7 @@ function described(plan: Plan): string {
         : `paused${plan.pause ? ` by ${plan.pause.by}${plan.pause.reason ? `: ${plan.pause.reason}` : ''}` : ''}`,
     ],
     ['Verifies', verificationInWords(plan)],
-    ['Keeps', `${plan.retention.keepLast}, never below ${plan.retention.keepProven} proven`],
+    ['Keeps', retentionInWords(plan.retention)],
     ['Priority', String(plan.priority)],
     ['Tags', plan.tags.join(', ')],
   ];

@@ -1,5 +1,7 @@
 import { RahatError, type ScheduleInput } from '@rahat/contracts';
+import type { Plan } from '@rahat/api-client';
 import type { Api } from '../session/api.js';
+import { bytes } from '../terminal/format.js';
 import { findGroup } from './server-groups.js';
 import { findServer } from './servers.js';
 
@@ -19,6 +21,13 @@ export interface PlanOptions {
   tag?: string[];
   keepLast?: number;
   keepProven?: number;
+  keepDays?: number | null;
+  keepHourly?: number;
+  keepDaily?: number;
+  keepWeekly?: number;
+  keepMonthly?: number;
+  keepYearly?: number;
+  maxSize?: number | null;
   verify?: string;
   verifyEvery?: string[];
   verifySchedule?: string[];
@@ -69,4 +78,29 @@ export function catchUpOf(text: string | undefined): 'run_once' | 'skip' | undef
   if (text === undefined || text === 'skip') return text;
   if (text === 'once' || text === 'run_once') return 'run_once';
   throw new RahatError('invalid_input', `There is no catch-up "${text}".`, { hint: 'Use once or skip.' });
+}
+
+/** What the options say of retention; undefined when they say nothing. */
+export function retentionOf(options: PlanOptions) {
+  const { keepLast, keepProven, keepDays, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly, maxSize: maxBytes } = options;
+  const said = { keepLast, keepProven, keepDays, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly, maxBytes };
+  return Object.values(said).every((value) => value === undefined) ? undefined : said;
+}
+
+/** `14 backups, one of each of the last 12 months`: what a policy keeps, in words. */
+export function retentionInWords(policy: Plan['retention']): string {
+  const periods = [
+    [policy.keepHourly, 'hours'],
+    [policy.keepDaily, 'days'],
+    [policy.keepWeekly, 'weeks'],
+    [policy.keepMonthly, 'months'],
+    [policy.keepYearly, 'years'],
+  ] as const;
+  const parts = [
+    `the last ${policy.keepLast}`,
+    ...(policy.keepDays === null ? [] : [`all of ${policy.keepDays} days`]),
+    ...periods.filter(([count]) => count > 0).map(([count, name]) => `one for each of ${count} ${name}`),
+    ...(policy.maxBytes === null ? [] : [`at most ${bytes(policy.maxBytes)} of each database`]),
+  ];
+  return `${parts.join(', ')}; never below ${policy.keepProven} proven`;
 }

@@ -6,7 +6,7 @@ import { resolve } from '../session/resolve.js';
 import { age, table } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { assertionsIn } from './assertion-files.js';
-import { catchUpOf, databasesOf, schedulesOf, serversOf, type PlanOptions } from './plan-options.js';
+import { catchUpOf, databasesOf, retentionInWords, retentionOf, schedulesOf, serversOf, type PlanOptions } from './plan-options.js';
 import { findServer } from './servers.js';
 import { findRepository } from './storages.js';
 import { levels, verificationSchedules, verifyEvery } from './verification-levels.js';
@@ -33,24 +33,20 @@ export async function createPlan(terminal: Terminal, options: CreatePlanOptions)
   const plan = options.template
     ? await answer(templatesCreatePlan({ client: api.client, path: { id: options.template }, body }))
     : await answer(plansCreate({ client: api.client, body }));
-  terminal.result(
-    plan,
-    `Plan ${plan.name} (${plan.id}): ${plan.cronInWords ?? 'by hand'}, keeps ${plan.retention.keepLast}, never below ${plan.retention.keepProven} proven.`,
-  );
+  terminal.result(plan, `Plan ${plan.name} (${plan.id}): ${plan.cronInWords ?? 'by hand'}, keeps ${retentionInWords(plan.retention)}.`);
 }
 
 /** What the options say of a plan; what they don't say is absent. */
 export async function changesOf(
   options: PlanOptions,
 ): Promise<Omit<CreatePlanFromTemplate, 'name' | 'repository' | 'method' | 'server' | 'servers'>> {
-  const { keepLast, keepProven } = options;
   return {
     databases: databasesOf(options),
     ...schedulesOf(options),
     jitterMinutes: options.jitter,
     priority: options.priority,
     tags: options.tag,
-    retention: keepLast === undefined && keepProven === undefined ? undefined : { keepLast: keepLast ?? 14, keepProven: keepProven ?? 2 },
+    retention: retentionOf(options),
     verify: options.verify === undefined ? undefined : levels(options.verify),
     verifyEvery: options.verifyEvery && verifyEvery(options.verifyEvery),
     verifySchedules: options.verifySchedule && verificationSchedules(options.verifySchedule, options.timeZone),
@@ -76,7 +72,7 @@ export async function listPlans(terminal: Terminal, options: { server?: string; 
         databasesInWords(plan.databases),
         plan.enabled ? (plan.cronInWords ?? 'by hand') : 'paused',
         age(plan.nextRuns[0] ?? null),
-        `${plan.retention.keepLast} (${plan.retention.keepProven} proven)`,
+        retentionInWords(plan.retention),
         plan.id,
       ]),
     ),

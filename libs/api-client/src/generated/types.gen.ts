@@ -127,7 +127,18 @@ export type Backup = {
         kept: boolean;
         reason: string;
     };
+    hold: BackupHold | null;
     removedAt: string | null;
+};
+
+export type BackupHold = {
+    reason: string;
+    by: string;
+    at: string;
+};
+
+export type ConfirmRetention = {
+    hash: string;
 };
 
 export type CreateApiKey = {
@@ -183,8 +194,15 @@ export type CreatePlan = {
     cron?: string;
     timeZone?: string;
     retention?: {
-        keepLast: number;
+        keepLast?: number;
         keepProven?: number;
+        keepDays?: number | null;
+        keepHourly?: number;
+        keepDaily?: number;
+        keepWeekly?: number;
+        keepMonthly?: number;
+        keepYearly?: number;
+        maxBytes?: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -243,8 +261,15 @@ export type CreatePlanFromTemplate = {
     noProgressMinutes?: number;
     method?: 'postgresql.logical' | 'postgresql.physical';
     retention?: {
-        keepLast: number;
-        keepProven: number;
+        keepLast?: number;
+        keepProven?: number;
+        keepDays?: number | null;
+        keepHourly?: number;
+        keepDaily?: number;
+        keepWeekly?: number;
+        keepMonthly?: number;
+        keepYearly?: number;
+        maxBytes?: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -425,6 +450,10 @@ export type Finding = {
     fix?: string;
 };
 
+export type HoldBackup = {
+    reason: string;
+};
+
 export type LocalStorageSettings = {
     driver: 'local';
     path: string;
@@ -499,10 +528,7 @@ export type Plan = {
     repository: string;
     cronInWords: string | null;
     nextRuns: Array<string>;
-    retention: {
-        keepLast: number;
-        keepProven: number;
-    };
+    retention: RetentionPolicy;
     hooks: Array<{
         name: string;
         when: 'before' | 'after_success' | 'after_failure';
@@ -565,6 +591,13 @@ export type PlanOutline = {
     retention?: {
         keepLast: number;
         keepProven: number;
+        keepDays: number | null;
+        keepHourly: number;
+        keepDaily: number;
+        keepWeekly: number;
+        keepMonthly: number;
+        keepYearly: number;
+        maxBytes: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -622,8 +655,15 @@ export type PlanOutlineInput = {
     noProgressMinutes?: number;
     method?: 'postgresql.logical' | 'postgresql.physical';
     retention?: {
-        keepLast: number;
-        keepProven: number;
+        keepLast?: number;
+        keepProven?: number;
+        keepDays?: number | null;
+        keepHourly?: number;
+        keepDaily?: number;
+        keepWeekly?: number;
+        keepMonthly?: number;
+        keepYearly?: number;
+        maxBytes?: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -783,13 +823,34 @@ export type RestorePlan = {
     expiresAt: string;
 };
 
+export type RetentionPolicy = {
+    keepLast: number;
+    keepProven: number;
+    keepDays: number | null;
+    keepHourly: number;
+    keepDaily: number;
+    keepWeekly: number;
+    keepMonthly: number;
+    keepYearly: number;
+    maxBytes: number | null;
+};
+
 export type RetentionPreview = {
+    hash: string;
+    brakes: Array<{
+        server: string;
+        database: string | null;
+        databaseName: string | null;
+        dropped: number;
+        of: number;
+    }>;
     backups: Array<{
         backup: string;
         database: string | null;
         databaseName: string | null;
         consistentAt: string;
         sizeBytes: number;
+        addedBytes: number;
         kept: boolean;
         reason: string;
     }>;
@@ -1159,8 +1220,15 @@ export type UpdatePlan = {
         tags?: Array<string>;
     };
     retention?: {
-        keepLast: number;
-        keepProven: number;
+        keepLast?: number;
+        keepProven?: number;
+        keepDays?: number | null;
+        keepHourly?: number;
+        keepDaily?: number;
+        keepWeekly?: number;
+        keepMonthly?: number;
+        keepYearly?: number;
+        maxBytes?: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -1438,6 +1506,54 @@ export type BackupsGetResponses = {
 };
 
 export type BackupsGetResponse = BackupsGetResponses[keyof BackupsGetResponses];
+
+export type BackupsReleaseData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/backups/{id}/hold';
+};
+
+export type BackupsReleaseErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsReleaseError = BackupsReleaseErrors[keyof BackupsReleaseErrors];
+
+export type BackupsReleaseResponses = {
+    200: Backup;
+};
+
+export type BackupsReleaseResponse = BackupsReleaseResponses[keyof BackupsReleaseResponses];
+
+export type BackupsHoldData = {
+    body: HoldBackup;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/backups/{id}/hold';
+};
+
+export type BackupsHoldErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsHoldError = BackupsHoldErrors[keyof BackupsHoldErrors];
+
+export type BackupsHoldResponses = {
+    200: Backup;
+};
+
+export type BackupsHoldResponse = BackupsHoldResponses[keyof BackupsHoldResponses];
 
 export type BackupsVerifyData = {
     body: VerifyBackup;
@@ -1756,6 +1872,30 @@ export type PlansRetentionResponses = {
 };
 
 export type PlansRetentionResponse = PlansRetentionResponses[keyof PlansRetentionResponses];
+
+export type PlansConfirmRetentionData = {
+    body: ConfirmRetention;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/plans/{id}/retention';
+};
+
+export type PlansConfirmRetentionErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type PlansConfirmRetentionError = PlansConfirmRetentionErrors[keyof PlansConfirmRetentionErrors];
+
+export type PlansConfirmRetentionResponses = {
+    200: RetentionPreview;
+};
+
+export type PlansConfirmRetentionResponse = PlansConfirmRetentionResponses[keyof PlansConfirmRetentionResponses];
 
 export type PlansRunData = {
     body?: never;

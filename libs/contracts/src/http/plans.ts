@@ -7,6 +7,7 @@ import { PlainText } from '../plain-text.js';
 import { Tags, TagFilter } from '../tags.js';
 import { VerificationSchedules, VerifyEvery } from '../verification.js';
 import { PageQuery } from './page.js';
+import { RetentionChange, RetentionInput, RetentionPolicy } from './retention.js';
 import { PlanSchedule, ScheduleInput } from './schedules.js';
 
 const Pattern = z.string().min(1).max(200);
@@ -30,8 +31,6 @@ export const ServerSelection = z
   .object({ servers: z.array(z.string()).max(1000).default([]), groups: z.array(z.string()).max(100).default([]), tags: Tags.default([]) })
   .strict();
 export type ServerSelection = z.infer<typeof ServerSelection>;
-
-const Retention = z.object({ keepLast: z.number().int().min(1).max(10_000), keepProven: z.number().int().min(1).max(10_000) });
 
 /** Names are unique, so that each keeps its authorization through changes. */
 export const Hooks = z
@@ -78,7 +77,7 @@ const shape = {
 
 /** What a template or a document may say of a plan; what is absent is left to the defaults. */
 export const PlanOutline = z
-  .object({ ...shape, method: BackupMethod, retention: Retention, hooks: z.array(HookOutline).max(20) })
+  .object({ ...shape, method: BackupMethod, retention: RetentionInput, hooks: z.array(HookOutline).max(20) })
   .omit({ name: true })
   .partial()
   .strict()
@@ -104,7 +103,7 @@ export const CreatePlan = z
     blackoutPolicy: shape.blackoutPolicy.default({ due: 'move', running: 'finish' }),
     priority: shape.priority.default(50),
     tags: shape.tags.default([]),
-    retention: Retention.extend({ keepProven: Retention.shape.keepProven.default(2) }).default({ keepLast: 14, keepProven: 2 }),
+    retention: RetentionInput.prefault({}),
     verify: shape.verify.default(['BASIC', 'FULL']),
     verifyEvery: shape.verifyEvery.default({}),
     verifySchedules: shape.verifySchedules.default([]),
@@ -136,7 +135,7 @@ export const Plan = z
     schedules: z.array(PlanSchedule),
     cronInWords: z.string().nullable(),
     nextRuns: z.array(z.iso.datetime()),
-    retention: Retention,
+    retention: RetentionPolicy,
     hooks: z.array(Hook),
     enabled: z.boolean(),
     pause: PlanPause.nullable(),
@@ -150,7 +149,7 @@ export const UpdatePlan = z
   .object({
     ...shape,
     servers: ServerSelection,
-    retention: Retention,
+    retention: RetentionChange,
     /** One without `authorization` keeps that of its name, as long as it calls the same place. */
     hooks: Hooks,
     cron: z.string().max(200).nullable(),
@@ -175,21 +174,3 @@ export type RunPlanQuery = z.infer<typeof RunPlanQuery>;
 
 export const PlanQuery = PageQuery.extend({ server: z.string().optional(), group: z.string().optional(), tag: TagFilter.optional() });
 export type PlanQuery = z.infer<typeof PlanQuery>;
-
-/** `GET /api/v2/plans/{id}/retention`: what retention would do now, without doing it. */
-export const RetentionPreview = z
-  .object({
-    backups: z.array(
-      z.object({
-        backup: z.string(),
-        database: z.string().nullable(),
-        databaseName: z.string().nullable(),
-        consistentAt: z.iso.datetime(),
-        sizeBytes: z.number(),
-        kept: z.boolean(),
-        reason: z.string(),
-      }),
-    ),
-  })
-  .meta({ id: 'RetentionPreview' });
-export type RetentionPreview = z.infer<typeof RetentionPreview>;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Evidence, RunError } from '../evidence.js';
 import { Finding } from '../finding.js';
 import { PageQuery } from './page.js';
+import { BackupHold } from './retention.js';
 import { RestoreTarget, TableName } from '../run-spec.js';
 import { BackupLabel, BackupMethod, BackupType, Consistency, RunState, RunType, VerificationLevel } from '../labels.js';
 
@@ -98,6 +99,8 @@ export const Backup = z
     tool: z.string(),
     findings: z.array(Finding),
     retention: z.object({ kept: z.boolean(), reason: z.string() }),
+    /** While it is held, no retention removes it. */
+    hold: BackupHold.nullable(),
     removedAt: z.iso.datetime().nullable(),
   })
   .meta({ id: 'Backup' });

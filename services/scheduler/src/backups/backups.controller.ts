@@ -1,14 +1,18 @@
-import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Query, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { Backup, BackupQuery, pageOf, Run, VerifyBackup, type Page, type Principal } from '@rahat/contracts';
+import { Backup, BackupQuery, HoldBackup, pageOf, Run, VerifyBackup, type Page, type Principal } from '@rahat/contracts';
 import { CurrentPrincipal, Requires } from '@rahat/service-kit';
 import { announceRun, type LocationResponse } from '../runs/location.js';
+import { BackupHolds } from '../retention/backup-holds.js';
 import { BackupsService } from './backups.service.js';
 
 @ApiTags('backups')
 @Controller('api/v2/backups')
 export class BackupsController {
-  constructor(@Inject(BackupsService) private readonly backups: BackupsService) {}
+  constructor(
+    @Inject(BackupsService) private readonly backups: BackupsService,
+    @Inject(BackupHolds) private readonly holds: BackupHolds,
+  ) {}
 
   @Get()
   @Requires('backup:read')
@@ -24,6 +28,26 @@ export class BackupsController {
   @ApiOkResponse({ standardSchema: Backup })
   async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<Backup> {
     return this.backups.get(principal, id);
+  }
+
+  @Put(':id/hold')
+  @Requires('backup:write')
+  @ApiOperation({ operationId: 'backups_hold', summary: 'Keep a backup whatever retention says, and say why' })
+  @ApiOkResponse({ standardSchema: Backup })
+  async hold(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Body({ schema: HoldBackup }) request: HoldBackup,
+  ): Promise<Backup> {
+    return this.holds.hold(principal, id, request);
+  }
+
+  @Delete(':id/hold')
+  @Requires('backup:write')
+  @ApiOperation({ operationId: 'backups_release', summary: 'Leave a held backup to retention again' })
+  @ApiOkResponse({ standardSchema: Backup })
+  async release(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<Backup> {
+    return this.holds.release(principal, id);
   }
 
   @Post(':id/verify')

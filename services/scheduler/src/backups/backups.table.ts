@@ -1,6 +1,7 @@
 import {
   RahatError,
   type Backup,
+  type BackupHold,
   type BackupLabel,
   type BackupMethod,
   type BackupType,
@@ -39,6 +40,7 @@ export interface BackupRow {
   tool: string;
   findings: Finding[];
   retention_reason: string;
+  hold: BackupHold | null;
   removal_requested_at: Date | null;
   removal_error: RunError | null;
   removed_at: Date | null;
@@ -97,6 +99,7 @@ export function presentBackup(row: NamedBackupRow): Backup {
       kept: row.removal_requested_at === null,
       reason: row.removal_error ? `${row.retention_reason}; not removed yet: ${row.removal_error.message}` : row.retention_reason,
     },
+    hold: row.hold,
     removedAt: row.removed_at?.toISOString() ?? null,
   };
 }

@@ -105,6 +105,96 @@ describe('retention', () => {
     ]);
   });
 
+  it('changes of a policy only what is said, and refuses what it does not know', async () => {
+    const plan = await scheduler.plan({ retention: { keepLast: 3, keepMonthly: 12, keepDays: 30 } });
+    const change = async (retention: object) => scheduler.call('PATCH', `/api/v2/plans/${plan.id}`, { retention });
+    expect((await change({ keepLast: 5, keepDays: null, maxBytes: 500e9 })).body.retention).toEqual({
+      keepLast: 5,
+      keepProven: 2,
+      keepDays: null,
+      keepHourly: 0,
+      keepDaily: 0,
+      keepWeekly: 0,
+      keepMonthly: 12,
+      keepYearly: 0,
+      maxBytes: 500e9,
+    });
+    expect((await change({ keepMonths: 3 })).status).toBe(422);
+  });
+
+  it('keeps one of each month where the policy asks for it, and touches no other database', async () => {
+    const plan = await scheduler.plan({ databases: 'all', retention: { keepLast: 1, keepProven: 1, keepMonthly: 2 } });
+    const dates = ['2026-01-10', '2026-02-10', '2026-02-20', '2026-03-10'];
+    for (const date of dates) {
+      const onDate = withEvidence({ consistentAt: `${date}T12:00:00.000Z` });
+      scheduler.scripts.push(onDate, onDate);
+      const { runs } = (await scheduler.call('POST', `/api/v2/plans/${plan.id}/runs`)).body;
+      for (const run of runs) await scheduler.until(run.id, 'succeeded');
+    }
+    const backups = await scheduler.eventually(async () => {
+      const { data } = await get(`/api/v2/backups?plan=${plan.id}`);
+      return data.filter(({ retention }: { retention: { kept: boolean } }) => !retention.kept).length === 4 && data;
+    });
+    for (const name of ['shop', 'crm'])
+      expect(
+        backups
+          .filter(({ databaseName }: { databaseName: string }) => databaseName === name)
+          .map((backup: { consistentAt: string; retention: object }) => [backup.consistentAt.slice(0, 10), backup.retention])
+          .reverse(),
+      ).toMatchObject([
+        ['2026-01-10', { kept: false }],
+        ['2026-02-10', { kept: false }],
+        ['2026-02-20', { kept: true, reason: 'the backup of 2026-02, one of the last 2 months' }],
+        ['2026-03-10', { kept: true, reason: 'one of the last 1 backups' }],
+      ]);
+  });
+
+  it('removes no held backup until it is released', async () => {
+    const plan = await scheduler.plan({ retention: { keepLast: 1, keepProven: 1 } });
+    const { backup: held } = await backUp(plan.id);
+    const hold = (body: object) => scheduler.call('PUT', `/api/v2/backups/${held}/hold`, body);
+    expect((await hold({ reason: ' ' })).status).toBe(422);
+    expect((await hold({ reason: 'evidence in a case' })).body).toMatchObject({
+      hold: { reason: 'evidence in a case', by: 'Ada' },
+      retention: { kept: true, reason: 'held: evidence in a case' },
+    });
+    const { backup: second } = await backUp(plan.id);
+    await backUp(plan.id);
+    await scheduler.eventually(async () => scheduler.removals.some(({ backup }) => backup === second));
+    expect((await get(`/api/v2/backups/${held}`)).retention).toEqual({ kept: true, reason: 'held: evidence in a case' });
+    expect((await scheduler.call('PUT', `/api/v2/backups/${second}/hold`, { reason: 'too late' })).status).toBe(409);
+
+    expect((await scheduler.call('DELETE', `/api/v2/backups/${held}/hold`)).body).toMatchObject({ hold: null, retention: { kept: true } });
+    expect((await scheduler.call('DELETE', `/api/v2/backups/${held}/hold`)).status).toBe(409);
+    await backUp(plan.id);
+    await scheduler.eventually(async () => scheduler.removals.some(({ backup }) => backup === held));
+  });
+
+  it('stops before it would remove far more than usual, until somebody confirms what it showed', async () => {
+    const plan = await scheduler.plan({ retention: { keepLast: 10, keepProven: 1 } });
+    for (let taken = 0; taken < 6; taken += 1) await backUp(plan.id);
+    await scheduler.call('PATCH', `/api/v2/plans/${plan.id}`, { retention: { keepLast: 1 } });
+    const { backup: newest } = await backUp(plan.id);
+    const reason = 'waits for confirmation: retention would remove 6 of 7 backups at once';
+    const waiting = async () =>
+      (await get(`/api/v2/backups?plan=${plan.id}`)).data.filter(
+        (backup: { retention: { reason: string } }) => backup.retention.reason === reason,
+      );
+    const held = await scheduler.eventually(async () => ((found) => found.length === 6 && found)(await waiting()));
+    expect(held.every((backup: { retention: { kept: boolean } }) => backup.retention.kept)).toBe(true);
+
+    const path = `/api/v2/plans/${plan.id}/retention`;
+    const shown = await get(path);
+    expect(shown.brakes).toMatchObject([{ server: plan.server, databaseName: 'shop', dropped: 6, of: 7 }]);
+    await scheduler.call('PUT', `/api/v2/backups/${held[0].id}/hold`, { reason: 'not this one' });
+    expect((await scheduler.call('POST', path, { hash: shown.hash })).status).toBe(409);
+    const confirmed = await scheduler.call('POST', path, { hash: (await get(path)).hash });
+    expect(confirmed.body.backups.map((line: { backup: string }) => line.backup).sort()).toEqual([newest, held[0].id].sort());
+    await scheduler.eventually(async () =>
+      held.slice(1).every(({ id }: { id: string }) => scheduler.removals.some(({ backup }) => backup === id)),
+    );
+  });
+
   it('touches nothing after a failed backup', async () => {
     const plan = await scheduler.plan({ retention: { keepLast: 1, keepProven: 1 }, maxAttempts: 1 });
     const { backup } = await backUp(plan.id);

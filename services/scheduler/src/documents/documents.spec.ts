@@ -102,7 +102,7 @@ describe('documents', () => {
   it('tell each field that they change, a password only as changed', async () => {
     const changed = WHOLE.map((one) =>
       one.kind === 'Plan'
-        ? { ...one, spec: { ...one.spec, paused: true, schedules: [{ cron: '@daily' }], retention: { keepLast: 5, keepProven: 2 } } }
+        ? { ...one, spec: { ...one.spec, paused: true, schedules: [{ cron: '@daily' }], retention: { keepLast: 5, keepYearly: 3 } } }
         : one.kind === 'Server'
           ? { ...one, spec: { ...one.spec, password: secretRef('OTHER') } }
           : one,
@@ -115,9 +115,13 @@ describe('documents', () => {
     expect(body.changes.find(({ kind }: DocumentChange) => kind === 'Plan').fields.map(({ path }: { path: string }) => path)).toEqual([
       'paused',
       'retention.keepLast',
+      'retention.keepYearly',
       'schedules',
     ]);
-    expect((await scheduler.call('GET', '/api/v2/plans')).body.data[0]).toMatchObject({ enabled: false, retention: { keepLast: 5 } });
+    expect((await scheduler.call('GET', '/api/v2/plans')).body.data[0]).toMatchObject({
+      enabled: false,
+      retention: { keepLast: 5, keepYearly: 3 },
+    });
     expect(told((await apply(changed, { secrets: { ...SECRETS, 'env:OTHER': 'another p@ssword' } })).body)).toEqual([]);
     expect(told((await apply(WHOLE, { secrets: { ...SECRETS, 'env:HOOK_TOKEN': 'Bearer other' } })).body)).toEqual([
       'update Server shop-db',

@@ -10,7 +10,7 @@ export type PlanContent = Omit<CreatePlan, 'server' | 'servers' | 'cron' | 'time
   schedules: ScheduleInput[];
   hooks: StoredHook[];
 };
-type Changeable = Partial<Omit<PlanContent, 'schedules'>>;
+type Changeable = Partial<Omit<PlanContent, 'schedules' | 'retention'>> & Pick<UpdatePlan, 'retention'>;
 
 export interface WrittenPlan {
   row: PlanRow;
@@ -75,6 +75,13 @@ function columnsOf(request: Changeable): Record<string, unknown> {
     hooks: asJson(request.hooks),
     keep_last: request.retention?.keepLast,
     keep_proven: request.retention?.keepProven,
+    keep_days: request.retention?.keepDays,
+    keep_hourly: request.retention?.keepHourly,
+    keep_daily: request.retention?.keepDaily,
+    keep_weekly: request.retention?.keepWeekly,
+    keep_monthly: request.retention?.keepMonthly,
+    keep_yearly: request.retention?.keepYearly,
+    max_bytes: request.retention?.maxBytes,
     verify: request.verify,
     verify_every: asJson(request.verifyEvery),
     verify_schedules: asJson(request.verifySchedules),

@@ -1,6 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
+  ConfirmRetention,
   CreatePlan,
   ExplainScheduleQuery,
   pageOf,
@@ -133,5 +134,18 @@ export class PlansController {
   @ApiOkResponse({ standardSchema: RetentionPreview })
   async previewRetention(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<RetentionPreview> {
     return this.retention.preview(principal, id);
+  }
+
+  @Post(':id/retention')
+  @Requires('backup:write')
+  @HttpCode(200)
+  @ApiOperation({ operationId: 'plans_confirm_retention', summary: 'Remove what the preview showed, however much it is' })
+  @ApiOkResponse({ standardSchema: RetentionPreview })
+  async confirmRetention(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Body({ schema: ConfirmRetention }) request: ConfirmRetention,
+  ): Promise<RetentionPreview> {
+    return this.retention.confirm(principal, id, request);
   }
 }

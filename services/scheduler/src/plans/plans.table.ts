@@ -8,6 +8,7 @@ import {
   type DatabaseSelection,
   type Plan,
   type PlanPause,
+  type RetentionPolicy,
   type VerificationLevel,
   type VerificationSchedule,
   type VerifyEvery,
@@ -37,6 +38,13 @@ export interface PlanRow {
   hooks: StoredHook[];
   keep_last: number;
   keep_proven: number;
+  keep_days: number | null;
+  keep_hourly: number;
+  keep_daily: number;
+  keep_weekly: number;
+  keep_monthly: number;
+  keep_yearly: number;
+  max_bytes: string | null;
   verify: VerificationLevel[];
   verify_every: VerifyEvery;
   verify_schedules: VerificationSchedule[];
@@ -89,7 +97,7 @@ export function presentPlan(row: PlanRow, schedules: readonly ScheduleRow[], now
     priority: row.priority,
     tags: row.tags,
     hooks: row.hooks.map(presentHook),
-    retention: { keepLast: row.keep_last, keepProven: row.keep_proven },
+    retention: retentionOf(row),
     verify: row.verify,
     verifyEvery: row.verify_every,
     verifySchedules: row.verify_schedules,
@@ -101,6 +109,20 @@ export function presentPlan(row: PlanRow, schedules: readonly ScheduleRow[], now
     enabled: row.enabled,
     pause: row.pause,
     createdAt: row.created_at.toISOString(),
+  };
+}
+
+export function retentionOf(row: PlanRow): RetentionPolicy {
+  return {
+    keepLast: row.keep_last,
+    keepProven: row.keep_proven,
+    keepDays: row.keep_days,
+    keepHourly: row.keep_hourly,
+    keepDaily: row.keep_daily,
+    keepWeekly: row.keep_weekly,
+    keepMonthly: row.keep_monthly,
+    keepYearly: row.keep_yearly,
+    maxBytes: row.max_bytes === null ? null : Number(row.max_bytes),
   };
 }
 

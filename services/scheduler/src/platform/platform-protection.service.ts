@@ -1,5 +1,12 @@
 import { isDeepStrictEqual } from 'node:util';
-import { newId, type PlatformProtection, type PostgresqlConnection, type Principal, type ProtectPlatform } from '@rahat/contracts';
+import {
+  newId,
+  RetentionInput,
+  type PlatformProtection,
+  type PostgresqlConnection,
+  type Principal,
+  type ProtectPlatform,
+} from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { NAMED_BACKUPS, presentBackup, type NamedBackupRow } from '../backups/backups.table.js';
@@ -114,7 +121,7 @@ export class PlatformProtectionService {
         priority: 50,
         tags: [],
         hooks: [],
-        retention: { keepLast: 14, keepProven: 2 },
+        retention: RetentionInput.parse({}),
         verify: ['BASIC', 'FULL'],
         verifyEvery: {},
         verifySchedules: [],

@@ -1,14 +1,14 @@
-import { QUEUES, type CommandPayload, type Principal, type RetentionPreview } from '@rahat/contracts';
+import { QUEUES, RahatError, type CommandPayload, type ConfirmRetention, type Principal, type RetentionPreview } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { BackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
 import { findPlan, type PlanRow } from '../plans/plans.table.js';
-import { recordOwnAct } from '../trail/trail.js';
-import { demandedProof } from '../verification/proof.js';
-import { decideRetention, type RetentionDecision } from './retention.js';
-
-type RetainedRow = BackupRow & { in_use: boolean };
+import { recordAct, recordOwnAct } from '../trail/trail.js';
+import { brakeOn, type Brake } from './brake.js';
+import { decidedLines, lockBackups, policyOf, type RetainedRow } from './lines.js';
+import { droppedIn, presentPreview } from './preview.js';
+import type { RetentionDecision } from './retention.js';
 
 const FIRST_RETRY_MS = 60_000;
 const LONGEST_RETRY_MS = 6 * 3_600_000;
@@ -24,38 +24,47 @@ export class RetentionService {
   async preview(principal: Principal, planId: string): Promise<RetentionPreview> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
       const plan = await findPlan(transaction, planId);
-      const lines = linesOf(await retainedBackups(transaction, plan.id));
-      return {
-        backups: lines.flatMap((line) =>
-          decide(line, plan).map((decision) => {
-            const row = line.find((backup) => backup.id === decision.id)!;
-            return {
-              backup: row.id,
-              database: row.database_id,
-              databaseName: row.database_name,
-              consistentAt: row.consistent_at.toISOString(),
-              sizeBytes: Number(row.size_bytes),
-              kept: decision.kept,
-              reason: decision.reason,
-            };
-          }),
-        ),
-      };
+      return presentPreview(await decidedLines(transaction, plan, await policyOf(transaction, plan)));
     });
   }
 
-  /** Of a deleted plan nothing is removed. Two replicas that do this at once wait for each other at the plan's row. */
-  async apply(transaction: Transaction, planId: string | null): Promise<void> {
-    const [plan] = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE id = $1 AND deleted_at IS NULL FOR UPDATE`, [planId]);
+  /** What the preview showed, and nothing else, even where the brake holds it up. */
+  async confirm(principal: Principal, planId: string, { hash }: ConfirmRetention): Promise<RetentionPreview> {
+    return this.database.inOrganization(principal.organization, async (transaction) => {
+      const plan = await findPlan(transaction, planId);
+      await lockBackups(transaction, plan);
+      const policy = await policyOf(transaction, plan);
+      const lines = await decidedLines(transaction, plan, policy);
+      if (presentPreview(lines).hash !== hash)
+        throw new RahatError('conflict', 'Retention would remove other backups now', {
+          hint: 'Look at what it would remove, and confirm that.',
+        });
+      await recordAct(this.outbox, transaction, principal, {
+        action: 'retention.confirmed',
+        target: { kind: 'plan', id: plan.id, name: plan.name },
+        details: { backups: droppedIn(lines) },
+      });
+      for (const { row, decision } of lines.flat()) await this.carryOut(transaction, row, decision);
+      return presentPreview(await decidedLines(transaction, plan, policy));
+    });
+  }
+
+  /**
+   * In reaction to a backup, for the others of its database. Of a deleted plan nothing is removed. Two replicas that do this at once
+   * wait for each other at the plan's row.
+   */
+  async apply(transaction: Transaction, backup: Pick<BackupRow, 'plan_id' | 'server_id' | 'database_id'>): Promise<void> {
+    const [plan] = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE id = $1 AND deleted_at IS NULL FOR UPDATE`, [
+      backup.plan_id,
+    ]);
     if (!plan) return;
-    await transaction.query(`SELECT 1 FROM backups WHERE plan_id = $1 AND removal_requested_at IS NULL ORDER BY id FOR UPDATE`, [plan.id]);
-    for (const line of linesOf(await retainedBackups(transaction, plan.id))) {
-      for (const decision of decide(line, plan))
-        await this.carryOut(
-          transaction,
-          line.find((backup) => backup.id === decision.id)!,
-          decision,
-        );
+    const line = { server: backup.server_id, database: backup.database_id };
+    await lockBackups(transaction, plan, line);
+    for (const decided of await decidedLines(transaction, plan, await policyOf(transaction, plan), line)) {
+      const brake = brakeOn(decided.map(({ decision }) => decision));
+      for (const { row, decision } of decided)
+        if (brake && decision.verdict === 'dropped') await this.holdUp(transaction, row, brake);
+        else await this.carryOut(transaction, row, decision);
     }
   }
 
@@ -96,7 +105,8 @@ export class RetentionService {
   }
 
   private async carryOut(transaction: Transaction, backup: RetainedRow, decision: RetentionDecision): Promise<void> {
-    if (decision.kept) {
+    if (decision.verdict === 'trashed') return;
+    if (decision.verdict === 'kept') {
       if (backup.retention_reason !== decision.reason)
         await transaction.query(`UPDATE backups SET retention_reason = $2 WHERE id = $1`, [backup.id, decision.reason]);
       return;
@@ -114,6 +124,17 @@ export class RetentionService {
     await this.request(transaction, backup, decision.reason);
   }
 
+  private async holdUp(transaction: Transaction, backup: RetainedRow, { dropped, of }: Brake): Promise<void> {
+    const reason = `waits for confirmation: retention would remove ${dropped} of ${of} backups at once`;
+    if (backup.retention_reason === reason) return;
+    await transaction.query(`UPDATE backups SET retention_reason = $2 WHERE id = $1`, [backup.id, reason]);
+    await recordOwnAct(this.outbox, transaction, backup.organization_id, {
+      action: 'backup.removal_held_up',
+      target: { kind: 'backup', id: backup.id },
+      details: { snapshot: backup.snapshot, reason },
+    });
+  }
+
   private async request(transaction: Transaction, backup: BackupRow, reason: string): Promise<void> {
     await transaction.query(`UPDATE backups SET removal_tries = removal_tries + 1, removal_retry_at = $2 WHERE id = $1`, [
       backup.id,
@@ -127,28 +148,4 @@ export class RetentionService {
       reason,
     });
   }
-}
-
-function decide(line: RetainedRow[], plan: PlanRow): RetentionDecision[] {
-  return decideRetention(
-    line.map((row) => ({ id: row.id, consistentAt: row.consistent_at, state: row.state, proof: row.proof, inUse: row.in_use })),
-    {
-      keepLast: plan.keep_last,
-      keepProven: plan.keep_proven,
-      demanded: demandedProof([...plan.verify, ...plan.verify_schedules.map(({ level }) => level)]),
-    },
-  );
-}
-
-async function retainedBackups(transaction: Transaction, planId: string): Promise<RetainedRow[]> {
-  return transaction.query<RetainedRow>(
-    `SELECT backups.*, EXISTS (SELECT 1 FROM runs WHERE runs.backup_id = backups.id AND runs.type <> 'backup' AND runs.state IN ('due', 'queued', 'running')) AS in_use
-     FROM backups WHERE plan_id = $1 AND removal_requested_at IS NULL ORDER BY consistent_at DESC`,
-    [planId],
-  );
-}
-
-/** One line per database; a plan for whole servers has one per server. */
-function linesOf(rows: RetainedRow[]): RetainedRow[][] {
-  return [...Map.groupBy(rows, (row) => `${row.server_id} ${row.database_id ?? ''}`).values()];
 }

@@ -1,8 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import fc from 'fast-check';
-import { decideRetention, type RetainedBackup, type RetentionPolicy } from './retention.js';
+import { RetentionInput } from '@rahat/contracts';
+import { decideRetention, type LinePolicy, type RetainedBackup } from './retention.js';
 
-const policy: RetentionPolicy = { keepLast: 2, keepProven: 1, demanded: 'FULL' };
+const policy: LinePolicy = { ...RetentionInput.parse({ keepLast: 2, keepProven: 1 }), demanded: 'FULL', timeZone: 'UTC' };
+const keeping = (change: Partial<LinePolicy>): LinePolicy => ({ ...policy, keepLast: 1, ...change });
+
 /** Newest first; each entry is one day older. */
 const line = (...entries: Partial<RetainedBackup>[]): RetainedBackup[] =>
   entries.map((entry, index) => ({
@@ -11,12 +13,22 @@ const line = (...entries: Partial<RetainedBackup>[]): RetainedBackup[] =>
     state: 'succeeded',
     proof: 'FULL',
     inUse: false,
+    base: null,
+    sizeBytes: 100,
+    hold: null,
+    trashed: false,
     ...entry,
   }));
+const at = (...times: string[]) => line(...times.map((time) => ({ consistentAt: new Date(time) })));
 const removed = (backups: RetainedBackup[], by = policy) =>
   decideRetention(backups, by)
-    .filter((decision) => !decision.kept)
-    .map((decision) => decision.id);
+    .filter(({ verdict }) => verdict === 'dropped')
+    .map(({ id }) => id);
+const kept = (backups: RetainedBackup[], by = policy) =>
+  decideRetention(backups, by)
+    .filter(({ verdict }) => verdict === 'kept')
+    .map(({ id }) => id);
+const reasons = (backups: RetainedBackup[], by = policy) => decideRetention(backups, by).map(({ reason }) => reason);
 
 describe('retention', () => {
   it('removes what is older than the last N', () => {
@@ -43,66 +55,87 @@ describe('retention', () => {
     backups[0]!.consistentAt = new Date('2027-11-24T00:00:00Z');
     expect(removed(backups)).toEqual(['b2']);
   });
+  it('keeps what is held, and says why', () => {
+    const backups = line({}, {}, {}, { hold: 'audit of 2026' });
+    expect(removed(backups)).toEqual(['b2']);
+    expect(reasons(backups).at(-1)).toBe('held: audit of 2026');
+  });
+  it('counts nothing that is in the trash', () => {
+    const backups = line({ trashed: true }, {}, { trashed: true }, {}, {});
+    expect(removed(backups)).toEqual(['b4']);
+    expect(decideRetention(backups, policy)[0]).toEqual({ id: 'b0', verdict: 'trashed', reason: 'it is in the trash' });
+  });
+});
 
-  const anyLine = fc
-    .array(
-      fc.record({
-        state: fc.constantFrom('succeeded' as const, 'partial' as const),
-        proof: fc.constantFrom('stored', 'BASIC', 'DATABASE', 'FULL', 'damaged') as fc.Arbitrary<RetainedBackup['proof']>,
-        inUse: fc.boolean(),
-      }),
-      { maxLength: 30 },
-    )
-    .map((entries) => line(...entries));
-  const anyPolicy = fc.record({
-    keepLast: fc.integer({ min: 1, max: 8 }),
-    keepProven: fc.integer({ min: 1, max: 5 }),
-    demanded: fc.constantFrom('stored', 'BASIC', 'FULL') as fc.Arbitrary<RetentionPolicy['demanded']>,
+describe('retention by age', () => {
+  it('counts days from the newest whole backup, so that a time without backups takes none away', () => {
+    const backups = at('2026-11-24T00:00Z', '2026-08-30T00:00Z', '2026-08-20T00:00Z', '2026-07-01T00:00Z');
+    expect(kept(backups, keeping({ keepDays: 90 }))).toEqual(['b0', 'b1']);
+    expect(kept(backups.slice(1), keeping({ keepDays: 90 }))).toEqual(['b1', 'b2', 'b3']);
   });
-  const rank = { damaged: -1, stored: 0, BASIC: 1, DATABASE: 2, FULL: 3 };
+});
 
-  it('holds the floor, the count and what is in use, whatever the line', () => {
-    fc.assert(
-      fc.property(anyLine, anyPolicy, (backups, by) => {
-        const gone = new Set(removed(backups, by));
-        const usable = backups.filter((backup) => backup.state === 'succeeded' && backup.proof !== 'damaged');
-        const proven = usable.filter((backup) => rank[backup.proof] >= rank[by.demanded]);
-        expect(proven.slice(0, by.keepProven).some((backup) => gone.has(backup.id))).toBe(false);
-        expect(usable.slice(0, by.keepLast).some((backup) => gone.has(backup.id))).toBe(false);
-        expect(backups.some((backup) => backup.inUse && gone.has(backup.id))).toBe(false);
-        for (const backup of backups) {
-          if (gone.has(backup.id))
-            expect(proven.some((other) => other.consistentAt > backup.consistentAt && !gone.has(other.id))).toBe(true);
-        }
-      }),
-    );
+describe('retention by hours, days, weeks, months and years', () => {
+  const weeks = Array.from({ length: 40 }, (_, index) => ({ consistentAt: new Date(Date.UTC(2026, 10, 24, 3) - index * 7 * 86_400_000) }));
+  const days = Array.from({ length: 40 }, (_, index) => ({ consistentAt: new Date(Date.UTC(2026, 10, 24, 3) - index * 86_400_000) }));
+
+  it('keeps the newest of each of the last periods that have one', () => {
+    const backups = at('2026-11-24T20:00Z', '2026-11-24T08:00Z', '2026-11-20T20:00Z', '2026-11-20T08:00Z', '2026-11-02T08:00Z');
+    expect(kept(backups, keeping({ keepDaily: 2 }))).toEqual(['b0', 'b2']);
+    expect(reasons(backups, keeping({ keepDaily: 2 }))[2]).toBe('the backup of 2026-11-20, one of the last 2 days');
+    expect(kept(backups, keeping({ keepHourly: 4 }))).toEqual(['b0', 'b1', 'b2', 'b3']);
   });
-  it('finds nothing more to remove when it is asked again', () => {
-    fc.assert(
-      fc.property(anyLine, anyPolicy, (backups, by) => {
-        const gone = new Set(removed(backups, by));
-        expect(
-          removed(
-            backups.filter((backup) => !gone.has(backup.id)),
-            by,
-          ),
-        ).toEqual([]);
-      }),
-    );
+  it('adds months and years to the days', () => {
+    const of = (backups: RetainedBackup[], by: LinePolicy) => kept(backups, by).map((id) => Number(id.slice(1)));
+    expect(of(line(...days), keeping({ keepDaily: 7 }))).toEqual([0, 1, 2, 3, 4, 5, 6]);
+    // Sundays end the weeks; Tuesday the 24th is the newest.
+    expect(of(line(...days), keeping({ keepWeekly: 4 }))).toEqual([0, 2, 9, 16]);
+    expect(of(line(...days), keeping({ keepDaily: 2, keepMonthly: 2 }))).toEqual([0, 1, 24]);
+    expect(of(line(...weeks), keeping({ keepYearly: 3 }))).toEqual([0]);
+    expect(of(at('2026-02-01T00:00Z', '2025-12-31T00:00Z', '2025-01-01T00:00Z', '2024-02-29T00:00Z'), keeping({ keepYearly: 3 }))).toEqual([
+      0, 1, 3,
+    ]);
   });
-  it('is not moved to remove more by a damaged backup', () => {
-    fc.assert(
-      fc.property(anyLine, anyPolicy, (backups, by) => {
-        const before = removed(backups, by);
-        const damaged: RetainedBackup = {
-          id: 'damaged',
-          consistentAt: new Date('2026-12-01T00:00:00Z'),
-          state: 'succeeded',
-          proof: 'damaged',
-          inUse: false,
-        };
-        expect(removed([damaged, ...backups], by)).toEqual(before);
-      }),
-    );
+  it('begins the days where the zone does', () => {
+    const backups = at('2026-11-24T22:30Z', '2026-11-24T20:00Z', '2026-11-23T20:00Z');
+    expect(kept(backups, keeping({ keepDaily: 2 }))).toEqual(['b0', 'b2']);
+    expect(kept(backups, keeping({ keepDaily: 2, timeZone: 'Europe/Istanbul' }))).toEqual(['b0', 'b1']);
+  });
+  it('tells the two hours that a clock shows twice apart', () => {
+    const backups = at('2026-10-25T01:30Z', '2026-10-25T00:30Z', '2026-10-24T23:30Z');
+    expect(kept(backups, keeping({ keepHourly: 2, timeZone: 'Europe/Berlin' }))).toEqual(['b0', 'b1']);
+  });
+  it('chooses a proven backup before a newer one of the same period that is not', () => {
+    const backups = line({}, {}, { proof: 'stored' }, {}, {}).map((backup, index) => ({
+      ...backup,
+      consistentAt: new Date(Date.UTC(2026, 10, 24 - (index >> 1), 23 - index)),
+    }));
+    expect(kept(backups, keeping({ keepDaily: 3 }))).toEqual(['b0', 'b3', 'b4']);
+  });
+});
+
+describe('retention within a limit of size', () => {
+  it('takes the oldest first, and never what the floor or a hold keeps', () => {
+    expect(removed(line({}, {}, {}, {}), { ...policy, keepLast: 10, maxBytes: 250 })).toEqual(['b2', 'b3']);
+    expect(removed(line({}, {}, {}, { hold: 'x' }), { ...policy, keepLast: 10, maxBytes: 250 })).toEqual(['b1', 'b2']);
+    expect(removed(line({}, {}, {}, {}), { ...policy, keepLast: 10, keepProven: 3, maxBytes: 1 })).toEqual(['b3']);
+    expect(reasons(line({}, {}), { ...policy, keepLast: 10, maxBytes: 1 })[1]).toMatch(/^the backups that go before it fill the limit/);
+  });
+});
+
+describe('retention of chains', () => {
+  it('keeps what a kept backup is restored upon', () => {
+    const backups = line({ base: 'b1' }, { base: 'b3' }, { base: 'b3' }, {}, {});
+    expect(kept(backups, keeping({}))).toEqual(['b0', 'b1', 'b3']);
+    expect(reasons(backups, keeping({}))[3]).toBe('a kept backup is restored upon it');
+  });
+  it('counts no backup whose base is damaged or gone', () => {
+    expect(kept(line({ base: 'b1' }, { proof: 'damaged' }, {}, {}), keeping({}))).toEqual(['b0', 'b1', 'b2']);
+    expect(kept(line({ base: 'gone' }, {}, {}), keeping({}))).toEqual(['b0', 'b1']);
+  });
+  it('measures a backup with all that it needs', () => {
+    const backups = line({}, { base: 'b3' }, {}, { sizeBytes: 1000 });
+    expect(kept(backups, { ...policy, keepLast: 10, maxBytes: 1100 })).toEqual(['b0']);
+    expect(kept(backups, { ...policy, keepLast: 10, maxBytes: 1200 })).toEqual(['b0', 'b1', 'b3']);
   });
 });

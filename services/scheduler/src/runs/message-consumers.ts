@@ -47,10 +47,9 @@ export class MessageConsumers implements OnApplicationBootstrap, OnApplicationSh
         'backup.recorded.v1': async (message, { transaction }) => {
           const backup = await findBackup(transaction, message.backup);
           const verifies = await this.verification.begin(transaction, backup);
-          if (!verifies) await retention.apply(transaction, backup.plan_id);
+          if (!verifies) await retention.apply(transaction, backup);
         },
-        'backup.proven.v1': async (message, { transaction }) =>
-          retention.apply(transaction, (await findBackup(transaction, message.backup)).plan_id),
+        'backup.proven.v1': async (message, { transaction }) => retention.apply(transaction, await findBackup(transaction, message.backup)),
         // Rows come into being with the first server; the event only must not end as a dead letter.
         'organization.created.v1': async () => undefined,
       }),

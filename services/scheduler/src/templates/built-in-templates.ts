@@ -1,4 +1,4 @@
-import type { Template } from '@rahat/contracts';
+import { RetentionInput, type Template } from '@rahat/contracts';
 
 const PROVEN = ['BASIC', 'FULL'] as const;
 
@@ -9,7 +9,7 @@ export const BUILT_IN_TEMPLATES: readonly Template[] = [
     databases: 'all',
     schedules: [{ type: 'full', cron: '0 2 * * *', timeZone: 'UTC' }],
     jitterMinutes: 30,
-    retention: { keepLast: 30, keepProven: 3 },
+    retention: RetentionInput.parse({ keepLast: 30, keepProven: 3 }),
     verify: [...PROVEN],
   }),
   builtIn('hourly', 'Every hour for small, busy databases; two days of hours are kept', {
@@ -17,7 +17,7 @@ export const BUILT_IN_TEMPLATES: readonly Template[] = [
     databases: 'all',
     schedules: [{ type: 'full', cron: '@hourly', timeZone: 'UTC' }],
     jitterMinutes: 10,
-    retention: { keepLast: 48, keepProven: 6 },
+    retention: RetentionInput.parse({ keepLast: 48, keepProven: 6 }),
     verify: ['BASIC', 'DATABASE'],
     priority: 40,
   }),
@@ -30,13 +30,13 @@ export const BUILT_IN_TEMPLATES: readonly Template[] = [
       { kind: 'weekly', days: ['monday', 'tuesday', 'wednesday', 'thursday', 'friday'], from: '08:00', to: '18:00', timeZone: 'UTC' },
     ],
     blackoutPolicy: { due: 'move', running: 'finish' },
-    retention: { keepLast: 56, keepProven: 4 },
+    retention: RetentionInput.parse({ keepLast: 56, keepProven: 4 }),
     verify: [...PROVEN],
   }),
   builtIn('weekly-whole-server', 'The whole server as a base backup every Sunday, two months kept', {
     method: 'postgresql.physical',
     schedules: [{ type: 'full', cron: '0 1 * * 0', timeZone: 'UTC' }],
-    retention: { keepLast: 9, keepProven: 2 },
+    retention: RetentionInput.parse({ keepLast: 9, keepProven: 2 }),
     verify: [...PROVEN],
     deadlineMinutes: 2_880,
   }),
@@ -45,7 +45,7 @@ export const BUILT_IN_TEMPLATES: readonly Template[] = [
     databases: { include: ['*'], exclude: ['*_test', 'test_*', '*_tmp'], tags: [] },
     schedules: [{ type: 'full', cron: '@daily', timeZone: 'UTC' }],
     jitterMinutes: 120,
-    retention: { keepLast: 7, keepProven: 1 },
+    retention: RetentionInput.parse({ keepLast: 7, keepProven: 1 }),
     verify: ['BASIC'],
     priority: 80,
   }),

@@ -1,0 +1,26 @@
+import type { BackupType } from '@rahat/contracts';
+
+interface Linked {
+  id: string;
+  type: BackupType;
+  consistentAt: Date;
+}
+
+/**
+ * What each backup of one line is restored upon; full ones stand alone. A differential needs the full one before it; of the others
+ * everything back to a full one counts as needed, which may be more than a method needs, and never less.
+ */
+export function basesOf(line: readonly Linked[]): Map<string, string | null> {
+  const oldestFirst = [...line].sort((a, b) => a.consistentAt.getTime() - b.consistentAt.getTime() || (a.id < b.id ? -1 : 1));
+  const bases = new Map<string, string | null>();
+  let full: string | undefined;
+  let previous: string | undefined;
+  for (const { id, type } of oldestFirst) {
+    // Before anything but a full backup there must be one: a chain whose begin is gone leads to itself and to nothing else.
+    const base = type === 'full' ? null : ((type === 'differential' ? full : previous) ?? id);
+    bases.set(id, base);
+    if (type === 'full') full = id;
+    previous = id;
+  }
+  return bases;
+}

@@ -1,0 +1,70 @@
+import type { Transaction } from '@rahat/persistence';
+import type { BackupRow } from '../backups/backups.table.js';
+import { retentionOf, type PlanRow } from '../plans/plans.table.js';
+import { schedulesOfPlan } from '../plans/schedules.table.js';
+import { demandedProof } from '../verification/proof.js';
+import { basesOf } from './chains.js';
+import { decideRetention, type LinePolicy, type RetentionDecision } from './retention.js';
+
+export type RetainedRow = BackupRow & { in_use: boolean };
+
+/** What is decided about one backup. */
+export interface DecidedRow {
+  row: RetainedRow;
+  decision: RetentionDecision;
+}
+
+/** The backups that retention decides about together: of one database, or of one server where they hold all of it. */
+export interface Line {
+  server: string;
+  database: string | null;
+}
+
+export async function policyOf(transaction: Transaction, plan: PlanRow): Promise<LinePolicy> {
+  const [schedule] = await schedulesOfPlan(transaction, plan);
+  return {
+    ...retentionOf(plan),
+    demanded: demandedProof([...plan.verify, ...plan.verify_schedules.map(({ level }) => level)]),
+    timeZone: schedule?.time_zone ?? 'UTC',
+  };
+}
+
+/** Of one line, or of all lines of the plan; each newest first. Those that left the trash for ever are no part of it. */
+export async function decidedLines(transaction: Transaction, plan: PlanRow, policy: LinePolicy, line?: Line): Promise<DecidedRow[][]> {
+  const rows = await transaction.query<RetainedRow>(
+    `SELECT backups.*, EXISTS (SELECT 1 FROM runs WHERE runs.backup_id = backups.id AND runs.type <> 'backup' AND runs.state IN ('due', 'queued', 'running')) AS in_use
+     FROM backups WHERE plan_id = $1 AND removed_at IS NULL AND ($2::text IS NULL OR (server_id = $2 AND database_id IS NOT DISTINCT FROM $3)) ORDER BY consistent_at DESC`,
+    [plan.id, line?.server ?? null, line?.database ?? null],
+  );
+  const lines = Map.groupBy(rows, (row) => `${row.server_id} ${row.database_id ?? ''} ${row.repository_id}`);
+  return [...lines.values()].map((ofLine) => decided(ofLine, policy));
+}
+
+/** Nobody begins to read, hold or remove one of them meanwhile. */
+export async function lockBackups(transaction: Transaction, plan: PlanRow, line?: Line): Promise<void> {
+  await transaction.query(`SELECT 1 FROM plans WHERE id = $1 FOR UPDATE`, [plan.id]);
+  await transaction.query(
+    `SELECT 1 FROM backups WHERE plan_id = $1 AND removed_at IS NULL AND ($2::text IS NULL OR (server_id = $2 AND database_id IS NOT DISTINCT FROM $3)) ORDER BY id FOR UPDATE`,
+    [plan.id, line?.server ?? null, line?.database ?? null],
+  );
+}
+
+function decided(line: readonly RetainedRow[], policy: LinePolicy): DecidedRow[] {
+  const byId = new Map(line.map((row) => [row.id, row]));
+  const bases = basesOf(line.map((row) => ({ id: row.id, type: row.backup_type, consistentAt: row.consistent_at })));
+  const decisions = decideRetention(
+    line.map((row) => ({
+      id: row.id,
+      consistentAt: row.consistent_at,
+      state: row.state,
+      proof: row.proof,
+      inUse: row.in_use,
+      base: bases.get(row.id)!,
+      sizeBytes: Number(row.size_bytes),
+      hold: row.hold?.reason ?? null,
+      trashed: row.removal_requested_at !== null,
+    })),
+    policy,
+  );
+  return decisions.map((decision) => ({ row: byId.get(decision.id)!, decision }));
+}
