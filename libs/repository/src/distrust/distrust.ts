@@ -172,14 +172,7 @@ async function replaceLyingPacks(
   }
   await intake.flush();
   const lockedPacks: string[] = [];
-  for (const { pack } of lying) {
-    try {
-      await setAside(context, pack, lease);
-    } catch (error) {
-      if (!(error instanceof RahatError) || error.code !== 'storage_locked') throw error;
-      lockedPacks.push(pack);
-    }
-  }
+  for (const { pack } of lying) if (!(await setAside(context, pack, lease))) lockedPacks.push(pack);
   return { savedChunks: intake.chunks, savedBytes: intake.plainBytes, lockedPacks };
 }
 

@@ -80,13 +80,13 @@ async function saveReadableChunks(context: RepositoryContext, hash: string, inta
   }
 }
 
-/** The bytes stay at hand for whoever can do more with them than we. */
-export async function setAside(context: RepositoryContext, hash: string, lease: Lease): Promise<void> {
+/** The bytes stay at hand for whoever can do more with them than we. false where a lock of the storage keeps the pack as it is. */
+export async function setAside(context: RepositoryContext, hash: string, lease: Lease): Promise<boolean> {
   const file = await readPackFile(context, hash);
-  if (!file) return;
+  if (!file) return true;
   lease.assertHeld();
   await context.store.put(damagedPackName(hash), file);
-  await removeUnlessLocked(context.store, packName(hash));
+  return removeUnlessLocked(context.store, packName(hash));
 }
 
 async function forgetPacks(context: RepositoryContext, forgotten: ReadonlySet<string>, lease: Lease): Promise<void> {
