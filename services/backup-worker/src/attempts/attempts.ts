@@ -145,10 +145,13 @@ export class Attempts {
     try {
       const failure = await this.hooks(spec, secrets, scratch).before(running.stopped.signal);
       if (running.stopReason) return stopped(running.stopReason);
-      running.afterwards = async (result) => {
-        await using folder = await this.janitor.makeScratch(spec.run, spec.attempt);
-        await this.hooks(spec, secrets, folder).after(result, running.stopped.signal);
-      };
+      // Without hooks nothing is left behind when the result is told.
+      if (secrets.hooks?.length) {
+        running.afterwards = async (result) => {
+          await using folder = await this.janitor.makeScratch(spec.run, spec.attempt);
+          await this.hooks(spec, secrets, folder).after(result, running.stopped.signal);
+        };
+      }
       return failure ? stopped(failure) : await this.inProcess(running, secrets, scratch);
     } finally {
       clearInterval(heartbeat);
