@@ -17,7 +17,7 @@ const HEAP_MB = 192;
 
 let folder: string;
 let server: PostgresqlServer;
-let secrets: RunSecrets;
+let secretsFor: (type: RunSpec['type']) => RunSecrets;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rahat-many-tables-'));
@@ -28,17 +28,17 @@ beforeAll(async () => {
   const storage = { driver: 'local' as const, path: join(folder, 'storage') };
   const repository = await createRepository(await openBlobStore(storage, 'main'), { passphrase: 'correct horse battery' });
   const { host, port, user, password } = server;
-  secrets = {
+  secretsFor = (type) => ({
     source: { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer' },
     repositories: [
       {
         repositoryId: repository.id,
         storage,
         prefix: 'main',
-        credential: grantCredential('write-only', repository.id, repository.exportSecrets()),
+        credential: grantCredential(type === 'backup' ? 'write-only' : 'read', repository.id, repository.exportSecrets()),
       },
     ],
-  };
+  });
   await writeFile(
     join(folder, 'child.mjs'),
     `import { executeRun } from ${JSON.stringify(join(import.meta.dirname, '../dist/index.js'))};
@@ -86,7 +86,7 @@ async function runInChild(change: Pick<RunSpec, 'type'> & Record<string, unknown
   const scratchFolder = join(folder, `scratch-${change.type}`);
   await mkdir(scratchFolder, { mode: 0o700 });
   const child = fork(join(folder, 'child.mjs'), [], { execArgv: runProcessFlags(HEAP_MB) });
-  child.send({ spec: { ...head, ...limits, ...change }, secrets, scratchFolder });
+  child.send({ spec: { ...head, ...limits, ...change }, secrets: secretsFor(change.type), scratchFolder });
   const ended = once(child, 'exit');
   const told = await Promise.race([once(child, 'message'), ended]);
   const report = told[0] as { evidence?: Evidence; error?: string } | number | null;
