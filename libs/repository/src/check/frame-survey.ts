@@ -64,7 +64,7 @@ function framesOf({ table }: PackDirectory): SurveyedFrame[] {
 }
 
 /** Damage is an answer here; everything else is thrown on. */
-function damageIn(error: unknown): RahatError {
+export function damageIn(error: unknown): RahatError {
   const known = RahatError.from(error);
   if (known.code !== 'repository_damaged') throw error;
   return known;

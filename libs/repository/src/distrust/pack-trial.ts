@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
-import { RahatError } from '@rahat/contracts';
+import { damageIn } from '../check/frame-survey.js';
 import type { RepositoryContext } from '../context.js';
 import { openFrame } from '../frames/frame-codec.js';
 import type { PackKind } from '../keys/pack-keys.js';
@@ -34,7 +34,7 @@ export async function tryPack(context: RepositoryContext, hash: string, options:
     const key = await openPackKey(context, hash, file.subarray(0, PACK_HEADER_BYTES));
     opened = { ...openPackDirectory(context, hash, file), hash, file, key };
   } catch (error) {
-    return { sizeBytes, lie: { message: damageMessage(error), falseChunks: 0 } };
+    return { sizeBytes, lie: { message: damageIn(error).message, falseChunks: 0 } };
   }
   const { kind, table } = opened;
   const { falseChunks, message } = await compareChunks(context, opened, options);
@@ -63,7 +63,7 @@ async function compareChunks(
     const start = table.frameOffsets[frameNumber]!;
     const sealed = file.subarray(start, start + table.storedLengths[frameNumber]!);
     const identity = { repositoryId, pack: hash, frameNumber, plainLength: table.plainLengths[frameNumber]! };
-    const plaintext = await openFrame(key, sealed, identity).catch((error: unknown) => void (message ??= damageMessage(error)));
+    const plaintext = await openFrame(key, sealed, identity).catch((error: unknown) => void (message ??= damageIn(error).message));
     for (const chunk of chunks) {
       const offset = table.chunkOffsets[chunk]!;
       const bytes = plaintext?.subarray(offset, offset + table.chunkLengths[chunk]!);
@@ -77,11 +77,4 @@ async function compareChunks(
     }
   }
   return { falseChunks, message };
-}
-
-/** Damage is an answer here; everything else is thrown on. */
-function damageMessage(error: unknown): string {
-  const { code, message } = RahatError.from(error);
-  if (code !== 'repository_damaged') throw error;
-  return message;
 }

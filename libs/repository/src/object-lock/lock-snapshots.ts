@@ -1,5 +1,6 @@
 import { RahatError } from '@rahat/contracts';
 import { throwIfCancelled } from '../bounded-store.js';
+import { damageIn } from '../check/frame-survey.js';
 import { LiveMarker } from '../collection/live-marks.js';
 import type { RepositoryContext } from '../context.js';
 import { loadIndexForReading } from '../index/load-index.js';
@@ -119,9 +120,7 @@ class SnapshotLocks {
     try {
       await marker.markSnapshot(id);
     } catch (error) {
-      const { code, message } = RahatError.from(error);
-      if (code !== 'repository_damaged') throw error;
-      return message;
+      return damageIn(error).message;
     }
     const missing = marker.marks.missingChunks - missingBefore;
     return missing > 0 ? `${missing} chunks of it are in no pack.` : undefined;
