@@ -41,7 +41,8 @@ describe('kill -9', () => {
     world = await openWorld();
     gate = await installGate(world);
     await fillWithNoise(world, 100);
-    protection = await protect(world);
+    // More backups than a plan keeps by default: one that retention is about to remove would look like one that a kill lost.
+    protection = await protect(world, { retention: { keepLast: 100 } });
   }, 180_000);
   afterAll(async () => {
     await gate[Symbol.asyncDispose]();

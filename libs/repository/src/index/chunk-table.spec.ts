@@ -123,7 +123,7 @@ describe('the table of chunks', () => {
           table.close();
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 80 },
     );
     expect(spilled).toBeGreaterThan(10);
   });
