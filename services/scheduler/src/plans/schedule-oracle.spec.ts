@@ -124,11 +124,12 @@ describe('occurrences', () => {
         const until = new Date(after.getTime() + 3 * DAY);
         fc.pre(offsetsOf(timeZone, after.getTime() - DAY, until.getTime() + DAY).size === 1);
         const theirs = [];
-        const interval = CronExpressionParser.parse(cron, { tz: timeZone, currentDate: after });
-        for (let at = interval.next().toDate(); at <= until; at = interval.next().toDate()) theirs.push(at.toISOString());
+        // Without an end it walks on to changes of the clock that are not asked for, and never comes back from Lord Howe's.
+        const interval = CronExpressionParser.parse(cron, { tz: timeZone, currentDate: after, endDate: until });
+        while (interval.hasNext()) theirs.push(interval.next().toISOString());
         expect(occurrencesBetween({ cron, timeZone }, after, until, 100_000).map((at) => at.toISOString())).toEqual(theirs);
       }),
-      { numRuns: 150 },
+      { numRuns: 150, examples: [['0 2 * 4-4 0', 'Australia/Lord_Howe', 0]] },
     );
   }, 240_000);
 
