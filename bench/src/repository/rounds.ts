@@ -55,7 +55,8 @@ export async function playRound(factory: ContestantFactory, files: SourceFiles, 
   };
 }
 
-async function inNewHome<T>(factory: ContestantFactory, scratch: string, play: (contestant: Contestant) => Promise<T>): Promise<T> {
+/** Plays on a new repository, which is gone afterwards. */
+export async function inNewHome<T>(factory: ContestantFactory, scratch: string, play: (contestant: Contestant) => Promise<T>): Promise<T> {
   const home = path.join(scratch, 'home');
   await rm(home, { recursive: true, force: true });
   await mkdir(home, { recursive: true });

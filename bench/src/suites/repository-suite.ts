@@ -3,16 +3,16 @@ import os from 'node:os';
 import path from 'node:path';
 import type { BenchOptions } from '../bench-options.js';
 import { findBorg, findRestic, rahat, type ContestantFactory } from '../repository/contestants.js';
+import { limitShares, type Taken } from '../repository/limit-shares.js';
 import { backupLimitSeconds, measureLimits, restoreLimitSeconds, type MachineLimits } from '../repository/machine-limits.js';
 import { playRound, type Round, type SourceFiles, type Step } from '../repository/rounds.js';
 import { writeDump, writePageFolder } from '../repository/sample-data.js';
 import { median, ratioOf, type BenchResult } from '../result-table.js';
+import { quickRepositorySuite } from './quick-repository-suite.js';
 
 const SEED = 20_261_124;
 const SAMPLE_BYTES = 48 * 1024 * 1024;
-const QUICK_MB = 160;
-/** Shares of the limit that `--quick` demands: far below what is measured on an idle machine, above what a regression leaves. */
-const QUICK_SHARE = { backup: 0.55, restore: 0.4 };
+const LEAST_SHARE = { backup: { wall: 0.85, processor: 0.85 }, restore: { wall: 0.8, processor: 0.8 } };
 
 type PeerName = 'restic' | 'borg';
 interface Target {
@@ -46,13 +46,17 @@ const TARGETS: Target[] = [
 ];
 
 /** The engine beside restic and borg, each in processes of its own, in turn (A B C A B C), key derivation included. */
-export async function repositorySuite({ runs, sizeMb, quick, log }: BenchOptions): Promise<BenchResult[]> {
+export async function repositorySuite(options: BenchOptions): Promise<BenchResult[]> {
+  return options.quick ? quickRepositorySuite(options) : besidePeers(options);
+}
+
+async function besidePeers({ runs, sizeMb, log }: BenchOptions): Promise<BenchResult[]> {
   const scratch = await mkdtemp(path.join(os.tmpdir(), 'rahat-bench-'));
-  const sizeBytes = (quick ? Math.min(sizeMb, QUICK_MB) : sizeMb) * 1e6;
+  const sizeBytes = sizeMb * 1e6;
   try {
     log(`making two versions of a ${sizeBytes / 1e6} MB dump and of a folder of pages …`);
     const { files, dumpBytes } = await makeData(scratch, sizeBytes);
-    const contestants = participants(quick, scratch, log);
+    const contestants = participants(scratch, log);
     const rounds = new Map<string, Round[]>();
     for (let run = 0; run <= runs; run++) {
       for (const [name, factory] of contestants) {
@@ -64,7 +68,7 @@ export async function repositorySuite({ runs, sizeMb, quick, log }: BenchOptions
     }
     const limits = measureLimits(files.dumps.first, path.join(scratch, 'limit'), Math.floor(Math.min(SAMPLE_BYTES, sizeBytes / 3)));
     const ours = rounds.get('rahat')!;
-    return [...(quick ? [] : comparisons(ours, rounds)), ...shares(ours, limits, dumpBytes, quick), ...memory(ours), ...limitRows(limits)];
+    return [...comparisons(ours, rounds), ...shares(ours, limits, dumpBytes), ...memory(ours), ...limitRows(limits)];
   } finally {
     await rm(scratch, { recursive: true, force: true });
   }
@@ -81,14 +85,12 @@ async function makeData(scratch: string, sizeBytes: number): Promise<{ files: So
   return { files: { dumps, folders }, dumpBytes };
 }
 
-function participants(quick: boolean, scratch: string, log: (line: string) => void): [string, ContestantFactory][] {
-  const all: [string, ContestantFactory | undefined][] = quick
-    ? [['rahat', rahat]]
-    : [
-        ['rahat', rahat],
-        ['restic', findRestic()],
-        ['borg', findBorg()],
-      ];
+function participants(scratch: string, log: (line: string) => void): [string, ContestantFactory][] {
+  const all: [string, ContestantFactory | undefined][] = [
+    ['rahat', rahat],
+    ['restic', findRestic()],
+    ['borg', findBorg()],
+  ];
   for (const [name, factory] of all) {
     if (!factory) log(`${name}: not present, its comparisons are not measured`);
     else log(`${name} ${factory(scratch).version}: ${factory(scratch).settings}`);
@@ -106,31 +108,14 @@ function comparisons(ours: Round[], rounds: Map<string, Round[]>): BenchResult[]
   });
 }
 
-/** How near the engine comes to what the machine can do at all; the processor's share doesn't suffer from a busy machine. */
-function shares(ours: Round[], limits: MachineLimits, bytes: number, quick: boolean): BenchResult[] {
-  const cores = os.availableParallelism();
-  const share = (name: string, step: Step, limitSeconds: number, target: number, quickTarget: number): BenchResult[] => {
-    const wall = median(ours.map((round) => (limitSeconds / cores / round.usage[step].seconds) * 100));
-    const cpu = median(ours.map((round) => (limitSeconds / round.usage[step].cpuSeconds) * 100));
-    const wallRow: BenchResult = {
-      case: `${name}, share of the limit, wall`,
-      ours: wall,
-      unit: '%',
-      target: `≥ ${Math.round(target * 100)} %`,
-      met: wall >= target * 100,
-    };
-    const cpuRow: BenchResult = {
-      case: `${name}, share of the limit, processor`,
-      ours: cpu,
-      unit: '%',
-      target: `≥ ${Math.round(quickTarget * 100)} %`,
-      met: cpu >= quickTarget * 100,
-    };
-    return quick ? [cpuRow] : [wallRow, cpuRow];
-  };
+function shares(ours: Round[], limits: MachineLimits, bytes: number): BenchResult[] {
+  const taken = (step: Step): Taken => ({
+    seconds: ours.map(({ usage }) => usage[step].seconds),
+    cpuSeconds: ours.map(({ usage }) => usage[step].cpuSeconds),
+  });
   return [
-    ...share('first backup', 'first', backupLimitSeconds(limits, bytes), 0.85, QUICK_SHARE.backup),
-    ...share('restore', 'restore', restoreLimitSeconds(limits, bytes), 0.8, QUICK_SHARE.restore),
+    ...limitShares('first backup', taken('first'), backupLimitSeconds(limits, bytes), LEAST_SHARE.backup),
+    ...limitShares('restore', taken('restore'), restoreLimitSeconds(limits, bytes), LEAST_SHARE.restore),
   ];
 }
 
