@@ -16,7 +16,8 @@ export const USAGE = `rahat-reader – reads repositories of Rahat Backup (forma
 REPOSITORY is the folder with rahat.json (copy an object store's content to a folder first). SNAPSHOT is an id, the
 unique beginning of one, or "latest". It never writes to the repository.
 
-  --passphrase-file FILE   with the passphrase, or a recovery key as printed; else it is asked for at the terminal
+  --passphrase-file FILE   with the passphrase, a recovery key or a share as printed, or a whole recovery kit in text; may be
+                           given once for each share. Without it they are asked for at the terminal.
   --json                   list, objects, check: for programs
 
 Exit codes: 0 done, 1 damaged or failed, 2 wrong usage, 3 wrong passphrase, 4 not found, 6 restored in part.
@@ -32,7 +33,7 @@ const ARGUMENTS = {
 } as const;
 
 const OPTIONS = {
-  'passphrase-file': { type: 'string' },
+  'passphrase-file': { type: 'string', multiple: true },
   json: { type: 'boolean', default: false },
   data: { type: 'boolean', default: false },
   to: { type: 'string', default: '' },

@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { LocalStore } from '@rahat/blob-store-local';
 import { createRepository, openRepository } from '@rahat/repository';
 import { argon2Key } from './format/argon2.js';
+import { openKeyslot } from './format/keyslot.js';
 import { deriveRecipientKey } from './format/hpke.js';
 import { parseIndexSegment } from './format/index-segment.js';
 import { openFrame } from './format/pack.js';
@@ -171,6 +172,29 @@ describe('docs/REPOSITORY_FORMAT.md', () => {
   it('is right about its sealed file', () => {
     const [, sealed = ''] = /^Sealed file of type 3, .*\n`([0-9a-f]+)`$/m.exec(VECTORS) ?? [];
     expect(openSealed(bytesOf(sealed), SEALED.manifest, 'snapshots/backup_1', metadata).toString()).toBe('{"format":1}');
+  });
+});
+
+describe('the keyslot of shares in docs/REPOSITORY_FORMAT.md', () => {
+  const [, first = '', second = '', slot = ''] = /in 2 of 3 shares, `([^`]+)` and\n`([^`]+)`:\n`([^`]+)`/.exec(VECTORS) ?? [];
+  const open = (...shares: string[]) => openKeyslot('b1'.repeat(16), Buffer.from(slot), R, shares);
+
+  it.each([
+    ['in their order', [first, second]],
+    ['in another order', [second, first]],
+    ['with one given twice', [first, second, first]],
+    ['with a stranger among them', ['not a share', first, second]],
+  ])('opens by its two shares %s', (_how, shares) => {
+    expect(open(...shares)).toEqual({ outcome: 'opened', secrets: { masterKey: M, identitySecret: I } });
+  });
+
+  it.each([
+    ['one', [first], '2 different shares are needed, 1 were given'],
+    ['one, twice', [first, first], '1 were given'],
+    ['one and a mistyped one', [first, second.replace('BXCP', 'BXCQ')], 'share 2: group 2 has a typing error'],
+    ['nothing but the passphrase', ['vektör'], '0 were given; share 1: it does not have 10 groups'],
+  ])('does not open by %s, and says why without a word of what was typed', (_what, shares, reason) => {
+    expect(open(...shares)).toEqual({ outcome: 'wrongSecret', reason: expect.stringContaining(reason) });
   });
 });
 

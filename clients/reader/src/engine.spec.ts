@@ -2,8 +2,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createCipheriv, createHash } from 'node:crypto';
 import { cp, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { basename, dirname, join, relative } from 'node:path';
 import { LocalStore } from '@rahat/blob-store-local';
+import { makeRecoveryKit, renderKit } from '@rahat/recovery-kit';
 import { createRepository, openRepository } from '@rahat/repository';
 import { ReaderProcess } from './testing/reader-process.js';
 import { FACTS } from './testing/snapshot-facts.js';
@@ -130,6 +131,34 @@ describe('rahat-reader and what the engine writes', () => {
     const expected = content('../../etc/passwd', 300_000);
     expected.fill('backup_1', 0, 1000);
     expect(answer.stdout.equals(expected)).toBe(true);
+  });
+
+  it.each([
+    ['a recovery key', undefined, 1],
+    ['shares', { threshold: 2, count: 3 }, 2],
+  ])('opens by the text of a recovery kit with %s', async (_what, shares, needed) => {
+    const path = await copyOfRepository();
+    const repository = await openRepository(new LocalStore({ driver: 'local', path: dirname(path) }, basename(path)), {
+      type: 'passphrase',
+      passphrase,
+    });
+    const kits: string[] = [];
+    await makeRecoveryKit(repository.keys, { place: path, madeAt: new Date(), shares }, async (sheets) => {
+      for (const sheet of sheets) kits.push((await renderKit(sheet, 'txt')).toString());
+    });
+    const answer = await reader.run(['list', path, '--json'], { passphrase: kits.slice(0, needed).join('') });
+    expect(JSON.parse(answer.stdout.toString())).toMatchObject([{ id: 'backup_1' }, { id: 'backup_2' }]);
+    // As files of their own, and too few of them.
+    const files = kits.map((_, i) => join(work, `kit-${i}.txt`));
+    await Promise.all(files.map((file, i) => writeFile(file, kits[i]!)));
+    const options = files.slice(1).flatMap((file) => ['--passphrase-file', file]);
+    if (shares) expect(await reader.run(['list', path, ...options], { passphrase: kits[0] })).toMatchObject({ exitCode: 0 });
+    else expect(kits).toHaveLength(1);
+    const broken = kits[0]!.replace(/^( +1\. +)./m, '$1!');
+    expect(await reader.run(['list', path], { passphrase: broken })).toMatchObject({
+      exitCode: 3,
+      stderr: expect.stringContaining('group 1'),
+    });
   });
 
   it('reads a snapshot in the trash, and every repository without its index', async () => {

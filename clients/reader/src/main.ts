@@ -5,7 +5,7 @@ import { listSnapshots } from './commands/list.js';
 import { restoreSnapshot } from './commands/restore.js';
 import { catObject, listObjects, showSnapshot } from './commands/show.js';
 import { tell, writeOut } from './output.js';
-import { readPassphrase } from './passphrase.js';
+import { readKeys } from './given-keys.js';
 import { ReaderError } from './reader-error.js';
 import { Repository } from './repository.js';
 
@@ -28,7 +28,7 @@ async function run(args: string[]): Promise<number> {
   if (order.command === 'help') return writeOut(USAGE).then(() => 0);
   if (order.command === 'licenses') return writeOut(LICENSES).then(() => 0);
   const { options } = order;
-  const repository = await Repository.open(order.repository, () => readPassphrase(options['passphrase-file']));
+  const repository = await Repository.open(order.repository, () => readKeys(options['passphrase-file'] ?? []));
   if (order.command === 'list') return (await listSnapshots(repository, options.json)) ? 0 : FAILED;
   if (order.command === 'check') return (await checkRepository(repository, options)) ? 0 : FAILED;
   const manifest = await repository.findSnapshot(order.snapshot);

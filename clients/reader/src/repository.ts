@@ -19,7 +19,7 @@ export interface SnapshotFile extends StoredFile {
   inTrash: boolean;
 }
 
-/** A repository opened by its passphrase. Nothing here or below it writes to the storage. */
+/** A repository opened by its passphrase or by a printed key. Nothing here or below it writes to the storage. */
 export class Repository {
   readonly packKeys: PackKeys;
   readonly chunkIdKey: Buffer;
@@ -37,13 +37,13 @@ export class Repository {
     this.recipeChunkIdKey = derive(secrets.identitySecret, 'rahat/1/recipe-chunk-id');
   }
 
-  /** `askPassphrase` is called only when there is a repository to open. */
-  static async open(path: string, askPassphrase: () => Promise<string>): Promise<Repository> {
+  /** `askKeys` is called only when there is a repository to open. */
+  static async open(path: string, askKeys: () => Promise<string[]>): Promise<Repository> {
     const folder = new Folder(path);
     if ((await folder.list('', /^rahat\.json$/)).length === 0)
       throw new ReaderError('notFound', `${path} is no repository: it has no ${DESCRIPTOR_NAME}`);
     const descriptor = parseDescriptor(await folder.read(DESCRIPTOR_NAME));
-    const secrets = await tryKeyslots(folder, descriptor.repositoryId, await askPassphrase());
+    const secrets = await tryKeyslots(folder, descriptor.repositoryId, await askKeys());
     const repository = new Repository(folder, descriptor, secrets);
     await repository.#compareConfiguration();
     return repository;

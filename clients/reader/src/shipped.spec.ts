@@ -4,6 +4,8 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { LocalStore } from '@rahat/blob-store-local';
+import { codeLine, createRepository } from '@rahat/repository';
 
 const run = promisify(execFile);
 const HERE = import.meta.dirname;
@@ -24,20 +26,24 @@ async function bundleTo(outfile: string): Promise<void> {
   ]);
 }
 
-/** Runs the reader at a terminal of its own and types once it asks. */
-async function typeAt(file: string, keys: string): Promise<{ exitCode: number | null; screen: string }> {
-  const command = `'${process.execPath}' '${file}' list '${GOLDEN}'`;
+/** Runs the reader at a terminal of its own and answers what it asks, one after the other. */
+async function typeAt(file: string, answers: string[], repository = GOLDEN): Promise<{ exitCode: number | null; screen: string }> {
+  const command = `'${process.execPath}' '${file}' list '${repository}'`;
   const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
   let screen = '';
   child.stdout.on('data', (piece: Buffer) => {
-    const asked = screen.includes('Passphrase');
+    const asked = questionsOn(screen);
     screen += piece.toString();
-    if (!asked && screen.includes('Passphrase')) child.stdin.write(keys);
+    for (const answer of answers.slice(asked, questionsOn(screen))) child.stdin.write(answer);
   });
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (exitCode) => resolve({ exitCode, screen }));
   });
+}
+
+function questionsOn(screen: string): number {
+  return screen.match(/(Passphrase|Next share)[^:]*: /g)?.length ?? 0;
 }
 
 describe('rahat-reader as it is shipped', () => {
@@ -55,13 +61,29 @@ describe('rahat-reader as it is shipped', () => {
     async () => {
       const file = join(folder, 'rahat-reader.mjs');
       await bundleTo(file);
-      const { exitCode, screen } = await typeAt(file, 'golden şifrX\u007fe\r');
+      const { exitCode, screen } = await typeAt(file, ['golden şifrX\u007fe\r']);
       expect(screen).toContain('backup_golden');
       expect(screen).not.toContain('golden ş');
       expect(exitCode).toBe(0);
-      expect(await typeAt(file, 'wro\u0003')).toMatchObject({ exitCode: 2, screen: expect.stringContaining('Cancelled') });
+      expect(await typeAt(file, ['wro\u0003'])).toMatchObject({ exitCode: 2, screen: expect.stringContaining('Cancelled') });
     },
   );
+
+  (process.platform === 'linux' ? it : it.skip)('asks for one share after the other', async () => {
+    const file = join(folder, 'rahat-reader.mjs');
+    await bundleTo(file);
+    const repository = await createRepository(new LocalStore({ driver: 'local', path: folder }, 'main'), { passphrase: 'x' });
+    const { handout } = await repository.keys.add({ type: 'shares', label: 'board', threshold: 2, count: 3 });
+    const [, second = '', third = ''] = handout.type === 'shares' ? handout.shares.map(codeLine) : [];
+    const { exitCode, screen } = await typeAt(file, [`${third}\r`, `${second}\r`, '\r'], join(folder, 'main'));
+    expect(exitCode).toBe(0);
+    expect(questionsOn(screen)).toBe(3);
+    expect(screen).not.toContain(third.slice(0, 9));
+    expect(await typeAt(file, [`${third}\r`, '\r'], join(folder, 'main'))).toMatchObject({
+      exitCode: 3,
+      screen: expect.stringContaining('2 different shares are needed, 1 were given'),
+    });
+  });
 
   (process.platform === 'linux' && process.arch === 'x64' ? it : it.skip)(
     'is one executable that needs no Node.js',

@@ -78,34 +78,25 @@ function restoring({ repository, key }: KitSheet): KitStep[] {
         `rahat-backup repository restore --path ${place} --with ${wayIn} --snapshot latest --to postgresql://postgres@localhost/postgres --as restored`,
       ],
     },
-    ...(key.type === 'share'
-      ? [] // The one-file reader doesn't take shares.
-      : [
-          {
-            text: 'Without it, by its one-file reader and Node.js 20 or newer; this makes files that psql and pg_restore take.',
-            commands: [
-              ...(isBucket ? [copyCommand(repository.place)] : []),
-              `node rahat-reader.mjs list ${folder}`,
-              `node rahat-reader.mjs restore ${folder} latest --to ./restored`,
-            ],
-          },
-        ]),
+    {
+      text: 'Without it, by its one-file reader and Node.js 20 or newer; this makes files that psql and pg_restore take.',
+      commands: [
+        ...(isBucket ? [copyCommand(repository.place)] : []),
+        `node rahat-reader.mjs list ${folder}`,
+        `node rahat-reader.mjs restore ${folder} latest --to ./restored`,
+      ],
+    },
   ];
 }
 
-function missing({ repository: { place }, key }: KitSheet): KitStep[] {
+function missing({ repository: { place } }: KitSheet): KitStep[] {
   const access = isS3Address(place)
     ? 'The access key of the bucket and its secret. Keep one that can read, for the day on which the server is gone.'
     : 'The storage itself, and the right to read that folder.';
   return [
     { text: access },
     { text: 'The passphrase of the repository: this key opens it as well. Passwords of database servers.' },
-    {
-      text:
-        key.type === 'share'
-          ? 'The program: keep a copy of rahat-backup. REPOSITORY_FORMAT.md documents the format.'
-          : 'The programs: keep a copy of rahat-reader.mjs beside the backups. REPOSITORY_FORMAT.md documents the format.',
-    },
+    { text: 'The programs: keep a copy of rahat-reader.mjs beside the backups. REPOSITORY_FORMAT.md documents the format.' },
   ];
 }
 

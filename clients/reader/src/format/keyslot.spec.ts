@@ -9,7 +9,7 @@ const M = Buffer.from(Array.from({ length: 32 }, (_, index) => index));
 const RECOVERY_SLOT = `{"format":1,"id":"${ID}","repository":"${R.toString('hex')}","label":"safe","type":"recovery","kdf":{"name":"hkdf-sha256","salt":"EBESExQVFhcYGRobHB0eHw=="},"wrapped":"rS2Ze4Mxtbrc4h85HXw8Lcabb3qduYDOl+s7lKa4W82IJYWTEDARfI8TMTs1mtXSUZMROglj18D9JBa7jjW1V4htELMBM/znXn96e+XZ8tZv2WVjW8TgJVBmbws=","checksum":"6567e0c95ab32bce1af973ca692eabe359c861e9a326edbb2b9befc426874722"}`;
 const PRINTED = '810M-4GYX 8H2M-CHZR 914M-MJR3 9H6M-WKR2 A18N-4MV2 AHAN-CNWJ B1CN-MPR6 BHEN-WQT5 6RP6-GGZY';
 
-const open = (secret: string, slot = RECOVERY_SLOT) => openKeyslot(ID, Buffer.from(slot), R, secret);
+const open = (secret: string, slot = RECOVERY_SLOT) => openKeyslot(ID, Buffer.from(slot), R, [secret]);
 
 /** A slot whose checksum fits, as a forger would make it. */
 function forged(head: Record<string, unknown>): string {
@@ -55,7 +55,7 @@ describe('a keyslot', () => {
   });
 
   it('is passed over when it is of another repository or of a type that this reader does not know', () => {
-    expect(openKeyslot(ID, Buffer.from(RECOVERY_SLOT), Buffer.alloc(16), PRINTED)).toMatchObject({ outcome: 'notOurs' });
+    expect(openKeyslot(ID, Buffer.from(RECOVERY_SLOT), Buffer.alloc(16), [PRINTED])).toMatchObject({ outcome: 'notOurs' });
     const head = { format: 1, id: ID, repository: R.toString('hex'), label: '', type: 'sealed', kdf: { name: 'key-provider' } };
     expect(open('x', forged(head))).toMatchObject({ outcome: 'notOurs', reason: expect.stringContaining('sealed') });
   });

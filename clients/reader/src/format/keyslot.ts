@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { messageOf } from '../reader-error.js';
 import { argon2Key } from './argon2.js';
 import { Fields } from './json-fields.js';
+import { combineShares } from './key-shares.js';
 import { readPrintedKey } from './printed-key.js';
 import { hkdf, unseal } from './sealing.js';
 
@@ -17,18 +18,19 @@ const SALT_BYTES = 16;
 const MOST_MEMORY_KIB = 1_048_576;
 const MOST_PASSES = 16;
 const MOST_LANES = 16;
+const MOST_SHARES = 64;
 
 export type SlotAttempt = { outcome: 'opened'; secrets: Secrets } | { outcome: 'wrongSecret' | 'notOurs' | 'damaged'; reason: string };
 
-/** Tries one file of `keys/`. `secret` is what a person gave: a passphrase, or a recovery key as it was printed. */
-export function openKeyslot(id: string, bytes: Buffer, repositoryId: Buffer, secret: string): SlotAttempt {
+/** Tries one file of `keys/`. `given` is what people gave: a passphrase, a recovery key as it was printed, or several shares of one. */
+export function openKeyslot(id: string, bytes: Buffer, repositoryId: Buffer, given: readonly string[]): SlotAttempt {
   try {
     const { slot, associatedData } = parseKeyslot(id, bytes);
     if (slot.raw('repository') !== repositoryId.toString('hex')) return { outcome: 'notOurs', reason: 'it belongs to another repository' };
     const derive = SLOT_KEYS[slot.text('type')];
     if (slot.raw('format') !== 1 || !derive)
       return { outcome: 'notOurs', reason: `it is of type "${slot.text('type')}", which this reader doesn't open` };
-    const key = derive(slot.object('kdf'), secret, repositoryId);
+    const key = derive(slot.object('kdf'), given, repositoryId, id);
     if (typeof key === 'string') return { outcome: 'wrongSecret', reason: key };
     const plain = tryUnseal(key, slot.base64('wrapped', WRAPPED_BYTES), associatedData);
     if (!plain) return { outcome: 'wrongSecret', reason: `the ${slot.text('type')} does not fit` };
@@ -56,24 +58,40 @@ export function parseKeyslot(id: string, bytes: Buffer): { slot: Fields; associa
   return { slot, associatedData: Buffer.from(head) };
 }
 
-/** The slot's key by its type; a text says why the secret can't be one of that type. */
-const SLOT_KEYS: Record<string, (kdf: Fields, secret: string, repositoryId: Buffer) => Buffer | string> = {
-  passphrase: (kdf, passphrase) => {
-    if (kdf.raw('name') !== 'argon2id') throw new Error(`its key derivation "${String(kdf.raw('name'))}" is not known`);
-    return argon2Key(Buffer.from(passphrase.normalize('NFC')), {
-      memoryKib: kdf.integer('memoryKib', 8, MOST_MEMORY_KIB),
-      passes: kdf.integer('passes', 1, MOST_PASSES),
-      parallelism: kdf.integer('parallelism', 1, MOST_LANES),
-      salt: kdf.base64('salt', SALT_BYTES),
-    });
+type SlotKey = (kdf: Fields, given: readonly string[], repositoryId: Buffer, slotId: string) => Buffer | string;
+
+/** The slot's key by its type; a text says why what was given can't be of that type. */
+const SLOT_KEYS: Record<string, SlotKey> = {
+  passphrase: (kdf, [passphrase = '', ...more]) => {
+    assertKdf(kdf, 'argon2id');
+    const memoryKib = kdf.integer('memoryKib', 8, MOST_MEMORY_KIB);
+    const passes = kdf.integer('passes', 1, MOST_PASSES);
+    const parallelism = kdf.integer('parallelism', 1, MOST_LANES);
+    const salt = kdf.base64('salt', SALT_BYTES);
+    if (more.length > 0) return 'several texts are no passphrase';
+    return argon2Key(Buffer.from(passphrase.normalize('NFC')), { memoryKib, passes, parallelism, salt });
   },
-  recovery: (kdf, printed, repositoryId) => {
-    if (kdf.raw('name') !== 'hkdf-sha256') throw new Error(`its key derivation "${String(kdf.raw('name'))}" is not known`);
-    const key = readPrintedKey(printed, 'rahat/1/recovery-key', SECRET_BYTES);
-    if (typeof key === 'string') return `as a recovery key: ${key}`;
-    return hkdf(key, kdf.base64('salt', SALT_BYTES), Buffer.concat([Buffer.from('rahat/1/recovery'), repositoryId]));
+  recovery: (kdf, [printed = '', ...more], repositoryId) => {
+    assertKdf(kdf, 'hkdf-sha256');
+    const key = more.length > 0 ? 'there are several' : readPrintedKey(printed, 'rahat/1/recovery-key', SECRET_BYTES);
+    return typeof key === 'string' ? `as a recovery key: ${key}` : recoveryKey(key, kdf, 'rahat/1/recovery', repositoryId);
+  },
+  shares: (kdf, printed, repositoryId, slotId) => {
+    assertKdf(kdf, 'shamir-hkdf-sha256');
+    const digests = kdf.texts('shares');
+    if (digests.length > MOST_SHARES) throw new Error('it has too many shares');
+    const key = combineShares(printed, slotId, kdf.integer('threshold', 2, digests.length), digests);
+    return typeof key === 'string' ? `as shares: ${key}` : recoveryKey(key, kdf, 'rahat/1/shares', repositoryId);
   },
 };
+
+function assertKdf(kdf: Fields, name: string): void {
+  if (kdf.raw('name') !== name) throw new Error(`its key derivation "${String(kdf.raw('name'))}" is not known`);
+}
+
+function recoveryKey(key: Buffer, kdf: Fields, info: string, repositoryId: Buffer): Buffer {
+  return hkdf(key, kdf.base64('salt', SALT_BYTES), Buffer.concat([Buffer.from(info), repositoryId]));
+}
 
 function tryUnseal(key: Buffer, wrapped: Buffer, data: Buffer): Buffer | undefined {
   try {

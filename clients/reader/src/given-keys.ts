@@ -1,34 +1,46 @@
 import { readFileSync } from 'node:fs';
+import { readShare } from './format/key-shares.js';
 import { ReaderError } from './reader-error.js';
 
 const [ENTER, LINE_FEED, CTRL_C, CTRL_D, BACKSPACE, DELETE] = ['\r', '\n', '\u0003', '\u0004', '\u0008', '\u007f'];
+/** A key in the text of a recovery kit. */
+const KIT_KEY = /^-+ BEGIN (RECOVERY KEY|SHARE) -+\r?\n([^]*?)^-+ END \1 -+\r?$/gm;
 
-/** From a file, or asked for at the terminal without showing it; never from the arguments, which every user of the machine can see. */
-export async function readPassphrase(file: string | undefined): Promise<string> {
-  if (file !== undefined) return passphraseIn(file);
-  if (process.stdin.isTTY) return askAtTerminal();
-  throw new ReaderError('usage', 'There is no terminal to ask for the passphrase at. Give --passphrase-file FILE (or /dev/stdin).');
+/**
+ * A passphrase, a recovery key, or shares: from files, or asked for at the terminal without showing them; never from the arguments,
+ * which every user of the machine can see.
+ */
+export async function readKeys(files: readonly string[]): Promise<string[]> {
+  if (files.length > 0) return files.flatMap(keysIn);
+  if (!process.stdin.isTTY)
+    throw new ReaderError('usage', 'There is no terminal to ask for the passphrase at. Give --passphrase-file FILE (or /dev/stdin).');
+  const keys = [await askAtTerminal('Passphrase, recovery key or first share: ')];
+  if (typeof readShare(keys[0]!) === 'string') return keys;
+  for (let share; (share = await askAtTerminal('Next share (Enter alone after the last): ')) !== '';) keys.push(share);
+  return keys;
 }
 
-/** One line break at the end belongs to the editor, not to the passphrase. */
-function passphraseIn(file: string): string {
+function keysIn(file: string): string[] {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
     throw new ReaderError('usage', `The passphrase file can't be read: ${(cause as Error).message}`, { cause });
   }
+  const ofKits = [...text.matchAll(KIT_KEY)].map(([, , key]) => key!);
+  if (ofKits.length > 0) return ofKits;
+  // One line break at the end belongs to the editor, not to the passphrase.
   const passphrase = text.replace(/\r?\n$/, '');
   if (passphrase === '') throw new ReaderError('usage', `The passphrase file ${file} is empty`);
-  return passphrase;
+  return [passphrase];
 }
 
 /** Typed keys come one by one and aren't shown. */
-async function askAtTerminal(): Promise<string> {
+async function askAtTerminal(question: string): Promise<string> {
   const { stdin } = process;
   // Before the question is seen: who answers at once would see it on the screen, and Ctrl+C would end the process.
   stdin.setRawMode(true).setEncoding('utf8');
-  process.stderr.write('Passphrase of the repository: ');
+  process.stderr.write(question);
   let typed = '';
   try {
     return await new Promise<string>((resolve, reject) => {
@@ -40,6 +52,7 @@ async function askAtTerminal(): Promise<string> {
           else typed = key === BACKSPACE || key === DELETE ? [...typed].slice(0, -1).join('') : typed + key;
         }
       });
+      stdin.resume();
     });
   } finally {
     stdin.removeAllListeners('data').setRawMode(false).pause();
