@@ -45,6 +45,9 @@ const boundaries = [
   { sourceTag: 'scope:persistence', onlyDependOnLibsWithTags: only('contracts') },
   { sourceTag: 'scope:messaging', onlyDependOnLibsWithTags: only('contracts', 'persistence') },
   { sourceTag: 'scope:service-kit', onlyDependOnLibsWithTags: only('contracts', 'persistence', 'messaging') },
+  { sourceTag: 'scope:installation', onlyDependOnLibsWithTags: only('contracts', 'persistence', 'secrets', 'service-kit') },
+  // It starts the services as processes, and imports none.
+  { sourceTag: 'scope:cluster', onlyDependOnLibsWithTags: only('contracts', 'installation', 'service-kit') },
   { sourceTag: 'scope:api-client', onlyDependOnLibsWithTags: only('contracts') },
   {
     sourceTag: 'scope:service',

@@ -1,4 +1,4 @@
-// `npm run build | check | lint | format | test | demo | bench`: prepares as `npm start` does, then runs the command.
+// `npm run cluster | build | check | lint | format | test | demo | bench`: prepares as `npm start` does, then runs the command.
 import path from 'node:path';
 import { refuseOldNode } from './workspace/node-version.mjs';
 import { root, stop } from './workspace/workspace.mjs';
@@ -12,6 +12,7 @@ const [command, ...args] = process.argv.slice(2);
 const CHECKS = 'build,lint,formatting,unused';
 
 const commands = {
+  cluster: () => runBuilt('services/cluster/dist/main.js'),
   build: () => build(),
   check: () => process.exit(nx(['run-many', '--projects=rahat-backup', `--targets=${CHECKS}`, '--nxBail=false'])),
   lint: () => process.exit(nx(['run', 'rahat-backup:lint'])),

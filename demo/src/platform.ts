@@ -6,10 +6,15 @@ import { createClient, createConfig, sessionsCreate, setupCreate, type Client } 
 import { RahatError } from '@rahat/contracts';
 import { data } from './steps.js';
 
-const ENTRY = fileURLToPath(new URL('../../services/standalone/dist/main.js', import.meta.url));
+/** `npm start` and `npm run cluster`. */
+export type Form = 'standalone' | 'cluster';
+
+const entryOf = (form: Form) => fileURLToPath(new URL(`../../services/${form}/dist/main.js`, import.meta.url));
 const START_LIMIT_MS = 120_000;
 
 export interface PlatformOptions {
+  /** Default: everything in one process. */
+  form?: Form;
   dataFolder: string;
   email: string;
   password: string;
@@ -29,9 +34,9 @@ export interface Platform extends AsyncDisposable {
   ended: Promise<unknown>;
 }
 
-/** The product as `npm start` runs it, on a data folder of its own; becomes its owner, or logs in when there is one. */
+/** The product as its user starts it, on a data folder of its own; becomes its owner, or logs in when there is one. */
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
-  const child = spawn(process.execPath, [ENTRY], {
+  const child = spawn(process.execPath, [entryOf(options.form ?? 'standalone')], {
     env: { ...process.env, ...options.environment, RAHAT_DATA_DIR: options.dataFolder },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

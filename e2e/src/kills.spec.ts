@@ -27,18 +27,19 @@ import {
   type CheckReport,
   type Protection,
 } from './protection.js';
+import { shapes, STANDALONE } from './shapes.js';
 import { fillWithNoise, openWorld, type World } from './world.js';
 
 const ENTRY = fileURLToPath(new URL('../../services/standalone/dist/main.js', import.meta.url));
 
 /** The tests follow upon each other, on one data folder. */
-describe('kill -9', () => {
+describe.each(shapes(STANDALONE))('kill -9 ($form, $queues)', (shape) => {
   let world: World;
   let protection: Protection;
   let gate: Gate;
 
   beforeAll(async () => {
-    world = await openWorld();
+    world = await openWorld([], shape);
     gate = await installGate(world);
     await fillWithNoise(world, 100);
     // More backups than a plan keeps by default: one that retention is about to remove would look like one that a kill lost.

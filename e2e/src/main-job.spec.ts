@@ -1,18 +1,19 @@
 import { existsSync } from 'node:fs';
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { apiKeysCreate } from '@rahat/api-client';
 import { data, mismatches, proveTables, shopStatements, type TableProof } from '@rahat/demo';
 import { rahatBackup } from './cli.js';
-import { openWorld, type World } from './world.js';
+import { CLUSTER, shapes, STANDALONE } from './shapes.js';
+import { openWorld, readLogs, type World } from './world.js';
 
 interface Created {
   repository: { passphrase: string; location: string };
 }
 
 /** One person's first day with the command line, on real servers. The tests follow upon each other. */
-describe('the main job, by the command line', () => {
+describe.each(shapes(STANDALONE, CLUSTER))('the main job, by the command line ($form, $queues)', (shape) => {
   let world: World;
   let environment: NodeJS.ProcessEnv;
   let original: TableProof[];
@@ -21,7 +22,7 @@ describe('the main job, by the command line', () => {
   const run = <T>(...args: string[]) => rahatBackup<T>(args, environment);
 
   beforeAll(async () => {
-    world = await openWorld(shopStatements(0.02));
+    world = await openWorld(shopStatements(0.02), shape);
     original = await proveTables(world.connection, 'shop');
     environment = {
       XDG_CONFIG_HOME: path.join(world.folder, 'config'),
@@ -169,7 +170,7 @@ describe('the main job, by the command line', () => {
   }, 120_000);
 
   it('left no secret in the log files', async () => {
-    const log = await readFile(path.join(world.folder, 'data/logs/rahat-backup.log'), 'utf8');
+    const log = await readLogs(world);
     for (const secret of [world.connection.password, repository.passphrase, environment['RAHAT_TOKEN']!]) expect(log).not.toContain(secret);
   });
 

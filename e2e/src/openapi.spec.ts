@@ -1,14 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { shapes, STANDALONE } from './shapes.js';
 import { openWorld, type World } from './world.js';
 
 const WRITTEN = fileURLToPath(new URL('../../libs/api-client/openapi.json', import.meta.url));
 
-describe('the generated client', () => {
+describe.each(shapes(STANDALONE))('the generated client ($form, $queues)', (shape) => {
   let world: World;
   beforeAll(async () => {
-    world = await openWorld();
+    world = await openWorld([], shape);
   }, 120_000);
   afterAll(async () => world[Symbol.asyncDispose]());
 

@@ -5,17 +5,18 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { apiKeysCreate, type AppliedDocuments, type Plan, type Run, type ScheduleExplanation, type Server } from '@rahat/api-client';
 import { data } from '@rahat/demo';
 import { rahatBackup } from './cli.js';
+import { shapes, STANDALONE } from './shapes.js';
 import { openWorld, type World } from './world.js';
 
 /** Plans as a platform engineer keeps them: documents, groups, tags, templates. The tests follow upon each other. */
-describe('plans, by the command line', () => {
+describe.each(shapes(STANDALONE))('plans, by the command line ($form, $queues)', (shape) => {
   let world: World;
   let environment: NodeJS.ProcessEnv;
   let documents: string;
   const run = <T>(...args: string[]) => rahatBackup<T>(args, environment);
 
   beforeAll(async () => {
-    world = await openWorld(['CREATE TABLE orders AS SELECT i AS id FROM generate_series(1, 1000) i']);
+    world = await openWorld(['CREATE TABLE orders AS SELECT i AS id FROM generate_series(1, 1000) i'], shape);
     await world.source.query('CREATE DATABASE shop_test');
     const key = await data(apiKeysCreate({ client: world.platform.client, body: { name: 'e2e', scopes: ['*'] } }));
     environment = {

@@ -2,16 +2,17 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { backUp, backupsOf, filesOf, offline, protect, untilVerified, type CheckReport, type Protection } from './protection.js';
+import { shapes, STANDALONE } from './shapes.js';
 import { openWorld, type World } from './world.js';
 
 /** The tests follow upon each other, on one line of backups. */
-describe('retention with keepLast 2 and keepProven 1', () => {
+describe.each(shapes(STANDALONE))('retention with keepLast 2 and keepProven 1 ($form, $queues)', (shape) => {
   let world: World;
   let protection: Protection;
   const snapshots: string[] = [];
 
   beforeAll(async () => {
-    world = await openWorld(['CREATE TABLE days (day int)']);
+    world = await openWorld(['CREATE TABLE days (day int)'], shape);
     protection = await protect(world, { verify: ['FULL'], retention: { keepLast: 2, keepProven: 1 } });
   }, 120_000);
   afterAll(async () => world[Symbol.asyncDispose]());

@@ -1,14 +1,14 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { apiKeysCreate } from '@rahat/api-client';
 import { data, mismatches, proveTables, shopStatements, type TableProof } from '@rahat/demo';
 import { hasS3, startS3, type S3Server } from '@rahat/test-servers';
 import { rahatBackup } from './cli.js';
-import { openWorld, type World } from './world.js';
+import { shapes, STANDALONE } from './shapes.js';
+import { openWorld, readLogs, type World } from './world.js';
 
 /** A bucket instead of a folder, by the command line; rclone checks signatures. The tests follow upon each other. */
-(hasS3('rclone') ? describe : describe.skip)('backups in a bucket', () => {
+(hasS3('rclone') ? describe : describe.skip).each(shapes(STANDALONE))('backups in a bucket ($form, $queues)', (shape) => {
   let world: World;
   let bucket: S3Server;
   let environment: NodeJS.ProcessEnv;
@@ -25,7 +25,7 @@ import { openWorld, type World } from './world.js';
   beforeAll(async () => {
     bucket = await startS3('rclone');
     await bucket.createBucket('backups');
-    world = await openWorld(shopStatements(0.01));
+    world = await openWorld(shopStatements(0.01), shape);
     original = await proveTables(world.connection, 'shop');
     const key = await data(apiKeysCreate({ client: world.platform.client, body: { name: 'e2e', scopes: ['*'] } }));
     environment = {
@@ -87,7 +87,7 @@ import { openWorld, type World } from './world.js';
   }, 120_000);
 
   it('left no secret in the log files', async () => {
-    const log = await readFile(path.join(world.folder, 'data/logs/rahat-backup.log'), 'utf8');
+    const log = await readLogs(world);
     for (const secret of [bucket.secretAccessKey, passphrase]) expect(log).not.toContain(secret);
   });
 });

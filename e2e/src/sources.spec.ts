@@ -17,6 +17,7 @@ import {
   untilVerified,
   type Protection,
 } from './protection.js';
+import { shapes, STANDALONE } from './shapes.js';
 import { fillWithNoise, openWorld, type World } from './world.js';
 
 const SQL_NAME = (name: string) => `"${name.replaceAll('"', '""')}"`;
@@ -27,12 +28,12 @@ const NAMES = ['quo"te\'s', '--file=x', 'host=127.0.0.1 port=1', 'new\nline', LO
 const TABLE_NAMES = [...NAMES, '-leading', 'dots.and spaces', 'Ünïcödé 東京 🐘', '%s*?/..\\'];
 
 /** The tests follow upon each other, on one server. */
-describe('trouble at the source', () => {
+describe.each(shapes(STANDALONE))('trouble at the source ($form, $queues)', (shape) => {
   let world: World;
   let protection: Protection;
 
   beforeAll(async () => {
-    world = await openWorld(['CREATE TABLE kept AS SELECT i AS id, md5(i::text) AS text FROM generate_series(1, 5000) i']);
+    world = await openWorld(['CREATE TABLE kept AS SELECT i AS id, md5(i::text) AS text FROM generate_series(1, 5000) i'], shape);
     protection = await protect(world, { verify: ['FULL'], retention: { keepLast: 1, keepProven: 1 } });
     const first = await backUp(world, protection);
     expect((await untilVerified(world, first.backup, 'FULL')).state).toBe('succeeded');
@@ -91,11 +92,11 @@ describe('trouble at the source', () => {
   }, 180_000);
 });
 
-describe('names and shapes at the source', () => {
+describe.each(shapes(STANDALONE))('names and shapes at the source ($form, $queues)', (shape) => {
   let world: World;
 
   beforeAll(async () => {
-    world = await openWorld();
+    world = await openWorld([], shape);
     for (const [index, name] of NAMES.entries()) {
       await world.source.query(`CREATE DATABASE ${SQL_NAME(name)}`);
       await world.source.query(`CREATE SCHEMA ${SQL_NAME(name)}`, [], name);

@@ -11,6 +11,7 @@ import { openRepository } from '@rahat/repository';
 import { installGate, type Gate } from './gate.js';
 import { backUp, filesOf, protect, startBackup, untilEnded, untilPacksGrow, type Protection } from './protection.js';
 import { stealRunSecrets } from './stolen-worker.js';
+import { shapes, STANDALONE } from './shapes.js';
 import { fillWithNoise, openWorld, type World } from './world.js';
 
 const suite = new CipherSuite({ kem: new DhkemX25519HkdfSha256(), kdf: new HkdfSha256(), aead: new Aes256Gcm() });
@@ -30,7 +31,7 @@ async function opensPack(privateKey: Buffer, pack: Buffer): Promise<boolean> {
 
 const derived = (secret: Buffer): Buffer => Buffer.from(hkdfSync('sha256', secret, Buffer.alloc(0), 'rahat/1/pack-private', 32));
 
-describe('a worker that is taken over during a backup', () => {
+describe.each(shapes(STANDALONE))('a worker that is taken over during a backup ($form, $queues)', (shape) => {
   let world: World;
   let gate: Gate;
   let protection: Protection;
@@ -38,7 +39,7 @@ describe('a worker that is taken over during a backup', () => {
   let earlier: Buffer[];
 
   beforeAll(async () => {
-    world = await openWorld();
+    world = await openWorld([], shape);
     gate = await installGate(world);
     await fillWithNoise(world, 5);
     protection = await protect(world);

@@ -17,17 +17,18 @@ import {
   type CheckReport,
   type Protection,
 } from './protection.js';
+import { shapes, STANDALONE } from './shapes.js';
 import { fillWithNoise, openWorld, type World } from './world.js';
 
 type Level = 'BASIC' | 'DATABASE' | 'FULL';
 
-describe('a storage that fills up', () => {
+describe.each(shapes(STANDALONE))('a storage that fills up ($form, $queues)', (shape) => {
   let world: World;
   let folder: string;
   const mounted = process.getuid?.() === 0;
 
   beforeAll(async () => {
-    world = await openWorld();
+    world = await openWorld([], shape);
     folder = path.join(world.folder, 'small');
     mkdirSync(folder);
     if (mounted) command('mount', '-t', 'tmpfs', '-o', 'size=96m', 'tmpfs', folder);
@@ -64,13 +65,13 @@ describe('a storage that fills up', () => {
   );
 });
 
-describe('a flipped byte', () => {
+describe.each(shapes(STANDALONE))('a flipped byte ($form, $queues)', (shape) => {
   let world: World;
   let protection: Protection;
   let backup: string;
 
   beforeAll(async () => {
-    world = await openWorld();
+    world = await openWorld([], shape);
     await fillWithNoise(world, 6);
     protection = await protect(world);
     backup = (await backUp(world, protection)).backup!;

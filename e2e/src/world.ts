@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import type { PostgresqlConnection } from '@rahat/contracts';
 import { startPlatform, type Platform, type PlatformOptions } from '@rahat/demo';
-import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
+import { startPostgresql, startRedis, type PostgresqlServer } from '@rahat/test-servers';
+import { STANDALONE, type Shape } from './shapes.js';
 
-/** A platform and a source server of its own for one test file. */
+/** A platform in one of its shapes, and a source server of its own for one test file. */
 export interface World extends AsyncDisposable {
   folder: string;
   source: PostgresqlServer;
@@ -24,20 +25,25 @@ const QUICK = {
   RAHAT_PORT: '0',
   RAHAT_METRICS_PORT: '0',
   RAHAT_POSTGRESQL_PORT: '0',
+  RAHAT_REDIS_PORT: '0',
 };
 
-export async function openWorld(statements: string[] = []): Promise<World> {
+export async function openWorld(statements: string[] = [], shape: Shape = STANDALONE): Promise<World> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'rahat-e2e-'));
   await chmod(folder, 0o755);
   const source = await startPostgresql({ major: 15 });
   await source.query('CREATE DATABASE shop');
   for (const statement of statements) await source.query(statement, [], 'shop');
+  await using parts = new AsyncDisposableStack();
   const options: PlatformOptions = {
+    form: shape.form,
     dataFolder: path.join(folder, 'data'),
     email: 'owner@example.org',
     password: randomBytes(18).toString('base64'),
-    environment: QUICK,
+    environment: { ...QUICK, ...(await queuesOf(shape, parts)) },
   };
+  const platform = await startPlatform(options);
+  const rest = parts.move();
   const world = {
     folder,
     source,
@@ -49,18 +55,25 @@ export async function openWorld(statements: string[] = []): Promise<World> {
       maintenanceDatabase: 'postgres',
       tls: 'disable' as const,
     },
-    platform: await startPlatform(options),
+    platform,
     async startAgain() {
       world.platform = await startPlatform(options);
       return world.platform;
     },
     async [Symbol.asyncDispose]() {
       await world.platform.stop();
+      await rest.disposeAsync();
       await source[Symbol.asyncDispose]();
       await rm(folder, { recursive: true, force: true });
     },
   };
   return world;
+}
+
+/** The cluster brings its own Redis along; standalone is given one. */
+async function queuesOf({ form, queues }: Shape, parts: AsyncDisposableStack): Promise<NodeJS.ProcessEnv> {
+  if (form === 'cluster') return { RAHAT_QUEUES: queues };
+  return queues === 'redis' ? { REDIS_URL: parts.use(await startRedis()).url } : {};
 }
 
 /** A table of text that neither compression nor deduplication makes much smaller; new at every call. */
@@ -74,4 +87,11 @@ export async function fillWithNoise(world: World, megabytes: number, database = 
     [],
     database,
   );
+}
+
+/** Everything that any process of the platform has logged. */
+export async function readLogs(world: World): Promise<string> {
+  const folder = path.join(world.folder, 'data/logs');
+  const files = await Promise.all((await readdir(folder)).map((name) => readFile(path.join(folder, name), 'utf8')));
+  return files.join('\n');
 }

@@ -13,6 +13,15 @@ export async function openKeyFile(path: string): Promise<Buffer> {
   return (await readKey(path)) ?? (await makeKey(path));
 }
 
+/** The same of a file that must exist: who shares a key with others never makes one. */
+export async function readKeyFile(path: string): Promise<Buffer> {
+  const key = await readKey(path);
+  if (key) return key;
+  throw new RahatError('configuration_invalid', `There is no key file ${path}`, {
+    hint: 'Put the key file of this installation there, or name another place.',
+  });
+}
+
 async function readKey(path: string): Promise<Buffer | undefined> {
   let file: FileHandle;
   try {

@@ -4,7 +4,7 @@ import { type DynamicModule, StandardSchemaValidationPipe, type Type } from '@ne
 import { NestFactory, Reflector } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import type { Express } from 'express';
+import type { Express, NextFunction, Request, Response } from 'express';
 import { Logger, LoggerModule } from 'nestjs-pino';
 import type { Logger as PinoLogger } from 'pino';
 import type { Registry } from 'prom-client';
@@ -19,6 +19,7 @@ import { createOperationsServer, type ReadinessCheck } from './operations/operat
 import { platformModule } from './platform-module.js';
 import { PrincipalGuard } from './principal/principal.guard.js';
 import type { PrincipalKeys } from './principal/principal-keys.js';
+import { believeFrontDoor } from './principal/told-address.js';
 
 export interface ApplicationOptions {
   /** Stands in logs, metrics and as the API's title. */
@@ -32,6 +33,10 @@ export interface ApplicationOptions {
   metrics?: (() => Promise<string>)[];
   /** Largest request body, in the body parser's words; default `1mb`. */
   bodyLimit?: string;
+  /** Who passes bodies on as they come leaves them unread; default: they are read. */
+  bodies?: 'read' | 'left';
+  /** What `/api/openapi.json` tells instead of this application's own routes. */
+  openApi?: () => Promise<OpenAPIObject>;
 }
 
 export interface ListenAddress {
@@ -47,6 +52,8 @@ export interface Application {
   readonly metrics: Registry;
   /** Gives the URLs; rejects with the system's error (EADDRINUSE) so that the caller can take another port. */
   listen(http: ListenAddress, operations?: ListenAddress): Promise<{ url: string; operationsUrl?: string }>;
+  /** Without `http` for a process that nobody calls. */
+  listen(http: ListenAddress | undefined, operations: ListenAddress): Promise<{ url?: string; operationsUrl: string }>;
   /** Not ready at once, then answers what is in hand, then runs the modules' shutdown hooks. */
   close(): Promise<void>;
 }
@@ -64,19 +71,28 @@ export async function createApplication(rootModule: Type | DynamicModule, option
   });
   nest.useLogger(nest.get(Logger));
   nest.disable('x-powered-by');
-  nest.use(giveRequestId, measureRequests(metrics));
-  nest.useBodyParser('json', { limit: options.bodyLimit ?? '1mb' });
+  nest.use(giveRequestId, measureRequests(metrics), believeFrontDoor(options.principalKeys.verifier));
+  if (options.bodies !== 'left') nest.useBodyParser('json', { limit: options.bodyLimit ?? '1mb' });
   nest.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }));
   nest.useGlobalGuards(new PrincipalGuard(options.principalKeys.verifier, nest.get(Reflector)));
   nest.useGlobalFilters(new ProblemFilter());
   (nest.getHttpAdapter().getInstance() as Express).get('/api/errors/:code', showErrorCode);
   const document = createOpenApiDocument(nest, { title: options.name, version: options.version });
+  let told = document;
+  if (options.openApi) {
+    const { openApi } = options;
+    nest.use(['/api/openapi.json', '/api/docs'], async (_request: Request, _response: Response, next: NextFunction) => {
+      told = await openApi();
+      next();
+    });
+  }
   // The page's scripts come from the package; a validator elsewhere would be told of every API.
   SwaggerModule.setup('api/docs', nest, document, {
     jsonDocumentUrl: 'api/openapi.json',
     raw: ['json'],
     swaggerOptions: { validatorUrl: null },
     customSiteTitle: `${options.name} API`,
+    patchDocumentOnRequest: () => told,
   });
   await nest.init();
   return new RunningApplication(nest, document, metrics, options);
@@ -94,7 +110,9 @@ class RunningApplication implements Application {
     private readonly options: ApplicationOptions,
   ) {}
 
-  async listen(http: ListenAddress, operations?: ListenAddress): Promise<{ url: string; operationsUrl?: string }> {
+  listen(http: ListenAddress, operations?: ListenAddress): Promise<{ url: string; operationsUrl?: string }>;
+  listen(http: ListenAddress | undefined, operations: ListenAddress): Promise<{ url?: string; operationsUrl: string }>;
+  async listen(http: ListenAddress | undefined, operations?: ListenAddress): Promise<{ url?: string; operationsUrl?: string }> {
     if (operations) {
       this.operations ??= createOperationsServer({
         checks: this.options.checks ?? {},
@@ -105,9 +123,9 @@ class RunningApplication implements Application {
       });
       if (!this.operations.listening) await listenOn(this.operations, operations);
     }
-    await this.nest.listen(http.port, http.host);
+    if (http) await this.nest.listen(http.port, http.host);
     this.started = true;
-    return { url: urlOf(this.nest.getHttpServer() as Server), operationsUrl: this.operations && urlOf(this.operations) };
+    return { url: http && urlOf(this.nest.getHttpServer() as Server), operationsUrl: this.operations && urlOf(this.operations) };
   }
 
   close(): Promise<void> {

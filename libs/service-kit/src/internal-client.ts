@@ -1,9 +1,18 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ERROR_CATALOGUE, Problem, RahatError, type ErrorCode } from '@rahat/contracts';
 import type { z } from 'zod';
-import type { StatelessRuntime } from './runtime.js';
 import { PRINCIPAL_HEADER } from './principal/principal-token.js';
+import type { StatelessRuntime } from './runtime.js';
+import { addressesOf, wasRefused } from './service-addresses.js';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
+const KNOCK_AGAIN_MS = 100;
+
+export interface InternalClientOptions {
+  timeoutMs?: number;
+  /** How long to wait for a service that is just being restarted; default not at all. */
+  patienceMs?: number;
+}
 
 /** Asks another service over HTTP, as this service. */
 export class InternalClient {
@@ -11,12 +20,32 @@ export class InternalClient {
   constructor(
     private readonly runtime: Pick<StatelessRuntime, 'service' | 'principals'>,
     private readonly config: object,
-    private readonly timeoutMs = DEFAULT_TIMEOUT_MS,
+    private readonly options: InternalClientOptions = {},
   ) {}
 
   /** Gives the answer that `schema` accepts; rejects with the other side's error, or `unavailable`. */
   async post<S extends z.ZodType>(service: string, path: string, body: unknown, schema: S, organization: string): Promise<z.infer<S>> {
-    const { status, text } = await this.send(service, path, body, organization);
+    return this.request('POST', service, path, body, schema, organization);
+  }
+
+  async get<S extends z.ZodType>(service: string, path: string, schema: S, organization: string): Promise<z.infer<S>> {
+    return this.request('GET', service, path, undefined, schema, organization);
+  }
+
+  private async request<S extends z.ZodType>(
+    method: 'GET' | 'POST',
+    service: string,
+    path: string,
+    body: unknown,
+    schema: S,
+    organization: string,
+  ): Promise<z.infer<S>> {
+    const { status, text } = await this.send(
+      service,
+      path,
+      { method, body: body === undefined ? undefined : JSON.stringify(body) },
+      organization,
+    );
     const answer = parseJson(text);
     if (status >= 400) throw errorOf(service, status, answer);
     const result = schema.safeParse(answer);
@@ -28,36 +57,34 @@ export class InternalClient {
     return result.data;
   }
 
-  private async send(service: string, path: string, body: unknown, organization: string): Promise<{ status: number; text: string }> {
-    const url = new URL(path, this.baseUrlOf(service));
+  /** A replica that nobody listens at is passed over. */
+  private async send(service: string, path: string, request: RequestInit, organization: string): Promise<{ status: number; text: string }> {
+    for (const until = Date.now() + (this.options.patienceMs ?? 0); ; await sleep(KNOCK_AGAIN_MS)) {
+      for (const address of addressesOf(this.config, service)) {
+        try {
+          return await this.sendTo(service, new URL(path, address), request, organization);
+        } catch (error) {
+          if (!wasRefused(error)) throw error;
+        }
+      }
+      if (Date.now() >= until) throw new RahatError('unavailable', `The service ${service} is not reachable`);
+    }
+  }
+
+  private async sendTo(service: string, url: URL, request: RequestInit, organization: string): Promise<{ status: number; text: string }> {
+    const timeoutMs = this.options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const headers = {
       'content-type': 'application/json',
       [PRINCIPAL_HEADER]: await this.runtime.principals.signForService(this.runtime.service, organization),
     };
     try {
-      const response = await fetch(url, {
-        method: 'POST',
-        headers,
-        body: JSON.stringify(body),
-        redirect: 'error',
-        signal: AbortSignal.timeout(this.timeoutMs),
-      });
+      const response = await fetch(url, { ...request, headers, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
       return { status: response.status, text: await response.text() };
     } catch (cause) {
       if ((cause as Error).name === 'TimeoutError')
-        throw new RahatError('deadline_exceeded', `${service} did not answer ${path} in ${this.timeoutMs} ms`, { cause });
+        throw new RahatError('deadline_exceeded', `${service} did not answer ${url.pathname} in ${timeoutMs} ms`, { cause });
       throw new RahatError('unavailable', `The service ${service} is not reachable`, { cause });
     }
-  }
-
-  private baseUrlOf(service: string): string {
-    const name = `RAHAT_${service.replaceAll('-', '_').toUpperCase()}_URL`;
-    const url = (this.config as Record<string, unknown>)[name];
-    if (typeof url !== 'string')
-      throw new RahatError('configuration_invalid', `${name} is not set`, {
-        hint: `Set ${name} to the base URL of the service ${service}.`,
-      });
-    return url;
   }
 }
 

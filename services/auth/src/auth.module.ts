@@ -9,6 +9,7 @@ import { AuthenticateController } from './authentication/authenticate.controller
 import { AuthenticationService } from './authentication/authentication.service.js';
 import type { AuthConfig } from './config.js';
 import { MeController } from './me/me.controller.js';
+import { FirstStartController } from './organizations/first-start.controller.js';
 import { FirstStart } from './organizations/first-start.js';
 import { SessionsController } from './sessions/sessions.controller.js';
 import { SessionsService } from './sessions/sessions.service.js';
@@ -22,7 +23,15 @@ export class AuthModule {
   static register({ runtime, config, secretBox }: { runtime: ServiceRuntime; config: AuthConfig; secretBox: SecretBox }): DynamicModule {
     return {
       module: AuthModule,
-      controllers: [SetupController, SessionsController, MeController, ApiKeysController, JwksController, AuthenticateController],
+      controllers: [
+        SetupController,
+        SessionsController,
+        MeController,
+        ApiKeysController,
+        JwksController,
+        AuthenticateController,
+        FirstStartController,
+      ],
       providers: [
         ...runtimeProviders(runtime, config),
         { provide: SigningKeys, useFactory: () => new SigningKeys(runtime.database, secretBox, config.RAHAT_AUTH_KEY_DAYS) },

@@ -1,17 +1,24 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { FirstStart } from '@rahat/service-auth';
-import { RepositoriesService, StoragesService } from '@rahat/service-storage';
+import {
+  ensureMetadataDatabase,
+  lockDataFolder,
+  openDataFolder,
+  openEmbeddedPostgresql,
+  openInstallationKeys,
+  openLogFile,
+  protectPlatform,
+  removeRuntimeFile,
+  writeRuntimeFile,
+  type DataFolder,
+  type EmbeddedPostgresql,
+  type SelfBackup,
+} from '@rahat/installation';
 import { openApplication } from './composition/application.js';
-import { openKeys, openServiceParts } from './composition/service-parts.js';
+import { localStorageOf } from './composition/local-storage.js';
+import { openServiceParts } from './composition/service-parts.js';
 import type { StandaloneConfig } from './config.js';
-import { openDataFolder, type DataFolder } from './data-folder/data-folder.js';
-import { lockDataFolder } from './data-folder/instance-lock.js';
-import { openLogFile } from './data-folder/log-file.js';
-import { removeRuntimeFile, writeRuntimeFile } from './data-folder/runtime-file.js';
-import { openEmbeddedPostgresql, type EmbeddedPostgresql } from './embedded-postgresql/embedded-postgresql.js';
-import { ensureMetadataDatabase } from './embedded-postgresql/metadata-database.js';
-import { protectPlatform, type SelfBackup } from './first-act/self-backup.js';
 
 /** The running product, and what the console has to say about it. */
 export interface Platform {
@@ -38,9 +45,11 @@ export async function startPlatform(config: StandaloneConfig, env: NodeJS.Proces
   starting.defer(await lockDataFolder(folder));
   const log = openLogFile(path.join(folder.logs, 'rahat-backup.log'));
   starting.defer(() => log.close());
-  const keys = await openKeys(folder);
+  const keys = await openInstallationKeys(folder);
 
-  const postgresql = config.DATABASE_URL ? undefined : await openEmbeddedPostgresql(folder, config.RAHAT_POSTGRESQL_PORT);
+  const postgresql = config.DATABASE_URL
+    ? undefined
+    : await openEmbeddedPostgresql(folder, config.RAHAT_POSTGRESQL_PORT, (words) => log.warn({}, words));
   if (postgresql) starting.defer(postgresql.stop);
   const databaseUrl = config.DATABASE_URL ?? (await ensureMetadataDatabase(postgresql!.adminUrl));
   const parts = await openServiceParts(databaseUrl, config.REDIS_URL, keys, log);
@@ -75,17 +84,9 @@ export async function startPlatform(config: StandaloneConfig, env: NodeJS.Proces
         return protectPlatform({
           folder,
           organization,
-          connection: {
-            host: postgresql.host,
-            port: postgresql.port,
-            user: postgresql.user,
-            password: postgresql.password,
-            maintenanceDatabase: 'postgres',
-            tls: 'disable',
-          },
-          storages: application.nest.get(StoragesService, { strict: false }),
-          repositories: application.nest.get(RepositoriesService, { strict: false }),
-          ask: (method, place, body) => application.ask(organization, method, place, body),
+          connection: postgresql.connection,
+          storage: localStorageOf(application.nest, organization),
+          internal: application.internal,
         });
       }),
     stop: () => running.disposeAsync(),

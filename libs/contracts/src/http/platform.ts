@@ -22,3 +22,7 @@ export const PlatformProtection = z
   })
   .meta({ id: 'PlatformProtection' });
 export type PlatformProtection = z.infer<typeof PlatformProtection>;
+
+/** What whoever started the services tells the first person: the default organization, and a set-up token while there is no owner. */
+export const FirstStartAnswer = z.object({ organization: z.string(), setupToken: z.string().nullable() });
+export type FirstStartAnswer = z.infer<typeof FirstStartAnswer>;

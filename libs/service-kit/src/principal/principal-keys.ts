@@ -18,13 +18,36 @@ const KEY_FILE = 'principal-key.json';
 export async function openPrincipalKeys(folder: string): Promise<PrincipalKeys> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const file = path.join(folder, KEY_FILE);
-  const privateJwk = (await readKey(file)) ?? (await makeKey(file));
+  return keysFrom((await readKey(file)) ?? (await makeKey(file)));
+}
+
+/** For a process that must have the same key as all others, and therefore never makes one. */
+export async function readPrincipalKeys(file: string): Promise<PrincipalKeys> {
+  const key = await readKey(file);
+  if (!key)
+    throw new RahatError('configuration_invalid', `There is no key file ${file}`, {
+      hint: 'Set RAHAT_PRINCIPAL_KEY_PATH to the file that all services of this installation share.',
+    });
+  return keysFrom(key);
+}
+
+/** Of this process alone: what it signs nobody believes, and it believes nobody. */
+export async function makePrincipalKeys(): Promise<PrincipalKeys> {
+  return keysFrom(await newKey());
+}
+
+async function keysFrom(privateJwk: JWK): Promise<PrincipalKeys> {
   const { d: _private, ...publicJwk } = privateJwk;
   return {
     signer: createPrincipalSigner((await importJWK(privateJwk, 'ES256')) as CryptoKey),
     verifier: createPrincipalVerifier((await importJWK(publicJwk, 'ES256')) as CryptoKey),
     deriveKey: (purpose) => Buffer.from(hkdfSync('sha256', Buffer.from(privateJwk.d!, 'base64url'), '', `rahat.${purpose}`, 32)),
   };
+}
+
+async function newKey(): Promise<JWK> {
+  const { privateKey } = await generateKeyPair('ES256', { extractable: true });
+  return exportJWK(privateKey);
 }
 
 async function readKey(file: string): Promise<JWK | undefined> {
@@ -49,11 +72,10 @@ async function readKey(file: string): Promise<JWK | undefined> {
 
 /** Whole or not at all: several processes may start at once, and the first one's key is everyone's. */
 async function makeKey(file: string): Promise<JWK> {
-  const { privateKey } = await generateKeyPair('ES256', { extractable: true });
   const draft = `${file}.${randomBytes(6).toString('hex')}`;
   const handle = await open(draft, 'wx', 0o600);
   try {
-    await handle.writeFile(JSON.stringify(await exportJWK(privateKey)));
+    await handle.writeFile(JSON.stringify(await newKey()));
     await handle.sync();
   } finally {
     await handle.close();

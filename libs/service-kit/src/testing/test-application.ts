@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { DynamicModule, Type } from '@nestjs/common';
 import { newId, type Principal } from '@rahat/contracts';
 import type { Messaging } from '@rahat/messaging';
-import { createApplication } from '../application.js';
+import { createApplication, type ApplicationOptions } from '../application.js';
 import { createLogger } from '../operations/logging.js';
 import { openPrincipalKeys } from '../principal/principal-keys.js';
 import { PRINCIPAL_HEADER } from '../principal/principal-token.js';
@@ -36,6 +36,7 @@ export interface TestApplication {
 export async function startTestApplication(
   rootModule: (runtime: StatelessRuntime) => DynamicModule,
   messaging: Messaging = SILENT,
+  options: Pick<ApplicationOptions, 'bodies' | 'openApi'> = {},
 ): Promise<TestApplication> {
   const folder = await mkdtemp(path.join(tmpdir(), 'rahat-keys-'));
   const principalKeys = await openPrincipalKeys(folder);
@@ -47,6 +48,7 @@ export async function startTestApplication(
     version: '0',
     principalKeys,
     logger,
+    ...options,
   });
   const { url } = await application.listen({ host: '127.0.0.1', port: 0 });
   return {

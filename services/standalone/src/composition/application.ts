@@ -1,18 +1,15 @@
 import path from 'node:path';
 import { type DynamicModule, type INestApplication, Module } from '@nestjs/common';
-import type { ProtectPlatform } from '@rahat/contracts';
+import { nextFreePort, reachableHost, type DataFolder, type InstallationKeys, type LogFile } from '@rahat/installation';
 import * as audit from '@rahat/service-audit';
 import * as auth from '@rahat/service-auth';
 import * as worker from '@rahat/service-backup-worker';
 import * as gateway from '@rahat/service-gateway';
-import { createApplication, type Application, createLogger, InternalClient, loadConfig, PRINCIPAL_HEADER } from '@rahat/service-kit';
+import { createApplication, type Application, createLogger, InternalClient, loadConfig } from '@rahat/service-kit';
 import * as scheduler from '@rahat/service-scheduler';
 import * as storage from '@rahat/service-storage';
 import type { StandaloneConfig } from '../config.js';
-import { nextFreePort } from '../console/listening-port.js';
-import type { DataFolder } from '../data-folder/data-folder.js';
-import type { LogFile } from '../data-folder/log-file.js';
-import { POOL, type InstallationKeys, type ServiceParts } from './service-parts.js';
+import { POOL, type ServiceParts } from './service-parts.js';
 
 export interface OpenApplication {
   nest: INestApplication;
@@ -20,8 +17,8 @@ export interface OpenApplication {
   metricsUrl: string;
   workerSlots: number;
   toolFolders: string[];
-  /** A request of the platform itself, in an organization. */
-  ask(organization: string, method: 'GET' | 'POST', place: string, body?: ProtectPlatform): Promise<unknown>;
+  /** For requests of the platform itself. */
+  internal: InternalClient;
   close(): Promise<void>;
 }
 
@@ -42,6 +39,7 @@ type InternalUrls = ReturnType<typeof internalUrls>;
 const NOT_YET = 'http://127.0.0.1:1';
 
 const LISTEN_TRIES = 20;
+const OWN_REQUEST_TIMEOUT_MS = 60_000;
 
 @Module({})
 class StandaloneModule {}
@@ -69,7 +67,9 @@ export async function openApplication(from: ApplicationParts): Promise<OpenAppli
     metricsUrl,
     workerSlots: services.worker.RAHAT_WORKER_SLOTS,
     toolFolders: services.worker.RAHAT_TOOL_FOLDERS,
-    ask: (organization, method, place, body) => ask(url, keys, organization, method, place, body),
+    internal: new InternalClient({ service: 'standalone', principals: keys.principals.signer }, urls, {
+      timeoutMs: OWN_REQUEST_TIMEOUT_MS,
+    }),
     close: () => application.close(),
   };
 }
@@ -78,12 +78,13 @@ type ServiceConfigs = Awaited<ReturnType<typeof serviceConfigs>>;
 
 /** Each service reads its environment as ever; what standalone decides for them is filled in. */
 async function serviceConfigs({ env, folder, keys }: ApplicationParts) {
+  const pool = await keys.pool(POOL);
   const decided = {
     ...env,
     RAHAT_DATA_FOLDER: folder.root,
-    RAHAT_POOL_KEYS: JSON.stringify({ [POOL]: keys.pool.publicKey }),
+    RAHAT_POOL_KEYS: JSON.stringify({ [POOL]: pool.publicKey }),
     RAHAT_WORKER_POOL: POOL,
-    RAHAT_WORKER_POOL_KEY_PATH: keys.poolKeyFile,
+    RAHAT_WORKER_POOL_KEY_PATH: pool.file,
     RAHAT_WORKER_SCRATCH: path.join(folder.work, 'scratch'),
     RAHAT_WORKER_CACHE: path.join(folder.work, 'cache'),
   };
@@ -136,42 +137,13 @@ async function listen(
   for (let tries = 1; ; tries++) {
     const port = await nextFreePort(config.RAHAT_PORT, host);
     const metricsPort = await nextFreePort(config.RAHAT_METRICS_PORT === port ? port + 1 : config.RAHAT_METRICS_PORT, host);
-    const url = `http://${reachable(host)}:${port}`;
+    const url = `http://${reachableHost(host)}:${port}`;
     Object.assign(urls, internalUrls(url));
     try {
       const { operationsUrl } = await application.listen({ host, port }, { host, port: metricsPort });
-      return { url, metricsUrl: `http://${reachable(host)}:${new URL(operationsUrl!).port}` };
+      return { url, metricsUrl: `http://${reachableHost(host)}:${new URL(operationsUrl!).port}` };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || tries === LISTEN_TRIES) throw error;
     }
   }
-}
-
-async function ask(
-  base: string,
-  keys: InstallationKeys,
-  organization: string,
-  method: 'GET' | 'POST',
-  place: string,
-  body?: ProtectPlatform,
-): Promise<unknown> {
-  const response = await fetch(new URL(place, base), {
-    method,
-    headers: {
-      'content-type': 'application/json',
-      [PRINCIPAL_HEADER]: await keys.principals.signer.signForService('standalone', organization),
-    },
-    body: body && JSON.stringify(body),
-    signal: AbortSignal.timeout(60_000),
-  });
-  const answer: unknown = await response.json();
-  if (!response.ok) throw Object.assign(new Error((answer as { detail?: string }).detail ?? `HTTP ${response.status}`), { answer });
-  return answer;
-}
-
-/** A wildcard address is where to listen, not where to go. */
-function reachable(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1';
-  if (host === '::') return '[::1]';
-  return host.includes(':') ? `[${host}]` : host;
 }

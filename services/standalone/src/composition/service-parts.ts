@@ -1,13 +1,11 @@
-import path from 'node:path';
+import { provisionServices, type InstallationKeys } from '@rahat/installation';
 import { openMessaging, type QueueMessaging } from '@rahat/messaging';
-import { openServiceDatabase, provisionDatabase, type Migration, type ServiceDatabase } from '@rahat/persistence';
-import { createSecretBox, derivePassword, openKeyFile, openPoolKey, type PoolKey, type SecretBox } from '@rahat/secrets';
+import { openServiceDatabase, type Migration, type ServiceDatabase } from '@rahat/persistence';
 import * as audit from '@rahat/service-audit';
 import * as auth from '@rahat/service-auth';
-import { openPrincipalKeys, type PrincipalKeys, type ServiceRuntime, type StatelessRuntime } from '@rahat/service-kit';
+import type { ServiceRuntime, StatelessRuntime } from '@rahat/service-kit';
 import * as scheduler from '@rahat/service-scheduler';
 import * as storage from '@rahat/service-storage';
-import type { DataFolder } from '../data-folder/data-folder.js';
 
 export const POOL = 'default';
 
@@ -19,28 +17,6 @@ const MIGRATIONS: Record<string, Migration[]> = {
   audit: audit.migrations,
 };
 const POOL_SIZE = 10;
-const QUEUE_ROLE = 'rahat_queue';
-
-/** Keys of this installation; made at the first start. */
-export interface InstallationKeys {
-  master: Buffer;
-  secretBox: SecretBox;
-  principals: PrincipalKeys;
-  pool: PoolKey;
-  poolKeyFile: string;
-}
-
-export async function openKeys(folder: DataFolder): Promise<InstallationKeys> {
-  const poolKeyFile = path.join(folder.keys, `pool-${POOL}.key`);
-  const master = await openKeyFile(path.join(folder.keys, 'master.key'));
-  return {
-    master,
-    secretBox: createSecretBox(master),
-    principals: await openPrincipalKeys(folder.keys),
-    pool: await openPoolKey(poolKeyFile),
-    poolKeyFile,
-  };
-}
 
 /** The queues and databases that the services in this process stand on. */
 export interface ServiceParts {
@@ -63,13 +39,8 @@ export async function openServiceParts(
   keys: InstallationKeys,
   log: QueueLog,
 ): Promise<ServiceParts> {
-  const passwordOf = (role: string) => derivePassword(keys.master, `postgresql-role/${role}`);
   const names = Object.keys(MIGRATIONS);
-  const { serviceUrls, queueUrl } = await provisionDatabase({
-    adminUrl,
-    services: names.map((name) => ({ name, password: passwordOf(name) })),
-    queue: redisUrl ? undefined : { schema: 'bullmq', role: QUEUE_ROLE, password: passwordOf(QUEUE_ROLE) },
-  });
+  const { serviceUrls, queueUrl } = await provisionServices(adminUrl, keys.master, names, redisUrl ? 'redis' : 'postgresql');
   const messaging = await openMessaging({ ...(redisUrl ? { redisUrl } : { postgresUrl: queueUrl }), prefix: 'rahat', log });
   const databases = new Map<string, ServiceDatabase>();
   const close = async () => {

@@ -1,8 +1,8 @@
 import path from 'node:path';
+import type { HumanConsole } from '@rahat/installation';
 import type { StandaloneConfig } from '../config.js';
 import type { Platform } from '../platform.js';
 import { clientToolsInWords } from './client-tools.js';
-import type { HumanConsole } from './human-console.js';
 
 /** Until there is an owner a start explains itself; later ones are four lines. Whatever needs an action starts with `!`. */
 export function showBanner(out: HumanConsole, platform: Platform, config: StandaloneConfig, seconds: number): void {

@@ -33,3 +33,10 @@ function bindOnce(port: number, host: string): Promise<number> {
     });
   });
 }
+
+/** A wildcard address is where to listen, not where to go. */
+export function reachableHost(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}

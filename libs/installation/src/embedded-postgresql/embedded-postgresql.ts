@@ -1,7 +1,8 @@
-import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import type { PostgresqlConnection } from '@rahat/contracts';
 import type { DataFolder } from '../data-folder/data-folder.js';
+import { readOrMakePassword } from '../keys/password-file.js';
 import { ensureCluster, SUPERUSER } from './cluster.js';
 import { startEmbeddedServer } from './embedded-server.js';
 import { demandPassage, serverAccount } from './server-account.js';
@@ -11,8 +12,8 @@ export interface EmbeddedPostgresql {
   version: string;
   host: string;
   port: number;
-  user: string;
-  password: string;
+  /** For the platform's own protection. */
+  connection: PostgresqlConnection;
   adminUrl: string;
   /** True at the very first start. */
   made: boolean;
@@ -22,7 +23,11 @@ export interface EmbeddedPostgresql {
 }
 
 /** The platform's own PostgreSQL: made once in the data folder, then started on its last port or the next free one. */
-export async function openEmbeddedPostgresql(folder: DataFolder, firstPort: number): Promise<EmbeddedPostgresql> {
+export async function openEmbeddedPostgresql(
+  folder: DataFolder,
+  firstPort: number,
+  onDeath?: (words: string) => void,
+): Promise<EmbeddedPostgresql> {
   const programs = findServerPrograms();
   // The major is part of the path: another one could not read this data.
   const cluster = path.join(folder.postgresql, programs.version.split('.')[0]!);
@@ -39,6 +44,7 @@ export async function openEmbeddedPostgresql(folder: DataFolder, firstPort: numb
     wantedPort: lastPort(portFile) ?? firstPort,
     programs,
     account,
+    onDeath,
   });
   // The same port each time, where possible: the platform's own protection knows the server by it.
   writeFileSync(portFile, `${server.port}\n`, { mode: 0o600 });
@@ -46,21 +52,12 @@ export async function openEmbeddedPostgresql(folder: DataFolder, firstPort: numb
     version: server.version,
     host: '127.0.0.1',
     port: server.port,
-    user: SUPERUSER,
-    password,
+    connection: { host: '127.0.0.1', port: server.port, user: SUPERUSER, password, maintenanceDatabase: 'postgres', tls: 'disable' },
     adminUrl: server.adminUrl,
     made,
     setAside,
     stop: server.stop,
   };
-}
-
-function readOrMakePassword(file: string): string {
-  if (!existsSync(file)) {
-    writeFileSync(`${file}.new`, `${randomBytes(24).toString('base64url')}\n`, { mode: 0o600, flush: true });
-    renameSync(`${file}.new`, file);
-  }
-  return readFileSync(file, 'utf8').trim();
 }
 
 function lastPort(file: string): number | undefined {

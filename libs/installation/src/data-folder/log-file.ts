@@ -12,9 +12,14 @@ export interface LogFile {
   close(): void;
 }
 
-export function openLogFile(path: string): LogFile {
+/** A file descriptor. */
+export function openForAppending(path: string): number {
   if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) > ROTATE_BYTES) renameSync(path, `${path}.1`);
-  let file: number | undefined = openSync(path, 'a', 0o600);
+  return openSync(path, 'a', 0o600);
+}
+
+export function openLogFile(path: string): LogFile {
+  let file: number | undefined = openForAppending(path);
   const write = (line: string) => {
     if (file !== undefined) writeSync(file, line);
   };

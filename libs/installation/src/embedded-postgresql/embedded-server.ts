@@ -6,6 +6,7 @@ import { RahatError } from '@rahat/contracts';
 import pg from 'pg';
 import { isAlive } from '../data-folder/process-identity.js';
 import { nextFreePort } from '../console/listening-port.js';
+import { becameOf, tiedToUs } from '../processes/child-program.js';
 import { SUPERUSER } from './cluster.js';
 import type { ServerAccount } from './server-account.js';
 import type { ServerPrograms } from './server-programs.js';
@@ -25,12 +26,16 @@ export interface EmbeddedServerPlace {
   wantedPort: number;
   programs: ServerPrograms;
   account: ServerAccount | undefined;
+  /** Told when the server died by itself. */
+  onDeath?: (words: string) => void;
 }
 
 const HOST = '127.0.0.1';
 const START_DEADLINE_MS = 60_000;
 const STOP_DEADLINE_MS = 60_000;
 const LEAVE_DEADLINE_MS = 2_000;
+const REVIVE_PAUSE_MS = 100;
+const LONGEST_REVIVE_PAUSE_MS = 5_000;
 const SETTINGS = {
   listen_addresses: HOST,
   unix_socket_directories: '',
@@ -42,24 +47,58 @@ const SETTINGS = {
   log_line_prefix: '%m [%p] %q%u@%d ',
 };
 
-/** Starts the server on the wanted port or the next free one; one that a killed instance left running is ended first. */
+/**
+ * Starts the server on the wanted port or the next free one; one that a killed instance left running is ended first.
+ * When it dies it is started again on the same port, until `stop`.
+ */
 export async function startEmbeddedServer(place: EmbeddedServerPlace): Promise<EmbeddedServer> {
   await endLeftover(place.cluster);
+  const { port, server: first } = await launchOnFreePort(place);
+  let server = first;
+  const stopping = new AbortController();
+  let reviving: Promise<void> | undefined;
+  const watch = (): void => {
+    server.once('exit', () => {
+      if (!stopping.signal.aborted) reviving = revive().finally(() => (reviving = undefined));
+    });
+  };
+  const revive = async (): Promise<void> => {
+    place.onDeath?.(`PostgreSQL ${becameOf(server)}; it is started again`);
+    for (let pauseMs = REVIVE_PAUSE_MS; !stopping.signal.aborted; pauseMs = Math.min(pauseMs * 2, LONGEST_REVIVE_PAUSE_MS)) {
+      await endLeftover(place.cluster);
+      server = launch(place, port);
+      try {
+        await untilReady(server, port, place.password);
+        watch();
+        return;
+      } catch {
+        server.kill('SIGQUIT');
+        await sleep(pauseMs, undefined, { signal: stopping.signal }).catch(() => undefined);
+      }
+    }
+  };
+  watch();
+  return {
+    port,
+    version: place.programs.version,
+    adminUrl: `postgresql://${SUPERUSER}:${encodeURIComponent(place.password)}@${HOST}:${port}/postgres`,
+    stop: async () => {
+      stopping.abort();
+      await reviving;
+      await untilClientsLeft(port, place.password);
+      await end(server);
+    },
+  };
+}
+
+async function launchOnFreePort(place: EmbeddedServerPlace): Promise<{ port: number; server: ChildProcess }> {
   for (let wanted = place.wantedPort; ; wanted++) {
     const port = await nextFreePort(wanted, HOST);
     const logStart = existsSync(place.logFile) ? readFileSync(place.logFile).length : 0;
     const server = launch(place, port);
     try {
       await untilReady(server, port, place.password);
-      return {
-        port,
-        version: place.programs.version,
-        adminUrl: `postgresql://${SUPERUSER}:${encodeURIComponent(place.password)}@${HOST}:${port}/postgres`,
-        stop: async () => {
-          await untilClientsLeft(port, place.password);
-          await end(server);
-        },
-      };
+      return { port, server };
     } catch (cause) {
       server.kill('SIGQUIT');
       const log = readFileSync(place.logFile).subarray(logStart).toString();
@@ -90,12 +129,10 @@ function launch(place: EmbeddedServerPlace, port: number): ChildProcess {
     env: { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' },
   };
   try {
-    const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((file) => existsSync(file));
-    if (!setpriv)
-      return spawn(place.programs.postgres, args, { ...options, ...(place.account && { uid: place.account.uid, gid: place.account.gid }) });
-    // The kernel asks it to shut down when the platform is killed.
-    const identity = place.account ? [`--reuid=${place.account.uid}`, `--regid=${place.account.gid}`, '--clear-groups'] : [];
-    return spawn(setpriv, ['--pdeathsig', 'INT', ...identity, '--', place.programs.postgres, ...args], options);
+    const { account } = place;
+    const identity = account ? [`--reuid=${account.uid}`, `--regid=${account.gid}`, '--clear-groups'] : [];
+    const program = tiedToUs(place.programs.postgres, args, 'INT', identity);
+    return spawn(program.command, program.args, { ...options, ...(account && !program.tied && { uid: account.uid, gid: account.gid }) });
   } finally {
     closeSync(log);
   }

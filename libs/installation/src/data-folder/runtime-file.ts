@@ -10,6 +10,10 @@ const Runtime = z.object({
   startedAt: z.iso.datetime(),
   /** Only while there is no owner. */
   setupUrl: z.string().optional(),
+  /** Of the cluster shape. */
+  processes: z
+    .array(z.object({ name: z.string(), service: z.string(), pid: z.number().int().nullable(), metricsUrl: z.string() }))
+    .optional(),
 });
 export type Runtime = z.infer<typeof Runtime>;
 

@@ -1,8 +1,15 @@
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { newId, PlatformProtection, RahatError, type PostgresqlConnection, type Principal, type ProtectPlatform } from '@rahat/contracts';
-import type { RepositoriesService, StoragesService } from '@rahat/service-storage';
+import {
+  PlatformProtection,
+  RahatError,
+  type CreatedRepository,
+  type PostgresqlConnection,
+  type Repository,
+  type Storage,
+} from '@rahat/contracts';
+import type { InternalClient } from '@rahat/service-kit';
 import type { DataFolder } from '../data-folder/data-folder.js';
 
 const STORAGE_NAME = 'This machine';
@@ -14,10 +21,18 @@ export interface SelfBackupParts {
   folder: DataFolder;
   organization: string;
   connection: PostgresqlConnection;
-  storages: StoragesService;
-  repositories: RepositoriesService;
-  /** Calls the scheduler with a service principal of the organization. */
-  ask: (method: 'GET' | 'POST', path: string, body?: ProtectPlatform) => Promise<unknown>;
+  storage: LocalStorage;
+  /** Reaches the scheduler. */
+  internal: Pick<InternalClient, 'get' | 'post'>;
+}
+
+/** What the first act needs of the storage service: called in the same process, or over HTTP. */
+export interface LocalStorage {
+  storages(): Promise<Storage[]>;
+  repositories(): Promise<Repository[]>;
+  makeStorage(storage: { name: string; settings: { driver: 'local'; path: string } }): Promise<Storage>;
+  /** With its passphrase. */
+  makeRepository(repository: { name: string; storage: string; prefix: string }): Promise<CreatedRepository>;
 }
 
 export interface SelfBackup {
@@ -31,14 +46,13 @@ export interface SelfBackup {
 export async function protectPlatform(parts: SelfBackupParts): Promise<SelfBackup> {
   const startedAt = Date.now();
   const { repository, passphraseFile } = await localRepository(parts);
-  const { organization, connection } = parts;
-  const before = PlatformProtection.parse(
-    await parts.ask('POST', '/internal/v1/platform-protection', { organization, connection, repository }),
-  );
+  const { organization, connection, internal } = parts;
+  const place = '/internal/v1/platform-protection';
+  const before = await internal.post('scheduler', place, { organization, connection, repository }, PlatformProtection, organization);
   return {
     passphraseFile,
     async proven(signal) {
-      for (let protection = before; ; protection = PlatformProtection.parse(await parts.ask('GET', '/internal/v1/platform-protection'))) {
+      for (let protection = before; ; protection = await internal.get('scheduler', place, PlatformProtection, organization)) {
         if (protection.proven) return { seconds: (Date.now() - startedAt) / 1000, alreadyProven: protection === before };
         if (protection.run && ['failed', 'partial', 'cancelled', 'missed', 'skipped'].includes(protection.run.state))
           throw failureOf(protection.run);
@@ -50,24 +64,17 @@ export async function protectPlatform(parts: SelfBackupParts): Promise<SelfBacku
   };
 }
 
-async function localRepository({
-  folder,
-  organization,
-  storages,
-  repositories,
-}: SelfBackupParts): Promise<{ repository: string; passphraseFile?: string }> {
-  const principal = platformPrincipal(organization);
-  const page = { limit: 200 };
-  const known = (await repositories.list(principal, page)).data.find(({ location }) => path.dirname(location) === folder.backups);
+async function localRepository({ folder, storage }: SelfBackupParts): Promise<{ repository: string; passphraseFile?: string }> {
+  const known = (await storage.repositories()).find(({ location }) => path.dirname(location) === folder.backups);
   if (known) return { repository: known.id };
-  const storage =
-    (await storages.list(principal, page)).data.find(({ settings }) => settings.driver === 'local' && settings.path === folder.backups) ??
-    (await storages.create(principal, { name: STORAGE_NAME, settings: { driver: 'local', path: folder.backups } }));
+  const place =
+    (await storage.storages()).find(({ settings }) => settings.driver === 'local' && settings.path === folder.backups) ??
+    (await storage.makeStorage({ name: STORAGE_NAME, settings: { driver: 'local', path: folder.backups } }));
   // A kill in the middle of the very first start can leave a folder that this database doesn't know; it is left alone.
   for (let number = 1; ; number++) {
     const name = number === 1 ? REPOSITORY_NAME : `${REPOSITORY_NAME}-${number}`;
     try {
-      const made = await repositories.create(principal, { name, storage: storage.id, prefix: name });
+      const made = await storage.makeRepository({ name, storage: place.id, prefix: name });
       const passphraseFile = path.join(folder.keys, `repository-${name}-passphrase`);
       writeFileSync(passphraseFile, `${made.passphrase}\n`, { mode: 0o600, flush: true });
       return { repository: made.id, passphraseFile };
@@ -76,19 +83,6 @@ async function localRepository({
       if (!taken || number === 20) throw error;
     }
   }
-}
-
-function platformPrincipal(organization: string): Principal {
-  return {
-    kind: 'service',
-    subject: 'standalone',
-    name: 'Rahat Backup',
-    organization,
-    role: 'owner',
-    scopes: ['*'],
-    address: 'internal',
-    requestId: newId('request'),
-  };
 }
 
 function failureOf(run: NonNullable<PlatformProtection['run']>): RahatError {

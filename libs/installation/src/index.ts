@@ -1,0 +1,14 @@
+export { runInForeground, type ForegroundPlatform } from './console/foreground.js';
+export type { HumanConsole } from './console/human-console.js';
+export { nextFreePort, reachableHost } from './console/listening-port.js';
+export { openDataFolder, type DataFolder } from './data-folder/data-folder.js';
+export { lockDataFolder } from './data-folder/instance-lock.js';
+export { openForAppending, openLogFile, type LogFile } from './data-folder/log-file.js';
+export { removeRuntimeFile, writeRuntimeFile, type Runtime } from './data-folder/runtime-file.js';
+export { openEmbeddedPostgresql, type EmbeddedPostgresql } from './embedded-postgresql/embedded-postgresql.js';
+export { ensureMetadataDatabase } from './embedded-postgresql/metadata-database.js';
+export { protectPlatform, type LocalStorage, type SelfBackup } from './first-act/self-backup.js';
+export { readOrMakePassword } from './keys/password-file.js';
+export { openInstallationKeys, type InstallationKeys } from './keys/installation-keys.js';
+export { provisionServices, type ProvisionedServices } from './provisioning/provision-services.js';
+export { becameOf, tiedToUs } from './processes/child-program.js';

@@ -1,0 +1,185 @@
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { createServer, request as openRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { connect, type AddressInfo } from 'node:net';
+import { buffer, text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import type { AuthenticatedSubject } from '@rahat/contracts';
+import { startTestApplication, type TestApplication } from '@rahat/service-kit/testing';
+import { configSchema, GatewayModule } from '../index.js';
+import { ownerOf } from './owners.js';
+
+const ADA: AuthenticatedSubject = {
+  kind: 'user',
+  subject: 'user_1',
+  name: 'Ada',
+  organization: 'org_1',
+  role: 'operator',
+  scopes: ['plan:read'],
+  expiresAt: '2100-01-01T00:00:00.000Z',
+  session: 'session_1',
+};
+
+/** Without looking at the signature. */
+const claimsOf = (token: unknown) => JSON.parse(Buffer.from(String(token).split('.')[1]!, 'base64url').toString()) as object;
+
+type Behaviour = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** A service behind the gateway that does what a test says. */
+class Service {
+  behaviour: Behaviour = (_request, response) => response.end('{}');
+  readonly server: Server = createServer((request, response) => this.behaviour(request, response));
+  port = 0;
+
+  async listen(): Promise<void> {
+    this.server.listen(this.port, '127.0.0.1');
+    await once(this.server, 'listening');
+    this.port = (this.server.address() as AddressInfo).port;
+  }
+
+  async close(): Promise<void> {
+    this.server.closeAllConnections();
+    this.server.close();
+    await once(this.server, 'close');
+  }
+}
+
+describe('the gateway in front of services of their own', () => {
+  const [plans, audit] = [new Service(), new Service()];
+  let gateway: TestApplication;
+
+  beforeAll(async () => {
+    await plans.listen();
+    await audit.listen();
+    const services = {
+      RAHAT_SCHEDULER_URL: `http://127.0.0.1:${plans.port}`,
+      // Nobody listens at the first one.
+      RAHAT_AUDIT_URL: `http://127.0.0.1:1,http://127.0.0.1:${audit.port}`,
+      RAHAT_AUTH_URL: 'http://127.0.0.1:1',
+    };
+    const internal = { post: async () => ADA } as unknown as Parameters<typeof GatewayModule.register>[0]['internal'];
+    gateway = await startTestApplication(
+      (runtime) => GatewayModule.register({ runtime, config: configSchema.parse({}), internal, services }),
+      undefined,
+      { bodies: 'left' },
+    );
+  });
+  afterEach(() => {
+    plans.behaviour = audit.behaviour = (_request, response) => response.end('{}');
+  });
+  afterAll(async () => {
+    await gateway.close();
+    await Promise.all([plans.close(), audit.close()]);
+  });
+
+  const ask = async (path: string, init: RequestInit = {}) =>
+    fetch(gateway.url + path, { ...init, headers: { authorization: 'Bearer good', ...init.headers } });
+
+  it('hands a request on with its caller, its address and its id, and without its credential', async () => {
+    let seen: IncomingMessage | undefined;
+    plans.behaviour = (request, response) => {
+      seen = request;
+      response.writeHead(201, { 'x-of-the-service': 'yes', connection: 'close' }).end('{"made":true}');
+    };
+    const answer = await ask('/api/v2/plans?x=%2F', { headers: { 'rahat-address': 'forged', 'rahat-principal': 'forged' } });
+    expect([answer.status, answer.headers.get('x-of-the-service'), await answer.text()]).toEqual([201, 'yes', '{"made":true}']);
+    expect(seen!.url).toBe('/api/v2/plans?x=%2F');
+    expect(claimsOf(seen!.headers['rahat-principal'])).toMatchObject({ sub: 'user_1', organization: 'org_1' });
+    expect(claimsOf(seen!.headers['rahat-address'])).toMatchObject({ sub: '127.0.0.1', aud: 'rahat-addresses' });
+    expect(seen!.headers['x-request-id']).toBe(answer.headers.get('x-request-id'));
+    expect(seen!.headers.authorization).toBeUndefined();
+  });
+
+  it('streams a body up and the answer down, piece by piece', async () => {
+    const megabytes = Buffer.alloc(3_000_000, 'x');
+    plans.behaviour = (request, response) => {
+      response.writeHead(200);
+      request.pipe(response);
+    };
+    const answer = await ask('/api/v2/plans', { method: 'POST', body: megabytes });
+    expect((await buffer(answer.body!)).equals(megabytes)).toBe(true);
+
+    const gone = Promise.withResolvers<void>();
+    plans.behaviour = (_request, response) => {
+      response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n');
+      response.once('close', gone.resolve);
+    };
+    const leave = new AbortController();
+    const events = await ask('/api/v2/runs/run_1/events', { signal: leave.signal });
+    const first = await events.body!.getReader().read();
+    expect(Buffer.from(first.value as Uint8Array).toString()).toBe('data: 1\n\n');
+    leave.abort();
+    await gone.promise;
+  });
+
+  it('asks another replica when nobody listens at one', async () => {
+    for (let turn = 0; turn < 3; turn++) expect((await ask('/api/v2/audit')).status).toBe(200);
+  });
+
+  it('waits for a service that is just being restarted, whatever the request carries', async () => {
+    let received = '';
+    plans.behaviour = async (request, response) => {
+      received = await text(request);
+      response.end('{}');
+    };
+    await plans.close();
+    const asked = ask('/api/v2/plans', { method: 'POST', body: 'the whole body' });
+    await sleep(300);
+    await plans.listen();
+    expect((await asked).status).toBe(200);
+    expect(received).toBe('the whole body');
+  });
+
+  it('takes a path as it came: dots lead nowhere else', async () => {
+    const paths: string[] = [];
+    plans.behaviour = (request, response) => {
+      paths.push(request.url!);
+      response.writeHead(404).end();
+    };
+    for (const path of ['/api/v2/plans/../../../internal/v1/x', '/api/v2/plans/%2e%2e/%2e%2e/internal']) {
+      const request = openRequest(`${gateway.url}/`, { path, headers: { authorization: 'Bearer good' } }).end();
+      await once(request, 'response');
+      request.destroy();
+    }
+    expect(paths).toEqual(['/api/v2/plans/../../../internal/v1/x', '/api/v2/plans/%2e%2e/%2e%2e/internal']);
+  });
+
+  it.each(['/internal/v1/authenticate', '/api/v2/nothing', '//127.0.0.1/api/v2/plans'])('has nothing at %s', async (path) => {
+    const socket = connect({ host: '127.0.0.1', port: Number(new URL(gateway.url).port) });
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
+    expect(await text(socket)).toMatch(/^HTTP\/1.1 404 /);
+  });
+
+  it('says that a service cut an answer off, by cutting it off too', async () => {
+    plans.behaviour = (_request, response) => {
+      response.writeHead(200, { 'content-length': '10' }).write('half');
+      setImmediate(() => response.destroy());
+    };
+    const answer = await ask('/api/v2/plans');
+    await expect(answer.text()).rejects.toThrow();
+    plans.behaviour = (request) => void request.socket.destroy();
+    const broken = await ask('/api/v2/plans');
+    expect(broken.status).toBe(503);
+    expect(await broken.json()).toMatchObject({ code: 'unavailable' });
+  });
+});
+
+describe('owners of paths', () => {
+  it.each([
+    ['/api/v2/plans', 'scheduler'],
+    ['/API/V2/Plans/', 'scheduler'],
+    ['/api/v2/restore-plans/x?y', 'scheduler'],
+    ['/.well-known/jwks.json', 'auth'],
+    ['/api/v2/constructor', undefined],
+    ['/api/v2', undefined],
+    ['/', undefined],
+  ])('%s → %s', (path, owner) => expect(ownerOf(path)).toBe(owner));
+
+  it('are known for the whole API; a new first segment belongs into OWNERS', async () => {
+    const { paths } = JSON.parse(await readFile(new URL('../../../../libs/api-client/openapi.json', import.meta.url), 'utf8')) as {
+      paths: object;
+    };
+    expect(Object.keys(paths).filter((path) => ownerOf(path) === undefined)).toEqual([]);
+  });
+});

@@ -1,0 +1,113 @@
+import {
+  type IncomingMessage,
+  request as openRequest,
+  type ClientRequest,
+  type IncomingHttpHeaders,
+  type OutgoingHttpHeaders,
+} from 'node:http';
+import { request as openSecureRequest } from 'node:https';
+import { pipeline } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RahatError } from '@rahat/contracts';
+import { ADDRESS_HEADER, addressesOf, wasRefused, type PrincipalSigner } from '@rahat/service-kit';
+import type { NextFunction, Request, Response } from 'express';
+import { ownerOf, type Owner } from './owners.js';
+
+/** A service that is just being restarted is waited for. */
+const PATIENCE_MS = 10_000;
+const KNOCK_AGAIN_MS = 100;
+/** A service that took a request and says nothing at all is stuck; streams begin at once. */
+const FIRST_BYTE_TIMEOUT_MS = 120_000;
+
+/** RFC 9110 §7.6.1: they belong to one connection and not to the message. */
+const OF_ONE_CONNECTION = [
+  'expect',
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+];
+
+/** Passes requests on to the service that owns their path; bodies and answers stream through, both ways. */
+export class Forwarding {
+  constructor(
+    private readonly config: object,
+    private readonly principals: PrincipalSigner,
+    private readonly requestIdOf: (request: Request) => string,
+  ) {}
+
+  readonly use = async (request: Request, response: Response, next: NextFunction): Promise<void> => {
+    const owner = ownerOf(request.originalUrl);
+    if (owner === undefined) return next();
+    const headers = {
+      ...withoutHopHeaders(request.headers),
+      'x-request-id': this.requestIdOf(request),
+      [ADDRESS_HEADER]: await this.principals.signAddress(request.ip ?? 'unknown'),
+    };
+    const upstream = await this.connect(owner, request, headers);
+    // Who hangs up takes no answer, and who is cut off got none: neither leaves the other side waiting.
+    response.once('close', () => upstream.destroy());
+    const [answer] = await Promise.all([firstByteOf(upstream, owner), sendBody(request, upstream)]);
+    response.writeHead(answer.statusCode!, withoutHopHeaders(answer.headers));
+    response.flushHeaders();
+    await pipeline(answer, response).catch(() => response.destroy());
+  };
+
+  /** Nothing of the body is read before somebody listens, so any request may try another replica, or wait. */
+  private async connect(owner: Owner, request: Request, headers: OutgoingHttpHeaders): Promise<ClientRequest> {
+    for (const until = Date.now() + PATIENCE_MS; ; await sleep(KNOCK_AGAIN_MS)) {
+      for (const address of addressesOf(this.config, owner)) {
+        try {
+          return await connected(open(address, request, headers));
+        } catch (error) {
+          if (!wasRefused(error)) throw unavailable(owner, error);
+        }
+      }
+      if (request.destroyed || Date.now() >= until) throw unavailable(owner);
+    }
+  }
+}
+
+/** The path goes as it came: resolved like a link, dots and slashes in it could lead to another one than its owner was found by. */
+function open(address: string, { method, originalUrl: path }: Request, headers: OutgoingHttpHeaders): ClientRequest {
+  const { protocol, hostname, port } = new URL(address);
+  const send = protocol === 'https:' ? openSecureRequest : openRequest;
+  return send({ hostname: hostname.replace(/^\[|\]$/g, ''), port, path, method, headers, agent: false });
+}
+
+function connected(upstream: ClientRequest): Promise<ClientRequest> {
+  const { promise, resolve, reject } = Promise.withResolvers<ClientRequest>();
+  upstream.once('error', reject);
+  upstream.once('socket', (socket) => socket.once('connect', () => resolve(upstream)));
+  return promise;
+}
+
+function firstByteOf(upstream: ClientRequest, owner: Owner): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const timer = setTimeout(() => upstream.destroy(new Error('no answer in time')), FIRST_BYTE_TIMEOUT_MS);
+  upstream.once('error', (error) => reject(unavailable(owner, error)));
+  upstream.once('response', resolve);
+  return promise.finally(() => clearTimeout(timer));
+}
+
+/** A service may answer before it has read all, and then reads no more; its answer counts. */
+async function sendBody(request: Request, upstream: ClientRequest): Promise<void> {
+  await pipeline(request, upstream).catch(() => undefined);
+}
+
+function withoutHopHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  const named = headers.connection?.split(',').map((name) => name.trim().toLowerCase()) ?? [];
+  const dropped = new Set([...OF_ONE_CONNECTION, ...named]);
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !dropped.has(name)));
+}
+
+function unavailable(owner: Owner, cause?: unknown): RahatError {
+  return new RahatError('unavailable', `The service ${owner} is not reachable`, {
+    cause,
+    hint: 'It may be restarting: try again in a moment.',
+  });
+}
