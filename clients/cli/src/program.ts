@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings';
+import { addBackupCommands } from './backup-program.js';
 import type { CommandRunner } from './command-runner.js';
 import { addDocumentCommands } from './documents-program.js';
 import { EXIT_CODE_HELP } from './exit-codes.js';
@@ -90,58 +91,7 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY, RA
   addRunCommands(program, run);
   addDocumentCommands(program, run);
 
-  const backup = program.command('backup').description('backups and their proofs');
-  backup
-    .command('create')
-    .description('back up now')
-    .argument('<plan>', 'name or id')
-    .option('--type <type>', 'full, differential, incremental or log, as the method makes them', 'full')
-    .option('--follow', 'wait for the end and for the proof', false)
-    .action(
-      run(async (terminal, name: string, options: { follow: boolean; type: string }) =>
-        (await import('./commands/backups.js')).createBackup(terminal, name, options),
-      ),
-    );
-  backup
-    .command('list')
-    .option('--server <server>')
-    .option('--database <name>')
-    .option('--limit <n>', 'newest first', '50')
-    .action(
-      run(async (terminal, options: { server?: string; database?: string; limit: string }) =>
-        (await import('./commands/backups.js')).listBackups(terminal, options),
-      ),
-    );
-  backup
-    .command('show')
-    .argument('<backup>', 'id, its beginning, or latest')
-    .action(run(async (terminal, id: string) => (await import('./commands/backups.js')).showBackup(terminal, id)));
-  backup
-    .command('verify')
-    .argument('<backup>', 'id, its beginning, or latest')
-    .option('--level <level>', 'BASIC, DATABASE or FULL', 'FULL')
-    .option('--follow', 'wait for the end', false)
-    .action(
-      run(async (terminal, id: string, options: { level: string; follow: boolean }) =>
-        (await import('./commands/backups.js')).verifyBackup(terminal, id, options),
-      ),
-    );
-
-  backup
-    .command('hold')
-    .description('keep a backup whatever retention says, until it is released')
-    .argument('<backup>', 'id, its beginning, or latest')
-    .requiredOption('--reason <text>', 'why it must stay')
-    .action(
-      run(async (terminal, id: string, options: { reason: string }) =>
-        (await import('./commands/backup-holds.js')).holdBackup(terminal, id, options),
-      ),
-    );
-  backup
-    .command('release')
-    .description('leave a held backup to retention again')
-    .argument('<backup>', 'id, its beginning, or latest')
-    .action(run(async (terminal, id: string) => (await import('./commands/backup-holds.js')).releaseBackup(terminal, id)));
+  addBackupCommands(program, run);
 
   const restore = program.command('restore').description('bring data back, proven exactly');
   restore

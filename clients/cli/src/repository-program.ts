@@ -2,6 +2,7 @@ import type { Command } from '@commander-js/extra-typings';
 import type { CommandRunner } from './command-runner.js';
 import { addKeyCommands } from './repository-keys-program.js';
 import { addKitCommands } from './repository-kit-program.js';
+import { wholeNumber } from './option-values.js';
 import { DRY_RUN_HELP, PATH, PATH_HELP } from './repository-options.js';
 
 type Care = typeof import('./commands/repository-care.js');
@@ -85,11 +86,27 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
   repository
     .command('collect')
     .description('free the space that no snapshot needs: deletes what an earlier call condemned a day ago, and condemns')
-    .requiredOption(PATH, PATH_HELP)
+    .argument('[repository]', 'name or id: the platform does it, on a worker; else the storage is opened here')
+    .option(PATH, PATH_HELP)
     .option('--dry-run', DRY_RUN_HELP, false)
+    .option('--follow', 'of a repository of the platform: wait for the end', false)
     .action(
-      run(async (terminal, options: Parameters<typeof import('./commands/offline-collect.js').collectRepository>[1]) =>
-        (await import('./commands/offline-collect.js')).collectRepository(terminal, options),
+      run(async (terminal, name: string | undefined, options: Parameters<typeof import('./commands/collections.js').collect>[2]) =>
+        (await import('./commands/collections.js')).collect(terminal, name, options),
+      ),
+    );
+  repository
+    .command('collections')
+    .description('when the platform collects its repositories; with a repository, change that')
+    .argument('[repository]', 'name or id')
+    .option('--cron <expression>', 'five fields; "none" = only when somebody says so')
+    .option('--time-zone <zone>', 'IANA zone of the expression')
+    .option('--undo-days <n>', 'so long a removed backup can be brought back', wholeNumber)
+    .option('--pool <pool>', 'whose workers do it')
+    .action(
+      run(
+        async (terminal, name: string | undefined, options: Parameters<typeof import('./commands/collections.js').collectionPolicies>[2]) =>
+          (await import('./commands/collections.js')).collectionPolicies(terminal, name, options),
       ),
     );
   repository

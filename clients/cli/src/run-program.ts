@@ -11,11 +11,12 @@ export function addRunCommands<Args extends unknown[], Opts extends Record<strin
   run: CommandRunner,
 ): void {
   const runs = () => import('./commands/runs.js');
-  const command = program.command('run').description('executions: backups, verifications, restores');
+  const command = program.command('run').description('executions: backups, verifications, restores, collections');
   command
     .command('list')
     .option('--plan <plan>', 'name or id')
     .option('--server <server>', 'name or id')
+    .option('--type <type>', 'backup, verification, restore or collection')
     .option('--state <state>', 'e.g. running, failed, expected')
     .option('--limit <n>', 'newest first', '50')
     .action(run(async (terminal, options: Parameters<Runs['listRuns']>[1]) => (await runs()).listRuns(terminal, options)));

@@ -77,7 +77,36 @@ export const RestoreEvidence = z.object({
 });
 export type RestoreEvidence = z.infer<typeof RestoreEvidence>;
 
-export const Evidence = z.discriminatedUnion('type', [BackupEvidence, VerificationEvidence, RestoreEvidence]);
+/** Evidence crosses the queue; of more, the catalog learns when somebody asks for them back. */
+export const MOST_SNAPSHOTS_PURGED = 10_000;
+
+const PackAmount = z.object({ packs: z.number().int(), bytes: z.number().int() });
+
+export const CollectionEvidence = z.object({
+  type: z.literal('collection'),
+  repository: z.string(),
+  snapshots: z.number().int(),
+  chunks: z.number().int(),
+  liveChunks: z.number().int(),
+  /** Chunks that snapshots need and no pack holds. */
+  missingChunks: z.number().int(),
+  /** What is free now. */
+  deleted: PackAmount,
+  /** Condemned earlier, but needed again. */
+  rescued: PackAmount,
+  /** To be deleted by a later run, when their time is over. */
+  condemned: PackAmount,
+  waiting: PackAmount,
+  locked: PackAmount,
+  copied: PackAmount,
+  /** Whose time in the trash was over; of the first ten thousand the ids. */
+  purged: z.number().int(),
+  purgedSnapshots: z.array(z.string()).max(MOST_SNAPSHOTS_PURGED),
+  findings: z.array(Finding),
+});
+export type CollectionEvidence = z.infer<typeof CollectionEvidence>;
+
+export const Evidence = z.discriminatedUnion('type', [BackupEvidence, VerificationEvidence, RestoreEvidence, CollectionEvidence]);
 export type Evidence = z.infer<typeof Evidence>;
 
 /** An error as it crosses a border. */

@@ -25,6 +25,8 @@ export * from './http/server-groups.js';
 export * from './http/schedules.js';
 export * from './http/scheduling.js';
 export * from './http/retention.js';
+export * from './http/trash.js';
+export * from './http/collections.js';
 export * from './http/plans.js';
 export * from './http/templates.js';
 export * from './http/documents.js';

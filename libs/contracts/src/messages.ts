@@ -43,6 +43,9 @@ export const Commands = {
     backup: z.string(),
     reason: z.string(),
   }),
+  /** Out of the trash again. Answered by `snapshot.returned.v1`. */
+  'snapshot.return.v1': z.object({ organization: z.string(), repository: z.string(), snapshot: z.string(), backup: z.string() }),
+  'snapshot.returned.v1': z.object({ organization: z.string(), backup: z.string(), snapshot: z.string(), error: RunError.optional() }),
   /** Of an attempt that was not accepted: nobody heard whether it committed. There is no answer. */
   'snapshot.discard.v1': z.object({ organization: z.string(), repository: z.string(), snapshot: z.string(), run: z.string() }),
   'snapshot.removed.v1': z.object({ organization: z.string(), backup: z.string(), snapshot: z.string(), error: RunError.optional() }),
@@ -98,7 +101,8 @@ export const Events = {
     state: RunState,
     attempt: z.number().int(),
     plan: z.string().optional(),
-    server: z.string(),
+    /** Absent where a run belongs to a repository as a whole. */
+    server: z.string().optional(),
     error: RunError.optional(),
     at: z.iso.datetime(),
   }),

@@ -29,8 +29,6 @@ const SpecHead = z.object({
   run: z.string(),
   attempt: z.number().int().min(1),
   organization: z.string(),
-  engine: Engine,
-  server: z.object({ id: z.string(), name: z.string() }),
   /** Hard limit for the whole attempt. */
   deadline: z.iso.datetime(),
   /** The attempt ends when nothing moved for this long. */
@@ -39,7 +37,9 @@ const SpecHead = z.object({
   sealedSecrets: z.string(),
 });
 
-export const BackupSpec = SpecHead.extend({
+const ServerSpecHead = SpecHead.extend({ engine: Engine, server: z.object({ id: z.string(), name: z.string() }) });
+
+export const BackupSpec = ServerSpecHead.extend({
   type: z.literal('backup'),
   method: BackupMethod,
   /** Absent = full, as schedulers before the other types say it. */
@@ -53,7 +53,7 @@ export const BackupSpec = SpecHead.extend({
   sourceBytes: z.number().int().nonnegative().optional(),
 });
 
-export const VerificationSpec = SpecHead.extend({
+export const VerificationSpec = ServerSpecHead.extend({
   type: z.literal('verification'),
   level: VerificationLevel,
   snapshot: z.string(),
@@ -62,7 +62,7 @@ export const VerificationSpec = SpecHead.extend({
   assertions: z.array(Assertion).optional(),
 });
 
-export const RestoreSpec = SpecHead.extend({
+export const RestoreSpec = ServerSpecHead.extend({
   type: z.literal('restore'),
   snapshot: z.string(),
   repository: z.string(),
@@ -73,9 +73,18 @@ export const RestoreSpec = SpecHead.extend({
   noAcl: z.boolean().default(false),
 });
 
+/** Frees what no snapshot of the repository needs any more. */
+export const CollectionSpec = SpecHead.extend({
+  type: z.literal('collection'),
+  repository: z.string(),
+  /** So long a removed snapshot stays in the trash. */
+  undoPeriodSeconds: z.number().int().positive(),
+});
+
 /** All that a worker needs for one attempt. */
-export const RunSpec = z.discriminatedUnion('type', [BackupSpec, VerificationSpec, RestoreSpec]);
+export const RunSpec = z.discriminatedUnion('type', [BackupSpec, VerificationSpec, RestoreSpec, CollectionSpec]);
 export type RunSpec = z.infer<typeof RunSpec>;
 export type BackupSpec = z.infer<typeof BackupSpec>;
 export type VerificationSpec = z.infer<typeof VerificationSpec>;
 export type RestoreSpec = z.infer<typeof RestoreSpec>;
+export type CollectionSpec = z.infer<typeof CollectionSpec>;

@@ -1,5 +1,6 @@
 import { assertTypeSupported, type Evidence, RahatError, type RunSecrets, type RunSpec } from '@rahat/contracts';
 import { executeBackup } from './backup.js';
+import { executeCollection } from './collection.js';
 import { maskSecrets } from './mask-secrets.js';
 import { executeRestore } from './restore.js';
 import type { ExecutionOptions } from './run-context.js';
@@ -20,6 +21,8 @@ export async function executeRun(spec: RunSpec, secrets: RunSecrets, options: Ex
         return await executeVerification(spec, secrets, options);
       case 'restore':
         return await executeRestore(spec, secrets, options);
+      case 'collection':
+        return await executeCollection(spec, secrets, options);
     }
   } catch (error) {
     throw runError(error, secrets, options.signal);

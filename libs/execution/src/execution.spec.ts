@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openBlobStore } from '@rahat/blob-store-registry';
@@ -178,6 +178,24 @@ describe('execution of a logical backup', () => {
     );
     expect(row).toEqual(original);
     expect(await readdir(folder)).toEqual(['storage']);
+  });
+
+  it('is collected with a key that only writes: what was removed leaves the trash when its time is over', async () => {
+    const secrets = await secretsFor();
+    const [removed, kept] = [await backup(secrets), await backup(secrets)];
+    const { engine } = await openOfflineRepository(join(folder, 'storage/main'), passphrase(PASSPHRASE));
+    await engine.moveToTrash(removed.snapshot);
+    const moved: string[] = [];
+    const onProgress: ExecutionOptions['onProgress'] = ({ object }) => void (object && moved.push(object));
+    const { engine: _engine, server: _server, ...ofRepository } = head();
+    const collect = (undoPeriodSeconds: number) =>
+      executeRun({ ...ofRepository, type: 'collection', undoPeriodSeconds }, secrets.toWrite, { ...options(), onProgress });
+    expect(await collect(3_600)).toMatchObject({ type: 'collection', snapshots: 2, purged: 0, missingChunks: 0 });
+    expect(moved.some((name) => name.startsWith('snapshots/'))).toBe(true);
+    const before = new Date(Date.now() - 10_000);
+    await utimes(join(folder, 'storage/main/trash', removed.snapshot), before, before);
+    expect(await collect(1)).toMatchObject({ snapshots: 1, purged: 1, purgedSnapshots: [removed.snapshot], findings: [] });
+    expect((await engine.findSnapshot(kept.snapshot)).snapshot).toBe(kept.snapshot);
   });
 
   it('reads with the folder and the passphrase alone', async () => {

@@ -3,6 +3,7 @@ import type { ConnectorContext, Job, JobProgress } from '@rahat/connector-kit';
 import { RahatError, type RepositoryAccess, type RunSecrets } from '@rahat/contracts';
 import { openRepository, type OpenOptions, type Repository, type WritableRepository } from '@rahat/repository';
 import { maskSecrets } from './mask-secrets.js';
+import { WatchedStore } from './watched-store.js';
 import type { PauseGate } from './pause-gate.js';
 
 export type LogLevel = 'info' | 'warning' | 'error';
@@ -47,12 +48,14 @@ export async function openRepositoryToWrite(
   secrets: RunSecrets,
   repositoryId: string,
   options: RepositoryOptions,
+  onCall?: (name: string, bytes: number) => void,
 ): Promise<WritableRepository> {
   const { storage, prefix, credential } = grantFor(secrets, repositoryId);
   if (credential.power === 'read') return openRepositoryToRead(secrets, repositoryId, options);
   options.signal.throwIfAborted();
   const access = { type: 'write-only', credential: credential.writeOnly } as const;
-  return openRepository(await openBlobStore(storage, prefix), access, cacheOptions(options));
+  const store = await openBlobStore(storage, prefix);
+  return openRepository(onCall ? new WatchedStore(store, onCall) : store, access, cacheOptions(options));
 }
 
 /** Rejects with `master_key_needed` where the run was given a write-only credential. */

@@ -77,6 +77,12 @@ const routes = (): [string, string, object?][] => [
   ['POST', `/api/v2/backups/${ids.backup}/verify`, {}],
   ['PUT', `/api/v2/backups/${ids.backup}/hold`, { reason: 'x' }],
   ['DELETE', `/api/v2/backups/${ids.backup}/hold`],
+  ['POST', `/api/v2/backups/${ids.backup}/remove`, { reason: 'x' }],
+  ['POST', `/api/v2/backups/${ids.backup}/bring-back`],
+  ['GET', '/api/v2/trash'],
+  ['GET', '/api/v2/collections'],
+  ['PATCH', '/api/v2/collections/repository_known', { undoDays: 3 }],
+  ['POST', '/api/v2/collections/repository_known/runs'],
   ['POST', '/api/v2/restore-plans', { backup: ids.backup }],
   ['GET', `/api/v2/restore-plans/${ids.restorePlan}`],
   ['POST', '/api/v2/restores', { plan: ids.restorePlan, hash: ids.hash }],
@@ -98,6 +104,8 @@ const OPEN_TO_ALL_ORGANIZATIONS = [
   'PUT /api/v2/scheduling',
   'GET /api/v2/runs',
   'GET /api/v2/backups',
+  'GET /api/v2/trash',
+  'GET /api/v2/collections',
   'GET /api/v2/status',
 ];
 
@@ -108,14 +116,21 @@ describe('access', () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`.replaceAll(/\{\w+\}/g, '*')),
     );
     const walked = routes().map(([method, path]) =>
-      `${method} ${path.split('?')[0]}`.replaceAll(/(server|group|template|plan|run|backup|restoreplan|database)_[0-9a-f]{32}/g, '*'),
+      `${method} ${path.split('?')[0]}`.replaceAll(
+        /(server|group|template|plan|run|backup|restoreplan|database|repository)_([0-9a-f]{32}|known)/g,
+        '*',
+      ),
     );
     expect(walked.sort()).toEqual(documented.sort());
   });
 
   it('is refused without a principal, and to one without the scope', async () => {
     const scopeless: Principal = { ...scheduler.admin, role: 'viewer', scopes: ['audit:read'] };
-    const viewer: Principal = { ...scheduler.admin, role: 'viewer', scopes: ['server:read', 'plan:read', 'run:read', 'backup:read'] };
+    const viewer: Principal = {
+      ...scheduler.admin,
+      role: 'viewer',
+      scopes: ['server:read', 'plan:read', 'run:read', 'backup:read', 'storage:read'],
+    };
     for (const [method, path, body] of routes()) {
       expect([method, path, (await scheduler.application.call(method, path, { body })).status]).toEqual([method, path, 401]);
       expect([method, path, (await scheduler.call(method, path, body, scopeless)).status]).toEqual([method, path, 403]);
@@ -130,7 +145,16 @@ describe('access', () => {
       const { status } = await scheduler.call(method, path, body, stranger);
       expect([method, path, path === '/api/v2/plans' ? status === 422 : status === 404]).toEqual([method, path, true]);
     }
-    for (const list of ['servers', 'plans', 'runs', 'backups', `backups?server=${ids.server}`, `runs?plan=${ids.plan}`]) {
+    for (const list of [
+      'servers',
+      'plans',
+      'runs',
+      'backups',
+      'trash',
+      'collections',
+      `backups?server=${ids.server}`,
+      `runs?plan=${ids.plan}`,
+    ]) {
       expect((await scheduler.call('GET', `/api/v2/${list}`, undefined, stranger)).body.data).toEqual([]);
     }
     expect((await scheduler.call('GET', '/api/v2/status', undefined, stranger)).body).toMatchObject({ healthy: false, databases: [] });

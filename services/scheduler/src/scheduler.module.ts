@@ -4,6 +4,8 @@ import { CURSORS, runtimeProviders, type Cursors, type InternalClient, type Serv
 import { BackupsController } from './backups/backups.controller.js';
 import { BackupsService } from './backups/backups.service.js';
 import { systemClock, type Clock } from './clock/clock.js';
+import { CollectionsController } from './collections/collections.controller.js';
+import { CollectionsService } from './collections/collections.service.js';
 import type { SchedulerConfig } from './config.js';
 import { DatabasesController } from './databases/databases.controller.js';
 import { DiscoveryService } from './databases/discovery.service.js';
@@ -20,6 +22,7 @@ import { PlatformProtectionService } from './platform/platform-protection.servic
 import { RestorePlansService } from './restores/restore-plans.service.js';
 import { RestoresController } from './restores/restores.controller.js';
 import { BackupHolds } from './retention/backup-holds.js';
+import { Removals } from './retention/removals.js';
 import { RetentionService } from './retention/retention.service.js';
 import { AttemptEnd } from './runs/attempt-end.js';
 import { AttemptMessages } from './runs/attempt-messages.js';
@@ -49,6 +52,9 @@ import { StatusController } from './status/status.controller.js';
 import { StatusService } from './status/status.service.js';
 import { TemplatesController } from './templates/templates.controller.js';
 import { TemplatesService } from './templates/templates.service.js';
+import { Returns } from './trash/returns.js';
+import { TrashController } from './trash/trash.controller.js';
+import { TrashService } from './trash/trash.service.js';
 import { VerificationChain } from './verification/verification-chain.js';
 
 export interface SchedulerParts {
@@ -70,7 +76,9 @@ export class SchedulerModule {
     const discovery = new DiscoveryService(database, outbox, questions, secrets, clock);
     const ledger = new RunLedger(outbox, clock, () => ticker.hurry());
     const verification = new VerificationChain(ledger, clock);
-    const retention = new RetentionService(database, outbox, clock);
+    const returns = new Returns(outbox, clock);
+    const removals = new Removals(outbox, returns, clock);
+    const retention = new RetentionService(database, outbox, removals);
     const outcomes = new RunOutcomes(outbox, verification, clock);
     const attemptEnd = new AttemptEnd(ledger, outcomes, config, clock);
     const specs = new RunSpecs(database, secrets, repositories, clock);
@@ -83,7 +91,8 @@ export class SchedulerModule {
       verification,
       new Dispatch(database, outbox, messaging, ledger, outcomes, specs, config, clock),
       new WatchAttempts(database, messaging, attemptEnd, config, clock),
-      retention,
+      removals,
+      returns,
       new DiscoverNewDatabases(database, discovery, config.RAHAT_SCHEDULER_DISCOVERY_MINUTES * 60_000, clock),
       planPauses,
       runPauses,
@@ -96,6 +105,8 @@ export class SchedulerModule {
       new AttemptMessages(messaging, ledger, attemptEnd, clock),
       verification,
       retention,
+      removals,
+      returns,
       ticker,
       clock,
     );
@@ -111,6 +122,8 @@ export class SchedulerModule {
         DocumentsController,
         RunsController,
         BackupsController,
+        TrashController,
+        CollectionsController,
         RestoresController,
         StatusController,
         PlatformProtectionController,
@@ -158,6 +171,11 @@ export class SchedulerModule {
           provide: RestorePlansService,
           useValue: new RestorePlansService(database, outbox, ledger, secrets, questions, repositories, clock),
         },
+        listing(TrashService, (pagesOf) => new TrashService(database, outbox, removals, returns, pagesOf('trash'))),
+        listing(
+          CollectionsService,
+          (pagesOf) => new CollectionsService(database, outbox, ledger, repositories, pagesOf('collections'), clock),
+        ),
         { provide: StatusService, useValue: new StatusService(database, clock) },
         { provide: PlatformProtectionService, useValue: new PlatformProtectionService(database, outbox, secrets, backupNow, clock) },
       ],

@@ -386,6 +386,26 @@ describe('snapshots', () => {
     expect((await listed()).data).toEqual([]);
   });
 
+  it('come back from the trash by command, and what is gone for good is told as that', async () => {
+    const bringBack = (snapshot: string, change: object = {}) =>
+      database.asSystem('test', (transaction) =>
+        application.get(SnapshotsService).bringBack(transaction, { organization, repository, snapshot, backup: 'backup_3', ...change }),
+      );
+    sent.length = 0;
+    await bringBack('snapshot-3');
+    await bringBack('snapshot-3');
+    await bringBack('snapshot-purged');
+    await bringBack('snapshot-2', { organization: stranger.organization });
+    expect((await listed()).data.map(({ id }: { id: string }) => id)).toEqual(['snapshot-3']);
+    const told = sent.filter(({ name }) => name === 'snapshot.returned.v1').map(({ payload }) => payload);
+    expect(told.map((answer) => (answer as { error?: { code: string } }).error?.code)).toEqual([
+      undefined,
+      undefined,
+      'snapshot_not_found',
+      'not_found',
+    ]);
+  });
+
   it('that could not be removed are reported with the cause', async () => {
     sent.length = 0;
     await remove({ organization: stranger.organization });

@@ -1,5 +1,5 @@
 import { runsCancel, runsGet, runsList, runsLog, runsPause, runsResume, type Run } from '@rahat/api-client';
-import { RahatError, RunState } from '@rahat/contracts';
+import { RahatError, RunState, RunType } from '@rahat/contracts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { answer, openApi, type Api } from '../session/api.js';
 import { followRun, judgeRun } from '../session/follow-run.js';
@@ -12,14 +12,15 @@ import { findServer } from './servers.js';
 
 export async function listRuns(
   terminal: Terminal,
-  options: { plan?: string; server?: string; state?: string; limit: string },
+  options: { plan?: string; server?: string; state?: string; type?: string; limit: string },
 ): Promise<void> {
   const api = await openApi();
   const limit = wholeNumber('--limit', options.limit);
   const query = {
     plan: options.plan === undefined ? undefined : (await findPlan(api, options.plan)).id,
     server: options.server === undefined ? undefined : (await findServer(api, options.server)).id,
-    state: options.state === undefined ? undefined : stateOf(options.state),
+    state: options.state === undefined ? undefined : oneOf(RunState, 'state', options.state),
+    type: options.type === undefined ? undefined : oneOf(RunType, 'type', options.type),
   };
   const runs = await allPages(
     (cursor) => answer(runsList({ client: api.client, query: { ...query, cursor, limit: Math.min(limit, 200) } })),
@@ -119,8 +120,8 @@ function line({ at, attempt, level, message }: { at: string; attempt: number; le
   return `${at}  ${attempt}  ${level.padEnd(7)}  ${visible(message)}`;
 }
 
-function stateOf(text: string) {
-  const state = RunState.safeParse(text);
-  if (state.success) return state.data;
-  throw new RahatError('invalid_input', `There is no state "${text}".`, { hint: `Use one of ${RunState.options.join(', ')}.` });
+function oneOf<T extends string>(known: { options: T[] }, kind: string, text: string): T {
+  const found = known.options.find((option) => option === text);
+  if (found !== undefined) return found;
+  throw new RahatError('invalid_input', `There is no ${kind} "${text}".`, { hint: `Use one of ${known.options.join(', ')}.` });
 }

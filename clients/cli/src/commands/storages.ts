@@ -106,7 +106,7 @@ export async function listStorages(terminal: Terminal): Promise<void> {
   );
 }
 
-const loadRepositories = (api: Api): Promise<Repository[]> =>
+export const loadRepositories = (api: Api): Promise<Repository[]> =>
   allPages((cursor) => answer(repositoriesList({ client: api.client, query: { cursor, limit: 200 } })));
 
 export const findRepository = async (api: Api, name: string): Promise<Repository> =>

@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client/index.js';
-import type { ApiKeysCreateData, ApiKeysCreateErrors, ApiKeysCreateResponses, ApiKeysListData, ApiKeysListErrors, ApiKeysListResponses, ApiKeysRevokeData, ApiKeysRevokeErrors, ApiKeysRevokeResponses, AuditListData, AuditListErrors, AuditListResponses, AuditVerifyData, AuditVerifyErrors, AuditVerifyResponses, BackupsGetData, BackupsGetErrors, BackupsGetResponses, BackupsHoldData, BackupsHoldErrors, BackupsHoldResponses, BackupsListData, BackupsListErrors, BackupsListResponses, BackupsReleaseData, BackupsReleaseErrors, BackupsReleaseResponses, BackupsVerifyData, BackupsVerifyErrors, BackupsVerifyResponses, DatabasesDiscoverData, DatabasesDiscoverErrors, DatabasesDiscoverResponses, DatabasesListData, DatabasesListErrors, DatabasesListResponses, DatabasesUpdateData, DatabasesUpdateErrors, DatabasesUpdateResponses, DocumentsApplyData, DocumentsApplyErrors, DocumentsApplyResponses, DocumentsExportData, DocumentsExportErrors, DocumentsExportResponses, MeGetData, MeGetErrors, MeGetResponses, PlansConfirmRetentionData, PlansConfirmRetentionErrors, PlansConfirmRetentionResponses, PlansCreateData, PlansCreateErrors, PlansCreateResponses, PlansDeleteData, PlansDeleteErrors, PlansDeleteResponses, PlansExplainScheduleData, PlansExplainScheduleErrors, PlansExplainScheduleResponses, PlansGetData, PlansGetErrors, PlansGetResponses, PlansListData, PlansListErrors, PlansListResponses, PlansPauseData, PlansPauseErrors, PlansPauseResponses, PlansResumeData, PlansResumeErrors, PlansResumeResponses, PlansRetentionData, PlansRetentionErrors, PlansRetentionResponses, PlansRunData, PlansRunErrors, PlansRunResponses, PlansUpdateData, PlansUpdateErrors, PlansUpdateResponses, RepositoriesCreateData, RepositoriesCreateErrors, RepositoriesCreateResponses, RepositoriesGetData, RepositoriesGetErrors, RepositoriesGetResponses, RepositoriesListData, RepositoriesListErrors, RepositoriesListResponses, RepositoriesListSnapshotsData, RepositoriesListSnapshotsErrors, RepositoriesListSnapshotsResponses, RestorePlansCreateData, RestorePlansCreateErrors, RestorePlansCreateResponses, RestorePlansGetData, RestorePlansGetErrors, RestorePlansGetResponses, RestoresRunData, RestoresRunErrors, RestoresRunResponses, RunsCancelData, RunsCancelErrors, RunsCancelResponses, RunsEventsData, RunsEventsErrors, RunsEventsResponses, RunsGetData, RunsGetErrors, RunsGetResponses, RunsListData, RunsListErrors, RunsListResponses, RunsLogData, RunsLogErrors, RunsLogResponses, RunsPauseData, RunsPauseErrors, RunsPauseResponses, RunsResumeData, RunsResumeErrors, RunsResumeResponses, SchedulingGetData, SchedulingGetErrors, SchedulingGetResponses, SchedulingPutData, SchedulingPutErrors, SchedulingPutResponses, ServerGroupsCreateData, ServerGroupsCreateErrors, ServerGroupsCreateResponses, ServerGroupsDeleteData, ServerGroupsDeleteErrors, ServerGroupsDeleteResponses, ServerGroupsGetData, ServerGroupsGetErrors, ServerGroupsGetResponses, ServerGroupsListData, ServerGroupsListErrors, ServerGroupsListResponses, ServerGroupsUpdateData, ServerGroupsUpdateErrors, ServerGroupsUpdateResponses, ServersCreateData, ServersCreateErrors, ServersCreateResponses, ServersDeleteData, ServersDeleteErrors, ServersDeleteResponses, ServersGetData, ServersGetErrors, ServersGetResponses, ServersListData, ServersListErrors, ServersListResponses, ServersTestData, ServersTestErrors, ServersTestResponses, ServersTryData, ServersTryErrors, ServersTryResponses, ServersUpdateData, ServersUpdateErrors, ServersUpdateResponses, SessionsCreateData, SessionsCreateErrors, SessionsCreateResponses, SessionsEndData, SessionsEndErrors, SessionsEndResponses, SessionsRefreshData, SessionsRefreshErrors, SessionsRefreshResponses, SetupCreateData, SetupCreateErrors, SetupCreateResponses, SetupGetData, SetupGetErrors, SetupGetResponses, StatusGetData, StatusGetErrors, StatusGetResponses, StoragesCreateData, StoragesCreateErrors, StoragesCreateResponses, StoragesGetData, StoragesGetErrors, StoragesGetResponses, StoragesListData, StoragesListErrors, StoragesListResponses, TemplatesCreateData, TemplatesCreateErrors, TemplatesCreatePlanData, TemplatesCreatePlanErrors, TemplatesCreatePlanResponses, TemplatesCreateResponses, TemplatesDeleteData, TemplatesDeleteErrors, TemplatesDeleteResponses, TemplatesGetData, TemplatesGetErrors, TemplatesGetResponses, TemplatesListData, TemplatesListErrors, TemplatesListResponses, TemplatesUpdateData, TemplatesUpdateErrors, TemplatesUpdateResponses } from './types.gen.js';
+import type { ApiKeysCreateData, ApiKeysCreateErrors, ApiKeysCreateResponses, ApiKeysListData, ApiKeysListErrors, ApiKeysListResponses, ApiKeysRevokeData, ApiKeysRevokeErrors, ApiKeysRevokeResponses, AuditListData, AuditListErrors, AuditListResponses, AuditVerifyData, AuditVerifyErrors, AuditVerifyResponses, BackupsBringBackData, BackupsBringBackErrors, BackupsBringBackResponses, BackupsGetData, BackupsGetErrors, BackupsGetResponses, BackupsHoldData, BackupsHoldErrors, BackupsHoldResponses, BackupsListData, BackupsListErrors, BackupsListResponses, BackupsReleaseData, BackupsReleaseErrors, BackupsReleaseResponses, BackupsRemoveData, BackupsRemoveErrors, BackupsRemoveResponses, BackupsVerifyData, BackupsVerifyErrors, BackupsVerifyResponses, CollectionsListData, CollectionsListErrors, CollectionsListResponses, CollectionsRunData, CollectionsRunErrors, CollectionsRunResponses, CollectionsUpdateData, CollectionsUpdateErrors, CollectionsUpdateResponses, DatabasesDiscoverData, DatabasesDiscoverErrors, DatabasesDiscoverResponses, DatabasesListData, DatabasesListErrors, DatabasesListResponses, DatabasesUpdateData, DatabasesUpdateErrors, DatabasesUpdateResponses, DocumentsApplyData, DocumentsApplyErrors, DocumentsApplyResponses, DocumentsExportData, DocumentsExportErrors, DocumentsExportResponses, MeGetData, MeGetErrors, MeGetResponses, PlansConfirmRetentionData, PlansConfirmRetentionErrors, PlansConfirmRetentionResponses, PlansCreateData, PlansCreateErrors, PlansCreateResponses, PlansDeleteData, PlansDeleteErrors, PlansDeleteResponses, PlansExplainScheduleData, PlansExplainScheduleErrors, PlansExplainScheduleResponses, PlansGetData, PlansGetErrors, PlansGetResponses, PlansListData, PlansListErrors, PlansListResponses, PlansPauseData, PlansPauseErrors, PlansPauseResponses, PlansResumeData, PlansResumeErrors, PlansResumeResponses, PlansRetentionData, PlansRetentionErrors, PlansRetentionResponses, PlansRunData, PlansRunErrors, PlansRunResponses, PlansUpdateData, PlansUpdateErrors, PlansUpdateResponses, RepositoriesCreateData, RepositoriesCreateErrors, RepositoriesCreateResponses, RepositoriesGetData, RepositoriesGetErrors, RepositoriesGetResponses, RepositoriesListData, RepositoriesListErrors, RepositoriesListResponses, RepositoriesListSnapshotsData, RepositoriesListSnapshotsErrors, RepositoriesListSnapshotsResponses, RestorePlansCreateData, RestorePlansCreateErrors, RestorePlansCreateResponses, RestorePlansGetData, RestorePlansGetErrors, RestorePlansGetResponses, RestoresRunData, RestoresRunErrors, RestoresRunResponses, RunsCancelData, RunsCancelErrors, RunsCancelResponses, RunsEventsData, RunsEventsErrors, RunsEventsResponses, RunsGetData, RunsGetErrors, RunsGetResponses, RunsListData, RunsListErrors, RunsListResponses, RunsLogData, RunsLogErrors, RunsLogResponses, RunsPauseData, RunsPauseErrors, RunsPauseResponses, RunsResumeData, RunsResumeErrors, RunsResumeResponses, SchedulingGetData, SchedulingGetErrors, SchedulingGetResponses, SchedulingPutData, SchedulingPutErrors, SchedulingPutResponses, ServerGroupsCreateData, ServerGroupsCreateErrors, ServerGroupsCreateResponses, ServerGroupsDeleteData, ServerGroupsDeleteErrors, ServerGroupsDeleteResponses, ServerGroupsGetData, ServerGroupsGetErrors, ServerGroupsGetResponses, ServerGroupsListData, ServerGroupsListErrors, ServerGroupsListResponses, ServerGroupsUpdateData, ServerGroupsUpdateErrors, ServerGroupsUpdateResponses, ServersCreateData, ServersCreateErrors, ServersCreateResponses, ServersDeleteData, ServersDeleteErrors, ServersDeleteResponses, ServersGetData, ServersGetErrors, ServersGetResponses, ServersListData, ServersListErrors, ServersListResponses, ServersTestData, ServersTestErrors, ServersTestResponses, ServersTryData, ServersTryErrors, ServersTryResponses, ServersUpdateData, ServersUpdateErrors, ServersUpdateResponses, SessionsCreateData, SessionsCreateErrors, SessionsCreateResponses, SessionsEndData, SessionsEndErrors, SessionsEndResponses, SessionsRefreshData, SessionsRefreshErrors, SessionsRefreshResponses, SetupCreateData, SetupCreateErrors, SetupCreateResponses, SetupGetData, SetupGetErrors, SetupGetResponses, StatusGetData, StatusGetErrors, StatusGetResponses, StoragesCreateData, StoragesCreateErrors, StoragesCreateResponses, StoragesGetData, StoragesGetErrors, StoragesGetResponses, StoragesListData, StoragesListErrors, StoragesListResponses, TemplatesCreateData, TemplatesCreateErrors, TemplatesCreatePlanData, TemplatesCreatePlanErrors, TemplatesCreatePlanResponses, TemplatesCreateResponses, TemplatesDeleteData, TemplatesDeleteErrors, TemplatesDeleteResponses, TemplatesGetData, TemplatesGetErrors, TemplatesGetResponses, TemplatesListData, TemplatesListErrors, TemplatesListResponses, TemplatesUpdateData, TemplatesUpdateErrors, TemplatesUpdateResponses, TrashListData, TrashListErrors, TrashListResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -86,6 +86,15 @@ export const backupsGet = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
+ * Undo the removal of a backup; it comes back with its proof, and held
+ */
+export const backupsBringBack = <ThrowOnError extends boolean = false>(options: Options<BackupsBringBackData, ThrowOnError>): RequestResult<BackupsBringBackResponses, BackupsBringBackErrors, ThrowOnError> => (options.client ?? client).post<BackupsBringBackResponses, BackupsBringBackErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/backups/{id}/bring-back',
+    ...options
+});
+
+/**
  * Leave a held backup to retention again
  */
 export const backupsRelease = <ThrowOnError extends boolean = false>(options: Options<BackupsReleaseData, ThrowOnError>): RequestResult<BackupsReleaseResponses, BackupsReleaseErrors, ThrowOnError> => (options.client ?? client).delete<BackupsReleaseResponses, BackupsReleaseErrors, ThrowOnError>({
@@ -108,6 +117,19 @@ export const backupsHold = <ThrowOnError extends boolean = false>(options: Optio
 });
 
 /**
+ * Move a backup to the trash, as far as floor, holds and chains allow it
+ */
+export const backupsRemove = <ThrowOnError extends boolean = false>(options: Options<BackupsRemoveData, ThrowOnError>): RequestResult<BackupsRemoveResponses, BackupsRemoveErrors, ThrowOnError> => (options.client ?? client).post<BackupsRemoveResponses, BackupsRemoveErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/backups/{id}/remove',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
  * Verify a backup now; FULL is a test restore
  */
 export const backupsVerify = <ThrowOnError extends boolean = false>(options: Options<BackupsVerifyData, ThrowOnError>): RequestResult<BackupsVerifyResponses, BackupsVerifyErrors, ThrowOnError> => (options.client ?? client).post<BackupsVerifyResponses, BackupsVerifyErrors, ThrowOnError>({
@@ -118,6 +140,37 @@ export const backupsVerify = <ThrowOnError extends boolean = false>(options: Opt
         'Content-Type': 'application/json',
         ...options.headers
     }
+});
+
+/**
+ * When each repository is freed of what no snapshot needs
+ */
+export const collectionsList = <ThrowOnError extends boolean = false>(options?: Options<CollectionsListData, ThrowOnError>): RequestResult<CollectionsListResponses, CollectionsListErrors, ThrowOnError> => (options?.client ?? client).get<CollectionsListResponses, CollectionsListErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/collections',
+    ...options
+});
+
+/**
+ * When this repository is collected, and how long a removal can be undone
+ */
+export const collectionsUpdate = <ThrowOnError extends boolean = false>(options: Options<CollectionsUpdateData, ThrowOnError>): RequestResult<CollectionsUpdateResponses, CollectionsUpdateErrors, ThrowOnError> => (options.client ?? client).patch<CollectionsUpdateResponses, CollectionsUpdateErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/collections/{repository}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Collect this repository now
+ */
+export const collectionsRun = <ThrowOnError extends boolean = false>(options: Options<CollectionsRunData, ThrowOnError>): RequestResult<CollectionsRunResponses, CollectionsRunErrors, ThrowOnError> => (options.client ?? client).post<CollectionsRunResponses, CollectionsRunErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/collections/{repository}/runs',
+    ...options
 });
 
 /**
@@ -746,4 +799,13 @@ export const templatesCreatePlan = <ThrowOnError extends boolean = false>(option
         'Content-Type': 'application/json',
         ...options.headers
     }
+});
+
+/**
+ * Removed backups that can still be brought back, the last one first
+ */
+export const trashList = <ThrowOnError extends boolean = false>(options?: Options<TrashListData, ThrowOnError>): RequestResult<TrashListResponses, TrashListErrors, ThrowOnError> => (options?.client ?? client).get<TrashListResponses, TrashListErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/trash',
+    ...options
 });

@@ -137,6 +137,21 @@ export type BackupHold = {
     at: string;
 };
 
+export type ChangeCollectionPolicy = {
+    cron?: string | null;
+    timeZone?: string;
+    undoDays?: number;
+    pool?: string;
+};
+
+export type CollectionPolicy = {
+    repository: string;
+    cron: string | null;
+    timeZone: string;
+    undoDays: number;
+    pool: string;
+};
+
 export type ConfirmRetention = {
     hash: string;
 };
@@ -761,6 +776,10 @@ export type RefreshRequest = {
     refreshToken?: string;
 };
 
+export type RemoveBackup = {
+    reason: string;
+};
+
 export type Repository = {
     id: string;
     name: string;
@@ -858,7 +877,7 @@ export type RetentionPreview = {
 
 export type Run = {
     id: string;
-    type: 'backup' | 'verification' | 'restore';
+    type: 'backup' | 'verification' | 'restore' | 'collection';
     state: 'expected' | 'due' | 'queued' | 'running' | 'succeeded' | 'partial' | 'failed' | 'cancelled' | 'missed' | 'skipped';
     backupType: 'full' | 'differential' | 'incremental' | 'log' | null;
     priority: number;
@@ -868,7 +887,8 @@ export type Run = {
     attempt: number;
     maxAttempts: number;
     plan: string | null;
-    server: string;
+    server: string | null;
+    repository: string;
     database: string | null;
     backup: string | null;
     level: 'BASIC' | 'DATABASE' | 'FULL' | null;
@@ -948,6 +968,40 @@ export type Run = {
         }>;
         rows: number;
         bytes: number;
+        findings: Array<Finding>;
+    } | {
+        type: 'collection';
+        repository: string;
+        snapshots: number;
+        chunks: number;
+        liveChunks: number;
+        missingChunks: number;
+        deleted: {
+            packs: number;
+            bytes: number;
+        };
+        rescued: {
+            packs: number;
+            bytes: number;
+        };
+        condemned: {
+            packs: number;
+            bytes: number;
+        };
+        waiting: {
+            packs: number;
+            bytes: number;
+        };
+        locked: {
+            packs: number;
+            bytes: number;
+        };
+        copied: {
+            packs: number;
+            bytes: number;
+        };
+        purged: number;
+        purgedSnapshots: Array<string>;
         findings: Array<Finding>;
     } | null;
     reasons: Array<string>;
@@ -1171,6 +1225,30 @@ export type TokenPair = {
     accessToken: string;
     expiresInSeconds: number;
     refreshToken: string;
+};
+
+export type TrashedBackup = {
+    backup: string;
+    snapshot: string;
+    repository: string;
+    plan: string | null;
+    server: string;
+    serverName: string;
+    database: string | null;
+    databaseName: string | null;
+    consistentAt: string;
+    proof: 'stored' | 'BASIC' | 'DATABASE' | 'FULL' | 'damaged';
+    sizeBytes: number;
+    addedBytes: number;
+    removedAt: string;
+    reason: string;
+    undoUntil: string;
+    state: 'trashed' | 'returning';
+    error: {
+        code: string;
+        message: string;
+        hint?: string;
+    } | null;
 };
 
 export type UpdateDatabase = {
@@ -1507,6 +1585,30 @@ export type BackupsGetResponses = {
 
 export type BackupsGetResponse = BackupsGetResponses[keyof BackupsGetResponses];
 
+export type BackupsBringBackData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/backups/{id}/bring-back';
+};
+
+export type BackupsBringBackErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsBringBackError = BackupsBringBackErrors[keyof BackupsBringBackErrors];
+
+export type BackupsBringBackResponses = {
+    202: Backup;
+};
+
+export type BackupsBringBackResponse = BackupsBringBackResponses[keyof BackupsBringBackResponses];
+
 export type BackupsReleaseData = {
     body?: never;
     path: {
@@ -1555,6 +1657,30 @@ export type BackupsHoldResponses = {
 
 export type BackupsHoldResponse = BackupsHoldResponses[keyof BackupsHoldResponses];
 
+export type BackupsRemoveData = {
+    body: RemoveBackup;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/backups/{id}/remove';
+};
+
+export type BackupsRemoveErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsRemoveError = BackupsRemoveErrors[keyof BackupsRemoveErrors];
+
+export type BackupsRemoveResponses = {
+    202: Backup;
+};
+
+export type BackupsRemoveResponse = BackupsRemoveResponses[keyof BackupsRemoveResponses];
+
 export type BackupsVerifyData = {
     body: VerifyBackup;
     path: {
@@ -1578,6 +1704,85 @@ export type BackupsVerifyResponses = {
 };
 
 export type BackupsVerifyResponse = BackupsVerifyResponses[keyof BackupsVerifyResponses];
+
+export type CollectionsListData = {
+    body?: never;
+    path?: never;
+    query?: {
+        cursor?: string;
+        limit?: number;
+    };
+    url: '/api/v2/collections';
+};
+
+export type CollectionsListErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type CollectionsListError = CollectionsListErrors[keyof CollectionsListErrors];
+
+export type CollectionsListResponses = {
+    200: {
+        data: Array<CollectionPolicy>;
+        page: {
+            nextCursor: string | null;
+            hasMore: boolean;
+        };
+    };
+};
+
+export type CollectionsListResponse = CollectionsListResponses[keyof CollectionsListResponses];
+
+export type CollectionsUpdateData = {
+    body: ChangeCollectionPolicy;
+    path: {
+        repository: string;
+    };
+    query?: never;
+    url: '/api/v2/collections/{repository}';
+};
+
+export type CollectionsUpdateErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type CollectionsUpdateError = CollectionsUpdateErrors[keyof CollectionsUpdateErrors];
+
+export type CollectionsUpdateResponses = {
+    200: CollectionPolicy;
+};
+
+export type CollectionsUpdateResponse = CollectionsUpdateResponses[keyof CollectionsUpdateResponses];
+
+export type CollectionsRunData = {
+    body?: never;
+    path: {
+        repository: string;
+    };
+    query?: never;
+    url: '/api/v2/collections/{repository}/runs';
+};
+
+export type CollectionsRunErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type CollectionsRunError = CollectionsRunErrors[keyof CollectionsRunErrors];
+
+export type CollectionsRunResponses = {
+    202: Run;
+};
+
+export type CollectionsRunResponse = CollectionsRunResponses[keyof CollectionsRunResponses];
 
 export type DocumentsExportData = {
     body?: never;
@@ -2107,12 +2312,13 @@ export type RunsListData = {
     query?: {
         cursor?: string;
         limit?: number;
-        type?: 'backup' | 'verification' | 'restore';
+        type?: 'backup' | 'verification' | 'restore' | 'collection';
         state?: 'expected' | 'due' | 'queued' | 'running' | 'succeeded' | 'partial' | 'failed' | 'cancelled' | 'missed' | 'skipped';
         server?: string;
         database?: string;
         plan?: string;
         backup?: string;
+        repository?: string;
     };
     url: '/api/v2/runs';
 };
@@ -3069,3 +3275,35 @@ export type TemplatesCreatePlanResponses = {
 };
 
 export type TemplatesCreatePlanResponse = TemplatesCreatePlanResponses[keyof TemplatesCreatePlanResponses];
+
+export type TrashListData = {
+    body?: never;
+    path?: never;
+    query?: {
+        cursor?: string;
+        limit?: number;
+        repository?: string;
+    };
+    url: '/api/v2/trash';
+};
+
+export type TrashListErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type TrashListError = TrashListErrors[keyof TrashListErrors];
+
+export type TrashListResponses = {
+    200: {
+        data: Array<TrashedBackup>;
+        page: {
+            nextCursor: string | null;
+            hasMore: boolean;
+        };
+    };
+};
+
+export type TrashListResponse = TrashListResponses[keyof TrashListResponses];

@@ -36,7 +36,9 @@ export const Run = z
     attempt: z.number().int(),
     maxAttempts: z.number().int(),
     plan: z.string().nullable(),
-    server: z.string(),
+    /** null = it works on a repository as a whole. */
+    server: z.string().nullable(),
+    repository: z.string(),
     database: z.string().nullable(),
     backup: z.string().nullable(),
     level: VerificationLevel.nullable(),
@@ -165,6 +167,7 @@ export const RunQuery = PageQuery.extend({
   database: z.string().optional(),
   plan: z.string().optional(),
   backup: z.string().optional(),
+  repository: z.string().optional(),
 });
 export type RunQuery = z.infer<typeof RunQuery>;
 

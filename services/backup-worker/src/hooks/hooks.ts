@@ -74,12 +74,12 @@ export class Hooks {
   }
 
   private facts(event: HookFacts['event'], result: AttemptResult | undefined): HookFacts {
-    const { run, attempt, server } = this.spec;
+    const { run, attempt } = this.spec;
     return {
       event,
       run,
       attempt,
-      server: server.name,
+      server: this.spec.type === 'collection' ? '' : this.spec.server.name,
       database: this.spec.type === 'backup' ? (this.spec.database?.name ?? null) : null,
       outcome: result === undefined || result.outcome === 'cancelled' ? null : result.outcome,
       error: result?.outcome === 'error' ? result.error.message : null,

@@ -42,8 +42,14 @@ export interface BackupRow {
   retention_reason: string;
   hold: BackupHold | null;
   removal_requested_at: Date | null;
+  removal_tries: number;
   removal_error: RunError | null;
+  /** Since then it lies in the trash. */
   removed_at: Date | null;
+  undo_requested_at: Date | null;
+  undo_by: string | null;
+  /** It left the trash for ever. */
+  purged_at: Date | null;
   created_at: Date;
 }
 
@@ -62,7 +68,7 @@ export async function lockForReading(transaction: Transaction, id: string): Prom
   await transaction.query(`SELECT 1 FROM backups WHERE id = $1 FOR UPDATE`, [id]);
   const row = await findBackup(transaction, id);
   if (row.removal_requested_at)
-    throw new RahatError('conflict', `Retention ${row.removed_at ? 'removed' : 'is removing'} this backup`, {
+    throw new RahatError('conflict', `This backup ${row.removed_at ? 'was removed' : 'is being removed'}: ${row.retention_reason}`, {
       hint: 'Choose another backup.',
     });
   return row;

@@ -4,7 +4,7 @@ import { retentionOf, type PlanRow } from '../plans/plans.table.js';
 import { schedulesOfPlan } from '../plans/schedules.table.js';
 import { demandedProof } from '../verification/proof.js';
 import { basesOf } from './chains.js';
-import { decideRetention, type LinePolicy, type RetentionDecision } from './retention.js';
+import { decideRetention, type LinePolicy, type RetainedBackup, type RetentionDecision } from './retention.js';
 
 export type RetainedRow = BackupRow & { in_use: boolean };
 
@@ -20,6 +20,8 @@ export interface Line {
   database: string | null;
 }
 
+const RETAINED = `SELECT backups.*, EXISTS (SELECT 1 FROM runs WHERE runs.backup_id = backups.id AND runs.type <> 'backup' AND runs.state IN ('due', 'queued', 'running')) AS in_use FROM backups`;
+
 export async function policyOf(transaction: Transaction, plan: PlanRow): Promise<LinePolicy> {
   const [schedule] = await schedulesOfPlan(transaction, plan);
   return {
@@ -32,8 +34,7 @@ export async function policyOf(transaction: Transaction, plan: PlanRow): Promise
 /** Of one line, or of all lines of the plan; each newest first. Those that left the trash for ever are no part of it. */
 export async function decidedLines(transaction: Transaction, plan: PlanRow, policy: LinePolicy, line?: Line): Promise<DecidedRow[][]> {
   const rows = await transaction.query<RetainedRow>(
-    `SELECT backups.*, EXISTS (SELECT 1 FROM runs WHERE runs.backup_id = backups.id AND runs.type <> 'backup' AND runs.state IN ('due', 'queued', 'running')) AS in_use
-     FROM backups WHERE plan_id = $1 AND removed_at IS NULL AND ($2::text IS NULL OR (server_id = $2 AND database_id IS NOT DISTINCT FROM $3)) ORDER BY consistent_at DESC`,
+    `${RETAINED} WHERE plan_id = $1 AND removed_at IS NULL AND ($2::text IS NULL OR (server_id = $2 AND database_id IS NOT DISTINCT FROM $3)) ORDER BY consistent_at DESC`,
     [plan.id, line?.server ?? null, line?.database ?? null],
   );
   const lines = Map.groupBy(rows, (row) => `${row.server_id} ${row.database_id ?? ''} ${row.repository_id}`);
@@ -49,22 +50,32 @@ export async function lockBackups(transaction: Transaction, plan: PlanRow, line?
   );
 }
 
+/** All that one backup is decided about with, whether a plan stands behind them or no longer. */
+export async function lineOf(transaction: Transaction, backup: BackupRow): Promise<RetainedBackup[]> {
+  const rows = await transaction.query<RetainedRow>(
+    `${RETAINED} WHERE plan_id IS NOT DISTINCT FROM $1 AND server_id = $2 AND database_id IS NOT DISTINCT FROM $3 AND database_name IS NOT DISTINCT FROM $4
+       AND repository_id = $5 AND removed_at IS NULL`,
+    [backup.plan_id, backup.server_id, backup.database_id, backup.database_name, backup.repository_id],
+  );
+  return retainedIn(rows);
+}
+
 function decided(line: readonly RetainedRow[], policy: LinePolicy): DecidedRow[] {
   const byId = new Map(line.map((row) => [row.id, row]));
+  return decideRetention(retainedIn(line), policy).map((decision) => ({ row: byId.get(decision.id)!, decision }));
+}
+
+function retainedIn(line: readonly RetainedRow[]): RetainedBackup[] {
   const bases = basesOf(line.map((row) => ({ id: row.id, type: row.backup_type, consistentAt: row.consistent_at })));
-  const decisions = decideRetention(
-    line.map((row) => ({
-      id: row.id,
-      consistentAt: row.consistent_at,
-      state: row.state,
-      proof: row.proof,
-      inUse: row.in_use,
-      base: bases.get(row.id)!,
-      sizeBytes: Number(row.size_bytes),
-      hold: row.hold?.reason ?? null,
-      trashed: row.removal_requested_at !== null,
-    })),
-    policy,
-  );
-  return decisions.map((decision) => ({ row: byId.get(decision.id)!, decision }));
+  return line.map((row) => ({
+    id: row.id,
+    consistentAt: row.consistent_at,
+    state: row.state,
+    proof: row.proof,
+    inUse: row.in_use,
+    base: bases.get(row.id)!,
+    sizeBytes: Number(row.size_bytes),
+    hold: row.hold?.reason ?? null,
+    trashed: row.removal_requested_at !== null,
+  }));
 }

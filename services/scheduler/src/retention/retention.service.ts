@@ -1,24 +1,21 @@
-import { QUEUES, RahatError, type CommandPayload, type ConfirmRetention, type Principal, type RetentionPreview } from '@rahat/contracts';
+import { RahatError, type ConfirmRetention, type Principal, type RetentionPreview } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { BackupRow } from '../backups/backups.table.js';
-import type { Clock } from '../clock/clock.js';
 import { findPlan, type PlanRow } from '../plans/plans.table.js';
 import { recordAct, recordOwnAct } from '../trail/trail.js';
 import { brakeOn, type Brake } from './brake.js';
 import { decidedLines, lockBackups, policyOf, type RetainedRow } from './lines.js';
+import type { Removals } from './removals.js';
 import { droppedIn, presentPreview } from './preview.js';
 import type { RetentionDecision } from './retention.js';
-
-const FIRST_RETRY_MS = 60_000;
-const LONGEST_RETRY_MS = 6 * 3_600_000;
 
 /** Carries out what `decideRetention` says, as a reaction to backups that were recorded or proven. */
 export class RetentionService {
   constructor(
     private readonly database: ServiceDatabase,
     private readonly outbox: Outbox,
-    private readonly clock: Clock,
+    private readonly removals: Removals,
   ) {}
 
   async preview(principal: Principal, planId: string): Promise<RetentionPreview> {
@@ -68,42 +65,6 @@ export class RetentionService {
     }
   }
 
-  /** The storage's answer. A failed removal keeps the row and is tried again. */
-  async removed(transaction: Transaction, message: CommandPayload<'snapshot.removed.v1'>): Promise<void> {
-    const [backup] = await transaction.query<BackupRow & { removal_tries: number }>(
-      `SELECT * FROM backups WHERE id = $1 AND snapshot = $2 AND removal_requested_at IS NOT NULL AND removed_at IS NULL FOR UPDATE`,
-      [message.backup, message.snapshot],
-    );
-    if (!backup) return;
-    if (message.error) {
-      const pauseMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(20, backup.removal_tries - 1));
-      await transaction.query(`UPDATE backups SET removal_error = $2, removal_retry_at = $3 WHERE id = $1`, [
-        backup.id,
-        JSON.stringify(message.error),
-        new Date(this.clock.now().getTime() + pauseMs),
-      ]);
-      return;
-    }
-    await transaction.query(`UPDATE backups SET removed_at = $2, removal_error = NULL, removal_retry_at = NULL WHERE id = $1`, [
-      backup.id,
-      this.clock.now(),
-    ]);
-    await recordOwnAct(this.outbox, transaction, backup.organization_id, {
-      action: 'backup.removed',
-      target: { kind: 'backup', id: backup.id },
-      details: { snapshot: backup.snapshot, reason: backup.retention_reason },
-    });
-  }
-
-  /** Removals that failed, or whose answer never came. */
-  async retryRemovals(transaction: Transaction): Promise<void> {
-    const due = await transaction.query<BackupRow>(
-      `SELECT * FROM backups WHERE removal_requested_at IS NOT NULL AND removed_at IS NULL AND removal_retry_at <= $1 ORDER BY removal_retry_at LIMIT 50 FOR UPDATE SKIP LOCKED`,
-      [this.clock.now()],
-    );
-    for (const backup of due) await this.request(transaction, backup, backup.retention_reason);
-  }
-
   private async carryOut(transaction: Transaction, backup: RetainedRow, decision: RetentionDecision): Promise<void> {
     if (decision.verdict === 'trashed') return;
     if (decision.verdict === 'kept') {
@@ -111,17 +72,12 @@ export class RetentionService {
         await transaction.query(`UPDATE backups SET retention_reason = $2 WHERE id = $1`, [backup.id, decision.reason]);
       return;
     }
-    await transaction.query(`UPDATE backups SET removal_requested_at = $2, retention_reason = $3 WHERE id = $1`, [
-      backup.id,
-      this.clock.now(),
-      decision.reason,
-    ]);
+    await this.removals.begin(transaction, backup, decision.reason);
     await recordOwnAct(this.outbox, transaction, backup.organization_id, {
       action: 'backup.removal_requested',
       target: { kind: 'backup', id: backup.id },
       details: { snapshot: backup.snapshot, reason: decision.reason },
     });
-    await this.request(transaction, backup, decision.reason);
   }
 
   private async holdUp(transaction: Transaction, backup: RetainedRow, { dropped, of }: Brake): Promise<void> {
@@ -132,20 +88,6 @@ export class RetentionService {
       action: 'backup.removal_held_up',
       target: { kind: 'backup', id: backup.id },
       details: { snapshot: backup.snapshot, reason },
-    });
-  }
-
-  private async request(transaction: Transaction, backup: BackupRow, reason: string): Promise<void> {
-    await transaction.query(`UPDATE backups SET removal_tries = removal_tries + 1, removal_retry_at = $2 WHERE id = $1`, [
-      backup.id,
-      new Date(this.clock.now().getTime() + LONGEST_RETRY_MS),
-    ]);
-    await this.outbox.command(transaction, QUEUES.storage, 'snapshot.remove.v1', {
-      organization: backup.organization_id,
-      repository: backup.repository_id,
-      snapshot: backup.snapshot,
-      backup: backup.id,
-      reason,
     });
   }
 }

@@ -55,8 +55,8 @@ const COUNTS: Record<Period, (policy: RetentionPolicy) => number> = {
  * by a newer proven backup, and nothing that a kept one is restored upon. Asked again after its answer was carried out, it drops no more.
  */
 export function decideRetention(backups: readonly RetainedBackup[], policy: LinePolicy): RetentionDecision[] {
-  const newestFirst = [...backups].sort((a, b) => b.consistentAt.getTime() - a.consistentAt.getTime() || (a.id < b.id ? 1 : -1));
-  const live = new Map(newestFirst.filter(({ trashed }) => !trashed).map((backup) => [backup.id, backup]));
+  const newestFirst = inOrder(backups);
+  const live = liveIn(newestFirst);
   const candidates = candidatesIn(live, policy);
   const wishes = wishesOf(candidates, policy);
   const kept = new Map<string, string>();
@@ -91,6 +91,27 @@ export function decideRetention(backups: readonly RetainedBackup[], policy: Line
     const { usable, proven } = newer.get(id)!;
     return { id, verdict: 'dropped', reason: dropReason(wishes.has(id), usable, proven) };
   });
+}
+
+/**
+ * Why a person can't remove this one; undefined where they can. Damaged and partial backups may go although nothing newer is proven:
+ * they stand for nothing, and whoever removes one knows which.
+ */
+export function obstacleTo(id: string, backups: readonly RetainedBackup[], policy: LinePolicy): string | undefined {
+  const live = liveIn(inOrder(backups));
+  const candidate = candidatesIn(live, policy).find(({ backup }) => backup.id === id);
+  if (!candidate) return 'it is in the trash';
+  const upon = [...live.values()].find((other) => other.id !== id && other.base === id);
+  if (upon) return `the backup ${upon.id} is restored upon it`;
+  return guardOf(candidate.usable ? candidate : { ...candidate, newer: { usable: 1, proven: 1 } }, policy);
+}
+
+function inOrder(backups: readonly RetainedBackup[]): RetainedBackup[] {
+  return [...backups].sort((a, b) => b.consistentAt.getTime() - a.consistentAt.getTime() || (a.id < b.id ? 1 : -1));
+}
+
+function liveIn(newestFirst: readonly RetainedBackup[]): Map<string, RetainedBackup> {
+  return new Map(newestFirst.filter(({ trashed }) => !trashed).map((backup) => [backup.id, backup]));
 }
 
 function candidatesIn(live: ReadonlyMap<string, RetainedBackup>, policy: LinePolicy): Candidate[] {

@@ -22,7 +22,7 @@ export class AttemptEnd {
   async byResult(transaction: Transaction, run: RunRow, result: AttemptResult): Promise<void> {
     const judgement = judge(result, {
       type: run.type,
-      snapshot: run.snapshot!,
+      snapshot: run.snapshot,
       repository: run.repository_id,
       level: run.level ?? undefined,
       assertions: run.assertions.map(({ name }) => name),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { BackupEvidence, Evidence, Finding, RestoreEvidence, VerificationEvidence } from '@rahat/contracts';
+import type { BackupEvidence, CollectionEvidence, Evidence, Finding, RestoreEvidence, VerificationEvidence } from '@rahat/contracts';
 import { judge } from './judgement.js';
 
 const backup: BackupEvidence = {
@@ -44,6 +44,24 @@ const restore: RestoreEvidence = {
   bytes: 100,
   findings: [],
 };
+const none = { packs: 0, bytes: 0 };
+const collection: CollectionEvidence = {
+  type: 'collection',
+  repository: 'r1',
+  snapshots: 3,
+  chunks: 10,
+  liveChunks: 8,
+  missingChunks: 0,
+  deleted: { packs: 1, bytes: 100 },
+  rescued: none,
+  condemned: none,
+  waiting: none,
+  locked: none,
+  copied: none,
+  purged: 0,
+  purgedSnapshots: [],
+  findings: [],
+};
 const finding = (severity: Finding['severity']): Finding => ({ code: 'x', severity, message: `a ${severity}`, object: 'public.orders' });
 
 const answered = (passed: boolean): VerificationEvidence => ({
@@ -58,6 +76,12 @@ const stateOf = (evidence: Evidence) => judge({ outcome: 'evidence', evidence },
 
 describe('judgement of evidence', () => {
   it.each<[string, Evidence, string]>([
+    ['a collection that deleted what nobody needs', collection, 'succeeded'],
+    ['a collection that found nothing to do', { ...collection, deleted: none, snapshots: 0, chunks: 0, liveChunks: 0 }, 'succeeded'],
+    ['a collection that misses chunks', { ...collection, missingChunks: 1 }, 'partial'],
+    ['a collection that could not read a pack', { ...collection, findings: [finding('gap')] }, 'partial'],
+    ['a collection that waits for others', { ...collection, findings: [finding('info')] }, 'succeeded'],
+    ['a collection of another repository', { ...collection, repository: 'r2' }, 'failed'],
     ['a complete backup', backup, 'succeeded'],
     ['warnings do not make a backup incomplete', { ...backup, findings: [finding('warning'), finding('info')] }, 'succeeded'],
     ['a gap', { ...backup, findings: [finding('gap')] }, 'partial'],

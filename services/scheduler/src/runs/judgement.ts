@@ -1,8 +1,10 @@
 import type {
   AttemptResult,
   BackupEvidence,
+  CollectionEvidence,
   RestoreEvidence,
   RunError,
+  RunType,
   TableEvidence,
   VerificationEvidence,
   VerificationLevel,
@@ -10,8 +12,9 @@ import type {
 
 /** What the run was meant to do; evidence of anything else counts for nothing. */
 export interface Expectation {
-  type: 'backup' | 'verification' | 'restore';
-  snapshot: string;
+  type: RunType;
+  /** null = nothing in particular: a collection. */
+  snapshot: string | null;
   repository: string;
   level?: VerificationLevel;
   /** Names of the questions that had to be asked. */
@@ -44,6 +47,8 @@ export function judge(result: AttemptResult, expected: Expectation): Judgement {
       return judgeVerification(evidence, expected);
     case 'restore':
       return conclude(unmetByRestore(evidence, expected), 'restore_mismatch', false);
+    case 'collection':
+      return judgeCollection(evidence, expected);
   }
 }
 
@@ -113,6 +118,17 @@ function unmetByRestore(evidence: RestoreEvidence, expected: Expectation): Unmet
     ...findingsOf(evidence, 'blocker'),
   ];
   return { fatal, missing: findingsOf(evidence, 'gap') };
+}
+
+/** What it freed is free; what it could not read, or did not find, is told, because no later collection makes it whole. */
+function judgeCollection(evidence: CollectionEvidence, expected: Expectation): Judgement {
+  if (evidence.repository !== expected.repository)
+    return failed([`Repository ${evidence.repository} was collected instead of ${expected.repository}.`], 'message_invalid', false);
+  const missing = [
+    ...unless(evidence.missingChunks === 0, `${evidence.missingChunks} chunks that snapshots need are in no pack: check the repository.`),
+    ...findingsOf(evidence, 'gap'),
+  ];
+  return conclude({ fatal: findingsOf(evidence, 'blocker'), missing }, 'repository_damaged', false);
 }
 
 function conclude({ fatal, missing }: Unmet, code: RunError['code'], retryable: boolean): Judgement {

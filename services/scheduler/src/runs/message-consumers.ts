@@ -3,7 +3,9 @@ import { QUEUES } from '@rahat/contracts';
 import type { Messaging, Subscription } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
 import { findBackup } from '../backups/backups.table.js';
+import type { Removals } from '../retention/removals.js';
 import type { RetentionService } from '../retention/retention.service.js';
+import type { Returns } from '../trash/returns.js';
 import type { VerificationChain } from '../verification/verification-chain.js';
 import type { Clock } from '../clock/clock.js';
 import { recordWorker } from '../workers/workers.table.js';
@@ -20,6 +22,8 @@ export class MessageConsumers implements OnApplicationBootstrap, OnApplicationSh
     private readonly attempts: AttemptMessages,
     private readonly verification: VerificationChain,
     private readonly retention: RetentionService,
+    private readonly removals: Removals,
+    private readonly returns: Returns,
     private readonly ticker: Ticker,
     private readonly clock: Clock,
   ) {}
@@ -41,7 +45,8 @@ export class MessageConsumers implements OnApplicationBootstrap, OnApplicationSh
           // Its server may have room for another run now.
           transaction.afterCommit(() => this.ticker.hurry());
         },
-        'snapshot.removed.v1': (message, { transaction }) => retention.removed(transaction, message),
+        'snapshot.removed.v1': (message, { transaction }) => this.removals.removed(transaction, message),
+        'snapshot.returned.v1': (message, { transaction }) => this.returns.returned(transaction, message),
       }),
       this.messaging.consumeEvents('scheduler', this.database, {
         'backup.recorded.v1': async (message, { transaction }) => {

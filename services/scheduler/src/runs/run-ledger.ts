@@ -144,7 +144,7 @@ export class RunLedger {
       type: row.type,
       state: row.state,
       attempt: row.attempt,
-      server: row.server_id,
+      ...(row.server_id ? { server: row.server_id } : {}),
       ...(row.plan_id ? { plan: row.plan_id } : {}),
       ...(row.error ? { error: row.error } : {}),
       at: this.clock.now().toISOString(),

@@ -1,14 +1,18 @@
-import { newId, type BackupEvidence, type Finding } from '@rahat/contracts';
+import { newId, type BackupEvidence, type BackupMethod, type CollectionEvidence, type Finding } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { Transaction } from '@rahat/persistence';
 import type { BackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
 import { recordIdentity } from '../servers/servers.table.js';
 import { recordOwnAct } from '../trail/trail.js';
+import { recordPurged } from '../trash/trash.table.js';
 import { proofAfter } from '../verification/proof.js';
 import type { VerificationChain } from '../verification/verification-chain.js';
 import type { Judgement } from './judgement.js';
 import type { RunRow } from './runs.table.js';
+
+/** Only a collection is without a server and a method. */
+type BackupRun = RunRow & { server_id: string; method: BackupMethod };
 
 /** What a closed run changes beside itself, in the transaction that closes it. */
 export class RunOutcomes {
@@ -22,7 +26,7 @@ export class RunOutcomes {
     switch (run.type) {
       case 'backup':
         if (judgement.state === 'succeeded' || judgement.state === 'partial')
-          await this.recordBackup(transaction, run, run.evidence as BackupEvidence, judgement.state);
+          await this.recordBackup(transaction, run as BackupRun, run.evidence as BackupEvidence, judgement.state);
         return;
       case 'verification':
         await this.recordProof(transaction, run, judgement);
@@ -34,13 +38,26 @@ export class RunOutcomes {
           details: { backup: run.backup_id, reasons: judgement.reasons },
         });
         return;
+      case 'collection':
+        if (run.evidence) await this.recordCollection(transaction, run, run.evidence as CollectionEvidence);
+        return;
     }
+  }
+
+  /** What left the trash can't be brought back any more. */
+  private async recordCollection(transaction: Transaction, run: RunRow, evidence: CollectionEvidence): Promise<void> {
+    await recordPurged(transaction, run.repository_id, evidence.purgedSnapshots, this.clock.now());
+    await recordOwnAct(this.outbox, transaction, run.organization_id, {
+      action: 'repository.collected',
+      target: { kind: 'repository', id: run.repository_id },
+      details: { run: run.id, freedBytes: evidence.deleted.bytes, packs: evidence.deleted.packs, purged: evidence.purged },
+    });
   }
 
   /** The catalog knows a backup only from here: after its attempt was accepted. */
   private async recordBackup(
     transaction: Transaction,
-    run: RunRow,
+    run: BackupRun,
     evidence: BackupEvidence,
     state: 'succeeded' | 'partial',
   ): Promise<void> {
@@ -89,7 +106,7 @@ export class RunOutcomes {
     });
   }
 
-  private async identityFinding(transaction: Transaction, run: RunRow, evidence: BackupEvidence): Promise<Finding[]> {
+  private async identityFinding(transaction: Transaction, run: BackupRun, evidence: BackupEvidence): Promise<Finding[]> {
     const { changed } = await recordIdentity(transaction, run.server_id, {
       identity: evidence.serverIdentity,
       version: evidence.serverVersion,

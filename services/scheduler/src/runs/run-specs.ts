@@ -2,14 +2,17 @@ import {
   RahatError,
   type CreateRestorePlan,
   type HookInput,
+  type RepositoryAccess,
   type RepositoryPower,
   type RestoreTarget,
   type RunSecrets,
   type RunSpec,
+  type RunType,
   type TableName,
 } from '@rahat/contracts';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
+import { findCollectionPolicy } from '../collections/collection-policies.table.js';
 import { openedHook } from '../plans/plan-hooks.js';
 import type { PlanRow } from '../plans/plans.table.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
@@ -23,10 +26,13 @@ export type RestoreRequest = Required<Pick<CreateRestorePlan, 'intoExisting' | '
   tables?: TableName[];
 };
 
+type ServerRunType = Exclude<RunType, 'collection'>;
 type RunPlan = Pick<PlanRow, 'id' | 'organization_id' | 'no_progress_minutes' | 'hooks'>;
 
 /** Of runs without a plan. */
 export const NO_PROGRESS_MINUTES = 15;
+/** Until when an undo is promised is counted by our clock, and the time in the trash by the storage's: it keeps its promise for longer. */
+const UNDO_MARGIN_SECONDS = 3_600;
 
 /** Makes the spec of a run's current attempt, its secrets sealed for the pool and bound to run and attempt. */
 export class RunSpecs {
@@ -38,6 +44,7 @@ export class RunSpecs {
   ) {}
 
   async forAttempt(run: RunRow): Promise<{ pool: string; spec: RunSpec }> {
+    if (run.type === 'collection') return this.forCollection(run);
     const { server, restore, plan, sourceBytes } = await this.database.inOrganization(run.organization_id, async (transaction) => {
       const [row] = await transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = $1`, [run.server_id]);
       const [restorePlan] = run.restore_plan_id
@@ -51,7 +58,12 @@ export class RunSpecs {
       };
     });
     if (server.deleted_at && run.type !== 'verification') throw new RahatError('not_found', `The server '${server.name}' was deleted`);
-    const head = await this.head(run, server, plan);
+    const secrets = await this.secretsOf({ ...run, type: run.type }, server, plan);
+    const head = {
+      ...(await this.head(run, server.pool, secrets, plan?.no_progress_minutes)),
+      engine: server.engine,
+      server: { id: server.id, name: server.name },
+    };
     switch (run.type) {
       case 'backup':
         return {
@@ -59,7 +71,7 @@ export class RunSpecs {
           spec: {
             ...head,
             type: 'backup',
-            method: run.method,
+            method: run.method!,
             backupType: run.backup_type!,
             snapshot: run.snapshot!,
             repository: run.repository_id,
@@ -88,26 +100,43 @@ export class RunSpecs {
     }
   }
 
-  private async head(run: RunRow, server: ServerRow, plan: RunPlan | undefined) {
-    const binding = `${run.id}/${run.attempt}`;
+  private async forCollection(run: RunRow): Promise<{ pool: string; spec: RunSpec }> {
+    const policy = await this.database.inOrganization(run.organization_id, (transaction) =>
+      findCollectionPolicy(transaction, run.repository_id),
+    );
+    const secrets = { repositories: [await this.accessFor(run)] };
+    return {
+      pool: policy.pool,
+      spec: {
+        ...(await this.head(run, policy.pool, secrets)),
+        type: 'collection',
+        repository: run.repository_id,
+        undoPeriodSeconds: policy.undo_days * 86_400 + UNDO_MARGIN_SECONDS,
+      },
+    };
+  }
+
+  private async head(run: RunRow, pool: string, secrets: RunSecrets, noProgressMinutes = NO_PROGRESS_MINUTES) {
     return {
       version: 1 as const,
       run: run.id,
       attempt: run.attempt,
       organization: run.organization_id,
-      engine: server.engine,
-      server: { id: server.id, name: server.name },
       deadline: new Date(this.clock.now().getTime() + run.deadline_minutes * 60_000).toISOString(),
-      noProgressSeconds: (plan?.no_progress_minutes ?? NO_PROGRESS_MINUTES) * 60,
-      sealedSecrets: await this.secrets.sealForPool(server.pool, await this.secretsOf(run, server, plan), binding),
+      noProgressSeconds: noProgressMinutes * 60,
+      sealedSecrets: await this.secrets.sealForPool(pool, secrets, `${run.id}/${run.attempt}`),
     };
   }
 
-  /** Each type of run gets what it needs and nothing else: a backup can't read what others stored, a verification never sees the source's password. */
-  private async secretsOf(run: RunRow, server: ServerRow, plan: RunPlan | undefined): Promise<RunSecrets> {
+  private async accessFor(run: RunRow): Promise<RepositoryAccess> {
     const { storageId, ...access } = await this.repositories.grant(run.organization_id, run.repository_id, powerFor(run));
     await this.database.inOrganization(run.organization_id, (transaction) => rememberPlace(transaction, run.repository_id, storageId));
-    const repositories = [access];
+    return access;
+  }
+
+  /** Each type of run gets what it needs and nothing else: a backup can't read what others stored, a verification never sees the source's password. */
+  private async secretsOf(run: RunRow & { type: ServerRunType }, server: ServerRow, plan: RunPlan | undefined): Promise<RunSecrets> {
+    const repositories = [await this.accessFor(run)];
     switch (run.type) {
       case 'backup':
         return { source: this.secrets.connectionOf(server), repositories, hooks: this.hooksOf(plan) };
@@ -139,7 +168,7 @@ async function sourceBytesOf(transaction: Transaction, run: RunRow): Promise<num
   return row?.bytes ? Number(row.bytes) : undefined;
 }
 
-/** BASIC reads packs as bytes and opens metadata only. */
+/** BASIC reads packs as bytes and opens metadata only; a collection moves and deletes without a look into data. */
 function powerFor({ type, level }: RunRow): RepositoryPower {
-  return type === 'backup' || (type === 'verification' && level === 'BASIC') ? 'write-only' : 'read';
+  return type === 'backup' || type === 'collection' || (type === 'verification' && level === 'BASIC') ? 'write-only' : 'read';
 }

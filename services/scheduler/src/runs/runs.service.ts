@@ -31,8 +31,8 @@ export class RunsService {
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
       transaction.query<RunRow>(
         `SELECT * FROM runs WHERE ($1::timestamptz IS NULL OR (due_at, id) < ($1, $2)) AND ($3::text IS NULL OR type = $3) AND (CASE WHEN $4::text IS NULL THEN state <> 'expected' ELSE state = $4 END)
-           AND ($5::text IS NULL OR server_id = $5) AND ($6::text IS NULL OR database_id = $6) AND ($7::text IS NULL OR plan_id = $7) AND ($8::text IS NULL OR backup_id = $8)
-         ORDER BY due_at DESC, id DESC LIMIT $9`,
+           AND ($5::text IS NULL OR server_id = $5) AND ($6::text IS NULL OR database_id = $6) AND ($7::text IS NULL OR plan_id = $7) AND ($8::text IS NULL OR backup_id = $8) AND ($9::text IS NULL OR repository_id = $9)
+         ORDER BY due_at DESC, id DESC LIMIT $10`,
         [
           dueAt,
           id,
@@ -42,6 +42,7 @@ export class RunsService {
           query.database ?? null,
           query.plan ?? null,
           query.backup ?? null,
+          query.repository ?? null,
           query.limit + 1,
         ],
       ),

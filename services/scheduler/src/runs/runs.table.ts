@@ -27,12 +27,13 @@ export interface RunRow {
   attempt: number;
   max_attempts: number;
   plan_id: string | null;
-  server_id: string;
+  /** null = a collection, as are those without a method. */
+  server_id: string | null;
   database_id: string | null;
   database_name: string | null;
   backup_id: string | null;
   restore_plan_id: string | null;
-  method: BackupMethod;
+  method: BackupMethod | null;
   level: VerificationLevel | null;
   /** Of a test restore: the plan's, as they stood when the run was made. */
   assertions: Assertion[];
@@ -139,6 +140,7 @@ export function presentRun(row: RunRow): Run {
     maxAttempts: row.max_attempts,
     plan: row.plan_id,
     server: row.server_id,
+    repository: row.repository_id,
     database: row.database_id,
     backup: row.backup_id,
     level: row.level,

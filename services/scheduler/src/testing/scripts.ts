@@ -1,6 +1,7 @@
 import type {
   AttemptResult,
   BackupEvidence,
+  CollectionEvidence,
   CommandName,
   CommandPayload,
   Evidence,
@@ -30,7 +31,7 @@ export const failWith =
     await attempt.finish({ outcome: 'error', error: { code, message: `scripted ${code}`, retryable } });
   };
 export const withEvidence =
-  (change: Partial<BackupEvidence> & Partial<Omit<VerificationEvidence, 'type'>>): Script =>
+  (change: Partial<BackupEvidence> & Partial<Omit<VerificationEvidence, 'type'>> & Partial<Omit<CollectionEvidence, 'type'>>): Script =>
   async (attempt) => {
     await attempt.start();
     await attempt.finish({ outcome: 'evidence', evidence: { ...evidenceFor(attempt.spec), ...change } as Evidence });
@@ -75,5 +76,25 @@ export function evidenceFor(spec: RunSpec): Evidence {
       };
     case 'restore':
       return { type: 'restore', snapshot: spec.snapshot, target: 'x', setAside: [], tables, rows: 5, bytes: 1000, findings: [] };
+    case 'collection': {
+      const none = { packs: 0, bytes: 0 };
+      return {
+        type: 'collection',
+        repository: spec.repository,
+        snapshots: 1,
+        chunks: 10,
+        liveChunks: 8,
+        missingChunks: 0,
+        deleted: { packs: 2, bytes: 2000 },
+        rescued: none,
+        condemned: { packs: 1, bytes: 1000 },
+        waiting: none,
+        locked: none,
+        copied: none,
+        purged: 0,
+        purgedSnapshots: [],
+        findings: [],
+      };
+    }
   }
 }

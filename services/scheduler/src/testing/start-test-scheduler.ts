@@ -42,6 +42,8 @@ export interface TestScheduler extends AsyncDisposable {
   /** All that was put in the outbox. */
   told: { name: string; payload: unknown; priority?: number }[];
   removals: CommandPayload<'snapshot.remove.v1'>[];
+  /** Backups that the storage was asked to take out of the trash. */
+  returns: CommandPayload<'snapshot.return.v1'>[];
   /** Snapshots, in the order in which their removal was asked for. */
   discarded: string[];
   call(method: string, path: string, body?: unknown, as?: Principal): ReturnType<TestApplication['call']>;
@@ -49,7 +51,7 @@ export interface TestScheduler extends AsyncDisposable {
   sql(statement: string): Promise<Record<string, unknown>[]>;
   /** Ticks until the run is in one of `states`. */
   until(run: string, ...states: Run['state'][]): Promise<Run>;
-  eventually<T>(look: () => Promise<T | undefined | false>): Promise<T>;
+  eventually<T>(look: () => Promise<T | undefined | null | false>): Promise<T>;
   plan(change?: object): Promise<{ id: string; server: string }>;
 }
 
@@ -79,6 +81,7 @@ export async function startTestScheduler(): Promise<TestScheduler> {
   const scripts: Script[] = [];
   const attempts: TestAttempt[] = [];
   const removals: CommandPayload<'snapshot.remove.v1'>[] = [];
+  const returns: CommandPayload<'snapshot.return.v1'>[] = [];
   const discarded: string[] = [];
   const worker: TestScheduler['worker'] = {
     databases: ['shop', 'crm'],
@@ -165,6 +168,7 @@ export async function startTestScheduler(): Promise<TestScheduler> {
     QUEUES.storage,
     {
       'snapshot.remove.v1': async (command) => void removals.push(command),
+      'snapshot.return.v1': async (command) => void returns.push(command),
       'snapshot.discard.v1': async ({ snapshot }) => void discarded.push(snapshot),
     },
     { concurrency: 1 },
@@ -194,7 +198,7 @@ export async function startTestScheduler(): Promise<TestScheduler> {
   const eventually: TestScheduler['eventually'] = async (look) => {
     for (let tries = 0; tries < 200; tries++) {
       const seen = await look();
-      if (seen !== undefined && seen !== false) return seen;
+      if (seen !== undefined && seen !== null && seen !== false) return seen;
       await tick();
       await sleep(25);
     }
@@ -219,6 +223,7 @@ export async function startTestScheduler(): Promise<TestScheduler> {
     told,
     worker,
     removals,
+    returns,
     discarded,
     call,
     tick,

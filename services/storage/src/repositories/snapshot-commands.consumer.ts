@@ -15,6 +15,7 @@ export class SnapshotCommandsConsumer {
   onApplicationBootstrap(): void {
     this.subscription = this.messaging.consumeCommands(QUEUES.storage, this.database, {
       'snapshot.remove.v1': (command, { transaction }) => this.snapshots.remove(transaction, command),
+      'snapshot.return.v1': (command, { transaction }) => this.snapshots.bringBack(transaction, command),
       'snapshot.discard.v1': (command, { transaction }) => this.snapshots.discard(transaction, command),
     });
   }

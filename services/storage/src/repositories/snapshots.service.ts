@@ -59,7 +59,7 @@ export class SnapshotsService {
     });
     await recordAct(this.outbox, transaction, {
       organization,
-      actor: { kind: 'system', id: 'storage', name: 'retention' },
+      actor: { kind: 'system', id: 'storage', name: 'catalog' },
       action: error === undefined ? 'snapshot.removed' : 'snapshot.remove_failed',
       target: { kind: 'snapshot', id: snapshot },
       details: {
@@ -68,6 +68,25 @@ export class SnapshotsService {
         reason: command.reason,
         ...(error === undefined ? {} : { error: error.code, message: error.message }),
       },
+    });
+  }
+
+  /** Out of the trash again; the scheduler is answered in any case. */
+  async bringBack(transaction: Transaction, command: CommandPayload<'snapshot.return.v1'>): Promise<void> {
+    const { organization, backup, snapshot, repository } = command;
+    const error = await this.tryToBringBack(transaction, command);
+    await this.outbox.command(transaction, QUEUES.scheduler, 'snapshot.returned.v1', {
+      organization,
+      backup,
+      snapshot,
+      ...(error === undefined ? {} : { error: error.serialize() }),
+    });
+    await recordAct(this.outbox, transaction, {
+      organization,
+      actor: { kind: 'system', id: 'storage', name: 'catalog' },
+      action: error === undefined ? 'snapshot.returned' : 'snapshot.return_failed',
+      target: { kind: 'snapshot', id: snapshot },
+      details: { repository, backup, ...(error === undefined ? {} : { error: error.code, message: error.message }) },
     });
   }
 
@@ -95,16 +114,24 @@ export class SnapshotsService {
     }
   }
 
+  private async tryToBringBack(transaction: Transaction, command: CommandPayload<'snapshot.return.v1'>): Promise<RahatError | undefined> {
+    try {
+      const repository = await this.open(await ownRepository(transaction, command));
+      await repository.restoreFromTrash(command.snapshot);
+      return undefined;
+    } catch (error) {
+      return RahatError.from(error);
+    }
+  }
+
   /** False when there is no such snapshot, in the trash neither. */
   private async moveToTrash(
     transaction: Transaction,
-    { organization, repository, snapshot }: { organization: string; repository: string; snapshot: string },
+    command: { organization: string; repository: string; snapshot: string },
   ): Promise<boolean> {
-    const row = await repositoryOf(transaction, repository);
-    // The consumer sees every organization, so the command's own is checked here.
-    if (row.organization_id !== organization) throw new RahatError('not_found', 'There is no such repository.');
+    const row = await ownRepository(transaction, command);
     try {
-      await (await this.open(row)).moveToTrash(snapshot);
+      await (await this.open(row)).moveToTrash(command.snapshot);
       return true;
     } catch (error) {
       if (error instanceof RahatError && error.code === 'snapshot_not_found') return false;
@@ -118,6 +145,16 @@ export class SnapshotsService {
       ...openSecrets(this.secretBox, row),
     });
   }
+}
+
+/** The consumer sees every organization, so the command's own is checked here. */
+async function ownRepository(
+  transaction: Transaction,
+  { organization, repository }: { organization: string; repository: string },
+): Promise<RepositoryRow> {
+  const row = await repositoryOf(transaction, repository);
+  if (row.organization_id !== organization) throw new RahatError('not_found', 'There is no such repository.');
+  return row;
 }
 
 function present(listing: SnapshotListing): RepositorySnapshot {

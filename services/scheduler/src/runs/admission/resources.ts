@@ -16,8 +16,8 @@ export interface PlaceRules {
   scheduling: ReadonlyMap<string, Scheduling>;
 }
 
-/** A verification reads the repository and restores elsewhere. */
-const LOADS_SERVER: Record<RunType, boolean> = { backup: true, restore: true, verification: false };
+/** A verification reads the repository and restores elsewhere; a collection knows of no server. */
+const LOADS_SERVER: Record<RunType, boolean> = { backup: true, restore: true, verification: false, collection: false };
 /** So many are sent to a pool for each of its slots: a worker that is done finds the next one waiting. */
 const SENT_PER_SLOT = 2;
 
@@ -38,8 +38,8 @@ export function resourcesOf(run: PlacedRun, rules: PlaceRules): Resource[] {
     resources.push({
       key: `server ${run.server_id}`,
       reason: 'server',
-      limit: run.heavy_runs,
-      message: `The server '${run.server_name}' bears ${counted(run.heavy_runs)} at once, and has ${run.heavy_runs === 1 ? 'it' : 'them'}.`,
+      limit: run.heavy_runs ?? undefined,
+      message: `The server '${run.server_name}' bears ${counted(run.heavy_runs ?? 1)} at once, and has ${run.heavy_runs === 1 ? 'it' : 'them'}.`,
     });
   resources.push(
     limited('pool', `pool ${pool}`, rules.pools[pool], `The installation lets the pool '${pool}' do`),

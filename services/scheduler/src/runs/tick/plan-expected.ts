@@ -1,5 +1,6 @@
 import { newId, type BackupType } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
+import { rememberCollection } from '../../collections/collection-policies.table.js';
 import { dueAt, type DueRules } from '../../plans/due-time.js';
 import type { PlanRow } from '../../plans/plans.table.js';
 import { occurrencesBetween } from '../../plans/schedule.js';
@@ -38,6 +39,10 @@ export async function planExpectedRuns(transaction: Transaction, ledger: RunLedg
 /** Gives how many rows it wrote. A plan of very many databases gets its 48 h in several ticks. */
 async function planOne(transaction: Transaction, ledger: RunLedger, plan: PlanRow, now: Date): Promise<number> {
   const schedules = plan.deleted_at ? [] : await schedulesOfPlan(transaction, plan);
+  if (plan.replan && !plan.deleted_at) {
+    const timeZone = schedules[0]?.time_zone ?? 'UTC';
+    await rememberCollection(transaction, { id: plan.repository_id, organization: plan.organization_id, timeZone }, now);
+  }
   const verifications = plan.deleted_at ? [] : plan.verify_schedules;
   const lines = schedules.length + verifications.length;
   const covered = lines > 0 ? await coverageOf(transaction, plan) : [];

@@ -27,7 +27,7 @@ export async function startDueRuns(
   for (const [key, line] of Map.groupBy(runs, lineOf)) {
     const first = line[0]!;
     const plan = known.plans.get(first.plan_id!)!;
-    const windows = [...plan.blackouts, ...known.servers.get(first.server_id)!.blackouts, ...known.windows.get(plan.organization_id)!];
+    const windows = [...plan.blackouts, ...known.servers.get(first.server_id!)!.blackouts, ...known.windows.get(plan.organization_id)!];
     const { decisions, catchUp } = decideOverdue(
       line.map((run) => ({ id: run.id, dueAt: run.due_at, type: run.backup_type! })),
       {
@@ -48,7 +48,7 @@ export async function startDueRuns(
       const database = first.database_id === null ? null : { id: first.database_id, name: first.database_name! };
       await ledger.createDue(
         transaction,
-        newBackupRun(plan, { server: first.server_id, database }, { cause: 'catch_up', type: catchUp, dueAt: now }),
+        newBackupRun(plan, { server: first.server_id!, database }, { cause: 'catch_up', type: catchUp, dueAt: now }),
       );
     }
   }

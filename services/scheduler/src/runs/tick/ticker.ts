@@ -2,7 +2,10 @@ import { Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from 
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../../clock/clock.js';
 import type { SchedulerConfig } from '../../config.js';
-import type { RetentionService } from '../../retention/retention.service.js';
+import { planCollections } from '../../collections/plan-collections.js';
+import { startDueCollections } from '../../collections/start-due-collections.js';
+import type { Removals } from '../../retention/removals.js';
+import type { Returns } from '../../trash/returns.js';
 import { startDueVerifications } from '../../verification/start-due-verifications.js';
 import type { VerificationChain } from '../../verification/verification-chain.js';
 import type { RunLedger } from '../run-ledger.js';
@@ -31,7 +34,8 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     private readonly verification: VerificationChain,
     private readonly dispatch: Dispatch,
     private readonly attempts: WatchAttempts,
-    private readonly retention: RetentionService,
+    private readonly removals: Removals,
+    private readonly returns: Returns,
     private readonly discovery: DiscoverNewDatabases,
     private readonly planPauses: PlanPauses,
     private readonly runPauses: RunPauses,
@@ -71,6 +75,12 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
         startDueVerifications(transaction, { ledger: this.ledger, verification: this.verification }, this.clock.now(), missedAfterMs),
       ),
     );
+    await this.step('plan collections', () =>
+      this.alone('plan collections', (transaction) => planCollections(transaction, this.clock.now())),
+    );
+    await this.step('start due collections', () =>
+      this.alone('collections', (transaction) => startDueCollections(transaction, this.ledger, this.clock.now(), missedAfterMs)),
+    );
     await this.step('admit waiting runs', () =>
       this.alone('admit', (transaction) =>
         admitWaitingRuns(transaction, this.ledger, {
@@ -84,7 +94,8 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     await this.step('watch attempts', () => this.attempts.watch());
     await this.step('repeat signals', () => this.runPauses.repeatSignals());
     await this.step('send lost messages again', () => this.dispatch.sendAgain());
-    await this.step('retry removals', () => this.alone('removals', (transaction) => this.retention.retryRemovals(transaction)));
+    await this.step('retry removals', () => this.alone('removals', (transaction) => this.removals.retryRemovals(transaction)));
+    await this.step('retry returns', () => this.alone('returns', (transaction) => this.returns.retry(transaction)));
     // Waits for workers' answers, so the tick doesn't wait for it.
     this.discovering ??= this.step('discover databases', () => this.discovery.discoverDue()).finally(() => (this.discovering = undefined));
   }

@@ -1,0 +1,88 @@
+import type { Command } from '@commander-js/extra-typings';
+import type { CommandRunner } from './command-runner.js';
+
+const BACKUP = 'id, its beginning, or latest';
+
+/** Backups, what they prove, and what becomes of them. */
+export function addBackupCommands<Args extends unknown[], Opts extends Record<string, unknown>>(
+  program: Command<Args, Opts>,
+  run: CommandRunner,
+): void {
+  const backup = program.command('backup').description('backups and their proofs');
+  backup
+    .command('create')
+    .description('back up now')
+    .argument('<plan>', 'name or id')
+    .option('--type <type>', 'full, differential, incremental or log, as the method makes them', 'full')
+    .option('--follow', 'wait for the end and for the proof', false)
+    .action(
+      run(async (terminal, name: string, options: { follow: boolean; type: string }) =>
+        (await import('./commands/backups.js')).createBackup(terminal, name, options),
+      ),
+    );
+  backup
+    .command('list')
+    .option('--server <server>')
+    .option('--database <name>')
+    .option('--limit <n>', 'newest first', '50')
+    .action(
+      run(async (terminal, options: { server?: string; database?: string; limit: string }) =>
+        (await import('./commands/backups.js')).listBackups(terminal, options),
+      ),
+    );
+  backup
+    .command('show')
+    .argument('<backup>', BACKUP)
+    .action(run(async (terminal, id: string) => (await import('./commands/backups.js')).showBackup(terminal, id)));
+  backup
+    .command('verify')
+    .argument('<backup>', BACKUP)
+    .option('--level <level>', 'BASIC, DATABASE or FULL', 'FULL')
+    .option('--follow', 'wait for the end', false)
+    .action(
+      run(async (terminal, id: string, options: { level: string; follow: boolean }) =>
+        (await import('./commands/backups.js')).verifyBackup(terminal, id, options),
+      ),
+    );
+
+  backup
+    .command('hold')
+    .description('keep a backup whatever retention says, until it is released')
+    .argument('<backup>', BACKUP)
+    .requiredOption('--reason <text>', 'why it must stay')
+    .action(
+      run(async (terminal, id: string, options: { reason: string }) =>
+        (await import('./commands/backup-holds.js')).holdBackup(terminal, id, options),
+      ),
+    );
+  backup
+    .command('release')
+    .description('leave a held backup to retention again')
+    .argument('<backup>', BACKUP)
+    .action(run(async (terminal, id: string) => (await import('./commands/backup-holds.js')).releaseBackup(terminal, id)));
+  backup
+    .command('remove')
+    .description('move a backup to the trash, as far as the floor of proven backups, holds and chains allow it')
+    .argument('<backup>', BACKUP)
+    .requiredOption('--reason <text>', 'why it may go')
+    .action(
+      run(async (terminal, id: string, options: { reason: string }) =>
+        (await import('./commands/trash.js')).removeBackup(terminal, id, options),
+      ),
+    );
+  backup
+    .command('bring-back')
+    .description('undo a removal; the backup comes back with its proof, and is held')
+    .argument('<backup>', 'id')
+    .action(run(async (terminal, id: string) => (await import('./commands/trash.js')).bringBack(terminal, id)));
+  backup
+    .command('trash')
+    .description('removed backups that can still be brought back, and until when')
+    .option('--repository <repository>', 'name or id')
+    .option('--limit <n>', 'the last one that was removed first', '50')
+    .action(
+      run(async (terminal, options: Parameters<typeof import('./commands/trash.js').listTrash>[1]) =>
+        (await import('./commands/trash.js')).listTrash(terminal, options),
+      ),
+    );
+}

@@ -1,0 +1,82 @@
+import { QUEUES, type CommandPayload } from '@rahat/contracts';
+import type { Outbox } from '@rahat/messaging';
+import type { Transaction } from '@rahat/persistence';
+import type { BackupRow } from '../backups/backups.table.js';
+import type { Clock } from '../clock/clock.js';
+import { recordOwnAct } from '../trail/trail.js';
+import type { Returns } from '../trash/returns.js';
+import { LONGEST_RETRY_MS, retryAfterMs } from './removal-retries.js';
+
+/** Brings backups to the trash of their repository, whoever decided it; the row stays until the storage says that it is done. */
+export class Removals {
+  constructor(
+    private readonly outbox: Outbox,
+    private readonly returns: Returns,
+    private readonly clock: Clock,
+  ) {}
+
+  /** `backup` is locked. */
+  async begin(transaction: Transaction, backup: BackupRow, reason: string): Promise<void> {
+    await transaction.query(`UPDATE backups SET removal_requested_at = $2, retention_reason = $3, removal_tries = 0 WHERE id = $1`, [
+      backup.id,
+      this.clock.now(),
+      reason,
+    ]);
+    await this.request(transaction, backup, reason);
+  }
+
+  /** The storage's answer. A failed removal keeps the row and is tried again. */
+  async removed(transaction: Transaction, message: CommandPayload<'snapshot.removed.v1'>): Promise<void> {
+    const [backup] = await transaction.query<BackupRow>(`SELECT * FROM backups WHERE id = $1 AND snapshot = $2 FOR UPDATE`, [
+      message.backup,
+      message.snapshot,
+    ]);
+    if (!backup) return;
+    if (!backup.removal_requested_at || backup.undo_requested_at) {
+      // A command that was on its way twice overtook the undo: what is in the catalog must be in the repository.
+      if (!message.error) await this.returns.request(transaction, backup);
+      return;
+    }
+    if (backup.removed_at) return;
+    if (message.error) {
+      await transaction.query(`UPDATE backups SET removal_error = $2, removal_retry_at = $3 WHERE id = $1`, [
+        backup.id,
+        JSON.stringify(message.error),
+        new Date(this.clock.now().getTime() + retryAfterMs(backup.removal_tries)),
+      ]);
+      return;
+    }
+    await transaction.query(`UPDATE backups SET removed_at = $2, removal_error = NULL, removal_retry_at = NULL WHERE id = $1`, [
+      backup.id,
+      this.clock.now(),
+    ]);
+    await recordOwnAct(this.outbox, transaction, backup.organization_id, {
+      action: 'backup.removed',
+      target: { kind: 'backup', id: backup.id },
+      details: { snapshot: backup.snapshot, reason: backup.retention_reason },
+    });
+  }
+
+  /** Removals that failed, or whose answer never came. */
+  async retryRemovals(transaction: Transaction): Promise<void> {
+    const due = await transaction.query<BackupRow>(
+      `SELECT * FROM backups WHERE removal_requested_at IS NOT NULL AND removed_at IS NULL AND removal_retry_at <= $1 ORDER BY removal_retry_at LIMIT 50 FOR UPDATE SKIP LOCKED`,
+      [this.clock.now()],
+    );
+    for (const backup of due) await this.request(transaction, backup, backup.retention_reason);
+  }
+
+  private async request(transaction: Transaction, backup: BackupRow, reason: string): Promise<void> {
+    await transaction.query(`UPDATE backups SET removal_tries = removal_tries + 1, removal_retry_at = $2 WHERE id = $1`, [
+      backup.id,
+      new Date(this.clock.now().getTime() + LONGEST_RETRY_MS),
+    ]);
+    await this.outbox.command(transaction, QUEUES.storage, 'snapshot.remove.v1', {
+      organization: backup.organization_id,
+      repository: backup.repository_id,
+      snapshot: backup.snapshot,
+      backup: backup.id,
+      reason,
+    });
+  }
+}
