@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { apiKeysCreate } from '@rahat/api-client';
+import { data, type Platform } from '@rahat/demo';
 
 const COMMAND = fileURLToPath(new URL('../../clients/cli/bin/rahat-backup.mjs', import.meta.url));
 
@@ -27,4 +29,10 @@ export async function rahatBackup<T = unknown>(args: string[], environment: Node
   const line = stdout.trim();
   const envelope = (line.startsWith('{') ? JSON.parse(line) : {}) as { data: T; error?: CliResult<T>['error'] };
   return { exitCode, data: envelope.data, error: envelope.error, stderr };
+}
+
+/** What the command needs to reach a platform, as an API key that may do everything. */
+export async function cliEnvironment({ client, url }: Platform): Promise<NodeJS.ProcessEnv> {
+  const { secret } = await data(apiKeysCreate({ client, body: { name: 'e2e', scopes: ['*'] } }));
+  return { RAHAT_URL: url, RAHAT_TOKEN: secret };
 }

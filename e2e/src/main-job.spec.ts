@@ -2,9 +2,8 @@ import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { apiKeysCreate } from '@rahat/api-client';
-import { data, mismatches, proveTables, shopStatements, type TableProof } from '@rahat/demo';
-import { rahatBackup } from './cli.js';
+import { mismatches, proveTables, shopStatements, type TableProof } from '@rahat/demo';
+import { cliEnvironment, rahatBackup } from './cli.js';
 import { CLUSTER, shapes, STANDALONE } from './shapes.js';
 import { openWorld, readLogs, type World } from './world.js';
 
@@ -40,8 +39,7 @@ describe.each(shapes(STANDALONE, CLUSTER))('the main job, by the command line ($
   });
 
   it('takes an API key and shows that the platform protected itself', async () => {
-    const key = await createKey(world);
-    environment['RAHAT_TOKEN'] = key;
+    Object.assign(environment, await cliEnvironment(world.platform));
     const deadline = Date.now() + 120_000;
     for (;;) {
       const { data: status } = await run<{ databases: { state: string; serverName: string }[] }>('status');
@@ -182,9 +180,4 @@ describe.each(shapes(STANDALONE, CLUSTER))('the main job, by the command line ($
 
 function address(world: World): string {
   return `postgresql://${world.connection.user}@${world.connection.host}:${world.connection.port}/postgres?sslmode=disable`;
-}
-
-async function createKey(world: World): Promise<string> {
-  const key = await data(apiKeysCreate({ client: world.platform.client, body: { name: 'e2e', scopes: ['*'] } }));
-  return key.secret;
 }

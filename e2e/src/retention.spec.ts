@@ -1,6 +1,8 @@
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { RetentionPreview, TrashedBackup } from '@rahat/api-client';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { cliEnvironment, rahatBackup } from './cli.js';
 import { backUp, backupsOf, filesOf, offline, protect, untilVerified, type CheckReport, type Protection } from './protection.js';
 import { shapes, STANDALONE } from './shapes.js';
 import { openWorld, type World } from './world.js';
@@ -55,5 +57,32 @@ describe.each(shapes(STANDALONE))('retention with keepLast 2 and keepProven 1 ($
     expect(check.data).toMatchObject({ healthy: true, snapshots: 2 });
     const gone = (await backupsOf(world, protection)).filter(({ removedAt }) => removedAt !== null);
     for (const { retention } of gone) expect(retention.reason).not.toBe('');
+  }, 120_000);
+
+  it('is shown, steered and undone from the command line', async () => {
+    const environment = await cliEnvironment(world.platform);
+    const command = async <T>(...args: string[]): Promise<T> => {
+      const { data, error } = await rahatBackup<T>(args, environment);
+      if (error) throw new Error(JSON.stringify(error));
+      return data;
+    };
+    const standing = (await backupsOf(world, protection)).filter(({ removedAt }) => removedAt === null);
+    const older = standing.find(({ snapshot }) => snapshot === snapshots.at(-2))!;
+
+    const preview = await command<RetentionPreview>('plan', 'retention', protection.plan);
+    expect(preview.backups.map(({ backup, kept }) => [backup, kept])).toEqual(expect.arrayContaining(standing.map(({ id }) => [id, true])));
+
+    await command('backup', 'hold', older.id, '--reason', 'for the auditors');
+    const refused = await rahatBackup(['backup', 'remove', older.id, '--reason', 'old'], environment);
+    expect(refused.error).toMatchObject({ code: 'conflict', message: expect.stringContaining('for the auditors') });
+    await command('backup', 'release', older.id);
+    await command('backup', 'remove', older.id, '--reason', 'old');
+    await untilKept(snapshots.slice(-1));
+    const trash = await command<TrashedBackup[]>('backup', 'trash');
+    expect(trash.find(({ backup }) => backup === older.id)).toMatchObject({ proof: 'FULL', reason: expect.stringContaining('old') });
+
+    expect(await command('backup', 'bring-back', older.id)).toMatchObject({ removedAt: null });
+    await untilKept(snapshots.slice(-2));
+    expect((await offline<CheckReport>(world, protection, 'check', '--level', 'deep')).data).toMatchObject({ healthy: true, snapshots: 2 });
   }, 120_000);
 });
