@@ -9,15 +9,9 @@ const runs = (...ages: (number | string)[]) =>
     const [minutes, type = 'full'] = String(age).split(' ') as [string, BackupType?];
     return { id: String(age), type, dueAt: new Date(now.getTime() - Number(minutes) * 60_000) };
   });
+const QUIET: Situation = { now, missedAfterMs: 300_000, catchUp: 'run_once', busy: false, leftOut: () => undefined };
 const decide = (ages: (number | string)[], situation: Partial<Situation> = {}) => {
-  const { decisions, catchUp } = decideOverdue(runs(...ages), {
-    now,
-    missedAfterMs: 300_000,
-    catchUp: 'run_once',
-    busy: false,
-    leftOut: () => undefined,
-    ...situation,
-  });
+  const { decisions, catchUp } = decideOverdue(runs(...ages), { ...QUIET, ...situation });
   return [decisions.map((decision) => `${decision.id}:${decision.becomes}`), catchUp];
 };
 
@@ -38,6 +32,13 @@ describe('overdue runs', () => {
       ['2 full:due', '1 incremental:skipped', '1 differential:skipped'],
       undefined,
     ]));
+  it.each([
+    // Verifications have no type, and all come as the same.
+    [['2', '1'], 'Another run that was due as well took its place.'],
+    [['2 full', '1 incremental'], 'A full run that was due as well took its place.'],
+  ])('say of %j what took the place of one', (ages, reason) => {
+    expect(decideOverdue(runs(...ages), QUIET).decisions).toContainEqual(expect.objectContaining({ becomes: 'skipped', reason }));
+  });
   it('do not pile up behind a run that still goes on', () =>
     expect(decide([60, 1], { busy: true })).toEqual([['60:missed', '1:missed'], undefined]));
   it('are told as skipped in a pause, however late', () =>

@@ -44,7 +44,8 @@ export function decideOverdue(
     if (late.includes(run))
       return { id: run.id, becomes: 'missed', reason: 'Nothing started this run at its time: the scheduler was not running.' };
     if (!next) return { id: run.id, becomes: 'missed', reason: 'The run before was still waiting or running at this time.' };
-    return { id: run.id, becomes: 'skipped', reason: `A ${next.type} run that was due as well took its place.` };
+    const other = run.type === next.type ? 'Another' : `A ${next.type}`;
+    return { id: run.id, becomes: 'skipped', reason: `${other} run that was due as well took its place.` };
   });
   const wantsOne = situation.catchUp === 'run_once' && !next && !situation.busy;
   return { decisions, catchUp: wantsOne ? strongest(late)?.type : undefined };
