@@ -2,10 +2,12 @@ import { CreateScheduler1763900000000 } from './0001-create-scheduler.js';
 import { SelectServersAndSchedules1764201600000 } from './0002-select-servers-and-schedules.js';
 import { VerifyAsPlanned1764220000000 } from './0005-verify-as-planned.js';
 import { KeepByPolicy1764230000000 } from './0006-keep-by-policy.js';
+import { KeepSentMessages1764240000000 } from './0003-keep-sent-messages.js';
 
 export const schedulerMigrations = [
   CreateScheduler1763900000000,
   SelectServersAndSchedules1764201600000,
   VerifyAsPlanned1764220000000,
   KeepByPolicy1764230000000,
+  KeepSentMessages1764240000000,
 ];
