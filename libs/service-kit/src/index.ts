@@ -19,7 +19,8 @@ export { InternalClient, type InternalClientOptions } from './internal-client.js
 export { addressesOf, ServiceAddresses, wasRefused } from './service-addresses.js';
 export { mergeApiDocuments } from './http/merged-open-api.js';
 export { createLogger, type LogOptions } from './operations/logging.js';
-export { METRICS } from './operations/metrics.js';
+export { Counter, Gauge, Histogram, METRICS, type Registry } from './operations/metrics.js';
+export { remembered } from './operations/remembered.js';
 export { CurrentPrincipal, InternalOnly, Public, Requires, type PrincipalRequest } from './principal/authorization.js';
 export { PrincipalGuard } from './principal/principal.guard.js';
 export { openPrincipalKeys, type PrincipalKeys } from './principal/principal-keys.js';

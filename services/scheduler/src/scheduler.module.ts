@@ -1,6 +1,6 @@
 import { Module, type DynamicModule, type Provider, type Type } from '@nestjs/common';
 import type { SecretBox } from '@rahat/secrets';
-import { CURSORS, runtimeProviders, type Cursors, type InternalClient, type ServiceRuntime } from '@rahat/service-kit';
+import { CURSORS, METRICS, runtimeProviders, type Cursors, type InternalClient, type Registry, type ServiceRuntime } from '@rahat/service-kit';
 import { BackupsController } from './backups/backups.controller.js';
 import { BackupsService } from './backups/backups.service.js';
 import { systemClock, type Clock } from './clock/clock.js';
@@ -10,6 +10,8 @@ import { DiscoveryService } from './databases/discovery.service.js';
 import { DocumentsController } from './documents/documents.controller.js';
 import { DocumentsService } from './documents/documents.service.js';
 import { placesBehind } from './documents/places.js';
+import { ProtectionMetrics } from './metrics/protection-metrics.js';
+import { RunMetrics } from './metrics/run-metrics.js';
 import { ListPages } from './paging/list-page.js';
 import { PlanPauses } from './plans/plan-pauses.js';
 import { PlansController } from './plans/plans.controller.js';
@@ -68,7 +70,13 @@ export class SchedulerModule {
     const secrets = new ServerSecrets(secretBox, config);
     const questions = new WorkerQuestions(messaging, secrets);
     const discovery = new DiscoveryService(database, outbox, questions, secrets, clock);
-    const ledger = new RunLedger(outbox, clock, () => ticker.hurry());
+    const runMetrics = new RunMetrics();
+    const ledger = new RunLedger(
+      outbox,
+      clock,
+      () => ticker.hurry(),
+      (run) => runMetrics.moved(run),
+    );
     const verification = new VerificationChain(ledger, clock);
     const retention = new RetentionService(database, outbox, clock);
     const outcomes = new RunOutcomes(outbox, verification, clock);
@@ -121,6 +129,12 @@ export class SchedulerModule {
         { provide: RetentionService, useValue: retention },
         { provide: BackupHolds, useValue: new BackupHolds(database, outbox, clock) },
         { provide: BackupNow, useValue: backupNow },
+        { provide: RunMetrics, inject: [METRICS], useFactory: (registry: Registry) => runMetrics.registerIn(registry) },
+        {
+          provide: ProtectionMetrics,
+          inject: [METRICS],
+          useFactory: (registry: Registry) => new ProtectionMetrics(database).registerIn(registry),
+        },
         { provide: Ticker, useValue: ticker },
         { provide: MessageConsumers, useValue: consumers },
         listing(ServersService, (pagesOf) => new ServersService(database, outbox, secrets, questions, pagesOf('servers'), clock)),
