@@ -27,6 +27,7 @@ export * from './http/scheduling.js';
 export * from './http/retention.js';
 export * from './http/plans.js';
 export * from './http/templates.js';
+export * from './http/dead-letters.js';
 export * from './http/documents.js';
 export * from './http/runs.js';
 export * from './http/storages.js';

@@ -1,6 +1,13 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { RahatError, type CommandPayload } from '@rahat/contracts';
-import { keepSentMessages, messagingTables, openServiceDatabase, provisionDatabase, type ServiceDatabase, type Transaction } from '@rahat/persistence';
+import {
+  keepSentMessages,
+  messagingTables,
+  openServiceDatabase,
+  provisionDatabase,
+  type ServiceDatabase,
+  type Transaction,
+} from '@rahat/persistence';
 import { hasRedis, startPostgresql, startRedis, type PostgresqlServer, type RedisServer } from '@rahat/test-servers';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';

@@ -18,6 +18,7 @@ export { problemOf } from './http/problem.js';
 export { InternalClient, type InternalClientOptions } from './internal-client.js';
 export { addressesOf, ServiceAddresses, wasRefused } from './service-addresses.js';
 export { mergeApiDocuments } from './http/merged-open-api.js';
+export { redactSecrets } from './operations/log-redaction.js';
 export { createLogger, type LogOptions } from './operations/logging.js';
 export { Counter, Gauge, Histogram, METRICS, type Registry } from './operations/metrics.js';
 export { remembered } from './operations/remembered.js';

@@ -1,12 +1,22 @@
 import { Module, type DynamicModule, type Provider, type Type } from '@nestjs/common';
 import type { SecretBox } from '@rahat/secrets';
-import { CURSORS, METRICS, runtimeProviders, type Cursors, type InternalClient, type Registry, type ServiceRuntime } from '@rahat/service-kit';
+import {
+  CURSORS,
+  METRICS,
+  runtimeProviders,
+  type Cursors,
+  type InternalClient,
+  type Registry,
+  type ServiceRuntime,
+} from '@rahat/service-kit';
 import { BackupsController } from './backups/backups.controller.js';
 import { BackupsService } from './backups/backups.service.js';
 import { systemClock, type Clock } from './clock/clock.js';
 import type { SchedulerConfig } from './config.js';
 import { DatabasesController } from './databases/databases.controller.js';
 import { DiscoveryService } from './databases/discovery.service.js';
+import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
+import { DeadLettersService } from './dead-letters/dead-letters.service.js';
 import { DocumentsController } from './documents/documents.controller.js';
 import { DocumentsService } from './documents/documents.service.js';
 import { placesBehind } from './documents/places.js';
@@ -121,6 +131,7 @@ export class SchedulerModule {
         BackupsController,
         RestoresController,
         StatusController,
+        DeadLettersController,
         PlatformProtectionController,
       ],
       providers: [
@@ -172,6 +183,7 @@ export class SchedulerModule {
           provide: RestorePlansService,
           useValue: new RestorePlansService(database, outbox, ledger, secrets, questions, repositories, clock),
         },
+        listing(DeadLettersService, (pagesOf) => new DeadLettersService(messaging.deadLetters, database, outbox, pagesOf('dead-letters'))),
         { provide: StatusService, useValue: new StatusService(database, clock) },
         { provide: PlatformProtectionService, useValue: new PlatformProtectionService(database, outbox, secrets, backupNow, clock) },
       ],

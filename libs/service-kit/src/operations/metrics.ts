@@ -6,8 +6,14 @@ export { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 /** The process's metrics; services register theirs in it, never in the library's global one. */
 export const METRICS = Symbol('rahat.metrics');
 
-/** Gauges of the library whose names say that they are counters; `promtool check metrics` refuses them. */
-const MISNAMED = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total'];
+/** Of the library; `promtool check metrics` has something against their names. */
+const MISNAMED = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+  'nodejs_eventloop_utilization_summary',
+  'nodejs_eventloop_utilization_histogram',
+];
 
 export function createMetrics(service: string, version: string): client.Registry {
   const registry = new client.Registry();

@@ -66,11 +66,7 @@ export class Attempts {
       await this.messaging.onSignal('run.pause', (payload) => this.hold(RunSignal.parse(payload), true)),
       await this.messaging.onSignal('run.resume', (payload) => this.hold(RunSignal.parse(payload), false)),
     ];
-    this.work = this.messaging.work(
-      QUEUES.worker(pool),
-      { 'run.execute.v1': ({ spec }) => this.execute(spec) },
-      { concurrency },
-    );
+    this.work = this.messaging.work(QUEUES.worker(pool), { 'run.execute.v1': ({ spec }) => this.execute(spec) }, { concurrency });
     this.tellPresence(concurrency);
     this.presence = setInterval(() => this.tellPresence(concurrency), HEARTBEAT_MS).unref();
   }

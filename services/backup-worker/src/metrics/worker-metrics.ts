@@ -4,8 +4,18 @@ const OUTCOMES = ['evidence', 'error', 'cancelled'] as const;
 
 /** What this worker does. */
 export class WorkerMetrics {
-  readonly slots = new Gauge({ name: 'rahat_worker_slots', help: 'How many runs the worker takes at once', labelNames: ['pool'], registers: [] });
-  readonly running = new Gauge({ name: 'rahat_worker_attempts_running', help: 'Attempts that the worker executes now', labelNames: ['pool'], registers: [] });
+  readonly slots = new Gauge({
+    name: 'rahat_worker_slots',
+    help: 'How many runs the worker takes at once',
+    labelNames: ['pool'],
+    registers: [],
+  });
+  readonly running = new Gauge({
+    name: 'rahat_worker_attempts_running',
+    help: 'Attempts that the worker executes now',
+    labelNames: ['pool'],
+    registers: [],
+  });
   readonly ended = new Counter({
     name: 'rahat_worker_attempts_total',
     help: 'Attempts that ended on this worker, by outcome; evidence says nothing yet of its weight',

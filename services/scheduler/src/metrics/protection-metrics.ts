@@ -42,7 +42,11 @@ export class ProtectionMetrics {
       perDatabase(name, help, lines, (line) => (at(line) === null ? [] : [{ labels: {}, value: at(line)!.getTime() / 1000 }]));
     this.gauges = [
       timestamp('rahat_backup_last_success_timestamp_seconds', 'When the newest whole backup was recorded', (line) => line.succeeded_at),
-      timestamp('rahat_backup_last_verified_timestamp_seconds', 'When a backup that is still there was last proven', (line) => line.verified_at),
+      timestamp(
+        'rahat_backup_last_verified_timestamp_seconds',
+        'When a backup that is still there was last proven',
+        (line) => line.verified_at,
+      ),
       perDatabase(
         'rahat_backup_size_bytes',
         'Size of the newest whole backup: of its data, and of what it added to the repository',

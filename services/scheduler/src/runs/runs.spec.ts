@@ -159,7 +159,11 @@ describe('a run', () => {
       (await scheduler.messaging.ask(SCHEDULER, 'attempt.claim.v1', { run: run.id, attempt, worker }, 10_000)).granted;
     expect(await Promise.all(['one', 'two', 'three'].map((worker) => claim(worker)))).toHaveLength(3);
     const holder = (await scheduler.sql(`SELECT worker FROM scheduler.runs WHERE id = '${run.id}'`))[0]!['worker'];
-    expect(await Promise.all(['one', 'two', 'three'].map(async (worker) => (await claim(worker)) === (worker === holder)))).toEqual([true, true, true]);
+    expect(await Promise.all(['one', 'two', 'three'].map(async (worker) => (await claim(worker)) === (worker === holder)))).toEqual([
+      true,
+      true,
+      true,
+    ]);
     expect(await claim(String(holder), spec.attempt + 1)).toBe(false);
     held.resolve();
     await (await attemptOf(run.id)).finish({ outcome: 'evidence', evidence: evidenceFor(spec) }, String(holder));
