@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { mismatches, proveTables, shopStatements, type TableProof } from '@rahat/demo';
 import { cliEnvironment, rahatBackup } from './cli.js';
 import { CLUSTER, shapes, STANDALONE } from './shapes.js';
+import { complaintsOfPromtool, documentedNames, namesIn, scrape } from './metrics.js';
 import { openWorld, readLogs, type World } from './world.js';
 
 interface Created {
@@ -133,6 +134,21 @@ describe.each(shapes(STANDALONE, CLUSTER))('the main job, by the command line ($
     expect((await run('restore', 'run', replacing.data.id, '--confirm', 'shop_again', '--follow')).error).toBeUndefined();
     expect(mismatches(original, await proveTables(world.connection, 'shop_again'))).toEqual([]);
   }, 120_000);
+
+  it('told of it all in the metrics of the table, which promtool has nothing against', async () => {
+    const told = await scrape(world);
+    expect([...new Set([...told.values()].flatMap(namesIn))].sort()).toEqual((await documentedNames()).sort());
+    for (const text of told.values()) expect(complaintsOfPromtool(text) ?? '').toBe('');
+    const all = [...told.values()].join('\n');
+    expect(all).toMatch(/rahat_backup_last_verified_timestamp_seconds\{[^}]*database="shop"[^}]*\} 1\.?\d/);
+    expect(all).toMatch(/rahat_restore_test_runs_total\{result="succeeded"\} [1-9]/);
+  });
+
+  it('has no dead letters, and says so', async () => {
+    const letters = await run<unknown[]>('dead-letter', 'list');
+    expect([letters.exitCode, letters.data]).toEqual([0, []]);
+    expect((await run('dead-letter', 'retry', 'none')).error?.code).toBe('not_found');
+  });
 
   it('kept an unbroken trail', async () => {
     const response = await fetch(`${world.platform.url}/api/v2/audit/verify`, {

@@ -28,6 +28,7 @@ import type { World } from './world.js';
 export interface Protection {
   server: string;
   plan: string;
+  repository: string;
   /** The folder with rahat.json. */
   folder: string;
   passphrase: string;
@@ -55,6 +56,7 @@ export async function protect(
   return {
     server: server.id,
     plan: created.id,
+    repository: repository.id,
     folder: repository.location.replace(/^local:/, ''),
     passphrase: repository.passphrase!,
   };

@@ -28,7 +28,7 @@ const QUICK = {
   RAHAT_REDIS_PORT: '0',
 };
 
-export async function openWorld(statements: string[] = [], shape: Shape = STANDALONE): Promise<World> {
+export async function openWorld(statements: string[] = [], shape: Shape = STANDALONE, environment: NodeJS.ProcessEnv = {}): Promise<World> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'rahat-e2e-'));
   await chmod(folder, 0o755);
   const source = await startPostgresql({ major: 15 });
@@ -40,7 +40,7 @@ export async function openWorld(statements: string[] = [], shape: Shape = STANDA
     dataFolder: path.join(folder, 'data'),
     email: 'owner@example.org',
     password: randomBytes(18).toString('base64'),
-    environment: { ...QUICK, ...(await queuesOf(shape, parts)) },
+    environment: { ...QUICK, ...(await queuesOf(shape, parts)), ...environment },
   };
   const platform = await startPlatform(options);
   const rest = parts.move();

@@ -8,6 +8,8 @@ const PACKAGES = {
   'postgresql-client-15': '/usr/lib/postgresql/15/bin/pg_dump',
   'redis-server': '/usr/bin/redis-server',
   'python3-venv': '/usr/lib/python3.11/ensurepip/__init__.py',
+  // Its promtool looks at our metrics.
+  prometheus: '/usr/bin/promtool',
   debootstrap: '/usr/sbin/debootstrap',
   'ca-certificates': '/etc/ssl/certs/ca-certificates.crt',
 };

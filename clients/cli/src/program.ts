@@ -1,6 +1,7 @@
 import { Command } from '@commander-js/extra-typings';
 import { addBackupCommands } from './backup-program.js';
 import type { CommandRunner } from './command-runner.js';
+import { addDeadLetterCommands } from './dead-letter-program.js';
 import { addDocumentCommands } from './documents-program.js';
 import { EXIT_CODE_HELP } from './exit-codes.js';
 import { addPlanCommands } from './plan-program.js';
@@ -63,6 +64,7 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY, RA
     .action(run(async (terminal) => (await import('./commands/login.js')).logout(terminal)));
 
   addServerCommands(program, run);
+  addDeadLetterCommands(program, run);
 
   const storage = program.command('storage').description('places for repositories');
   storage

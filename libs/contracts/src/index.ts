@@ -29,6 +29,7 @@ export * from './http/trash.js';
 export * from './http/collections.js';
 export * from './http/plans.js';
 export * from './http/templates.js';
+export * from './http/dead-letters.js';
 export * from './http/documents.js';
 export * from './http/runs.js';
 export * from './http/storages.js';

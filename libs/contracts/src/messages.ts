@@ -53,8 +53,16 @@ export const Commands = {
 export type CommandName = keyof typeof Commands;
 export type CommandPayload<N extends CommandName> = z.infer<(typeof Commands)[N]>;
 
-/** Questions that a worker answers at once, because only it is near the database: name → [question, answer]. Sent to `asks-<pool>`. */
+/** Questions that are answered at once: name → [question, answer]. Workers answer those of `asks-<pool>`, because only they are near the database. */
 export const Questions = {
+  /**
+   * Asked of the scheduler before any work: a queue may hand one attempt to several workers (a lost lock, a message sent again),
+   * the ledger gives it to one. Asked again by the same worker the answer is the same.
+   */
+  'attempt.claim.v1': {
+    question: z.object({ ...attempt, worker: z.string() }),
+    answer: z.object({ granted: z.boolean() }),
+  },
   'server.probe.v1': { question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string() }), answer: ProbeReport },
   'server.discover.v1': {
     question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string() }),
@@ -136,6 +144,9 @@ export const QUEUES = {
   scheduler: 'scheduler',
   storage: 'storage',
   worker: (pool: string) => `worker-${pool}`,
-  asks: (pool: string) => `asks-${pool}`,
+  asks: (respondent: string) => `asks-${respondent}`,
   events: (subscriber: string) => `events-${subscriber}`,
 } as const;
+
+/** Who answers what workers ask; no pool can have such a name. */
+export const SCHEDULER = '_scheduler';

@@ -24,7 +24,11 @@ export type DeadLetter = z.infer<typeof DeadLetter>;
 
 /** A message that no retry will help: out of tries, not understood, or refused for good. */
 export class DeadLetters {
-  constructor(private readonly openQueue: (name: string) => Queue) {}
+  constructor(
+    private readonly openQueue: (name: string) => Queue,
+    /** Of a message that is sent again. */
+    private readonly optionsOf: () => JobsOptions,
+  ) {}
 
   async bury(job: Job, error: unknown): Promise<void> {
     const { code, message } = RahatError.from(error);
@@ -53,8 +57,8 @@ export class DeadLetters {
     });
   }
 
-  async list(limit: number): Promise<DeadLetter[]> {
-    const jobs = await this.queue().getWaiting(0, limit - 1);
+  async list(start: number, limit: number): Promise<DeadLetter[]> {
+    const jobs = await this.queue().getJobs('waiting', start, start + limit - 1, false);
     return jobs.map((job) => DeadLetter.parse(job.data));
   }
 
@@ -62,18 +66,33 @@ export class DeadLetters {
     return this.queue().getWaitingCount();
   }
 
-  /** Puts the message back to where it lay, with all its tries. */
-  async retry(id: string, options: JobsOptions): Promise<void> {
-    const job = await this.queue().getJob(id);
-    if (!job) throw new RahatError('not_found', `There is no dead letter ${id}`);
+  async find(id: string): Promise<DeadLetter> {
+    return DeadLetter.parse((await this.letterJob(id)).data);
+  }
+
+  async retry(id: string): Promise<DeadLetter> {
+    const job = await this.letterJob(id);
     const letter = DeadLetter.parse(job.data);
     for (const name of homesOf(letter)) {
       const home = this.openQueue(name);
       // BullMQ ignores an id it still holds as failed.
       await (await home.getJob(letter.message))?.remove();
-      await home.add(letter.name, letter.payload, { ...options, jobId: letter.message });
+      await home.add(letter.name, letter.payload, { ...this.optionsOf(), jobId: letter.message });
     }
     await job.remove();
+    return letter;
+  }
+
+  async discard(id: string): Promise<DeadLetter> {
+    const job = await this.letterJob(id);
+    await job.remove();
+    return DeadLetter.parse(job.data);
+  }
+
+  private async letterJob(id: string): Promise<Job> {
+    const job = await this.queue().getJob(id);
+    if (!job) throw new RahatError('not_found', `There is no dead letter ${id}`);
+    return job;
   }
 
   private queue(): Queue {

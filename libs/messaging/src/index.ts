@@ -1,6 +1,7 @@
 export type {
   AnswerHandlers,
   CommandHandlers,
+  DeadLetterBox,
   EventHandlers,
   MessageContext,
   Messaging,
@@ -9,5 +10,5 @@ export type {
   Subscription,
   WorkerHandlers,
 } from './messaging.js';
-export { openMessaging, type MessagingOptions, type QueueMessaging } from './open-messaging.js';
+export { openMessaging, type MessagingOptions } from './open-messaging.js';
 export type { DeadLetter } from './dead-letters.js';

@@ -1,17 +1,24 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { RahatError, type CommandPayload } from '@rahat/contracts';
-import { messagingTables, openServiceDatabase, provisionDatabase, type ServiceDatabase } from '@rahat/persistence';
+import {
+  keepSentMessages,
+  messagingTables,
+  openServiceDatabase,
+  provisionDatabase,
+  type ServiceDatabase,
+  type Transaction,
+} from '@rahat/persistence';
 import { hasRedis, startPostgresql, startRedis, type PostgresqlServer, type RedisServer } from '@rahat/test-servers';
 import { Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { openMessaging, type QueueMessaging } from './index.js';
+import { openMessaging, type Messaging } from './index.js';
 
 class CreateEffects1764000000000 implements MigrationInterface {
   name = 'CreateEffects1764000000000';
   async up(runner: QueryRunner): Promise<void> {
     await runner.query('CREATE TABLE effects (id bigint GENERATED ALWAYS AS IDENTITY, what text NOT NULL)');
-    await runner.query(messagingTables('scheduler'));
+    await runner.query(messagingTables('scheduler') + keepSentMessages('scheduler'));
   }
   async down(): Promise<void> {}
 }
@@ -52,12 +59,12 @@ afterAll(async () => {
 const backends = [{ name: 'PostgreSQL' }, ...(hasRedis() ? [{ name: 'Redis' }] : [])];
 
 describe.each(backends)('messaging on $name', ({ name: backend }) => {
-  const opened: QueueMessaging[] = [];
+  const opened: Messaging[] = [];
   let queueNumber = 0;
   const freshQueue = () => `q-${backend.toLowerCase()}-${++queueNumber}`;
   const where = () => (backend === 'Redis' ? { redisUrl: redis!.url } : { postgresUrl: queueUrl });
 
-  async function open(): Promise<QueueMessaging> {
+  async function open(): Promise<Messaging> {
     const messaging = await openMessaging({ ...where(), prefix: 'test', retry: RETRY });
     opened.push(messaging);
     return messaging;
@@ -213,7 +220,7 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
     );
     expect([tries, await effects()]).toEqual([3, []]);
     broken = false;
-    await messaging.retryDeadLetter((await lettersOf(messaging, queue))[0]!.id);
+    await messaging.deadLetters.retry((await lettersOf(messaging, queue))[0]!.id);
     await eventually(async () => expect(await effects()).toEqual(['late']));
     expect(await lettersOf(messaging, queue)).toEqual([]);
   });
@@ -311,6 +318,39 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
       );
     });
 
+    it('sends again what Redis lost before it was handled, and nothing that was', async () => {
+      const messaging = await open();
+      const outbox = messaging.outbox(database);
+      const queue = freshQueue();
+      const consumer = messaging.consumeCommands(queue, database, { 'snapshot.removed.v1': recordBackup });
+      await database.inOrganization('org_a', (t) => outbox.command(t, queue, 'snapshot.removed.v1', removed('handled')));
+      await eventually(async () => expect(await effects()).toEqual(['handled']));
+      await consumer.close();
+      await database.inOrganization('org_a', (t) => outbox.command(t, queue, 'snapshot.removed.v1', removed('lost')));
+      await rawly(queue, (raw) => eventually(async () => expect(await raw.getPrioritizedCount()).toBe(1)));
+      await redis!.restart();
+      messaging.consumeCommands(queue, database, { 'snapshot.removed.v1': recordBackup });
+      await eventually(async () => expect(await effects()).toEqual(['handled', 'lost']), 30_000);
+      await eventually(async () => expect(await outboxRows(queue)).toEqual([]), 30_000);
+      expect(await effects()).toEqual(['handled', 'lost']);
+    }, 90_000);
+
+    it('lets a message wait for a database that is away, at the price of none of its tries', async () => {
+      const messaging = await open();
+      const queue = freshQueue();
+      let tries = 0;
+      messaging.consumeCommands(queue, database, {
+        'snapshot.removed.v1': async (message, context) => {
+          // Between two statements, as a restart of the server does it.
+          if (++tries <= RETRY.attempts + 1) await terminate(context.transaction);
+          await recordBackup(message, context);
+        },
+      });
+      await messaging.send(queue, 'snapshot.removed.v1', removed('cut off'));
+      await eventually(async () => expect(await effects()).toEqual(['cut off']), 30_000);
+      expect(await lettersOf(messaging, queue)).toEqual([]);
+    });
+
     it('keeps messages in the outbox while Redis is away', async () => {
       const messaging = await open();
       const outbox = messaging.outbox(database);
@@ -353,8 +393,17 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
     });
   }
 
-  async function lettersOf(messaging: QueueMessaging, queue: string) {
-    return (await messaging.deadLetters(100)).filter((letter) => letter.queue === queue);
+  async function outboxRows(queue: string) {
+    return database.asSystem('test', (t) => t.query(`SELECT id FROM outbox WHERE queue = $1`, [queue]));
+  }
+
+  async function terminate(transaction: Transaction): Promise<void> {
+    const [session] = await transaction.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');
+    await postgresql.query('SELECT pg_terminate_backend($1)', [session!.pid]);
+  }
+
+  async function lettersOf(messaging: Messaging, queue: string) {
+    return (await messaging.deadLetters.list(0, 100)).filter((letter) => letter.queue === queue);
   }
 
   /** As a process of another version would. */

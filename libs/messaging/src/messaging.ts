@@ -1,5 +1,6 @@
 import type { Answer, CommandName, CommandPayload, EventName, EventPayload, Question, QuestionName } from '@rahat/contracts';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { DeadLetter } from './dead-letters.js';
 
 /** Puts messages in the service's outbox, in the transaction of the state change; a relay carries them on (design.md §5). */
 export interface Outbox {
@@ -40,6 +41,18 @@ export interface Subscription {
   close(): Promise<void>;
 }
 
+/** Messages that were given up. They wait for a person. */
+export interface DeadLetterBox {
+  /** The one that died last first. */
+  list(start: number, limit: number): Promise<DeadLetter[]>;
+  /** Rejects with `not_found`. */
+  find(id: string): Promise<DeadLetter>;
+  /** Puts the message back to where it lay, with all its tries. */
+  retry(id: string): Promise<DeadLetter>;
+  /** The message is never handled. */
+  discard(id: string): Promise<DeadLetter>;
+}
+
 /** A process's connection to the queues (BullMQ on Redis, or on PostgreSQL). */
 export interface Messaging {
   /** The outbox of one service's database, with its relay running. */
@@ -50,13 +63,14 @@ export interface Messaging {
   work(queue: string, handlers: WorkerHandlers, options: { concurrency: number }): Subscription;
   /** Directly on the queue, for senders without a database; resolves when the queue has it. */
   send<N extends CommandName>(queue: string, name: N, payload: CommandPayload<N>, options?: SendOptions): Promise<void>;
-  /** Rejects with the answering side's RahatError, or `unavailable` after `timeoutMs`. */
-  ask<N extends QuestionName>(pool: string, name: N, question: Question<N>, timeoutMs: number): Promise<Answer<N>>;
-  answer(pool: string, handlers: AnswerHandlers): Subscription;
+  /** Of a pool's workers, or of `SCHEDULER`. Rejects with the answering side's RahatError, or `unavailable` after `timeoutMs`. */
+  ask<N extends QuestionName>(respondent: string, name: N, question: Question<N>, timeoutMs: number): Promise<Answer<N>>;
+  answer(respondent: string, handlers: AnswerHandlers): Subscription;
   /** Fire and forget to every process that listens now; used for cancel, which is repeated until it shows effect. */
   signal(topic: string, payload: Record<string, unknown>): Promise<void>;
   onSignal(topic: string, listener: (payload: Record<string, unknown>) => void): Promise<Subscription>;
-  /** BullMQ counters as Prometheus text. */
+  readonly deadLetters: DeadLetterBox;
+  /** Counts of messages as Prometheus text. */
   metrics(): Promise<string>;
   close(): Promise<void>;
 }

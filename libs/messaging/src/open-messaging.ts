@@ -1,10 +1,11 @@
 import { EVENT_SUBSCRIBERS, newId, QUEUES, RahatError, type CommandName, type EventName } from '@rahat/contracts';
-import type { ServiceDatabase } from '@rahat/persistence';
+import { DatabaseAway, type ServiceDatabase } from '@rahat/persistence';
 import type { Job, JobsOptions, Queue, QueueEvents } from 'bullmq';
-import { type DeadLetter, DEAD_LETTER_QUEUE, DeadLetters } from './dead-letters.js';
+import { DEAD_LETTER_QUEUE, DeadLetters } from './dead-letters.js';
 import { isCommand, isEvent, parseCommand, parseEvent } from './message-schemas.js';
 import type {
   CommandHandlers,
+  DeadLetterBox,
   EventHandlers,
   Messaging,
   MessageContext,
@@ -13,11 +14,11 @@ import type {
   Subscription,
   WorkerHandlers,
 } from './messaging.js';
-import { OutboxRelay, type OutboxRow } from './outbox-relay.js';
+import { OutboxRelay, type OutboxRow, type SentState } from './outbox-relay.js';
 import { openPostgresBackend } from './postgres-backend.js';
 import { ask, replyTo } from './questions.js';
 import type { QueueBackend } from './queue-backend.js';
-import { receive, type Receiver } from './receiver.js';
+import { Postponed, receive, type Receiver } from './receiver.js';
 import { openRedisBackend } from './redis-backend.js';
 
 export interface MessagingOptions {
@@ -32,13 +33,6 @@ export interface MessagingOptions {
   log?: { warn(fields: object, message: string): void };
 }
 
-/** The port, and what the operator's side of it needs. */
-export interface QueueMessaging extends Messaging {
-  deadLetters(limit: number): Promise<DeadLetter[]>;
-  /** Puts a dead letter back into its queue; `id` is the letter's. */
-  retryDeadLetter(id: string): Promise<void>;
-}
-
 const DEFAULT_RETRY = { attempts: 10, firstDelayMs: 500 };
 const DEFAULT_PRIORITY = 50;
 const KEEP_COMPLETED = { count: 1_000, age: 24 * 60 * 60 };
@@ -48,7 +42,7 @@ const CONSUMER_CONCURRENCY = 4;
 const ANSWER_CONCURRENCY = 16;
 const COUNTED_STATES = ['waiting', 'prioritized', 'delayed', 'active', 'failed', 'completed'] as const;
 
-export async function openMessaging(options: MessagingOptions): Promise<QueueMessaging> {
+export async function openMessaging(options: MessagingOptions): Promise<Messaging> {
   const onError = (error: Error) => options.log?.warn({ err: error }, 'queues');
   if (Boolean(options.redisUrl) === Boolean(options.postgresUrl))
     throw new RahatError('configuration_invalid', 'The queues need either Redis or PostgreSQL, and not both');
@@ -58,12 +52,21 @@ export async function openMessaging(options: MessagingOptions): Promise<QueueMes
   return new BullMessaging(backend, options.retry ?? DEFAULT_RETRY, onError);
 }
 
-class BullMessaging implements QueueMessaging {
+class BullMessaging implements Messaging {
   private readonly queues = new Map<string, Queue>();
   private readonly events = new Map<string, QueueEvents>();
   private readonly relays: OutboxRelay[] = [];
   private readonly subscriptions = new Set<Subscription>();
-  private readonly dead = new DeadLetters((name) => this.queue(name));
+  private readonly dead = new DeadLetters(
+    (name) => this.queue(name),
+    () => ({ ...this.jobOptions(), priority: DEFAULT_PRIORITY }),
+  );
+  readonly deadLetters: DeadLetterBox = {
+    list: (start, limit) => withDeadline(this.dead.list(start, limit)),
+    find: (id) => withDeadline(this.dead.find(id)),
+    retry: (id) => withDeadline(this.dead.retry(id)),
+    discard: (id) => withDeadline(this.dead.discard(id)),
+  };
   private closing: Promise<void> | undefined;
 
   constructor(
@@ -73,7 +76,14 @@ class BullMessaging implements QueueMessaging {
   ) {}
 
   outbox(database: ServiceDatabase): Outbox {
-    const relay = new OutboxRelay(database, (rows) => withDeadline(this.publish(rows)), this.onError);
+    const relay = new OutboxRelay(
+      database,
+      {
+        publish: (rows) => withDeadline(this.publish(rows)),
+        stateOf: this.backend.losesNothing ? undefined : (row) => withDeadline(this.stateOf(row)),
+      },
+      this.onError,
+    );
     this.relays.push(relay);
     const put = async (transaction: Parameters<Outbox['event']>[0], row: OutboxRow) => {
       await transaction.query(
@@ -159,20 +169,12 @@ class BullMessaging implements QueueMessaging {
     return { close: async () => void (open = false) };
   }
 
-  deadLetters(limit: number): Promise<DeadLetter[]> {
-    return this.dead.list(limit);
-  }
-
-  retryDeadLetter(id: string): Promise<void> {
-    return this.dead.retry(id, { ...this.jobOptions(), priority: DEFAULT_PRIORITY });
-  }
-
   async metrics(): Promise<string> {
     this.queue(DEAD_LETTER_QUEUE);
-    const lines = ['# HELP bullmq_job_count Messages in a queue by state', '# TYPE bullmq_job_count gauge'];
+    const lines = ['# HELP rahat_queue_messages Messages in a queue by state', '# TYPE rahat_queue_messages gauge'];
     for (const [name, queue] of this.queues) {
       const counts = await withDeadline(queue.getJobCounts(...COUNTED_STATES));
-      for (const state of COUNTED_STATES) lines.push(`bullmq_job_count{queue="${name}",state="${state}"} ${counts[state] ?? 0}`);
+      for (const state of COUNTED_STATES) lines.push(`rahat_queue_messages{queue="${name}",state="${state}"} ${counts[state] ?? 0}`);
     }
     lines.push(
       '# HELP rahat_dead_letters Messages that were given up',
@@ -207,14 +209,19 @@ class BullMessaging implements QueueMessaging {
         const handler = find(job.name);
         if (!handler) throw notUnderstood(job);
         const payload = handler.parse(job.data);
-        await database.asSystem(`handle ${job.name}`, async (transaction) => {
-          // A second delivery waits here for the first one's commit, and then finds its id.
-          const recorded = await transaction.query(
-            `INSERT INTO processed_messages (consumer, id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id`,
-            [queue, job.id],
-          );
-          if (recorded.length > 0) await handler.run(payload, { id: job.id!, transaction });
-        });
+        try {
+          await database.asSystem(`handle ${job.name}`, async (transaction) => {
+            // A second delivery waits here for the first one's commit, and then finds its id.
+            const recorded = await transaction.query(
+              `INSERT INTO processed_messages (consumer, id) VALUES ($1, $2) ON CONFLICT DO NOTHING RETURNING id`,
+              [queue, job.id],
+            );
+            if (recorded.length > 0) await handler.run(payload, { id: job.id!, transaction });
+          });
+        } catch (error) {
+          if (error instanceof DatabaseAway) throw new Postponed(error.message, { cause: error });
+          throw error;
+        }
       },
     });
   }
@@ -225,10 +232,17 @@ class BullMessaging implements QueueMessaging {
     return subscription;
   }
 
+  /** The least of what its queues say: an event is handled when all of its subscribers have handled it. */
+  private async stateOf(row: OutboxRow): Promise<SentState> {
+    const states = await Promise.all((targetsOf(row) ?? []).map((target) => this.queue(target).getJobState(row.id)));
+    if (states.includes('unknown')) return 'lost';
+    return states.every((state) => state === 'completed' || state === 'failed') ? 'done' : 'waiting';
+  }
+
   private async publish(rows: OutboxRow[]): Promise<void> {
     const jobs = new Map<string, { name: string; data: unknown; opts: JobsOptions }[]>();
     for (const row of rows) {
-      const targets = row.kind === 'command' ? [row.queue!] : EVENT_SUBSCRIBERS[row.name as EventName]?.map(QUEUES.events);
+      const targets = targetsOf(row);
       if (!targets) {
         await this.dead.buryUnrouted(row);
         continue;
@@ -271,6 +285,11 @@ class BullMessaging implements QueueMessaging {
     parts.set(name, part);
     return part;
   }
+}
+
+/** Undefined for an event that nobody here knows. */
+function targetsOf(row: OutboxRow): readonly string[] | undefined {
+  return row.kind === 'command' ? [row.queue!] : EVENT_SUBSCRIBERS[row.name as EventName]?.map(QUEUES.events);
 }
 
 type TransactionalHandler = (payload: unknown, context: MessageContext) => Promise<void>;

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 
 export interface OutboxRow {
   id: string;
@@ -11,15 +11,33 @@ export interface OutboxRow {
   delay_ms: number;
 }
 
+/** How far a sent message has come: handled (or a dead letter, which is kept elsewhere), still to be handled, or not there at all. */
+export type SentState = 'done' | 'waiting' | 'lost';
+
+/** Where the relay carries messages to. */
+export interface RelayTarget {
+  /** Resolves when the queues have all of them; the same rows may come again, with the same ids. */
+  publish(rows: OutboxRow[]): Promise<void>;
+  /** Undefined where a queue loses nothing: what is sent there is out of our hands. */
+  stateOf?: (row: OutboxRow) => Promise<SentState>;
+}
+
 const BATCH = 200;
 /** The latest that a message of a process killed between commit and relay waits for another replica. */
 const POLL_MS = 1_000;
 const LONGEST_PAUSE_MS = 5_000;
+/** Most messages are handled at once. */
+const FIRST_CHECK = '2 seconds';
+/** What waits longer (a run in progress, a full queue) is looked at so often; the longest that a lost message stays away. */
+const NEXT_CHECK = '15 seconds';
 const PRUNE_EVERY_MS = 60 * 60_000;
 /** Longer than any dead letter is expected to wait for its retry. */
 const KEEP_PROCESSED = '60 days';
 
-/** Carries what is committed in an outbox to the queues. Any number of replicas may run; rows are taken by SKIP LOCKED. */
+/**
+ * Carries what is committed in an outbox to the queues, and again what a queue has lost before it was handled. Any number
+ * of replicas may run; rows are taken by SKIP LOCKED.
+ */
 export class OutboxRelay {
   private readonly stopped = new AbortController();
   private readonly loop: Promise<void>;
@@ -29,8 +47,7 @@ export class OutboxRelay {
 
   constructor(
     private readonly database: ServiceDatabase,
-    /** Resolves when the queues have all of them; the same rows may come again, with the same ids. */
-    private readonly publish: (rows: OutboxRow[]) => Promise<void>,
+    private readonly target: RelayTarget,
     private readonly onError: (error: Error) => void,
   ) {
     this.loop = this.run();
@@ -52,7 +69,7 @@ export class OutboxRelay {
     for (let failures = 0; !this.stopped.signal.aborted;) {
       this.awake = false;
       try {
-        const relayed = await this.relayBatch();
+        const relayed = Math.max(await this.relayBatch(), await this.checkBatch());
         await this.pruneNowAndThen();
         failures = 0;
         if (relayed < BATCH) await this.pause(POLL_MS);
@@ -68,13 +85,40 @@ export class OutboxRelay {
   private relayBatch(): Promise<number> {
     return this.database.asSystem('relay the outbox', async (transaction) => {
       const rows = await transaction.query<OutboxRow>(
-        `SELECT id, kind, queue, name, payload, priority, delay_ms FROM outbox ORDER BY sequence LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`,
+        `SELECT id, kind, queue, name, payload, priority, delay_ms FROM outbox WHERE check_at IS NULL ORDER BY sequence LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`,
       );
       if (rows.length === 0) return 0;
-      await this.publish(rows);
-      await transaction.query('DELETE FROM outbox WHERE id = ANY($1)', [rows.map((row) => row.id)]);
+      await this.target.publish(rows);
+      if (this.target.stateOf) await this.checkLater(transaction, rows, FIRST_CHECK);
+      else await this.forget(transaction, rows);
       return rows.length;
     });
+  }
+
+  /** A queue that lost a message gets it again under the same id, which its consumer knows if it was handled after all. */
+  private checkBatch(): Promise<number> {
+    const { stateOf, publish } = this.target;
+    if (!stateOf) return Promise.resolve(0);
+    return this.database.asSystem('check what was sent', async (transaction) => {
+      const rows = await transaction.query<OutboxRow>(
+        `SELECT id, kind, queue, name, payload, priority, delay_ms FROM outbox WHERE check_at < now() ORDER BY check_at LIMIT ${BATCH} FOR UPDATE SKIP LOCKED`,
+      );
+      if (rows.length === 0) return 0;
+      const states = await Promise.all(rows.map((row) => stateOf(row)));
+      const those = (state: SentState) => rows.filter((_row, index) => states[index] === state);
+      await publish(those('lost'));
+      await this.forget(transaction, those('done'));
+      await this.checkLater(transaction, [...those('waiting'), ...those('lost')], NEXT_CHECK);
+      return rows.length;
+    });
+  }
+
+  private async forget(transaction: Transaction, rows: OutboxRow[]): Promise<void> {
+    await transaction.query('DELETE FROM outbox WHERE id = ANY($1)', [rows.map((row) => row.id)]);
+  }
+
+  private async checkLater(transaction: Transaction, rows: OutboxRow[], after: string): Promise<void> {
+    await transaction.query('UPDATE outbox SET check_at = now() + $2::interval WHERE id = ANY($1)', [rows.map((row) => row.id), after]);
   }
 
   private async pruneNowAndThen(): Promise<void> {

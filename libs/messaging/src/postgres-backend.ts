@@ -26,6 +26,7 @@ export async function openPostgresBackend(url: string, prefix: string, onError: 
   const sending = new pg.Pool({ ...connection, max: SENDING_CONNECTIONS, options: `-c search_path=${SCHEMA}` });
   sending.on('error', onError);
   return {
+    losesNothing: true,
     queue: (name) => new PostgresQueue(name, { connection: sending }) as unknown as Queue,
     worker: (name, processor, options) =>
       new PostgresWorker(name, processor, {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RahatError } from '@rahat/contracts';
-import { type Job, type Processor, UnrecoverableError, type Worker } from 'bullmq';
+import { DelayedError, type Job, type Processor, UnrecoverableError, type Worker } from 'bullmq';
 import { type DeadLetters, isHopeless } from './dead-letters.js';
 import type { Subscription } from './messaging.js';
 import type { QueueBackend, ReceiveOptions } from './queue-backend.js';
@@ -12,6 +12,12 @@ const MOST_STALLS = 5;
 const RECONNECT_DELAY_MS = 1_000;
 /** A killed worker's lock ends after 30 s; its message goes to another one at the next look. */
 const STALL_CHECK_MS = 10_000;
+
+/** How long a message waits whose receiver has lost what it needs to handle any message. */
+const POSTPONE_MS = 2_000;
+
+/** Not this message's fault: it comes again, and it costs none of its tries. */
+export class Postponed extends Error {}
 
 export interface Receiver {
   queue: string;
@@ -27,10 +33,14 @@ export function receive(
   onError: (error: Error) => void,
 ): Subscription {
   const buried = new WeakSet<Job>();
-  const process: Processor = async (job, _token, signal) => {
+  const process: Processor = async (job, token, signal) => {
     try {
       return await receiver.handle(job, signal ?? new AbortController().signal);
     } catch (error) {
+      if (error instanceof Postponed) {
+        await job.moveToDelayed(Date.now() + POSTPONE_MS, token);
+        throw new DelayedError();
+      }
       const reason = storable(RahatError.from(error).message);
       if (!isHopeless(error) && job.attemptsMade + 1 < (job.opts.attempts ?? 1)) throw new Error(reason, { cause: error });
       await deadLetters.bury(job, error);

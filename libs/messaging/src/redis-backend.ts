@@ -9,6 +9,8 @@ export function openRedisBackend(url: string, prefix: string, onError: (error: E
   // Receivers wait for Redis as long as it takes; BullMQ demands null.
   const receiving = connect(url, { maxRetriesPerRequest: null }, onError);
   return {
+    // It may be flushed, restarted without its data, or fail over to a replica that lags behind.
+    losesNothing: false,
     queue: (name) => new Queue(name, { connection: sending, prefix }),
     worker: (name, processor, options) => new Worker(name, processor, { connection: receiving, prefix, ...options }),
     queueEvents: (name) => new QueueEvents(name, { connection: { url, maxRetriesPerRequest: null }, prefix }),

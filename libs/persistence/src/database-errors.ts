@@ -19,10 +19,17 @@ const AWAY_CODES = new Set([
   'ENOENT',
 ]);
 const AWAY_MESSAGES =
-  /connection terminated|timeout exceeded when trying to connect|connection timeout|client has encountered a connection error|driver not connected/i;
+  /connection terminated|timeout exceeded when trying to connect|connection timeout|client has encountered a connection error|driver not connected|query runner already released/i;
 
 /** character_not_in_repertoire, untranslatable_character: a NUL, or text that isn't UTF-8. */
 const UNSTORABLE_STATES = new Set(['22021', '22P05']);
+
+/** No connection, or one that was lost; whatever it was about may be done again when the database is back. */
+export class DatabaseAway extends RahatError {
+  constructor(cause: unknown) {
+    super('unavailable', 'The metadata database is not reachable', { cause });
+  }
+}
 
 /** Whether the same transaction may succeed when it is simply run again. */
 export function isTransactionConflict(error: unknown): boolean {
@@ -35,7 +42,7 @@ export function translateDatabaseError(error: unknown): unknown {
   const code = codeOf(error);
   const message = error instanceof Error ? error.message : '';
   if (AWAY_STATES.test(code) || AWAY_CODES.has(code) || AWAY_MESSAGES.test(message)) {
-    return new RahatError('unavailable', 'The metadata database is not reachable', { cause: error });
+    return new DatabaseAway(error);
   }
   if (code === '57014' || code === '55P03') return new RahatError('unavailable', 'The metadata database took too long', { cause: error });
   if (isTransactionConflict(error))

@@ -42,3 +42,15 @@ export function messagingTables(schema: string): string {
     CREATE INDEX processed_messages_processed_at ON ${name}.processed_messages (processed_at);
   `;
 }
+
+/** SQL for a later migration: a message stays in the outbox until its consumer has it, because a queue may be lost. */
+export function keepSentMessages(schema: string): string {
+  const name = `${quoteIdentifier(schema)}.outbox`;
+  return `
+    -- When to look whether its consumer is done with it; none: it has not been sent.
+    ALTER TABLE ${name} ADD COLUMN check_at timestamptz;
+    DROP INDEX ${quoteIdentifier(schema)}.outbox_sequence;
+    CREATE INDEX outbox_unsent ON ${name} (sequence) WHERE check_at IS NULL;
+    CREATE INDEX outbox_check_at ON ${name} (check_at) WHERE check_at IS NOT NULL;
+  `;
+}

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId, ROLE_SCOPES, type EventPayload, type Principal, type Role } from '@rahat/contracts';
-import { openMessaging, type QueueMessaging } from '@rahat/messaging';
+import { openMessaging, type Messaging } from '@rahat/messaging';
 import { openServiceDatabase, provisionDatabase, type ServiceDatabase } from '@rahat/persistence';
 import { startTestApplication, type TestApplication } from '@rahat/service-kit/testing';
 import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
@@ -22,7 +22,7 @@ const at = '2026-11-24T00:00:00.000Z';
 
 let server: PostgresqlServer;
 let database: ServiceDatabase;
-let messaging: QueueMessaging;
+let messaging: Messaging;
 let application: TestApplication;
 
 beforeAll(async () => {

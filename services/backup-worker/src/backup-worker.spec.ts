@@ -15,6 +15,7 @@ import {
   newId,
   type PostgresqlConnection,
   QUEUES,
+  SCHEDULER,
   type RepositoryPower,
   type RunProgress,
   type RunSecrets,
@@ -59,7 +60,6 @@ beforeAll(async () => {
     QUEUES.scheduler,
     {
       'worker.alive.v1': async () => undefined,
-      'attempt.started.v1': async () => undefined,
       'attempt.heartbeat.v1': async () => undefined,
       'attempt.progress.v1': async (progress) => void told.progress.push(progress),
       'attempt.log.v1': async ({ lines }) => void told.log.push(...lines.map(({ message }) => message)),
@@ -67,6 +67,7 @@ beforeAll(async () => {
     },
     { concurrency: 4 },
   );
+  scheduler.answer(SCHEDULER, { 'attempt.claim.v1': async () => ({ granted: true }) });
   const config = configSchema.parse({
     RAHAT_WORKER_POOL_KEY_PATH: join(folder, 'pool.key'),
     RAHAT_WORKER_SCRATCH: join(folder, 'scratch'),

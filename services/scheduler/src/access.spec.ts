@@ -27,6 +27,9 @@ beforeAll(async () => {
 });
 afterAll(async () => scheduler?.[Symbol.asyncDispose]());
 
+/** What strangers see of real ones: dead-letters.spec.ts. */
+const LETTER = 'letter_00000000000000000000000000000000';
+
 /** Every route of the service, with a body that is valid but for who sends it. */
 const routes = (): [string, string, object?][] => [
   ['GET', '/api/v2/servers'],
@@ -87,7 +90,12 @@ const routes = (): [string, string, object?][] => [
   ['GET', `/api/v2/restore-plans/${ids.restorePlan}`],
   ['POST', '/api/v2/restores', { plan: ids.restorePlan, hash: ids.hash }],
   ['GET', '/api/v2/status'],
+  ['GET', '/api/v2/dead-letters'],
+  ['GET', `/api/v2/dead-letters/${LETTER}`],
+  ['POST', `/api/v2/dead-letters/${LETTER}/retry`],
+  ['DELETE', `/api/v2/dead-letters/${LETTER}`],
 ];
+
 const OPEN_TO_ALL_ORGANIZATIONS = [
   'GET /api/v2/servers',
   'POST /api/v2/servers',
@@ -107,6 +115,7 @@ const OPEN_TO_ALL_ORGANIZATIONS = [
   'GET /api/v2/trash',
   'GET /api/v2/collections',
   'GET /api/v2/status',
+  'GET /api/v2/dead-letters',
 ];
 
 describe('access', () => {
@@ -117,7 +126,7 @@ describe('access', () => {
     );
     const walked = routes().map(([method, path]) =>
       `${method} ${path.split('?')[0]}`.replaceAll(
-        /(server|group|template|plan|run|backup|restoreplan|database|repository)_([0-9a-f]{32}|known)/g,
+        /(server|group|template|plan|run|backup|restoreplan|database|repository|letter)_([0-9a-f]{32}|known)/g,
         '*',
       ),
     );

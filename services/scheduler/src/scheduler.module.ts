@@ -1,6 +1,14 @@
 import { Module, type DynamicModule, type Provider, type Type } from '@nestjs/common';
 import type { SecretBox } from '@rahat/secrets';
-import { CURSORS, runtimeProviders, type Cursors, type InternalClient, type ServiceRuntime } from '@rahat/service-kit';
+import {
+  CURSORS,
+  METRICS,
+  runtimeProviders,
+  type Cursors,
+  type InternalClient,
+  type Registry,
+  type ServiceRuntime,
+} from '@rahat/service-kit';
 import { BackupsController } from './backups/backups.controller.js';
 import { BackupsService } from './backups/backups.service.js';
 import { systemClock, type Clock } from './clock/clock.js';
@@ -9,9 +17,13 @@ import { CollectionsService } from './collections/collections.service.js';
 import type { SchedulerConfig } from './config.js';
 import { DatabasesController } from './databases/databases.controller.js';
 import { DiscoveryService } from './databases/discovery.service.js';
+import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
+import { DeadLettersService } from './dead-letters/dead-letters.service.js';
 import { DocumentsController } from './documents/documents.controller.js';
 import { DocumentsService } from './documents/documents.service.js';
 import { placesBehind } from './documents/places.js';
+import { ProtectionMetrics } from './metrics/protection-metrics.js';
+import { RunMetrics } from './metrics/run-metrics.js';
 import { ListPages } from './paging/list-page.js';
 import { PlanPauses } from './plans/plan-pauses.js';
 import { PlansController } from './plans/plans.controller.js';
@@ -74,7 +86,13 @@ export class SchedulerModule {
     const secrets = new ServerSecrets(secretBox, config);
     const questions = new WorkerQuestions(messaging, secrets);
     const discovery = new DiscoveryService(database, outbox, questions, secrets, clock);
-    const ledger = new RunLedger(outbox, clock, () => ticker.hurry());
+    const runMetrics = new RunMetrics();
+    const ledger = new RunLedger(
+      outbox,
+      clock,
+      () => ticker.hurry(),
+      (run) => runMetrics.moved(run),
+    );
     const verification = new VerificationChain(ledger, clock);
     const returns = new Returns(outbox, clock);
     const removals = new Removals(outbox, returns, clock);
@@ -126,6 +144,7 @@ export class SchedulerModule {
         CollectionsController,
         RestoresController,
         StatusController,
+        DeadLettersController,
         PlatformProtectionController,
       ],
       providers: [
@@ -134,6 +153,12 @@ export class SchedulerModule {
         { provide: RetentionService, useValue: retention },
         { provide: BackupHolds, useValue: new BackupHolds(database, outbox, clock) },
         { provide: BackupNow, useValue: backupNow },
+        { provide: RunMetrics, inject: [METRICS], useFactory: (registry: Registry) => runMetrics.registerIn(registry) },
+        {
+          provide: ProtectionMetrics,
+          inject: [METRICS],
+          useFactory: (registry: Registry) => new ProtectionMetrics(database).registerIn(registry),
+        },
         { provide: Ticker, useValue: ticker },
         { provide: MessageConsumers, useValue: consumers },
         listing(ServersService, (pagesOf) => new ServersService(database, outbox, secrets, questions, pagesOf('servers'), clock)),
@@ -176,6 +201,7 @@ export class SchedulerModule {
           CollectionsService,
           (pagesOf) => new CollectionsService(database, outbox, ledger, repositories, pagesOf('collections'), clock),
         ),
+        listing(DeadLettersService, (pagesOf) => new DeadLettersService(messaging.deadLetters, database, outbox, pagesOf('dead-letters'))),
         { provide: StatusService, useValue: new StatusService(database, clock) },
         { provide: PlatformProtectionService, useValue: new PlatformProtectionService(database, outbox, secrets, backupNow, clock) },
       ],

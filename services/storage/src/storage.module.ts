@@ -1,7 +1,8 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import type { SecretBox } from '@rahat/secrets';
-import { CURSORS, runtimeProviders, type Cursors, type ServiceRuntime } from '@rahat/service-kit';
+import { CURSORS, METRICS, runtimeProviders, type Cursors, type Registry, type ServiceRuntime } from '@rahat/service-kit';
 import type { StorageConfig } from './config.js';
+import { StorageMetrics } from './metrics/storage-metrics.js';
 import { PlacesController } from './places/places.controller.js';
 import { GrantsController } from './repositories/grants.controller.js';
 import { RepositoriesController } from './repositories/repositories.controller.js';
@@ -20,6 +21,11 @@ export class StorageModule {
       controllers: [StoragesController, RepositoriesController, GrantsController, PlacesController],
       providers: [
         ...runtimeProviders(runtime, config),
+        {
+          provide: StorageMetrics,
+          inject: [METRICS],
+          useFactory: (registry: Registry) => new StorageMetrics(database).registerIn(registry),
+        },
         {
           provide: StoragesService,
           inject: [CURSORS],

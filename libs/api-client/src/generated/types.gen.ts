@@ -440,6 +440,20 @@ export type DatabaseStatus = {
     } | null;
 };
 
+export type DeadLetter = {
+    id: string;
+    queue: string;
+    message: string;
+    name: string;
+    error: {
+        code: string;
+        message: string;
+    };
+    attempts: number;
+    diedAt: string;
+    payload: unknown;
+};
+
 export type DocumentChange = {
     kind: 'Scheduling' | 'ServerGroup' | 'Storage' | 'Repository' | 'Server' | 'Template' | 'Plan';
     name: string;
@@ -1783,6 +1797,109 @@ export type CollectionsRunResponses = {
 };
 
 export type CollectionsRunResponse = CollectionsRunResponses[keyof CollectionsRunResponses];
+
+export type DeadLettersListData = {
+    body?: never;
+    path?: never;
+    query?: {
+        cursor?: string;
+        limit?: number;
+    };
+    url: '/api/v2/dead-letters';
+};
+
+export type DeadLettersListErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type DeadLettersListError = DeadLettersListErrors[keyof DeadLettersListErrors];
+
+export type DeadLettersListResponses = {
+    200: {
+        data: Array<DeadLetter>;
+        page: {
+            nextCursor: string | null;
+            hasMore: boolean;
+        };
+    };
+};
+
+export type DeadLettersListResponse = DeadLettersListResponses[keyof DeadLettersListResponses];
+
+export type DeadLettersDiscardData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/dead-letters/{id}';
+};
+
+export type DeadLettersDiscardErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type DeadLettersDiscardError = DeadLettersDiscardErrors[keyof DeadLettersDiscardErrors];
+
+export type DeadLettersDiscardResponses = {
+    204: void;
+};
+
+export type DeadLettersDiscardResponse = DeadLettersDiscardResponses[keyof DeadLettersDiscardResponses];
+
+export type DeadLettersGetData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/dead-letters/{id}';
+};
+
+export type DeadLettersGetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type DeadLettersGetError = DeadLettersGetErrors[keyof DeadLettersGetErrors];
+
+export type DeadLettersGetResponses = {
+    200: DeadLetter;
+};
+
+export type DeadLettersGetResponse = DeadLettersGetResponses[keyof DeadLettersGetResponses];
+
+export type DeadLettersRetryData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/dead-letters/{id}/retry';
+};
+
+export type DeadLettersRetryErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type DeadLettersRetryError = DeadLettersRetryErrors[keyof DeadLettersRetryErrors];
+
+export type DeadLettersRetryResponses = {
+    204: void;
+};
+
+export type DeadLettersRetryResponse = DeadLettersRetryResponses[keyof DeadLettersRetryResponses];
 
 export type DocumentsExportData = {
     body?: never;

@@ -1,12 +1,24 @@
 import type { NextFunction, Request, Response } from 'express';
 import client from 'prom-client';
 
+export { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+
 /** The process's metrics; services register theirs in it, never in the library's global one. */
 export const METRICS = Symbol('rahat.metrics');
+
+/** Of the library; `promtool check metrics` has something against their names. */
+const MISNAMED = [
+  'nodejs_active_handles_total',
+  'nodejs_active_requests_total',
+  'nodejs_active_resources_total',
+  'nodejs_eventloop_utilization_summary',
+  'nodejs_eventloop_utilization_histogram',
+];
 
 export function createMetrics(service: string, version: string): client.Registry {
   const registry = new client.Registry();
   client.collectDefaultMetrics({ register: registry });
+  for (const name of MISNAMED) registry.removeSingleMetric(name);
   new client.Gauge({
     name: 'rahat_build_info',
     help: 'Version of this process',

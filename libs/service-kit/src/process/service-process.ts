@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { DynamicModule } from '@nestjs/common';
-import { openMessaging, type QueueMessaging } from '@rahat/messaging';
+import { openMessaging, type Messaging } from '@rahat/messaging';
 import { openServiceDatabase, type Migration } from '@rahat/persistence';
 import type { Logger } from 'pino';
 import { z } from 'zod';
@@ -29,7 +29,7 @@ interface ProcessDefinition<C extends z.ZodObject, Runtime> {
 
 /** What a process has before its own parts are made; each part says in the stack how it ends, the last one first. */
 interface Foundation {
-  messaging: QueueMessaging;
+  messaging: Messaging;
   stateless(keys: PrincipalKeys): StatelessRuntime;
   logger: Logger;
   stack: AsyncDisposableStack;

@@ -1,3 +1,4 @@
 import { CreateAudit1763900000000 } from './0001-create-audit.js';
+import { KeepSentMessages1764240000000 } from './0002-keep-sent-messages.js';
 
-export const auditMigrations = [CreateAudit1763900000000];
+export const auditMigrations = [CreateAudit1763900000000, KeepSentMessages1764240000000];

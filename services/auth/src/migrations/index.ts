@@ -1,3 +1,4 @@
 import { CreateAuth1763900000000 } from './0001-create-auth.js';
+import { KeepSentMessages1764240000000 } from './0002-keep-sent-messages.js';
 
-export const authMigrations = [CreateAuth1763900000000];
+export const authMigrations = [CreateAuth1763900000000, KeepSentMessages1764240000000];

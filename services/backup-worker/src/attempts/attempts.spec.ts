@@ -18,12 +18,20 @@ class RecordingMessaging {
     id?: string;
     payload: { attempt?: number; result?: { outcome: string; error?: { code: string } } };
   }[] = [];
+  readonly claimed: string[] = [];
   down = false;
+  granted = true;
   private readonly listeners = new Map<string, (payload: Record<string, unknown>) => void>();
 
   async send(_queue: string, name: CommandName, payload: object, options?: { id?: string }): Promise<void> {
     if (this.down) throw new Error('connection refused');
     this.sent.push({ name, payload, id: options?.id });
+  }
+
+  async ask(_respondent: string, _name: string, { run, attempt }: { run: string; attempt: number }): Promise<{ granted: boolean }> {
+    if (this.down) throw new Error('connection refused');
+    this.claimed.push(`${run}/${attempt}`);
+    return { granted: this.granted };
   }
 
   async onSignal(topic: string, handler: (payload: Record<string, unknown>) => void) {
@@ -48,7 +56,6 @@ let folder: string;
 let poolKey: PoolKey;
 let messaging: RecordingMessaging;
 let attempts: Attempts;
-const delivery = new AbortController().signal;
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rahat-attempts-'));
@@ -99,18 +106,33 @@ async function specOf(change: Partial<BackupSpec> = {}): Promise<BackupSpec> {
 describe('attempts', () => {
   it('runs an attempt once although it was delivered twice, and answers the same again later', async () => {
     const spec = await specOf();
-    await Promise.all([attempts.execute(spec, delivery), attempts.execute(spec, delivery)]);
-    await attempts.execute(spec, delivery);
-    expect(messaging.of('attempt.started.v1').map((message) => message.id)).toEqual(['run_1-1-started']);
+    await Promise.all([attempts.execute(spec), attempts.execute(spec)]);
+    await attempts.execute(spec);
+    expect(messaging.claimed).toEqual(['run_1/1']);
     const finished = messaging.of('attempt.finished.v1');
     expect(finished.map((message) => message.id)).toEqual(['run_1-1-finished', 'run_1-1-finished']);
     expect(finished[0]?.payload.result).toMatchObject({ outcome: 'error', error: { code: 'repository_not_found' } });
     expect(finished[1]?.payload).toMatchObject({ result: finished[0]?.payload.result });
   });
 
+  it('begins nothing that the ledger gave to another worker', async () => {
+    messaging.granted = false;
+    await attempts.execute(await specOf());
+    expect([messaging.claimed, messaging.of('attempt.finished.v1')]).toEqual([['run_1/1'], []]);
+  });
+
+  it('asks the ledger until it answers', async () => {
+    messaging.down = true;
+    const done = attempts.execute(await specOf());
+    await sleep(300);
+    messaging.down = false;
+    await done;
+    expect([messaging.claimed, messaging.of('attempt.finished.v1').length]).toEqual([['run_1/1'], 1]);
+  });
+
   it('keeps the result until the queue takes it', async () => {
-    const done = attempts.execute(await specOf(), delivery);
-    while (messaging.of('attempt.started.v1').length === 0) await sleep(10);
+    const done = attempts.execute(await specOf());
+    while (messaging.claimed.length === 0) await sleep(10);
     messaging.down = true;
     await sleep(1_500);
     messaging.down = false;
@@ -119,19 +141,18 @@ describe('attempts', () => {
   });
 
   it('reports an attempt whose secrets were sealed for another one, and one that came too late', async () => {
-    await attempts.execute({ ...(await specOf()), attempt: 2 }, delivery);
-    await attempts.execute(await specOf({ run: 'run_2', deadline: new Date(Date.now() - 1000).toISOString() }), delivery);
+    await attempts.execute({ ...(await specOf()), attempt: 2 });
+    await attempts.execute(await specOf({ run: 'run_2', deadline: new Date(Date.now() - 1000).toISOString() }));
     expect(messaging.of('attempt.finished.v1').map(({ payload }) => payload.result?.error?.code)).toEqual([
       'message_invalid',
       'deadline_exceeded',
     ]);
-    expect(messaging.of('attempt.started.v1')).toEqual([]);
   });
 
   it('lets a newer attempt take over and ignores an older one', async () => {
-    const first = attempts.execute(await specOf(), delivery);
-    const second = attempts.execute(await specOf({ attempt: 2 }), delivery);
-    await attempts.execute(await specOf(), delivery);
+    const first = attempts.execute(await specOf());
+    const second = attempts.execute(await specOf({ attempt: 2 }));
+    await attempts.execute(await specOf());
     await Promise.all([first, second]);
     const outcomes = messaging.of('attempt.finished.v1').map(({ payload }) => [payload.attempt, payload.result?.error?.code]);
     expect(outcomes.at(-1)).toEqual([2, 'repository_not_found']);
@@ -141,7 +162,7 @@ describe('attempts', () => {
   it('stops the attempt that a cancellation names, and every one of the run when it names none', async () => {
     await attempts.start();
     const outcomeAfter = async (run: string, signal: { run: string; attempt?: number }) => {
-      const running = attempts.execute(await specOf({ run, attempt: 2 }), delivery);
+      const running = attempts.execute(await specOf({ run, attempt: 2 }));
       messaging.cancel(signal);
       await running;
       return messaging.of('attempt.finished.v1').at(-1)?.payload.result?.outcome;
@@ -152,7 +173,7 @@ describe('attempts', () => {
   });
 
   it('hands a running attempt back when the worker is stopped', async () => {
-    const running = attempts.execute(await specOf(), delivery);
+    const running = attempts.execute(await specOf());
     await attempts.drain();
     await running;
     expect(messaging.of('attempt.finished.v1')[0]?.payload.result).toMatchObject({ outcome: 'error', error: { code: 'worker_lost' } });

@@ -9,6 +9,8 @@ import type { WorkerConfig } from '../config.js';
 import { Hooks } from '../hooks/hooks.js';
 import type { Janitor, Scratch } from '../janitor/janitor.js';
 import { AttemptProcess } from './attempt-process.js';
+import { WorkerMetrics } from '../metrics/worker-metrics.js';
+import { Claims } from './claims.js';
 import { ReportSender } from './report-sender.js';
 
 const HEARTBEAT_MS = 10_000;
@@ -36,6 +38,7 @@ interface Running {
 export class Attempts {
   private readonly logger = new Logger('backup-worker');
   private readonly reports: ReportSender;
+  private readonly claims: Claims;
   private readonly outgoing: OutgoingClient;
   private readonly running = new Map<string, Running>();
   private readonly finished = new Map<string, AttemptResult>();
@@ -49,8 +52,10 @@ export class Attempts {
     private readonly poolKey: PoolKey,
     private readonly config: WorkerConfig,
     private readonly janitor: Janitor,
+    private readonly metrics: WorkerMetrics = new WorkerMetrics(config.RAHAT_WORKER_POOL),
   ) {
     this.reports = new ReportSender(messaging);
+    this.claims = new Claims(messaging, config.RAHAT_WORKER_NAME);
     this.outgoing = new OutgoingClient(config.RAHAT_OUTGOING_ALLOW);
   }
 
@@ -61,11 +66,7 @@ export class Attempts {
       await this.messaging.onSignal('run.pause', (payload) => this.hold(RunSignal.parse(payload), true)),
       await this.messaging.onSignal('run.resume', (payload) => this.hold(RunSignal.parse(payload), false)),
     ];
-    this.work = this.messaging.work(
-      QUEUES.worker(pool),
-      { 'run.execute.v1': ({ spec }, { signal }) => this.execute(spec, signal) },
-      { concurrency },
-    );
+    this.work = this.messaging.work(QUEUES.worker(pool), { 'run.execute.v1': ({ spec }) => this.execute(spec) }, { concurrency });
     this.tellPresence(concurrency);
     this.presence = setInterval(() => this.tellPresence(concurrency), HEARTBEAT_MS).unref();
   }
@@ -86,8 +87,8 @@ export class Attempts {
     await Promise.all(this.signals.map((signal) => signal.close()));
   }
 
-  /** Resolves when the attempt's result is in the scheduler's queue. Delivered twice, it runs once. */
-  async execute(spec: RunSpec, delivery: AbortSignal): Promise<void> {
+  /** Resolves when the attempt's result is in the scheduler's queue. Delivered twice, here or to several workers, it runs once. */
+  async execute(spec: RunSpec): Promise<void> {
     const key = `${spec.run}/${spec.attempt}`;
     const known = this.finished.get(key);
     if (known) return this.report(spec, known);
@@ -97,24 +98,31 @@ export class Attempts {
     if (others.some((other) => other.spec.attempt > spec.attempt)) return;
     const running: Running = { spec, done: Promise.resolve(), stopped: new AbortController() };
     this.running.set(key, running);
-    running.done = this.runAndReport(running, others, delivery).finally(() => this.running.delete(key));
+    this.measure();
+    running.done = this.runAndReport(running, others).finally(() => {
+      this.running.delete(key);
+      this.measure();
+    });
     return running.done;
   }
 
-  private async runAndReport(running: Running, others: Running[], delivery: AbortSignal): Promise<void> {
+  private async runAndReport(running: Running, others: Running[]): Promise<void> {
     const { spec } = running;
     // The scheduler has given up on the older attempt; two of one run must not work side by side.
     const superseded = new RahatError('worker_lost', `Attempt ${spec.attempt} took over`);
     for (const other of others) this.stop(other, superseded);
     await Promise.all(others.map(({ done }) => done.catch(() => undefined)));
 
-    const handedOver = () => this.stop(running, new RahatError('worker_lost', 'The queue gave the run to another worker'));
-    delivery.addEventListener('abort', handedOver, { once: true });
+    // The ledger says who works. A lock that the queue lost meanwhile changes nothing about that.
+    if (!(await this.claims.claim(spec, this.stopping.signal))) {
+      this.logger.log(`${spec.type} ${spec.run}, attempt ${spec.attempt}: not for this worker`);
+      return;
+    }
     const result = await this.runOnce(running).catch((error: unknown): AttemptResult => ({
       outcome: 'error',
       error: RahatError.from(error).serialize(),
     }));
-    delivery.removeEventListener('abort', handedOver);
+    this.metrics.ended.inc({ pool: this.config.RAHAT_WORKER_POOL, outcome: result.outcome });
     this.remember(spec, result);
     this.logger.log(
       `${spec.type} ${spec.run}, attempt ${spec.attempt}: ${result.outcome === 'error' ? `${result.error.code}: ${result.error.message}` : result.outcome}`,
@@ -133,12 +141,6 @@ export class Attempts {
     if (Date.parse(spec.deadline) <= Date.now())
       throw new RahatError('deadline_exceeded', `The run came to the worker after its deadline, ${spec.deadline}`);
     const secrets = RunSecrets.parse(JSON.parse((await this.poolKey.open(spec.sealedSecrets, `${spec.run}/${spec.attempt}`)).toString()));
-    await this.reports.deliver(
-      'attempt.started.v1',
-      { ...attempt, worker, at: now() },
-      `${spec.run}-${spec.attempt}-started`,
-      this.stopping.signal,
-    );
     await using scratch = await this.janitor.makeScratch(spec.run, spec.attempt);
     if (running.stopReason) return stopped(running.stopReason);
     const heartbeat = setInterval(() => this.reports.tell('attempt.heartbeat.v1', { ...attempt, worker, at: now() }), HEARTBEAT_MS);
@@ -207,7 +209,12 @@ export class Attempts {
   /** The scheduler sends no more than workers can take, and says when there are none. */
   private tellPresence(slots: number): void {
     const { RAHAT_WORKER_NAME: worker, RAHAT_WORKER_POOL: pool } = this.config;
+    this.metrics.slots.set({ pool }, slots);
     this.reports.tell('worker.alive.v1', { worker, pool, slots, at: now() });
+  }
+
+  private measure(): void {
+    this.metrics.running.set({ pool: this.config.RAHAT_WORKER_POOL }, this.running.size);
   }
 
   private stop(running: Running, reason: RahatError): void {

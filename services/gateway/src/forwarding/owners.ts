@@ -5,6 +5,7 @@ const OWNERS: Record<string, Owner> = {
   sessions: 'auth',
   setup: 'auth',
   backups: 'scheduler',
+  'dead-letters': 'scheduler',
   documents: 'scheduler',
   plans: 'scheduler',
   'restore-plans': 'scheduler',

@@ -2,6 +2,7 @@ import { CreateScheduler1763900000000 } from './0001-create-scheduler.js';
 import { SelectServersAndSchedules1764201600000 } from './0002-select-servers-and-schedules.js';
 import { VerifyAsPlanned1764220000000 } from './0005-verify-as-planned.js';
 import { KeepByPolicy1764230000000 } from './0006-keep-by-policy.js';
+import { KeepSentMessages1764240000000 } from './0003-keep-sent-messages.js';
 import { CollectAndUndo1764300000000 } from './0007-collect-and-undo.js';
 
 export const schedulerMigrations = [
@@ -9,5 +10,6 @@ export const schedulerMigrations = [
   SelectServersAndSchedules1764201600000,
   VerifyAsPlanned1764220000000,
   KeepByPolicy1764230000000,
+  KeepSentMessages1764240000000,
   CollectAndUndo1764300000000,
 ];

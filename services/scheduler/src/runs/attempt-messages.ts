@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { CommandPayload, RunProgress } from '@rahat/contracts';
+import type { Answer, CommandPayload, Question, RunProgress } from '@rahat/contracts';
 import type { Messaging } from '@rahat/messaging';
 import type { Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
@@ -27,6 +27,12 @@ export class AttemptMessages {
     private readonly clock: Clock,
   ) {}
 
+  /** Gives the attempt to the one who asks first. Whoever is not given it must not begin. */
+  async claim(transaction: Transaction, claim: Question<'attempt.claim.v1'>): Promise<Answer<'attempt.claim.v1'>> {
+    return { granted: (await this.acceptAlive(transaction, claim)) !== undefined };
+  }
+
+  /** Of workers older than the claim. */
   async started(transaction: Transaction, message: CommandPayload<'attempt.started.v1'>): Promise<void> {
     await this.acceptAlive(transaction, message);
   }

@@ -1,5 +1,5 @@
 import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
-import { QUEUES } from '@rahat/contracts';
+import { QUEUES, SCHEDULER } from '@rahat/contracts';
 import type { Messaging, Subscription } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
 import { findBackup } from '../backups/backups.table.js';
@@ -47,6 +47,10 @@ export class MessageConsumers implements OnApplicationBootstrap, OnApplicationSh
         },
         'snapshot.removed.v1': (message, { transaction }) => this.removals.removed(transaction, message),
         'snapshot.returned.v1': (message, { transaction }) => this.returns.returned(transaction, message),
+      }),
+      this.messaging.answer(SCHEDULER, {
+        'attempt.claim.v1': (claim) =>
+          this.database.asSystem('give an attempt to a worker', (transaction) => attempts.claim(transaction, claim)),
       }),
       this.messaging.consumeEvents('scheduler', this.database, {
         'backup.recorded.v1': async (message, { transaction }) => {

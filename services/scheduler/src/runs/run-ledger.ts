@@ -16,6 +16,8 @@ export class RunLedger {
     private readonly clock: Clock,
     /** Called when a run became due by itself, so that it need not wait for the next tick. */
     private readonly onDue: () => void,
+    /** Told of each state that a run has come to, once that is committed. */
+    private readonly onMoved: (run: RunRow) => void = () => undefined,
   ) {}
 
   /** A run whose time has come. */
@@ -80,7 +82,10 @@ export class RunLedger {
       `UPDATE runs SET ${assignments} WHERE id = $1 AND attempt = $2 AND state = ANY ($3::text[]) RETURNING *`,
       [run.id, run.attempt, statesBefore(to, cause), to, ...values],
     );
-    if (row) await this.tell(transaction, row);
+    if (row) {
+      await this.tell(transaction, row);
+      transaction.afterCommit(() => this.onMoved(row));
+    }
     if (row && isTerminal(to)) await this.discardUnaccepted(transaction, row);
     return row;
   }

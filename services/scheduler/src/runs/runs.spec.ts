@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { Run } from '@rahat/contracts';
+import { SCHEDULER, type Run } from '@rahat/contracts';
 import { evidenceFor, failWith, succeed, withEvidence, type TestAttempt } from '../testing/scripts.js';
 import { PASSWORD, startTestScheduler, type TestScheduler } from '../testing/start-test-scheduler.js';
 
@@ -148,6 +148,27 @@ describe('a run', () => {
     await scheduler.eventually(async () => (await scheduler.call('GET', `/api/v2/runs/${run.id}/log`)).body.data.length === 1);
     expect((await scheduler.call('GET', `/api/v2/runs/${run.id}`)).body).toMatchObject({ state: 'succeeded', attempt: 1 });
     expect(await backupsOf(run.plan)).toHaveLength(1);
+  });
+
+  it('is given to the first worker that asks, however many the queue hands it to', async () => {
+    const held = Promise.withResolvers<void>();
+    scheduler.scripts.push(() => held.promise);
+    const run = await backUp();
+    const { spec } = await attemptOf(run.id);
+    const claim = async (worker: string, attempt = spec.attempt) =>
+      (await scheduler.messaging.ask(SCHEDULER, 'attempt.claim.v1', { run: run.id, attempt, worker }, 10_000)).granted;
+    expect(await Promise.all(['one', 'two', 'three'].map((worker) => claim(worker)))).toHaveLength(3);
+    const holder = (await scheduler.sql(`SELECT worker FROM scheduler.runs WHERE id = '${run.id}'`))[0]!['worker'];
+    expect(await Promise.all(['one', 'two', 'three'].map(async (worker) => (await claim(worker)) === (worker === holder)))).toEqual([
+      true,
+      true,
+      true,
+    ]);
+    expect(await claim(String(holder), spec.attempt + 1)).toBe(false);
+    held.resolve();
+    await (await attemptOf(run.id)).finish({ outcome: 'evidence', evidence: evidenceFor(spec) }, String(holder));
+    await scheduler.until(run.id, 'succeeded');
+    expect(await claim(String(holder))).toBe(false);
   });
 
   it('whose message the queue lost is sent again', async () => {

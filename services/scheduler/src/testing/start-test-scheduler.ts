@@ -13,7 +13,7 @@ import {
   type RepositoryPower,
   type Run,
 } from '@rahat/contracts';
-import { openMessaging, type Outbox, type QueueMessaging } from '@rahat/messaging';
+import { openMessaging, type Outbox, type Messaging } from '@rahat/messaging';
 import { openServiceDatabase, provisionDatabase, type ServiceDatabase } from '@rahat/persistence';
 import { createSecretBox, poolKeyFrom } from '@rahat/secrets';
 import { startTestApplication, type TestApplication } from '@rahat/service-kit/testing';
@@ -29,7 +29,7 @@ export const ADDRESS = { host: 'db.example', port: 5432, user: 'backup' };
 export interface TestScheduler extends AsyncDisposable {
   application: TestApplication;
   database: ServiceDatabase;
-  messaging: QueueMessaging;
+  messaging: Messaging;
   admin: Principal;
   clock: Clock & { advance(ms: number): void; set(ms: number): void };
   /** Scripts of the attempts to come, in order; afterwards every attempt succeeds. */

@@ -1,5 +1,5 @@
 import { provisionServices, type InstallationKeys } from '@rahat/installation';
-import { openMessaging, type QueueMessaging } from '@rahat/messaging';
+import { openMessaging, type Messaging } from '@rahat/messaging';
 import { openServiceDatabase, type Migration, type ServiceDatabase } from '@rahat/persistence';
 import * as audit from '@rahat/service-audit';
 import * as auth from '@rahat/service-auth';
@@ -20,7 +20,7 @@ const POOL_SIZE = 10;
 
 /** The queues and databases that the services in this process stand on. */
 export interface ServiceParts {
-  messaging: QueueMessaging;
+  messaging: Messaging;
   runtimeOf(service: string): ServiceRuntime;
   statelessRuntimeOf(service: string): StatelessRuntime;
   migrations: number;

@@ -1,0 +1,74 @@
+import { RahatError, type DeadLetter, type Page, type PageQuery, type Principal } from '@rahat/contracts';
+import type { DeadLetterBox, Outbox } from '@rahat/messaging';
+import type { ServiceDatabase } from '@rahat/persistence';
+import { redactSecrets } from '@rahat/service-kit';
+import type { ListPages } from '../paging/list-page.js';
+import { recordAct } from '../trail/trail.js';
+
+const BATCH = 100;
+
+/** What the queues of all services gave up. The organization's own, and what belongs to none. */
+export class DeadLettersService {
+  constructor(
+    private readonly box: DeadLetterBox,
+    private readonly database: ServiceDatabase,
+    private readonly outbox: Outbox,
+    private readonly pages: ListPages,
+  ) {}
+
+  async list(principal: Principal, { cursor, limit }: PageQuery): Promise<Page<DeadLetter>> {
+    const found: { letter: DeadLetter; position: number }[] = [];
+    for (let start = Number(this.pages.after(cursor)[0] ?? 0); found.length <= limit; start += BATCH) {
+      const letters = await this.box.list(start, BATCH);
+      found.push(
+        ...letters.map((letter, index) => ({ letter, position: start + index + 1 })).filter(({ letter }) => mayBeSeen(principal, letter)),
+      );
+      if (letters.length < BATCH) break;
+    }
+    return this.pages.page(
+      found.slice(0, limit + 1),
+      limit,
+      ({ letter }) => present(letter),
+      ({ position }) => [String(position)],
+    );
+  }
+
+  async get(principal: Principal, id: string): Promise<DeadLetter> {
+    const letter = await this.box.find(id);
+    if (!mayBeSeen(principal, letter)) throw new RahatError('not_found', `There is no dead letter ${id}`);
+    return present(letter);
+  }
+
+  async retry(principal: Principal, id: string): Promise<void> {
+    await this.get(principal, id);
+    const letter = await this.box.retry(id);
+    await this.record(principal, letter, 'dead-letter.retried');
+  }
+
+  async discard(principal: Principal, id: string): Promise<void> {
+    await this.get(principal, id);
+    const letter = await this.box.discard(id);
+    await this.record(principal, letter, 'dead-letter.discarded');
+  }
+
+  private async record(principal: Principal, letter: DeadLetter, action: string): Promise<void> {
+    const { id, name, queue, message, error } = letter;
+    await this.database.inOrganization(principal.organization, (transaction) =>
+      recordAct(this.outbox, transaction, principal, {
+        action,
+        target: { kind: 'dead-letter', id, name },
+        details: { queue, message, error: error.code },
+      }),
+    );
+  }
+}
+
+function mayBeSeen({ organization }: Principal, { payload }: DeadLetter): boolean {
+  const of = (payload as { organization?: unknown; spec?: { organization?: unknown } } | null) ?? {};
+  const owner = of.organization ?? of.spec?.organization;
+  return owner === undefined || owner === organization || owner === 'platform';
+}
+
+function present({ id, queue, message, name, error, attempts, diedAt, payload }: DeadLetter): DeadLetter {
+  return { id, queue, message, name, error, attempts, diedAt, payload: redactSecrets(payload) };
+}
