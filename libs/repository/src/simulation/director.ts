@@ -1,127 +1,7 @@
-import type { ReadSession, WriteSession } from '../repository.js';
-import type { StoredObject } from '../snapshots/manifest.js';
-import { contentOf, someContent } from './content.js';
 import type { ReportedSnapshot } from './ledger.js';
+import { CollectorRole, ReaderRole, RetentionRole, WriterRole, type Role } from './roles.js';
 import { HOUR_MS, MINUTE_MS, NO_HAZARDS, type Hazards, type StopPlace } from './simulated-machine.js';
-import {
-  collectGarbage,
-  commitSnapshot,
-  findSomeSnapshot,
-  readSnapshot,
-  tolerating,
-  trashSnapshot,
-  undoRemoval,
-  writeContent,
-  type FoundSnapshot,
-} from './work.js';
-import type { Stage, World } from './world.js';
-
-/** Under which several workers commit. */
-export const SHARED_NAME = 'same';
-
-/** One process in a scene, which does its steps when it is told to. A step of which the world made nothing leaves the rest undone. */
-abstract class Role {
-  constructor(readonly stage: Stage) {}
-
-  /** Resolves also when the process has died. */
-  protected async perform(step: () => Promise<unknown>): Promise<void> {
-    const { machine, world } = this.stage;
-    const done = step().catch((error: unknown) => world.ledger.violate(`A role failed: ${String((error as Error).stack)}`));
-    await Promise.race([done, machine.death]);
-  }
-}
-
-export class WriterRole extends Role {
-  private session: WriteSession | undefined;
-  private object: StoredObject | undefined;
-
-  constructor(
-    stage: Stage,
-    private content: Buffer,
-    private id = `backup_${stage.world.nextNumber()}`,
-  ) {
-    super(stage);
-  }
-
-  readonly begin = (): Promise<void> =>
-    this.perform(() => tolerating(this.stage, async () => (this.session = await this.stage.repository.beginWriting({ writer: 'worker' }))));
-
-  readonly write = (): Promise<void> =>
-    this.perform(async () => {
-      const { session } = this;
-      if (session) await tolerating(this.stage, async () => (this.object = await writeContent(this.stage, session, this.content)));
-    });
-
-  readonly commit = (): Promise<void> =>
-    this.perform(async () => {
-      const { session, object, id, content } = this;
-      if (!session || !object) return;
-      // Somebody else may have committed another content under this name.
-      const isFine = (code: string): boolean => code === 'conflict' && id === SHARED_NAME;
-      await tolerating(this.stage, () => commitSnapshot(this.stage, session, object, { id, content }), isFine);
-    });
-
-  /** One more snapshot in the same session. */
-  async next(content: Buffer, id: string): Promise<void> {
-    Object.assign(this, { content, id });
-    await this.write();
-    await this.commit();
-  }
-
-  readonly close = (): Promise<void> =>
-    this.perform(async () => {
-      const { session } = this;
-      this.session = undefined;
-      await session?.[Symbol.asyncDispose]();
-    });
-
-  get steps(): (() => Promise<void>)[] {
-    return [this.begin, this.write, this.commit, this.close];
-  }
-}
-
-export class ReaderRole extends Role {
-  private session: ReadSession | undefined;
-  private sinceMs = 0;
-  private found: FoundSnapshot | undefined;
-
-  readonly begin = (): Promise<void> =>
-    this.perform(() =>
-      tolerating(this.stage, async () => {
-        this.session = await this.stage.repository.beginReading();
-        this.sinceMs = this.stage.world.timeline.nowMs;
-      }),
-    );
-
-  find(wanted?: ReportedSnapshot): Promise<void> {
-    return this.perform(async () => (this.found = await findSomeSnapshot(this.stage, wanted)));
-  }
-
-  readonly read = (): Promise<void> =>
-    this.perform(async () => {
-      if (this.session && this.found) await readSnapshot(this.stage, this.session, this.found, this.sinceMs);
-    });
-
-  readonly close = (): Promise<void> => this.perform(async () => this.session?.[Symbol.asyncDispose]());
-
-  get steps(): (() => Promise<void>)[] {
-    return [this.begin, () => this.find(), this.read, this.close];
-  }
-}
-
-export class CollectorRole extends Role {
-  readonly collect = (): Promise<void> => this.perform(() => collectGarbage(this.stage));
-}
-
-export class RetentionRole extends Role {
-  trash(chosen: ReportedSnapshot): Promise<void> {
-    return this.perform(() => trashSnapshot(this.stage, chosen));
-  }
-
-  undo(chosen: ReportedSnapshot): Promise<void> {
-    return this.perform(() => undoRemoval(this.stage, chosen));
-  }
-}
+import type { World } from './world.js';
 
 /** What a role does, one after the other. */
 export interface Sequence {
@@ -179,33 +59,21 @@ export class Director {
   /** Until what is condemned now may be deleted. */
   grace(): Promise<void> {
     const { graceMs, listLagMs } = this.world.terms;
-    return this.sleep(graceMs + listLagMs + this.random.between(0, 10 * MINUTE_MS));
+    return this.sleep(graceMs + listLagMs + this.random.between(0, 4 * MINUTE_MS));
   }
 
   /** Two backups of long ago whose packs a collection may condemn; `trashed` long ago, the old one's are garbage. */
   async past({ trashed }: { trashed: boolean }): Promise<Past> {
-    const { world, random } = this;
+    const { world } = this;
     const { ledger } = world;
-    const first = random.whole(0, 15);
-    const oldBlocks = Array.from({ length: random.whole(2, 4) }, (_, i) => first + i);
-    // Where one block stays in use, the old pack is worth a copy.
-    const shared = random.chance(0.4) ? oldBlocks.slice(0, 1) : [];
-    const contents = [contentOf(oldBlocks), contentOf([...shared, 20, 21])];
-    const role = new WriterRole(world.stage(NO_HAZARDS), contents[0]!, 'old');
-    // Two who back up the same at the same time both store it.
-    const twin = random.chance(0.2) ? new WriterRole(world.stage(NO_HAZARDS), contents[0]!, 'twin') : undefined;
-    const other = random.chance(0.3) ? someContent(random) : undefined;
-    await role.begin();
-    await twin?.begin();
-    for (const step of [role.write, role.commit]) await step();
-    for (const step of twin?.steps.slice(1) ?? []) await step();
-    await role.next(contents[1]!, 'kept');
-    if (other) await role.next(other, 'other');
-    await role.close();
     const past = { old: ledger.reported.get('old')!, kept: ledger.reported.get('kept')! };
-    const retention = new RetentionRole(world.stage(NO_HAZARDS));
-    if (trashed) await retention.trash(past.old);
-    if (trashed && twin) await retention.trash(ledger.reported.get('twin')!);
+    if (trashed) {
+      const retention = new RetentionRole(world.stage(NO_HAZARDS));
+      for (const id of ['old', 'twin']) {
+        const chosen = ledger.reported.get(id);
+        if (chosen) await retention.trash(chosen);
+      }
+    }
     await this.sleep(Math.max(world.terms.graceMs, world.terms.undoPeriodMs) + 2 * world.terms.listLagMs + MINUTE_MS);
     return past;
   }

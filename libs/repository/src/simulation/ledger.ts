@@ -13,7 +13,7 @@ import {
   trashName,
 } from '../layout.js';
 import { openPackDirectory } from '../packs/pack-reader.js';
-import { chunkIdAt } from '../packs/pack-table.js';
+import { chunkIdAt, type PackTable } from '../packs/pack-table.js';
 import type { SimulatedStorage, StoreObserver } from './simulated-store.js';
 
 /** A backup whose writer was told that it succeeded. */
@@ -37,8 +37,8 @@ interface KnownPack {
   namedBy: number;
   /** When a collection first named it. */
   condemnedAtMs?: number;
-  /** Collections that name it. */
-  condemnedBy: number;
+  /** Collections that name it, and when they were put. */
+  condemnedBy: Map<string, number>;
 }
 
 /**
@@ -57,11 +57,12 @@ export class Ledger implements StoreObserver {
   private readonly attempted = new Map<string, string[]>();
   /** When each lease was renewed last; undefined of one that ran out or was removed, which protects nothing ever after. */
   private readonly leases = new Map<string, number | undefined>();
+  private readonly leaseBegan = new Map<string, number>();
   storage!: SimulatedStorage;
 
   constructor(
     private readonly context: Pick<RepositoryContext, 'keys' | 'repositoryId'>,
-    private readonly terms: { undoPeriodMs: number; leaseTtlMs: number },
+    private readonly terms: { undoPeriodMs: number; leaseTtlMs: number; listLagMs: number },
   ) {}
 
   violate(message: string): void {
@@ -120,11 +121,13 @@ export class Ledger implements StoreObserver {
     else if (name.startsWith(SNAPSHOTS_PREFIX)) this.manifestStored(name.slice(SNAPSHOTS_PREFIX.length), lease);
   }
 
-  removed(name: string): void {
+  removed(name: string, lease: string | undefined): void {
     if (name.startsWith(PACKS_PREFIX)) {
       const pack = this.packs.get(packHash(name))!;
       pack.exists = false;
-      this.assertHomes(pack.chunks, `when ${name} was removed`, 'that no collection condemns');
+      // Every listing showed its remover what had been condemned for so long.
+      const seenMs = (this.leaseBegan.get(lease ?? '') ?? 0) - this.terms.listLagMs;
+      this.assertHomes(pack.chunks, `when ${name} was removed`, seenMs);
     } else if (name.startsWith(INDEX_PREFIX)) {
       for (const hash of this.segments.get(name) ?? []) {
         const pack = this.packs.get(hash);
@@ -152,27 +155,40 @@ export class Ledger implements StoreObserver {
       known.exists = true;
       return;
     }
-    const { table } = openPackDirectory(this.context as RepositoryContext, hash, file);
-    const chunks = Array.from(table.chunkLengths, (_, i) => chunkIdAt(table, i).toString('hex'));
-    this.packs.set(hash, { chunks, exists: true, namedBy: 0, condemnedBy: 0 });
+    const chunks = this.chunksOf(hash, file);
+    this.packs.set(hash, { chunks, exists: true, namedBy: 0, condemnedBy: new Map() });
     for (const chunk of chunks) this.homes.set(chunk, (this.homes.get(chunk) ?? new Set()).add(hash));
   }
 
   private segmentStored(name: string, file: Buffer): void {
     if (this.segments.has(name)) return;
-    const { packs } = openIndexSegment(this.context as RepositoryContext, name, file);
+    const packs = this.packsOf(name, file);
     this.segments.set(
       name,
       packs.map(({ hash }) => hash),
     );
-    for (const { hash, table } of packs) {
+    for (const { hash, chunks } of packs) {
       const pack = this.packs.get(hash);
       if (!pack) return this.violate(`${name} names pack ${hash} before it was stored.`);
       pack.namedBy++;
-      const same =
-        pack.chunks.length === table.chunkLengths.length && pack.chunks.every((chunk, i) => chunkIdAt(table, i).toString('hex') === chunk);
+      const same = pack.chunks.length === chunks.length && pack.chunks.every((chunk, i) => chunks[i] === chunk);
       if (!same) this.violate(`${name} tells of chunks that pack ${hash} does not hold.`);
     }
+  }
+
+  private chunksOf(hash: string, file: Buffer): string[] {
+    let chunks = OPENED_PACKS.get(file);
+    if (!chunks) OPENED_PACKS.set(file, (chunks = idsIn(openPackDirectory(this.context as RepositoryContext, hash, file).table)));
+    return chunks;
+  }
+
+  private packsOf(name: string, file: Buffer): { hash: string; chunks: string[] }[] {
+    let packs = OPENED_SEGMENTS.get(file);
+    if (!packs) {
+      const segment = openIndexSegment(this.context as RepositoryContext, name, file);
+      OPENED_SEGMENTS.set(file, (packs = segment.packs.map(({ hash, table }) => ({ hash, chunks: idsIn(table) }))));
+    }
+    return packs;
   }
 
   private collectionStored(name: string, file: Buffer): void {
@@ -182,12 +198,12 @@ export class Ledger implements StoreObserver {
     for (const hash of condemned) {
       const pack = this.packs.get(hash)!;
       pack.condemnedAtMs ??= this.storage.timeline.nowMs;
-      pack.condemnedBy++;
+      pack.condemnedBy.set(name, this.storage.timeline.nowMs);
     }
   }
 
   private collectionRemoved(name: string): void {
-    for (const hash of this.collections.get(name) ?? []) this.packs.get(hash)!.condemnedBy--;
+    for (const hash of this.collections.get(name) ?? []) this.packs.get(hash)!.condemnedBy.delete(name);
     this.collections.delete(name);
   }
 
@@ -215,6 +231,7 @@ export class Ledger implements StoreObserver {
 
   private leaseStored(name: string): void {
     const alive = !this.leases.has(name) || this.isAlive(name);
+    if (!this.leaseBegan.has(name)) this.leaseBegan.set(name, this.storage.timeline.nowMs);
     this.leases.set(name, alive ? this.storage.timeline.nowMs : undefined);
   }
 
@@ -227,15 +244,28 @@ export class Ledger implements StoreObserver {
     return [...(this.homes.get(chunk) ?? [])].map((hash) => this.packs.get(hash)!);
   }
 
-  private hasHome(chunk: string, safely?: 'that no collection condemns'): boolean {
-    return this.homesOf(chunk).some(({ exists, namedBy, condemnedBy }) => exists && namedBy > 0 && (!safely || condemnedBy === 0));
+  /** In a pack that no collection condemned until then. */
+  private hasHome(chunk: string, condemnedUntilMs = 0): boolean {
+    return this.homesOf(chunk).some(
+      ({ exists, namedBy, condemnedBy }) => exists && namedBy > 0 && condemnedBy.values().every((ms) => ms > condemnedUntilMs),
+    );
   }
 
-  private assertHomes(chunks: string[], when: string, safely?: 'that no collection condemns'): void {
+  private assertHomes(chunks: string[], when: string, condemnedUntilMs = 0): void {
     for (const chunk of chunks) {
-      if (!this.needed.has(chunk) || this.hasHome(chunk, safely)) continue;
+      if (!this.needed.has(chunk) || this.hasHome(chunk, condemnedUntilMs)) continue;
       const owners = [...this.reported.values()].filter(({ purged, chunks }) => !purged && chunks.includes(chunk)).map(({ id }) => id);
-      return this.violate(`A chunk of ${owners.join(', ')} had no home ${safely ?? 'any more'} ${when}.`);
+      return this.violate(
+        `A chunk of ${owners.join(', ')} had no home any more ${when}${condemnedUntilMs > 0 ? ', but in packs that are condemned' : ''}.`,
+      );
     }
   }
 }
+
+function idsIn(table: PackTable): string[] {
+  return Array.from(table.chunkLengths, (_, i) => chunkIdAt(table, i).toString('hex'));
+}
+
+/** What many schedules begin with is opened once. */
+const OPENED_PACKS = new WeakMap<Buffer, string[]>();
+const OPENED_SEGMENTS = new WeakMap<Buffer, { hash: string; chunks: string[] }[]>();

@@ -1,8 +1,10 @@
 import { PROTOCOL, type Protocol } from '../protocol.js';
 import { Director } from './director.js';
 import { live } from './life.js';
+import { recall } from './past.js';
 import type { Random } from './random.js';
-import { SCENES, type Scene } from './scenes.js';
+import type { Scene } from './scene.js';
+import { SCENES } from './scenes.js';
 import { HOUR_MS, MINUTE_MS, NO_HAZARDS, type Hazards } from './simulated-machine.js';
 import { expectContent } from './work.js';
 import { LEASE_TTL_MS, World, type Terms } from './world.js';
@@ -30,8 +32,10 @@ export async function runSchedule(seed: number, protocol: Partial<Protocol> = {}
   const scene = SCENES[seed % KINDS];
   const world = new World(seed, { ...PROTOCOL, ...protocol }, (random) => someTerms(random, scene));
   const { random, ledger } = world;
-  if (scene) play(world, scene);
-  else live(world, hazards(random.pick([0.3, 1, 3])!));
+  if (scene) {
+    await recall(world);
+    play(world, scene);
+  } else live(world, hazards(random.pick([0.3, 1, 3])!));
   await world.run();
   if (!ledger.violation && random.chance(INSPECTED_SHARE)) await inspect(world);
   const reported = [...ledger.reported.values()];
@@ -78,7 +82,7 @@ async function inspect(world: World): Promise<void> {
 function someTerms(random: Random, scene: Scene | undefined): Terms {
   const lags = scene?.listings === 'lag' || random.chance(0.3);
   return {
-    graceMs: 2 * LEASE_TTL_MS * random.pick([1, 1, 1.5])!,
+    graceMs: 2 * LEASE_TTL_MS * random.pick([1, 1, 1, 1.5])!,
     undoPeriodMs: scene?.undo === 'long' ? 12 * HOUR_MS : random.pick([0, 20 * MINUTE_MS, 2 * HOUR_MS])!,
     listLagMs: lags ? random.between(1000, 10 * MINUTE_MS) : 0,
     conditionalPut: random.chance(0.5),

@@ -18,7 +18,7 @@ interface SimulatedFile {
 export interface StoreObserver {
   /** `lease`: under which it was sent, if its caller had one and still waits for it. */
   stored(name: string, bytes: Buffer, lease: string | undefined): void;
-  removed(name: string): void;
+  removed(name: string, lease: string | undefined): void;
 }
 
 /** The storage itself: one truth, seen by machines through calls that are late, lost, or answered by an old listing. */
@@ -45,13 +45,13 @@ export class SimulatedStorage {
     this.observer.stored(name, bytes, late ? undefined : lease);
   }
 
-  remove(name: string): void {
+  remove(name: string, lease: string | undefined): void {
     const file = this.files.get(name);
     if (!file) return;
     this.files.delete(name);
     const lagMs = this.lag();
     if (lagMs > 0) this.ghosts.set(name, { ...file, untilMs: this.timeline.nowMs + lagMs });
-    this.observer.removed(name);
+    this.observer.removed(name, lease);
   }
 
   get(name: string, range?: ByteRange): Buffer {
@@ -112,7 +112,8 @@ export class RemoteStore implements BlobStore {
   }
 
   remove(name: string): Promise<void> {
-    return this.call('remove', name, () => this.storage.remove(name));
+    const { lease } = this.machine;
+    return this.call('remove', name, () => this.storage.remove(name, lease));
   }
 
   async *list(prefix: string): AsyncGenerator<BlobEntry> {

@@ -24,6 +24,7 @@ export class Timeline {
 
   /** Until nothing is planned any more, or `ended` says so. Whatever an event sets in motion comes to rest before the next one. */
   async run(ended: () => boolean): Promise<void> {
+    await rest();
     for (let event = this.next(); event; event = this.next()) {
       // Deadlines that were met cost nothing.
       if (event.calledOff) continue;

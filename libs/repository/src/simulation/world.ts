@@ -74,10 +74,10 @@ export class World {
           this.note('stored', name);
           this.ledger.stored(name, bytes, lease);
         },
-        removed: (name) => {
+        removed: (name, lease) => {
           this.note('removed', name);
           if (name.startsWith(PACKS_PREFIX)) this.removedPacks++;
-          this.ledger.removed(name);
+          this.ledger.removed(name, lease);
         },
       },
     );
