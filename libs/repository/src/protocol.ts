@@ -7,20 +7,28 @@ export interface Protocol {
   leaseBeforeIndex: boolean;
   /** Writers don't count on packs that a collection condemns. */
   writersAvoidCondemned: boolean;
-  /** Readers look for a chunk in condemned packs last. */
-  readersAvoidCondemned: boolean;
   /** Writers read the collections before they ask which packs exist, never after. */
   collectionsBeforePacks: boolean;
   /** A session stops when its lease wasn't renewed for half of its life. */
   stopWithoutRenewal: boolean;
   /** A renewal that came after the lease had run out doesn't revive it. */
   neverReviveLease: boolean;
+  /** A manifest is put when the index tells of all that it needs. */
+  indexBeforeManifest: boolean;
+  /** A manifest of the same name is a success only where its content is the same. */
+  conflictsCompared: boolean;
+  /** Readers hold leases. */
+  readersHoldLeases: boolean;
   /** The manifest's server time must lie within the lease. */
   manifestWithinLease: boolean;
   /** Success is reported only of a manifest that the storage shows. */
   manifestSeenBeforeSuccess: boolean;
-  /** Undoing a removal holds a lease, and its manifest must lie within it. */
+  /** Undoing a removal holds a lease. */
   undoUnderLease: boolean;
+  /** A manifest that an undo puts back must lie within the lease. */
+  undoWithinLease: boolean;
+  /** A collector looks for live sessions before it looks for what they may have left behind. */
+  leasesBeforeSnapshots: boolean;
   /** Nothing is deleted before the grace has passed. */
   deleteAfterGrace: boolean;
   /** Nothing is deleted while a session lives that began before the condemnation was visible. */
@@ -33,6 +41,8 @@ export interface Protocol {
   homesAreNotCondemned: boolean;
   /** A pack that holds a live chunk without another home is rescued. */
   rescue: boolean;
+  /** It stays condemned, because another collector may be about to delete it. */
+  rescuedStayCondemned: boolean;
   /** Snapshots in the trash are live. */
   trashIsLive: boolean;
   /** The trash is listed between two listings of the snapshots, because an undo may move one meanwhile. */
@@ -41,8 +51,6 @@ export interface Protocol {
   waitForListings: boolean;
   /** The trash keeps a snapshot as long as its removal can be undone. */
   keepTrashForUndo: boolean;
-  /** Live chunks of a condemned pack are copied before it is condemned. */
-  copyBeforeCondemning: boolean;
   /** Index segments are removed only when what replaces them is stored. */
   replaceBeforeRemoving: boolean;
 }
@@ -50,23 +58,27 @@ export interface Protocol {
 export const PROTOCOL: Protocol = {
   leaseBeforeIndex: true,
   writersAvoidCondemned: true,
-  readersAvoidCondemned: true,
   collectionsBeforePacks: true,
   stopWithoutRenewal: true,
   neverReviveLease: true,
+  indexBeforeManifest: true,
+  conflictsCompared: true,
+  readersHoldLeases: true,
   manifestWithinLease: true,
   manifestSeenBeforeSuccess: true,
   undoUnderLease: true,
+  undoWithinLease: true,
+  leasesBeforeSnapshots: true,
   deleteAfterGrace: true,
   deleteAfterOlderSessions: true,
   leaseLivesItsTtl: true,
   markAgain: true,
   homesAreNotCondemned: true,
   rescue: true,
+  rescuedStayCondemned: true,
   trashIsLive: true,
   snapshotsListedAgain: true,
   waitForListings: true,
   keepTrashForUndo: true,
-  copyBeforeCondemning: true,
   replaceBeforeRemoving: true,
 };

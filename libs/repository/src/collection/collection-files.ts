@@ -62,7 +62,7 @@ export async function putCollection(
   await context.store.put(name, sealFile(context.keys.metadata, identity(context, name), Buffer.from(JSON.stringify(payload))));
 }
 
-function openCollection(context: RepositoryContext, name: string, file: Buffer): z.infer<typeof CollectionFile> {
+export function openCollection(context: RepositoryContext, name: string, file: Buffer): z.infer<typeof CollectionFile> {
   const parsed = CollectionFile.safeParse(
     JSON.parse(openSealedFile(context.keys.metadata, identity(context, name), file).toString('utf8')),
   );

@@ -105,6 +105,10 @@ describe('a collection', () => {
     await session.commit('backup_again', snapshotFacts(), [object]);
     await session[Symbol.asyncDispose]();
     expect(await repository.collect({ graceMs: HOUR })).toMatchObject({ deleted: { packs: 0 }, rescued: { packs: 1 } });
+    expect(digests(await restore(repository, 'backup_again'))).toEqual(digests({ a: A }));
+    // It stays condemned; what it holds has been copied, so that the next collection is rid of it.
+    expect(bench.store.names('collections/')).toHaveLength(1);
+    expect(await repository.collect({ graceMs: HOUR })).toMatchObject({ deleted: { packs: 1 }, rescued: { packs: 0 } });
     expect(bench.store.names('collections/')).toEqual([]);
     expect(digests(await restore(repository, 'backup_again'))).toEqual(digests({ a: A }));
   });

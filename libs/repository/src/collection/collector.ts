@@ -20,9 +20,11 @@ import { emptyReport } from './report.js';
 import { lookAtRepository, type CollectorOptions, type View } from './view.js';
 
 interface Deletions {
-  /** Those whose packs are deleted or rescued: afterwards their files go as well. */
+  /** Their files go when none of their packs is left. */
   collections: Collection[];
   packs: Set<string>;
+  /** They stay condemned, so that nobody counts on them; what lives in them is copied, and a later call deletes them. */
+  rescued: Set<string>;
 }
 
 /**
@@ -46,7 +48,7 @@ export class Collector {
     try {
       this.reportView(view);
       const deletions = await this.decideDeletions(view);
-      await this.condemn(view);
+      await this.condemn(view, deletions);
       if (!this.options.dryRun) await this.delete(view, deletions);
       return this.report;
     } finally {
@@ -55,7 +57,7 @@ export class Collector {
   }
 
   private async decideDeletions(view: View): Promise<Deletions> {
-    const deletions: Deletions = { collections: [], packs: new Set() };
+    const deletions: Deletions = { collections: [], packs: new Set(), rescued: new Set() };
     const blockers = new Set<string>();
     for (const collection of view.collections) {
       const isDue = this.isDue(collection, view, blockers);
@@ -88,7 +90,8 @@ export class Collector {
   }
 
   /**
-   * Each live chunk must have a home that no collection condemns. Where several condemned packs hold the only copies all of them
+   * Each live chunk must have a home that no collection condemns. A pack that is rescued isn't released: another collector, for whom
+   * a newer backup has stored its chunks anew, may be about to delete it. Where several condemned packs hold the only copies all of them
    * stay: another collection, which sees the same, must not choose another one.
    */
   private async rescueNeeded(deletions: Deletions, view: View): Promise<void> {
@@ -101,6 +104,7 @@ export class Collector {
     for await (const { hash, table } of this.tablesOf(deletions.packs, view)) {
       if (!rescue || !liveChunks(table, marks).some(({ id }) => !hasOtherHome(id, hash))) continue;
       deletions.packs.delete(hash);
+      deletions.rescued.add(hash);
       count(this.report.rescued, stored.get(hash)!.sizeBytes);
     }
   }
@@ -126,9 +130,8 @@ export class Collector {
     count(this.report.locked, sizeBytes);
   }
 
-  private async condemn(view: View): Promise<void> {
-    const { keys, protocol } = this.context;
-    const { copyBeforeCondemning } = protocol;
+  private async condemn(view: View, { rescued }: Deletions): Promise<void> {
+    const { keys } = this.context;
     const { index, stored, condemned, marks, isOld } = view;
     const situations = index.packs.flatMap((pack, number) => {
       const file = stored.get(pack.hash);
@@ -143,14 +146,13 @@ export class Collector {
       if (await this.isLocked(hash, this.options.graceMs)) this.noteLocked(hash, sizeBytes);
       else candidates.push(candidate);
     }
-    if (this.options.dryRun || !copyBeforeCondemning) await this.putCollection(candidates, view);
-    if (this.options.dryRun) return;
-    const unreadable = await this.copyLiveChunks(candidates, view);
-    if (copyBeforeCondemning)
-      await this.putCollection(
-        candidates.filter(({ number }) => !unreadable.has(number)),
-        view,
-      );
+    if (this.options.dryRun) return this.putCollection(candidates, view);
+    const needed = situations.filter(({ pack, copyable }) => copyable && rescued.has(pack.hash));
+    const unreadable = await this.copyLiveChunks([...candidates, ...needed], view);
+    await this.putCollection(
+      candidates.filter(({ number }) => !unreadable.has(number)),
+      view,
+    );
   }
 
   private async putCollection(candidates: Candidate[], view: View): Promise<void> {
@@ -171,7 +173,7 @@ export class Collector {
   }
 
   /** Afterwards the live chunks have another home. Gives the numbers of packs that can't be read: they stay, for a repair. */
-  private async copyLiveChunks(candidates: Candidate[], view: View): Promise<Set<number>> {
+  private async copyLiveChunks(candidates: Pick<Candidate, 'number' | 'pack' | 'liveBytes'>[], view: View): Promise<Set<number>> {
     const copier = new PackCopier(this.context, view.index, this.lease, this.options.signal);
     const numbers = new Map(candidates.filter(({ liveBytes }) => liveBytes > 0).map(({ number, pack }) => [pack.hash, number]));
     const unreadable = new Set<number>();
@@ -205,7 +207,8 @@ export class Collector {
     await this.removeOnceListed([...leftBehind, ...rewritten].map(indexName));
     this.report.replacedSegments = leftBehind.length + rewritten.length;
     for (const hash of deletions.packs) if (!(await this.remove(packName(hash)))) this.noteRefused(hash, stored.get(hash)!.sizeBytes);
-    const finished = deletions.collections.filter(({ condemned }) => !condemned.some((hash) => this.lockedPacks.has(hash)));
+    const stays = (hash: string): boolean => this.lockedPacks.has(hash) || (deletions.rescued.has(hash) && protocol.rescuedStayCondemned);
+    const finished = deletions.collections.filter(({ condemned }) => !condemned.some(stays));
     // One after the other, the newest first: whatever a lagging listing shows, it is a state that has been.
     for (const { name } of finished.toReversed()) await this.removeOnceListed([name]);
   }

@@ -46,13 +46,15 @@ export interface View {
  */
 export async function lookAtRepository(context: RepositoryContext, lease: Lease, options: CollectorOptions): Promise<View> {
   const marginMs = context.store.capabilities.serverTime ? 0 : NO_SERVER_TIME_MARGIN_MS;
-  const leases = await surveyLeases(context, lease, { removeExpired: !options.dryRun });
+  const survey = (): Promise<LeaseSurvey> => surveyLeases(context, lease, { removeExpired: !options.dryRun });
+  const early = context.protocol.leasesBeforeSnapshots ? await survey() : undefined;
   const collections = await readCollections(context);
   const condemned = new Set(collections.flatMap((collection) => collection.condemned));
   await untilListed(context);
   const undoPeriodMs = context.protocol.keepTrashForUndo ? options.undoPeriodMs + marginMs : 0;
   const purgedSnapshots = await purgeTrash(context, lease.serverTimeAtLeastMs() - undoPeriodMs, options);
   const snapshots = await listLiveSnapshots(context, new Set(purgedSnapshots));
+  const leases = early ?? (await survey());
   // The segments of these snapshots were put before them, but may be listed after them.
   await untilListed(context);
 

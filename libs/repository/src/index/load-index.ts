@@ -7,7 +7,7 @@ import type { RepositoryIndex } from './repository-index.js';
 
 /** A condemned pack is the last place where a chunk is looked for: it may be deleted while the session reads. */
 export async function loadIndexForReading(context: RepositoryContext): Promise<RepositoryIndex> {
-  const condemned = context.protocol.readersAvoidCondemned ? await readCondemnedPacks(context) : new Set<string>();
+  const condemned = await readCondemnedPacks(context);
   const index = await loadIndex(context);
   index.packs.forEach(({ hash }, number) => condemned.has(hash) && index.avoidPack(number));
   index.healing = createIndexHealing(context, index);

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHmac, decapsulate, encapsulate, type KeyObject } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, decapsulate, encapsulate, type KeyObject } from 'node:crypto';
 
 /**
  * HPKE (RFC 9180), base mode, one message for each key: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM. The key agreement is
@@ -38,14 +38,14 @@ function keySchedule(sharedSecret: Buffer, info: Buffer): { key: Buffer; nonce: 
 }
 
 function extract(salt: Buffer, label: string, input: Buffer): Buffer {
-  return createHmac('sha256', salt)
+  return createHmac('sha256', createSecretKey(salt))
     .update(Buffer.concat([VERSION, SUITE, Buffer.from(label), input]))
     .digest();
 }
 
 /** For up to one hash's length, which is all that is asked here. */
 function expand(key: Buffer, label: string, info: Buffer, length: number): Buffer {
-  return createHmac('sha256', key)
+  return createHmac('sha256', createSecretKey(key))
     .update(Buffer.concat([Buffer.from([length >> 8, length & 255]), VERSION, SUITE, Buffer.from(label), info, Buffer.from([1])]))
     .digest()
     .subarray(0, length);

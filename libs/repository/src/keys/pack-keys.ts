@@ -52,7 +52,9 @@ const SPKI_X25519 = Buffer.from('302a300506032b656e032100', 'hex');
 const PKCS8_X25519 = Buffer.from('302e020100300506032b656e04220420', 'hex');
 
 function publicKey(raw: Buffer): KeyObject {
-  return createPublicKey({ key: Buffer.concat([SPKI_X25519, raw]), format: 'der', type: 'spki' });
+  let key = publicKeys.get(raw);
+  if (!key) publicKeys.set(raw, (key = createPublicKey({ key: Buffer.concat([SPKI_X25519, raw]), format: 'der', type: 'spki' })));
+  return key;
 }
 
 function privateKey(raw: Buffer): KeyObject {
@@ -62,4 +64,5 @@ function privateKey(raw: Buffer): KeyObject {
 }
 
 /** Prepared once for each open repository. */
+const publicKeys = new WeakMap<Buffer, KeyObject>();
 const privateKeys = new WeakMap<Buffer, KeyObject>();

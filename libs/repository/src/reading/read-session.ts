@@ -25,7 +25,7 @@ export class RepositoryReadSession implements ReadSession {
 
   static async begin(context: RepositoryContext, signal?: AbortSignal): Promise<RepositoryReadSession> {
     throwIfCancelled(signal);
-    const lease = await Lease.takeForReading(context);
+    const lease = context.protocol.readersHoldLeases ? await Lease.takeForReading(context) : undefined;
     try {
       return new RepositoryReadSession(context, await loadIndexForReading(context), lease, signal);
     } catch (error) {

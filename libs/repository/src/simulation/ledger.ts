@@ -1,8 +1,19 @@
+import { openCollection } from '../collection/collection-files.js';
 import type { RepositoryContext } from '../context.js';
 import { openIndexSegment } from '../index/segment-files.js';
-import { INDEX_PREFIX, packHash, PACKS_PREFIX, snapshotName, SNAPSHOTS_PREFIX, TRASH_PREFIX, trashName } from '../layout.js';
+import {
+  COLLECTIONS_PREFIX,
+  INDEX_PREFIX,
+  LEASES_PREFIX,
+  packHash,
+  PACKS_PREFIX,
+  snapshotName,
+  SNAPSHOTS_PREFIX,
+  TRASH_PREFIX,
+  trashName,
+} from '../layout.js';
 import { openPackDirectory } from '../packs/pack-reader.js';
-import { chunkIdAt } from '../packs/pack-table.js';
+import { chunkIdAt, type PackTable } from '../packs/pack-table.js';
 import type { SimulatedStorage, StoreObserver } from './simulated-store.js';
 
 /** A backup whose writer was told that it succeeded. */
@@ -15,6 +26,7 @@ export interface ReportedSnapshot {
   /** Set when its removal began; until the undo period is over it must be there all the same. */
   trashedAtMs?: number;
   purged: boolean;
+  /** When it was reported, or the undo of its removal. */
   reportedAtMs: number;
 }
 
@@ -23,6 +35,10 @@ interface KnownPack {
   exists: boolean;
   /** Segments that name it. */
   namedBy: number;
+  /** When a collection first named it. */
+  condemnedAtMs?: number;
+  /** Collections that name it, and when they were put. */
+  condemnedBy: Map<string, number>;
 }
 
 /**
@@ -36,49 +52,101 @@ export class Ledger implements StoreObserver {
   private readonly homes = new Map<string, Set<string>>();
   private readonly needed = new Map<string, number>();
   private readonly segments = new Map<string, string[]>();
+  private readonly collections = new Map<string, string[]>();
+  /** Chunks of the snapshots that somebody is about to commit, by lease and id. */
+  private readonly attempted = new Map<string, string[]>();
+  /** When each lease was renewed last; undefined of one that ran out or was removed, which protects nothing ever after. */
+  private readonly leases = new Map<string, number | undefined>();
+  private readonly leaseBegan = new Map<string, number>();
   storage!: SimulatedStorage;
 
   constructor(
     private readonly context: Pick<RepositoryContext, 'keys' | 'repositoryId'>,
-    private readonly undoPeriodMs: number,
+    private readonly terms: { undoPeriodMs: number; leaseTtlMs: number; listLagMs: number },
   ) {}
 
   violate(message: string): void {
     this.violation ??= message;
   }
 
+  /** Said before a commit: its manifest must be whole when it lands, because others may see it before its writer does. */
+  attempt(id: string, lease: string | undefined, chunks: string[]): void {
+    this.attempted.set(`${lease} ${id}`, chunks);
+  }
+
   /** The moment of the promise. */
   report(snapshot: ReportedSnapshot): void {
-    const file = this.storage.files.get(snapshotName(snapshot.id)) ?? this.storage.files.get(trashName(snapshot.id));
-    if (!file) this.violate(`Snapshot ${snapshot.id} was reported, but its manifest does not stand.`);
-    this.reported.set(snapshot.id, snapshot);
-    for (const chunk of snapshot.chunks) this.needed.set(chunk, (this.needed.get(chunk) ?? 0) + 1);
-    this.assertHomes(snapshot.chunks, `when snapshot ${snapshot.id} was reported`);
+    const { id } = snapshot;
+    const known = this.reported.get(id);
+    if (known) {
+      // Its commit was repeated.
+      if (!known.content.equals(snapshot.content)) this.violate(`Snapshot ${id} was reported twice, with two contents.`);
+      return;
+    }
+    if (!this.stands(id)) this.violate(`Snapshot ${id} was reported, but its manifest does not stand.`);
+    this.reported.set(id, snapshot);
+    this.need(snapshot, `when snapshot ${id} was reported`);
   }
 
-  stored(name: string, bytes: Buffer): void {
+  /** The undo of its removal was reported: it is promised anew. */
+  reportUndo(snapshot: ReportedSnapshot): void {
+    const { id } = snapshot;
+    snapshot.trashedAtMs = undefined;
+    snapshot.reportedAtMs = this.storage.timeline.nowMs;
+    if (!this.stands(id)) this.violate(`The removal of snapshot ${id} was undone, but its manifest does not stand.`);
+    if (!snapshot.purged) return;
+    snapshot.purged = false;
+    this.need(snapshot, `when the removal of snapshot ${id} was undone`);
+  }
+
+  /** What can be read and taken away. */
+  standing(): ReportedSnapshot[] {
+    return [...this.reported.values()].filter(({ trashedAtMs }) => trashedAtMs === undefined);
+  }
+
+  /** Whether a reading that began then may fail: its snapshot was purged, and a collection had condemned one of its packs before. */
+  mayBeGone({ purged, chunks }: ReportedSnapshot, readSinceMs: number): boolean {
+    if (!purged) return false;
+    return chunks.some((chunk) => {
+      const homes = this.homesOf(chunk);
+      return homes.every(({ exists }) => !exists) && homes.some(({ condemnedAtMs = Infinity }) => condemnedAtMs <= readSinceMs);
+    });
+  }
+
+  stored(name: string, bytes: Buffer, lease: string | undefined): void {
     if (name.startsWith(PACKS_PREFIX)) this.packStored(packHash(name), bytes);
     else if (name.startsWith(INDEX_PREFIX)) this.segmentStored(name, bytes);
+    else if (name.startsWith(COLLECTIONS_PREFIX)) this.collectionStored(name, bytes);
+    else if (name.startsWith(LEASES_PREFIX)) this.leaseStored(name);
+    else if (name.startsWith(SNAPSHOTS_PREFIX)) this.manifestStored(name.slice(SNAPSHOTS_PREFIX.length), lease);
   }
 
-  removed(name: string): void {
+  removed(name: string, lease: string | undefined): void {
     if (name.startsWith(PACKS_PREFIX)) {
       const pack = this.packs.get(packHash(name))!;
       pack.exists = false;
-      this.assertHomes(pack.chunks, `when ${name} was removed`);
+      // Every listing showed its remover what had been condemned for so long.
+      const seenMs = (this.leaseBegan.get(lease ?? '') ?? 0) - this.terms.listLagMs;
+      this.assertHomes(pack.chunks, `when ${name} was removed`, seenMs);
     } else if (name.startsWith(INDEX_PREFIX)) {
       for (const hash of this.segments.get(name) ?? []) {
         const pack = this.packs.get(hash);
         if (pack && --pack.namedBy === 0) this.assertHomes(pack.chunks, `when ${name} was removed`);
       }
       this.segments.delete(name);
-    } else if (name.startsWith(SNAPSHOTS_PREFIX)) this.manifestRemoved(name.slice(SNAPSHOTS_PREFIX.length));
+    } else if (name.startsWith(COLLECTIONS_PREFIX)) this.collectionRemoved(name);
+    else if (name.startsWith(LEASES_PREFIX)) this.leases.set(name, undefined);
+    else if (name.startsWith(SNAPSHOTS_PREFIX)) this.manifestRemoved(name.slice(SNAPSHOTS_PREFIX.length));
     else if (name.startsWith(TRASH_PREFIX)) this.manifestRemoved(name.slice(TRASH_PREFIX.length));
   }
 
-  /** Packs that exist although no reported snapshot needs them. */
-  get garbage(): number {
-    return [...this.packs.values()].filter(({ exists, chunks }) => exists && !chunks.some((chunk) => this.needed.has(chunk))).length;
+  private stands(id: string): boolean {
+    return this.storage.files.has(snapshotName(id)) || this.storage.files.has(trashName(id));
+  }
+
+  private need({ chunks }: ReportedSnapshot, when: string): void {
+    for (const chunk of chunks) this.needed.set(chunk, (this.needed.get(chunk) ?? 0) + 1);
+    this.assertHomes(chunks, when);
   }
 
   private packStored(hash: string, file: Buffer): void {
@@ -87,34 +155,71 @@ export class Ledger implements StoreObserver {
       known.exists = true;
       return;
     }
-    const { table } = openPackDirectory(this.context as RepositoryContext, hash, file);
-    const chunks = Array.from(table.chunkLengths, (_, i) => chunkIdAt(table, i).toString('hex'));
-    this.packs.set(hash, { chunks, exists: true, namedBy: 0 });
+    const chunks = this.chunksOf(hash, file);
+    this.packs.set(hash, { chunks, exists: true, namedBy: 0, condemnedBy: new Map() });
     for (const chunk of chunks) this.homes.set(chunk, (this.homes.get(chunk) ?? new Set()).add(hash));
   }
 
   private segmentStored(name: string, file: Buffer): void {
-    const { packs } = openIndexSegment(this.context as RepositoryContext, name, file);
     if (this.segments.has(name)) return;
+    const packs = this.packsOf(name, file);
     this.segments.set(
       name,
       packs.map(({ hash }) => hash),
     );
-    for (const { hash, table } of packs) {
+    for (const { hash, chunks } of packs) {
       const pack = this.packs.get(hash);
       if (!pack) return this.violate(`${name} names pack ${hash} before it was stored.`);
       pack.namedBy++;
-      const same =
-        pack.chunks.length === table.chunkLengths.length && pack.chunks.every((chunk, i) => chunkIdAt(table, i).toString('hex') === chunk);
+      const same = pack.chunks.length === chunks.length && pack.chunks.every((chunk, i) => chunks[i] === chunk);
       if (!same) this.violate(`${name} tells of chunks that pack ${hash} does not hold.`);
     }
   }
 
+  private chunksOf(hash: string, file: Buffer): string[] {
+    let chunks = OPENED_PACKS.get(file);
+    if (!chunks) OPENED_PACKS.set(file, (chunks = idsIn(openPackDirectory(this.context as RepositoryContext, hash, file).table)));
+    return chunks;
+  }
+
+  private packsOf(name: string, file: Buffer): { hash: string; chunks: string[] }[] {
+    let packs = OPENED_SEGMENTS.get(file);
+    if (!packs) {
+      const segment = openIndexSegment(this.context as RepositoryContext, name, file);
+      OPENED_SEGMENTS.set(file, (packs = segment.packs.map(({ hash, table }) => ({ hash, chunks: idsIn(table) }))));
+    }
+    return packs;
+  }
+
+  private collectionStored(name: string, file: Buffer): void {
+    if (this.collections.has(name)) return;
+    const { condemned } = openCollection(this.context as RepositoryContext, name, file);
+    this.collections.set(name, condemned);
+    for (const hash of condemned) {
+      const pack = this.packs.get(hash)!;
+      pack.condemnedAtMs ??= this.storage.timeline.nowMs;
+      pack.condemnedBy.set(name, this.storage.timeline.nowMs);
+    }
+  }
+
+  private collectionRemoved(name: string): void {
+    for (const hash of this.collections.get(name) ?? []) this.packs.get(hash)!.condemnedBy.delete(name);
+    this.collections.delete(name);
+  }
+
+  /** The commit point: whoever finds a manifest whose writer's lease stands may count on it. */
+  private manifestStored(id: string, lease: string | undefined): void {
+    const chunks = this.attempted.get(`${lease} ${id}`);
+    if (!chunks || lease === undefined || !this.isAlive(lease)) return;
+    const missing = chunks.some((chunk) => !this.hasHome(chunk));
+    if (missing) this.violate(`The manifest of snapshot ${id} was put within its lease, but what it needs was not stored or not indexed.`);
+  }
+
   private manifestRemoved(id: string): void {
     const snapshot = this.reported.get(id);
-    if (!snapshot || this.storage.files.has(snapshotName(id)) || this.storage.files.has(trashName(id))) return;
+    if (!snapshot || snapshot.purged || this.stands(id)) return;
     const { trashedAtMs } = snapshot;
-    if (trashedAtMs === undefined || this.storage.timeline.nowMs - trashedAtMs < this.undoPeriodMs)
+    if (trashedAtMs === undefined || this.storage.timeline.nowMs - trashedAtMs < this.terms.undoPeriodMs)
       this.violate(`The manifest of snapshot ${id} is gone, although its removal could still be undone.`);
     snapshot.purged = true;
     for (const chunk of snapshot.chunks) {
@@ -124,13 +229,43 @@ export class Ledger implements StoreObserver {
     }
   }
 
-  private assertHomes(chunks: string[], when: string): void {
+  private leaseStored(name: string): void {
+    const alive = !this.leases.has(name) || this.isAlive(name);
+    if (!this.leaseBegan.has(name)) this.leaseBegan.set(name, this.storage.timeline.nowMs);
+    this.leases.set(name, alive ? this.storage.timeline.nowMs : undefined);
+  }
+
+  private isAlive(lease: string): boolean {
+    const renewedAtMs = this.leases.get(lease);
+    return renewedAtMs !== undefined && this.storage.timeline.nowMs - renewedAtMs <= this.terms.leaseTtlMs;
+  }
+
+  private homesOf(chunk: string): KnownPack[] {
+    return [...(this.homes.get(chunk) ?? [])].map((hash) => this.packs.get(hash)!);
+  }
+
+  /** In a pack that no collection condemned until then. */
+  private hasHome(chunk: string, condemnedUntilMs = 0): boolean {
+    return this.homesOf(chunk).some(
+      ({ exists, namedBy, condemnedBy }) => exists && namedBy > 0 && condemnedBy.values().every((ms) => ms > condemnedUntilMs),
+    );
+  }
+
+  private assertHomes(chunks: string[], when: string, condemnedUntilMs = 0): void {
     for (const chunk of chunks) {
-      if (!this.needed.has(chunk)) continue;
-      const homes = [...(this.homes.get(chunk) ?? [])].map((hash) => this.packs.get(hash)!);
-      if (homes.some(({ exists, namedBy }) => exists && namedBy > 0)) continue;
+      if (!this.needed.has(chunk) || this.hasHome(chunk, condemnedUntilMs)) continue;
       const owners = [...this.reported.values()].filter(({ purged, chunks }) => !purged && chunks.includes(chunk)).map(({ id }) => id);
-      return this.violate(`A chunk of ${owners.join(', ')} had no home any more ${when}.`);
+      return this.violate(
+        `A chunk of ${owners.join(', ')} had no home any more ${when}${condemnedUntilMs > 0 ? ', but in packs that are condemned' : ''}.`,
+      );
     }
   }
 }
+
+function idsIn(table: PackTable): string[] {
+  return Array.from(table.chunkLengths, (_, i) => chunkIdAt(table, i).toString('hex'));
+}
+
+/** What many schedules begin with is opened once. */
+const OPENED_PACKS = new WeakMap<Buffer, string[]>();
+const OPENED_SEGMENTS = new WeakMap<Buffer, { hash: string; chunks: string[] }[]>();

@@ -1,7 +1,8 @@
 import type { BlobEntry, BlobStat, BlobStore, BlobStoreCapabilities, ByteRange, PutOptions } from '@rahat/blob-store-port';
 import { RahatError } from '@rahat/contracts';
+import { LEASES_PREFIX } from '../layout.js';
 import type { Random } from './random.js';
-import { MINUTE_MS, type SimulatedMachine } from './simulated-machine.js';
+import { MINUTE_MS, type Operation, type SimulatedMachine } from './simulated-machine.js';
 import type { Timeline } from './timeline.js';
 
 interface SimulatedFile {
@@ -15,8 +16,9 @@ interface SimulatedFile {
 
 /** Told of everything that happens in the storage, at the moment when it happens. */
 export interface StoreObserver {
-  stored(name: string, bytes: Buffer): void;
-  removed(name: string): void;
+  /** `lease`: under which it was sent, if its caller had one and still waits for it. */
+  stored(name: string, bytes: Buffer, lease: string | undefined): void;
+  removed(name: string, lease: string | undefined): void;
 }
 
 /** The storage itself: one truth, seen by machines through calls that are late, lost, or answered by an old listing. */
@@ -34,22 +36,22 @@ export class SimulatedStorage {
     private readonly observer: StoreObserver,
   ) {}
 
-  put(name: string, bytes: Buffer, ifAbsent: boolean): void {
+  put(name: string, bytes: Buffer, { ifAbsent, late, lease }: { ifAbsent: boolean; late: boolean; lease: string | undefined }): void {
     const known = this.files.get(name);
     if (ifAbsent && known) throw new RahatError('blob_exists', `${name} exists.`);
     const { nowMs } = this.timeline;
     const listedFromMs = known?.listedFromMs ?? nowMs + this.lag();
     this.files.set(name, { bytes, modifiedAtMs: nowMs, listedFromMs, order: known?.order ?? this.puts++ });
-    this.observer.stored(name, bytes);
+    this.observer.stored(name, bytes, late ? undefined : lease);
   }
 
-  remove(name: string): void {
+  remove(name: string, lease: string | undefined): void {
     const file = this.files.get(name);
     if (!file) return;
     this.files.delete(name);
     const lagMs = this.lag();
     if (lagMs > 0) this.ghosts.set(name, { ...file, untilMs: this.timeline.nowMs + lagMs });
-    this.observer.removed(name);
+    this.observer.removed(name, lease);
   }
 
   get(name: string, range?: ByteRange): Buffer {
@@ -96,26 +98,29 @@ export class RemoteStore implements BlobStore {
 
   put(name: string, body: Uint8Array, { ifAbsent = false }: PutOptions = {}): Promise<void> {
     const bytes = Buffer.from(body);
-    return this.call(() => this.storage.put(name, bytes, ifAbsent), 'may land later');
+    if (name.startsWith(LEASES_PREFIX)) this.machine.lease = name;
+    const { lease } = this.machine;
+    return this.call('put', name, (late) => this.storage.put(name, bytes, { ifAbsent, late, lease }));
   }
 
   get(name: string, range?: ByteRange): Promise<Buffer> {
-    return this.call(() => this.storage.get(name, range));
+    return this.call('get', name, () => this.storage.get(name, range));
   }
 
   stat(name: string): Promise<BlobStat | undefined> {
-    return this.call(() => this.storage.stat(name));
+    return this.call('stat', name, () => this.storage.stat(name));
   }
 
   remove(name: string): Promise<void> {
-    return this.call(() => this.storage.remove(name));
+    const { lease } = this.machine;
+    return this.call('remove', name, () => this.storage.remove(name, lease));
   }
 
   async *list(prefix: string): AsyncGenerator<BlobEntry> {
-    yield* await this.call(() => this.storage.list(prefix));
+    yield* await this.call('list', prefix, () => this.storage.list(prefix));
   }
 
-  private call<T>(effect: () => T, lateness?: 'may land later'): Promise<T> {
+  private call<T>(operation: Operation, name: string, effect: (late: boolean) => T): Promise<T> {
     const { storage, machine } = this;
     const { random, timeline } = storage;
     const { hazards } = machine;
@@ -124,6 +129,8 @@ export class RemoteStore implements BlobStore {
     const slow = random.chance(hazards.slow);
     const latency = (): number => (slow ? random.between(1, MINUTE_MS) : random.between(1, 200));
     return new Promise<T>((resolve, reject) => {
+      // Should it stop or die now, it does so between two operations: this one is on its way already.
+      machine.called(operation, name);
       const answer = (reply: () => void): void => {
         timeline.after(latency() / 2, () => {
           machine.mayFail();
@@ -133,21 +140,19 @@ export class RemoteStore implements BlobStore {
       const failed = (): void => answer(() => reject(new RahatError('storage_unreachable', 'The simulated storage did not answer.')));
       if (fate < hazards.fail) return failed();
       if (fate < hazards.fail + hazards.hang) {
-        if (lateness) timeline.after(random.between(0, hazards.landsWithinMs), () => quietly(effect));
+        if (operation === 'put') timeline.after(random.between(0, hazards.landsWithinMs), () => quietly(() => effect(true)));
         return;
       }
       const loses = fate < hazards.fail + hazards.hang + hazards.loseAnswer;
       timeline.after(latency() / 2, () => {
         try {
-          const result = effect();
+          const result = effect(false);
           if (loses) failed();
           else answer(() => resolve(result));
         } catch (error) {
           answer(() => reject(error as Error));
         }
       });
-      // Between two operations: this one is on its way already.
-      machine.mayFail();
     });
   }
 }

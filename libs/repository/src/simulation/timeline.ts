@@ -2,6 +2,7 @@ interface Event {
   atMs: number;
   order: number;
   action: () => void;
+  calledOff: boolean;
 }
 
 /** Virtual time: what is planned happens in the order of its time, one after the other, as fast as the machine can. */
@@ -11,17 +12,22 @@ export class Timeline {
   private readonly heap: Event[] = [];
   private planned = 0;
 
-  after(ms: number, action: () => void): void {
+  /** Gives what calls it off. */
+  after(ms: number, action: () => void): () => void {
     const { heap } = this;
-    const event = { atMs: this.nowMs + Math.max(ms, 0), order: this.planned++, action };
+    const event: Event = { atMs: this.nowMs + Math.max(ms, 0), order: this.planned++, action, calledOff: false };
     let at = heap.push(event) - 1;
     for (let parent; at > 0 && isBefore(event, heap[(parent = (at - 1) >> 1)]!); at = parent) heap[at] = heap[parent]!;
     heap[at] = event;
+    return () => (event.calledOff = true);
   }
 
   /** Until nothing is planned any more, or `ended` says so. Whatever an event sets in motion comes to rest before the next one. */
   async run(ended: () => boolean): Promise<void> {
+    await rest();
     for (let event = this.next(); event; event = this.next()) {
+      // Deadlines that were met cost nothing.
+      if (event.calledOff) continue;
       this.nowMs = event.atMs;
       this.events++;
       event.action();
@@ -46,9 +52,12 @@ export class Timeline {
   }
 }
 
-/** All promises that can go on have gone on: small work of the engine uses no other thread. */
-export function rest(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
+/**
+ * All promises that can go on have gone on: Node runs what was put off to the next tick only when no promise is left that could, and
+ * small work of the engine uses no other thread.
+ */
+function rest(): Promise<void> {
+  return new Promise((resolve) => process.nextTick(resolve));
 }
 
 function isBefore(a: Event, b: Event): boolean {

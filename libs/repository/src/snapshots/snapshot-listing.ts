@@ -46,15 +46,25 @@ export async function findSnapshot(context: RepositoryContext, wanted: string): 
   const matches: string[] = [];
   for await (const { name } of context.store.list(SNAPSHOTS_PREFIX)) {
     const id = name.slice(SNAPSHOTS_PREFIX.length);
-    if (id === wanted) return readManifest(context, id);
+    if (id === wanted) return readListed(context, id);
     // Ids are prefixed ("backup_…"), and people copy the part that differs.
     const bare = id.slice(id.indexOf('_') + 1);
     if (wanted.length >= MIN_PREFIX_LENGTH && (id.startsWith(wanted) || bare.startsWith(wanted))) matches.push(id);
   }
-  if (matches.length === 1) return readManifest(context, matches[0]!);
+  if (matches.length === 1) return readListed(context, matches[0]!);
   if (matches.length > 1)
     throw new RahatError('snapshot_not_found', `${matches.length} snapshots begin with ${wanted}; give more of the id.`);
   throw new RahatError('snapshot_not_found', `There is no snapshot ${wanted} in this repository.`);
+}
+
+/** It may be taken away after it was listed. */
+async function readListed(context: RepositoryContext, id: string): Promise<Manifest> {
+  try {
+    return await readManifest(context, id);
+  } catch (error) {
+    if (!(error instanceof RahatError) || error.code !== 'blob_not_found') throw error;
+    throw new RahatError('snapshot_not_found', `Snapshot ${id} was taken away just now.`, { cause: error });
+  }
 }
 
 /** Never an older one in the place of a damaged one: who asks for the latest would take its age for granted. */

@@ -227,7 +227,7 @@ export function release({ buffer }: Buffer): void {
 
 /** docs/REPOSITORY_FORMAT.md §7, "Frame". */
 export function sealFrame(key: Uint8Array, repositoryId: Uint8Array, number: number, body: Uint8Array): { sealed: Buffer; tag: Buffer } {
-  const cipher = createCipheriv('aes-256-gcm', key, frameNonce(number));
+  const cipher = createCipheriv('aes-256-gcm', createSecretKey(key), frameNonce(number));
   cipher.setAAD(frameData(repositoryId, number));
   const sealed = cipher.update(body);
   cipher.final();
@@ -236,7 +236,7 @@ export function sealFrame(key: Uint8Array, repositoryId: Uint8Array, number: num
 
 /** The body of a sealed frame; throws where a bit of it was changed. */
 export function unsealFrame(key: Uint8Array, repositoryId: Uint8Array, number: number, sealed: Uint8Array): Buffer {
-  const decipher = createDecipheriv('aes-256-gcm', key, frameNonce(number), { authTagLength: TAG_BYTES });
+  const decipher = createDecipheriv('aes-256-gcm', createSecretKey(key), frameNonce(number), { authTagLength: TAG_BYTES });
   decipher.setAAD(frameData(repositoryId, number));
   decipher.setAuthTag(sealed.subarray(sealed.length - TAG_BYTES));
   const body = decipher.update(sealed.subarray(0, sealed.length - TAG_BYTES));

@@ -38,7 +38,7 @@ export async function restoreFromTrash(context: RepositoryContext, id: string): 
     const stat = await context.store.stat(snapshotName(id));
     if (!stat)
       throw new RahatError('storage_unreachable', `Storage ${context.store.description} does not show snapshot ${id}, which it accepted.`);
-    if (lease && !lease.covers(stat.modifiedAt)) {
+    if (lease && !lease.covers(stat.modifiedAt) && context.protocol.undoWithinLease) {
       // The copy in the trash stays, so nothing is lost by taking this one away.
       await context.store.remove(snapshotName(id));
       throw new RahatError('lease_lost', `Snapshot ${id} was put back too late to be sure that it is whole; repeat the undo.`);

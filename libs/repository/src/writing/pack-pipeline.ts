@@ -89,7 +89,7 @@ export class PackPipeline {
     }
     await this.settleUploads();
     this.throwIfFailed();
-    await this.putIndexSegment();
+    if (this.context.protocol.indexBeforeManifest) await this.putIndexSegment();
   }
 
   /** After a failure or without a commit: waits for what is on its way, so that nothing lands after the session's end. */
@@ -147,7 +147,8 @@ export class PackPipeline {
     if (this.unindexed.length >= PACKS_PER_SEGMENT || overdue) await this.putIndexSegment();
   }
 
-  private async putIndexSegment(): Promise<void> {
+  /** Tells the index of what is stored and isn't indexed yet. */
+  async putIndexSegment(): Promise<void> {
     const packs = this.unindexed;
     if (packs.length === 0) return;
     this.unindexed = [];

@@ -87,7 +87,7 @@ async function adopt(lease: Lease, standing: Manifest): Promise<Manifest> {
 async function standingManifest(context: RepositoryContext, manifest: Manifest): Promise<Manifest | undefined> {
   if ((await context.store.stat(snapshotName(manifest.snapshot))) === undefined) return undefined;
   const standing = await readManifest(context, manifest.snapshot);
-  if (!sameContent(standing, manifest)) throw snapshotConflict(manifest.snapshot);
+  if (!sameContent(standing, manifest) && context.protocol.conflictsCompared) throw snapshotConflict(manifest.snapshot);
   return standing;
 }
 

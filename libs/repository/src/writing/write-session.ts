@@ -112,6 +112,7 @@ export class RepositoryWriteSession implements WriteSession {
     const prepared = { manifest, file: sealManifest(this.context, manifest) };
     this.committed.set(snapshotId, prepared);
     const published = await this.publish(prepared);
+    if (!this.context.protocol.indexBeforeManifest) await this.pipeline.putIndexSegment();
     this.addedBefore = this.pipeline.addedBytes;
     return published;
   }

@@ -1,0 +1,124 @@
+import { someContent } from './content.js';
+import { SHARED_NAME } from './roles.js';
+import type { Scene } from './scene.js';
+import { MINUTE_MS, type StopPlace } from './simulated-machine.js';
+
+const LISTS_SNAPSHOTS: StopPlace = { nth: 2, operation: 'list', prefix: 'snapshots/' };
+
+/** Of writers, and of collections that come too near. */
+export const WRITER_SCENES: readonly Scene[] = [
+  {
+    name: 'a writer stands still in its commit while collections condemn and delete',
+    async play(director) {
+      const { old } = await director.past({ trashed: true });
+      const writer = director.writer(old.content);
+      await writer.begin();
+      await director.moment();
+      await director.collect();
+      await writer.write();
+      const place = director.random.pick([director.someCall(8), { nth: 1, operation: 'stat', prefix: 'leases/' }] as const);
+      await director.during(
+        writer,
+        writer.commit,
+        async () => {
+          await director.grace();
+          await director.collect();
+        },
+        place,
+      );
+      await writer.close();
+    },
+  },
+  {
+    name: 'a writer stands still while it begins, and collections condemn and delete',
+    async play(director) {
+      const { old } = await director.past({ trashed: true });
+      const writer = director.writer(old.content);
+      const early = director.random.chance(0.5);
+      if (!early) {
+        await director.collect();
+        await director.grace();
+      }
+      const collections = async (): Promise<void> => {
+        if (early) {
+          await director.collect();
+          await director.grace();
+        }
+        await director.collect();
+      };
+      const place = director.random.pick([director.someCall(10), { nth: 1, operation: 'list', prefix: 'packs/' }] as const);
+      await director.during(writer, writer.begin, collections, place);
+      await writer.write();
+      await writer.commit();
+      await writer.close();
+    },
+  },
+  {
+    name: 'a writer stands still while it renews its lease',
+    async play(director) {
+      const { old } = await director.past({ trashed: true });
+      const writer = director.writer(old.content);
+      await writer.begin();
+      await writer.write();
+      await director.collect();
+      const renewal = { nth: director.random.whole(1, 4), prefix: 'leases/' };
+      await director.during(
+        writer,
+        () => director.sleep(director.random.between(5 * MINUTE_MS, 20 * MINUTE_MS)),
+        async () => {
+          await director.grace();
+          await director.collect();
+        },
+        renewal,
+      );
+      await writer.commit();
+      await writer.close();
+    },
+  },
+  {
+    name: 'a writer is at work all the time',
+    async play(director) {
+      const { random } = director;
+      const { old } = await director.past({ trashed: true });
+      const writer = director.writer(old.content);
+      const collector = director.collector();
+      const end = async (): Promise<void> => {
+        await writer.commit();
+        await writer.close();
+      };
+      if (random.chance(0.5)) await director.collect();
+      await writer.begin();
+      await director.moment();
+      await director.collect();
+      await writer.write();
+      await director.grace();
+      const endings = [
+        () => director.during(collector, collector.collect, end, random.pick([director.someCall(25), LISTS_SNAPSHOTS])),
+        () => director.during(writer, end, collector.collect),
+        () => collector.collect().then(end),
+        () => end().then(collector.collect),
+        async () => void (await Promise.all([collector.collect(), director.sleep(random.between(0, 8000)).then(end)])),
+      ];
+      await random.pick(endings)!();
+    },
+  },
+  {
+    name: 'two workers commit under the same name',
+    async play(director) {
+      const { random } = director;
+      const content = someContent(random);
+      // Without conditional puts nothing tells two contents apart that are put at the same moment.
+      const same = !director.world.terms.conditionalPut || random.chance(0.3);
+      const [one, other] = [director.writer(content, SHARED_NAME), director.writer(same ? content : someContent(random), SHARED_NAME)];
+      for (const worker of [one, other]) await worker.begin().then(worker.write);
+      const both = [
+        () => director.during(one, one.commit, other.commit),
+        async () => void (await Promise.all([one.commit(), director.sleep(random.between(0, 1000)).then(other.commit)])),
+        () => one.commit().then(other.commit),
+      ];
+      await random.pick(both)!();
+      await one.close();
+      await other.close();
+    },
+  },
+];
