@@ -4,6 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSyn
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { freePort } from '@rahat/test-servers';
 import pg from 'pg';
@@ -33,6 +34,21 @@ describe('the embedded PostgreSQL', () => {
     } finally {
       await second.stop();
     }
+  });
+
+  it.each(['SIGKILL', 'SIGINT'] as const)('comes back with its data on its port when %s ended it, until it is stopped', async (signal) => {
+    const folder = openDataFolder(path.join(home, 'data'));
+    const told: string[] = [];
+    const server = await openEmbeddedPostgresql(folder, await freePort(), (words) => void told.push(words));
+    const postmaster = () => Number(readFileSync(path.join(folder.postgresql, '18/postmaster.pid'), 'utf8').split('\n')[0]);
+    await run(server.adminUrl, 'create table kept as select 42 as answer');
+    process.kill(postmaster(), signal);
+    while (told.length === 0) await sleep(20);
+    const answer = async (): Promise<unknown> => run(server.adminUrl, 'select answer from kept').catch(() => sleep(50).then(answer));
+    expect(await answer()).toEqual([{ answer: 42 }]);
+    await server.stop();
+    expect(existsSync(path.join(folder.postgresql, '18/postmaster.pid'))).toBe(false);
+    expect(told).toHaveLength(1);
   });
 
   it('moves to the next port when its own is taken', async () => {
