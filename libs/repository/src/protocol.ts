@@ -27,6 +27,8 @@ export interface Protocol {
   undoUnderLease: boolean;
   /** A manifest that an undo puts back must lie within the lease. */
   undoWithinLease: boolean;
+  /** A snapshot that an undo brought back while it was removed is put back soon or never. */
+  putBackInTime: boolean;
   /** A collector looks for live sessions before it looks for what they may have left behind. */
   leasesBeforeSnapshots: boolean;
   /** Nothing is deleted before the grace has passed. */
@@ -68,6 +70,7 @@ export const PROTOCOL: Protocol = {
   manifestSeenBeforeSuccess: true,
   undoUnderLease: true,
   undoWithinLease: true,
+  putBackInTime: true,
   leasesBeforeSnapshots: true,
   deleteAfterGrace: true,
   deleteAfterOlderSessions: true,

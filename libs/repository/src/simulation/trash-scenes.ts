@@ -84,4 +84,20 @@ export const TRASH_SCENES: readonly Scene[] = [
       await reader.close();
     },
   },
+  {
+    name: 'a removal stands still while its snapshot is purged and deleted',
+    async play(director) {
+      const { old } = await director.past({ trashed: false });
+      const retention = director.retention();
+      const other = director.retention();
+      const deletes = async (): Promise<void> => {
+        await director.sleep(director.world.terms.undoPeriodMs + MINUTE_MS);
+        await director.collect();
+        await director.grace();
+        await director.collect();
+      };
+      await director.during(retention, () => retention.trash(old), deletes, director.someCall(6));
+      await other.undo(old);
+    },
+  },
 ];

@@ -1,3 +1,4 @@
+import type { BlobStat } from '@rahat/blob-store-port';
 import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
 import { snapshotName, TRASH_PREFIX, trashName } from '../layout.js';
@@ -16,11 +17,26 @@ export async function moveToTrash(context: RepositoryContext, id: string): Promi
   if (!file) return;
   await assertUnlocked(context, id);
   await store.put(trashName(id), file);
+  const trashed = await store.stat(trashName(id));
+  // An undo was faster.
+  if (!trashed) return;
   const removingMs = clock.monotonicMs();
   await store.remove(snapshotName(id));
   // An undo between the two took the copy out of the trash, and none would be left. Much later it is the collector who took it.
   const broughtBack = (await store.stat(trashName(id))) === undefined && clock.monotonicMs() - removingMs < leaseTtlMs / 2;
-  if (broughtBack) await store.put(snapshotName(id), file);
+  if (broughtBack) await putBack(context, id, file, trashed);
+}
+
+/**
+ * Only the storage's clock tells a process that was suspended that the collector may have been here. Within a lease's life no
+ * collection deletes what it condemned since.
+ */
+async function putBack({ store, leaseTtlMs, protocol }: RepositoryContext, id: string, file: Buffer, trashed: BlobStat): Promise<void> {
+  await store.put(snapshotName(id), file);
+  if (!store.capabilities.serverTime || !protocol.putBackInTime) return;
+  const stat = await store.stat(snapshotName(id));
+  const tookMs = (stat?.modifiedAt.getTime() ?? 0) - trashed.modifiedAt.getTime();
+  if (tookMs > leaseTtlMs) await store.remove(snapshotName(id));
 }
 
 /**
