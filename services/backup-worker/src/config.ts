@@ -1,8 +1,12 @@
+import { randomBytes } from 'node:crypto';
 import { availableParallelism, hostname, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { embeddedToolFolders } from '@rahat/execution';
 import { defaultCacheFolder } from '@rahat/repository';
 import { z } from 'zod';
+
+/** After a restart a worker is another one, although it may have the same name (and, in a container, the same process id). */
+const LIFE = randomBytes(3).toString('hex');
 
 /** The environment of a backup-worker. */
 export const workerConfig = z.object({
@@ -28,7 +32,13 @@ export const workerConfig = z.object({
   RAHAT_WORKER_SCRATCH: z.string().startsWith('/', 'an absolute path is needed').default(join(tmpdir(), 'rahat-worker')),
   /** Indexes of repositories, kept between runs; may be emptied at any time. */
   RAHAT_WORKER_CACHE: z.string().startsWith('/', 'an absolute path is needed').default(defaultCacheFolder()),
-  RAHAT_WORKER_NAME: z.string().min(1).max(100).default(`${hostname()}/${process.pid}`),
+  /** What runs show; some random digits are added. */
+  RAHAT_WORKER_NAME: z
+    .string()
+    .min(1)
+    .max(100)
+    .default(`${hostname()}/${process.pid}`)
+    .transform((name) => `${name}/${LIFE}`),
   /** How long running attempts may go on after a stop was asked for. */
   RAHAT_WORKER_DRAIN_SECONDS: z.coerce.number().int().min(0).max(86_400).default(20),
   /** The only folder whose scripts plans may run as hooks; without it they run none. */

@@ -113,11 +113,16 @@ export async function planProcesses(parts: PlanParts): Promise<ProcessPlan[]> {
 /** The services that keep data, each in a schema of its own. */
 export const SERVICES_WITH_DATA = [...SINGLE, 'scheduler'];
 
+/** Of the command line, which may stand in the same terminal. */
+const SECRET = /PASSWORD|PASSPHRASE|SECRET|TOKEN|RECOVERY_KEY/;
+
 /** Only what a process may need of ours: settings of the services, and no secret of the operator's terminal. */
 function handedOn(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const names = ['PATH', 'HOME', 'TZ', 'LANG', 'TMPDIR', 'NODE_EXTRA_CA_CERTS'];
   return Object.fromEntries(
-    Object.entries(env).filter(([name, value]) => value !== undefined && (names.includes(name) || name.startsWith('RAHAT_'))),
+    Object.entries(env).filter(
+      ([name, value]) => value !== undefined && (names.includes(name) || (name.startsWith('RAHAT_') && !SECRET.test(name))),
+    ),
   );
 }
 

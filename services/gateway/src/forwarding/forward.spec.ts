@@ -113,6 +113,16 @@ describe('the gateway in front of services of their own', () => {
     await gone.promise;
   });
 
+  it('hands on an answer that comes before the body was read', async () => {
+    plans.behaviour = (_request, response) => response.writeHead(413).end('too large');
+    const request = openRequest(`${gateway.url}/api/v2/plans`, { method: 'POST', headers: { authorization: 'Bearer good' } });
+    request.on('error', () => undefined);
+    request.write(Buffer.alloc(1_000_000));
+    const [answer] = (await once(request, 'response')) as [IncomingMessage];
+    expect([answer.statusCode, await text(answer)]).toEqual([413, 'too large']);
+    request.destroy();
+  });
+
   it('asks another replica when nobody listens at one', async () => {
     for (let turn = 0; turn < 3; turn++) expect((await ask('/api/v2/audit')).status).toBe(200);
   });

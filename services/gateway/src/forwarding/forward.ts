@@ -46,12 +46,17 @@ export class Forwarding {
     const headers = {
       ...withoutHopHeaders(request.headers),
       'x-request-id': this.requestIdOf(request),
+      // A service that closed after its answer would reset what it had not read, and take the answer along.
+      connection: 'keep-alive',
       [ADDRESS_HEADER]: await this.principals.signAddress(request.ip ?? 'unknown'),
     };
     const upstream = await this.connect(owner, request, headers);
     // Who hangs up takes no answer, and who is cut off got none: neither leaves the other side waiting.
     response.once('close', () => upstream.destroy());
-    const [answer] = await Promise.all([firstByteOf(upstream, owner), sendBody(request, upstream)]);
+    const answering = firstByteOf(upstream, owner);
+    // Not waited for: a service may answer before it has read all, and then reads no more; its answer counts.
+    pipeline(request, upstream).catch(() => undefined);
+    const answer = await answering;
     response.writeHead(answer.statusCode!, withoutHopHeaders(answer.headers));
     response.flushHeaders();
     await pipeline(answer, response).catch(() => response.destroy());
@@ -92,11 +97,6 @@ function firstByteOf(upstream: ClientRequest, owner: Owner): Promise<IncomingMes
   upstream.once('error', (error) => reject(unavailable(owner, error)));
   upstream.once('response', resolve);
   return promise.finally(() => clearTimeout(timer));
-}
-
-/** A service may answer before it has read all, and then reads no more; its answer counts. */
-async function sendBody(request: Request, upstream: ClientRequest): Promise<void> {
-  await pipeline(request, upstream).catch(() => undefined);
 }
 
 function withoutHopHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
