@@ -31,6 +31,8 @@ export * from './http/plans.js';
 export * from './http/templates.js';
 export * from './http/documents.js';
 export * from './http/runs.js';
+export * from './http/annotations.js';
+export * from './http/search.js';
 export * from './http/storages.js';
 export * from './http/status.js';
 export * from './http/audit.js';

@@ -1,4 +1,4 @@
 export type { ServiceDatabase, Transaction } from './service-database.js';
 export { openServiceDatabase, type Migration, type ServiceDatabaseOptions } from './open-service-database.js';
 export { provisionDatabase, type ProvisionedDatabase, type ProvisionOptions } from './provision-database.js';
-export { enableRowSecurity, messagingTables } from './schema-sql.js';
+export { enableRowSecurity, letSystemRoleSearch, messagingTables } from './schema-sql.js';

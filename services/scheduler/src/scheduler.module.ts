@@ -3,6 +3,8 @@ import type { SecretBox } from '@rahat/secrets';
 import { CURSORS, runtimeProviders, type Cursors, type InternalClient, type ServiceRuntime } from '@rahat/service-kit';
 import { BackupsController } from './backups/backups.controller.js';
 import { BackupsService } from './backups/backups.service.js';
+import { AnnotationsController } from './catalog/annotations.controller.js';
+import { AnnotationsService } from './catalog/annotations.service.js';
 import { systemClock, type Clock } from './clock/clock.js';
 import { CollectionsController } from './collections/collections.controller.js';
 import { CollectionsService } from './collections/collections.service.js';
@@ -40,6 +42,9 @@ import { DiscoverNewDatabases } from './runs/tick/discover-new-databases.js';
 import { Dispatch } from './runs/tick/dispatch.js';
 import { Ticker } from './runs/tick/ticker.js';
 import { WatchAttempts } from './runs/tick/watch-attempts.js';
+import { SavedSearchesService } from './search/saved-searches.service.js';
+import { SearchController } from './search/search.controller.js';
+import { SearchService } from './search/search.service.js';
 import { ServerSecrets } from './servers/server-secrets.js';
 import { SchedulingController } from './scheduling/scheduling.controller.js';
 import { SchedulingService } from './scheduling/scheduling.service.js';
@@ -126,6 +131,8 @@ export class SchedulerModule {
         CollectionsController,
         RestoresController,
         StatusController,
+        AnnotationsController,
+        SearchController,
         PlatformProtectionController,
       ],
       providers: [
@@ -176,6 +183,14 @@ export class SchedulerModule {
           CollectionsService,
           (pagesOf) => new CollectionsService(database, outbox, ledger, repositories, pagesOf('collections'), clock),
         ),
+        { provide: AnnotationsService, useValue: new AnnotationsService(database, outbox) },
+        listing(SavedSearchesService, (pagesOf) => new SavedSearchesService(database, outbox, pagesOf('saved-searches'))),
+        {
+          provide: SearchService,
+          inject: [ServersService, PlansService, RunsService, BackupsService],
+          useFactory: (servers: ServersService, plans: PlansService, runs: RunsService, backups: BackupsService) =>
+            new SearchService({ servers, plans, runs, backups }),
+        },
         { provide: StatusService, useValue: new StatusService(database, clock) },
         { provide: PlatformProtectionService, useValue: new PlatformProtectionService(database, outbox, secrets, backupNow, clock) },
       ],

@@ -3,6 +3,7 @@ import { SelectServersAndSchedules1764201600000 } from './0002-select-servers-an
 import { VerifyAsPlanned1764220000000 } from './0005-verify-as-planned.js';
 import { KeepByPolicy1764230000000 } from './0006-keep-by-policy.js';
 import { CollectAndUndo1764300000000 } from './0007-collect-and-undo.js';
+import { SearchTheCatalog1764310000000 } from './0008-search-the-catalog.js';
 
 export const schedulerMigrations = [
   CreateScheduler1763900000000,
@@ -10,4 +11,5 @@ export const schedulerMigrations = [
   VerifyAsPlanned1764220000000,
   KeepByPolicy1764230000000,
   CollectAndUndo1764300000000,
+  SearchTheCatalog1764310000000,
 ];
