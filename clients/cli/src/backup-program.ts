@@ -1,5 +1,6 @@
 import type { Command } from '@commander-js/extra-typings';
 import type { CommandRunner } from './command-runner.js';
+import { collected } from './option-values.js';
 
 const BACKUP = 'id, its beginning, or latest';
 
@@ -22,11 +23,20 @@ export function addBackupCommands<Args extends unknown[], Opts extends Record<st
     );
   backup
     .command('list')
-    .option('--server <server>')
+    .option('--server <server>', 'name or id')
     .option('--database <name>')
+    .option('--plan <plan>', 'name or id')
+    .option('--state <state>', 'succeeded or partial')
+    .option('--proof <proof>', 'stored, BASIC, DATABASE, FULL or damaged')
+    .option('--type <type>', 'full, differential, incremental or log')
+    .option('--tag <tags>', 'key or key=value; several with commas')
+    .option('--since <time>', '2026-11-20, 2026-11-20T14:00:00Z, or so long ago: 24h, 7d')
+    .option('--until <time>')
+    .option('--search <words>', 'words that stand in it, or begin one')
+    .option('--removed', 'also those that were removed', false)
     .option('--limit <n>', 'newest first', '50')
     .action(
-      run(async (terminal, options: { server?: string; database?: string; limit: string }) =>
+      run(async (terminal, options: Parameters<typeof import('./commands/backups.js').listBackups>[1]) =>
         (await import('./commands/backups.js')).listBackups(terminal, options),
       ),
     );
@@ -85,4 +95,20 @@ export function addBackupCommands<Args extends unknown[], Opts extends Record<st
         (await import('./commands/trash.js')).listTrash(terminal, options),
       ),
     );
+  backup
+    .command('tag')
+    .argument('<backup>', BACKUP)
+    .option('--add <tag>', 'key or key=value; repeatable', collected)
+    .option('--remove <tag>', 'repeatable', collected)
+    .action(
+      run(async (terminal, id: string, options: { add?: string[]; remove?: string[] }) =>
+        (await import('./commands/annotations.js')).tagBackup(terminal, id, options),
+      ),
+    );
+  backup
+    .command('note')
+    .description('write a note on a backup; an empty one takes it away')
+    .argument('<backup>', BACKUP)
+    .argument('<text>')
+    .action(run(async (terminal, id: string, text: string) => (await import('./commands/annotations.js')).noteBackup(terminal, id, text)));
 }

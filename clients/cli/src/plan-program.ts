@@ -36,6 +36,14 @@ export function addPlanCommands<Args extends unknown[], Opts extends Record<stri
       run(async (terminal, name: string, options: Parameters<Care['updatePlan']>[2]) => (await care()).updatePlan(terminal, name, options)),
     );
   plan
+    .command('note')
+    .description('write a note on a plan; an empty one takes it away')
+    .argument('<plan>', 'name or id')
+    .argument('<text>')
+    .action(
+      run(async (terminal, name: string, text: string) => (await import('./commands/annotations.js')).notePlan(terminal, name, text)),
+    );
+  plan
     .command('pause')
     .description('nothing of it starts until it is resumed; its occurrences are told as skipped')
     .argument('<plan>', 'name or id')

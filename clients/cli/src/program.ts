@@ -7,6 +7,7 @@ import { EXIT_CODE_HELP } from './exit-codes.js';
 import { addPlanCommands } from './plan-program.js';
 import { addRepositoryCommands } from './repository-program.js';
 import { addRunCommands } from './run-program.js';
+import { addSearchCommands } from './search-program.js';
 import { addServerCommands } from './server-program.js';
 import { openTerminal } from './terminal/terminal.js';
 
@@ -125,6 +126,7 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY, RA
       ),
     );
 
+  addSearchCommands(program, run);
   addRepositoryCommands(program, run);
 
   const config = program.command('config').description('where this command gets its settings from');

@@ -1,5 +1,6 @@
 import type { Command } from '@commander-js/extra-typings';
 import type { CommandRunner } from './command-runner.js';
+import { collected } from './option-values.js';
 
 type Runs = typeof import('./commands/runs.js');
 
@@ -18,12 +19,32 @@ export function addRunCommands<Args extends unknown[], Opts extends Record<strin
     .option('--server <server>', 'name or id')
     .option('--type <type>', 'backup, verification, restore or collection')
     .option('--state <state>', 'e.g. running, failed, expected')
+    .option('--tag <tags>', 'key or key=value; several with commas')
+    .option('--since <time>', '2026-11-20, 2026-11-20T14:00:00Z, or so long ago: 24h, 7d')
+    .option('--until <time>')
+    .option('--search <words>', 'words that stand in it, or begin one')
     .option('--limit <n>', 'newest first', '50')
     .action(run(async (terminal, options: Parameters<Runs['listRuns']>[1]) => (await runs()).listRuns(terminal, options)));
   command
     .command('show')
     .argument('<run>', RUN)
     .action(run(async (terminal, id: string) => (await runs()).showRun(terminal, id)));
+  command
+    .command('tag')
+    .argument('<run>', RUN)
+    .option('--add <tag>', 'key or key=value; repeatable', collected)
+    .option('--remove <tag>', 'repeatable', collected)
+    .action(
+      run(async (terminal, id: string, options: { add?: string[]; remove?: string[] }) =>
+        (await import('./commands/annotations.js')).tagRun(terminal, id, options),
+      ),
+    );
+  command
+    .command('note')
+    .description('write a note on a run; an empty one takes it away')
+    .argument('<run>', RUN)
+    .argument('<text>')
+    .action(run(async (terminal, id: string, text: string) => (await import('./commands/annotations.js')).noteRun(terminal, id, text)));
   command
     .command('cancel')
     .argument('<run>', RUN)

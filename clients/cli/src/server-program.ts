@@ -56,6 +56,14 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
       ),
     );
   server
+    .command('note')
+    .description('write a note on a server; an empty one takes it away')
+    .argument('<server>', 'name or id')
+    .argument('<text>')
+    .action(
+      run(async (terminal, name: string, text: string) => (await import('./commands/annotations.js')).noteServer(terminal, name, text)),
+    );
+  server
     .command('tag')
     .description('show, add or remove tags')
     .argument('<server>', 'name or id')

@@ -18,6 +18,7 @@ const PREFIXES = {
   run: 'run',
   backup: 'backup',
   restorePlan: 'restoreplan',
+  savedSearch: 'search',
   message: 'message',
   request: 'request',
   auditEntry: 'audit',
@@ -28,6 +29,16 @@ export type Id<K extends IdKind> = string & { readonly __id: K };
 
 export function newId<K extends IdKind>(kind: K): Id<K> {
   return `${PREFIXES[kind]}_${uuidv7().replaceAll('-', '')}` as Id<K>;
+}
+
+/** The smallest id that a thing of this moment can have, and so the place of a time in a list that is sorted by id. */
+export function firstIdAt(kind: IdKind, time: Date): string {
+  return `${PREFIXES[kind]}_${Math.max(0, time.getTime()).toString(16).padStart(12, '0')}${'0'.repeat(20)}`;
+}
+
+/** Of a thing that is older than its record. */
+export function newIdAt<K extends IdKind>(kind: K, time: Date): Id<K> {
+  return `${PREFIXES[kind]}_${uuidv7({ msecs: Math.max(0, time.getTime()) }).replaceAll('-', '')}` as Id<K>;
 }
 
 /** zod schema of an id of one kind: prefix, underscore, 32 hex digits. */

@@ -32,6 +32,8 @@ export * from './http/templates.js';
 export * from './http/dead-letters.js';
 export * from './http/documents.js';
 export * from './http/runs.js';
+export * from './http/annotations.js';
+export * from './http/search.js';
 export * from './http/storages.js';
 export * from './http/status.js';
 export * from './http/audit.js';

@@ -2,4 +2,4 @@ export { DatabaseAway } from './database-errors.js';
 export type { ServiceDatabase, Transaction } from './service-database.js';
 export { openServiceDatabase, type Migration, type ServiceDatabaseOptions } from './open-service-database.js';
 export { provisionDatabase, type ProvisionedDatabase, type ProvisionOptions } from './provision-database.js';
-export { enableRowSecurity, keepSentMessages, messagingTables } from './schema-sql.js';
+export { enableRowSecurity, keepSentMessages, letSystemRoleSearch, messagingTables } from './schema-sql.js';

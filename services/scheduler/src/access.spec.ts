@@ -13,7 +13,9 @@ beforeAll(async () => {
   const database = (await scheduler.call('GET', `/api/v2/servers/${plan.server}/databases`)).body.data[0].id;
   const template = (await scheduler.call('POST', '/api/v2/templates', { name: 'ours', content: { jitterMinutes: 5 } })).body.id;
   const group = (await scheduler.call('POST', '/api/v2/server-groups', { name: 'EU' })).body.id;
+  const search = (await scheduler.call('POST', '/api/v2/saved-searches', { name: 'ours', list: 'runs', query: {} })).body.id;
   Object.assign(ids, {
+    search,
     group,
     template,
     plan: plan.id,
@@ -80,6 +82,14 @@ const routes = (): [string, string, object?][] => [
   ['POST', `/api/v2/backups/${ids.backup}/verify`, {}],
   ['PUT', `/api/v2/backups/${ids.backup}/hold`, { reason: 'x' }],
   ['DELETE', `/api/v2/backups/${ids.backup}/hold`],
+  ['PUT', `/api/v2/servers/${ids.server}/note`, { note: 'x' }],
+  ['PUT', `/api/v2/plans/${ids.plan}/note`, { note: 'x' }],
+  ['PATCH', `/api/v2/runs/${ids.run}`, { note: 'x' }],
+  ['PATCH', `/api/v2/backups/${ids.backup}`, { note: 'x' }],
+  ['GET', '/api/v2/search?q=shop'],
+  ['GET', '/api/v2/saved-searches'],
+  ['POST', '/api/v2/saved-searches', { name: 'another', list: 'runs', query: {} }],
+  ['DELETE', `/api/v2/saved-searches/${ids.search}`],
   ['POST', `/api/v2/backups/${ids.backup}/remove`, { reason: 'x' }],
   ['POST', `/api/v2/backups/${ids.backup}/bring-back`],
   ['GET', '/api/v2/trash'],
@@ -113,6 +123,9 @@ const OPEN_TO_ALL_ORGANIZATIONS = [
   'GET /api/v2/runs',
   'GET /api/v2/backups',
   'GET /api/v2/trash',
+  'GET /api/v2/search?q=shop',
+  'GET /api/v2/saved-searches',
+  'POST /api/v2/saved-searches',
   'GET /api/v2/collections',
   'GET /api/v2/status',
   'GET /api/v2/dead-letters',
@@ -126,7 +139,7 @@ describe('access', () => {
     );
     const walked = routes().map(([method, path]) =>
       `${method} ${path.split('?')[0]}`.replaceAll(
-        /(server|group|template|plan|run|backup|restoreplan|database|repository|letter)_([0-9a-f]{32}|known)/g,
+        /(server|group|template|plan|run|backup|restoreplan|database|repository|letter|search)_([0-9a-f]{32}|known)/g,
         '*',
       ),
     );

@@ -11,6 +11,8 @@ import {
 } from '@rahat/service-kit';
 import { BackupsController } from './backups/backups.controller.js';
 import { BackupsService } from './backups/backups.service.js';
+import { AnnotationsController } from './catalog/annotations.controller.js';
+import { AnnotationsService } from './catalog/annotations.service.js';
 import { systemClock, type Clock } from './clock/clock.js';
 import { CollectionsController } from './collections/collections.controller.js';
 import { CollectionsService } from './collections/collections.service.js';
@@ -52,6 +54,9 @@ import { DiscoverNewDatabases } from './runs/tick/discover-new-databases.js';
 import { Dispatch } from './runs/tick/dispatch.js';
 import { Ticker } from './runs/tick/ticker.js';
 import { WatchAttempts } from './runs/tick/watch-attempts.js';
+import { SavedSearchesService } from './search/saved-searches.service.js';
+import { SearchController } from './search/search.controller.js';
+import { SearchService } from './search/search.service.js';
 import { ServerSecrets } from './servers/server-secrets.js';
 import { SchedulingController } from './scheduling/scheduling.controller.js';
 import { SchedulingService } from './scheduling/scheduling.service.js';
@@ -145,6 +150,8 @@ export class SchedulerModule {
         RestoresController,
         StatusController,
         DeadLettersController,
+        AnnotationsController,
+        SearchController,
         PlatformProtectionController,
       ],
       providers: [
@@ -202,6 +209,14 @@ export class SchedulerModule {
           (pagesOf) => new CollectionsService(database, outbox, ledger, repositories, pagesOf('collections'), clock),
         ),
         listing(DeadLettersService, (pagesOf) => new DeadLettersService(messaging.deadLetters, database, outbox, pagesOf('dead-letters'))),
+        { provide: AnnotationsService, useValue: new AnnotationsService(database, outbox) },
+        listing(SavedSearchesService, (pagesOf) => new SavedSearchesService(database, outbox, pagesOf('saved-searches'))),
+        {
+          provide: SearchService,
+          inject: [ServersService, PlansService, RunsService, BackupsService],
+          useFactory: (servers: ServersService, plans: PlansService, runs: RunsService, backups: BackupsService) =>
+            new SearchService({ servers, plans, runs, backups }),
+        },
         { provide: StatusService, useValue: new StatusService(database, clock) },
         { provide: PlatformProtectionService, useValue: new PlatformProtectionService(database, outbox, secrets, backupNow, clock) },
       ],

@@ -1,10 +1,11 @@
 import { backupsGet, backupsList, backupsVerify, plansRun, runsList, type Backup, type Run } from '@rahat/api-client';
-import { BackupType, RahatError } from '@rahat/contracts';
+import { BackupQuery, BackupType, RahatError } from '@rahat/contracts';
 import { answer, openApi, type Api } from '../session/api.js';
 import { followRun, judgeRun } from '../session/follow-run.js';
 import { allPages } from '../session/pages.js';
 import { age, bytes, table, visible } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
+import { oneOf, pointInTime } from './list-filters.js';
 import { findPlan, wholeNumber } from './plans.js';
 import { findServer } from './servers.js';
 import { level } from './verification-levels.js';
@@ -30,12 +31,38 @@ export async function createBackup(terminal: Terminal, name: string, options: { 
   for (const run of [...finished, ...verifications]) judgeRun(run);
 }
 
-export async function listBackups(terminal: Terminal, options: { server?: string; database?: string; limit: string }): Promise<void> {
+export interface BackupFilters {
+  server?: string;
+  database?: string;
+  plan?: string;
+  state?: string;
+  proof?: string;
+  type?: string;
+  tag?: string;
+  since?: string;
+  until?: string;
+  search?: string;
+  removed: boolean;
+  limit: string;
+}
+
+export async function listBackups(terminal: Terminal, options: BackupFilters): Promise<void> {
   const api = await openApi();
-  const server = options.server ? (await findServer(api, options.server)).id : undefined;
   const limit = wholeNumber('--limit', options.limit);
+  const query = {
+    server: options.server === undefined ? undefined : (await findServer(api, options.server)).id,
+    plan: options.plan === undefined ? undefined : (await findPlan(api, options.plan)).id,
+    state: oneOf(BackupQuery.shape.state.unwrap(), 'state', options.state),
+    proof: oneOf(BackupQuery.shape.proof.unwrap(), 'proof', options.proof),
+    type: oneOf(BackupType, 'type', options.type),
+    tag: options.tag,
+    since: pointInTime('--since', options.since),
+    until: pointInTime('--until', options.until),
+    q: options.search,
+    removed: options.removed ? ('true' as const) : ('false' as const),
+  };
   const all = await allPages(
-    (cursor) => answer(backupsList({ client: api.client, query: { cursor, limit: Math.min(limit, 200), server } })),
+    (cursor) => answer(backupsList({ client: api.client, query: { ...query, cursor, limit: Math.min(limit, 200) } })),
     options.database ? undefined : limit,
   );
   const backups = all.filter(({ databaseName }) => options.database === undefined || databaseName === options.database).slice(0, limit);

@@ -1,5 +1,5 @@
 import { runsCancel, runsGet, runsList, runsLog, runsPause, runsResume, type Run } from '@rahat/api-client';
-import { RahatError, RunState, RunType } from '@rahat/contracts';
+import { RunState, RunType } from '@rahat/contracts';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { answer, openApi, type Api } from '../session/api.js';
 import { followRun, judgeRun } from '../session/follow-run.js';
@@ -7,20 +7,35 @@ import { allPages } from '../session/pages.js';
 import { resolve } from '../session/resolve.js';
 import { age, bytes, table, visible } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
+import { oneOf, pointInTime } from './list-filters.js';
 import { findPlan, wholeNumber } from './plans.js';
 import { findServer } from './servers.js';
 
 export async function listRuns(
   terminal: Terminal,
-  options: { plan?: string; server?: string; state?: string; type?: string; limit: string },
+  options: {
+    plan?: string;
+    server?: string;
+    state?: string;
+    type?: string;
+    tag?: string;
+    since?: string;
+    until?: string;
+    search?: string;
+    limit: string;
+  },
 ): Promise<void> {
   const api = await openApi();
   const limit = wholeNumber('--limit', options.limit);
   const query = {
     plan: options.plan === undefined ? undefined : (await findPlan(api, options.plan)).id,
     server: options.server === undefined ? undefined : (await findServer(api, options.server)).id,
-    state: options.state === undefined ? undefined : oneOf(RunState, 'state', options.state),
-    type: options.type === undefined ? undefined : oneOf(RunType, 'type', options.type),
+    state: oneOf(RunState, 'state', options.state),
+    type: oneOf(RunType, 'type', options.type),
+    tag: options.tag,
+    since: pointInTime('--since', options.since),
+    until: pointInTime('--until', options.until),
+    q: options.search,
   };
   const runs = await allPages(
     (cursor) => answer(runsList({ client: api.client, query: { ...query, cursor, limit: Math.min(limit, 200) } })),
@@ -95,7 +110,7 @@ export async function showLog(terminal: Terminal, id: string, options: { follow:
 }
 
 /** Exact id, `latest`, or the beginning of an id among the newest. */
-async function findRun(api: Api, wanted: string): Promise<Run> {
+export async function findRun(api: Api, wanted: string): Promise<Run> {
   if (/^run_[0-9a-f]{32}$/.test(wanted)) return answer(runsGet({ client: api.client, path: { id: wanted } }));
   const { data } = await answer(runsList({ client: api.client, query: { limit: wanted === 'latest' ? 1 : 200 } }));
   if (wanted === 'latest' && data[0]) return data[0];
@@ -118,10 +133,4 @@ function described(run: Run): string {
 
 function line({ at, attempt, level, message }: { at: string; attempt: number; level: string; message: string }): string {
   return `${at}  ${attempt}  ${level.padEnd(7)}  ${visible(message)}`;
-}
-
-function oneOf<T extends string>(known: { options: T[] }, kind: string, text: string): T {
-  const found = known.options.find((option) => option === text);
-  if (found !== undefined) return found;
-  throw new RahatError('invalid_input', `There is no ${kind} "${text}".`, { hint: `Use one of ${known.options.join(', ')}.` });
 }

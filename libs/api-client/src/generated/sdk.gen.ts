@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client/index.js';
-import type { ApiKeysCreateData, ApiKeysCreateErrors, ApiKeysCreateResponses, ApiKeysListData, ApiKeysListErrors, ApiKeysListResponses, ApiKeysRevokeData, ApiKeysRevokeErrors, ApiKeysRevokeResponses, AuditListData, AuditListErrors, AuditListResponses, AuditVerifyData, AuditVerifyErrors, AuditVerifyResponses, BackupsBringBackData, BackupsBringBackErrors, BackupsBringBackResponses, BackupsGetData, BackupsGetErrors, BackupsGetResponses, BackupsHoldData, BackupsHoldErrors, BackupsHoldResponses, BackupsListData, BackupsListErrors, BackupsListResponses, BackupsReleaseData, BackupsReleaseErrors, BackupsReleaseResponses, BackupsRemoveData, BackupsRemoveErrors, BackupsRemoveResponses, BackupsVerifyData, BackupsVerifyErrors, BackupsVerifyResponses, CollectionsListData, CollectionsListErrors, CollectionsListResponses, CollectionsRunData, CollectionsRunErrors, CollectionsRunResponses, CollectionsUpdateData, CollectionsUpdateErrors, CollectionsUpdateResponses, DatabasesDiscoverData, DatabasesDiscoverErrors, DatabasesDiscoverResponses, DatabasesListData, DatabasesListErrors, DatabasesListResponses, DatabasesUpdateData, DatabasesUpdateErrors, DatabasesUpdateResponses, DeadLettersDiscardData, DeadLettersDiscardErrors, DeadLettersDiscardResponses, DeadLettersGetData, DeadLettersGetErrors, DeadLettersGetResponses, DeadLettersListData, DeadLettersListErrors, DeadLettersListResponses, DeadLettersRetryData, DeadLettersRetryErrors, DeadLettersRetryResponses, DocumentsApplyData, DocumentsApplyErrors, DocumentsApplyResponses, DocumentsExportData, DocumentsExportErrors, DocumentsExportResponses, MeGetData, MeGetErrors, MeGetResponses, PlansConfirmRetentionData, PlansConfirmRetentionErrors, PlansConfirmRetentionResponses, PlansCreateData, PlansCreateErrors, PlansCreateResponses, PlansDeleteData, PlansDeleteErrors, PlansDeleteResponses, PlansExplainScheduleData, PlansExplainScheduleErrors, PlansExplainScheduleResponses, PlansGetData, PlansGetErrors, PlansGetResponses, PlansListData, PlansListErrors, PlansListResponses, PlansPauseData, PlansPauseErrors, PlansPauseResponses, PlansResumeData, PlansResumeErrors, PlansResumeResponses, PlansRetentionData, PlansRetentionErrors, PlansRetentionResponses, PlansRunData, PlansRunErrors, PlansRunResponses, PlansUpdateData, PlansUpdateErrors, PlansUpdateResponses, RepositoriesCreateData, RepositoriesCreateErrors, RepositoriesCreateResponses, RepositoriesGetData, RepositoriesGetErrors, RepositoriesGetResponses, RepositoriesListData, RepositoriesListErrors, RepositoriesListResponses, RepositoriesListSnapshotsData, RepositoriesListSnapshotsErrors, RepositoriesListSnapshotsResponses, RestorePlansCreateData, RestorePlansCreateErrors, RestorePlansCreateResponses, RestorePlansGetData, RestorePlansGetErrors, RestorePlansGetResponses, RestoresRunData, RestoresRunErrors, RestoresRunResponses, RunsCancelData, RunsCancelErrors, RunsCancelResponses, RunsEventsData, RunsEventsErrors, RunsEventsResponses, RunsGetData, RunsGetErrors, RunsGetResponses, RunsListData, RunsListErrors, RunsListResponses, RunsLogData, RunsLogErrors, RunsLogResponses, RunsPauseData, RunsPauseErrors, RunsPauseResponses, RunsResumeData, RunsResumeErrors, RunsResumeResponses, SchedulingGetData, SchedulingGetErrors, SchedulingGetResponses, SchedulingPutData, SchedulingPutErrors, SchedulingPutResponses, ServerGroupsCreateData, ServerGroupsCreateErrors, ServerGroupsCreateResponses, ServerGroupsDeleteData, ServerGroupsDeleteErrors, ServerGroupsDeleteResponses, ServerGroupsGetData, ServerGroupsGetErrors, ServerGroupsGetResponses, ServerGroupsListData, ServerGroupsListErrors, ServerGroupsListResponses, ServerGroupsUpdateData, ServerGroupsUpdateErrors, ServerGroupsUpdateResponses, ServersCreateData, ServersCreateErrors, ServersCreateResponses, ServersDeleteData, ServersDeleteErrors, ServersDeleteResponses, ServersGetData, ServersGetErrors, ServersGetResponses, ServersListData, ServersListErrors, ServersListResponses, ServersTestData, ServersTestErrors, ServersTestResponses, ServersTryData, ServersTryErrors, ServersTryResponses, ServersUpdateData, ServersUpdateErrors, ServersUpdateResponses, SessionsCreateData, SessionsCreateErrors, SessionsCreateResponses, SessionsEndData, SessionsEndErrors, SessionsEndResponses, SessionsRefreshData, SessionsRefreshErrors, SessionsRefreshResponses, SetupCreateData, SetupCreateErrors, SetupCreateResponses, SetupGetData, SetupGetErrors, SetupGetResponses, StatusGetData, StatusGetErrors, StatusGetResponses, StoragesCreateData, StoragesCreateErrors, StoragesCreateResponses, StoragesGetData, StoragesGetErrors, StoragesGetResponses, StoragesListData, StoragesListErrors, StoragesListResponses, TemplatesCreateData, TemplatesCreateErrors, TemplatesCreatePlanData, TemplatesCreatePlanErrors, TemplatesCreatePlanResponses, TemplatesCreateResponses, TemplatesDeleteData, TemplatesDeleteErrors, TemplatesDeleteResponses, TemplatesGetData, TemplatesGetErrors, TemplatesGetResponses, TemplatesListData, TemplatesListErrors, TemplatesListResponses, TemplatesUpdateData, TemplatesUpdateErrors, TemplatesUpdateResponses, TrashListData, TrashListErrors, TrashListResponses } from './types.gen.js';
+import type { ApiKeysCreateData, ApiKeysCreateErrors, ApiKeysCreateResponses, ApiKeysListData, ApiKeysListErrors, ApiKeysListResponses, ApiKeysRevokeData, ApiKeysRevokeErrors, ApiKeysRevokeResponses, AuditListData, AuditListErrors, AuditListResponses, AuditVerifyData, AuditVerifyErrors, AuditVerifyResponses, BackupsAnnotateData, BackupsAnnotateErrors, BackupsAnnotateResponses, BackupsBringBackData, BackupsBringBackErrors, BackupsBringBackResponses, BackupsGetData, BackupsGetErrors, BackupsGetResponses, BackupsHoldData, BackupsHoldErrors, BackupsHoldResponses, BackupsListData, BackupsListErrors, BackupsListResponses, BackupsReleaseData, BackupsReleaseErrors, BackupsReleaseResponses, BackupsRemoveData, BackupsRemoveErrors, BackupsRemoveResponses, BackupsVerifyData, BackupsVerifyErrors, BackupsVerifyResponses, CollectionsListData, CollectionsListErrors, CollectionsListResponses, CollectionsRunData, CollectionsRunErrors, CollectionsRunResponses, CollectionsUpdateData, CollectionsUpdateErrors, CollectionsUpdateResponses, DatabasesDiscoverData, DatabasesDiscoverErrors, DatabasesDiscoverResponses, DatabasesListData, DatabasesListErrors, DatabasesListResponses, DatabasesUpdateData, DatabasesUpdateErrors, DatabasesUpdateResponses, DeadLettersDiscardData, DeadLettersDiscardErrors, DeadLettersDiscardResponses, DeadLettersGetData, DeadLettersGetErrors, DeadLettersGetResponses, DeadLettersListData, DeadLettersListErrors, DeadLettersListResponses, DeadLettersRetryData, DeadLettersRetryErrors, DeadLettersRetryResponses, DocumentsApplyData, DocumentsApplyErrors, DocumentsApplyResponses, DocumentsExportData, DocumentsExportErrors, DocumentsExportResponses, MeGetData, MeGetErrors, MeGetResponses, PlansConfirmRetentionData, PlansConfirmRetentionErrors, PlansConfirmRetentionResponses, PlansCreateData, PlansCreateErrors, PlansCreateResponses, PlansDeleteData, PlansDeleteErrors, PlansDeleteResponses, PlansExplainScheduleData, PlansExplainScheduleErrors, PlansExplainScheduleResponses, PlansGetData, PlansGetErrors, PlansGetResponses, PlansListData, PlansListErrors, PlansListResponses, PlansNoteData, PlansNoteErrors, PlansNoteResponses, PlansPauseData, PlansPauseErrors, PlansPauseResponses, PlansResumeData, PlansResumeErrors, PlansResumeResponses, PlansRetentionData, PlansRetentionErrors, PlansRetentionResponses, PlansRunData, PlansRunErrors, PlansRunResponses, PlansUpdateData, PlansUpdateErrors, PlansUpdateResponses, RepositoriesCreateData, RepositoriesCreateErrors, RepositoriesCreateResponses, RepositoriesGetData, RepositoriesGetErrors, RepositoriesGetResponses, RepositoriesListData, RepositoriesListErrors, RepositoriesListResponses, RepositoriesListSnapshotsData, RepositoriesListSnapshotsErrors, RepositoriesListSnapshotsResponses, RestorePlansCreateData, RestorePlansCreateErrors, RestorePlansCreateResponses, RestorePlansGetData, RestorePlansGetErrors, RestorePlansGetResponses, RestoresRunData, RestoresRunErrors, RestoresRunResponses, RunsAnnotateData, RunsAnnotateErrors, RunsAnnotateResponses, RunsCancelData, RunsCancelErrors, RunsCancelResponses, RunsEventsData, RunsEventsErrors, RunsEventsResponses, RunsGetData, RunsGetErrors, RunsGetResponses, RunsListData, RunsListErrors, RunsListResponses, RunsLogData, RunsLogErrors, RunsLogResponses, RunsPauseData, RunsPauseErrors, RunsPauseResponses, RunsResumeData, RunsResumeErrors, RunsResumeResponses, SavedSearchesCreateData, SavedSearchesCreateErrors, SavedSearchesCreateResponses, SavedSearchesListData, SavedSearchesListErrors, SavedSearchesListResponses, SavedSearchesRemoveData, SavedSearchesRemoveErrors, SavedSearchesRemoveResponses, SchedulingGetData, SchedulingGetErrors, SchedulingGetResponses, SchedulingPutData, SchedulingPutErrors, SchedulingPutResponses, SearchData, SearchErrors, SearchResponses, ServerGroupsCreateData, ServerGroupsCreateErrors, ServerGroupsCreateResponses, ServerGroupsDeleteData, ServerGroupsDeleteErrors, ServerGroupsDeleteResponses, ServerGroupsGetData, ServerGroupsGetErrors, ServerGroupsGetResponses, ServerGroupsListData, ServerGroupsListErrors, ServerGroupsListResponses, ServerGroupsUpdateData, ServerGroupsUpdateErrors, ServerGroupsUpdateResponses, ServersCreateData, ServersCreateErrors, ServersCreateResponses, ServersDeleteData, ServersDeleteErrors, ServersDeleteResponses, ServersGetData, ServersGetErrors, ServersGetResponses, ServersListData, ServersListErrors, ServersListResponses, ServersNoteData, ServersNoteErrors, ServersNoteResponses, ServersTestData, ServersTestErrors, ServersTestResponses, ServersTryData, ServersTryErrors, ServersTryResponses, ServersUpdateData, ServersUpdateErrors, ServersUpdateResponses, SessionsCreateData, SessionsCreateErrors, SessionsCreateResponses, SessionsEndData, SessionsEndErrors, SessionsEndResponses, SessionsRefreshData, SessionsRefreshErrors, SessionsRefreshResponses, SetupCreateData, SetupCreateErrors, SetupCreateResponses, SetupGetData, SetupGetErrors, SetupGetResponses, StatusGetData, StatusGetErrors, StatusGetResponses, StoragesCreateData, StoragesCreateErrors, StoragesCreateResponses, StoragesGetData, StoragesGetErrors, StoragesGetResponses, StoragesListData, StoragesListErrors, StoragesListResponses, TemplatesCreateData, TemplatesCreateErrors, TemplatesCreatePlanData, TemplatesCreatePlanErrors, TemplatesCreatePlanResponses, TemplatesCreateResponses, TemplatesDeleteData, TemplatesDeleteErrors, TemplatesDeleteResponses, TemplatesGetData, TemplatesGetErrors, TemplatesGetResponses, TemplatesListData, TemplatesListErrors, TemplatesListResponses, TemplatesUpdateData, TemplatesUpdateErrors, TemplatesUpdateResponses, TrashListData, TrashListErrors, TrashListResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -83,6 +83,19 @@ export const backupsGet = <ThrowOnError extends boolean = false>(options: Option
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/backups/{id}',
     ...options
+});
+
+/**
+ * Tags and a note on a backup
+ */
+export const backupsAnnotate = <ThrowOnError extends boolean = false>(options: Options<BackupsAnnotateData, ThrowOnError>): RequestResult<BackupsAnnotateResponses, BackupsAnnotateErrors, ThrowOnError> => (options.client ?? client).patch<BackupsAnnotateResponses, BackupsAnnotateErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/backups/{id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
 });
 
 /**
@@ -303,6 +316,19 @@ export const plansUpdate = <ThrowOnError extends boolean = false>(options: Optio
 });
 
 /**
+ * Write a note on a plan; an empty one takes it away
+ */
+export const plansNote = <ThrowOnError extends boolean = false>(options: Options<PlansNoteData, ThrowOnError>): RequestResult<PlansNoteResponses, PlansNoteErrors, ThrowOnError> => (options.client ?? client).put<PlansNoteResponses, PlansNoteErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/plans/{id}/note',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
  * Pause a plan: its occurrences are told as skipped until it is resumed
  */
 export const plansPause = <ThrowOnError extends boolean = false>(options: Options<PlansPauseData, ThrowOnError>): RequestResult<PlansPauseResponses, PlansPauseErrors, ThrowOnError> => (options.client ?? client).post<PlansPauseResponses, PlansPauseErrors, ThrowOnError>({
@@ -449,6 +475,19 @@ export const runsGet = <ThrowOnError extends boolean = false>(options: Options<R
 });
 
 /**
+ * Tags and a note on a run
+ */
+export const runsAnnotate = <ThrowOnError extends boolean = false>(options: Options<RunsAnnotateData, ThrowOnError>): RequestResult<RunsAnnotateResponses, RunsAnnotateErrors, ThrowOnError> => (options.client ?? client).patch<RunsAnnotateResponses, RunsAnnotateErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/runs/{id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
  * Cancel a run that is waiting or running
  */
 export const runsCancel = <ThrowOnError extends boolean = false>(options: Options<RunsCancelData, ThrowOnError>): RequestResult<RunsCancelResponses, RunsCancelErrors, ThrowOnError> => (options.client ?? client).post<RunsCancelResponses, RunsCancelErrors, ThrowOnError>({
@@ -494,6 +533,37 @@ export const runsResume = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
+ * Searches that somebody of the organization keeps, newest first
+ */
+export const savedSearchesList = <ThrowOnError extends boolean = false>(options?: Options<SavedSearchesListData, ThrowOnError>): RequestResult<SavedSearchesListResponses, SavedSearchesListErrors, ThrowOnError> => (options?.client ?? client).get<SavedSearchesListResponses, SavedSearchesListErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/saved-searches',
+    ...options
+});
+
+/**
+ * Keep a list with its filters under a name
+ */
+export const savedSearchesCreate = <ThrowOnError extends boolean = false>(options: Options<SavedSearchesCreateData, ThrowOnError>): RequestResult<SavedSearchesCreateResponses, SavedSearchesCreateErrors, ThrowOnError> => (options.client ?? client).post<SavedSearchesCreateResponses, SavedSearchesCreateErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/saved-searches',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Forget a saved search
+ */
+export const savedSearchesRemove = <ThrowOnError extends boolean = false>(options: Options<SavedSearchesRemoveData, ThrowOnError>): RequestResult<SavedSearchesRemoveResponses, SavedSearchesRemoveErrors, ThrowOnError> => (options.client ?? client).delete<SavedSearchesRemoveResponses, SavedSearchesRemoveErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/saved-searches/{id}',
+    ...options
+});
+
+/**
  * The organization's blackout windows and limits of runs at once
  */
 export const schedulingGet = <ThrowOnError extends boolean = false>(options?: Options<SchedulingGetData, ThrowOnError>): RequestResult<SchedulingGetResponses, SchedulingGetErrors, ThrowOnError> => (options?.client ?? client).get<SchedulingGetResponses, SchedulingGetErrors, ThrowOnError>({
@@ -513,6 +583,15 @@ export const schedulingPut = <ThrowOnError extends boolean = false>(options: Opt
         'Content-Type': 'application/json',
         ...options.headers
     }
+});
+
+/**
+ * Servers, plans, runs and backups by words, or beginnings of words, that stand in them
+ */
+export const search = <ThrowOnError extends boolean = false>(options: Options<SearchData, ThrowOnError>): RequestResult<SearchResponses, SearchErrors, ThrowOnError> => (options.client ?? client).get<SearchResponses, SearchErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/search',
+    ...options
 });
 
 /**
@@ -627,6 +706,19 @@ export const serversGet = <ThrowOnError extends boolean = false>(options: Option
 export const serversUpdate = <ThrowOnError extends boolean = false>(options: Options<ServersUpdateData, ThrowOnError>): RequestResult<ServersUpdateResponses, ServersUpdateErrors, ThrowOnError> => (options.client ?? client).patch<ServersUpdateResponses, ServersUpdateErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/servers/{id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Write a note on a server; an empty one takes it away
+ */
+export const serversNote = <ThrowOnError extends boolean = false>(options: Options<ServersNoteData, ThrowOnError>): RequestResult<ServersNoteResponses, ServersNoteErrors, ThrowOnError> => (options.client ?? client).put<ServersNoteResponses, ServersNoteErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/servers/{id}/note',
     ...options,
     headers: {
         'Content-Type': 'application/json',

@@ -4,6 +4,11 @@ export type ClientOptions = {
     baseUrl: `${string}://${string}` | (string & {});
 };
 
+export type Annotate = {
+    tags?: Array<string>;
+    note?: string;
+};
+
 export type ApiKey = {
     id: string;
     name: string;
@@ -129,6 +134,8 @@ export type Backup = {
     };
     hold: BackupHold | null;
     removedAt: string | null;
+    tags: Array<string>;
+    note: string;
 };
 
 export type BackupHold = {
@@ -341,6 +348,14 @@ export type CreateRestorePlan = {
     intoExisting?: boolean;
     noOwner?: boolean;
     noAcl?: boolean;
+};
+
+export type CreateSavedSearch = {
+    name: string;
+    list: 'servers' | 'plans' | 'runs' | 'backups';
+    query: {
+        [key: string]: string;
+    };
 };
 
 export type CreateServer = {
@@ -578,6 +593,7 @@ export type Plan = {
     }>;
     enabled: boolean;
     pause: PlanPause | null;
+    note: string;
     createdAt: string;
 };
 
@@ -1025,6 +1041,8 @@ export type Run = {
         hint?: string;
         retryable: boolean;
     } | null;
+    tags: Array<string>;
+    note: string;
 };
 
 export type RunLog = {
@@ -1104,6 +1122,17 @@ export type S3StorageSettings = {
     listLagSeconds: number;
 };
 
+export type SavedSearch = {
+    id: string;
+    name: string;
+    list: 'servers' | 'plans' | 'runs' | 'backups';
+    query: {
+        [key: string]: string;
+    };
+    createdBy: string;
+    createdAt: string;
+};
+
 export type Schedule = {
     type: 'full' | 'differential' | 'incremental' | 'log';
     cron: string;
@@ -1158,6 +1187,13 @@ export type Scheduling = {
     };
 };
 
+export type SearchResult = {
+    servers: Array<Server>;
+    plans: Array<Plan>;
+    runs: Array<Run>;
+    backups: Array<Backup>;
+};
+
 export type Server = {
     id: string;
     name: string;
@@ -1185,6 +1221,7 @@ export type Server = {
     passwordSetAt: string;
     createdAt: string;
     platform: boolean;
+    note: string;
 };
 
 export type ServerGroup = {
@@ -1193,6 +1230,10 @@ export type ServerGroup = {
     description: string;
     servers: number;
     createdAt: string;
+};
+
+export type SetNote = {
+    note: string;
 };
 
 export type SetupRequest = {
@@ -1549,7 +1590,15 @@ export type BackupsListData = {
         server?: string;
         database?: string;
         plan?: string;
+        repository?: string;
+        state?: 'succeeded' | 'partial';
+        proof?: 'stored' | 'BASIC' | 'DATABASE' | 'FULL' | 'damaged';
+        type?: 'full' | 'differential' | 'incremental' | 'log';
         removed?: 'true' | 'false';
+        tag?: string;
+        q?: string;
+        since?: string;
+        until?: string;
     };
     url: '/api/v2/backups';
 };
@@ -1598,6 +1647,30 @@ export type BackupsGetResponses = {
 };
 
 export type BackupsGetResponse = BackupsGetResponses[keyof BackupsGetResponses];
+
+export type BackupsAnnotateData = {
+    body: Annotate;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/backups/{id}';
+};
+
+export type BackupsAnnotateErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsAnnotateError = BackupsAnnotateErrors[keyof BackupsAnnotateErrors];
+
+export type BackupsAnnotateResponses = {
+    200: Backup;
+};
+
+export type BackupsAnnotateResponse = BackupsAnnotateResponses[keyof BackupsAnnotateResponses];
 
 export type BackupsBringBackData = {
     body?: never;
@@ -1976,6 +2049,7 @@ export type PlansListData = {
         server?: string;
         group?: string;
         tag?: string;
+        q?: string;
     };
     url: '/api/v2/plans';
 };
@@ -2122,6 +2196,30 @@ export type PlansUpdateResponses = {
 };
 
 export type PlansUpdateResponse = PlansUpdateResponses[keyof PlansUpdateResponses];
+
+export type PlansNoteData = {
+    body: SetNote;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/plans/{id}/note';
+};
+
+export type PlansNoteErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type PlansNoteError = PlansNoteErrors[keyof PlansNoteErrors];
+
+export type PlansNoteResponses = {
+    200: Plan;
+};
+
+export type PlansNoteResponse = PlansNoteResponses[keyof PlansNoteResponses];
 
 export type PlansPauseData = {
     body: PausePlan;
@@ -2436,6 +2534,10 @@ export type RunsListData = {
         plan?: string;
         backup?: string;
         repository?: string;
+        tag?: string;
+        q?: string;
+        since?: string;
+        until?: string;
     };
     url: '/api/v2/runs';
 };
@@ -2484,6 +2586,30 @@ export type RunsGetResponses = {
 };
 
 export type RunsGetResponse = RunsGetResponses[keyof RunsGetResponses];
+
+export type RunsAnnotateData = {
+    body: Annotate;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/runs/{id}';
+};
+
+export type RunsAnnotateErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type RunsAnnotateError = RunsAnnotateErrors[keyof RunsAnnotateErrors];
+
+export type RunsAnnotateResponses = {
+    200: Run;
+};
+
+export type RunsAnnotateResponse = RunsAnnotateResponses[keyof RunsAnnotateResponses];
 
 export type RunsCancelData = {
     body?: never;
@@ -2609,6 +2735,83 @@ export type RunsResumeResponses = {
 
 export type RunsResumeResponse = RunsResumeResponses[keyof RunsResumeResponses];
 
+export type SavedSearchesListData = {
+    body?: never;
+    path?: never;
+    query?: {
+        cursor?: string;
+        limit?: number;
+    };
+    url: '/api/v2/saved-searches';
+};
+
+export type SavedSearchesListErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SavedSearchesListError = SavedSearchesListErrors[keyof SavedSearchesListErrors];
+
+export type SavedSearchesListResponses = {
+    200: {
+        data: Array<SavedSearch>;
+        page: {
+            nextCursor: string | null;
+            hasMore: boolean;
+        };
+    };
+};
+
+export type SavedSearchesListResponse = SavedSearchesListResponses[keyof SavedSearchesListResponses];
+
+export type SavedSearchesCreateData = {
+    body: CreateSavedSearch;
+    path?: never;
+    query?: never;
+    url: '/api/v2/saved-searches';
+};
+
+export type SavedSearchesCreateErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SavedSearchesCreateError = SavedSearchesCreateErrors[keyof SavedSearchesCreateErrors];
+
+export type SavedSearchesCreateResponses = {
+    201: SavedSearch;
+};
+
+export type SavedSearchesCreateResponse = SavedSearchesCreateResponses[keyof SavedSearchesCreateResponses];
+
+export type SavedSearchesRemoveData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/saved-searches/{id}';
+};
+
+export type SavedSearchesRemoveErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SavedSearchesRemoveError = SavedSearchesRemoveErrors[keyof SavedSearchesRemoveErrors];
+
+export type SavedSearchesRemoveResponses = {
+    204: void;
+};
+
+export type SavedSearchesRemoveResponse = SavedSearchesRemoveResponses[keyof SavedSearchesRemoveResponses];
+
 export type SchedulingGetData = {
     body?: never;
     path?: never;
@@ -2652,6 +2855,31 @@ export type SchedulingPutResponses = {
 };
 
 export type SchedulingPutResponse = SchedulingPutResponses[keyof SchedulingPutResponses];
+
+export type SearchData = {
+    body?: never;
+    path?: never;
+    query: {
+        q: string;
+        limit?: number;
+    };
+    url: '/api/v2/search';
+};
+
+export type SearchErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SearchError = SearchErrors[keyof SearchErrors];
+
+export type SearchResponses = {
+    200: SearchResult;
+};
+
+export type SearchResponse = SearchResponses[keyof SearchResponses];
 
 export type ServerGroupsListData = {
     body?: never;
@@ -2786,6 +3014,7 @@ export type ServersListData = {
         limit?: number;
         group?: string;
         tag?: string;
+        q?: string;
     };
     url: '/api/v2/servers';
 };
@@ -2926,6 +3155,30 @@ export type ServersUpdateResponses = {
 };
 
 export type ServersUpdateResponse = ServersUpdateResponses[keyof ServersUpdateResponses];
+
+export type ServersNoteData = {
+    body: SetNote;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/servers/{id}/note';
+};
+
+export type ServersNoteErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type ServersNoteError = ServersNoteErrors[keyof ServersNoteErrors];
+
+export type ServersNoteResponses = {
+    200: Server;
+};
+
+export type ServersNoteResponse = ServersNoteResponses[keyof ServersNoteResponses];
 
 export type ServersTestData = {
     body?: never;

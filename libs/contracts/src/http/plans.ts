@@ -6,6 +6,7 @@ import { BackupMethod, BackupType, VerificationLevel } from '../labels.js';
 import { PlainText } from '../plain-text.js';
 import { Tags, TagFilter } from '../tags.js';
 import { VerificationSchedules, VerifyEvery } from '../verification.js';
+import { SearchFilters } from './annotations.js';
 import { PageQuery } from './page.js';
 import { RetentionChange, RetentionInput, RetentionPolicy } from './retention.js';
 import { PlanSchedule, ScheduleInput } from './schedules.js';
@@ -139,6 +140,7 @@ export const Plan = z
     hooks: z.array(Hook),
     enabled: z.boolean(),
     pause: PlanPause.nullable(),
+    note: z.string(),
     createdAt: z.iso.datetime(),
   })
   .meta({ id: 'Plan' });
@@ -172,5 +174,10 @@ export type PausePlan = z.infer<typeof PausePlan>;
 export const RunPlanQuery = z.object({ type: BackupType.default('full') });
 export type RunPlanQuery = z.infer<typeof RunPlanQuery>;
 
-export const PlanQuery = PageQuery.extend({ server: z.string().optional(), group: z.string().optional(), tag: TagFilter.optional() });
+export const PlanQuery = PageQuery.extend({
+  server: z.string().optional(),
+  group: z.string().optional(),
+  tag: TagFilter.optional(),
+  q: SearchFilters.q,
+});
 export type PlanQuery = z.infer<typeof PlanQuery>;

@@ -2,8 +2,10 @@ import { z } from 'zod';
 import { Evidence, RunError } from '../evidence.js';
 import { Finding } from '../finding.js';
 import { PageQuery } from './page.js';
+import { SearchFilters } from './annotations.js';
 import { BackupHold } from './retention.js';
 import { RestoreTarget, TableName } from '../run-spec.js';
+import { TagFilter } from '../tags.js';
 import { BackupLabel, BackupMethod, BackupType, Consistency, RunState, RunType, VerificationLevel } from '../labels.js';
 
 /** Why a run that is due doesn't run yet. */
@@ -60,6 +62,8 @@ export const Run = z
     /** Why the state is what it is; every rule that was not met. */
     reasons: z.array(z.string()),
     error: RunError.nullable(),
+    tags: z.array(z.string()),
+    note: z.string(),
   })
   .meta({ id: 'Run' });
 export type Run = z.infer<typeof Run>;
@@ -104,6 +108,8 @@ export const Backup = z
     /** While it is held, no retention removes it. */
     hold: BackupHold.nullable(),
     removedAt: z.iso.datetime().nullable(),
+    tags: z.array(z.string()),
+    note: z.string(),
   })
   .meta({ id: 'Backup' });
 export type Backup = z.infer<typeof Backup>;
@@ -168,6 +174,8 @@ export const RunQuery = PageQuery.extend({
   plan: z.string().optional(),
   backup: z.string().optional(),
   repository: z.string().optional(),
+  tag: TagFilter.optional(),
+  ...SearchFilters,
 });
 export type RunQuery = z.infer<typeof RunQuery>;
 
@@ -176,7 +184,13 @@ export const BackupQuery = PageQuery.extend({
   server: z.string().optional(),
   database: z.string().optional(),
   plan: z.string().optional(),
+  repository: z.string().optional(),
+  state: Backup.shape.state.optional(),
+  proof: Backup.shape.proof.optional(),
+  type: BackupType.optional(),
   removed: z.enum(['true', 'false']).default('false'),
+  tag: TagFilter.optional(),
+  ...SearchFilters,
 });
 export type BackupQuery = z.infer<typeof BackupQuery>;
 

@@ -5,6 +5,7 @@ import { BackupMethod, Engine } from '../labels.js';
 import { BlackoutWindows } from '../blackouts.js';
 import { PlainText } from '../plain-text.js';
 import { TagFilter, Tags } from '../tags.js';
+import { SearchFilters } from './annotations.js';
 import { PageQuery } from './page.js';
 
 const Name = PlainText.trim().min(1).max(100);
@@ -51,6 +52,7 @@ export const Server = z
     createdAt: z.iso.datetime(),
     /** True for the platform's own metadata database. */
     platform: z.boolean(),
+    note: z.string(),
   })
   .meta({ id: 'Server' });
 export type Server = z.infer<typeof Server>;
@@ -107,7 +109,7 @@ export type UpdateServer = z.infer<typeof UpdateServer>;
 export const UpdateDatabase = z.object({ excluded: z.boolean().optional(), tags: Tags.optional() }).strict().meta({ id: 'UpdateDatabase' });
 export type UpdateDatabase = z.infer<typeof UpdateDatabase>;
 
-export const ServerQuery = PageQuery.extend({ group: z.string().optional(), tag: TagFilter.optional() });
+export const ServerQuery = PageQuery.extend({ group: z.string().optional(), tag: TagFilter.optional(), q: SearchFilters.q });
 export type ServerQuery = z.infer<typeof ServerQuery>;
 
 export const DatabaseQuery = z.object({ tag: TagFilter.optional() });

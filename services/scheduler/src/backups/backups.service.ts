@@ -5,6 +5,8 @@ import type { ListPages } from '../paging/list-page.js';
 import { presentRun } from '../runs/runs.table.js';
 import { recordAct } from '../trail/trail.js';
 import type { VerificationChain } from '../verification/verification-chain.js';
+import { foundIds } from '../catalog/found-ids.js';
+import { BACKUP_ORDER, backupConditions } from './backup-list.js';
 import { findBackup, lockForReading, NAMED_BACKUPS, presentBackup, type NamedBackupRow } from './backups.table.js';
 
 /** The catalog: what was accepted, what it is worth, and whether it is still there. */
@@ -17,14 +19,11 @@ export class BackupsService {
   ) {}
 
   async list(principal: Principal, query: BackupQuery): Promise<Page<Backup>> {
-    const [after = null] = this.pages.after(query.cursor);
+    const [after] = this.pages.after(query.cursor);
+    const conditions = backupConditions(principal.organization, query, after);
+    const ids = await foundIds(this.database, 'backups', conditions, { order: BACKUP_ORDER, limit: query.limit + 1 });
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
-      transaction.query<NamedBackupRow>(
-        `${NAMED_BACKUPS} WHERE ($1::text IS NULL OR backups.id < $1) AND ($2::text IS NULL OR backups.server_id = $2) AND ($3::text IS NULL OR backups.database_id = $3)
-           AND ($4::text IS NULL OR backups.plan_id = $4) AND ($5 OR backups.removed_at IS NULL)
-         ORDER BY backups.id DESC LIMIT $6`,
-        [after, query.server ?? null, query.database ?? null, query.plan ?? null, query.removed === 'true', query.limit + 1],
-      ),
+      transaction.query<NamedBackupRow>(`${NAMED_BACKUPS} WHERE backups.id = ANY ($1::text[]) ORDER BY backups.id DESC`, [ids]),
     );
     return this.pages.page(rows, query.limit, presentBackup, (row) => [row.id]);
   }

@@ -50,6 +50,8 @@ export interface BackupRow {
   undo_by: string | null;
   /** It left the trash for ever. */
   purged_at: Date | null;
+  tags: string[];
+  note: string;
   created_at: Date;
 }
 
@@ -107,5 +109,7 @@ export function presentBackup(row: NamedBackupRow): Backup {
     },
     hold: row.hold,
     removedAt: row.removed_at?.toISOString() ?? null,
+    tags: row.tags,
+    note: row.note,
   };
 }

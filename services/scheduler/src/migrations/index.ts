@@ -4,6 +4,7 @@ import { VerifyAsPlanned1764220000000 } from './0005-verify-as-planned.js';
 import { KeepByPolicy1764230000000 } from './0006-keep-by-policy.js';
 import { KeepSentMessages1764240000000 } from './0003-keep-sent-messages.js';
 import { CollectAndUndo1764300000000 } from './0007-collect-and-undo.js';
+import { SearchTheCatalog1764310000000 } from './0008-search-the-catalog.js';
 
 export const schedulerMigrations = [
   CreateScheduler1763900000000,
@@ -12,4 +13,5 @@ export const schedulerMigrations = [
   KeepByPolicy1764230000000,
   KeepSentMessages1764240000000,
   CollectAndUndo1764300000000,
+  SearchTheCatalog1764310000000,
 ];

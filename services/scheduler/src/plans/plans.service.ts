@@ -14,6 +14,7 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { foundIds, ListConditions } from '../catalog/found-ids.js';
 import type { Clock } from '../clock/clock.js';
 import { databasesOf, missingIn } from '../databases/databases.table.js';
 import type { DiscoveryService } from '../databases/discovery.service.js';
@@ -76,13 +77,17 @@ export class PlansService {
   }
 
   async list(principal: Principal, query: PlanQuery): Promise<Page<Plan>> {
-    const [after = null] = this.pages.after(query.cursor);
+    const [after] = this.pages.after(query.cursor);
+    const conditions = new ListConditions(principal.organization)
+      .where('deleted_at IS NULL')
+      .where('id < ?', after)
+      .where('server_ids @> ARRAY[?]', query.server)
+      .where('server_groups @> ARRAY[?]', query.group)
+      .tagged(query.tag)
+      .searched(query.q);
+    const ids = await foundIds(this.database, 'plans', conditions, { order: 'id DESC', limit: query.limit + 1 });
     return this.database.inOrganization(principal.organization, async (transaction) => {
-      const rows = await transaction.query<PlanRow>(
-        `SELECT * FROM plans WHERE deleted_at IS NULL AND ($1::text IS NULL OR id < $1) AND ($3::text IS NULL OR $3 = ANY (server_ids))
-           AND ($4::text IS NULL OR $4 = ANY (server_groups)) AND ($5::text[] IS NULL OR tag_terms(tags) @> $5) ORDER BY id DESC LIMIT $2`,
-        [after, query.limit + 1, query.server ?? null, query.group ?? null, query.tag ?? null],
-      );
+      const rows = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE id = ANY ($1::text[]) ORDER BY id DESC`, [ids]);
       const schedules = await schedulesOf(transaction, rows);
       return this.pages.page(
         rows,

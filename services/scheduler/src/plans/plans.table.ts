@@ -35,6 +35,7 @@ export interface PlanRow {
   blackout_running: BlackoutPolicy['running'];
   priority: number;
   tags: string[];
+  note: string;
   hooks: StoredHook[];
   keep_last: number;
   keep_proven: number;
@@ -108,6 +109,7 @@ export function presentPlan(row: PlanRow, schedules: readonly ScheduleRow[], now
     noProgressMinutes: row.no_progress_minutes,
     enabled: row.enabled,
     pause: row.pause,
+    note: row.note,
     createdAt: row.created_at.toISOString(),
   };
 }

@@ -65,8 +65,8 @@ export class RunOutcomes {
     const findings = [...evidence.findings, ...(await this.identityFinding(transaction, run, evidence))];
     await transaction.query(
       `INSERT INTO backups (id, organization_id, snapshot, repository_id, run_id, plan_id, server_id, database_id, database_name, method, label, consistency, state,
-         consistent_at, objects, rows, size_bytes, added_bytes, server_version, tool, findings, created_at, backup_type)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)`,
+         consistent_at, objects, rows, size_bytes, added_bytes, server_version, tool, findings, created_at, backup_type, names)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, (SELECT names FROM runs WHERE id = $5))`,
       [
         id,
         run.organization_id,

@@ -5,6 +5,8 @@ import type { Clock } from '../clock/clock.js';
 import type { ListPages } from '../paging/list-page.js';
 import { recordAct } from '../trail/trail.js';
 import type { RunLedger } from './run-ledger.js';
+import { foundIds } from '../catalog/found-ids.js';
+import { RUN_ORDER, runConditions } from './run-list.js';
 import { findRun, lockRun, presentRun, type RunRow } from './runs.table.js';
 
 export interface RunLogRow {
@@ -25,27 +27,12 @@ export class RunsService {
     private readonly clock: Clock,
   ) {}
 
-  /** Newest first. Expected runs are the future, and are listed only when asked for. */
+  /** Newest first. */
   async list(principal: Principal, query: RunQuery): Promise<Page<Run>> {
-    const [dueAt = null, id = null] = this.pages.runs.after(query.cursor);
+    const conditions = runConditions(principal.organization, query, this.pages.runs.after(query.cursor));
+    const ids = await foundIds(this.database, 'runs', conditions, { order: RUN_ORDER, limit: query.limit + 1 });
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
-      transaction.query<RunRow>(
-        `SELECT * FROM runs WHERE ($1::timestamptz IS NULL OR (due_at, id) < ($1, $2)) AND ($3::text IS NULL OR type = $3) AND (CASE WHEN $4::text IS NULL THEN state <> 'expected' ELSE state = $4 END)
-           AND ($5::text IS NULL OR server_id = $5) AND ($6::text IS NULL OR database_id = $6) AND ($7::text IS NULL OR plan_id = $7) AND ($8::text IS NULL OR backup_id = $8) AND ($9::text IS NULL OR repository_id = $9)
-         ORDER BY due_at DESC, id DESC LIMIT $10`,
-        [
-          dueAt,
-          id,
-          query.type ?? null,
-          query.state ?? null,
-          query.server ?? null,
-          query.database ?? null,
-          query.plan ?? null,
-          query.backup ?? null,
-          query.repository ?? null,
-          query.limit + 1,
-        ],
-      ),
+      transaction.query<RunRow>(`SELECT * FROM runs WHERE id = ANY ($1::text[]) ORDER BY ${RUN_ORDER}`, [ids]),
     );
     return this.pages.runs.page(rows, query.limit, presentRun, (row) => [row.due_at.toISOString(), row.id]);
   }

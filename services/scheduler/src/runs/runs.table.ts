@@ -61,6 +61,8 @@ export interface RunRow {
   evidence: Evidence | null;
   reasons: string[];
   error: RunError | null;
+  tags: string[];
+  note: string;
   created_at: Date;
 }
 
@@ -152,6 +154,8 @@ export function presentRun(row: RunRow): Run {
     evidence: row.evidence,
     reasons: row.reasons,
     error: row.error,
+    tags: row.tags,
+    note: row.note,
   };
 }
 

@@ -12,6 +12,7 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { foundIds, ListConditions } from '../catalog/found-ids.js';
 import type { Clock } from '../clock/clock.js';
 import { mistaken } from '../input/mistake.js';
 import { assertWindows } from '../plans/plan-input.js';
@@ -72,13 +73,16 @@ export class ServersService {
   }
 
   async list(principal: Principal, query: ServerQuery): Promise<Page<Server>> {
-    const [after = null] = this.pages.after(query.cursor);
+    const [after] = this.pages.after(query.cursor);
+    const conditions = new ListConditions(principal.organization)
+      .where('deleted_at IS NULL')
+      .where('id < ?', after)
+      .where('group_ids @> ARRAY[?]', query.group)
+      .tagged(query.tag)
+      .searched(query.q);
+    const ids = await foundIds(this.database, 'servers', conditions, { order: 'id DESC', limit: query.limit + 1 });
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
-      transaction.query<ServerRow>(
-        `SELECT * FROM servers WHERE deleted_at IS NULL AND ($1::text IS NULL OR id < $1) AND ($3::text IS NULL OR group_ids @> ARRAY[$3])
-           AND ($4::text[] IS NULL OR tag_terms(tags) @> $4) ORDER BY id DESC LIMIT $2`,
-        [after, query.limit + 1, query.group ?? null, query.tag ?? null],
-      ),
+      transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = ANY ($1::text[]) ORDER BY id DESC`, [ids]),
     );
     return this.pages.page(rows, query.limit, presentServer, (row) => [row.id]);
   }

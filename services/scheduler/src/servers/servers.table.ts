@@ -15,6 +15,7 @@ export interface ServerRow {
   version: string | null;
   group_ids: string[];
   tags: string[];
+  note: string;
   heavy_runs: number;
   discovery_minutes: number | null;
   blackouts: BlackoutWindow[];
@@ -46,6 +47,7 @@ export function presentServer(row: ServerRow): Server {
     passwordSetAt: row.password_set_at.toISOString(),
     createdAt: row.created_at.toISOString(),
     platform: row.platform,
+    note: row.note,
   };
 }
 

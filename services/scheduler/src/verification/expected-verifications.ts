@@ -27,8 +27,8 @@ export async function insertExpectedVerifications(
     const some = rows.slice(start, start + ROWS_PER_INSERT);
     await transaction.query(
       // A clock that was set back, or another replica, finds the row of this occurrence there.
-      `INSERT INTO runs (id, organization_id, type, state, cause, plan_id, method, repository_id, max_attempts, deadline_minutes, priority, server_id, database_id, database_name, level, occurs_at, due_at)
-       SELECT id, $1, 'verification', 'expected', 'schedule', $2, $3, $4, ${ATTEMPTS}, $5, $6, server_id, database_id, database_name, level, at, at
+      `INSERT INTO runs (id, organization_id, type, state, cause, plan_id, method, repository_id, max_attempts, deadline_minutes, priority, server_id, database_id, database_name, level, occurs_at, due_at, names)
+       SELECT id, $1, 'verification', 'expected', 'schedule', $2, $3, $4, ${ATTEMPTS}, $5, $6, server_id, database_id, database_name, level, at, at, concat_ws(' ', (SELECT name FROM servers WHERE servers.id = server_id), $13::text)
        FROM unnest($7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::timestamptz[]) AS expected (id, server_id, database_id, database_name, level, at)
        ON CONFLICT DO NOTHING`,
       [
@@ -44,6 +44,7 @@ export async function insertExpectedVerifications(
         some.map((row) => row.database?.name ?? null),
         some.map((row) => row.level),
         some.map((row) => row.at),
+        plan.name,
       ],
     );
   }

@@ -138,8 +138,9 @@ interface ExpectedRow {
 async function insertExpected(transaction: Transaction, plan: PlanRow, rows: ExpectedRow[]): Promise<void> {
   await transaction.query(
     // A clock that was set back, or another replica, finds the row of this occurrence there.
-    `INSERT INTO runs (id, organization_id, type, state, cause, plan_id, method, repository_id, max_attempts, deadline_minutes, deep, server_id, database_id, database_name, backup_type, priority, occurs_at, due_at)
-     SELECT id, $1, 'backup', 'expected', 'schedule', $2, $3, $4, $5, $6, $7, server_id, database_id, database_name, backup_type, priority, occurs_at, due_at
+    `INSERT INTO runs (id, organization_id, type, state, cause, plan_id, method, repository_id, max_attempts, deadline_minutes, deep, server_id, database_id, database_name, backup_type, priority, occurs_at, due_at, names)
+     SELECT id, $1, 'backup', 'expected', 'schedule', $2, $3, $4, $5, $6, $7, server_id, database_id, database_name, backup_type, priority, occurs_at, due_at,
+       concat_ws(' ', (SELECT name FROM servers WHERE servers.id = server_id), $16::text)
      FROM unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::int[], $14::timestamptz[], $15::timestamptz[])
        AS expected (id, server_id, database_id, database_name, backup_type, priority, occurs_at, due_at)
      ON CONFLICT DO NOTHING`,
@@ -159,6 +160,7 @@ async function insertExpected(transaction: Transaction, plan: PlanRow, rows: Exp
       rows.map((row) => priorityOf({ type: 'backup', backup_type: row.type, cause: 'schedule' }, plan.priority)),
       rows.map((row) => row.occursAt),
       rows.map((row) => row.dueAt),
+      plan.name,
     ],
   );
 }

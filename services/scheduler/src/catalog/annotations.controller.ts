@@ -1,0 +1,73 @@
+import { Body, Controller, Inject, Param, Patch, Put } from '@nestjs/common';
+import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { Annotate, Backup, Plan, Run, Server, SetNote, type Principal } from '@rahat/contracts';
+import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { BackupsService } from '../backups/backups.service.js';
+import { PlansService } from '../plans/plans.service.js';
+import { RunsService } from '../runs/runs.service.js';
+import { ServersService } from '../servers/servers.service.js';
+import { AnnotationsService } from './annotations.service.js';
+
+@ApiTags('catalog')
+@Controller('api/v2')
+export class AnnotationsController {
+  constructor(
+    @Inject(AnnotationsService) private readonly annotations: AnnotationsService,
+    @Inject(ServersService) private readonly servers: ServersService,
+    @Inject(PlansService) private readonly plans: PlansService,
+    @Inject(RunsService) private readonly runs: RunsService,
+    @Inject(BackupsService) private readonly backups: BackupsService,
+  ) {}
+
+  @Put('servers/:id/note')
+  @Requires('server:write')
+  @ApiOperation({ operationId: 'servers_note', summary: 'Write a note on a server; an empty one takes it away' })
+  @ApiOkResponse({ standardSchema: Server })
+  async noteServer(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Body({ schema: SetNote }) note: SetNote,
+  ): Promise<Server> {
+    await this.annotations.annotate(principal, 'server', id, note);
+    return this.servers.get(principal, id);
+  }
+
+  @Put('plans/:id/note')
+  @Requires('plan:write')
+  @ApiOperation({ operationId: 'plans_note', summary: 'Write a note on a plan; an empty one takes it away' })
+  @ApiOkResponse({ standardSchema: Plan })
+  async notePlan(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Body({ schema: SetNote }) note: SetNote,
+  ): Promise<Plan> {
+    await this.annotations.annotate(principal, 'plan', id, note);
+    return this.plans.get(principal, id);
+  }
+
+  @Patch('runs/:id')
+  @Requires('run:write')
+  @ApiOperation({ operationId: 'runs_annotate', summary: 'Tags and a note on a run' })
+  @ApiOkResponse({ standardSchema: Run })
+  async annotateRun(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Body({ schema: Annotate }) change: Annotate,
+  ): Promise<Run> {
+    await this.annotations.annotate(principal, 'run', id, change);
+    return this.runs.get(principal, id);
+  }
+
+  @Patch('backups/:id')
+  @Requires('backup:write')
+  @ApiOperation({ operationId: 'backups_annotate', summary: 'Tags and a note on a backup' })
+  @ApiOkResponse({ standardSchema: Backup })
+  async annotateBackup(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Body({ schema: Annotate }) change: Annotate,
+  ): Promise<Backup> {
+    await this.annotations.annotate(principal, 'backup', id, change);
+    return this.backups.get(principal, id);
+  }
+}
