@@ -17,6 +17,7 @@ export { ProblemFilter } from './http/problem.filter.js';
 export { problemOf } from './http/problem.js';
 export { InternalClient } from './internal-client.js';
 export { createLogger, type LogOptions } from './operations/logging.js';
+export { addGauge, type GaugeSample, type MetricsRegistry } from './operations/gauges.js';
 export { METRICS } from './operations/metrics.js';
 export { CurrentPrincipal, InternalOnly, Public, Requires, type PrincipalRequest } from './principal/authorization.js';
 export { PrincipalGuard } from './principal/principal.guard.js';

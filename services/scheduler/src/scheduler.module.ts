@@ -1,6 +1,6 @@
 import { Module, type DynamicModule, type Provider, type Type } from '@nestjs/common';
 import type { SecretBox } from '@rahat/secrets';
-import { CURSORS, runtimeProviders, type Cursors, type InternalClient, type ServiceRuntime } from '@rahat/service-kit';
+import { CURSORS, METRICS, runtimeProviders, type Cursors, type InternalClient, type MetricsRegistry, type ServiceRuntime } from '@rahat/service-kit';
 import { BackupsController } from './backups/backups.controller.js';
 import { BackupsService } from './backups/backups.service.js';
 import { AnnotationsController } from './catalog/annotations.controller.js';
@@ -53,6 +53,7 @@ import { ServerGroupsService } from './servers/server-groups.service.js';
 import { ServersController } from './servers/servers.controller.js';
 import { ServersService } from './servers/servers.service.js';
 import { WorkerQuestions } from './servers/worker-questions.js';
+import { ProtectionMetrics } from './status/protection-metrics.js';
 import { StatusController } from './status/status.controller.js';
 import { StatusService } from './status/status.service.js';
 import { TemplatesController } from './templates/templates.controller.js';
@@ -90,6 +91,7 @@ export class SchedulerModule {
     const backupNow = new BackupNow(database, outbox, ledger, discovery, clock);
     const planPauses = new PlanPauses(ledger);
     const runPauses = new RunPauses(database, outbox, messaging, clock, () => ticker.hurry());
+    const status = new StatusService(database, clock);
     const ticker = new Ticker(
       database,
       ledger,
@@ -191,7 +193,12 @@ export class SchedulerModule {
           useFactory: (servers: ServersService, plans: PlansService, runs: RunsService, backups: BackupsService) =>
             new SearchService({ servers, plans, runs, backups }),
         },
-        { provide: StatusService, useValue: new StatusService(database, clock) },
+        { provide: StatusService, useValue: status },
+        {
+          provide: ProtectionMetrics,
+          inject: [METRICS],
+          useFactory: (metrics: MetricsRegistry) => new ProtectionMetrics(metrics, status, clock),
+        },
         { provide: PlatformProtectionService, useValue: new PlatformProtectionService(database, outbox, secrets, backupNow, clock) },
       ],
       exports: [Ticker],
