@@ -108,6 +108,7 @@ export class SchedulerModule {
     const backupNow = new BackupNow(database, outbox, ledger, discovery, clock);
     const planPauses = new PlanPauses(ledger);
     const runPauses = new RunPauses(database, outbox, messaging, clock, () => ticker.hurry());
+    const status = new StatusService(database, clock);
     const ticker = new Ticker(
       database,
       ledger,
@@ -164,7 +165,7 @@ export class SchedulerModule {
         {
           provide: ProtectionMetrics,
           inject: [METRICS],
-          useFactory: (registry: Registry) => new ProtectionMetrics(database).registerIn(registry),
+          useFactory: (registry: Registry) => new ProtectionMetrics(database, status).registerIn(registry),
         },
         { provide: Ticker, useValue: ticker },
         { provide: MessageConsumers, useValue: consumers },
@@ -217,7 +218,7 @@ export class SchedulerModule {
           useFactory: (servers: ServersService, plans: PlansService, runs: RunsService, backups: BackupsService) =>
             new SearchService({ servers, plans, runs, backups }),
         },
-        { provide: StatusService, useValue: new StatusService(database, clock) },
+        { provide: StatusService, useValue: status },
         { provide: PlatformProtectionService, useValue: new PlatformProtectionService(database, outbox, secrets, backupNow, clock) },
       ],
       exports: [Ticker],

@@ -1,7 +1,7 @@
 import { statusGet, type Status } from '@rahat/api-client';
 import { EXIT } from '../exit-codes.js';
 import { answer, openApi } from '../session/api.js';
-import { age, table } from '../terminal/format.js';
+import { age, duration, table } from '../terminal/format.js';
 import type { Colour, Terminal } from '../terminal/terminal.js';
 
 type DatabaseState = Status['databases'][number]['state'];
@@ -21,17 +21,23 @@ export async function status(terminal: Terminal): Promise<void> {
     database.state.toUpperCase(),
     database.serverName,
     database.databaseName,
-    age(database.lastBackupAt),
-    age(database.lastProvenAt),
+    ageOf(database.backupAgeSeconds, database.allowedAgeSeconds),
+    ageOf(database.proofAgeSeconds, null),
     age(database.nextRunAt),
     database.lastError?.message ?? '',
   ]);
-  const lines = table(['STATE', 'SERVER', 'DATABASE', 'LAST BACKUP', 'PROVEN', 'NEXT', 'PROBLEM'], rows).split('\n');
+  const lines = table(['STATE', 'SERVER', 'DATABASE', 'AGE OF BACKUP', 'AGE OF PROOF', 'NEXT', 'PROBLEM'], rows).split('\n');
   const painted = lines.map((line, index) =>
     index === 0 ? terminal.paint('dim', line) : terminal.paint(COLOURS[current.databases[index - 1]!.state], line),
   );
   terminal.result(current, [terminal.paint('bold', current.sentence), '', ...painted].join('\n'));
   process.exitCode = exitCode(current.databases.map(({ state }) => state));
+}
+
+/** With what the schedules allow, where they say something. */
+function ageOf(seconds: number | null, allowed: number | null): string {
+  if (seconds === null) return '–';
+  return allowed === null ? duration(seconds) : `${duration(seconds)} of ${duration(allowed)}`;
 }
 
 function exitCode(states: DatabaseState[]): number {

@@ -17,6 +17,10 @@ export function age(instant: string | null, now = Date.now()): string {
   return seconds >= 0 ? `${amount} ${unit} ago` : `in ${amount} ${unit}`;
 }
 
+export function duration(seconds: number): string {
+  return largestUnit(seconds).join(' ');
+}
+
 function largestUnit(seconds: number): [number, string] {
   if (seconds < 90) return [seconds, 's'];
   if (seconds < 90 * 60) return [Math.round(seconds / 60), 'min'];

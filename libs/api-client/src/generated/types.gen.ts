@@ -445,6 +445,9 @@ export type DatabaseStatus = {
     lastBackupAt: string | null;
     lastProvenAt: string | null;
     lastProof: string | null;
+    backupAgeSeconds: number | null;
+    proofAgeSeconds: number | null;
+    allowedAgeSeconds: number | null;
     nextRunAt: string | null;
     backups: number;
     failuresSinceSuccess: number;

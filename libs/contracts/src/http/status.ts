@@ -13,6 +13,12 @@ export const DatabaseStatus = z
     lastBackupAt: z.iso.datetime().nullable(),
     lastProvenAt: z.iso.datetime().nullable(),
     lastProof: z.string().nullable(),
+    /** How much would be lost now: since the state that the newest restorable backup holds. */
+    backupAgeSeconds: z.number().int().nullable(),
+    /** Since a test restore proved one of the backups that are there. */
+    proofAgeSeconds: z.number().int().nullable(),
+    /** How old the newest backup may become by the plan's schedules; null = the plan is run by hand, or paused. */
+    allowedAgeSeconds: z.number().int().nullable(),
     nextRunAt: z.iso.datetime().nullable(),
     backups: z.number().int(),
     failuresSinceSuccess: z.number().int(),

@@ -26,7 +26,7 @@ export interface TestApplication {
   /** The principal of another service. */
   service(name: string, organization: string): Principal;
   principalToken(principal: Principal): Promise<string>;
-  get<T>(provider: Type<T>): T;
+  get<T>(provider: Type<T> | symbol): T;
   /** Everything that was logged. */
   log(): string;
   close(): Promise<void>;

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { QUEUES, type Run } from '@rahat/contracts';
+import { METRICS, type Registry } from '@rahat/service-kit';
 import { failWith, withEvidence, type Script, type TestAttempt } from '../testing/scripts.js';
 import { startTestScheduler, type TestScheduler } from '../testing/start-test-scheduler.js';
 
@@ -36,7 +37,21 @@ describe('verification', () => {
     expect(verifications.map(({ spec }) => (spec as { level: string }).level)).toEqual(['BASIC', 'FULL']);
     expect(verifications.every(({ secrets }) => secrets.source === undefined)).toBe(true);
     expect(verifications.map(powerOf)).toEqual(['write-only', 'read']);
-    expect(await statusOf(plan.id)).toMatchObject({ state: 'proven', backups: 1 });
+    expect(await statusOf(plan.id)).toMatchObject({
+      state: 'proven',
+      backups: 1,
+      backupAgeSeconds: expect.any(Number),
+      proofAgeSeconds: expect.any(Number),
+      allowedAgeSeconds: null,
+    });
+    const metrics = await scheduler.application.get<Registry>(METRICS).metrics();
+    for (const name of ['last_success', 'last_verified'])
+      expect(metrics).toMatch(
+        new RegExp(
+          `^rahat_backup_${name}_timestamp_seconds\\{organization="org_[^}]*database="shop",engine="postgresql",plan="${plan.id}"\\} 1\\.?\\d`,
+          'm',
+        ),
+      );
     const again = await scheduler.call('POST', `/api/v2/backups/${backup}/verify`, { level: 'DATABASE' });
     expect(again.status).toBe(202);
     await scheduler.until(again.body.id, 'succeeded');

@@ -1,16 +1,25 @@
 import type { ServiceDatabase } from '@rahat/persistence';
 import { Gauge, remembered, type Registry } from '@rahat/service-kit';
+import type { Protection } from '../status/database-status.js';
+import type { StatusService } from '../status/status.service.js';
 
-/** One line per database (or whole server) that has a whole backup. */
-interface ProtectedLine {
-  organization_id: string;
+interface LabelledDatabase {
+  organization: string;
   server_id: string;
   server: string;
-  database_id: string | null;
+  database_id: string;
   database: string;
   engine: string;
-  succeeded_at: Date;
-  verified_at: Date | null;
+}
+
+/** One database (or whole server) under one plan. */
+interface ProtectedDatabase extends LabelledDatabase {
+  plan: string;
+  protection: Protection;
+}
+
+/** The newest whole backup of a database (or whole server). */
+interface NewestBackup extends LabelledDatabase {
   size_bytes: string;
   added_bytes: string;
 }
@@ -22,40 +31,52 @@ interface StateLine {
 }
 
 const HOLD_MS = 30_000;
-const LABELS = ['organization', 'server_id', 'server', 'database_id', 'database', 'engine'] as const;
-type Label = (typeof LABELS)[number];
+const LABELS = ['organization', 'server_id', 'server', 'database_id', 'database', 'engine'] as const satisfies (keyof LabelledDatabase)[];
 
-/** What the ledger and the catalog say at a scrape; each scheduler says the same. */
+/** What the ledger and the catalog say at a scrape; each scheduler says the same. Moments and not ages, so that an alert is `time() - …`. */
 export class ProtectionMetrics {
   private readonly gauges: Gauge<string>[];
 
-  constructor(database: ServiceDatabase) {
-    const lines = remembered(
-      () => database.asSystem('tell metrics of protection', (transaction) => transaction.query<ProtectedLine>(PROTECTED)),
+  constructor(database: ServiceDatabase, status: Pick<StatusService, 'everywhere'>) {
+    const protections = remembered(() => protectedDatabases(status), HOLD_MS);
+    const backups = remembered(
+      () => database.asSystem('tell metrics of backups', (transaction) => transaction.query<NewestBackup>(NEWEST_BACKUPS)),
       HOLD_MS,
     );
     const states = remembered(
       () => database.asSystem('tell metrics of runs', (transaction) => transaction.query<StateLine>(UNFINISHED)),
       HOLD_MS,
     );
-    const timestamp = (name: string, help: string, at: (line: ProtectedLine) => Date | null) =>
-      perDatabase(name, help, lines, (line) => (at(line) === null ? [] : [{ labels: {}, value: at(line)!.getTime() / 1000 }]));
+    const perPlan = (name: string, help: string, seconds: (protection: Protection) => number | null | undefined) =>
+      perDatabase(name, help, ['plan'], protections, ({ plan, protection }) => {
+        const value = seconds(protection);
+        return value === null || value === undefined ? [] : [{ labels: { plan }, value }];
+      });
     this.gauges = [
-      timestamp('rahat_backup_last_success_timestamp_seconds', 'When the newest whole backup was recorded', (line) => line.succeeded_at),
-      timestamp(
+      perPlan(
+        'rahat_backup_last_success_timestamp_seconds',
+        'Of which moment the newest whole backup that is still there holds the state',
+        ({ newest }) => newest && newest.consistentAt.getTime() / 1000,
+      ),
+      perPlan(
         'rahat_backup_last_verified_timestamp_seconds',
-        'When a backup that is still there was last proven',
-        (line) => line.verified_at,
+        'When a test restore last proved a backup that is still there',
+        ({ lastProvenAt }) => lastProvenAt && lastProvenAt.getTime() / 1000,
+      ),
+      perPlan(
+        'rahat_backup_rpo_seconds',
+        'How old the newest backup may become by the schedules of its plan',
+        ({ allowedAgeMs }) => allowedAgeMs && allowedAgeMs / 1000,
       ),
       perDatabase(
         'rahat_backup_size_bytes',
         'Size of the newest whole backup: of its data, and of what it added to the repository',
-        lines,
-        (line) => [
-          { labels: { kind: 'raw' }, value: Number(line.size_bytes) },
-          { labels: { kind: 'stored' }, value: Number(line.added_bytes) },
-        ],
         ['kind'],
+        backups,
+        (backup) => [
+          { labels: { kind: 'raw' }, value: Number(backup.size_bytes) },
+          { labels: { kind: 'stored' }, value: Number(backup.added_bytes) },
+        ],
       ),
       new Gauge({
         name: 'rahat_runs_unfinished',
@@ -77,12 +98,12 @@ export class ProtectionMetrics {
   }
 }
 
-function perDatabase(
+function perDatabase<T extends LabelledDatabase>(
   name: string,
   help: string,
-  lines: () => Promise<ProtectedLine[]>,
-  valuesOf: (line: ProtectedLine) => { labels: Record<string, string>; value: number }[],
-  moreLabels: string[] = [],
+  moreLabels: string[],
+  load: () => Promise<T[]>,
+  valuesOf: (of: T) => { labels: Record<string, string>; value: number }[],
 ): Gauge<string> {
   return new Gauge({
     name,
@@ -90,26 +111,32 @@ function perDatabase(
     labelNames: [...LABELS, ...moreLabels],
     registers: [],
     async collect() {
-      const found = await lines();
+      const found = await load();
       this.reset();
-      for (const line of found) for (const { labels, value } of valuesOf(line)) this.set({ ...labelsOf(line), ...labels }, value);
+      for (const of of found) {
+        const own = Object.fromEntries(LABELS.map((label) => [label, of[label]]));
+        for (const { labels, value } of valuesOf(of)) this.set({ ...own, ...labels }, value);
+      }
     },
   });
 }
 
-function labelsOf(line: ProtectedLine): Record<Label, string> {
-  const { organization_id: organization, server_id, server, database, engine } = line;
-  return { organization, server_id, server, database_id: line.database_id ?? '', database, engine };
+async function protectedDatabases(status: Pick<StatusService, 'everywhere'>): Promise<ProtectedDatabase[]> {
+  return (await status.everywhere()).flatMap(({ organization, protections }) =>
+    protections.flatMap((protection) => {
+      const { server: server_id, serverName: server, databaseName: database, engine, plan } = protection;
+      const named = { organization, server_id, server, database_id: protection.database ?? '', database, engine };
+      return plan ? [{ ...named, plan: plan.id, protection }] : [];
+    }),
+  );
 }
 
-const PROTECTED = `
-  SELECT backups.organization_id, backups.server_id, servers.name AS server, servers.engine, backups.database_id,
-    COALESCE((array_agg(backups.database_name ORDER BY backups.created_at DESC))[1], 'whole server') AS database,
-    max(backups.created_at) AS succeeded_at, max(backups.proven_at) AS verified_at,
-    (array_agg(backups.size_bytes ORDER BY backups.created_at DESC))[1] AS size_bytes,
-    (array_agg(backups.added_bytes ORDER BY backups.created_at DESC))[1] AS added_bytes
+const NEWEST_BACKUPS = `
+  SELECT DISTINCT ON (backups.server_id, backups.database_id) backups.organization_id AS organization, backups.server_id, servers.name AS server,
+    servers.engine, COALESCE(backups.database_id, '') AS database_id, COALESCE(backups.database_name, 'whole server') AS database,
+    backups.size_bytes, backups.added_bytes
   FROM backups JOIN servers ON servers.id = backups.server_id
   WHERE backups.state = 'succeeded' AND backups.removal_requested_at IS NULL AND backups.proof <> 'damaged' AND servers.deleted_at IS NULL
-  GROUP BY backups.organization_id, backups.server_id, servers.name, servers.engine, backups.database_id`;
+  ORDER BY backups.server_id, backups.database_id, backups.created_at DESC`;
 
 const UNFINISHED = `SELECT type, state, count(*) AS runs FROM runs WHERE state IN ('due', 'queued', 'running') GROUP BY type, state`;

@@ -90,10 +90,12 @@ describe('in a catalog of 20,000 backups', () => {
     for (const statement of fillCatalog({ organization, servers: 200, databases: 2_000, backups: 20_000 })) await scheduler.sql(statement);
   }, 300_000);
 
-  /** As the service asks, but for sequential scans, which a small table would be read by. */
+  /** As the service asks, but for what a small table would be read by: sequential scans and, in lists, sorting of a handful of rows. */
   async function planOf(table: 'backups' | 'runs', conditions: ListConditions, order: string): Promise<string> {
+    const isOrdered = !/search|tags/.test(conditions.toString());
     return scheduler.database.asSystem('read a plan', async (transaction) => {
       await transaction.query('SET LOCAL enable_seqscan = off');
+      if (isOrdered) await transaction.query('SET LOCAL enable_bitmapscan = off');
       const rows = await transaction.query<{ 'QUERY PLAN': string }>(
         `EXPLAIN ${pageQuery(table, conditions, { order, limit: 51 })}`,
         conditions.values,
@@ -118,7 +120,7 @@ describe('in a catalog of 20,000 backups', () => {
     ['list of a proof', { removed: 'false', proof: 'damaged' }, 'backups_by_proof'],
     ['list of a tag', { removed: 'false', tag: ['release=7'] }, 'backups_tags'],
     ['search', { removed: 'false', q: 'orders_1234' }, 'backups_search'],
-    ['search by the beginning of two words', { removed: 'false', q: 'serv 199' }, 'backups_search'],
+    ['search by the beginning of two words', { removed: 'false', q: 'serv 15432' }, 'backups_search'],
   ])('the %s of backups is read from its index', async (_name, { after, ...query }, index) => {
     const text = await planOf('backups', backupConditions(organization, query, after), BACKUP_ORDER);
     expect(text).toMatch(index);

@@ -1,18 +1,21 @@
-import type { DatabaseStatus, RunError } from '@rahat/contracts';
+import type { DatabaseStatus, Engine, RunError } from '@rahat/contracts';
 import type { Proof } from '../verification/proof.js';
 
 /** What is known of one database under one plan, or of one that no plan covers. */
 export interface Protection {
   server: string;
   serverName: string;
+  engine: Engine;
   database: string | null;
   databaseName: string;
   plan: { id: string; name: string; enabled: boolean } | null;
   /** Whole, undamaged backups that are still there; the newest of them. */
   backups: number;
-  newest: { at: Date; proof: Proof } | null;
+  newest: { at: Date; consistentAt: Date; proof: Proof } | null;
   lastProvenAt: Date | null;
   nextRunAt: Date | null;
+  /** The longest time between two backups that the schedules foresee, with the allowed delay. */
+  allowedAgeMs: number | null;
   /** The newest scheduled time that has passed by more than the allowed delay. */
   lastDueAt: Date | null;
   failuresSinceSuccess: number;
@@ -21,7 +24,7 @@ export interface Protection {
 }
 
 /** From what can be restored now, and never from what once ran well (libraries.md §3). */
-export function statusOf(protection: Protection): DatabaseStatus {
+export function statusOf(protection: Protection, now: Date): DatabaseStatus {
   return {
     server: protection.server,
     serverName: protection.serverName,
@@ -33,6 +36,9 @@ export function statusOf(protection: Protection): DatabaseStatus {
     lastBackupAt: protection.newest?.at.toISOString() ?? null,
     lastProvenAt: protection.lastProvenAt?.toISOString() ?? null,
     lastProof: protection.newest?.proof ?? null,
+    backupAgeSeconds: secondsSince(protection.newest?.consistentAt, now),
+    proofAgeSeconds: secondsSince(protection.lastProvenAt, now),
+    allowedAgeSeconds: protection.allowedAgeMs === null ? null : Math.round(protection.allowedAgeMs / 1000),
     nextRunAt: protection.nextRunAt?.toISOString() ?? null,
     backups: protection.backups,
     failuresSinceSuccess: protection.failuresSinceSuccess,
@@ -40,6 +46,10 @@ export function statusOf(protection: Protection): DatabaseStatus {
       ? { code: protection.failure.code, message: protection.failure.message, hint: protection.failure.hint }
       : null,
   };
+}
+
+function secondsSince(moment: Date | null | undefined, now: Date): number | null {
+  return moment ? Math.max(0, Math.round((now.getTime() - moment.getTime()) / 1000)) : null;
 }
 
 function stateOf(protection: Protection): DatabaseStatus['state'] {

@@ -4,8 +4,10 @@ import type { Clock } from '../clock/clock.js';
 import { coveredBy, type DatabaseRow } from '../databases/databases.table.js';
 import { coversWholeServer, type PlanRow } from '../plans/plans.table.js';
 import { selectsServer } from '../plans/plan-servers.js';
+import { scheduleOf, schedulesOf } from '../plans/schedules.table.js';
 import type { ServerRow } from '../servers/servers.table.js';
 import type { Proof } from '../verification/proof.js';
+import { longestGapMs } from './longest-gap.js';
 import { statusOf, summarize, type Protection } from './database-status.js';
 
 /** A scheduled backup may take this long before its absence turns a database red. */
@@ -17,6 +19,7 @@ interface BackupLine {
   database_id: string | null;
   backups: string;
   newest_at: Date | null;
+  newest_consistent_at: Date | null;
   newest_proof: Proof | null;
   last_proven_at: Date | null;
   /** Of the newest whole backup, damaged or not: what its last verification failed with. */
@@ -51,9 +54,33 @@ export class StatusService {
   async status(principal: Principal): Promise<Status> {
     const now = this.clock.now();
     const protections = await this.database.inOrganization(principal.organization, (transaction) => protectionsOf(transaction, now));
-    const databases = protections.map(statusOf);
+    const databases = protections.map((protection) => statusOf(protection, now));
     return { ...summarize(databases, now), databases, at: now.toISOString() };
   }
+
+  /** Of all organizations, for the metrics. */
+  async everywhere(): Promise<{ organization: string; protections: Protection[] }[]> {
+    const organizations = await this.database.asSystem('measure the protection of every database', (transaction) =>
+      transaction.query<{ id: string }>(`SELECT DISTINCT organization_id AS id FROM servers WHERE deleted_at IS NULL`),
+    );
+    const all: { organization: string; protections: Protection[] }[] = [];
+    for (const { id } of organizations)
+      all.push({
+        organization: id,
+        protections: await this.database.inOrganization(id, (transaction) => protectionsOf(transaction, this.clock.now())),
+      });
+    return all;
+  }
+}
+
+async function allowedAges(transaction: Transaction, plans: PlanRow[], now: Date): Promise<Map<string, number | null>> {
+  const schedules = await schedulesOf(transaction, plans);
+  return new Map(
+    plans.map((plan) => {
+      const gap = plan.enabled ? longestGapMs((schedules.get(plan.id) ?? []).map(scheduleOf), now) : null;
+      return [plan.id, gap === null ? null : gap + ALLOWED_DELAY_MS];
+    }),
+  );
 }
 
 async function protectionsOf(transaction: Transaction, now: Date): Promise<Protection[]> {
@@ -62,6 +89,7 @@ async function protectionsOf(transaction: Transaction, now: Date): Promise<Prote
   const plans = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE deleted_at IS NULL ORDER BY name`);
   const backups = byLine(await transaction.query<BackupLine>(BACKUP_LINES));
   const runs = byLine(await transaction.query<RunLine>(RUN_LINES, [now, new Date(now.getTime() - ALLOWED_DELAY_MS)]));
+  const allowed = await allowedAges(transaction, plans, now);
   return servers.flatMap((server) => {
     const found = databases.filter((database) => database.server_id === server.id);
     const own = plans.filter((plan) => selectsServer(plan, server));
@@ -76,9 +104,16 @@ async function protectionsOf(transaction: Transaction, now: Date): Promise<Prote
       : found.filter((database) => !covered.has(database.id) && !database.excluded && !database.missing_since && database.connectable);
     return [
       ...lines.map(({ plan, id, name }) =>
-        protectionOf(server, { id, name }, plan, backups.get(lineKey(server.id, plan.id, id)), runs.get(lineKey(server.id, plan.id, id))),
+        protectionOf(
+          server,
+          { id, name },
+          plan,
+          backups.get(lineKey(server.id, plan.id, id)),
+          runs.get(lineKey(server.id, plan.id, id)),
+          allowed.get(plan.id) ?? null,
+        ),
       ),
-      ...uncovered.map((database) => protectionOf(server, database, null, undefined, undefined)),
+      ...uncovered.map((database) => protectionOf(server, database, null, undefined, undefined, null)),
     ];
   });
 }
@@ -89,15 +124,20 @@ function protectionOf(
   plan: PlanRow | null,
   backups: BackupLine | undefined,
   runs: RunLine | undefined,
+  allowedAgeMs: number | null,
 ): Protection {
   return {
     server: server.id,
     serverName: server.name,
+    engine: server.engine,
     database: database.id,
     databaseName: database.name,
     plan: plan ? { id: plan.id, name: plan.name, enabled: plan.enabled } : null,
     backups: Number(backups?.backups ?? 0),
-    newest: backups?.newest_at ? { at: backups.newest_at, proof: backups.newest_proof! } : null,
+    newest: backups?.newest_at
+      ? { at: backups.newest_at, consistentAt: backups.newest_consistent_at!, proof: backups.newest_proof! }
+      : null,
+    allowedAgeMs,
     lastProvenAt: backups?.last_proven_at ?? null,
     nextRunAt: (plan?.enabled ? runs?.next_at : null) ?? null,
     lastDueAt: runs?.last_due_at ?? null,
@@ -133,6 +173,7 @@ const BACKUP_LINES = `
     SELECT server_id, plan_id, database_id,
       count(*) FILTER (WHERE proof <> 'damaged') AS backups,
       max(created_at) FILTER (WHERE proof <> 'damaged') AS newest_at,
+      max(consistent_at) FILTER (WHERE proof <> 'damaged') AS newest_consistent_at,
       (array_agg(proof ORDER BY created_at DESC, id DESC) FILTER (WHERE proof <> 'damaged'))[1] AS newest_proof,
       max(proven_at) FILTER (WHERE proof <> 'damaged') AS last_proven_at,
       (array_agg(id ORDER BY created_at DESC, id DESC))[1] AS newest_id,
