@@ -1,10 +1,10 @@
 import { CreateScheduler1763900000000 } from './0001-create-scheduler.js';
 import { SelectServersAndSchedules1764201600000 } from './0002-select-servers-and-schedules.js';
-import { VerifyAsPlanned1764220000000 } from './0005-verify-as-planned.js';
-import { KeepByPolicy1764230000000 } from './0006-keep-by-policy.js';
-import { KeepSentMessages1764240000000 } from './0003-keep-sent-messages.js';
-import { CollectAndUndo1764300000000 } from './0007-collect-and-undo.js';
-import { SearchTheCatalog1764310000000 } from './0008-search-the-catalog.js';
+import { VerifyAsPlanned1764220000000 } from './0003-verify-as-planned.js';
+import { KeepByPolicy1764230000000 } from './0004-keep-by-policy.js';
+import { KeepSentMessages1764240000000 } from './0005-keep-sent-messages.js';
+import { CollectAndUndo1764300000000 } from './0006-collect-and-undo.js';
+import { SearchTheCatalog1764310000000 } from './0007-search-the-catalog.js';
 
 export const schedulerMigrations = [
   CreateScheduler1763900000000,
