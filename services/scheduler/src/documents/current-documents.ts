@@ -56,6 +56,8 @@ function planSpec(
     createdAt: _created,
     enabled,
     pause: _pause,
+    // What people wrote down about it is theirs, and no file's.
+    note: _note,
     ...rest
   } = plan;
   return {
