@@ -131,10 +131,10 @@ describe.each(shapes(STANDALONE))('kill -9 ($form, $queues)', (shape) => {
     240_000,
   );
 
-  it('at ten random moments: every run ends with an outcome, snapshots are those that were recorded', async () => {
+  it('at six random moments: every run ends with an outcome, snapshots are those that were recorded', async () => {
     await fillWithNoise(world, 30);
     let killed = 0;
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; round < 6; round++) {
       await world.source.query('UPDATE noise SET text = reverse(text) WHERE id % 7 = $1', [round % 7], 'shop');
       const run = await startBackup(world, protection);
       await untilAttemptProcess(world.platform.pid, run);
@@ -148,7 +148,7 @@ describe.each(shapes(STANDALONE))('kill -9 ($form, $queues)', (shape) => {
       expect(end.state).toBe('succeeded');
       expect(end.backup).not.toBeNull();
     }
-    expect(killed).toBeGreaterThan(2);
+    expect(killed).toBeGreaterThan(1);
     await expectOnlyRecordedSnapshots();
     const check = await offline<CheckReport>(world, protection, 'check', '--level', 'read-data');
     expect(check.data.problems.filter(({ severity }) => severity === 'damage')).toEqual([]);
