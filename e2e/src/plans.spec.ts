@@ -2,9 +2,8 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { apiKeysCreate, type AppliedDocuments, type Plan, type Run, type ScheduleExplanation, type Server } from '@rahat/api-client';
-import { data } from '@rahat/demo';
-import { rahatBackup } from './cli.js';
+import { type AppliedDocuments, type Plan, type Run, type ScheduleExplanation, type Server } from '@rahat/api-client';
+import { cliEnvironment, rahatBackup } from './cli.js';
 import { shapes, STANDALONE } from './shapes.js';
 import { openWorld, type World } from './world.js';
 
@@ -18,12 +17,10 @@ describe.each(shapes(STANDALONE))('plans, by the command line ($form, $queues)',
   beforeAll(async () => {
     world = await openWorld(['CREATE TABLE orders AS SELECT i AS id FROM generate_series(1, 1000) i'], shape);
     await world.source.query('CREATE DATABASE shop_test');
-    const key = await data(apiKeysCreate({ client: world.platform.client, body: { name: 'e2e', scopes: ['*'] } }));
     environment = {
       XDG_CONFIG_HOME: path.join(world.folder, 'config'),
       HOME: world.folder,
-      RAHAT_URL: world.platform.url,
-      RAHAT_TOKEN: key.secret,
+      ...(await cliEnvironment(world.platform)),
       SHOP_PASSWORD: world.connection.password,
     };
     const passphrase = path.join(world.folder, 'passphrase');

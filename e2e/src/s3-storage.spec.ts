@@ -1,9 +1,8 @@
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { apiKeysCreate } from '@rahat/api-client';
-import { data, mismatches, proveTables, shopStatements, type TableProof } from '@rahat/demo';
+import { mismatches, proveTables, shopStatements, type TableProof } from '@rahat/demo';
 import { hasS3, startS3, type S3Server } from '@rahat/test-servers';
-import { rahatBackup } from './cli.js';
+import { cliEnvironment, rahatBackup } from './cli.js';
 import { shapes, STANDALONE } from './shapes.js';
 import { openWorld, readLogs, type World } from './world.js';
 
@@ -27,11 +26,9 @@ import { openWorld, readLogs, type World } from './world.js';
     await bucket.createBucket('backups');
     world = await openWorld(shopStatements(0.01), shape);
     original = await proveTables(world.connection, 'shop');
-    const key = await data(apiKeysCreate({ client: world.platform.client, body: { name: 'e2e', scopes: ['*'] } }));
     environment = {
       XDG_CONFIG_HOME: path.join(world.folder, 'config'),
-      RAHAT_URL: world.platform.url,
-      RAHAT_TOKEN: key.secret,
+      ...(await cliEnvironment(world.platform)),
       RAHAT_DB_PASSWORD: world.connection.password,
       HOME: world.folder,
     };

@@ -11,9 +11,9 @@ export interface Taken {
  * How near a step comes to what the machine can do at all, of which `limitSeconds` of one core's work are needed. Of the clock and
  * of the processor's time: the latter doesn't suffer from a busy machine.
  */
-export function limitShares(name: string, taken: Taken, limitSeconds: number, least: { wall: number; processor: number }): BenchResult[] {
+export function limitShares(name: string, taken: Taken, limitSeconds: number, least: number): BenchResult[] {
   const wall = median(taken.seconds.map((seconds) => limitSeconds / os.availableParallelism() / seconds));
-  return [share(`${name}, share of the limit, wall`, wall, least.wall), processorShare(name, taken, limitSeconds, least.processor)];
+  return [share(`${name}, share of the limit, wall`, wall, least), processorShare(name, taken, limitSeconds, least)];
 }
 
 export function processorShare(name: string, { cpuSeconds }: Pick<Taken, 'cpuSeconds'>, limitSeconds: number, least: number): BenchResult {

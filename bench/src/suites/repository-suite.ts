@@ -12,7 +12,7 @@ import { quickRepositorySuite } from './quick-repository-suite.js';
 
 const SEED = 20_261_124;
 const SAMPLE_BYTES = 48 * 1024 * 1024;
-const LEAST_SHARE = { backup: { wall: 0.85, processor: 0.85 }, restore: { wall: 0.8, processor: 0.8 } };
+const LEAST_SHARE = { backup: 0.85, restore: 0.8 };
 
 type PeerName = 'restic' | 'borg';
 interface Target {

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { CreatedRepository, FirstStartAnswer, Repository, Storage } from '@rahat/contracts';
 import {
@@ -16,7 +15,7 @@ import {
   type ForegroundPlatform,
   type LocalStorage,
 } from '@rahat/installation';
-import { InternalClient } from '@rahat/service-kit';
+import { InternalClient, versionBeside } from '@rahat/service-kit';
 import { z } from 'zod';
 import type { ClusterConfig } from './config.js';
 import { planProcesses, SERVICES_WITH_DATA, type ProcessPlan } from './processes/process-plans.js';
@@ -61,7 +60,7 @@ export async function startCluster(config: ClusterConfig, env: NodeJS.ProcessEnv
   const redisUrl = queues === 'redis' ? (config.REDIS_URL ?? redis!.url) : undefined;
   const plans = await planProcesses({ config, folder, keys, databases, redisUrl, env });
   const [url, metricsUrl] = [plans[0]!.url!, plans[0]!.metricsUrl];
-  const version = productVersion();
+  const version = versionBeside(import.meta.url);
   const startedAt = new Date().toISOString();
   const entrance: { setupUrl?: string } = {};
   const supervisor = new Supervisor(plans, folder.logs, report, (processes) =>
@@ -117,8 +116,4 @@ function localStorageBehind(internal: InternalClient, organization: string): Loc
     makeStorage: (storage) => internal.post('storage', '/api/v2/storages', storage, Storage, organization),
     makeRepository: (repository) => internal.post('storage', '/api/v2/repositories', repository, CreatedRepository, organization),
   };
-}
-
-function productVersion(): string {
-  return (JSON.parse(readFileSync(path.join(import.meta.dirname, '../package.json'), 'utf8')) as { version: string }).version;
 }

@@ -1,13 +1,5 @@
+import { OptionalPostgresqlUrl, OptionalRedisUrl, port } from '@rahat/service-kit';
 import { z } from 'zod';
-
-const port = (byDefault: number) =>
-  z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(65535)
-    .default(byDefault)
-    .meta({ examples: [String(byDefault)] });
 
 /** The environment of the cluster on one machine; each service's own settings are handed on to its processes. */
 export const clusterConfig = z.object({
@@ -30,13 +22,7 @@ export const clusterConfig = z.object({
   RAHAT_REDIS_PORT: port(6390),
   /** What carries the queues. */
   RAHAT_QUEUES: z.enum(['redis', 'postgresql']).default('redis'),
-  DATABASE_URL: z
-    .url({ protocol: /^postgres(ql)?$/ })
-    .optional()
-    .meta({ examples: ['postgresql://user@host:5432/rahat'] }),
-  REDIS_URL: z
-    .url({ protocol: /^rediss?$/ })
-    .optional()
-    .meta({ examples: ['redis://host:6379'] }),
+  DATABASE_URL: OptionalPostgresqlUrl,
+  REDIS_URL: OptionalRedisUrl,
 });
 export type ClusterConfig = z.infer<typeof clusterConfig>;

@@ -165,7 +165,7 @@ export class SchedulerModule {
         {
           provide: ProtectionMetrics,
           inject: [METRICS],
-          useFactory: (registry: Registry) => new ProtectionMetrics(database, status).registerIn(registry),
+          useFactory: (registry: Registry) => new ProtectionMetrics(database, status, registry),
         },
         { provide: Ticker, useValue: ticker },
         { provide: MessageConsumers, useValue: consumers },

@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { FirstStart } from '@rahat/service-auth';
+import { versionBeside } from '@rahat/service-kit';
 import {
   ensureMetadataDatabase,
   lockDataFolder,
@@ -55,7 +55,7 @@ export async function startPlatform(config: StandaloneConfig, env: NodeJS.Proces
   const parts = await openServiceParts(databaseUrl, config.REDIS_URL, keys, log);
   starting.defer(parts.close);
 
-  const version = productVersion();
+  const version = versionBeside(import.meta.url);
   const application = await openApplication({ version, folder, keys, parts, log, env, config });
   starting.defer(() => application.close());
 
@@ -91,8 +91,4 @@ export async function startPlatform(config: StandaloneConfig, env: NodeJS.Proces
       }),
     stop: () => running.disposeAsync(),
   };
-}
-
-function productVersion(): string {
-  return (JSON.parse(readFileSync(path.join(import.meta.dirname, '../package.json'), 'utf8')) as { version: string }).version;
 }

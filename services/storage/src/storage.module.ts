@@ -24,7 +24,7 @@ export class StorageModule {
         {
           provide: StorageMetrics,
           inject: [METRICS],
-          useFactory: (registry: Registry) => new StorageMetrics(database).registerIn(registry),
+          useFactory: (registry: Registry) => new StorageMetrics(database, registry),
         },
         {
           provide: StoragesService,

@@ -1,13 +1,5 @@
 import { z } from 'zod';
-
-const port = (byDefault: number) =>
-  z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(65535)
-    .default(byDefault)
-    .meta({ examples: [String(byDefault)] });
+import { LogLevel, OptionalRedisUrl, port } from '../configuration/settings.js';
 
 const PostgresqlUrl = z.url({ protocol: /^postgres(ql)?$/ }).meta({ examples: ['postgresql://rahat_auth@host:5432/rahat'] });
 
@@ -20,12 +12,9 @@ export const processConfig = {
     .meta({ examples: ['0.0.0.0'] }),
   /** `/livez`, `/readyz`, `/startupz` and `/metrics`; not for the public. */
   RAHAT_METRICS_PORT: port(9464),
-  RAHAT_LOG_LEVEL: z.enum(['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace']).default('info'),
+  RAHAT_LOG_LEVEL: LogLevel,
   /** Queues in Redis or Valkey … */
-  REDIS_URL: z
-    .url({ protocol: /^rediss?$/ })
-    .optional()
-    .meta({ examples: ['redis://host:6379'] }),
+  REDIS_URL: OptionalRedisUrl,
   /** … or in PostgreSQL, as the role that owns the schema `bullmq`. */
   RAHAT_QUEUE_DATABASE_URL: PostgresqlUrl.optional(),
   /** Keeps installations apart that share a Redis. */

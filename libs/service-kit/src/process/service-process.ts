@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { DynamicModule } from '@nestjs/common';
 import { openMessaging, type Messaging } from '@rahat/messaging';
 import { openServiceDatabase, type Migration } from '@rahat/persistence';
@@ -9,6 +8,7 @@ import { loadConfig } from '../configuration/load-config.js';
 import { createLogger } from '../operations/logging.js';
 import { makePrincipalKeys, readPrincipalKeys, type PrincipalKeys } from '../principal/principal-keys.js';
 import type { ServiceRuntime, StatelessRuntime } from '../runtime.js';
+import { versionBeside } from '../version-beside.js';
 import { databaseConfig, httpConfig, processConfig } from './process-config.js';
 import { live } from './process-life.js';
 
@@ -117,8 +117,4 @@ function run<C extends z.ZodObject, Runtime extends StatelessRuntime>(
     const running = starting.move();
     return { drain: () => running.disposeAsync() };
   });
-}
-
-function versionBeside(main: string): string {
-  return (JSON.parse(readFileSync(new URL('../package.json', main), 'utf8')) as { version: string }).version;
 }

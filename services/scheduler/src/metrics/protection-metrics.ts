@@ -1,5 +1,5 @@
 import type { ServiceDatabase } from '@rahat/persistence';
-import { Gauge, remembered, type Registry } from '@rahat/service-kit';
+import { loadedGauge, remembered, type GaugeSample, type Registry } from '@rahat/service-kit';
 import type { Protection } from '../status/database-status.js';
 import type { StatusService } from '../status/status.service.js';
 
@@ -35,9 +35,11 @@ const LABELS = ['organization', 'server_id', 'server', 'database_id', 'database'
 
 /** What the ledger and the catalog say at a scrape; each scheduler says the same. Moments and not ages, so that an alert is `time() - …`. */
 export class ProtectionMetrics {
-  private readonly gauges: Gauge<string>[];
-
-  constructor(database: ServiceDatabase, status: Pick<StatusService, 'everywhere'>) {
+  constructor(
+    database: ServiceDatabase,
+    status: Pick<StatusService, 'everywhere'>,
+    private readonly registry: Registry,
+  ) {
     const protections = remembered(() => protectedDatabases(status), HOLD_MS);
     const backups = remembered(
       () => database.asSystem('tell metrics of backups', (transaction) => transaction.query<NewestBackup>(NEWEST_BACKUPS)),
@@ -48,77 +50,61 @@ export class ProtectionMetrics {
       HOLD_MS,
     );
     const perPlan = (name: string, help: string, seconds: (protection: Protection) => number | null | undefined) =>
-      perDatabase(name, help, ['plan'], protections, ({ plan, protection }) => {
+      this.perDatabase(name, help, ['plan'], protections, ({ plan, protection }) => {
         const value = seconds(protection);
         return value === null || value === undefined ? [] : [{ labels: { plan }, value }];
       });
-    this.gauges = [
-      perPlan(
-        'rahat_backup_last_success_timestamp_seconds',
-        'Of which moment the newest whole backup that is still there holds the state',
-        ({ newest }) => newest && newest.consistentAt.getTime() / 1000,
-      ),
-      perPlan(
-        'rahat_backup_last_verified_timestamp_seconds',
-        'When a test restore last proved a backup that is still there',
-        ({ lastProvenAt }) => lastProvenAt && lastProvenAt.getTime() / 1000,
-      ),
-      perPlan(
-        'rahat_backup_rpo_seconds',
-        'How old the newest backup may become by the schedules of its plan',
-        ({ allowedAgeMs }) => allowedAgeMs && allowedAgeMs / 1000,
-      ),
-      perDatabase(
-        'rahat_backup_size_bytes',
-        'Size of the newest whole backup: of its data, and of what it added to the repository',
-        ['kind'],
-        backups,
-        (backup) => [
-          { labels: { kind: 'raw' }, value: Number(backup.size_bytes) },
-          { labels: { kind: 'stored' }, value: Number(backup.added_bytes) },
-        ],
-      ),
-      new Gauge({
-        name: 'rahat_runs_unfinished',
-        help: 'Runs that are due, queued or running',
-        labelNames: ['type', 'state'],
-        registers: [],
-        async collect() {
-          const found = await states();
-          this.reset();
-          for (const { type, state, runs } of found) this.set({ type, state }, Number(runs));
-        },
-      }),
-    ];
+    perPlan(
+      'rahat_backup_last_success_timestamp_seconds',
+      'Of which moment the newest whole backup that is still there holds the state',
+      ({ newest }) => newest && newest.consistentAt.getTime() / 1000,
+    );
+    perPlan(
+      'rahat_backup_last_verified_timestamp_seconds',
+      'When a test restore last proved a backup that is still there',
+      ({ lastProvenAt }) => lastProvenAt && lastProvenAt.getTime() / 1000,
+    );
+    perPlan(
+      'rahat_backup_rpo_seconds',
+      'How old the newest backup may become by the schedules of its plan',
+      ({ allowedAgeMs }) => allowedAgeMs && allowedAgeMs / 1000,
+    );
+    this.perDatabase(
+      'rahat_backup_size_bytes',
+      'Size of the newest whole backup: of its data, and of what it added to the repository',
+      ['kind'],
+      backups,
+      (backup) => [
+        { labels: { kind: 'raw' }, value: Number(backup.size_bytes) },
+        { labels: { kind: 'stored' }, value: Number(backup.added_bytes) },
+      ],
+    );
+    loadedGauge(registry, {
+      name: 'rahat_runs_unfinished',
+      help: 'Runs that are due, queued or running',
+      labelNames: ['type', 'state'],
+      samples: async () => (await states()).map(({ type, state, runs }) => ({ labels: { type, state }, value: Number(runs) })),
+    });
   }
 
-  registerIn(registry: Registry): this {
-    for (const gauge of this.gauges) registry.registerMetric(gauge);
-    return this;
+  private perDatabase<T extends LabelledDatabase>(
+    name: string,
+    help: string,
+    moreLabels: string[],
+    load: () => Promise<T[]>,
+    valuesOf: (of: T) => GaugeSample[],
+  ): void {
+    loadedGauge(this.registry, {
+      name,
+      help,
+      labelNames: [...LABELS, ...moreLabels],
+      samples: async () =>
+        (await load()).flatMap((of) => {
+          const own = Object.fromEntries(LABELS.map((label) => [label, of[label]]));
+          return valuesOf(of).map(({ labels, value }) => ({ labels: { ...own, ...labels }, value }));
+        }),
+    });
   }
-}
-
-function perDatabase<T extends LabelledDatabase>(
-  name: string,
-  help: string,
-  moreLabels: string[],
-  load: () => Promise<T[]>,
-  valuesOf: (of: T) => { labels: Record<string, string>; value: number }[],
-): Gauge<string> {
-  return new Gauge({
-    name,
-    help,
-    labelNames: [...LABELS, ...moreLabels],
-    registers: [],
-    async collect() {
-      const found = await load();
-      this.reset();
-      for (const of of found) {
-        const own = Object.fromEntries(LABELS.map((label) => [label, of[label]]));
-        for (const { labels, value } of valuesOf(of)) this.set({ ...own, ...labels }, value);
-      }
-    },
-  });
 }
 
 async function protectedDatabases(status: Pick<StatusService, 'everywhere'>): Promise<ProtectedDatabase[]> {

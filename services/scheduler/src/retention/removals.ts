@@ -5,7 +5,7 @@ import type { BackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
 import { recordOwnAct } from '../trail/trail.js';
 import type { Returns } from '../trash/returns.js';
-import { LONGEST_RETRY_MS, retryAfterMs } from './removal-retries.js';
+import { LONGEST_RETRY_MS, retryLater } from './removal-retries.js';
 
 /** Brings backups to the trash of their repository, whoever decided it; the row stays until the storage says that it is done. */
 export class Removals {
@@ -38,14 +38,7 @@ export class Removals {
       return;
     }
     if (backup.removed_at) return;
-    if (message.error) {
-      await transaction.query(`UPDATE backups SET removal_error = $2, removal_retry_at = $3 WHERE id = $1`, [
-        backup.id,
-        JSON.stringify(message.error),
-        new Date(this.clock.now().getTime() + retryAfterMs(backup.removal_tries)),
-      ]);
-      return;
-    }
+    if (message.error) return retryLater(transaction, backup, message.error, this.clock.now());
     await transaction.query(`UPDATE backups SET removed_at = $2, removal_error = NULL, removal_retry_at = NULL WHERE id = $1`, [
       backup.id,
       this.clock.now(),

@@ -3,7 +3,7 @@ import type { Outbox } from '@rahat/messaging';
 import type { Transaction } from '@rahat/persistence';
 import type { BackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
-import { LONGEST_RETRY_MS, retryAfterMs } from '../retention/removal-retries.js';
+import { LONGEST_RETRY_MS, retryLater } from '../retention/removal-retries.js';
 import { recordOwnAct } from '../trail/trail.js';
 
 /** Brings removed backups back out of the trash; until the storage says that one is there again, it counts as removed. */
@@ -50,14 +50,7 @@ export class Returns {
       );
       return;
     }
-    if (message.error) {
-      await transaction.query(`UPDATE backups SET removal_error = $2, removal_retry_at = $3 WHERE id = $1`, [
-        backup.id,
-        JSON.stringify(message.error),
-        new Date(now.getTime() + retryAfterMs(backup.removal_tries)),
-      ]);
-      return;
-    }
+    if (message.error) return retryLater(transaction, backup, message.error, now);
     const reason = 'brought back from the trash';
     await transaction.query(
       `UPDATE backups SET removal_requested_at = NULL, removed_at = NULL, removal_error = NULL, removal_retry_at = NULL, removal_tries = 0,

@@ -1,5 +1,5 @@
 import type { ServiceDatabase } from '@rahat/persistence';
-import { Gauge, remembered, type Registry } from '@rahat/service-kit';
+import { loadedGauge, remembered, type Registry } from '@rahat/service-kit';
 import { spaceOf } from '../storages/local-folder.js';
 import type { StorageRow } from '../storages/storages.service.js';
 
@@ -13,31 +13,17 @@ const HOLD_MS = 30_000;
 
 /** How full the places are that can tell: folders, not buckets. */
 export class StorageMetrics {
-  private readonly gauges: Gauge<string>[];
-
-  constructor(database: ServiceDatabase) {
+  constructor(database: ServiceDatabase, registry: Registry) {
     const spaces = remembered(() => measure(database), HOLD_MS);
     const gauge = (name: string, help: string, valueOf: (space: Space) => number) =>
-      new Gauge({
+      loadedGauge(registry, {
         name,
         help,
         labelNames: ['organization', 'storage_id', 'storage'],
-        registers: [],
-        async collect() {
-          const found = await spaces();
-          this.reset();
-          for (const space of found) this.set(space.labels, valueOf(space));
-        },
+        samples: async () => (await spaces()).map((space) => ({ labels: space.labels, value: valueOf(space) })),
       });
-    this.gauges = [
-      gauge('rahat_storage_used_bytes', 'What is taken of the file system of a storage', (space) => space.usedBytes),
-      gauge('rahat_storage_capacity_bytes', 'Size of the file system of a storage', (space) => space.capacityBytes),
-    ];
-  }
-
-  registerIn(registry: Registry): this {
-    for (const gauge of this.gauges) registry.registerMetric(gauge);
-    return this;
+    gauge('rahat_storage_used_bytes', 'What is taken of the file system of a storage', (space) => space.usedBytes);
+    gauge('rahat_storage_capacity_bytes', 'Size of the file system of a storage', (space) => space.capacityBytes);
   }
 }
 
