@@ -1,4 +1,5 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { RahatError, type CommandPayload } from '@rahat/contracts';
 import {
   keepSentMessages,
@@ -9,7 +10,7 @@ import {
   type Transaction,
 } from '@rahat/persistence';
 import { hasRedis, startPostgresql, startRedis, type PostgresqlServer, type RedisServer } from '@rahat/test-servers';
-import { Queue } from 'bullmq';
+import { Queue, QueueEvents } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { openMessaging, type Messaging } from './index.js';
@@ -263,6 +264,21 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
       hint: 'look',
       retryable: false,
     });
+  });
+
+  it('finds the answer whose event it never heard', async () => {
+    const [asker, worker] = [await open(), await open()];
+    const pool = freshQueue();
+    // As when the answer comes before the first reading of the events, from which on they count.
+    const deaf = jest.spyOn(QueueEvents.prototype, 'emit').mockReturnValue(false);
+    try {
+      const answered = asker.ask(pool, 'server.discover.v1', { engine: 'postgresql', binding: 'b', sealedSecrets: 's' }, 10_000);
+      await sleep(200); // it has looked for an answer once
+      worker.answer(pool, { 'server.discover.v1': async () => ({ databases: [] }) });
+      expect(await answered).toEqual({ databases: [] });
+    } finally {
+      deaf.mockRestore();
+    }
   });
 
   it('signals every listening process', async () => {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { newId, RahatError, type Answer, type Question, type QuestionName, type SerializedRahatError } from '@rahat/contracts';
 import type { Job, Queue, QueueEvents } from 'bullmq';
 import type { AnswerHandlers } from './messaging.js';
@@ -13,6 +14,7 @@ type Reply = { answer: unknown } | { error: SerializedRahatError };
 
 /** Answers lie in the queue only until the asker has them. */
 const KEEP_SECONDS = 60;
+const LOOK_AGAIN_MS = 500;
 
 export async function ask<N extends QuestionName>(
   queue: Queue,
@@ -24,6 +26,7 @@ export async function ask<N extends QuestionName>(
   const deadline = Date.now() + timeoutMs;
   const data: AskedQuestion = { question: parseQuestion(name, question), deadline };
   let job: Job | undefined;
+  const enough = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(
@@ -44,7 +47,7 @@ export async function ask<N extends QuestionName>(
       removeOnComplete: { age: KEEP_SECONDS },
       removeOnFail: { age: KEEP_SECONDS },
     });
-    return (await job.waitUntilFinished(events, timeoutMs)) as Reply;
+    return (await Promise.race([job.waitUntilFinished(events, timeoutMs), lookForReply(queue, job.id!, enough.signal)])) as Reply;
   })();
   try {
     const received = await Promise.race([reply, timeout]);
@@ -55,8 +58,22 @@ export async function ask<N extends QuestionName>(
     throw new RahatError('unavailable', `${name} could not be asked`, { cause: error });
   } finally {
     clearTimeout(timer);
+    enough.abort();
     reply.catch(() => undefined);
     await job?.remove().catch(() => undefined); // being answered right now; it goes by its age
+  }
+}
+
+/**
+ * BullMQ says it is ready before it has read where its events begin, and forgets those of an interruption: a reply that
+ * comes then is never heard of.
+ */
+async function lookForReply(queue: Queue, id: string, signal: AbortSignal): Promise<unknown> {
+  for (;;) {
+    await sleep(LOOK_AGAIN_MS, undefined, { signal });
+    const job = await queue.getJob(id).catch(() => undefined); // the queue is away; it is looked at again until the deadline
+    if (job?.failedReason) throw new Error(job.failedReason);
+    if (job?.finishedOn) return job.returnvalue;
   }
 }
 
