@@ -28,4 +28,7 @@ export default {
     ],
   },
   testTimeout: 60_000,
+  testSequencer: '<rootDir>/scripts/testing/longest-first.mjs',
+  // What suites leave behind in a worker's heap makes each later garbage collection longer.
+  workerIdleMemoryLimit: '400MB',
 };
