@@ -2,12 +2,22 @@ import { RahatError, type DeadLetter, type Page, type PageQuery, type Principal 
 import type { DeadLetterBox, Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
 import { redactSecrets } from '@rahat/service-kit';
+import { z } from 'zod';
 import type { ListPages } from '../paging/list-page.js';
 import { recordAct } from '../trail/trail.js';
 
 const BATCH = 100;
 
-/** What the queues of all services gave up. The organization's own, and what belongs to none. */
+/** Where a message says whose it is. */
+const Belonging = z
+  .object({
+    organization: z.string().optional(),
+    spec: z.object({ organization: z.string() }).optional(),
+    run: z.string().optional(),
+  })
+  .catch({});
+
+/** What the queues of all services gave up. The organization's own, and what belongs to none (a worker's sign of life). */
 export class DeadLettersService {
   constructor(
     private readonly box: DeadLetterBox,
@@ -20,9 +30,8 @@ export class DeadLettersService {
     const found: { letter: DeadLetter; position: number }[] = [];
     for (let start = Number(this.pages.after(cursor)[0] ?? 0); found.length <= limit; start += BATCH) {
       const letters = await this.box.list(start, BATCH);
-      found.push(
-        ...letters.map((letter, index) => ({ letter, position: start + index + 1 })).filter(({ letter }) => mayBeSeen(principal, letter)),
-      );
+      const visible = await this.visible(principal, letters);
+      found.push(...letters.map((letter, index) => ({ letter, position: start + index + 1 })).filter(({ letter }) => visible.has(letter)));
       if (letters.length < BATCH) break;
     }
     return this.pages.page(
@@ -35,7 +44,7 @@ export class DeadLettersService {
 
   async get(principal: Principal, id: string): Promise<DeadLetter> {
     const letter = await this.box.find(id);
-    if (!mayBeSeen(principal, letter)) throw new RahatError('not_found', `There is no dead letter ${id}`);
+    if (!(await this.visible(principal, [letter])).has(letter)) throw new RahatError('not_found', `There is no dead letter ${id}`);
     return present(letter);
   }
 
@@ -51,6 +60,22 @@ export class DeadLettersService {
     await this.record(principal, letter, 'dead-letter.discarded');
   }
 
+  /** Workers' messages name only their run, so the ledger tells whose they are. */
+  private async visible({ organization }: Principal, letters: DeadLetter[]): Promise<Set<DeadLetter>> {
+    const belongings = letters.map((letter) => ({ letter, ...Belonging.parse(letter.payload) }));
+    const runs = belongings.flatMap(({ run }) => run ?? []);
+    const own = await this.database.inOrganization(organization, (transaction) =>
+      transaction.query<{ id: string }>('SELECT id FROM runs WHERE id = ANY ($1)', [runs]),
+    );
+    const ownRuns = new Set(own.map(({ id }) => id));
+    const isOwn = ({ organization: named, spec, run }: (typeof belongings)[number]): boolean => {
+      const owner = named ?? spec?.organization;
+      if (owner !== undefined) return owner === organization || owner === 'platform';
+      return run === undefined || ownRuns.has(run);
+    };
+    return new Set(belongings.filter(isOwn).map(({ letter }) => letter));
+  }
+
   private async record(principal: Principal, letter: DeadLetter, action: string): Promise<void> {
     const { id, name, queue, message, error } = letter;
     await this.database.inOrganization(principal.organization, (transaction) =>
@@ -61,12 +86,6 @@ export class DeadLettersService {
       }),
     );
   }
-}
-
-function mayBeSeen({ organization }: Principal, { payload }: DeadLetter): boolean {
-  const of = (payload as { organization?: unknown; spec?: { organization?: unknown } } | null) ?? {};
-  const owner = of.organization ?? of.spec?.organization;
-  return owner === undefined || owner === organization || owner === 'platform';
 }
 
 function present({ id, queue, message, name, error, attempts, diedAt, payload }: DeadLetter): DeadLetter {

@@ -18,6 +18,9 @@ beforeAll(async () => {
         if (broken) throw new RahatError('not_found', 'no such backup');
         handled.push(backup);
       },
+      'attempt.heartbeat.v1': async () => {
+        throw new RahatError('not_found', 'no such run');
+      },
     },
     { concurrency: 1 },
   );
@@ -63,6 +66,14 @@ describe('dead letters', () => {
     expect((await letters()).data.map(({ id }: { id: string }) => id)).toEqual([own]);
     expect((await scheduler.call('GET', `/api/v2/dead-letters/${foreign}`)).status).toBe(404);
     expect((await scheduler.call('DELETE', `/api/v2/dead-letters/${foreign}`)).status).toBe(404);
+    const run = (await scheduler.call('POST', `/api/v2/plans/${(await scheduler.plan()).id}/runs`)).body.runs[0].id as string;
+    const beat = { run, attempt: 1, worker: 'one', at: new Date().toISOString() };
+    await scheduler.messaging.send(QUEUE, 'attempt.heartbeat.v1', beat, { id: 'message_beat' });
+    await scheduler.eventually(async () => (await letters()).data.length === 2);
+    const stranger: Principal = { ...scheduler.admin, organization: 'org_stranger' };
+    expect((await letters('', stranger)).data).toEqual([]);
+    expect((await scheduler.call('DELETE', `/api/v2/dead-letters/${QUEUE}_message_beat`, undefined, stranger)).status).toBe(404);
+    expect((await scheduler.call('DELETE', `/api/v2/dead-letters/${QUEUE}_message_beat`)).status).toBe(204);
     const operator: Principal = { ...scheduler.admin, role: 'operator', scopes: ['run:write', 'backup:read'] };
     expect((await scheduler.call('GET', '/api/v2/dead-letters', undefined, operator)).status).toBe(403);
   });
