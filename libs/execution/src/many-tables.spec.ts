@@ -48,7 +48,7 @@ beforeAll(async () => {
        process.send(outcome, () => process.disconnect());
      });`,
   );
-}, 120_000);
+}, 300_000);
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
@@ -111,4 +111,4 @@ it('backs up, proves and restores a database of 20,000 tables within the heap of
   expect(restored.tables).toHaveLength(TABLES);
   expect(restored.tables.filter((table) => !table.matches)).toEqual([]);
   expect(await server.query("SELECT (SELECT note FROM t19999) = md5('19999') AS same", [], 'again')).toEqual([{ same: true }]);
-}, 180_000);
+}, 600_000);
