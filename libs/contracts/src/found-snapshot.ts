@@ -15,37 +15,46 @@ const where = {
 };
 
 /** A snapshot as its repository tells of it: enough to make the catalog's row anew (repository.md §7). */
+export const ReadableSnapshot = z.object({
+  ...where,
+  readable: z.literal(true),
+  run: z.string(),
+  attempt: z.number().int(),
+  organization: z.string(),
+  plan: z.object({ id: z.string(), name: z.string() }).optional(),
+  server: z.object({ id: z.string(), identity: z.string(), name: z.string(), version: z.string() }),
+  database: z.object({ id: z.string().optional(), name: z.string() }).optional(),
+  engine: Engine,
+  method: BackupMethod,
+  label: BackupLabel,
+  consistency: Consistency,
+  consistentAt: z.iso.datetime(),
+  createdAt: z.iso.datetime(),
+  tool: z.string(),
+  findings: z.array(Finding).max(MOST_FINDINGS_FOUND),
+  objects: z.number().int(),
+  rows: z.number().int(),
+  sizeBytes: z.number().int(),
+  addedBytes: z.number().int(),
+  /** What the writer saw; a manifest may be without a part of it. */
+  evidence: z
+    .object({
+      cleanExit: z.boolean(),
+      trailerSeen: z.boolean(),
+      objectsExpected: z.number().int(),
+      objectsFound: z.number().int(),
+      rows: z.number().int(),
+      bytes: z.number().int(),
+    })
+    .partial(),
+});
+export type ReadableSnapshot = z.infer<typeof ReadableSnapshot>;
+
 export const FoundSnapshot = z.discriminatedUnion('readable', [
-  z.object({
-    ...where,
-    readable: z.literal(true),
-    run: z.string(),
-    attempt: z.number().int(),
-    organization: z.string(),
-    plan: z.object({ id: z.string(), name: z.string() }).optional(),
-    server: z.object({ id: z.string(), identity: z.string(), name: z.string(), version: z.string() }),
-    database: z.object({ id: z.string().optional(), name: z.string() }).optional(),
-    engine: Engine,
-    method: BackupMethod,
-    label: BackupLabel,
-    consistency: Consistency,
-    consistentAt: z.iso.datetime(),
-    createdAt: z.iso.datetime(),
-    tool: z.string(),
-    findings: z.array(Finding).max(MOST_FINDINGS_FOUND),
-    objects: z.number().int(),
-    rows: z.number().int(),
-    sizeBytes: z.number().int(),
-    addedBytes: z.number().int(),
-    /** What the writer saw; a manifest may be without a part of it. */
-    evidence: z
-      .object({ cleanExit: z.boolean(), trailerSeen: z.boolean(), objectsExpected: z.number().int(), objectsFound: z.number().int() })
-      .partial(),
-  }),
+  ReadableSnapshot,
   z.object({ ...where, readable: z.literal(false), error: z.object({ code: z.string(), message: z.string() }) }),
 ]);
 export type FoundSnapshot = z.infer<typeof FoundSnapshot>;
-export type ReadableSnapshot = Extract<FoundSnapshot, { readable: true }>;
 
 const count = z.number().int();
 

@@ -10,6 +10,7 @@ import {
   type RebuildCounts,
   type RebuildEvidence,
   type RebuildSpec,
+  ReadableSnapshot,
   type RebuiltSnapshot,
   type RunSecrets,
 } from '@rahat/contracts';
@@ -115,11 +116,12 @@ function foundIn(entry: CatalogEntry): FoundSnapshot {
 }
 
 /** The manifest is a document of its writer's; whatever is not as it should be counts as not said. */
-function evidenceIn({ cleanExit, trailerSeen, objectsExpected, objectsFound }: Record<string, unknown>) {
-  return {
-    ...(typeof cleanExit === 'boolean' ? { cleanExit } : {}),
-    ...(typeof trailerSeen === 'boolean' ? { trailerSeen } : {}),
-    ...(Number.isInteger(objectsExpected) ? { objectsExpected: objectsExpected as number } : {}),
-    ...(Number.isInteger(objectsFound) ? { objectsFound: objectsFound as number } : {}),
-  };
+function evidenceIn(told: Record<string, unknown>): ReadableSnapshot['evidence'] {
+  const { shape } = ReadableSnapshot.shape.evidence;
+  return Object.fromEntries(
+    Object.entries(shape).flatMap(([name, schema]) => {
+      const { success, data } = schema.safeParse(told[name]);
+      return success && data !== undefined ? [[name, data]] : [];
+    }),
+  );
 }

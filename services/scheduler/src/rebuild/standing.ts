@@ -14,9 +14,19 @@ export function typeOf(label: BackupLabel): BackupType {
   return TYPES[label];
 }
 
+export interface Standing {
+  state: 'succeeded' | 'partial';
+  findings: Finding[];
+  objects: number;
+  rows: number;
+  bytes: number;
+}
+
 /** By the same rules as a run's: what the manifest can't show counts as missing, and a backup that misses something is partial. */
-export function standingOf(found: ReadableSnapshot): { state: 'succeeded' | 'partial'; findings: Finding[] } {
+export function standingOf(found: ReadableSnapshot): Standing {
   const { evidence, snapshot } = found;
+  // As a run counts them; what it did not write down is counted in the manifest.
+  const { objectsFound: objects = found.objects, rows = found.rows, bytes = found.sizeBytes } = evidence;
   const judgement = judge(
     {
       outcome: 'evidence',
@@ -25,9 +35,9 @@ export function standingOf(found: ReadableSnapshot): { state: 'succeeded' | 'par
         cleanExit: evidence.cleanExit ?? false,
         trailerSeen: evidence.trailerSeen ?? false,
         objectsExpected: evidence.objectsExpected ?? found.objects,
-        objectsFound: evidence.objectsFound ?? found.objects,
-        rows: found.rows,
-        bytes: found.sizeBytes,
+        objectsFound: objects,
+        rows,
+        bytes,
         addedBytes: found.addedBytes,
         committed: true,
         snapshot,
@@ -44,8 +54,14 @@ export function standingOf(found: ReadableSnapshot): { state: 'succeeded' | 'par
     },
     { type: 'backup', snapshot, repository: '' },
   );
-  if (judgement.state === 'succeeded') return { state: 'succeeded', findings: [] };
+  if (judgement.state === 'succeeded') return { state: 'succeeded', findings: [], objects, rows, bytes };
   const told = new Set(found.findings.map(({ message }) => message));
   const reasons = judgement.reasons.filter((reason) => ![...told].some((message) => reason.endsWith(message)));
-  return { state: 'partial', findings: reasons.map((message) => ({ code: 'evidence_incomplete', severity: 'gap', message })) };
+  return {
+    state: 'partial',
+    findings: reasons.map((message) => ({ code: 'evidence_incomplete', severity: 'gap', message })),
+    objects,
+    rows,
+    bytes,
+  };
 }
