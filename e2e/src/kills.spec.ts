@@ -159,7 +159,7 @@ describe.each(shapes(STANDALONE))('kill -9 ($form, $queues)', (shape) => {
 
   it('left its cause in the log of the run', async () => {
     const killed = (await backupsOf(world, protection)).at(-1)!;
-    const { data: lines } = await data(runsLog({ client: world.platform.client, path: { id: killed.run }, query: { limit: 100 } }));
+    const { data: lines } = await data(runsLog({ client: world.platform.client, path: { id: killed.run! }, query: { limit: 100 } }));
     expect(lines.length).toBeGreaterThan(0);
   });
 });

@@ -1,5 +1,6 @@
 import { Command } from '@commander-js/extra-typings';
 import { addBackupCommands } from './backup-program.js';
+import { addCatalogCommands } from './catalog-program.js';
 import type { CommandRunner } from './command-runner.js';
 import { addDeadLetterCommands } from './dead-letter-program.js';
 import { addDocumentCommands } from './documents-program.js';
@@ -95,6 +96,7 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY, RA
   addDocumentCommands(program, run);
 
   addBackupCommands(program, run);
+  addCatalogCommands(program, run);
 
   const restore = program.command('restore').description('bring data back, proven exactly');
   restore

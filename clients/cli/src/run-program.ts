@@ -12,12 +12,12 @@ export function addRunCommands<Args extends unknown[], Opts extends Record<strin
   run: CommandRunner,
 ): void {
   const runs = () => import('./commands/runs.js');
-  const command = program.command('run').description('executions: backups, verifications, restores, collections');
+  const command = program.command('run').description('executions: backups, verifications, restores, collections, rebuilds of the catalog');
   command
     .command('list')
     .option('--plan <plan>', 'name or id')
     .option('--server <server>', 'name or id')
-    .option('--type <type>', 'backup, verification, restore or collection')
+    .option('--type <type>', 'backup, verification, restore, collection or rebuild')
     .option('--state <state>', 'e.g. running, failed, expected')
     .option('--tag <tags>', 'key or key=value; several with commas')
     .option('--since <time>', '2026-11-20, 2026-11-20T14:00:00Z, or so long ago: 24h, 7d')

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { AssertionEvidence } from './assertions.js';
 import { Finding } from './finding.js';
+import { MissingBackups, RebuildCounts, RebuiltSnapshot } from './found-snapshot.js';
 import { BackupLabel, Consistency, VerificationLevel } from './labels.js';
 
 export const TableEvidence = z.object({
@@ -106,7 +107,33 @@ export const CollectionEvidence = z.object({
 });
 export type CollectionEvidence = z.infer<typeof CollectionEvidence>;
 
-export const Evidence = z.discriminatedUnion('type', [BackupEvidence, VerificationEvidence, RestoreEvidence, CollectionEvidence]);
+/** Evidence crosses the queue; of more snapshots only the counts are told. */
+export const MOST_SNAPSHOTS_NAMED = 1_000;
+
+/** What a rebuild of the catalog found in one repository, and what became of it. */
+export const RebuildEvidence = z.object({
+  type: z.literal('rebuild'),
+  repository: z.string(),
+  /** Nothing was written: what would be recorded counts as recorded. */
+  dryRun: z.boolean(),
+  /** With those in the trash. */
+  found: z.number().int(),
+  outcomes: RebuildCounts,
+  /** The first of those that were not known. */
+  snapshots: z.array(RebuiltSnapshot).max(MOST_SNAPSHOTS_NAMED),
+  /** The catalog has them, the repository doesn't: they are marked, and stay. */
+  missing: MissingBackups,
+  findings: z.array(Finding),
+});
+export type RebuildEvidence = z.infer<typeof RebuildEvidence>;
+
+export const Evidence = z.discriminatedUnion('type', [
+  BackupEvidence,
+  VerificationEvidence,
+  RestoreEvidence,
+  CollectionEvidence,
+  RebuildEvidence,
+]);
 export type Evidence = z.infer<typeof Evidence>;
 
 /** An error as it crosses a border. */

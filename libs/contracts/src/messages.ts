@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { AttemptResult } from './evidence.js';
 import { RunError } from './evidence.js';
 import { Finding } from './finding.js';
+import { FoundSnapshot, MissingBackups, MOST_FOUND_AT_ONCE, RebuiltSnapshot } from './found-snapshot.js';
 import { ProbeReport } from './http/servers.js';
 import { BackupMethod, Engine, RunState, RunType, VerificationLevel } from './labels.js';
 import { RestoreSpec, RunSpec } from './run-spec.js';
@@ -62,6 +63,15 @@ export const Questions = {
   'attempt.claim.v1': {
     question: z.object({ ...attempt, worker: z.string() }),
     answer: z.object({ granted: z.boolean() }),
+  },
+  /** A page of what a rebuild finds; the next one is sent after the answer, so what was told is in the catalog. The last one may be empty. */
+  'snapshots.found.v1': {
+    question: z.object({ ...attempt, worker: z.string(), snapshots: z.array(FoundSnapshot).max(MOST_FOUND_AT_ONCE), last: z.boolean() }),
+    answer: z.discriminatedUnion('granted', [
+      /** The attempt is no longer this worker's. */
+      z.object({ granted: z.literal(false) }),
+      z.object({ granted: z.literal(true), snapshots: z.array(RebuiltSnapshot), missing: MissingBackups.optional() }),
+    ]),
   },
   'server.probe.v1': { question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string() }), answer: ProbeReport },
   'server.discover.v1': {

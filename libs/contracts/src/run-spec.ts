@@ -45,6 +45,8 @@ export const BackupSpec = ServerSpecHead.extend({
   /** Absent = full, as schedulers before the other types say it. */
   backupType: BackupType.optional(),
   database: z.object({ id: z.string().optional(), name: z.string() }).optional(),
+  /** For the manifest. */
+  plan: z.object({ id: z.string(), name: z.string() }).optional(),
   /** Given by the scheduler, so that a repeated commit is the same commit. */
   snapshot: z.string(),
   repository: z.string(),
@@ -81,10 +83,14 @@ export const CollectionSpec = SpecHead.extend({
   undoPeriodSeconds: z.number().int().positive(),
 });
 
+/** Reads what the repository holds, for the catalog. */
+export const RebuildSpec = SpecHead.extend({ type: z.literal('rebuild'), repository: z.string(), dryRun: z.boolean() });
+
 /** All that a worker needs for one attempt. */
-export const RunSpec = z.discriminatedUnion('type', [BackupSpec, VerificationSpec, RestoreSpec, CollectionSpec]);
+export const RunSpec = z.discriminatedUnion('type', [BackupSpec, VerificationSpec, RestoreSpec, CollectionSpec, RebuildSpec]);
 export type RunSpec = z.infer<typeof RunSpec>;
 export type BackupSpec = z.infer<typeof BackupSpec>;
 export type VerificationSpec = z.infer<typeof VerificationSpec>;
 export type RestoreSpec = z.infer<typeof RestoreSpec>;
 export type CollectionSpec = z.infer<typeof CollectionSpec>;
+export type RebuildSpec = z.infer<typeof RebuildSpec>;

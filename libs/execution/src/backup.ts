@@ -88,6 +88,7 @@ function snapshotFacts(spec: BackupSpec, facts: BackupFacts): SnapshotFacts {
     run: spec.run,
     attempt: spec.attempt,
     organization: spec.organization,
+    ...(spec.plan && { plan: spec.plan }),
     server: { id: spec.server.id, name: spec.server.name, identity: facts.identity, version: facts.serverVersion },
     ...(spec.database && { database: spec.database }),
     engine: spec.engine,

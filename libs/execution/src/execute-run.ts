@@ -2,6 +2,7 @@ import { assertTypeSupported, type Evidence, RahatError, type RunSecrets, type R
 import { executeBackup } from './backup.js';
 import { executeCollection } from './collection.js';
 import { maskSecrets } from './mask-secrets.js';
+import { executeRebuild } from './rebuild.js';
 import { executeRestore } from './restore.js';
 import type { ExecutionOptions } from './run-context.js';
 import { executeVerification } from './verification.js';
@@ -23,6 +24,8 @@ export async function executeRun(spec: RunSpec, secrets: RunSecrets, options: Ex
         return await executeRestore(spec, secrets, options);
       case 'collection':
         return await executeCollection(spec, secrets, options);
+      case 'rebuild':
+        return await executeRebuild(spec, secrets, options);
     }
   } catch (error) {
     throw runError(error, secrets, options.signal);

@@ -5,6 +5,7 @@ import { openRepository, type OpenOptions, type Repository, type WritableReposit
 import { maskSecrets } from './mask-secrets.js';
 import { WatchedStore } from './watched-store.js';
 import type { PauseGate } from './pause-gate.js';
+import type { TellFound } from './rebuild.js';
 
 export type LogLevel = 'info' | 'warning' | 'error';
 
@@ -19,6 +20,8 @@ export interface ExecutionOptions {
   /** Closed while the run is paused. */
   gate?: PauseGate;
   onProgress(progress: ExecutionProgress): void;
+  /** Of a rebuild of the catalog; there is none where the platform is not. */
+  onFound?: TellFound;
   /** Secrets of the run are masked already. */
   onLog(level: LogLevel, message: string): void;
   toolFolders: string[];

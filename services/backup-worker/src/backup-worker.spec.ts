@@ -12,17 +12,21 @@ import {
   type AttemptResult,
   type BackupSpec,
   type CommandPayload,
+  type FoundSnapshot,
   newId,
+  RahatError,
   type PostgresqlConnection,
   QUEUES,
   SCHEDULER,
   type RepositoryPower,
+  type RebuildSpec,
   type RunProgress,
   type RunSecrets,
   type VerificationSpec,
 } from '@rahat/contracts';
 import { openBlobStore } from '@rahat/blob-store-registry';
 import { openMessaging, type Messaging } from '@rahat/messaging';
+import { openOfflineRepository } from '@rahat/execution';
 import { createRepository, grantCredential } from '@rahat/repository';
 import { openPoolKey, sealFor } from '@rahat/secrets';
 import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
@@ -39,6 +43,8 @@ let worker: INestApplicationContext;
 let publicKey: string;
 /** What the scheduler was told, by name of the message. */
 const told = { finished: new Map<string, CommandPayload<'attempt.finished.v1'>>(), progress: [] as RunProgress[], log: [] as string[] };
+/** What is told of found snapshots. */
+const catalog = { pages: [] as { run: string; snapshots: FoundSnapshot[]; last: boolean }[], refusals: 0, lost: '' };
 
 beforeAll(async () => {
   server = await startPostgresql({ major: 15 });
@@ -67,7 +73,18 @@ beforeAll(async () => {
     },
     { concurrency: 4 },
   );
-  scheduler.answer(SCHEDULER, { 'attempt.claim.v1': async () => ({ granted: true }) });
+  scheduler.answer(SCHEDULER, {
+    'attempt.claim.v1': async () => ({ granted: true }),
+    'snapshots.found.v1': async (page) => {
+      if (catalog.refusals-- > 0) throw new RahatError('unavailable', 'the catalog is being restarted');
+      catalog.pages.push(page);
+      if (page.run === catalog.lost) return { granted: false };
+      const snapshots = page.snapshots.map(({ snapshot, readable }) =>
+        readable ? { snapshot, outcome: 'recorded' as const } : { snapshot, outcome: 'unreadable' as const, reason: 'torn' },
+      );
+      return { granted: true, snapshots, ...(page.last ? { missing: { count: 1, backups: [{ backup: 'b', snapshot: 's' }] } } : {}) };
+    },
+  });
   const config = configSchema.parse({
     RAHAT_WORKER_POOL_KEY_PATH: join(folder, 'pool.key'),
     RAHAT_WORKER_SCRATCH: join(folder, 'scratch'),
@@ -132,7 +149,7 @@ async function backupOf(database: string, secrets: RunSecrets, change: { run?: s
   };
 }
 
-const queue = (spec: BackupSpec | VerificationSpec) => scheduler.send(QUEUES.worker('default'), 'run.execute.v1', { spec });
+const queue = (spec: BackupSpec | VerificationSpec | RebuildSpec) => scheduler.send(QUEUES.worker('default'), 'run.execute.v1', { spec });
 
 async function resultOf(spec: { run: string; attempt: number }): Promise<AttemptResult> {
   for (;;) {
@@ -263,6 +280,59 @@ describe('backup worker', () => {
     } finally {
       await run('umount', ['-l', disk]);
     }
+  });
+
+  it('tells the catalog page by page what a repository holds, with a key that only writes, and waits for it to answer', async () => {
+    const secrets = await newRepository();
+    const backup = { ...(await backupOf('small', secrets.toWrite)), plan: { id: 'plan_1', name: 'nightly' } };
+    await queue(backup);
+    await resultOf(backup);
+    const { engine } = await openOfflineRepository(join(storagePath, 'main'), { type: 'passphrase', passphrase: 'correct horse battery' });
+    const { objects: _objects, ...facts } = await engine.findSnapshot(backup.snapshot);
+    for (let copy = 0; copy < 104; copy++) {
+      await using session = await engine.beginWriting({ writer: 'test' });
+      await session.commit(`snapshot_${String(copy).padStart(3, '0')}`, facts, []);
+    }
+    await engine.moveToTrash('snapshot_000');
+    await writeFile(join(storagePath, 'main/snapshots/snapshot_001'), 'torn');
+
+    const rebuild = async (): Promise<RebuildSpec> => {
+      const { engine: _engine, server: _server, ...ofRepository } = await sealed({ ...secrets.toWrite, source: undefined });
+      return { ...ofRepository, type: 'rebuild', dryRun: false };
+    };
+    catalog.refusals = 1;
+    const spec = await rebuild();
+    await queue(spec);
+    expect(await resultOf(spec)).toMatchObject({
+      outcome: 'evidence',
+      evidence: {
+        type: 'rebuild',
+        found: 105,
+        outcomes: { recorded: 104, unreadable: 1 },
+        missing: { count: 1 },
+        findings: [{ object: 'snapshot_001', severity: 'gap', message: 'torn' }],
+      },
+    });
+    const pages = catalog.pages.filter(({ run: of }) => of === spec.run);
+    expect(pages.map(({ snapshots, last }) => [snapshots.length, last])).toEqual([
+      [100, false],
+      [5, true],
+    ]);
+    const found = pages.flatMap(({ snapshots }) => snapshots);
+    expect(found.find(({ snapshot }) => snapshot === backup.snapshot)).toMatchObject({
+      place: 'snapshots',
+      run: backup.run,
+      plan: backup.plan,
+      database: { name: 'small' },
+      rows: 1000,
+      evidence: { cleanExit: true, trailerSeen: true },
+    });
+    expect(found.filter(({ place }) => place === 'trash').map(({ snapshot }) => snapshot)).toEqual(['snapshot_000']);
+
+    const lost = await rebuild();
+    catalog.lost = lost.run;
+    await queue(lost);
+    expect(await resultOf(lost)).toMatchObject({ outcome: 'error', error: { code: 'worker_lost' } });
   });
 
   it('answers a probe, also of a server that refuses the password', async () => {

@@ -1,6 +1,6 @@
 import { type AttemptResult, RahatError } from '@rahat/contracts';
-import { executeRun, PauseGate, type ExecutionProgress } from '@rahat/execution';
-import type { ExecuteOrder, FromChild, ToChild } from './attempts/child-messages.js';
+import { executeRun, PauseGate, type ExecutionProgress, type TellFound } from '@rahat/execution';
+import type { ExecuteOrder, FoundAnswer, FromChild, ToChild } from './attempts/child-messages.js';
 import { PacedReports } from './attempts/paced-reports.js';
 
 const REPORT_INTERVAL_MS = 500;
@@ -30,9 +30,22 @@ process.on('message', (message: ToChild) => {
     case 'resume':
       gate.resume();
       reports.onProgress(progress);
+      return;
+    case 'found-answer':
+      foundAnswer?.(message.answer);
   }
 });
+let foundAnswer: ((answer: FoundAnswer) => void) | undefined;
 send({ type: 'ready' });
+
+/** One page at a time: what the catalog has not taken yet is not read ahead of. */
+const onFound: TellFound = async (snapshots, last) => {
+  const answered = new Promise<FoundAnswer>((resolve) => (foundAnswer = resolve));
+  send({ type: 'found', snapshots, last });
+  const answer = await answered;
+  if ('error' in answer) throw RahatError.deserialize(answer.error);
+  return answer.told;
+};
 
 async function execute({ type: _, spec, secrets, ...options }: ExecuteOrder): Promise<void> {
   const { onLog } = reports;
@@ -41,7 +54,7 @@ async function execute({ type: _, spec, secrets, ...options }: ExecuteOrder): Pr
     // What is still under way when the gate closes must not look as if the run went on.
     reports.onProgress(gate.paused ? { ...next, phase: 'paused' } : next);
   };
-  const result = await executeRun(spec, secrets, { ...options, signal: abort.signal, gate, onProgress, onLog }).then(
+  const result = await executeRun(spec, secrets, { ...options, signal: abort.signal, gate, onProgress, onLog, onFound }).then(
     (evidence): AttemptResult => ({ outcome: 'evidence', evidence }),
     (error: unknown): AttemptResult => ({ outcome: 'error', error: RahatError.from(error).serialize() }),
   );

@@ -96,6 +96,7 @@ const routes = (): [string, string, object?][] => [
   ['GET', '/api/v2/collections'],
   ['PATCH', '/api/v2/collections/repository_known', { undoDays: 3 }],
   ['POST', '/api/v2/collections/repository_known/runs'],
+  ['POST', '/api/v2/catalog/rebuild', { repository: 'repository_known' }],
   ['POST', '/api/v2/restore-plans', { backup: ids.backup }],
   ['GET', `/api/v2/restore-plans/${ids.restorePlan}`],
   ['POST', '/api/v2/restores', { plan: ids.restorePlan, hash: ids.hash }],

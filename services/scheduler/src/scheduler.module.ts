@@ -33,6 +33,9 @@ import { PlansService } from './plans/plans.service.js';
 import { ScheduleExplanations } from './plans/schedule-explanations.js';
 import { PlatformProtectionController } from './platform/platform-protection.controller.js';
 import { PlatformProtectionService } from './platform/platform-protection.service.js';
+import { FoundPages } from './rebuild/found-pages.js';
+import { RebuildController } from './rebuild/rebuild.controller.js';
+import { RebuildService } from './rebuild/rebuild.service.js';
 import { RestorePlansService } from './restores/restore-plans.service.js';
 import { RestoresController } from './restores/restores.controller.js';
 import { BackupHolds } from './retention/backup-holds.js';
@@ -42,6 +45,7 @@ import { AttemptEnd } from './runs/attempt-end.js';
 import { AttemptMessages } from './runs/attempt-messages.js';
 import { BackupNow } from './runs/backup-now.js';
 import { MessageConsumers } from './runs/message-consumers.js';
+import { Memory } from './runs/memory.js';
 import { repositoriesBehind } from './runs/repositories.js';
 import { RunEvents } from './runs/run-events.js';
 import { RunLedger } from './runs/run-ledger.js';
@@ -92,9 +96,11 @@ export class SchedulerModule {
     const questions = new WorkerQuestions(messaging, secrets);
     const discovery = new DiscoveryService(database, outbox, questions, secrets, clock);
     const runMetrics = new RunMetrics();
+    const memory = new Memory(config, clock);
     const ledger = new RunLedger(
       outbox,
       clock,
+      memory,
       () => ticker.hurry(),
       (run) => runMetrics.moved(run),
     );
@@ -120,6 +126,7 @@ export class SchedulerModule {
       new DiscoverNewDatabases(database, discovery, config.RAHAT_SCHEDULER_DISCOVERY_MINUTES * 60_000, clock),
       planPauses,
       runPauses,
+      memory,
       config,
       clock,
     );
@@ -132,6 +139,7 @@ export class SchedulerModule {
       removals,
       returns,
       ticker,
+      new FoundPages(database, clock),
       clock,
     );
     return {
@@ -148,6 +156,7 @@ export class SchedulerModule {
         BackupsController,
         TrashController,
         CollectionsController,
+        RebuildController,
         RestoresController,
         StatusController,
         DeadLettersController,
@@ -200,6 +209,7 @@ export class SchedulerModule {
         ),
         { provide: RunEvents, useValue: new RunEvents(database) },
         listing(BackupsService, (pagesOf) => new BackupsService(database, outbox, verification, pagesOf('backups'))),
+        { provide: RebuildService, useValue: new RebuildService(database, outbox, ledger, placesBehind(internal), clock) },
         {
           provide: RestorePlansService,
           useValue: new RestorePlansService(database, outbox, ledger, secrets, questions, repositories, clock),

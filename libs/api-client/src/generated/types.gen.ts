@@ -106,7 +106,7 @@ export type Backup = {
     id: string;
     snapshot: string;
     repository: string;
-    run: string;
+    run: string | null;
     plan: string | null;
     server: string;
     serverName: string;
@@ -134,6 +134,11 @@ export type Backup = {
     };
     hold: BackupHold | null;
     removedAt: string | null;
+    found: {
+        at: string;
+        run: string;
+    } | null;
+    missingSince: string | null;
     tags: Array<string>;
     note: string;
 };
@@ -805,6 +810,11 @@ export type Problem = {
     }>;
 };
 
+export type RebuildCatalog = {
+    repository?: string;
+    dryRun?: boolean;
+};
+
 export type RefreshRequest = {
     refreshToken?: string;
 };
@@ -910,7 +920,7 @@ export type RetentionPreview = {
 
 export type Run = {
     id: string;
-    type: 'backup' | 'verification' | 'restore' | 'collection';
+    type: 'backup' | 'verification' | 'restore' | 'collection' | 'rebuild';
     state: 'expected' | 'due' | 'queued' | 'running' | 'succeeded' | 'partial' | 'failed' | 'cancelled' | 'missed' | 'skipped';
     backupType: 'full' | 'differential' | 'incremental' | 'log' | null;
     priority: number;
@@ -1035,6 +1045,34 @@ export type Run = {
         };
         purged: number;
         purgedSnapshots: Array<string>;
+        findings: Array<Finding>;
+    } | {
+        type: 'rebuild';
+        repository: string;
+        dryRun: boolean;
+        found: number;
+        outcomes: {
+            known: number;
+            recorded: number;
+            recordedInTrash: number;
+            corrected: number;
+            inFlight: number;
+            givenUp: number;
+            foreign: number;
+            unreadable: number;
+        };
+        snapshots: Array<{
+            snapshot: string;
+            outcome: 'known' | 'recorded' | 'recordedInTrash' | 'corrected' | 'inFlight' | 'givenUp' | 'foreign' | 'unreadable';
+            reason?: string;
+        }>;
+        missing: {
+            count: number;
+            backups: Array<{
+                backup: string;
+                snapshot: string;
+            }>;
+        };
         findings: Array<Finding>;
     } | null;
     reasons: Array<string>;
@@ -1795,6 +1833,28 @@ export type BackupsVerifyResponses = {
 
 export type BackupsVerifyResponse = BackupsVerifyResponses[keyof BackupsVerifyResponses];
 
+export type CatalogRebuildData = {
+    body: RebuildCatalog;
+    path?: never;
+    query?: never;
+    url: '/api/v2/catalog/rebuild';
+};
+
+export type CatalogRebuildErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type CatalogRebuildError = CatalogRebuildErrors[keyof CatalogRebuildErrors];
+
+export type CatalogRebuildResponses = {
+    202: StartedRuns;
+};
+
+export type CatalogRebuildResponse = CatalogRebuildResponses[keyof CatalogRebuildResponses];
+
 export type CollectionsListData = {
     body?: never;
     path?: never;
@@ -2530,7 +2590,7 @@ export type RunsListData = {
     query?: {
         cursor?: string;
         limit?: number;
-        type?: 'backup' | 'verification' | 'restore' | 'collection';
+        type?: 'backup' | 'verification' | 'restore' | 'collection' | 'rebuild';
         state?: 'expected' | 'due' | 'queued' | 'running' | 'succeeded' | 'partial' | 'failed' | 'cancelled' | 'missed' | 'skipped';
         server?: string;
         database?: string;

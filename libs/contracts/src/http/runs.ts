@@ -81,7 +81,8 @@ export const Backup = z
     id: z.string(),
     snapshot: z.string(),
     repository: z.string(),
-    run: z.string(),
+    /** null = the ledger doesn't know the run: the backup was found in its repository. */
+    run: z.string().nullable(),
     plan: z.string().nullable(),
     server: z.string(),
     serverName: z.string(),
@@ -108,6 +109,10 @@ export const Backup = z
     /** While it is held, no retention removes it. */
     hold: BackupHold.nullable(),
     removedAt: z.iso.datetime().nullable(),
+    /** Recorded by a rebuild of the catalog: when, and which run its manifest names. */
+    found: z.object({ at: z.iso.datetime(), run: z.string() }).nullable(),
+    /** Since a rebuild did not find its snapshot in the repository. */
+    missingSince: z.iso.datetime().nullable(),
     tags: z.array(z.string()),
     note: z.string(),
   })

@@ -14,6 +14,8 @@ export const SnapshotFacts = z.object({
   run: z.string(),
   attempt: z.number().int().min(1),
   organization: z.string(),
+  /** Whose retention the snapshot is under; absent in older ones, and without the platform. */
+  plan: z.object({ id: z.string(), name: z.string() }).optional(),
   server: z.object({ id: z.string(), identity: z.string(), name: z.string(), version: z.string() }),
   database: z.object({ id: z.string().optional(), name: z.string() }).optional(),
   engine: Engine,

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AttemptResult, RahatError, type RunSecrets, type RunSpec } from '@rahat/contracts';
-import { type ExecutionProgress, runProcessFlags } from '@rahat/execution';
-import type { ExecuteOrder, FromChild, LogLine, ToChild } from './child-messages.js';
+import { type ExecutionProgress, runProcessFlags, type TellFound } from '@rahat/execution';
+import type { ExecuteOrder, FoundAnswer, FromChild, LogLine, ToChild } from './child-messages.js';
 import { endProcessesIn } from './process-folder.js';
 
 export interface AttemptProcessOptions {
@@ -19,6 +19,8 @@ export interface AttemptProcessOptions {
   longestPauseMs?: number;
   onProgress(progress: ExecutionProgress): void;
   onLog(lines: LogLine[]): void;
+  /** Of a rebuild. */
+  onFound?: TellFound;
   /** The program of the child; tests put misbehaving ones here. */
   program?: string;
   /** Between the request to stop and the kill; the child uses it to cancel on the database server. */
@@ -123,8 +125,21 @@ export class AttemptProcess {
       case 'log':
         this.lastMove = performance.now();
         return this.options.onLog(message.lines);
+      case 'found':
+        this.lastMove = performance.now();
+        void this.answerFound(message.snapshots, message.last).then((answer) => this.tell({ type: 'found-answer', answer }));
+        return;
       case 'result':
         this.reported = message.result;
+    }
+  }
+
+  private async answerFound(...page: Parameters<TellFound>): Promise<FoundAnswer> {
+    try {
+      if (!this.options.onFound) throw new RahatError('message_invalid', 'This worker has nobody to tell of snapshots');
+      return { told: await this.options.onFound(...page) };
+    } catch (error) {
+      return { error: RahatError.from(error).serialize() };
     }
   }
 

@@ -10,6 +10,7 @@ import { Hooks } from '../hooks/hooks.js';
 import type { Janitor, Scratch } from '../janitor/janitor.js';
 import { AttemptProcess } from './attempt-process.js';
 import { WorkerMetrics } from '../metrics/worker-metrics.js';
+import { CatalogReports } from './catalog-reports.js';
 import { Claims } from './claims.js';
 import { ReportSender } from './report-sender.js';
 
@@ -39,6 +40,7 @@ export class Attempts {
   private readonly logger = new Logger('backup-worker');
   private readonly reports: ReportSender;
   private readonly claims: Claims;
+  private readonly catalog: CatalogReports;
   private readonly outgoing: OutgoingClient;
   private readonly running = new Map<string, Running>();
   private readonly finished = new Map<string, AttemptResult>();
@@ -56,6 +58,7 @@ export class Attempts {
   ) {
     this.reports = new ReportSender(messaging);
     this.claims = new Claims(messaging, config.RAHAT_WORKER_NAME);
+    this.catalog = new CatalogReports(messaging, config.RAHAT_WORKER_NAME);
     this.outgoing = new OutgoingClient(config.RAHAT_OUTGOING_ALLOW);
   }
 
@@ -184,6 +187,7 @@ export class Attempts {
       workerName: worker,
       onProgress: (progress) => this.reports.tell('attempt.progress.v1', { ...attempt, ...progress, at: now() }),
       onLog: (lines) => this.reports.tell('attempt.log.v1', { ...attempt, lines }),
+      onFound: (snapshots, last) => this.catalog.tell(spec, snapshots, last, running.stopped.signal),
     });
     if (running.paused) running.process.pause();
     return running.process.result;

@@ -1,5 +1,5 @@
-import type { AttemptResult, RunSecrets, RunSpec } from '@rahat/contracts';
-import type { ExecutionProgress, LogLevel } from '@rahat/execution';
+import type { AttemptResult, FoundSnapshot, RunSecrets, RunSpec, SerializedRahatError } from '@rahat/contracts';
+import type { ExecutionProgress, LogLevel, TellFound } from '@rahat/execution';
 
 /** What goes over the IPC channel between the worker and a run's child; both are always of one build. */
 export interface ExecuteOrder {
@@ -11,7 +11,9 @@ export interface ExecuteOrder {
   cacheFolder?: string;
   workerName: string;
 }
-export type ToChild = ExecuteOrder | { type: 'pause' } | { type: 'resume' };
+/** What the catalog says to a page of found snapshots. */
+export type FoundAnswer = { told: Awaited<ReturnType<TellFound>> } | { error: SerializedRahatError };
+export type ToChild = ExecuteOrder | { type: 'pause' } | { type: 'resume' } | { type: 'found-answer'; answer: FoundAnswer };
 
 export interface LogLine {
   at: string;
@@ -23,4 +25,6 @@ export type FromChild =
   | { type: 'ready' }
   | { type: 'progress'; progress: ExecutionProgress }
   | { type: 'log'; lines: LogLine[] }
+  /** The next page comes only after the answer. */
+  | { type: 'found'; snapshots: FoundSnapshot[]; last: boolean }
   | { type: 'result'; result: AttemptResult };

@@ -79,7 +79,7 @@ export class Hooks {
       event,
       run,
       attempt,
-      server: this.spec.type === 'collection' ? '' : this.spec.server.name,
+      server: 'server' in this.spec ? this.spec.server.name : '',
       database: this.spec.type === 'backup' ? (this.spec.database?.name ?? null) : null,
       outcome: result === undefined || result.outcome === 'cancelled' ? null : result.outcome,
       error: result?.outcome === 'error' ? result.error.message : null,

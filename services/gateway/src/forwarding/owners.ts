@@ -5,6 +5,7 @@ const OWNERS: Record<string, Owner> = {
   sessions: 'auth',
   setup: 'auth',
   backups: 'scheduler',
+  catalog: 'scheduler',
   collections: 'scheduler',
   'dead-letters': 'scheduler',
   documents: 'scheduler',

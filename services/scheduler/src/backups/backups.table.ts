@@ -18,7 +18,8 @@ export interface BackupRow {
   organization_id: string;
   snapshot: string;
   repository_id: string;
-  run_id: string;
+  /** null = found in its repository, and the ledger doesn't know its run. */
+  run_id: string | null;
   plan_id: string | null;
   server_id: string;
   database_id: string | null;
@@ -50,6 +51,8 @@ export interface BackupRow {
   undo_by: string | null;
   /** It left the trash for ever. */
   purged_at: Date | null;
+  found: { at: string; run: string; by: string } | null;
+  missing_since: Date | null;
   tags: string[];
   note: string;
   created_at: Date;
@@ -109,6 +112,8 @@ export function presentBackup(row: NamedBackupRow): Backup {
     },
     hold: row.hold,
     removedAt: row.removed_at?.toISOString() ?? null,
+    found: row.found && { at: row.found.at, run: row.found.run },
+    missingSince: row.missing_since?.toISOString() ?? null,
     tags: row.tags,
     note: row.note,
   };

@@ -122,7 +122,7 @@ const NEWEST_BACKUPS = `
     servers.engine, COALESCE(backups.database_id, '') AS database_id, COALESCE(backups.database_name, 'whole server') AS database,
     backups.size_bytes, backups.added_bytes
   FROM backups JOIN servers ON servers.id = backups.server_id
-  WHERE backups.state = 'succeeded' AND backups.removal_requested_at IS NULL AND backups.proof <> 'damaged' AND servers.deleted_at IS NULL
+  WHERE backups.state = 'succeeded' AND backups.removal_requested_at IS NULL AND backups.missing_since IS NULL AND backups.proof <> 'damaged' AND servers.deleted_at IS NULL
   ORDER BY backups.server_id, backups.database_id, backups.created_at DESC`;
 
 const UNFINISHED = `SELECT type, state, count(*) AS runs FROM runs WHERE state IN ('due', 'queued', 'running') GROUP BY type, state`;

@@ -5,6 +5,7 @@ import { KeepByPolicy1764230000000 } from './0004-keep-by-policy.js';
 import { KeepSentMessages1764240000000 } from './0005-keep-sent-messages.js';
 import { CollectAndUndo1764300000000 } from './0006-collect-and-undo.js';
 import { SearchTheCatalog1764310000000 } from './0007-search-the-catalog.js';
+import { RebuildTheCatalog1764320000000 } from './0008-rebuild-the-catalog.js';
 
 export const schedulerMigrations = [
   CreateScheduler1763900000000,
@@ -14,4 +15,5 @@ export const schedulerMigrations = [
   KeepSentMessages1764240000000,
   CollectAndUndo1764300000000,
   SearchTheCatalog1764310000000,
+  RebuildTheCatalog1764320000000,
 ];

@@ -158,7 +158,7 @@ async function stateOf(transaction: Transaction, server: ServerRow | undefined):
     [server.id],
   );
   const backups = await transaction.query<NamedBackupRow>(
-    `${NAMED_BACKUPS} WHERE backups.server_id = $1 AND backups.removal_requested_at IS NULL AND backups.state = 'succeeded' AND backups.proof <> 'damaged' ORDER BY backups.id DESC`,
+    `${NAMED_BACKUPS} WHERE backups.server_id = $1 AND backups.removal_requested_at IS NULL AND backups.missing_since IS NULL AND backups.state = 'succeeded' AND backups.proof <> 'damaged' ORDER BY backups.id DESC`,
     [server.id],
   );
   const proven = backups.find((backup) => backup.proof === 'FULL');

@@ -76,6 +76,7 @@ function retainedIn(line: readonly RetainedRow[]): RetainedBackup[] {
     base: bases.get(row.id)!,
     sizeBytes: Number(row.size_bytes),
     hold: row.hold?.reason ?? null,
-    trashed: row.removal_requested_at !== null,
+    // What is not in the repository any more stands for nothing, either.
+    trashed: row.removal_requested_at !== null || row.missing_since !== null,
   }));
 }

@@ -20,6 +20,11 @@ export class AttemptEnd {
 
   /** `run` is locked, and the result is of its current attempt. */
   async byResult(transaction: Transaction, run: RunRow, result: AttemptResult): Promise<void> {
+    await transaction.query(`UPDATE attempts SET reported_at = $3 WHERE run_id = $1 AND attempt = $2`, [
+      run.id,
+      run.attempt,
+      this.clock.now(),
+    ]);
     const judgement = judge(result, {
       type: run.type,
       snapshot: run.snapshot,

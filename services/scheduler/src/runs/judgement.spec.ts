@@ -1,5 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
-import type { BackupEvidence, CollectionEvidence, Evidence, Finding, RestoreEvidence, VerificationEvidence } from '@rahat/contracts';
+import type {
+  BackupEvidence,
+  CollectionEvidence,
+  Evidence,
+  Finding,
+  RebuildEvidence,
+  RestoreEvidence,
+  VerificationEvidence,
+} from '@rahat/contracts';
 import { judge } from './judgement.js';
 
 const backup: BackupEvidence = {
@@ -45,6 +53,16 @@ const restore: RestoreEvidence = {
   findings: [],
 };
 const none = { packs: 0, bytes: 0 };
+const rebuild: RebuildEvidence = {
+  type: 'rebuild',
+  repository: 'r1',
+  dryRun: false,
+  found: 1,
+  outcomes: { known: 1, recorded: 0, recordedInTrash: 0, corrected: 0, inFlight: 0, givenUp: 0, foreign: 0, unreadable: 0 },
+  snapshots: [],
+  missing: { count: 0, backups: [] },
+  findings: [],
+};
 const collection: CollectionEvidence = {
   type: 'collection',
   repository: 'r1',
@@ -82,6 +100,10 @@ describe('judgement of evidence', () => {
     ['a collection that could not read a pack', { ...collection, findings: [finding('gap')] }, 'partial'],
     ['a collection that waits for others', { ...collection, findings: [finding('info')] }, 'succeeded'],
     ['a collection of another repository', { ...collection, repository: 'r2' }, 'failed'],
+    ['a rebuild that found all', rebuild, 'succeeded'],
+    ['a rebuild that could not read a snapshot', { ...rebuild, findings: [finding('gap')] }, 'partial'],
+    ['a rebuild that misses backups', { ...rebuild, missing: { count: 1, backups: [] } }, 'partial'],
+    ['a rebuild from another repository', { ...rebuild, repository: 'r2' }, 'failed'],
     ['a complete backup', backup, 'succeeded'],
     ['warnings do not make a backup incomplete', { ...backup, findings: [finding('warning'), finding('info')] }, 'succeeded'],
     ['a gap', { ...backup, findings: [finding('gap')] }, 'partial'],

@@ -2,6 +2,7 @@ import type {
   AttemptResult,
   BackupEvidence,
   CollectionEvidence,
+  RebuildEvidence,
   RestoreEvidence,
   RunError,
   RunType,
@@ -49,6 +50,8 @@ export function judge(result: AttemptResult, expected: Expectation): Judgement {
       return conclude(unmetByRestore(evidence, expected), 'restore_mismatch', false);
     case 'collection':
       return judgeCollection(evidence, expected);
+    case 'rebuild':
+      return judgeRebuild(evidence, expected);
   }
 }
 
@@ -127,6 +130,18 @@ function judgeCollection(evidence: CollectionEvidence, expected: Expectation): J
   const missing = [
     ...unless(evidence.missingChunks === 0, `${evidence.missingChunks} chunks that snapshots need are in no pack: check the repository.`),
     ...findingsOf(evidence, 'gap'),
+  ];
+  return conclude({ fatal: findingsOf(evidence, 'blocker'), missing }, 'repository_damaged', false);
+}
+
+/** The catalog is as whole as the repository is; what it could not take in, and what it has without the repository, is told each time. */
+function judgeRebuild(evidence: RebuildEvidence, expected: Expectation): Judgement {
+  if (evidence.repository !== expected.repository)
+    return failed([`Repository ${evidence.repository} was read instead of ${expected.repository}.`], 'message_invalid', false);
+  const { count } = evidence.missing;
+  const missing = [
+    ...findingsOf(evidence, 'gap'),
+    ...unless(count === 0, `${count} backups of the catalog are not in the repository; they are marked, and were not removed.`),
   ];
   return conclude({ fatal: findingsOf(evidence, 'blocker'), missing }, 'repository_damaged', false);
 }

@@ -3,6 +3,7 @@ import { QUEUES, SCHEDULER } from '@rahat/contracts';
 import type { Messaging, Subscription } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
 import { findBackup } from '../backups/backups.table.js';
+import type { FoundPages } from '../rebuild/found-pages.js';
 import type { Removals } from '../retention/removals.js';
 import type { RetentionService } from '../retention/retention.service.js';
 import type { Returns } from '../trash/returns.js';
@@ -25,6 +26,7 @@ export class MessageConsumers implements OnApplicationBootstrap, OnApplicationSh
     private readonly removals: Removals,
     private readonly returns: Returns,
     private readonly ticker: Ticker,
+    private readonly foundPages: FoundPages,
     private readonly clock: Clock,
   ) {}
 
@@ -51,6 +53,7 @@ export class MessageConsumers implements OnApplicationBootstrap, OnApplicationSh
       this.messaging.answer(SCHEDULER, {
         'attempt.claim.v1': (claim) =>
           this.database.asSystem('give an attempt to a worker', (transaction) => attempts.claim(transaction, claim)),
+        'snapshots.found.v1': (page) => this.foundPages.take(page),
       }),
       this.messaging.consumeEvents('scheduler', this.database, {
         'backup.recorded.v1': async (message, { transaction }) => {

@@ -3,17 +3,27 @@ import { newId, QUEUES, type RunState } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
+import { recordOwnAct } from '../trail/trail.js';
+import type { Memory } from './memory.js';
 import { priorityOf } from './priorities.js';
 import { isTerminal, statesBefore, type Cause } from './run-states.js';
 import type { NewRun, RunChanges, RunRow } from './runs.table.js';
 
 const JSON_COLUMNS: ReadonlySet<string> = new Set(['progress', 'evidence', 'reasons', 'error', 'waiting_for']);
 
+interface GivenUpAttempt {
+  attempt: number;
+  snapshot: string;
+  queued_at: Date;
+  reported_at: Date | null;
+}
+
 /** The only place that writes a run's state. */
 export class RunLedger {
   constructor(
     private readonly outbox: Outbox,
     private readonly clock: Clock,
+    private readonly memory: Memory,
     /** Called when a run became due by itself, so that it need not wait for the next tick. */
     private readonly onDue: () => void,
     /** Told of each state that a run has come to, once that is committed. */
@@ -25,8 +35,8 @@ export class RunLedger {
     const priority = run.priority ?? priorityOf(run, await planPriority(transaction, run.plan_id));
     const [row] = await transaction.query<RunRow>(
       `INSERT INTO runs (id, organization_id, type, state, cause, server_id, method, repository_id, max_attempts, deadline_minutes, due_at,
-         plan_id, database_id, database_name, backup_id, restore_plan_id, level, snapshot, deep, backup_type, priority, assertions, names)
-       VALUES ($1, $2, $3, 'due', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+         plan_id, database_id, database_name, backup_id, restore_plan_id, level, snapshot, deep, backup_type, priority, assertions, dry_run, names)
+       VALUES ($1, $2, $3, 'due', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
          concat_ws(' ', (SELECT name FROM servers WHERE id = $5), (SELECT name FROM plans WHERE id = $11))) RETURNING *`,
       [
         newId('run'),
@@ -50,6 +60,7 @@ export class RunLedger {
         run.backup_type ?? null,
         priority,
         JSON.stringify(run.assertions ?? []),
+        run.dry_run ?? false,
       ],
     );
     transaction.afterCommit(this.onDue);
@@ -91,22 +102,48 @@ export class RunLedger {
     return row;
   }
 
-  /** An attempt that was given up may have committed without anyone having heard of it: such snapshots leave the repository. */
+  /**
+   * An attempt that was given up may have committed without anyone having heard of it: such snapshots leave the repository. Not where
+   * the database itself may have forgotten what it heard: that attempt may have been accepted long ago, and a rebuild of the catalog
+   * finds its snapshot.
+   */
   async discardUnaccepted(transaction: Transaction, run: RunRow): Promise<void> {
     if (run.type !== 'backup') return;
     const currentToo = isTerminal(run.state) && run.state !== 'succeeded' && run.state !== 'partial';
-    const attempts = await transaction.query<{ snapshot: string }>(
-      `SELECT snapshot FROM attempts WHERE run_id = $1 AND (attempt < $2 OR $3) ORDER BY attempt`,
+    const attempts = await transaction.query<GivenUpAttempt>(
+      `SELECT attempt, snapshot, queued_at, reported_at FROM attempts WHERE run_id = $1 AND (attempt < $2 OR $3) ORDER BY attempt`,
       [run.id, run.attempt, currentToo],
     );
-    for (const { snapshot } of attempts) {
-      await this.outbox.command(transaction, QUEUES.storage, 'snapshot.discard.v1', {
-        organization: run.organization_id,
-        repository: run.repository_id,
-        snapshot,
-        run: run.id,
-      });
+    if (attempts.length === 0) return;
+    const forgottenUntil = await this.memory.forgottenUntil(transaction);
+    for (const attempt of attempts) {
+      if (attempt.reported_at || attempt.queued_at >= forgottenUntil) await this.discard(transaction, run, attempt);
+      else
+        await recordOwnAct(this.outbox, transaction, run.organization_id, {
+          action: 'snapshot.left',
+          target: { kind: 'snapshot', id: attempt.snapshot },
+          details: {
+            repository: run.repository_id,
+            run: run.id,
+            attempt: attempt.attempt,
+            reason: 'the database may have forgotten that this attempt was accepted; a rebuild of the catalog finds what it committed',
+          },
+        });
     }
+  }
+
+  private async discard(transaction: Transaction, run: RunRow, { attempt, snapshot }: GivenUpAttempt): Promise<void> {
+    await transaction.query(`UPDATE attempts SET discarded_at = COALESCE(discarded_at, $3) WHERE run_id = $1 AND attempt = $2`, [
+      run.id,
+      attempt,
+      this.clock.now(),
+    ]);
+    await this.outbox.command(transaction, QUEUES.storage, 'snapshot.discard.v1', {
+      organization: run.organization_id,
+      repository: run.repository_id,
+      snapshot,
+      run: run.id,
+    });
   }
 
   /** Another attempt: from `due` the first one, from `running` the next. A backup gets a snapshot id of its own, so that a lost attempt's late commit can't be in its way. */

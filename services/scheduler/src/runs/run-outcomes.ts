@@ -1,4 +1,11 @@
-import { newId, type BackupEvidence, type BackupMethod, type CollectionEvidence, type Finding } from '@rahat/contracts';
+import {
+  newId,
+  type BackupEvidence,
+  type BackupMethod,
+  type CollectionEvidence,
+  type Finding,
+  type RebuildEvidence,
+} from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { Transaction } from '@rahat/persistence';
 import type { BackupRow } from '../backups/backups.table.js';
@@ -11,7 +18,7 @@ import type { VerificationChain } from '../verification/verification-chain.js';
 import type { Judgement } from './judgement.js';
 import type { RunRow } from './runs.table.js';
 
-/** Only a collection is without a server and a method. */
+/** Only collections and rebuilds are without a server and a method. */
 type BackupRun = RunRow & { server_id: string; method: BackupMethod };
 
 /** What a closed run changes beside itself, in the transaction that closes it. */
@@ -38,6 +45,9 @@ export class RunOutcomes {
           details: { backup: run.backup_id, reasons: judgement.reasons },
         });
         return;
+      case 'rebuild':
+        if (run.evidence) await this.recordRebuild(transaction, run, run.evidence as RebuildEvidence);
+        return;
       case 'collection':
         if (run.evidence) await this.recordCollection(transaction, run, run.evidence as CollectionEvidence);
         return;
@@ -51,6 +61,14 @@ export class RunOutcomes {
       action: 'repository.collected',
       target: { kind: 'repository', id: run.repository_id },
       details: { run: run.id, freedBytes: evidence.deleted.bytes, packs: evidence.deleted.packs, purged: evidence.purged },
+    });
+  }
+
+  private async recordRebuild(transaction: Transaction, run: RunRow, { dryRun, found, outcomes, missing }: RebuildEvidence): Promise<void> {
+    await recordOwnAct(this.outbox, transaction, run.organization_id, {
+      action: dryRun ? 'catalog.compared' : 'catalog.rebuilt',
+      target: { kind: 'repository', id: run.repository_id },
+      details: { run: run.id, found, ...outcomes, missing: missing.count },
     });
   }
 

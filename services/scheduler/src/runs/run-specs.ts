@@ -26,8 +26,8 @@ export type RestoreRequest = Required<Pick<CreateRestorePlan, 'intoExisting' | '
   tables?: TableName[];
 };
 
-type ServerRunType = Exclude<RunType, 'collection'>;
-type RunPlan = Pick<PlanRow, 'id' | 'organization_id' | 'no_progress_minutes' | 'hooks'>;
+type ServerRunType = Exclude<RunType, 'collection' | 'rebuild'>;
+type RunPlan = Pick<PlanRow, 'id' | 'name' | 'organization_id' | 'no_progress_minutes' | 'hooks'>;
 
 /** Of runs without a plan. */
 export const NO_PROGRESS_MINUTES = 15;
@@ -45,6 +45,7 @@ export class RunSpecs {
 
   async forAttempt(run: RunRow): Promise<{ pool: string; spec: RunSpec }> {
     if (run.type === 'collection') return this.forCollection(run);
+    if (run.type === 'rebuild') return this.forRebuild(run);
     const { server, restore, plan, sourceBytes } = await this.database.inOrganization(run.organization_id, async (transaction) => {
       const [row] = await transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = $1`, [run.server_id]);
       const [restorePlan] = run.restore_plan_id
@@ -77,6 +78,7 @@ export class RunSpecs {
             repository: run.repository_id,
             deep: run.deep,
             sourceBytes,
+            ...(plan ? { plan: { id: plan.id, name: plan.name } } : {}),
             ...(run.database_name === null ? {} : { database: { id: run.database_id ?? undefined, name: run.database_name } }),
           },
         };
@@ -113,6 +115,19 @@ export class RunSpecs {
         repository: run.repository_id,
         undoPeriodSeconds: policy.undo_days * 86_400 + UNDO_MARGIN_SECONDS,
       },
+    };
+  }
+
+  /** By the workers that collect the repository, which are near it; any where none of them does. */
+  private async forRebuild(run: RunRow): Promise<{ pool: string; spec: RunSpec }> {
+    const [policy] = await this.database.inOrganization(run.organization_id, (transaction) =>
+      transaction.query<{ pool: string }>(`SELECT pool FROM collection_policies WHERE repository_id = $1`, [run.repository_id]),
+    );
+    const pool = policy?.pool ?? 'default';
+    const secrets = { repositories: [await this.accessFor(run)] };
+    return {
+      pool,
+      spec: { ...(await this.head(run, pool, secrets)), type: 'rebuild', repository: run.repository_id, dryRun: run.dry_run },
     };
   }
 
@@ -153,7 +168,7 @@ export class RunSpecs {
 }
 
 async function planOf(transaction: Transaction, run: RunRow): Promise<RunPlan | undefined> {
-  const [plan] = await transaction.query<RunPlan>(`SELECT id, organization_id, no_progress_minutes, hooks FROM plans WHERE id = $1`, [
+  const [plan] = await transaction.query<RunPlan>(`SELECT id, name, organization_id, no_progress_minutes, hooks FROM plans WHERE id = $1`, [
     run.plan_id,
   ]);
   return plan;
@@ -168,7 +183,9 @@ async function sourceBytesOf(transaction: Transaction, run: RunRow): Promise<num
   return row?.bytes ? Number(row.bytes) : undefined;
 }
 
-/** BASIC reads packs as bytes and opens metadata only; a collection moves and deletes without a look into data. */
+/** BASIC reads packs as bytes and opens metadata only; a collection moves and deletes, and a rebuild lists, without a look into data. */
 function powerFor({ type, level }: RunRow): RepositoryPower {
-  return type === 'backup' || type === 'collection' || (type === 'verification' && level === 'BASIC') ? 'write-only' : 'read';
+  return type === 'backup' || type === 'collection' || type === 'rebuild' || (type === 'verification' && level === 'BASIC')
+    ? 'write-only'
+    : 'read';
 }

@@ -40,6 +40,8 @@ export interface RunRow {
   repository_id: string;
   snapshot: string | null;
   deep: boolean;
+  /** Of a rebuild. */
+  dry_run: boolean;
   deadline_minutes: number;
   due_at: Date;
   occurs_at: Date | null;
@@ -85,6 +87,7 @@ export type NewRun = Pick<
       | 'assertions'
       | 'snapshot'
       | 'deep'
+      | 'dry_run'
     >
   >;
 

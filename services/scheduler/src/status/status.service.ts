@@ -178,7 +178,7 @@ const BACKUP_LINES = `
       max(proven_at) FILTER (WHERE proof <> 'damaged') AS last_proven_at,
       (array_agg(id ORDER BY created_at DESC, id DESC))[1] AS newest_id,
       (array_agg(proof ORDER BY created_at DESC, id DESC))[1] = 'damaged' AS newest_damaged
-    FROM backups WHERE state = 'succeeded' AND removal_requested_at IS NULL GROUP BY server_id, plan_id, database_id
+    FROM backups WHERE state = 'succeeded' AND removal_requested_at IS NULL AND missing_since IS NULL GROUP BY server_id, plan_id, database_id
   )
   SELECT lines.*, (
     SELECT CASE WHEN runs.state = 'failed' THEN runs.error END FROM runs

@@ -1,13 +1,15 @@
-import type {
-  AttemptResult,
-  BackupEvidence,
-  CollectionEvidence,
-  CommandName,
-  CommandPayload,
-  Evidence,
-  RunSecrets,
-  RunSpec,
-  VerificationEvidence,
+import {
+  RebuildOutcome,
+  type AttemptResult,
+  type BackupEvidence,
+  type CollectionEvidence,
+  type CommandName,
+  type CommandPayload,
+  type Evidence,
+  type RebuildEvidence,
+  type RunSecrets,
+  type RunSpec,
+  type VerificationEvidence,
 } from '@rahat/contracts';
 
 /** One attempt in the hands of the scripted worker. */
@@ -31,7 +33,12 @@ export const failWith =
     await attempt.finish({ outcome: 'error', error: { code, message: `scripted ${code}`, retryable } });
   };
 export const withEvidence =
-  (change: Partial<BackupEvidence> & Partial<Omit<VerificationEvidence, 'type'>> & Partial<Omit<CollectionEvidence, 'type'>>): Script =>
+  (
+    change: Partial<BackupEvidence> &
+      Partial<Omit<VerificationEvidence, 'type'>> &
+      Partial<Omit<CollectionEvidence, 'type'>> &
+      Partial<Omit<RebuildEvidence, 'type'>>,
+  ): Script =>
   async (attempt) => {
     await attempt.start();
     await attempt.finish({ outcome: 'evidence', evidence: { ...evidenceFor(attempt.spec), ...change } as Evidence });
@@ -95,6 +102,12 @@ export function evidenceFor(spec: RunSpec): Evidence {
         purgedSnapshots: [],
         findings: [],
       };
+    }
+    case 'rebuild': {
+      const outcomes = Object.fromEntries(RebuildOutcome.options.map((outcome) => [outcome, 0])) as RebuildEvidence['outcomes'];
+      const missing = { count: 0, backups: [] };
+      const { repository, dryRun } = spec;
+      return { type: 'rebuild', repository, dryRun, found: 0, outcomes, snapshots: [], missing, findings: [] };
     }
   }
 }

@@ -60,8 +60,10 @@ export class TrashService {
   async remove(principal: Principal, id: string, { reason }: RemoveBackup): Promise<Backup> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
       const backup = await this.lockWithLine(transaction, id);
-      const obstacle = obstacleTo(id, await lineOf(transaction, backup), await policyFor(transaction, backup));
-      if (obstacle !== undefined)
+      const obstacle = backup.missing_since
+        ? backup.hold && `held: ${backup.hold.reason}`
+        : obstacleTo(id, await lineOf(transaction, backup), await policyFor(transaction, backup));
+      if (obstacle)
         throw new RahatError('conflict', `This backup stays: ${obstacle}`, {
           hint: backup.hold ? 'Release it first.' : 'Nothing may take away what the restore of a database rests upon.',
         });

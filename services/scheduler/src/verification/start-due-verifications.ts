@@ -73,7 +73,7 @@ async function isBusy(transaction: Transaction, run: RunRow): Promise<boolean> {
 async function newestBackup(transaction: Transaction, run: RunRow): Promise<BackupRow | undefined> {
   const [backup] = await transaction.query<BackupRow>(
     `SELECT * FROM backups WHERE plan_id = $1 AND server_id = $2 AND database_id IS NOT DISTINCT FROM $3
-       AND removal_requested_at IS NULL AND state = 'succeeded' AND proof <> 'damaged' ORDER BY id DESC LIMIT 1 FOR UPDATE`,
+       AND removal_requested_at IS NULL AND missing_since IS NULL AND state = 'succeeded' AND proof <> 'damaged' ORDER BY id DESC LIMIT 1 FOR UPDATE`,
     [run.plan_id, run.server_id, run.database_id],
   );
   return backup;

@@ -16,8 +16,8 @@ export interface PlaceRules {
   scheduling: ReadonlyMap<string, Scheduling>;
 }
 
-/** A verification reads the repository and restores elsewhere; a collection knows of no server. */
-const LOADS_SERVER: Record<RunType, boolean> = { backup: true, restore: true, verification: false, collection: false };
+/** A verification reads the repository and restores elsewhere; collections and rebuilds know of no server. */
+const LOADS_SERVER: Record<RunType, boolean> = { backup: true, restore: true, verification: false, collection: false, rebuild: false };
 /** So many are sent to a pool for each of its slots: a worker that is done finds the next one waiting. */
 const SENT_PER_SLOT = 2;
 

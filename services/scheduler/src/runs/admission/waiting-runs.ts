@@ -31,7 +31,7 @@ const PLACED = `
     runs.pause IS NOT NULL AS paused, runs.waiting_for, runs.server_id, servers.name AS server_name, servers.heavy_runs, COALESCE(servers.pool, collection_policies.pool, 'default') AS pool,
     COALESCE(repository_places.storage_id, runs.repository_id) AS storage_id, plans.blackouts AS plan_blackouts, COALESCE(servers.blackouts, '[]') AS server_blackouts, plans.blackout_due
   FROM runs LEFT JOIN servers ON servers.id = runs.server_id LEFT JOIN plans ON plans.id = runs.plan_id LEFT JOIN repository_places ON repository_places.repository_id = runs.repository_id
-    LEFT JOIN collection_policies ON runs.type = 'collection' AND collection_policies.repository_id = runs.repository_id`;
+    LEFT JOIN collection_policies ON runs.type IN ('collection', 'rebuild') AND collection_policies.repository_id = runs.repository_id`;
 
 /** Not locked: whoever is cancelled meanwhile is not found by the conditional update that admits it. */
 export function waitingRuns(transaction: Transaction): Promise<PlacedRun[]> {

@@ -8,6 +8,7 @@ import type { Removals } from '../../retention/removals.js';
 import type { Returns } from '../../trash/returns.js';
 import { startDueVerifications } from '../../verification/start-due-verifications.js';
 import type { VerificationChain } from '../../verification/verification-chain.js';
+import type { Memory } from '../memory.js';
 import type { RunLedger } from '../run-ledger.js';
 import type { DiscoverNewDatabases } from './discover-new-databases.js';
 import type { Dispatch } from './dispatch.js';
@@ -39,6 +40,7 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     private readonly discovery: DiscoverNewDatabases,
     private readonly planPauses: PlanPauses,
     private readonly runPauses: RunPauses,
+    private readonly memory: Memory,
     private readonly config: SchedulerConfig,
     private readonly clock: Clock,
   ) {}
@@ -63,6 +65,8 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
   /** One whole tick. A step that fails is logged and doesn't keep the others from their work. */
   async tick(): Promise<void> {
     const missedAfterMs = this.config.RAHAT_SCHEDULER_MISSED_AFTER_SECONDS * 1000;
+    // Before anything is concluded from what is old.
+    await this.step('remember', () => this.database.asSystem('tick: remember', (transaction) => this.memory.beat(transaction)));
     await this.step('end pauses', () => this.alone('pauses', (transaction) => this.planPauses.resumeDue(transaction, this.clock.now())));
     await this.step('plan expected runs', () =>
       this.alone('plan', (transaction) => planExpectedRuns(transaction, this.ledger, this.clock.now())),
