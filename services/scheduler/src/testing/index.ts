@@ -1,0 +1,3 @@
+export { RetentionService } from '../retention/retention.service.js';
+export { fillCatalog } from './fill-catalog.js';
+export { startTestScheduler, type TestScheduler } from './start-test-scheduler.js';
