@@ -12,6 +12,7 @@ const SUITES: Record<string, () => Promise<(options: BenchOptions) => Promise<Be
   index: async () => (await import('./suites/index-suite.js')).indexSuite,
   repository: async () => (await import('./suites/repository-suite.js')).repositorySuite,
   stream: async () => (await import('./suites/stream-suite.js')).streamSuite,
+  orchestration: async () => (await import('./suites/orchestration-suite.js')).orchestrationSuite,
   simulation: async () => (await import('./suites/simulation-suite.js')).simulationSuite,
 };
 
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     chunks: { type: 'string' },
     schedules: { type: 'string' },
     seed: { type: 'string' },
+    cases: { type: 'string' },
     json: { type: 'string' },
     gate: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
@@ -51,7 +53,7 @@ const results: BenchResult[] = [];
 for (const name of names) {
   const suite = await SUITES[name]!();
   const log = (line: string): unknown => process.stderr.write(`${line}\n`);
-  results.push(...(await suite({ runs, sizeMb, quick: values.quick, chunks, schedules, seed, log })));
+  results.push(...(await suite({ runs, sizeMb, quick: values.quick, chunks, schedules, seed, cases: values.cases?.split(','), log })));
 }
 const machine = {
   cpu: os.cpus()[0]?.model,

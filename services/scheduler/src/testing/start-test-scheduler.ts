@@ -17,7 +17,7 @@ import { openMessaging, type Outbox, type Messaging } from '@rahat/messaging';
 import { openServiceDatabase, provisionDatabase, type ServiceDatabase } from '@rahat/persistence';
 import { createSecretBox, poolKeyFrom } from '@rahat/secrets';
 import { startTestApplication, type TestApplication } from '@rahat/service-kit/testing';
-import { startPostgresql } from '@rahat/test-servers';
+import { startPostgresql, type PostgresqlOptions, type PostgresqlServer } from '@rahat/test-servers';
 import type { Clock } from '../clock/clock.js';
 import { configSchema, migrations, SchedulerModule } from '../index.js';
 import { Ticker } from '../runs/tick/ticker.js';
@@ -28,6 +28,7 @@ export const ADDRESS = { host: 'db.example', port: 5432, user: 'backup' };
 
 export interface TestScheduler extends AsyncDisposable {
   application: TestApplication;
+  postgresql: PostgresqlServer;
   database: ServiceDatabase;
   messaging: Messaging;
   admin: Principal;
@@ -56,8 +57,8 @@ export interface TestScheduler extends AsyncDisposable {
 }
 
 /** The scheduler as it runs, on a real PostgreSQL that also carries the queues, with a worker that speaks the real messages. */
-export async function startTestScheduler(): Promise<TestScheduler> {
-  const postgresql = await startPostgresql({ major: 15 });
+export async function startTestScheduler(server: PostgresqlOptions = { major: 15 }): Promise<TestScheduler> {
+  const postgresql = await startPostgresql(server);
   const { serviceUrls, queueUrl } = await provisionDatabase({
     adminUrl: postgresql.connectionString(),
     services: [{ name: 'scheduler', password: 'pw' }],
@@ -215,6 +216,7 @@ export async function startTestScheduler(): Promise<TestScheduler> {
   let planNumber = 0;
   return {
     application,
+    postgresql,
     database,
     messaging,
     admin,
