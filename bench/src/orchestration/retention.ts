@@ -42,7 +42,11 @@ export async function retentionCase({ quick, log }: BenchOptions): Promise<Bench
   return [
     result('dry run of their plan', percentile(previews, 1), `${databases} databases, the longest of ${previews.length}`),
     result('first look at all of them', first.ms, `${databases} times one database; each backup is told why it stays`),
-    result('after a new backup of each database', next.ms, `${databases} times one database, of each one backup goes`),
+    result(
+      'after a new backup of each database',
+      next.ms,
+      `${databases} times one database, one backup goes where newer ones are proven: ${await removedIn(bench)} in all`,
+    ),
   ];
 }
 

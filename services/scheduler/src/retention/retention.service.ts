@@ -5,7 +5,7 @@ import type { BackupRow } from '../backups/backups.table.js';
 import { findPlan, type PlanRow } from '../plans/plans.table.js';
 import { recordAct, recordOwnAct } from '../trail/trail.js';
 import { brakeOn, type Brake } from './brake.js';
-import { decidedLines, lockBackups, policyOf, type RetainedRow } from './lines.js';
+import { decidedLines, lockBackups, policyOf, type DecidedRow, type RetainedRow } from './lines.js';
 import type { Removals } from './removals.js';
 import { droppedIn, presentPreview } from './preview.js';
 import type { RetentionDecision } from './retention.js';
@@ -41,6 +41,7 @@ export class RetentionService {
         target: { kind: 'plan', id: plan.id, name: plan.name },
         details: { backups: droppedIn(lines) },
       });
+      await this.tellKept(transaction, lines.flat());
       for (const { row, decision } of lines.flat()) await this.carryOut(transaction, row, decision);
       return presentPreview(await decidedLines(transaction, plan, policy));
     });
@@ -59,19 +60,25 @@ export class RetentionService {
     await lockBackups(transaction, plan, line);
     for (const decided of await decidedLines(transaction, plan, await policyOf(transaction, plan), line)) {
       const brake = brakeOn(decided.map(({ decision }) => decision));
+      await this.tellKept(transaction, decided);
       for (const { row, decision } of decided)
         if (brake && decision.verdict === 'dropped') await this.holdUp(transaction, row, brake);
         else await this.carryOut(transaction, row, decision);
     }
   }
 
+  /** All in one statement: a policy that was edited gives each backup of its plan another reason. */
+  private async tellKept(transaction: Transaction, decided: readonly DecidedRow[]): Promise<void> {
+    const changed = decided.filter(({ row, decision }) => decision.verdict === 'kept' && row.retention_reason !== decision.reason);
+    if (changed.length === 0) return;
+    await transaction.query(
+      `UPDATE backups SET retention_reason = told.reason FROM unnest($1::text[], $2::text[]) AS told (id, reason) WHERE backups.id = told.id`,
+      [changed.map(({ row }) => row.id), changed.map(({ decision }) => decision.reason)],
+    );
+  }
+
   private async carryOut(transaction: Transaction, backup: RetainedRow, decision: RetentionDecision): Promise<void> {
-    if (decision.verdict === 'trashed') return;
-    if (decision.verdict === 'kept') {
-      if (backup.retention_reason !== decision.reason)
-        await transaction.query(`UPDATE backups SET retention_reason = $2 WHERE id = $1`, [backup.id, decision.reason]);
-      return;
-    }
+    if (decision.verdict !== 'dropped') return;
     await this.removals.begin(transaction, backup, decision.reason);
     await recordOwnAct(this.outbox, transaction, backup.organization_id, {
       action: 'backup.removal_requested',

@@ -10,8 +10,8 @@ import { runsWithPlace, tellWaiting, waitingRuns, type PlacedRun } from '../admi
 import type { RunLedger } from '../run-ledger.js';
 import { lockRun } from '../runs.table.js';
 
-/** The tick has other work, too; the next one, which follows at once, goes on. */
-const ADMISSIONS_AT_ONCE = 200;
+/** As many as the same tick sends: it has other work, too, and the next one, which follows at once, goes on. */
+const ADMISSIONS_AT_ONCE = 50;
 
 type Hold = { kind: 'wait'; for: WaitingFor } | { kind: 'end'; as: 'missed' | 'skipped'; reason: string };
 
