@@ -33,10 +33,8 @@ export async function policyOf(transaction: Transaction, plan: PlanRow): Promise
 
 /** Of one line, or of all lines of the plan; each newest first. Those that left the trash for ever are no part of it. */
 export async function decidedLines(transaction: Transaction, plan: PlanRow, policy: LinePolicy, line?: Line): Promise<DecidedRow[][]> {
-  const rows = await transaction.query<RetainedRow>(
-    `${RETAINED} WHERE plan_id = $1 AND removed_at IS NULL AND ($2::text IS NULL OR (server_id = $2 AND database_id IS NOT DISTINCT FROM $3)) ORDER BY consistent_at DESC`,
-    [plan.id, line?.server ?? null, line?.database ?? null],
-  );
+  const { where, parameters } = retainedBy(plan, line);
+  const rows = await transaction.query<RetainedRow>(`${RETAINED} WHERE ${where} ORDER BY consistent_at DESC`, parameters);
   const lines = Map.groupBy(rows, (row) => `${row.server_id} ${row.database_id ?? ''} ${row.repository_id}`);
   return [...lines.values()].map((ofLine) => decided(ofLine, policy));
 }
@@ -44,10 +42,18 @@ export async function decidedLines(transaction: Transaction, plan: PlanRow, poli
 /** Nobody begins to read, hold or remove one of them meanwhile. */
 export async function lockBackups(transaction: Transaction, plan: PlanRow, line?: Line): Promise<void> {
   await transaction.query(`SELECT 1 FROM plans WHERE id = $1 FOR UPDATE`, [plan.id]);
-  await transaction.query(
-    `SELECT 1 FROM backups WHERE plan_id = $1 AND removed_at IS NULL AND ($2::text IS NULL OR (server_id = $2 AND database_id IS NOT DISTINCT FROM $3)) ORDER BY id FOR UPDATE`,
-    [plan.id, line?.server ?? null, line?.database ?? null],
-  );
+  const { where, parameters } = retainedBy(plan, line);
+  await transaction.query(`SELECT 1 FROM backups WHERE ${where} ORDER BY id FOR UPDATE`, parameters);
+}
+
+/** A condition for each case: no index answers `IS NOT DISTINCT FROM` or an `OR`, and each database would read all backups of its plan. */
+function retainedBy(plan: PlanRow, line: Line | undefined): { where: string; parameters: string[] } {
+  const ofPlan = 'plan_id = $1 AND removed_at IS NULL';
+  if (!line) return { where: ofPlan, parameters: [plan.id] };
+  const ofServer = `${ofPlan} AND server_id = $2`;
+  return line.database === null
+    ? { where: `${ofServer} AND database_id IS NULL`, parameters: [plan.id, line.server] }
+    : { where: `${ofServer} AND database_id = $3`, parameters: [plan.id, line.server, line.database] };
 }
 
 /** All that one backup is decided about with, whether a plan stands behind them or no longer. */
