@@ -6,7 +6,27 @@ import { demandedProof } from '../verification/proof.js';
 import { basesOf } from './chains.js';
 import { decideRetention, type LinePolicy, type RetainedBackup, type RetentionDecision } from './retention.js';
 
-export type RetainedRow = BackupRow & { in_use: boolean };
+/** What decides about a backup and what tells of it: of a hundred thousand rows the others would be most of the work. */
+const COLUMNS = [
+  'id',
+  'organization_id',
+  'repository_id',
+  'snapshot',
+  'server_id',
+  'database_id',
+  'database_name',
+  'backup_type',
+  'state',
+  'proof',
+  'consistent_at',
+  'size_bytes',
+  'added_bytes',
+  'retention_reason',
+  'hold',
+  'removal_requested_at',
+  'missing_since',
+] as const satisfies (keyof BackupRow)[];
+export type RetainedRow = Pick<BackupRow, (typeof COLUMNS)[number]> & { in_use: boolean };
 
 /** What is decided about one backup. */
 export interface DecidedRow {
@@ -20,7 +40,7 @@ export interface Line {
   database: string | null;
 }
 
-const RETAINED = `SELECT backups.*, EXISTS (SELECT 1 FROM runs WHERE runs.backup_id = backups.id AND runs.type <> 'backup' AND runs.state IN ('due', 'queued', 'running')) AS in_use FROM backups`;
+const RETAINED = `SELECT ${COLUMNS.join(', ')}, EXISTS (SELECT 1 FROM runs WHERE runs.backup_id = backups.id AND runs.type <> 'backup' AND runs.state IN ('due', 'queued', 'running')) AS in_use FROM backups`;
 
 export async function policyOf(transaction: Transaction, plan: PlanRow): Promise<LinePolicy> {
   const [schedule] = await schedulesOfPlan(transaction, plan);

@@ -7,6 +7,8 @@ import { recordOwnAct } from '../trail/trail.js';
 import type { Returns } from '../trash/returns.js';
 import { LONGEST_RETRY_MS, retryLater } from './removal-retries.js';
 
+type RemovedRow = Pick<BackupRow, 'id' | 'organization_id' | 'repository_id' | 'snapshot'>;
+
 /** Brings backups to the trash of their repository, whoever decided it; the row stays until the storage says that it is done. */
 export class Removals {
   constructor(
@@ -16,7 +18,7 @@ export class Removals {
   ) {}
 
   /** `backup` is locked. */
-  async begin(transaction: Transaction, backup: BackupRow, reason: string): Promise<void> {
+  async begin(transaction: Transaction, backup: RemovedRow, reason: string): Promise<void> {
     await transaction.query(`UPDATE backups SET removal_requested_at = $2, retention_reason = $3, removal_tries = 0 WHERE id = $1`, [
       backup.id,
       this.clock.now(),
@@ -59,7 +61,7 @@ export class Removals {
     for (const backup of due) await this.request(transaction, backup, backup.retention_reason);
   }
 
-  private async request(transaction: Transaction, backup: BackupRow, reason: string): Promise<void> {
+  private async request(transaction: Transaction, backup: RemovedRow, reason: string): Promise<void> {
     await transaction.query(`UPDATE backups SET removal_tries = removal_tries + 1, removal_retry_at = $2 WHERE id = $1`, [
       backup.id,
       new Date(this.clock.now().getTime() + LONGEST_RETRY_MS),
