@@ -436,7 +436,9 @@ describe.each(backends)('messaging on $name', ({ name: backend }) => {
     }
   }
 
-  const forget = (queue: string, id: string) => rawly(queue, async (raw) => void (await (await raw.getJob(id))?.remove()));
+  /** Its effect is there a moment before its worker lets go of it. */
+  const forget = (queue: string, id: string) =>
+    rawly(queue, (raw) => eventually(async () => void (await (await raw.getJob(id))?.remove())));
 });
 
 async function eventually(check: () => Promise<void>, timeoutMs = 10_000): Promise<void> {
