@@ -129,7 +129,10 @@ describe('a rebuild of the catalog', () => {
       tool,
     });
     expect(after.map(lasting).sort(bySnapshot)).toEqual(before.map(lasting).sort(bySnapshot));
-    expect(after).toMatchObject(runs.map(() => ({ proof: 'stored', createdAt: held[0]!.storedAt, found: { at: expect.any(String) } })));
+    const storedAt = new Map(held.map((found) => [found.snapshot, found.storedAt]));
+    expect(after).toMatchObject(
+      after.map(({ snapshot }) => ({ proof: 'stored', createdAt: storedAt.get(snapshot), found: { at: expect.any(String) } })),
+    );
     expect((await get(`/api/v2/runs/${runs[0]!.id}`)).backup).toBe(after.find(({ run }) => run === runs[0]!.id)!.id);
 
     expect((await rebuild()).evidence.outcomes).toMatchObject({ recorded: 0, known: 2 });
