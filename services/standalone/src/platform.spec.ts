@@ -138,7 +138,10 @@ describe('standalone', () => {
     const second = start({ RAHAT_PORT: String(port) });
     const banner = await second.until('Ctrl+C stops everything.');
     squatter.close();
-    expect(banner).toContain(`! port ${port} is taken: Rahat Backup is on ${port + 1}`);
+    const next = Number(new RegExp(`! port ${port} is taken: Rahat Backup is on (\\d+)`).exec(banner)?.[1]);
+    // Some other program may have the very next one.
+    expect(next).toBeGreaterThan(port);
+    expect(next).toBeLessThan(port + 20);
     // The owner that was made in the first test is still there.
     expect(banner).not.toContain('/setup?token=');
     expect(await second.end('SIGINT')).toBe(0);
