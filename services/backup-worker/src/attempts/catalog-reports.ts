@@ -1,11 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
-import { type Answer, type FoundSnapshot, type Question, RahatError, type RunSpec, SCHEDULER } from '@rahat/contracts';
+import { type FoundSnapshot, RahatError, type RunSpec } from '@rahat/contracts';
 import type { TellFound } from '@rahat/execution';
 import type { Messaging } from '@rahat/messaging';
+import { askScheduler } from './ask-scheduler.js';
 
 const ANSWER_LIMIT_MS = 60_000;
-const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 15_000;
 
 /** Brings pages of found snapshots to the catalog. */
@@ -24,22 +23,19 @@ export class CatalogReports {
     last: boolean,
     signal: AbortSignal,
   ): Promise<Awaited<ReturnType<TellFound>>> {
-    const answer = await this.ask({ run, attempt, worker: this.worker, snapshots, last }, signal);
-    if (answer.granted) return answer;
-    throw new RahatError('worker_lost', `${run}, attempt ${attempt} is no longer this worker's`);
-  }
-
-  private async ask(question: Question<'snapshots.found.v1'>, signal: AbortSignal): Promise<Answer<'snapshots.found.v1'>> {
-    for (let pauseMs = FIRST_PAUSE_MS; !signal.aborted; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-      try {
-        return await this.messaging.ask(SCHEDULER, 'snapshots.found.v1', question, ANSWER_LIMIT_MS);
-      } catch (error) {
+    const question = { run, attempt, worker: this.worker, snapshots, last };
+    const answer = await askScheduler(this.messaging, 'snapshots.found.v1', question, {
+      answerLimitMs: ANSWER_LIMIT_MS,
+      longestPauseMs: LONGEST_PAUSE_MS,
+      signal,
+      onFailure: (error) => {
         // A scheduler that is older doesn't know the question, and will not learn it meanwhile.
         if (error instanceof RahatError && error.code === 'message_invalid') throw error;
-        this.logger.warn(`The catalog does not take what ${question.run}, attempt ${question.attempt} found: ${(error as Error).message}`);
-        await sleep(pauseMs * (0.5 + Math.random()), undefined, { signal }).catch(() => undefined);
-      }
-    }
-    throw RahatError.from(signal.reason);
+        this.logger.warn(`The catalog does not take what ${run}, attempt ${attempt} found: ${(error as Error).message}`);
+      },
+    });
+    if (!answer) throw RahatError.from(signal.reason);
+    if (answer.granted) return answer;
+    throw new RahatError('worker_lost', `${run}, attempt ${attempt} is no longer this worker's`);
   }
 }
