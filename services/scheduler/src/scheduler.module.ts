@@ -174,7 +174,7 @@ export class SchedulerModule {
         {
           provide: ProtectionMetrics,
           inject: [METRICS],
-          useFactory: (registry: Registry) => new ProtectionMetrics(database, status, registry),
+          useFactory: (registry: Registry) => new ProtectionMetrics(database, status, registry, clock),
         },
         { provide: Ticker, useValue: ticker },
         { provide: MessageConsumers, useValue: consumers },

@@ -1,5 +1,6 @@
 import type { ServiceDatabase } from '@rahat/persistence';
 import { loadedGauge, remembered, type GaugeSample, type Registry } from '@rahat/service-kit';
+import type { Clock } from '../clock/clock.js';
 import type { Protection } from '../status/database-status.js';
 import type { StatusService } from '../status/status.service.js';
 
@@ -39,15 +40,19 @@ export class ProtectionMetrics {
     database: ServiceDatabase,
     status: Pick<StatusService, 'everywhere'>,
     private readonly registry: Registry,
+    clock: Clock,
   ) {
-    const protections = remembered(() => protectedDatabases(status), HOLD_MS);
+    const now = () => clock.now().getTime();
+    const protections = remembered(() => protectedDatabases(status), HOLD_MS, now);
     const backups = remembered(
       () => database.asSystem('tell metrics of backups', (transaction) => transaction.query<NewestBackup>(NEWEST_BACKUPS)),
       HOLD_MS,
+      now,
     );
     const states = remembered(
       () => database.asSystem('tell metrics of runs', (transaction) => transaction.query<StateLine>(UNFINISHED)),
       HOLD_MS,
+      now,
     );
     const perPlan = (name: string, help: string, seconds: (protection: Protection) => number | null | undefined) =>
       this.perDatabase(name, help, ['plan'], protections, ({ plan, protection }) => {
