@@ -1,7 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-
-/** Kernel clock ticks in a second (USER_HZ, the same on every Linux). */
-const TICKS = 100;
+import { CLOCK_TICKS } from '../clock-ticks.js';
 
 export interface ProcessUsage {
   cpuSeconds: number;
@@ -43,7 +41,7 @@ function described(pid: number): Process[] {
   const [, name, rest] = /\((.*)\) (.*)/.exec(textOf(`/proc/${pid}/stat`)) ?? [];
   if (rest === undefined) return [];
   const fields = rest.split(' ');
-  return [{ pid, parent: Number(fields[1]), name: name!, cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS }];
+  return [{ pid, parent: Number(fields[1]), name: name!, cpuSeconds: (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS }];
 }
 
 /** Busy and idle seconds of the whole machine's cores. */
@@ -60,7 +58,7 @@ export function machineUsage(): { busySeconds: number; idleSeconds: number } {
     number,
     number,
   ];
-  return { busySeconds: (user + nice + system + irq + softirq + steal) / TICKS, idleSeconds: (idle + wait) / TICKS };
+  return { busySeconds: (user + nice + system + irq + softirq + steal) / CLOCK_TICKS, idleSeconds: (idle + wait) / CLOCK_TICKS };
 }
 
 function megabytes(text: string, field: string): number {

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RahatError } from '@rahat/contracts';
+import { CLOCK_TICKS } from '../clock-ticks.js';
 import { highWaterMb } from '../peak-memory.js';
 
 export interface Command {
@@ -27,8 +28,6 @@ export interface Usage {
   output: string;
 }
 
-/** Kernel clock ticks in a second (USER_HZ, the same on every Linux). */
-const TICKS = 100;
 const SAMPLE_MS = 20;
 
 /** Runs a command that must succeed. One at a time: the processor time is that of all children which ended meanwhile. */
@@ -59,7 +58,7 @@ export async function runMeasured({ program, args, env, cwd, stdin, stdout, hear
     const [code, signal] = await closed;
     const seconds = (performance.now() - started) / 1000;
     if (code !== 0) throw new RahatError('tool_failed', `${program} ${args[0]} ended with ${signal ?? code}: ${complaints.trim()}`);
-    return { seconds, cpuSeconds: (childTicks() - before) / TICKS, peakMb: await peak, output };
+    return { seconds, cpuSeconds: (childTicks() - before) / CLOCK_TICKS, peakMb: await peak, output };
   } finally {
     files.forEach(closeSync);
   }

@@ -81,6 +81,11 @@ export type RebuildCounts = z.infer<typeof RebuildCounts>;
 export const RebuildOutcome = RebuildCounts.keyof();
 export type RebuildOutcome = z.infer<typeof RebuildOutcome>;
 
+/** Of a rebuild that has found nothing yet. */
+export function noRebuildCounts(): RebuildCounts {
+  return { known: 0, recorded: 0, recordedInTrash: 0, corrected: 0, inFlight: 0, givenUp: 0, foreign: 0, unreadable: 0 };
+}
+
 export const RebuiltSnapshot = z.object({ snapshot: z.string(), outcome: RebuildOutcome, reason: z.string().optional() });
 export type RebuiltSnapshot = z.infer<typeof RebuiltSnapshot>;
 

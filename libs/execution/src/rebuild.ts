@@ -2,12 +2,11 @@ import {
   MOST_FINDINGS_FOUND,
   MOST_FOUND_AT_ONCE,
   MOST_SNAPSHOTS_NAMED,
+  noRebuildCounts,
   RahatError,
-  RebuildOutcome,
   type Finding,
   type FoundSnapshot,
   type MissingBackups,
-  type RebuildCounts,
   type RebuildEvidence,
   type RebuildSpec,
   ReadableSnapshot,
@@ -57,13 +56,12 @@ class RebuildReport {
   readonly evidence: RebuildEvidence;
 
   constructor({ repository, dryRun }: RebuildSpec) {
-    const outcomes = Object.fromEntries(RebuildOutcome.options.map((outcome) => [outcome, 0])) as RebuildCounts;
     this.evidence = {
       type: 'rebuild',
       repository,
       dryRun,
       found: 0,
-      outcomes,
+      outcomes: noRebuildCounts(),
       snapshots: [],
       missing: { count: 0, backups: [] },
       findings: [],

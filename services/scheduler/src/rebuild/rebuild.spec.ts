@@ -1,5 +1,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { newId, SCHEDULER, type Backup, type FoundSnapshot, type ReadableSnapshot, type RebuiltSnapshot, type Run } from '@rahat/contracts';
+import {
+  newId,
+  noRebuildCounts,
+  SCHEDULER,
+  type Backup,
+  type FoundSnapshot,
+  type ReadableSnapshot,
+  type RebuiltSnapshot,
+  type Run,
+} from '@rahat/contracts';
 import type { TestAttempt } from '../testing/scripts.js';
 import { startTestScheduler, type TestScheduler } from '../testing/start-test-scheduler.js';
 
@@ -71,7 +80,7 @@ async function holds(run: Run, change: Partial<ReadableSnapshot> = {}): Promise<
 async function readRepository(attempt: TestAttempt, { spec } = attempt): Promise<void> {
   if (spec.type !== 'rebuild') throw new Error(spec.type);
   await scheduler.messaging.ask(SCHEDULER, 'attempt.claim.v1', { run: spec.run, attempt: spec.attempt, worker: 'worker-1' }, 5_000);
-  const outcomes = { known: 0, recorded: 0, recordedInTrash: 0, corrected: 0, inFlight: 0, givenUp: 0, foreign: 0, unreadable: 0 };
+  const outcomes = noRebuildCounts();
   const snapshots: RebuiltSnapshot[] = [];
   let missing = { count: 0, backups: [] as { backup: string; snapshot: string }[] };
   for (let start = 0; start === 0 || start < held.length; start += 2) {

@@ -55,8 +55,7 @@ export function standingOf(found: ReadableSnapshot): Standing {
     { type: 'backup', snapshot, repository: '' },
   );
   if (judgement.state === 'succeeded') return { state: 'succeeded', findings: [], objects, rows, bytes };
-  const told = new Set(found.findings.map(({ message }) => message));
-  const reasons = judgement.reasons.filter((reason) => ![...told].some((message) => reason.endsWith(message)));
+  const reasons = judgement.reasons.filter((reason) => !found.findings.some(({ message }) => reason.endsWith(message)));
   return {
     state: 'partial',
     findings: reasons.map((message) => ({ code: 'evidence_incomplete', severity: 'gap', message })),

@@ -1,5 +1,5 @@
 import {
-  RebuildOutcome,
+  noRebuildCounts,
   type AttemptResult,
   type BackupEvidence,
   type CollectionEvidence,
@@ -104,10 +104,9 @@ export function evidenceFor(spec: RunSpec): Evidence {
       };
     }
     case 'rebuild': {
-      const outcomes = Object.fromEntries(RebuildOutcome.options.map((outcome) => [outcome, 0])) as RebuildEvidence['outcomes'];
       const missing = { count: 0, backups: [] };
       const { repository, dryRun } = spec;
-      return { type: 'rebuild', repository, dryRun, found: 0, outcomes, snapshots: [], missing, findings: [] };
+      return { type: 'rebuild', repository, dryRun, found: 0, outcomes: noRebuildCounts(), snapshots: [], missing, findings: [] };
     }
   }
 }
