@@ -24,7 +24,10 @@ export interface RelayTarget {
 
 const BATCH = 200;
 /** The latest that a message of a process killed between commit and relay waits for another replica. */
-const POLL_MS = 1_000;
+const POLL_MS = 5_000;
+/** Where a queue can lose messages, what was sent is looked at again, too. */
+const CHECKING_POLL_MS = 1_000;
+const FIRST_PAUSE_AFTER_FAILURE_MS = 2_000;
 const LONGEST_PAUSE_MS = 5_000;
 /** Most messages are handled at once. */
 const FIRST_CHECK = '2 seconds';
@@ -72,11 +75,12 @@ export class OutboxRelay {
         const relayed = Math.max(await this.relayBatch(), await this.checkBatch());
         await this.pruneNowAndThen();
         failures = 0;
-        if (relayed < BATCH) await this.pause(POLL_MS);
+        if (relayed < BATCH) await this.pause(this.target.stateOf ? CHECKING_POLL_MS : POLL_MS);
       } catch (error) {
-        failures++;
         this.onError(error as Error);
-        await this.pause(Math.min(POLL_MS * 2 ** failures, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2), { evenWhenWoken: true });
+        await this.pause(Math.min(FIRST_PAUSE_AFTER_FAILURE_MS * 2 ** failures++, LONGEST_PAUSE_MS) * (0.5 + Math.random() / 2), {
+          evenWhenWoken: true,
+        });
       }
     }
   }

@@ -77,7 +77,7 @@ class PostgresServiceDatabase implements ServiceDatabase {
     const reactions: (() => void)[] = [];
     try {
       await runner.connect();
-      await runner.startTransaction('READ COMMITTED');
+      await runner.startTransaction();
       await enter(runner);
       const result = await work({
         manager: runner.manager,
@@ -146,6 +146,8 @@ async function connect(
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
     installExtensions: false,
     extra: {
+      // Here, because each transaction would have to say it in a statement of its own.
+      options: '-c default_transaction_isolation=read\\ committed',
       statement_timeout: statementTimeoutMs,
       lock_timeout: lockTimeoutMs,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,

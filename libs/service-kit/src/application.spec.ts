@@ -296,6 +296,8 @@ describe('an application', () => {
       /rahat_http_request_duration_seconds_count\{method="GET",route="\/api\/v2\/things\/failing\/:how",status="507"\} 1/,
     );
     expect(metrics).toContain('bullmq_job_count 1');
+    // The longest pause of the event loop; no process has none at all.
+    expect(Number(/rahat_event_loop_lag_seconds\{quantile="1"\} (\S+)/.exec(metrics)?.[1])).toBeLessThan(60);
     expect((await fetch(`${url}/metrics`)).status).toBe(404);
   });
 

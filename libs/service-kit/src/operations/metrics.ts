@@ -1,24 +1,30 @@
 import type { NextFunction, Request, Response } from 'express';
 import client from 'prom-client';
+import { measureEventLoop } from './event-loop.js';
 
 export { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
 /** The process's metrics; services register theirs in it, never in the library's global one. */
 export const METRICS = Symbol('rahat.metrics');
 
-/** Of the library; `promtool check metrics` has something against their names. */
-const MISNAMED = [
+/** Of the library: `promtool check metrics` has something against their names, or we measure the same with fewer looks. */
+const UNWANTED = [
   'nodejs_active_handles_total',
   'nodejs_active_requests_total',
   'nodejs_active_resources_total',
   'nodejs_eventloop_utilization_summary',
   'nodejs_eventloop_utilization_histogram',
+  ...['', '_min', '_max', '_mean', '_stddev', '_p50', '_p90', '_p99'].map((part) => `nodejs_eventloop_lag${part}_seconds`),
 ];
+/** The library's timers for what is unwanted can't be left out; a process at rest isn't woken by them. */
+const NEVER_MS = 2 ** 31 - 1;
 
 export function createMetrics(service: string, version: string): client.Registry {
   const registry = new client.Registry();
-  client.collectDefaultMetrics({ register: registry });
-  for (const name of MISNAMED) registry.removeSingleMetric(name);
+  const watched = { register: registry, eventLoopMonitoringPrecision: NEVER_MS, eventLoopUtilizationTimeout: NEVER_MS };
+  client.collectDefaultMetrics(watched);
+  for (const name of UNWANTED) registry.removeSingleMetric(name);
+  measureEventLoop(registry);
   new client.Gauge({
     name: 'rahat_build_info',
     help: 'Version of this process',
