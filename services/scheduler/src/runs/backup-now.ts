@@ -81,7 +81,7 @@ export async function activeRunOf(
 }
 
 export function newBackupRun(
-  plan: PlanRow,
+  plan: Pick<PlanRow, 'id' | 'organization_id' | 'method' | 'repository_id' | 'max_attempts' | 'deadline_minutes' | 'deep' | 'priority'>,
   covered: { server: string; database: { id: string; name: string } | null },
   { cause, type, dueAt }: { cause: RunCause; type: BackupType; dueAt: Date },
 ): NewRun {

@@ -68,7 +68,7 @@ export class RunLedger {
   }
 
   /** Expected runs whose time has come; all at once, because in the small hours there are thousands. */
-  async makeDue(transaction: Transaction, runs: readonly RunRow[]): Promise<void> {
+  async makeDue(transaction: Transaction, runs: readonly Pick<RunRow, 'id'>[]): Promise<void> {
     await transaction.query(`UPDATE runs SET state = 'due' WHERE id = ANY ($1::text[]) AND state = ANY ($2::text[])`, [
       runs.map((run) => run.id),
       statesBefore('due', 'tick'),
@@ -81,7 +81,7 @@ export class RunLedger {
    */
   async move(
     transaction: Transaction,
-    run: RunRow,
+    run: Pick<RunRow, 'id' | 'attempt'>,
     to: Exclude<RunState, 'expected' | 'due'>,
     cause: Cause,
     changes: RunChanges = {},

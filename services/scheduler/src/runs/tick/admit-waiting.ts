@@ -12,6 +12,8 @@ import { lockRun } from '../runs.table.js';
 
 /** As many as the same tick sends: it has other work, too, and the next one, which follows at once, goes on. */
 const ADMISSIONS_AT_ONCE = 50;
+/** The others hear what they wait for in later ticks. */
+const TOLD_AT_ONCE = 1_000;
 
 type Hold = { kind: 'wait'; for: WaitingFor } | { kind: 'end'; as: 'missed' | 'skipped'; reason: string };
 
@@ -58,6 +60,7 @@ export async function admitWaitingRuns(
     transaction,
     [...told]
       .filter(([id, waitingFor]) => !isDeepStrictEqual(byId.get(id)!.waiting_for, waitingFor))
+      .slice(0, TOLD_AT_ONCE)
       .map(([id, waitingFor]) => ({ id, for: waitingFor })),
   );
   return { more: admission.admitted.length > ADMISSIONS_AT_ONCE };

@@ -11,6 +11,36 @@ import { decideOverdue } from './overdue.js';
 
 const ROWS_AT_ONCE = 10_000;
 
+// Narrow, because in the small hours there are thousands of each.
+const RUN_COLUMNS = [
+  'id',
+  'attempt',
+  'due_at',
+  'plan_id',
+  'server_id',
+  'database_id',
+  'database_name',
+  'backup_type',
+] as const satisfies (keyof RunRow)[];
+const PLAN_COLUMNS = [
+  'id',
+  'organization_id',
+  'enabled',
+  'deleted_at',
+  'pause',
+  'catch_up',
+  'blackouts',
+  'blackout_due',
+  'method',
+  'repository_id',
+  'max_attempts',
+  'deadline_minutes',
+  'deep',
+  'priority',
+] as const satisfies (keyof PlanRow)[];
+type ExpectedRun = Pick<RunRow, (typeof RUN_COLUMNS)[number]>;
+type DuePlan = Pick<PlanRow, (typeof PLAN_COLUMNS)[number]>;
+
 /** Expected runs whose time has come become due, missed or skipped, in time order. */
 export async function startDueRuns(
   transaction: Transaction,
@@ -18,12 +48,12 @@ export async function startDueRuns(
   now: Date,
   missedAfterMs: number,
 ): Promise<{ more: boolean }> {
-  const runs = await transaction.query<RunRow>(
-    `SELECT * FROM runs WHERE state = 'expected' AND type = 'backup' AND due_at <= $1 ORDER BY due_at LIMIT ${ROWS_AT_ONCE} FOR UPDATE SKIP LOCKED`,
+  const runs = await transaction.query<ExpectedRun>(
+    `SELECT ${RUN_COLUMNS.join(', ')} FROM runs WHERE state = 'expected' AND type = 'backup' AND due_at <= $1 ORDER BY due_at LIMIT ${ROWS_AT_ONCE} FOR UPDATE SKIP LOCKED`,
     [now],
   );
   const known = await whatStandsBehind(transaction, runs);
-  const starting: RunRow[] = [];
+  const starting: ExpectedRun[] = [];
   for (const [key, line] of Map.groupBy(runs, lineOf)) {
     const first = line[0]!;
     const plan = known.plans.get(first.plan_id!)!;
@@ -63,18 +93,21 @@ function lineOf(run: Line): string {
   return `${run.plan_id} ${run.server_id} ${run.database_id} ${laneOf(run.backup_type!)}`;
 }
 
-function leftOut(plan: PlanRow, windows: PlanRow['blackouts'], at: Date): string | undefined {
+function leftOut(plan: DuePlan, windows: PlanRow['blackouts'], at: Date): string | undefined {
   const blackout = blackoutAt(windows, at);
   return blackout && (plan.blackout_due === 'skip' || !blackout.until)
     ? `It was due in the blackout window ${blackout.reason}.`
     : undefined;
 }
 
-async function whatStandsBehind(transaction: Transaction, runs: readonly RunRow[]) {
-  const plans = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE id = ANY ($1::text[])`, [runs.map((run) => run.plan_id)]);
-  const servers = await transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = ANY ($1::text[])`, [
-    runs.map((run) => run.server_id),
+async function whatStandsBehind(transaction: Transaction, runs: readonly ExpectedRun[]) {
+  const plans = await transaction.query<DuePlan>(`SELECT ${PLAN_COLUMNS.join(', ')} FROM plans WHERE id = ANY ($1::text[])`, [
+    distinct(runs.map((run) => run.plan_id)),
   ]);
+  const servers = await transaction.query<Pick<ServerRow, 'id' | 'blackouts'>>(
+    `SELECT id, blackouts FROM servers WHERE id = ANY ($1::text[])`,
+    [distinct(runs.map((run) => run.server_id))],
+  );
   const windows = new Map<string, PlanRow['blackouts']>();
   for (const { organization_id: organization } of plans)
     if (!windows.has(organization)) windows.set(organization, await windowsOfOrganization(transaction, organization));
@@ -88,4 +121,8 @@ async function whatStandsBehind(transaction: Transaction, runs: readonly RunRow[
     servers: new Map(servers.map((server) => [server.id, server])),
     windows,
   };
+}
+
+function distinct<T>(values: readonly T[]): T[] {
+  return [...new Set(values)];
 }
