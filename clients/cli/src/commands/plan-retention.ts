@@ -16,7 +16,7 @@ export async function planRetention(terminal: Terminal, name: string, { confirm 
   terminal.result(preview, described(preview));
 }
 
-function described({ backups, brakes, hash }: RetentionPreview): string {
+function described({ backups, planBrake, brakes, hash }: RetentionPreview): string {
   const dropped = backups.filter(({ kept }) => !kept);
   return [
     table(
@@ -32,6 +32,9 @@ function described({ backups, brakes, hash }: RetentionPreview): string {
       ]),
     ),
     `${backups.length - dropped.length} stay; ${dropped.length} would go, ${bytes(dropped.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))} before deduplication.`,
+    ...(planBrake
+      ? [`! the edited plan would remove ${planBrake.dropped} of its ${planBrake.of} backups, and waits for --confirm ${hash}`]
+      : []),
     ...brakes.map(
       (brake) =>
         `! ${brake.databaseName ?? 'the whole server'}: ${brake.dropped} of ${brake.of} at once is unusual and waits for --confirm ${hash}`,

@@ -899,6 +899,10 @@ export type RetentionPolicy = {
 
 export type RetentionPreview = {
     hash: string;
+    planBrake: {
+        dropped: number;
+        of: number;
+    } | null;
     brakes: Array<{
         server: string;
         database: string | null;

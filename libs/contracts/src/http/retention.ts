@@ -56,7 +56,9 @@ export const RetentionPreview = z
   .object({
     /** Of all that would be removed; what is confirmed is what was shown. */
     hash: z.string(),
-    /** Removals out of the ordinary, which wait until somebody confirms them. */
+    /** Too much of the whole plan would go since it was edited: none of it does until somebody confirms it. */
+    planBrake: z.object({ dropped: z.number().int(), of: z.number().int() }).nullable(),
+    /** Databases of which too much would go at once; that, too, waits until somebody confirms it. */
     brakes: z.array(
       z.object({
         server: z.string(),

@@ -34,7 +34,7 @@ export async function insertPlan(
   return { row: row!, schedules: await writeSchedules(transaction, row!, content.schedules) };
 }
 
-/** Every change writes the ledger anew, from now. */
+/** Every change writes the ledger anew, from now, and may make retention want to remove more. */
 export async function changePlan(
   transaction: Transaction,
   before: PlanRow,
@@ -44,7 +44,13 @@ export async function changePlan(
 ): Promise<PlanRow> {
   if (request.name !== undefined && request.name.toLowerCase() !== before.name.toLowerCase())
     await assertNameFree(transaction, request.name);
-  const columns = { replan: true, ...columnsOf(request), ...(schedules === undefined ? {} : { planned_until: now }) };
+  const columns = {
+    replan: true,
+    retention_weighed: false,
+    retention_brake: null,
+    ...columnsOf(request),
+    ...(schedules === undefined ? {} : { planned_until: now }),
+  };
   const [row] = await transaction.query<PlanRow>(
     `UPDATE plans SET ${Object.keys(columns)
       .map((column, index) => `${column} = $${index + 2}`)

@@ -14,6 +14,7 @@ import {
   type VerifyEvery,
 } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
+import type { Brake } from '../retention/brake.js';
 import { presentHook, type StoredHook } from './plan-hooks.js';
 import { nextOccurrences } from './schedule.js';
 import { presentSchedule, scheduleOf, type ScheduleRow } from './schedules.table.js';
@@ -58,6 +59,9 @@ export interface PlanRow {
   pause: PlanPause | null;
   planned_until: Date;
   replan: boolean;
+  /** False from an edit until retention looked at what it would remove of the whole plan. */
+  retention_weighed: boolean;
+  retention_brake: Brake | null;
   created_at: Date;
   deleted_at: Date | null;
 }

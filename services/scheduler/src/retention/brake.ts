@@ -1,3 +1,4 @@
+import { rankOf, type Proof } from '../verification/proof.js';
 import type { RetentionDecision } from './retention.js';
 
 /** With every new backup one goes, or a few after proofs that came late. */
@@ -10,12 +11,34 @@ export interface Brake {
   of: number;
 }
 
+interface Decided {
+  row: { proof: Proof };
+  decision: Pick<RetentionDecision, 'verdict'>;
+}
+
 /**
- * What a clock that jumped, an edited policy or proofs that failed for weeks would take away at once is not done before somebody
- * confirmed it: the numbers of one line of backups, when they are out of the ordinary.
+ * What would go at once of one line of backups, when that is out of the ordinary: it isn't done before somebody confirmed it. Backups
+ * that are not proven don't count: they only waited for a newer one to be proven, which a weekly test restore does for seven at once.
  */
-export function brakeOn(line: readonly RetentionDecision[]): Brake | undefined {
-  const dropped = line.filter(({ verdict }) => verdict === 'dropped').length;
-  const of = line.filter(({ verdict }) => verdict !== 'trashed').length;
-  return dropped > USUAL && (dropped > MOST || dropped > of * LARGEST_SHARE) ? { dropped, of } : undefined;
+export function brakeOn(line: readonly Decided[], demanded: Proof): Brake | undefined {
+  const proven = line.filter(({ row }) => rankOf(row.proof) >= rankOf(demanded));
+  const brake = weighed(proven);
+  return brake.dropped > USUAL && isMuch(brake) ? weighed(line) : undefined;
+}
+
+/** The same of a whole plan that was edited: three backups of each of a thousand databases are many, too. */
+export function planBrakeOn(lines: readonly (readonly Decided[])[]): Brake | undefined {
+  const brake = weighed(lines.flat());
+  return brake.dropped > MOST && brake.dropped > brake.of * LARGEST_SHARE ? brake : undefined;
+}
+
+function isMuch({ dropped, of }: Brake): boolean {
+  return dropped > MOST || dropped > of * LARGEST_SHARE;
+}
+
+function weighed(decided: readonly Decided[]): Brake {
+  return {
+    dropped: decided.filter(({ decision }) => decision.verdict === 'dropped').length,
+    of: decided.filter(({ decision }) => decision.verdict !== 'trashed').length,
+  };
 }

@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { RetentionPreview } from '@rahat/contracts';
-import { brakeOn } from './brake.js';
+import type { PlanRow } from '../plans/plans.table.js';
+import { brakeOn, planBrakeOn } from './brake.js';
 import type { DecidedRow } from './lines.js';
+import type { LinePolicy } from './retention.js';
 
 export function droppedIn(lines: readonly DecidedRow[][]): string[] {
   return lines
@@ -11,11 +13,20 @@ export function droppedIn(lines: readonly DecidedRow[][]): string[] {
     .sort();
 }
 
-export function presentPreview(lines: readonly DecidedRow[][]): RetentionPreview {
+export function hashOf(lines: readonly DecidedRow[][]): string {
+  return createHash('sha256').update(droppedIn(lines).join('\n')).digest('hex');
+}
+
+export function presentPreview(
+  plan: Pick<PlanRow, 'retention_weighed' | 'retention_brake'>,
+  policy: LinePolicy,
+  lines: readonly DecidedRow[][],
+): RetentionPreview {
   return {
-    hash: createHash('sha256').update(droppedIn(lines).join('\n')).digest('hex'),
+    hash: hashOf(lines),
+    planBrake: plan.retention_weighed ? plan.retention_brake : (planBrakeOn(lines) ?? null),
     brakes: lines.flatMap((line) => {
-      const brake = brakeOn(line.map(({ decision }) => decision));
+      const brake = brakeOn(line, policy.demanded);
       const { row } = line[0]!;
       return brake ? [{ server: row.server_id, database: row.database_id, databaseName: row.database_name, ...brake }] : [];
     }),

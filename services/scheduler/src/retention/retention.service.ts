@@ -4,11 +4,11 @@ import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { BackupRow } from '../backups/backups.table.js';
 import { findPlan, type PlanRow } from '../plans/plans.table.js';
 import { recordAct, recordOwnAct } from '../trail/trail.js';
-import { brakeOn, type Brake } from './brake.js';
+import { brakeOn, planBrakeOn, type Brake } from './brake.js';
 import { decidedLines, lockBackups, policyOf, type DecidedRow, type RetainedRow } from './lines.js';
 import type { Removals } from './removals.js';
-import { droppedIn, presentPreview } from './preview.js';
-import type { RetentionDecision } from './retention.js';
+import { droppedIn, hashOf, presentPreview } from './preview.js';
+import type { LinePolicy, RetentionDecision } from './retention.js';
 
 /** Carries out what `decideRetention` says, as a reaction to backups that were recorded or proven. */
 export class RetentionService {
@@ -21,7 +21,8 @@ export class RetentionService {
   async preview(principal: Principal, planId: string): Promise<RetentionPreview> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
       const plan = await findPlan(transaction, planId);
-      return presentPreview(await decidedLines(transaction, plan, await policyOf(transaction, plan)));
+      const policy = await policyOf(transaction, plan);
+      return presentPreview(plan, policy, await decidedLines(transaction, plan, policy));
     });
   }
 
@@ -32,7 +33,7 @@ export class RetentionService {
       await lockBackups(transaction, plan);
       const policy = await policyOf(transaction, plan);
       const lines = await decidedLines(transaction, plan, policy);
-      if (presentPreview(lines).hash !== hash)
+      if (hashOf(lines) !== hash)
         throw new RahatError('conflict', 'Retention would remove other backups now', {
           hint: 'Look at what it would remove, and confirm that.',
         });
@@ -42,8 +43,9 @@ export class RetentionService {
         details: { backups: droppedIn(lines) },
       });
       await this.tellKept(transaction, lines.flat());
+      const confirmed = await this.recordWeighing(transaction, plan, null);
       for (const { row, decision } of lines.flat()) await this.carryOut(transaction, row, decision);
-      return presentPreview(await decidedLines(transaction, plan, policy));
+      return presentPreview(confirmed, policy, await decidedLines(transaction, plan, policy));
     });
   }
 
@@ -58,13 +60,31 @@ export class RetentionService {
     if (!plan) return;
     const line = { server: backup.server_id, database: backup.database_id };
     await lockBackups(transaction, plan, line);
-    for (const decided of await decidedLines(transaction, plan, await policyOf(transaction, plan), line)) {
-      const brake = brakeOn(decided.map(({ decision }) => decision));
+    const policy = await policyOf(transaction, plan);
+    const planBrake = await this.weigh(transaction, plan, policy);
+    for (const decided of await decidedLines(transaction, plan, policy, line)) {
+      const brake = planBrake ?? brakeOn(decided, policy.demanded);
       await this.tellKept(transaction, decided);
       for (const { row, decision } of decided)
         if (brake && decision.verdict === 'dropped') await this.holdUp(transaction, row, brake);
         else await this.carryOut(transaction, row, decision);
     }
+  }
+
+  /** What is out of the ordinary about the plan as it is. An edited one is weighed once, and not again with each backup. */
+  private async weigh(transaction: Transaction, plan: PlanRow, policy: LinePolicy): Promise<Brake | null> {
+    if (plan.retention_weighed) return plan.retention_brake;
+    const brake = planBrakeOn(await decidedLines(transaction, plan, policy)) ?? null;
+    await this.recordWeighing(transaction, plan, brake);
+    return brake;
+  }
+
+  private async recordWeighing(transaction: Transaction, { id }: PlanRow, brake: Brake | null): Promise<PlanRow> {
+    const [row] = await transaction.query<PlanRow>(
+      `UPDATE plans SET retention_weighed = true, retention_brake = $2 WHERE id = $1 RETURNING *`,
+      [id, brake && JSON.stringify(brake)],
+    );
+    return row!;
   }
 
   /** All in one statement: a policy that was edited gives each backup of its plan another reason. */
