@@ -20,7 +20,7 @@ import { installGate, type Gate } from './gate.js';
 import { descendants, kill9 } from './processes.js';
 import {
   backupsOf,
-  filesOf,
+  snapshotsAtRest,
   offline,
   protect,
   readRun,
@@ -30,14 +30,18 @@ import {
   type CheckReport,
   type Protection,
 } from './protection.js';
-import { CLUSTER } from './shapes.js';
+import { CLUSTER, shapes } from './shapes.js';
+import { mountSmallDisk, MOUNTS, type SmallDisk } from './small-disk.js';
 import { layWire, type Wire } from './wire.js';
-import { fillWithNoise, openWorld, type World } from './world.js';
+import { fillWithNoise, openWorld, readLogs, type World } from './world.js';
 
 /** So many kills at random moments; 200 take a quarter of an hour. */
 const KILLS = Number(process.env['RAHAT_E2E_KILLS'] ?? 6);
 const DATABASES = ['one', 'two', 'three', 'four'];
 const UNFINISHED: ReadonlySet<Run['state']> = new Set(['due', 'queued', 'running']);
+/** Room for the metadata of these tests and their write-ahead log. */
+const METADATA_DISK_MB = 512;
+const STAYS_FULL_MS = 10_000;
 /** Longer than the ledger bears the silence of a worker (world.ts). */
 const BEYOND_THE_LOCK_MS = 22_000;
 
@@ -55,23 +59,27 @@ async function everything<T>(
   }
 }
 
-/** The tests follow upon each other, on one cluster. Redis is outside of it, at the end of a wire. */
-describe('the cluster under load', () => {
+const CLUSTERS = shapes(CLUSTER).filter(({ form }) => form === 'cluster');
+
+/** The tests follow upon each other, on one cluster. Where it has a Redis, that is outside of it, at the end of a wire. */
+(CLUSTERS.length > 0 ? describe : describe.skip).each(CLUSTERS)('the cluster under load ($queues)', (shape) => {
   let world: World;
+  let disk: SmallDisk;
   let protection: Protection;
   let redis: RedisServer;
   let wire: Wire;
   let gate: Gate;
 
   beforeAll(async () => {
-    redis = await startRedis();
-    wire = await layWire(redis);
-    const reached = new URL(redis.url);
-    reached.port = String(wire.port);
     world = await openWorld(
       DATABASES.map((name) => `CREATE DATABASE ${name}`),
-      CLUSTER,
-      { REDIS_URL: reached.toString(), RAHAT_SCHEDULER_REDISPATCH_SECONDS: '20' },
+      shape,
+      {
+        environment: { ...(shape.queues === 'redis' ? await redisAtTheWire() : {}), RAHAT_SCHEDULER_REDISPATCH_SECONDS: '20' },
+        prepare(dataFolder, parts) {
+          if (MOUNTS) disk = parts.use(mountSmallDisk(path.join(dataFolder, 'postgresql'), METADATA_DISK_MB));
+        },
+      },
     );
     gate = await installGate(world);
     for (const name of DATABASES) await fillWithNoise(world, 2, name);
@@ -82,9 +90,17 @@ describe('the cluster under load', () => {
   afterAll(async () => {
     await world[Symbol.asyncDispose]();
     await gate[Symbol.asyncDispose]();
-    await wire[Symbol.asyncDispose]();
-    await redis[Symbol.asyncDispose]();
+    await wire?.[Symbol.asyncDispose]();
+    await redis?.[Symbol.asyncDispose]();
   }, 120_000);
+
+  async function redisAtTheWire(): Promise<NodeJS.ProcessEnv> {
+    redis = await startRedis();
+    wire = await layWire(redis);
+    const reached = new URL(redis.url);
+    reached.port = String(wire.port);
+    return { REDIS_URL: reached.toString() };
+  }
 
   /** A backup of each database that has none under way. */
   async function startLoad(): Promise<string[]> {
@@ -122,10 +138,7 @@ describe('the cluster under load', () => {
         .sort(),
     );
     const snapshots = recorded.map(({ snapshot }) => snapshot).sort();
-    const stored = async () => (await filesOf(protection, 'snapshots')).map((file) => path.basename(file)).sort();
-    // What a lost attempt committed unheard is cleared away by a message, which a queue may have lost at first.
-    for (const deadline = Date.now() + 60_000; (await stored()).length > snapshots.length && Date.now() < deadline;) await sleep(200);
-    expect(await stored()).toEqual(snapshots);
+    expect(await snapshotsAtRest(protection, snapshots.length)).toEqual(snapshots);
     return runs;
   }
 
@@ -141,6 +154,13 @@ describe('the cluster under load', () => {
     const postmaster = await untilPostmaster(world, () => true);
     process.kill(postmaster, signal);
     await untilPostmaster(world, (pid) => pid !== postmaster);
+  }
+
+  async function withoutDisk(): Promise<void> {
+    disk.fill();
+    while (!/No space left on device/.test(await readLogs(world))) await sleep(200);
+    await sleep(STAYS_FULL_MS);
+    disk.free();
   }
 
   async function withoutMemory(): Promise<void> {
@@ -160,6 +180,13 @@ describe('the cluster under load', () => {
     kill9((await descendants(world.platform.pid, /run-child\.js/)).slice(0, 1));
   }
 
+  const faultsOfRedis: [string, () => Promise<void>][] = [
+    ['a flushed Redis', () => tellRedis(redis.url, 'FLUSHALL')],
+    ['a Redis that comes back empty', () => redis.restart()],
+    ['a Redis without memory', withoutMemory],
+    ['a cut between all processes and the queues', cutTheWire],
+  ];
+
   it.each([
     ...['gateway-1', 'scheduler-1', 'auth', 'storage', 'audit', 'worker-1'].map((name): [string, () => Promise<void>] => [
       `kill -9 of ${name}`,
@@ -168,10 +195,8 @@ describe('the cluster under load', () => {
     ['kill -9 of an attempt', killAnAttempt],
     ['kill -9 of PostgreSQL', () => restartPostgresql('SIGKILL')],
     ['a restart of PostgreSQL', () => restartPostgresql('SIGINT')],
-    ['a flushed Redis', () => tellRedis(redis.url, 'FLUSHALL')],
-    ['a Redis that comes back empty', () => redis.restart()],
-    ['a Redis without memory', withoutMemory],
-    ['a cut between all processes and the queues', cutTheWire],
+    ...(MOUNTS ? [['a full disk of the metadata', withoutDisk] satisfies [string, () => Promise<void>]] : []),
+    ...(shape.queues === 'redis' ? faultsOfRedis : []),
   ])(
     '%s fails no run',
     async (_name, fault) => {

@@ -15,6 +15,7 @@ import {
   backUp,
   backupsOf,
   filesOf,
+  snapshotsAtRest,
   offline,
   protect,
   readBackup,
@@ -59,12 +60,9 @@ describe.each(shapes(STANDALONE))('kill -9 ($form, $queues)', (shape) => {
     return run;
   }
 
-  /** What a lost attempt committed without being heard is cleared away as soon as its run has ended. */
   async function expectOnlyRecordedSnapshots(): Promise<void> {
     const recorded = (await backupsOf(world, protection)).map(({ snapshot }) => snapshot).sort();
-    const stored = async () => (await filesOf(protection, 'snapshots')).map((file) => path.basename(file)).sort();
-    for (const deadline = Date.now() + 10_000; (await stored()).length > recorded.length && Date.now() < deadline;) await sleep(100);
-    expect(await stored()).toEqual(recorded);
+    expect(await snapshotsAtRest(protection, recorded.length)).toEqual(recorded);
   }
 
   it("of an attempt's process in mid-backup: told, tried again, one snapshot, the garbage is found", async () => {

@@ -36,6 +36,7 @@ export interface Protection {
 
 const ENDED: ReadonlySet<Run['state']> = new Set(['succeeded', 'partial', 'failed', 'cancelled', 'missed', 'skipped']);
 const LIMIT_MS = 150_000;
+const CLEARED_AWAY_MS = 60_000;
 
 /** A server, a storage, a repository and a plan without a schedule: every backup is asked for. */
 export async function protect(
@@ -144,4 +145,14 @@ export async function untilPacksGrow(protection: Protection, before: number): Pr
   for (const deadline = Date.now() + LIMIT_MS; (await filesOf(protection, 'packs')).length <= before; await sleep(10)) {
     if (Date.now() > deadline) throw new Error('The backup stored nothing.');
   }
+}
+
+/**
+ * Ids of the snapshots that the repository holds, once there are no more than `expected`: what a lost attempt committed unheard is
+ * cleared away by a message, which a queue may have lost at first.
+ */
+export async function snapshotsAtRest(protection: Protection, expected: number): Promise<string[]> {
+  const stored = async () => (await filesOf(protection, 'snapshots')).map((file) => path.basename(file)).sort();
+  for (const deadline = Date.now() + CLEARED_AWAY_MS; (await stored()).length > expected && Date.now() < deadline;) await sleep(200);
+  return stored();
 }

@@ -13,14 +13,18 @@ export async function stealRunSecrets(world: World, run: string): Promise<{ spec
   return { spec, secrets: RunSecrets.parse(JSON.parse(opened.toString())) };
 }
 
+const IN_THE_QUEUE = `
+  SELECT jsonb_path_query_first(data, '$.**.spec') AS spec FROM bullmq.job WHERE name = 'run.execute.v1' AND data::text LIKE '%' || $1 || '%'`;
+/** Where Redis has the queues: the same, kept until it was handled. */
+const SENT = `
+  SELECT payload -> 'spec' AS spec FROM scheduler.outbox WHERE name = 'run.execute.v1' AND payload::text LIKE '%' || $1 || '%'`;
+
 async function queuedSpec(world: World, run: string): Promise<RunSpec> {
   const client = new pg.Client({ connectionString: await metadataDatabase(world) });
   await client.connect();
   try {
-    const { rows } = await client.query<{ spec: RunSpec }>(
-      `SELECT jsonb_path_query_first(data, '$.**.spec') AS spec FROM bullmq.job WHERE name = 'run.execute.v1' AND data::text LIKE '%' || $1 || '%'`,
-      [run],
-    );
+    const { rows: queues } = await client.query<{ exist: boolean }>(`SELECT to_regclass('bullmq.job') IS NOT NULL AS exist`);
+    const { rows } = await client.query<{ spec: RunSpec }>(queues[0]!.exist ? IN_THE_QUEUE : SENT, [run]);
     return rows[0]!.spec;
   } finally {
     await client.end();

@@ -1,5 +1,4 @@
-import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { backupsVerify } from '@rahat/api-client';
@@ -18,6 +17,7 @@ import {
   type Protection,
 } from './protection.js';
 import { shapes, STANDALONE } from './shapes.js';
+import { mountSmallDisk, MOUNTS, type SmallDisk } from './small-disk.js';
 import { fillWithNoise, openWorld, type World } from './world.js';
 
 type Level = 'BASIC' | 'DATABASE' | 'FULL';
@@ -25,21 +25,19 @@ type Level = 'BASIC' | 'DATABASE' | 'FULL';
 describe.each(shapes(STANDALONE))('a storage that fills up ($form, $queues)', (shape) => {
   let world: World;
   let folder: string;
-  const mounted = process.getuid?.() === 0;
+  let disk: SmallDisk | undefined;
 
   beforeAll(async () => {
     world = await openWorld([], shape);
     folder = path.join(world.folder, 'small');
-    mkdirSync(folder);
-    if (mounted) command('mount', '-t', 'tmpfs', '-o', 'size=96m', 'tmpfs', folder);
-    else if (process.env['CI'] === 'true') throw new Error('This test mounts a small file system: run it as root.');
+    if (MOUNTS) disk = mountSmallDisk(folder, 96);
   }, 120_000);
   afterAll(async () => {
-    if (mounted) command('umount', '-l', folder);
+    disk?.[Symbol.dispose]();
     await world[Symbol.asyncDispose]();
   });
 
-  (mounted ? it : it.skip)(
+  (MOUNTS ? it : it.skip)(
     'tells storage_full and its hint, keeps what was there, and goes on by itself when there is space',
     async () => {
       await fillWithNoise(world, 40);
@@ -155,9 +153,4 @@ function flipByte(file: string, place = 0.5): AsyncDisposable {
 
 function largest(files: string[]): string {
   return files.reduce((largest, file) => (statSync(file).size > statSync(largest).size ? file : largest));
-}
-
-function command(program: string, ...args: string[]): void {
-  const { status, stderr } = spawnSync(program, args, { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`${program} ${args.join(' ')}: ${stderr}`);
 }

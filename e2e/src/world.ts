@@ -17,6 +17,12 @@ export interface World extends AsyncDisposable {
   startAgain(): Promise<Platform>;
 }
 
+interface WorldOptions {
+  environment?: NodeJS.ProcessEnv;
+  /** Before the platform starts; `parts` end after it. */
+  prepare?(dataFolder: string, parts: AsyncDisposableStack): void;
+}
+
 /** Faults are met often here: waits for retries and for signs of life are short, ports are free ones. */
 const QUICK = {
   RAHAT_SCHEDULER_TICK_SECONDS: '1',
@@ -28,7 +34,11 @@ const QUICK = {
   RAHAT_REDIS_PORT: '0',
 };
 
-export async function openWorld(statements: string[] = [], shape: Shape = STANDALONE, environment: NodeJS.ProcessEnv = {}): Promise<World> {
+export async function openWorld(
+  statements: string[] = [],
+  shape: Shape = STANDALONE,
+  { environment = {}, prepare }: WorldOptions = {},
+): Promise<World> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'rahat-e2e-'));
   await chmod(folder, 0o755);
   const source = await startPostgresql({ major: 15 });
@@ -42,6 +52,7 @@ export async function openWorld(statements: string[] = [], shape: Shape = STANDA
     password: randomBytes(18).toString('base64'),
     environment: { ...QUICK, ...(await queuesOf(shape, parts)), ...environment },
   };
+  prepare?.(options.dataFolder, parts);
   const platform = await startPlatform(options);
   const rest = parts.move();
   const world = {
@@ -78,14 +89,15 @@ async function queuesOf({ form, queues }: Shape, parts: AsyncDisposableStack): P
 
 /** A table of text that neither compression nor deduplication makes much smaller; new at every call. */
 export async function fillWithNoise(world: World, megabytes: number, database = 'shop'): Promise<void> {
-  await world.source.query('DROP TABLE IF EXISTS noise', [], database);
-  await world.source.query(
-    `CREATE TABLE noise AS SELECT i AS id, (SELECT string_agg(md5(random()::text || i || k), '') FROM generate_series(1, 256) k) AS text FROM generate_series(1, $1::int) i`.replace(
-      '$1',
-      String(megabytes * 122),
-    ),
-    [],
-    database,
+  const run = (sql: string, parameters: unknown[] = []) => world.source.query(sql, parameters, database);
+  await run('DROP TABLE IF EXISTS noise');
+  await run('CREATE TABLE noise (id int, text text)');
+  // PostgreSQL would try in vain to compress it, which takes most of the time.
+  await run('ALTER TABLE noise ALTER text SET STORAGE EXTERNAL');
+  await run(
+    `INSERT INTO noise SELECT i, (SELECT string_agg(encode(sha512((random()::text || i || k)::bytea), 'hex'), '') FROM generate_series(1, 64) k)
+       FROM generate_series(1, $1::int) i`,
+    [megabytes * 122],
   );
 }
 

@@ -5,8 +5,8 @@ const RETRYABLE_STATES = new Set([
   '40P01', // deadlock_detected
 ]);
 
-/** connection exceptions (08), out of connections (53300), server going down or starting (57P01–57P03) */
-const AWAY_STATES = /^(08...|53300|57P0[1-4])$/;
+/** connection exceptions (08), out of space, memory or connections (53), server going down or starting (57P01–57P04), a disk that fails (58030) */
+const AWAY_STATES = /^(08...|53[123]00|57P0[1-4]|58030)$/;
 const AWAY_CODES = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -24,10 +24,12 @@ const AWAY_MESSAGES =
 /** character_not_in_repertoire, untranslatable_character: a NUL, or text that isn't UTF-8. */
 const UNSTORABLE_STATES = new Set(['22021', '22P05']);
 
-/** No connection, or one that was lost; whatever it was about may be done again when the database is back. */
+/** No connection, or one that was lost, or nothing left to work with; whatever it was about may be done again when the database is back. */
 export class DatabaseAway extends RahatError {
   constructor(cause: unknown) {
-    super('unavailable', 'The metadata database is not reachable', { cause });
+    if (codeOf(cause) === '53100')
+      super('unavailable', 'The disk of the metadata database is full', { hint: 'Free space there: what waits goes on by itself.', cause });
+    else super('unavailable', 'The metadata database is not reachable', { cause });
   }
 }
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import pg from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { enableRowSecurity, messagingTables, openServiceDatabase, provisionDatabase, type ServiceDatabase } from './index.js';
+import { DatabaseAway, enableRowSecurity, messagingTables, openServiceDatabase, provisionDatabase, type ServiceDatabase } from './index.js';
 
 class CreateNotes1764000000000 implements MigrationInterface {
   name = 'CreateNotes1764000000000';
@@ -126,6 +126,19 @@ describe('a service database', () => {
     ] as const) {
       await expect(unstorable(sql, value)).rejects.toMatchObject({ code: 'invalid_input', retryable: false });
     }
+  });
+
+  it.each([
+    ['53100', /disk .* is full/],
+    ['53200', /not reachable/],
+    ['58030', /not reachable/],
+  ])('says unavailable when PostgreSQL has nothing left to work with (%s)', async (state, words) => {
+    const failing = database.asSystem('test', (transaction) =>
+      transaction.query(`DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '${state}', MESSAGE = 'told by the test'; END $$`),
+    );
+    const error = await failing.catch((error: unknown) => error);
+    expect(error).toBeInstanceOf(DatabaseAway);
+    expect(error).toMatchObject({ code: 'unavailable', retryable: true, message: expect.stringMatching(words) });
   });
 
   it('says unavailable while PostgreSQL is away, and works again after it is back', async () => {
