@@ -90,7 +90,7 @@ export const PROTECTION_LINES = `
   SELECT server_id, plan_id, database_id, backups, ${milliseconds('newest_at')}, ${milliseconds('newest_consistent_at')}, newest_proof,
     ${milliseconds('last_proven_at')}, newest_damaged, verification_error, failures, last_error, last_reasons, ${milliseconds('next_at')},
     ${milliseconds('CASE WHEN due_then < $3 THEN due_then ELSE due_before END', 'last_due_at')},
-    COALESCE(looked_at > $2 OR next_at <= $2 OR due_before >= $3 OR due_after < $3, false) AS passed
+    COALESCE(looked_at > $2 OR next_at <= $2 OR due_after < $3, false) AS passed
   FROM protections WHERE organization_id = $1 AND plan_id <> ''`;
 
 /** Moments pass without anything that changes. In the order of the lines: $1 plans, $2 servers, $3 databases; $4 and $5 as above. */

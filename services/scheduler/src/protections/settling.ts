@@ -37,7 +37,7 @@ export class Settling {
   /** As system: row security would look at each row's organization, which stands in no index of a line. A line is of one organization. */
   private settleLines(organization: string, marked: readonly LineKey[]): Promise<void> {
     return this.database.asSystem('settle protections', async (transaction) => {
-      // One at a time, or the older of two could write last. Who had to wait finds the marks gone and the rows there.
+      // One at a time, or two would lock marks in each other's way. Who had to wait finds the marks gone and the rows there.
       await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, [`rahat.scheduler.protections.${organization}`]);
       const lines = await transaction.query<LineKey>(TAKE_MARKS, [organization, ...keysOf(marked)]);
       const now = this.clock.now();
@@ -59,7 +59,7 @@ export const TAKE_MARKS = `
     WHERE mark.organization_id = $1 AND mark.server_id = line.server_id AND mark.plan_id = line.plan_id AND mark.database_id = line.database_id
     RETURNING line.server_id, line.plan_id, line.database_id
   )
-  SELECT DISTINCT server_id, plan_id, database_id FROM taken`;
+  SELECT DISTINCT server_id, plan_id, database_id FROM taken ORDER BY server_id, plan_id, database_id`;
 
 type LineKind = `${'planned' | 'unplanned'} ${Cover}`;
 

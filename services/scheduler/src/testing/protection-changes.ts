@@ -5,7 +5,8 @@ const MINUTE_MS = 60_000;
 /** Something that happens to a backup or a run; `pick` chooses among those that the same writer made. */
 export type ProtectionChange =
   | ({ does: 'run'; line: number; cause: string } & Outcome)
-  | ({ does: 'move'; pick: number } & Outcome)
+  /** Without a time it is due as before. */
+  | ({ does: 'move'; pick: number } & Omit<Outcome, 'due'> & { due: number | null })
   | { does: 'forget'; pick: number }
   | { does: 'backup'; line: number; state: string; at: number; provenAt: number | null; proof: string }
   | { does: 'judge'; pick: number; proof: string; provenAt: number | null }
@@ -28,19 +29,23 @@ export interface World {
 
 type Query = (sql: string, parameters: unknown[]) => Promise<unknown>;
 
-const minutes = fc.integer({ min: -400, max: 400 });
-const pick = fc.nat({ max: 50 });
-const error = fc.option(fc.constantFrom('unreachable', 'denied'));
+/** Few values, so that much stays the same in a change, and moments coincide. */
+const minutes = fc.integer({ min: -6, max: 6 }).map((hours) => hours * 45);
+const pick = fc.nat({ max: 20 });
+const error = fc.constantFrom(null, 'unreachable', 'denied');
 const proof = fc.constantFrom('stored', 'BASIC', 'FULL', 'damaged');
-const state = fc.constantFrom('expected', 'due', 'queued', 'running', 'succeeded', 'partial', 'failed', 'cancelled', 'missed', 'skipped');
-const outcome = { state, due: minutes, at: minutes, error };
+const state = fc.oneof(
+  fc.constantFrom('expected', 'due', 'queued', 'running', 'succeeded', 'partial', 'failed', 'cancelled', 'missed', 'skipped'),
+  fc.constantFrom('succeeded', 'failed', 'failed'),
+);
+const outcome = { state, due: minutes, at: fc.constantFrom(-45, 0, 45), error };
 
 export const anyChange = (lines: number): fc.Arbitrary<ProtectionChange> => {
   const line = fc.nat({ max: lines - 1 });
   const change = <T extends string>(...does: T[]) => ({ does: fc.constantFrom(...does), pick });
   return fc.oneof(
     fc.record({ does: fc.constant('run' as const), line, cause: fc.constantFrom('schedule', 'schedule', 'person'), ...outcome }),
-    fc.record({ ...change('move'), ...outcome }),
+    { weight: 4, arbitrary: fc.record({ ...change('move'), ...outcome, due: fc.option(minutes, { freq: 1 }) }) },
     fc.record(change('forget')),
     fc.record({
       does: fc.constant('backup' as const),
@@ -81,7 +86,7 @@ export class Writer {
       case 'move': {
         const run = chosen(this.runs, change.pick);
         const cause = change.state === 'expected' ? `, cause = 'schedule'` : '';
-        const sql = `UPDATE runs SET state = $2, due_at = $3, finished_at = $4, error = $5, reasons = $6${cause} WHERE id = $1`;
+        const sql = `UPDATE runs SET state = $2, due_at = COALESCE($3, due_at), finished_at = $4, error = $5, reasons = $6${cause} WHERE id = $1`;
         if (run) await query(sql, [run, ...this.outcomeOf(change)]);
         return;
       }
@@ -167,7 +172,7 @@ export class Writer {
     await query(sql, [id, state, finishedAt, error, reasons]);
   }
 
-  private outcomeOf({ state, due, at, error }: Outcome): unknown[] {
+  private outcomeOf({ state, due, at, error }: Omit<Outcome, 'due'> & { due: number | null }): unknown[] {
     const ended = !['expected', 'due', 'queued', 'running'].includes(state);
     const told = error === null ? null : JSON.stringify({ code: error, message: error, retryable: false });
     return [state, this.moment(due), ended ? this.moment(at) : null, told, JSON.stringify([`told ${at}`])];
