@@ -138,7 +138,7 @@ const CLUSTERS = shapes(CLUSTER).filter(({ form }) => form === 'cluster');
         .sort(),
     );
     const snapshots = recorded.map(({ snapshot }) => snapshot).sort();
-    expect(await snapshotsAtRest(protection, snapshots.length)).toEqual(snapshots);
+    expect(await snapshotsAtRest(protection, snapshots)).toEqual(snapshots);
     return runs;
   }
 

@@ -148,11 +148,12 @@ export async function untilPacksGrow(protection: Protection, before: number): Pr
 }
 
 /**
- * Ids of the snapshots that the repository holds, once there are no more than `expected`: what a lost attempt committed unheard is
+ * Ids of the snapshots that the repository holds, in the end: what a lost attempt committed unheard, and isn't among `allowed`, is
  * cleared away by a message, which a queue may have lost at first.
  */
-export async function snapshotsAtRest(protection: Protection, expected: number): Promise<string[]> {
-  const stored = async () => (await filesOf(protection, 'snapshots')).map((file) => path.basename(file)).sort();
-  for (const deadline = Date.now() + CLEARED_AWAY_MS; (await stored()).length > expected && Date.now() < deadline;) await sleep(200);
-  return stored();
+export async function snapshotsAtRest(protection: Protection, allowed: readonly string[]): Promise<string[]> {
+  for (const deadline = Date.now() + CLEARED_AWAY_MS; ; await sleep(200)) {
+    const stored = (await filesOf(protection, 'snapshots')).map((file) => path.basename(file)).sort();
+    if (stored.every((id) => allowed.includes(id)) || Date.now() > deadline) return stored;
+  }
 }

@@ -33,6 +33,8 @@ import { PlansService } from './plans/plans.service.js';
 import { ScheduleExplanations } from './plans/schedule-explanations.js';
 import { PlatformProtectionController } from './platform/platform-protection.controller.js';
 import { PlatformProtectionService } from './platform/platform-protection.service.js';
+import { SettlingClock } from './protections/settling-clock.js';
+import { Settling } from './protections/settling.js';
 import { FoundPages } from './rebuild/found-pages.js';
 import { RebuildController } from './rebuild/rebuild.controller.js';
 import { RebuildService } from './rebuild/rebuild.service.js';
@@ -114,7 +116,8 @@ export class SchedulerModule {
     const backupNow = new BackupNow(database, outbox, ledger, discovery, clock);
     const planPauses = new PlanPauses(ledger);
     const runPauses = new RunPauses(database, outbox, messaging, clock, () => ticker.hurry());
-    const status = new StatusService(database, clock);
+    const settling = new Settling(database, clock);
+    const status = new StatusService(database, settling, clock);
     const ticker = new Ticker(
       database,
       ledger,
@@ -177,6 +180,7 @@ export class SchedulerModule {
           useFactory: (registry: Registry) => new ProtectionMetrics(database, status, registry, clock),
         },
         { provide: Ticker, useValue: ticker },
+        { provide: SettlingClock, useValue: new SettlingClock(settling) },
         { provide: MessageConsumers, useValue: consumers },
         listing(ServersService, (pagesOf) => new ServersService(database, outbox, secrets, questions, pagesOf('servers'), clock)),
         listing(

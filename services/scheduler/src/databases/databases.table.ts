@@ -48,7 +48,10 @@ export function coveredBy<Row extends Pick<DatabaseRow, 'name' | 'excluded' | 'm
   databases: readonly Row[],
 ): Row[] {
   const { databases: wanted } = plan;
-  if (Array.isArray(wanted)) return databases.filter((database) => wanted.includes(database.name));
+  if (Array.isArray(wanted)) {
+    const names = new Set(wanted);
+    return databases.filter(({ name }) => names.has(name));
+  }
   const present = databases.filter((database) => !database.excluded && !database.missing_since && database.connectable);
   if (wanted === 'all') return present;
   const named = (patterns: readonly string[], name: string) => patterns.some((pattern) => matchesPattern(name, pattern));

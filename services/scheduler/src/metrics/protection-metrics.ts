@@ -1,8 +1,9 @@
 import type { ServiceDatabase } from '@rahat/persistence';
 import { loadedGauge, remembered, type GaugeSample, type Registry } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
+import type { NewestBackup } from '../protections/protections.table.js';
 import type { Protection } from '../status/database-status.js';
-import type { StatusService } from '../status/status.service.js';
+import type { Protected, StatusService } from '../status/status.service.js';
 
 interface LabelledDatabase {
   organization: string;
@@ -19,10 +20,8 @@ interface ProtectedDatabase extends LabelledDatabase {
   protection: Protection;
 }
 
-/** The newest whole backup of a database (or whole server). */
-interface NewestBackup extends LabelledDatabase {
-  size_bytes: string;
-  added_bytes: string;
+interface BackedUpDatabase extends LabelledDatabase {
+  backup: NewestBackup;
 }
 
 interface StateLine {
@@ -43,12 +42,9 @@ export class ProtectionMetrics {
     clock: Clock,
   ) {
     const now = () => clock.now().getTime();
-    const protections = remembered(() => protectedDatabases(status), HOLD_MS, now);
-    const backups = remembered(
-      () => database.asSystem('tell metrics of backups', (transaction) => transaction.query<NewestBackup>(NEWEST_BACKUPS)),
-      HOLD_MS,
-      now,
-    );
+    const known = remembered(async () => (await status.everywhere()).map(labelled), HOLD_MS, now);
+    const protections = async () => (await known()).flatMap((organization) => organization.protections);
+    const backups = async () => (await known()).flatMap((organization) => organization.backups);
     const states = remembered(
       () => database.asSystem('tell metrics of runs', (transaction) => transaction.query<StateLine>(UNFINISHED)),
       HOLD_MS,
@@ -79,7 +75,7 @@ export class ProtectionMetrics {
       'Size of the newest whole backup: of its data, and of what it added to the repository',
       ['kind'],
       backups,
-      (backup) => [
+      ({ backup }) => [
         { labels: { kind: 'raw' }, value: Number(backup.size_bytes) },
         { labels: { kind: 'stored' }, value: Number(backup.added_bytes) },
       ],
@@ -112,22 +108,18 @@ export class ProtectionMetrics {
   }
 }
 
-async function protectedDatabases(status: Pick<StatusService, 'everywhere'>): Promise<ProtectedDatabase[]> {
-  return (await status.everywhere()).flatMap(({ organization, protections }) =>
-    protections.flatMap((protection) => {
+function labelled({ organization, protections, newest }: Protected): { protections: ProtectedDatabase[]; backups: BackedUpDatabase[] } {
+  return {
+    protections: protections.flatMap((protection) => {
       const { server: server_id, serverName: server, databaseName: database, engine, plan } = protection;
       const named = { organization, server_id, server, database_id: protection.database ?? '', database, engine };
       return plan ? [{ ...named, plan: plan.id, protection }] : [];
     }),
-  );
+    backups: newest.map((backup) => {
+      const { server_id, server, database_id, database, engine } = backup;
+      return { organization, server_id, server, database_id, database, engine, backup };
+    }),
+  };
 }
-
-const NEWEST_BACKUPS = `
-  SELECT DISTINCT ON (backups.server_id, backups.database_id) backups.organization_id AS organization, backups.server_id, servers.name AS server,
-    servers.engine, COALESCE(backups.database_id, '') AS database_id, COALESCE(backups.database_name, 'whole server') AS database,
-    backups.size_bytes, backups.added_bytes
-  FROM backups JOIN servers ON servers.id = backups.server_id
-  WHERE backups.state = 'succeeded' AND backups.removal_requested_at IS NULL AND backups.missing_since IS NULL AND backups.proof <> 'damaged' AND servers.deleted_at IS NULL
-  ORDER BY backups.server_id, backups.database_id, backups.created_at DESC`;
 
 const UNFINISHED = `SELECT type, state, count(*) AS runs FROM runs WHERE state IN ('due', 'queued', 'running') GROUP BY type, state`;

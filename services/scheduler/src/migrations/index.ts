@@ -6,6 +6,7 @@ import { KeepSentMessages1764240000000 } from './0005-keep-sent-messages.js';
 import { CollectAndUndo1764300000000 } from './0006-collect-and-undo.js';
 import { SearchTheCatalog1764310000000 } from './0007-search-the-catalog.js';
 import { RebuildTheCatalog1764320000000 } from './0008-rebuild-the-catalog.js';
+import { KeepProtections1764330000000 } from './0009-keep-protections.js';
 import { WeighEditedPlans1764340000000 } from './0010-weigh-edited-plans.js';
 
 export const schedulerMigrations = [
@@ -17,5 +18,6 @@ export const schedulerMigrations = [
   CollectAndUndo1764300000000,
   SearchTheCatalog1764310000000,
   RebuildTheCatalog1764320000000,
+  KeepProtections1764330000000,
   WeighEditedPlans1764340000000,
 ];

@@ -59,10 +59,12 @@ describe('the migrations', () => {
       runs: await transaction.query(
         `SELECT state, backup_type, occurs_at IS NOT NULL AS occurs, admitted_at IS NOT NULL AS admitted, progressed_at IS NOT NULL AS progressed FROM runs ORDER BY state`,
       ),
+      marks: await transaction.query(`SELECT server_id, plan_id, database_id FROM protection_marks`),
     }));
     await newer.close();
     expect(seen.schedules).toEqual([{ plan_id: plan, type: 'full', cron: '0 3 * * *', time_zone: 'Europe/Istanbul' }]);
     expect(seen.plans).toEqual([1, 2].map(() => ({ server_ids: [one], priority: 50, hooks: [], pause: null })));
+    expect(seen.marks).toEqual([{ server_id: one, plan_id: plan, database_id: '' }]);
     expect(seen.runs).toEqual([
       { state: 'due', backup_type: 'full', occurs: false, admitted: false, progressed: false },
       { state: 'expected', backup_type: 'full', occurs: true, admitted: false, progressed: false },

@@ -4,14 +4,30 @@ import type { ServerRow } from '../servers/servers.table.js';
 import { selectsByGroupOrTag, type PlanRow } from './plans.table.js';
 
 type Selection = Pick<PlanRow, 'server_ids' | 'server_groups' | 'server_tags' | 'method'>;
+type SelectedServer = Pick<ServerRow, 'id' | 'group_ids' | 'tags' | 'engine'>;
 
 /** A named server is selected; another one when it is in one of the groups, where groups are named, and carries all of the tags. */
-export function selectsServer(plan: Selection, server: Pick<ServerRow, 'id' | 'group_ids' | 'tags' | 'engine'>): boolean {
+export function selectsServer(plan: Selection, server: SelectedServer): boolean {
   if (METHODS[plan.method].engine !== server.engine) return false;
   if (plan.server_ids.includes(server.id)) return true;
   if (!selectsByGroupOrTag(plan)) return false;
   const inGroup = plan.server_groups.length === 0 || plan.server_groups.some((group) => server.group_ids.includes(group));
   return inGroup && carriesTags(server.tags, plan.server_tags);
+}
+
+/** The plans that select a server, in their order; without asking each plan about each server. */
+export function plansByServer<Plan extends Selection>(plans: readonly Plan[]): (server: SelectedServer) => Plan[] {
+  const naming = new Map<string, number[]>();
+  const choosing: number[] = [];
+  for (const [place, plan] of plans.entries()) {
+    for (const id of plan.server_ids) naming.set(id, [...(naming.get(id) ?? []), place]);
+    if (selectsByGroupOrTag(plan)) choosing.push(place);
+  }
+  return (server) =>
+    [...new Set([...(naming.get(server.id) ?? []), ...choosing])]
+      .sort((a, b) => a - b)
+      .map((place) => plans[place]!)
+      .filter((plan) => selectsServer(plan, server));
 }
 
 /** The servers of a plan as it stands, by name. The same rule as `selectsServer`. */

@@ -16,8 +16,8 @@ import {
 import type { Transaction } from '@rahat/persistence';
 import type { Brake } from '../retention/brake.js';
 import { presentHook, type StoredHook } from './plan-hooks.js';
-import { nextOccurrences } from './schedule.js';
 import { presentSchedule, scheduleOf, type ScheduleRow } from './schedules.table.js';
+import { upcoming } from './upcoming.js';
 
 export interface PlanRow {
   id: string;
@@ -137,7 +137,7 @@ export function selectsByGroupOrTag(plan: Pick<PlanRow, 'server_groups' | 'serve
 }
 
 function nextRunsOf(schedules: readonly ScheduleRow[], now: Date): Date[] {
-  const all = schedules.flatMap((row) => nextOccurrences(scheduleOf(row), now, NEXT_RUNS).map((at) => at.getTime()));
+  const all = schedules.flatMap((row) => upcoming(scheduleOf(row), now, NEXT_RUNS));
   return [...new Set(all)]
     .sort((a, b) => a - b)
     .slice(0, NEXT_RUNS)

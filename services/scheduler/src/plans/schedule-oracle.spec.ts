@@ -3,6 +3,7 @@ import { CronExpressionParser } from 'cron-parser';
 import fc from 'fast-check';
 import { metClockChanges } from './clock-changes.js';
 import { nextOccurrences, occurrencesBetween } from './schedule.js';
+import { upcoming } from './upcoming.js';
 
 const MINUTE = 60_000;
 const DAY = 86_400_000;
@@ -143,6 +144,24 @@ describe('occurrences', () => {
       { numRuns: 150 },
     );
   });
+
+  it('are remembered as they are, whenever they are asked for', () => {
+    const asked = fc.array(fc.record({ hours: fc.integer({ min: -72, max: 72 }), count: fc.constantFrom(1, 5, 15) }), {
+      minLength: 2,
+      maxLength: 6,
+    });
+    fc.assert(
+      fc.property(expression, fc.constantFrom(...ZONES), START, asked, (cron, timeZone, day, questions) => {
+        for (const { hours, count } of questions) {
+          const after = new Date(Date.parse(`${day}T00:00:00Z`) + hours * 3_600_000);
+          expect(upcoming({ cron, timeZone }, after, count)).toEqual(
+            nextOccurrences({ cron, timeZone }, after, count).map((at) => at.getTime()),
+          );
+        }
+      }),
+      { numRuns: 100 },
+    );
+  }, 120_000);
 });
 
 describe('changes of the clock', () => {

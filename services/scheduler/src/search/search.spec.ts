@@ -2,10 +2,14 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId, type Principal } from '@rahat/contracts';
 import { backupConditions, BACKUP_ORDER } from '../backups/backup-list.js';
 import { pageQuery, type ListConditions } from '../catalog/found-ids.js';
+import { ALLOWED_DELAY_MS, momentsOf, NEWEST_BACKUPS, PROTECTION_LINES } from '../protections/protections.table.js';
+import { writeLines } from '../protections/settling.js';
 import { RUN_ORDER, runConditions } from '../runs/run-list.js';
 import { failWith } from '../testing/scripts.js';
 import { fillCatalog } from '../testing/fill-catalog.js';
 import { startTestScheduler, type TestScheduler } from '../testing/start-test-scheduler.js';
+
+const LINE_INDEXES = ['backups_live', 'runs_backup', 'runs_bad', 'runs_good', 'runs_scheduled'];
 
 let scheduler: TestScheduler;
 beforeAll(async () => {
@@ -144,6 +148,26 @@ describe('in a catalog of 20,000 backups', () => {
     expect(text).toContain(index);
     expect(text).not.toContain('Seq Scan');
     if (!query.q && !query.tag) expect(text).not.toContain('Sort');
+  });
+
+  const some = Array.from({ length: 100 }, (_, index) => index);
+  const lines = [some.map((i) => idOf('server', i)), some.map((i) => idOf('plan', i)), some.map((i) => idOf('database', i))];
+  const moments = [new Date(), new Date(Date.now() - ALLOWED_DELAY_MS)];
+  it.each<[string, string, unknown[], string[]]>([
+    ['row of a line is written', writeLines('planned database'), [organization, ...lines, ...moments], LINE_INDEXES],
+    ['row of a whole server is written', writeLines('planned server'), [organization, ...lines, ...moments], LINE_INDEXES],
+    ['row of a line without a plan is written', writeLines('unplanned database'), [organization, ...lines, ...moments], LINE_INDEXES],
+    ['moments of a line are looked up', momentsOf('database'), [...lines, ...moments], ['runs_scheduled']],
+    ['moments of a whole server are looked up', momentsOf('server'), [...lines, ...moments], ['runs_scheduled']],
+    ['status is read', PROTECTION_LINES, [organization, ...moments], []],
+    ['newest backups are read', NEWEST_BACKUPS, [organization], []],
+  ])('the %s from indexes alone', async (_name, sql, parameters, indexes) => {
+    const rows = await scheduler.database.asSystem('read a plan', (transaction) =>
+      transaction.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${sql}`, parameters),
+    );
+    const text = rows.map((row) => row['QUERY PLAN']).join('\n');
+    expect([...new Set(text.match(/(?<=using |on )(backups|runs)_\w+/g))].toSorted()).toEqual(indexes);
+    expect(text).not.toMatch(/Seq Scan on (backups|runs)/);
   });
 
   it('pages lead through all of a list without a gap', async () => {

@@ -36,6 +36,9 @@ export function fillCatalog({ organization, servers, databases, backups }: Catal
      SELECT ${timed('backup')}, '${organization}', 'snapshot_' || i, 'repository_known', ${timed('run')}, ${id('plan', `d % ${servers}`)}, ${id('server', `d % ${servers}`)},
        ${id('database', 'd')}, 'orders_' || d, 'postgresql.logical', 'full', 'snapshot', CASE WHEN i % 500 = 0 THEN 'partial' ELSE 'succeeded' END,
        CASE WHEN i % 10 = 0 THEN 'FULL' ELSE 'BASIC' END, CASE WHEN i % 10 = 0 THEN at END, at, 2, 5, 1000, 100, '15.1', 'pg_dump 15.1', '[]', at, 'full', ${names}, ${tags} FROM ${rows}`,
+    // Whoever fills without triggers has marked nothing.
+    `INSERT INTO scheduler.protection_marks (organization_id, server_id, plan_id, database_id)
+     SELECT DISTINCT organization_id, server_id, plan_id, database_id FROM scheduler.backups`,
     ...['servers', 'databases', 'plans', 'runs', 'backups'].map((table) => `ANALYZE scheduler.${table}`),
   ];
 }
