@@ -84,8 +84,7 @@ export class PackCopier {
   }
 
   private newWriter(kind: PackKind, buffer: Buffer): Promise<PackWriter> {
-    const { repositoryId, keys, config } = this.context;
-    return PackWriter.open(kind, keys, { repositoryId, packSizeBytes: config.packSizeBytes, buffer });
+    return PackWriter.open(kind, this.context, { packSizeBytes: this.context.config.packSizeBytes, buffer });
   }
 
   private async flushFrame(pack: OpenPack): Promise<void> {

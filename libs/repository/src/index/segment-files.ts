@@ -1,7 +1,7 @@
 import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
 import { INDEX_PREFIX } from '../layout.js';
-import { openSealedFile, sealFile } from '../sealed-files/sealed-file.js';
+import { sealingOf } from '../sealed-files/sealing.js';
 import { decodeIndexSegment, encodeIndexSegment, type IndexedPack, type IndexSegment } from './index-segment.js';
 
 /** A storage that goes on listing a file that it doesn't give must not hold a session for ever. */
@@ -68,8 +68,7 @@ interface Visited<T> {
 }
 
 export function openIndexSegment(context: RepositoryContext, name: string, file: Buffer): IndexSegment {
-  const identity = { repositoryId: context.repositoryId, type: 'index', name } as const;
-  return decodeIndexSegment(openSealedFile(context.keys.metadata, identity, file), name);
+  return decodeIndexSegment(sealingOf(context).open('index', name, file), name);
 }
 
 /** None where the segment is damaged, which is for `repairIndex`, or was compacted away. */
@@ -83,5 +82,5 @@ export async function packsOfSegment(context: RepositoryContext, name: string): 
 }
 
 export function sealIndexSegment(context: RepositoryContext, name: string, segment: IndexSegment): Buffer {
-  return sealFile(context.keys.metadata, { repositoryId: context.repositoryId, type: 'index', name }, encodeIndexSegment(segment));
+  return sealingOf(context).seal('index', name, encodeIndexSegment(segment));
 }

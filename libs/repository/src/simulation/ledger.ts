@@ -61,7 +61,7 @@ export class Ledger implements StoreObserver {
   storage!: SimulatedStorage;
 
   constructor(
-    private readonly context: Pick<RepositoryContext, 'keys' | 'repositoryId'>,
+    private readonly context: Pick<RepositoryContext, 'keys' | 'repositoryId' | 'sealing'>,
     private readonly terms: { undoPeriodMs: number; leaseTtlMs: number; listLagMs: number },
   ) {}
 

@@ -30,7 +30,10 @@ export const KINDS = SCENES.length + LIVES;
 /** One schedule, of which all chances come from the seed. Seeds that are the same modulo `KINDS` play the same scene. */
 export async function runSchedule(seed: number, protocol: Partial<Protocol> = {}): Promise<ScheduleResult> {
   const scene = SCENES[seed % KINDS];
-  const world = new World(seed, { ...PROTOCOL, ...protocol }, (random) => someTerms(random, scene));
+  const world = new World(seed, { ...PROTOCOL, ...protocol }, (random) => ({
+    ...someTerms(random, scene),
+    ciphers: seed % CIPHERS_IN === 0,
+  }));
   const { random, ledger } = world;
   if (scene) {
     await recall(world);
@@ -50,6 +53,9 @@ export async function runSchedule(seed: number, protocol: Partial<Protocol> = {}
     trace: world.traceDigest(),
   };
 }
+
+/** In one of so many schedules, of every scene, files are sealed with their ciphers. */
+const CIPHERS_IN = 32;
 
 /** After each step it is known that every promised chunk has a home; that its bytes are right too is looked at in some schedules. */
 const INSPECTED_SHARE = 0.25;
@@ -79,7 +85,7 @@ async function inspect(world: World): Promise<void> {
   if (!done) ledger.violate('The inspection did not come to its end.');
 }
 
-function someTerms(random: Random, scene: Scene | undefined): Terms {
+function someTerms(random: Random, scene: Scene | undefined): Omit<Terms, 'ciphers'> {
   const lags = scene?.listings === 'lag' || random.chance(0.3);
   return {
     graceMs: 2 * LEASE_TTL_MS * random.pick([1, 1, 1, 1.5])!,

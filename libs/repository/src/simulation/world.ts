@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { BoundedStore } from '../bounded-store.js';
-import type { RepositoryContext } from '../context.js';
+import { plainWindows } from '../chunking/gear-scan.js';
+import type { RepositoryContext, WritingMemory } from '../context.js';
 import type { RepositoryConfig } from '../descriptor/config.js';
 import { formatDescriptor, newDescriptor } from '../descriptor/descriptor.js';
 import { deriveKeys, type RepositoryKeys } from '../keys/derivation.js';
@@ -10,6 +11,7 @@ import { OpenRepository } from '../repository-engine.js';
 import type { Repository } from '../repository.js';
 import { BLOCK_BYTES } from './content.js';
 import { Ledger } from './ledger.js';
+import { PLAIN_SEALING } from './plain-sealing.js';
 import { Random } from './random.js';
 import { MINUTE_MS, SimulatedMachine, type Hazards } from './simulated-machine.js';
 import { RemoteStore, SimulatedStorage } from './simulated-store.js';
@@ -25,6 +27,8 @@ export interface Stage {
 
 /** Settings that differ between schedules. */
 export interface Terms {
+  /** Files are sealed, and memory is taken, as in the product; without, the same happens in half the time. */
+  ciphers: boolean;
   graceMs: number;
   undoPeriodMs: number;
   listLagMs: number;
@@ -42,6 +46,15 @@ const CONFIG: RepositoryConfig = {
   packPublicKey: KEYS.packPublic.toString('base64'),
   packSizeBytes: 2048,
   cutSizes: { rows: FIXED_CUT, pages: FIXED_CUT, log: FIXED_CUT, small: FIXED_CUT },
+};
+
+/** No content here is larger than 70 blocks. */
+const KIB = 1024;
+const LITTLE_MEMORY: WritingMemory = {
+  windows: plainWindows(KEYS.gearTable),
+  windowBytes: 8 * KIB,
+  frameBytes: 8 * KIB,
+  packBytes: 64 * KIB,
 };
 
 /** A repository, its storage, and the machines that work with it; all its chances come from the seed. */
@@ -62,8 +75,9 @@ export class World {
   ) {
     this.random = new Random(seed);
     this.terms = choose(this.random);
-    this.ledger = new Ledger({ keys: KEYS, repositoryId: REPOSITORY_ID }, { ...this.terms, leaseTtlMs: LEASE_TTL_MS });
-    const { conditionalPut, listLagMs } = this.terms;
+    const { ciphers, conditionalPut, listLagMs } = this.terms;
+    const sealing = ciphers ? undefined : PLAIN_SEALING;
+    this.ledger = new Ledger({ keys: KEYS, repositoryId: REPOSITORY_ID, sealing }, { ...this.terms, leaseTtlMs: LEASE_TTL_MS });
     const able = { serverTime: true, objectLock: false, rangedRead: true, maxObjectSizeBytes: 2 ** 40 };
     this.storage = new SimulatedStorage(
       this.timeline,
@@ -95,6 +109,7 @@ export class World {
       clock: machine.clock,
       leaseTtlMs: LEASE_TTL_MS,
       protocol: this.protocol,
+      ...(!this.terms.ciphers && { sealing: PLAIN_SEALING, writingMemory: LITTLE_MEMORY }),
     };
     return { repository: new OpenRepository(context, SECRETS), machine, world: this, keys: KEYS };
   }

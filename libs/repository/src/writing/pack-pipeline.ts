@@ -114,9 +114,11 @@ export class PackPipeline {
 
   private async openPack(kind: PackKind): Promise<PackWriter> {
     await this.packSlots.acquire();
-    const { packSizeBytes } = this.context.config;
-    const buffer = this.spareBuffers.pop() ?? Buffer.from(new SharedArrayBuffer(packCapacity(packSizeBytes)));
-    const pack = await PackWriter.open(kind, this.context.keys, { repositoryId: this.context.repositoryId, packSizeBytes, buffer });
+    const { config, writingMemory } = this.context;
+    const { packSizeBytes } = config;
+    const packBytes = writingMemory?.packBytes ?? packCapacity(packSizeBytes);
+    const buffer = this.spareBuffers.pop() ?? Buffer.from(new SharedArrayBuffer(packBytes));
+    const pack = await PackWriter.open(kind, this.context, { packSizeBytes, buffer });
     this.open.set(kind, pack);
     return pack;
   }
