@@ -39,6 +39,8 @@ export interface RepositoryContext {
   indexMemoryBytes?: number;
   /** Memory for opened frames of one session that reads, in bytes; default 40 MiB. */
   frameMemoryBytes?: number;
+  /** Requests for parts of packs that one session has under way; default 64. */
+  openReads?: number;
   /** Says what doesn't work and is worked around, such as a cache on a full disk. */
   notice?: (message: string) => void;
   /** The process's own pool, where it isn't given. */

@@ -75,9 +75,10 @@ export class PackCopier {
   }
 
   private async openPack(kind: PackKind): Promise<OpenPack> {
-    const { packSizeBytes, cutSizes } = this.context.config;
+    const { config, writingMemory } = this.context;
+    const { packSizeBytes, cutSizes } = config;
     const frame = Buffer.allocUnsafe(Math.min(FRAME_BYTES.default, Math.max(packSizeBytes, cutSizes.log.max)));
-    const writer = await this.newWriter(kind, Buffer.allocUnsafeSlow(packCapacity(packSizeBytes)));
+    const writer = await this.newWriter(kind, Buffer.allocUnsafeSlow(writingMemory?.packBytes ?? packCapacity(packSizeBytes)));
     const pack = { writer, frame, frameBytes: 0, chunkIds: [], chunkLengths: [] };
     this.open.set(kind, pack);
     return pack;

@@ -53,6 +53,11 @@ export class Lease {
     return this.name;
   }
 
+  /** Server time of its first put; the storage's files that were put before it are seen by its holder. */
+  get beganAtMs(): number {
+    return this.grantedServerMs;
+  }
+
   /**
    * Reading goes on without a lease where none can be written: from a full disk and from a read-only copy people must be able to
    * restore, and no collection can run on either.

@@ -99,6 +99,19 @@ export class Ledger implements StoreObserver {
     this.need(snapshot, `when the removal of snapshot ${id} was undone`);
   }
 
+  /** Whether a pack that exists holds it. */
+  isStored(chunk: string): boolean {
+    return this.homesOf(chunk).some(({ exists }) => exists);
+  }
+
+  /** Where nobody is at work and collections find nothing to do. */
+  expectTidiness(): void {
+    const { files } = this.storage;
+    const unindexed = [...this.packs].filter(([, { exists, namedBy }]) => exists !== namedBy > 0).map(([hash]) => hash);
+    const left = [...files.keys()].filter((name) => name.startsWith(COLLECTIONS_PREFIX) || name.startsWith(LEASES_PREFIX));
+    if (left.length + unindexed.length > 0) this.violate(`This was never cleaned up: ${[...left, ...unindexed].join(', ')}.`);
+  }
+
   /** What can be read and taken away. */
   standing(): ReportedSnapshot[] {
     return [...this.reported.values()].filter(({ trashedAtMs }) => trashedAtMs === undefined);

@@ -28,7 +28,14 @@ export async function recall({ random, storage, ledger, timeline, terms }: World
 }
 
 async function makePast(number: number, { ciphers }: Terms): Promise<StoredPast> {
-  const world = new World(number, PROTOCOL, () => ({ ciphers, graceMs: 0, undoPeriodMs: 0, listLagMs: 0, conditionalPut: true }));
+  const world = new World(number, PROTOCOL, () => ({
+    ciphers,
+    tinyMemory: false,
+    graceMs: 0,
+    undoPeriodMs: 0,
+    listLagMs: 0,
+    conditionalPut: true,
+  }));
   backUp(world).catch((error: unknown) => world.ledger.violate(String((error as Error).stack)));
   await world.run();
   if (world.ledger.violation) throw new Error(world.ledger.violation);

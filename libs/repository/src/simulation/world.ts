@@ -9,6 +9,8 @@ import { PACKS_PREFIX } from '../layout.js';
 import type { Protocol } from '../protocol.js';
 import { OpenRepository } from '../repository-engine.js';
 import type { Repository } from '../repository.js';
+import { JOBS_HERE } from '../threads/session-jobs.js';
+import { ThreadPool, type JobPlace } from '../threads/thread-pool.js';
 import { BLOCK_BYTES } from './content.js';
 import { Ledger } from './ledger.js';
 import { PLAIN_SEALING } from './plain-sealing.js';
@@ -16,6 +18,7 @@ import { Random } from './random.js';
 import { MINUTE_MS, SimulatedMachine, type Hazards } from './simulated-machine.js';
 import { RemoteStore, SimulatedStorage } from './simulated-store.js';
 import { Timeline } from './timeline.js';
+import { OPEN_READS, WatchedStore } from './watched-store.js';
 
 /** What somebody works with on a machine of his own. */
 export interface Stage {
@@ -29,6 +32,7 @@ export interface Stage {
 export interface Terms {
   /** Files are sealed, and memory is taken, as in the product; without, the same happens in half the time. */
   ciphers: boolean;
+  tinyMemory: boolean;
   graceMs: number;
   undoPeriodMs: number;
   listLagMs: number;
@@ -48,14 +52,22 @@ const CONFIG: RepositoryConfig = {
   cutSizes: { rows: FIXED_CUT, pages: FIXED_CUT, log: FIXED_CUT, small: FIXED_CUT },
 };
 
-/** No content here is larger than 70 blocks. */
+const windows = plainWindows(KEYS.gearTable);
 const KIB = 1024;
-const LITTLE_MEMORY: WritingMemory = {
-  windows: plainWindows(KEYS.gearTable),
-  windowBytes: 8 * KIB,
-  frameBytes: 8 * KIB,
-  packBytes: 64 * KIB,
-};
+/** What the usual contents, of up to 70 blocks, need. */
+const LITTLE_MEMORY: WritingMemory = { windows, windowBytes: 8 * KIB, frameBytes: 8 * KIB, packBytes: 32 * KIB };
+/** A frame of ten blocks fills a pack, because its footer is much longer. */
+export const TINY_FRAME_BYTES = 10 * BLOCK_BYTES;
+const TINY_MEMORY: WritingMemory = { ...LITTLE_MEMORY, windowBytes: TINY_FRAME_BYTES, frameBytes: TINY_FRAME_BYTES };
+/** Some stored frames. */
+const TINY_FRAME_MEMORY_BYTES = 512;
+/** Two threads by their number, which decides how much a session holds; their work is done at once, because virtual time waits for none. */
+class NoThreads extends ThreadPool {
+  override leastBusy(): JobPlace {
+    return JOBS_HERE;
+  }
+}
+const THREADS = new NoThreads(2);
 
 /** A repository, its storage, and the machines that work with it; all its chances come from the seed. */
 export class World {
@@ -101,15 +113,19 @@ export class World {
   /** A process on a new machine. */
   stage(hazards: Hazards): Stage {
     const machine = new SimulatedMachine(this.timeline, this.random, hazards);
+    const bounded = new BoundedStore(new RemoteStore(this.storage, machine), LEASE_TTL_MS / 8, machine.clock);
     const context: RepositoryContext = {
-      store: new BoundedStore(new RemoteStore(this.storage, machine), LEASE_TTL_MS / 8, machine.clock),
+      store: new WatchedStore(bounded, machine, (message) => this.ledger.violate(message)),
       repositoryId: REPOSITORY_ID,
       keys: KEYS,
       config: CONFIG,
       clock: machine.clock,
       leaseTtlMs: LEASE_TTL_MS,
       protocol: this.protocol,
+      threads: THREADS,
+      openReads: OPEN_READS,
       ...(!this.terms.ciphers && { sealing: PLAIN_SEALING, writingMemory: LITTLE_MEMORY }),
+      ...(this.terms.tinyMemory && { writingMemory: TINY_MEMORY, frameMemoryBytes: TINY_FRAME_MEMORY_BYTES }),
     };
     return { repository: new OpenRepository(context, SECRETS), machine, world: this, keys: KEYS };
   }
