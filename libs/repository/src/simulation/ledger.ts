@@ -58,6 +58,9 @@ export class Ledger implements StoreObserver {
   /** When each lease was renewed last; undefined of one that ran out or was removed, which protects nothing ever after. */
   private readonly leases = new Map<string, number | undefined>();
   private readonly leaseBegan = new Map<string, number>();
+  /** When each was put last, whatever became of it. */
+  private readonly leasePut = new Map<string, number>();
+  private readonly leasesRunOut = new Set<string>();
   storage!: SimulatedStorage;
 
   constructor(
@@ -243,9 +246,18 @@ export class Ledger implements StoreObserver {
   }
 
   private leaseStored(name: string): void {
+    if (this.hasRunOut(name)) this.leasesRunOut.add(name);
+    this.leasePut.set(name, this.storage.timeline.nowMs);
     const alive = !this.leases.has(name) || this.isAlive(name);
     if (!this.leaseBegan.has(name)) this.leaseBegan.set(name, this.storage.timeline.nowMs);
     this.leases.set(name, alive ? this.storage.timeline.nowMs : undefined);
+  }
+
+  /** Not renewed in time, once or now: other than one that was taken away. */
+  hasRunOut(lease: string): boolean {
+    const putAtMs = this.leasePut.get(lease);
+    if (this.leasesRunOut.has(lease)) return true;
+    return putAtMs !== undefined && this.storage.timeline.nowMs - putAtMs > this.terms.leaseTtlMs;
   }
 
   private isAlive(lease: string): boolean {

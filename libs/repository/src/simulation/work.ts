@@ -121,16 +121,21 @@ export async function readSnapshot(
   { wanted, manifest }: FoundSnapshot,
   readSinceMs: number,
 ): Promise<void> {
-  const { world, machine } = stage;
+  const { world } = stage;
   const { listLagMs } = world.terms;
   // Where listings lag, the segments of a new snapshot are found some time after it.
   const isFresh = readSinceMs - wanted.reportedAtMs < 2 * listLagMs;
   await tolerating(
     stage,
     () => expectContent(session, manifest, wanted, stage),
-    // Who was suspended for longer than a lease lives reads without protection, and is told so by an error; never by wrong bytes.
-    () => machine.stoodStillFor(LEASE_TTL_MS / 2) || isFresh || world.ledger.mayBeGone(wanted, readSinceMs + listLagMs),
+    // Who was suspended or cut off for longer than a lease lives reads without protection, and gets an error; never wrong bytes.
+    () => !isProtected(stage) || isFresh || world.ledger.mayBeGone(wanted, readSinceMs + listLagMs),
   );
+}
+
+function isProtected({ machine, world }: Stage): boolean {
+  const hasLost = machine.lease !== undefined && world.ledger.hasRunOut(machine.lease);
+  return !hasLost && !machine.stoodStillFor(LEASE_TTL_MS / 2);
 }
 
 export async function expectContent(session: ReadSession, manifest: Manifest, wanted: ReportedSnapshot, stage: Stage): Promise<void> {
