@@ -1,7 +1,9 @@
 import type { BlobStore } from '@rahat/blob-store-port';
+import type { WindowMaker } from './chunking/gear-scan.js';
 import type { RepositoryConfig } from './descriptor/config.js';
 import type { RepositoryKeys } from './keys/derivation.js';
 import type { Protocol } from './protocol.js';
+import type { Sealing } from './sealed-files/sealing.js';
 import type { ThreadPool } from './threads/thread-pool.js';
 
 export interface Clock {
@@ -37,10 +39,27 @@ export interface RepositoryContext {
   indexMemoryBytes?: number;
   /** Memory for opened frames of one session that reads, in bytes; default 40 MiB. */
   frameMemoryBytes?: number;
+  /** Requests for parts of packs that one session has under way; default 64. */
+  openReads?: number;
   /** Says what doesn't work and is worked around, such as a cache on a full disk. */
   notice?: (message: string) => void;
   /** The process's own pool, where it isn't given. */
   threads?: ThreadPool;
+  /** By `keys`, where it isn't given. */
+  sealing?: Sealing;
+  /** What the largest sources and packs need, where it isn't given. */
+  writingMemory?: WritingMemory;
+}
+
+/** What a session that writes allocates. */
+export interface WritingMemory {
+  windows: WindowMaker;
+  /** Two of the largest chunks at least. */
+  windowBytes: number;
+  /** Of plaintext; a larger chunk makes a frame by itself. */
+  frameBytes: number;
+  /** A pack of the configured size at least, and a pack with nothing but the largest frame. */
+  packBytes: number;
 }
 
 export interface CacheOptions {

@@ -211,6 +211,30 @@ describe('a writing session and time', () => {
     expect(store.names('snapshots/')).toEqual(['snapshots/backup_old']);
   });
 
+  it.each([
+    ['just before its put', 'put', 'snapshots/'],
+    ['before that', 'stat', 'leases/'],
+  ])('leaves what a faster worker committed, where it was stopped %s on a storage without conditional puts', async (...place) => {
+    const [, stoppedIn, prefix] = place;
+    const store = await withOlderSnapshot();
+    store.capabilities.conditionalPut = false;
+    const { rows } = NEW;
+    await using session = await (await open(store)).beginWriting({ writer: 'worker-1' });
+    const object = await session.writeObject(describing('rows'), pieces(rows));
+    await session.commit('backup_other', snapshotFacts(), [object]);
+    await using faster = await (await open(store)).beginWriting({ writer: 'worker-2' });
+    const same = await faster.writeObject(describing('rows'), pieces(rows));
+    store.onCall = async (operation, name) => {
+      if (operation !== stoppedIn || !name.startsWith(prefix)) return;
+      store.onCall = () => undefined;
+      await faster.commit('backup_new', snapshotFacts(), [same]);
+      store.now = () => new Date(Date.now() + 31 * MINUTE);
+    };
+    const committed = session.commit('backup_new', snapshotFacts(), [object]);
+    await committed.catch((error: unknown) => expect(error).toMatchObject({ code: 'lease_lost' }));
+    expect(digests(await restore(await open(store), 'backup_new'))).toEqual(digests({ rows }));
+  });
+
   it('renews its lease while it lives', async () => {
     const store = await withOlderSnapshot();
     await using session = await (await open(store, { leaseTtlMs: 4000 })).beginWriting({ writer: 'worker-1' });

@@ -1,6 +1,6 @@
 /**
- * Rules of writers and collectors, each of which keeps something from being lost (repository.md §7, §8). They hold always; only the
- * simulation breaks one at a time, to prove that it would notice.
+ * Rules of writers, readers and collectors, each of which keeps something from being lost (repository.md §7, §8), or from growing
+ * with its input. They hold always; only the simulation breaks one at a time, to prove that it would notice.
  */
 export interface Protocol {
   /** A session puts its lease before it looks at what it may refer to. */
@@ -15,6 +15,8 @@ export interface Protocol {
   neverReviveLease: boolean;
   /** A manifest is put when the index tells of all that it needs. */
   indexBeforeManifest: boolean;
+  /** Who commits looks first whether the manifest stands already. */
+  standingManifestsAdopted: boolean;
   /** A manifest of the same name is a success only where its content is the same. */
   conflictsCompared: boolean;
   /** Readers hold leases. */
@@ -23,6 +25,8 @@ export interface Protocol {
   manifestWithinLease: boolean;
   /** Success is reported only of a manifest that the storage shows. */
   manifestSeenBeforeSuccess: boolean;
+  /** Where a manifest may have replaced another worker's, it is taken back only if it isn't whole. */
+  wholeManifestsStay: boolean;
   /** Undoing a removal holds a lease. */
   undoUnderLease: boolean;
   /** A manifest that an undo puts back must lie within the lease. */
@@ -43,6 +47,8 @@ export interface Protocol {
   homesAreNotCondemned: boolean;
   /** A pack that holds a live chunk without another home is rescued. */
   rescue: boolean;
+  /** Nor is it deleted while a session lives that began before the index told of that other home. */
+  homesAreKnownToSessions: boolean;
   /** It stays condemned, because another collector may be about to delete it. */
   rescuedStayCondemned: boolean;
   /** Snapshots in the trash are live. */
@@ -55,6 +61,12 @@ export interface Protocol {
   keepTrashForUndo: boolean;
   /** Index segments are removed only when what replaces them is stored. */
   replaceBeforeRemoving: boolean;
+  /** A writer that has as many packs on their way as it may hold waits for one of them. */
+  packsAreBounded: boolean;
+  /** A reader fetches ahead as far as its memory for frames goes. */
+  framesAreBounded: boolean;
+  /** A reader that has as many requests under way as it may have waits for one of them. */
+  readsAreBounded: boolean;
 }
 
 export const PROTOCOL: Protocol = {
@@ -64,10 +76,12 @@ export const PROTOCOL: Protocol = {
   stopWithoutRenewal: true,
   neverReviveLease: true,
   indexBeforeManifest: true,
+  standingManifestsAdopted: true,
   conflictsCompared: true,
   readersHoldLeases: true,
   manifestWithinLease: true,
   manifestSeenBeforeSuccess: true,
+  wholeManifestsStay: true,
   undoUnderLease: true,
   undoWithinLease: true,
   putBackInTime: true,
@@ -78,10 +92,14 @@ export const PROTOCOL: Protocol = {
   markAgain: true,
   homesAreNotCondemned: true,
   rescue: true,
+  homesAreKnownToSessions: true,
   rescuedStayCondemned: true,
   trashIsLive: true,
   snapshotsListedAgain: true,
   waitForListings: true,
   keepTrashForUndo: true,
   replaceBeforeRemoving: true,
+  packsAreBounded: true,
+  framesAreBounded: true,
+  readsAreBounded: true,
 };

@@ -53,8 +53,7 @@ async function exchangeDataPack(store: BlobStore): Promise<void> {
   const context = contextOf(repository, store);
   const table = own.tables['data pack'];
   const buffer = Buffer.alloc(packCapacity(32 * 1024 * 1024));
-  const options = { repositoryId: context.repositoryId, packSizeBytes: 32 * 1024 * 1024, buffer };
-  const pack = await PackWriter.open('data', context.keys, options);
+  const pack = await PackWriter.open('data', context, { packSizeBytes: 32 * 1024 * 1024, buffer });
   table.plainLengths.forEach((length, frame) => {
     const chunks = [...table.chunkFrames.keys()].filter((chunk) => table.chunkFrames[chunk] === frame);
     const content = {

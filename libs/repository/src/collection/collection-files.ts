@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import type { RepositoryContext } from '../context.js';
 import { COLLECTIONS_PREFIX } from '../layout.js';
-import { openSealedFile, sealFile } from '../sealed-files/sealed-file.js';
+import { sealingOf } from '../sealed-files/sealing.js';
 
 /** Why a pack is condemned: no snapshot needs it, little of it is needed, it is one of many small ones, or it can't be read. */
 export const CondemnationReason = z.enum(['dead', 'sparse', 'small', 'unreadable']);
@@ -59,13 +59,11 @@ export async function putCollection(
     condemned: packs.map(({ hash }) => hash),
     reasons: packs.map(({ reason }) => reason),
   };
-  await context.store.put(name, sealFile(context.keys.metadata, identity(context, name), Buffer.from(JSON.stringify(payload))));
+  await context.store.put(name, sealingOf(context).seal('collection', name, Buffer.from(JSON.stringify(payload))));
 }
 
 export function openCollection(context: RepositoryContext, name: string, file: Buffer): z.infer<typeof CollectionFile> {
-  const parsed = CollectionFile.safeParse(
-    JSON.parse(openSealedFile(context.keys.metadata, identity(context, name), file).toString('utf8')),
-  );
+  const parsed = CollectionFile.safeParse(JSON.parse(sealingOf(context).open('collection', name, file).toString('utf8')));
   if (!parsed.success) throw new RahatError('repository_damaged', `File ${name} cannot be understood.`, { cause: parsed.error });
   return parsed.data;
 }
@@ -77,8 +75,4 @@ async function getUnlessGone(context: RepositoryContext, name: string): Promise<
     if (error instanceof RahatError && error.code === 'blob_not_found') return undefined;
     throw error;
   }
-}
-
-function identity(context: RepositoryContext, name: string): { repositoryId: Buffer; type: 'collection'; name: string } {
-  return { repositoryId: context.repositoryId, type: 'collection', name };
 }

@@ -23,7 +23,10 @@ interface Deletions {
   /** Their files go when none of their packs is left. */
   collections: Collection[];
   packs: Set<string>;
-  /** They stay condemned, so that nobody counts on them; what lives in them is copied, and a later call deletes them. */
+  /**
+   * They stay condemned, so that nobody counts on them; what lives in them is copied unless it has been, and a call after the end of all
+   * sessions that don't know the copies deletes them.
+   */
   rescued: Set<string>;
 }
 
@@ -69,8 +72,8 @@ export class Collector {
         else count(this.report.waiting, pack.sizeBytes);
       }
     }
+    if (this.context.protocol.markAgain) await this.rescueNeeded(deletions, view, blockers);
     this.report.waitingFor = [...blockers];
-    if (this.context.protocol.markAgain) await this.rescueNeeded(deletions, view);
     await this.keepLocked(deletions, view);
     for (const hash of deletions.packs) count(this.report.deleted, view.stored.get(hash)!.sizeBytes);
     return deletions;
@@ -79,14 +82,20 @@ export class Collector {
   /** A session that began before the condemnation was visible may refer to its packs; one that began later doesn't. */
   private isDue({ condemnedAtMs }: Collection, { leases }: View, blockers: Set<string>): boolean {
     const { protocol, store } = this.context;
-    const { serverTime, listLagMs } = store.capabilities;
-    const marginMs = serverTime ? 0 : NO_SERVER_TIME_MARGIN_MS;
+    const marginMs = store.capabilities.serverTime ? 0 : NO_SERVER_TIME_MARGIN_MS;
     const graceMs = protocol.deleteAfterGrace ? this.options.graceMs + marginMs : 0;
     if (this.lease.serverTimeAtLeastMs() - condemnedAtMs < graceMs) return false;
-    const visibleAtMs = condemnedAtMs + marginMs + (protocol.waitForListings ? listLagMs : 0);
+    const visibleAtMs = this.visibleAtMs(condemnedAtMs);
     const older = leases.live.filter(({ beganAtMs }) => beganAtMs <= visibleAtMs);
     older.forEach(({ kind, holder }) => blockers.add(`${kind} ${holder}`));
     return older.length === 0 || !protocol.deleteAfterOlderSessions;
+  }
+
+  /** From then on everybody who looks sees what was put at this time. */
+  private visibleAtMs(putAtMs: number): number {
+    const { protocol, store } = this.context;
+    const { serverTime, listLagMs } = store.capabilities;
+    return putAtMs + (serverTime ? 0 : NO_SERVER_TIME_MARGIN_MS) + (protocol.waitForListings ? listLagMs : 0);
   }
 
   /**
@@ -94,19 +103,35 @@ export class Collector {
    * a newer backup has stored its chunks anew, may be about to delete it. Where several condemned packs hold the only copies all of them
    * stay: another collection, which sees the same, must not choose another one.
    */
-  private async rescueNeeded(deletions: Deletions, view: View): Promise<void> {
+  private async rescueNeeded(deletions: Deletions, view: View, blockers: Set<string>): Promise<void> {
     const { index, marks, condemned, stored } = view;
-    const { homesAreNotCondemned, rescue } = this.context.protocol;
-    const hasOtherHome = (id: Buffer, hash: string): boolean => {
-      const home = index.packs[index.chunks.get(id)?.pack ?? -1]?.hash;
-      return homesAreNotCondemned ? home === undefined || !condemned.has(home) : home !== hash;
+    const { homesAreNotCondemned, homesAreKnownToSessions, rescue } = this.context.protocol;
+    const homeOf = (id: Buffer): number => index.chunks.get(id)?.pack ?? -1;
+    const isOther = (home: number, hash: string): boolean => {
+      const other = index.packs[home]?.hash;
+      return homesAreNotCondemned ? other === undefined || !condemned.has(other) : other !== hash;
     };
     for await (const { hash, table } of this.tablesOf(deletions.packs, view)) {
-      if (!rescue || !liveChunks(table, marks).some(({ id }) => !hasOtherHome(id, hash))) continue;
+      const homes = new Set(liveChunks(table, marks).map(({ id }) => homeOf(id)));
+      const needed = rescue && [...homes].some((home) => !isOther(home, hash));
+      const unknown = [...homes].filter((home) => homesAreKnownToSessions && !this.isKnownToAll(home, view, blockers));
+      if (!needed && unknown.length === 0) continue;
       deletions.packs.delete(hash);
       deletions.rescued.add(hash);
-      count(this.report.rescued, stored.get(hash)!.sizeBytes);
+      count(needed ? this.report.rescued : this.report.waiting, stored.get(hash)!.sizeBytes);
     }
+  }
+
+  /**
+   * Who began before the index named this home of a chunk reads from a condemned one. Who began after this collection isn't among the
+   * leases, and has seen what was there before it.
+   */
+  private isKnownToAll(home: number, { index, indexedAtMs, leases }: View, blockers: Set<string>): boolean {
+    if (index.packs[home] === undefined) return true;
+    const seenAtMs = this.visibleAtMs(indexedAtMs.get(home) ?? Infinity);
+    const older = leases.live.filter(({ beganAtMs }) => beganAtMs <= seenAtMs);
+    older.forEach(({ kind, holder }) => blockers.add(`${kind} ${holder}`));
+    return older.length === 0 && this.lease.beganAtMs > seenAtMs;
   }
 
   /** The storage would refuse to remove them. They stay condemned, and in the index, until a later call. */

@@ -75,17 +75,17 @@ export class PackCopier {
   }
 
   private async openPack(kind: PackKind): Promise<OpenPack> {
-    const { packSizeBytes, cutSizes } = this.context.config;
+    const { config, writingMemory } = this.context;
+    const { packSizeBytes, cutSizes } = config;
     const frame = Buffer.allocUnsafe(Math.min(FRAME_BYTES.default, Math.max(packSizeBytes, cutSizes.log.max)));
-    const writer = await this.newWriter(kind, Buffer.allocUnsafeSlow(packCapacity(packSizeBytes)));
+    const writer = await this.newWriter(kind, Buffer.allocUnsafeSlow(writingMemory?.packBytes ?? packCapacity(packSizeBytes)));
     const pack = { writer, frame, frameBytes: 0, chunkIds: [], chunkLengths: [] };
     this.open.set(kind, pack);
     return pack;
   }
 
   private newWriter(kind: PackKind, buffer: Buffer): Promise<PackWriter> {
-    const { repositoryId, keys, config } = this.context;
-    return PackWriter.open(kind, keys, { repositoryId, packSizeBytes: config.packSizeBytes, buffer });
+    return PackWriter.open(kind, this.context, { packSizeBytes: this.context.config.packSizeBytes, buffer });
   }
 
   private async flushFrame(pack: OpenPack): Promise<void> {

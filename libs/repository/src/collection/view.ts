@@ -33,6 +33,8 @@ export interface View {
   /** With condemned packs as homes of last resort, and none that are missing. */
   index: RepositoryIndex;
   segments: SegmentOutline[];
+  /** Since when the index names a pack, by its number; of one that was adopted just now nothing is known. */
+  indexedAtMs: ReadonlyMap<number, number>;
   adoptedPacks: number;
   /** Old packs in no segment whose footers don't open. */
   unreadable: string[];
@@ -59,7 +61,7 @@ export async function lookAtRepository(context: RepositoryContext, lease: Lease,
   await untilListed(context);
 
   const stored = await listPacks(context);
-  const { index, segments } = await loadIndex(context);
+  const { index, segments, indexedAtMs } = await loadIndex(context);
   await addUnlistedPacks(context, index, stored);
   const oldestSessionMs = Math.min(...leases.live.map(({ beganAtMs }) => beganAtMs));
   const oldBeforeMs = Math.min(lease.serverTimeAtLeastMs() - options.graceMs - marginMs, oldestSessionMs);
@@ -76,7 +78,8 @@ export async function lookAtRepository(context: RepositoryContext, lease: Lease,
     else if (condemned.has(hash)) index.avoidPack(number);
   });
   const marks = await markLiveChunks(context, index, snapshots, options.signal);
-  return { leases, collections, condemned, purgedSnapshots, stored, index, segments, adoptedPacks: adopted, unreadable, marks, isOld };
+  const seen = { leases, collections, condemned, purgedSnapshots, stored, index, segments, indexedAtMs };
+  return { ...seen, adoptedPacks: adopted, unreadable, marks, isOld };
 }
 
 async function listPacks(context: RepositoryContext): Promise<Map<string, StoredPack>> {
@@ -87,15 +90,17 @@ async function listPacks(context: RepositoryContext): Promise<Map<string, Stored
   return stored;
 }
 
-async function loadIndex(context: RepositoryContext): Promise<{ index: RepositoryIndex; segments: SegmentOutline[] }> {
+async function loadIndex(context: RepositoryContext): Promise<Pick<View, 'index' | 'segments' | 'indexedAtMs'>> {
   const index = new RepositoryIndex();
   const segments: SegmentOutline[] = [];
-  for await (const { id, segment } of namedSegments(context)) {
+  const indexedAtMs = new Map<number, number>();
+  for await (const { id, segment, storedAtMs } of namedSegments(context)) {
     const packs = segment.packs.map((pack) => index.addPack(pack));
     const chunks = segment.packs.reduce((sum, { table }) => sum + table.chunkFrames.length, 0);
+    for (const pack of packs) indexedAtMs.set(pack, Math.min(indexedAtMs.get(pack) ?? Infinity, storedAtMs));
     segments.push({ id, writer: segment.writer, replaces: segment.replaces, chunks, packs });
   }
-  return { index, segments };
+  return { index, segments, indexedAtMs };
 }
 
 /** Packs that were put between the two listings, or that the listing doesn't show yet. */

@@ -5,7 +5,8 @@ import { describe, it } from '@jest/globals';
 import { LocalStore } from '@rahat/blob-store-local';
 import { killAgainAndAgain } from './testing/killing.js';
 
-const KILLS = 50;
+/** With those on object storage a hundred. */
+const KILLS = 70;
 const SEED = 7;
 const PATIENCE_MS = 900_000;
 

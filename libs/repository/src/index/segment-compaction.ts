@@ -44,15 +44,20 @@ export function replacedSegments(segments: SegmentOutline[]): string[] {
 
 interface NamedSegment {
   id: string;
+  /** By the storage's clock. */
+  storedAtMs: number;
   segment: IndexSegment;
 }
 
 /** Every segment that opens, with its id. A damaged one stays as it is: checks report it. */
 export function namedSegments(context: RepositoryContext): AsyncGenerator<NamedSegment> {
-  return visitIndexSegments(context, (name) => readSegment(context, name));
+  return visitIndexSegments(context, async (name, modifiedAt) => ({
+    ...(await readSegment(context, name)),
+    storedAtMs: modifiedAt.getTime(),
+  }));
 }
 
-async function readSegment(context: RepositoryContext, name: string): Promise<NamedSegment> {
+async function readSegment(context: RepositoryContext, name: string): Promise<Pick<NamedSegment, 'id' | 'segment'>> {
   const segment = openIndexSegment(context, name, await context.store.get(name));
   return { id: name.slice(INDEX_PREFIX.length), segment };
 }

@@ -1,7 +1,7 @@
 import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
 import { INDEX_PREFIX } from '../layout.js';
-import { openSealedFile, sealFile } from '../sealed-files/sealed-file.js';
+import { sealingOf } from '../sealed-files/sealing.js';
 import { decodeIndexSegment, encodeIndexSegment, type IndexedPack, type IndexSegment } from './index-segment.js';
 
 /** A storage that goes on listing a file that it doesn't give must not hold a session for ever. */
@@ -20,7 +20,10 @@ export function readIndexSegments(context: RepositoryContext): AsyncGenerator<In
  * §9). A damaged one is passed over, and reported by checks: writers store again what only it knew, readers find it by the packs'
  * footers. Several are visited at once, a bounded number of bytes ahead of the consumer.
  */
-export async function* visitIndexSegments<T>(context: RepositoryContext, visit: (name: string) => Promise<T>): AsyncGenerator<T> {
+export async function* visitIndexSegments<T>(
+  context: RepositoryContext,
+  visit: (name: string, modifiedAt: Date) => Promise<T>,
+): AsyncGenerator<T> {
   const seen = new Set<string>();
   let vanished = true;
   const settle = async (visited: Visited<T>): Promise<T | undefined> => {
@@ -40,7 +43,7 @@ export async function* visitIndexSegments<T>(context: RepositoryContext, visit: 
     vanished = false;
     const ahead: Visited<T>[] = [];
     let bytesAhead = 0;
-    for await (const { name, sizeBytes } of context.store.list(INDEX_PREFIX)) {
+    for await (const { name, sizeBytes, modifiedAt } of context.store.list(INDEX_PREFIX)) {
       if (seen.has(name)) continue;
       while (ahead.length >= FETCHED_AHEAD || (ahead.length > 0 && bytesAhead + sizeBytes > FETCHED_AHEAD_BYTES)) {
         const oldest = ahead.shift()!;
@@ -48,7 +51,7 @@ export async function* visitIndexSegments<T>(context: RepositoryContext, visit: 
         const result = await settle(oldest);
         if (result !== undefined) yield result;
       }
-      const result = visit(name);
+      const result = visit(name, modifiedAt);
       // Whoever settles it sees the error; one that is never come to must not end the process.
       result.catch(() => undefined);
       ahead.push({ name, sizeBytes, result });
@@ -68,8 +71,7 @@ interface Visited<T> {
 }
 
 export function openIndexSegment(context: RepositoryContext, name: string, file: Buffer): IndexSegment {
-  const identity = { repositoryId: context.repositoryId, type: 'index', name } as const;
-  return decodeIndexSegment(openSealedFile(context.keys.metadata, identity, file), name);
+  return decodeIndexSegment(sealingOf(context).open('index', name, file), name);
 }
 
 /** None where the segment is damaged, which is for `repairIndex`, or was compacted away. */
@@ -83,5 +85,5 @@ export async function packsOfSegment(context: RepositoryContext, name: string): 
 }
 
 export function sealIndexSegment(context: RepositoryContext, name: string, segment: IndexSegment): Buffer {
-  return sealFile(context.keys.metadata, { repositoryId: context.repositoryId, type: 'index', name }, encodeIndexSegment(segment));
+  return sealingOf(context).seal('index', name, encodeIndexSegment(segment));
 }

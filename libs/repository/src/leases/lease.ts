@@ -3,7 +3,7 @@ import { RahatError } from '@rahat/contracts';
 import { z } from 'zod';
 import type { RepositoryContext } from '../context.js';
 import { leaseName, LEASES_PREFIX } from '../layout.js';
-import { openSealedFile, sealFile } from '../sealed-files/sealed-file.js';
+import { sealingOf } from '../sealed-files/sealing.js';
 
 /** Payload of a file under leases/. When it began and was last renewed is told by the storage, not by its writer's clock. */
 const LeaseFile = z.object({
@@ -17,8 +17,7 @@ const LeaseFile = z.object({
 export type LeaseFile = z.infer<typeof LeaseFile>;
 
 export function openLease(context: RepositoryContext, name: string, file: Buffer): LeaseFile {
-  const identity = { repositoryId: context.repositoryId, type: 'lease', name } as const;
-  return LeaseFile.parse(JSON.parse(openSealedFile(context.keys.metadata, identity, file).toString('utf8')));
+  return LeaseFile.parse(JSON.parse(sealingOf(context).open('lease', name, file).toString('utf8')));
 }
 
 /**
@@ -52,6 +51,11 @@ export class Lease {
 
   get fileName(): string {
     return this.name;
+  }
+
+  /** Server time of its first put; the storage's files that were put before it are seen by its holder. */
+  get beganAtMs(): number {
+    return this.grantedServerMs;
   }
 
   /**
@@ -148,10 +152,9 @@ export class Lease {
   }
 
   private async put(): Promise<void> {
-    const { store, keys, repositoryId, clock } = this.context;
+    const { store, clock } = this.context;
     const sentAtMs = clock.monotonicMs();
-    const identity = { repositoryId, type: 'lease', name: this.name } as const;
-    await store.put(this.name, sealFile(keys.metadata, identity, Buffer.from(JSON.stringify(this.content))));
+    await store.put(this.name, sealingOf(this.context).seal('lease', this.name, Buffer.from(JSON.stringify(this.content))));
     const stat = await store.stat(this.name);
     if (stat === undefined)
       throw new RahatError('storage_unreachable', `Storage ${store.description} does not show ${LEASES_PREFIX} files that it accepted.`);

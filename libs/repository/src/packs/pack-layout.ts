@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { RahatError } from '@rahat/contracts';
 import { PACK_KINDS, WRAPPED_PACK_KEY_BYTES, type PackKind } from '../keys/pack-keys.js';
-import type { SealedIdentity } from '../sealed-files/sealed-file.js';
 
 const HEAD_MAGIC = Buffer.from('RHTPACK1');
 const TAIL_MAGIC = Buffer.from('1KCAPTHR');
@@ -40,6 +39,6 @@ export function decodePackTrailer(trailer: Buffer, pack: string): number {
 }
 
 /** The footer is bound to its pack by the hash of the header, which holds the pack's own random key. */
-export function footerIdentity(repositoryId: Buffer, header: Buffer): SealedIdentity {
-  return { repositoryId, type: 'footer', name: createHash('sha256').update(header).digest('hex') };
+export function footerName(header: Buffer): string {
+  return createHash('sha256').update(header).digest('hex');
 }

@@ -1,9 +1,9 @@
 import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
-import { unwrapPackKey, type PackKind } from '../keys/pack-keys.js';
+import type { PackKind } from '../keys/pack-keys.js';
 import { packName } from '../layout.js';
-import { openSealedFile } from '../sealed-files/sealed-file.js';
-import { decodePackHeader, decodePackTrailer, footerIdentity, PACK_HEADER_BYTES, PACK_TRAILER_BYTES } from './pack-layout.js';
+import { sealingOf } from '../sealed-files/sealing.js';
+import { decodePackHeader, decodePackTrailer, footerName, PACK_HEADER_BYTES, PACK_TRAILER_BYTES } from './pack-layout.js';
 import { decodePackTable, type PackTable } from './pack-table.js';
 
 /** Most footers come with the first ranged read of a pack's end. */
@@ -56,12 +56,12 @@ export function openPackDirectory(context: RepositoryContext, hash: string, file
 /** Needs the master key where the pack holds data. */
 export async function openPackKey(context: RepositoryContext, hash: string, header: Buffer): Promise<Buffer> {
   const { kind, wrappedKey } = decodePackHeader(header, hash, context.repositoryId);
-  return unwrapPackKey(context.keys, context.repositoryId, kind, wrappedKey);
+  return sealingOf(context).unwrapPackKey(kind, wrappedKey);
 }
 
 function decodeDirectory(context: RepositoryContext, hash: string, header: Buffer, footer: Buffer): PackDirectory {
   const { kind } = decodePackHeader(header, hash, context.repositoryId);
-  const payload = openSealedFile(context.keys.metadata, footerIdentity(context.repositoryId, header), footer);
+  const payload = sealingOf(context).open('footer', footerName(header), footer);
   return { kind, table: decodePackTable(payload, hash) };
 }
 

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey } from 'node:crypto';
 import { RahatError } from '@rahat/contracts';
 import { openFrame } from '../frames/frame-codec.js';
 import { chunkIdAt, type PackTable } from './pack-table.js';
@@ -28,9 +28,10 @@ export async function assertSampleReadable(
     frameNumber,
     plainLength: table.plainLengths[frameNumber]!,
   });
+  const idKey = createSecretKey(chunkIdKey);
   for (let chunk = table.chunkFrames.indexOf(frameNumber); table.chunkFrames[chunk] === frameNumber; chunk++) {
     const offset = table.chunkOffsets[chunk]!;
-    const id = createHmac('sha256', chunkIdKey)
+    const id = createHmac('sha256', idKey)
       .update(plaintext.subarray(offset, offset + table.chunkLengths[chunk]!))
       .digest();
     if (!id.equals(chunkIdAt(table, chunk))) {

@@ -1,11 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { type RepositoryKeys } from '../keys/derivation.js';
-import { type PackKind, wrapPackKey } from '../keys/pack-keys.js';
-import { sealFile } from '../sealed-files/sealed-file.js';
+import type { PackKind } from '../keys/pack-keys.js';
+import { sealingOf, type Sealing, type SealingContext } from '../sealed-files/sealing.js';
 import { MAX_FRAME_BYTES, regionOf, TAG_BYTES } from '../threads/jobs.js';
 import { JOBS_HERE } from '../threads/session-jobs.js';
 import type { JobPlace } from '../threads/thread-pool.js';
-import { encodePackHeader, encodePackTrailer, footerIdentity, PACK_HEADER_BYTES, PACK_TRAILER_BYTES } from './pack-layout.js';
+import { encodePackHeader, encodePackTrailer, footerName, PACK_HEADER_BYTES, PACK_TRAILER_BYTES } from './pack-layout.js';
 import { encodePackTable, packTableLength, type PackTable } from './pack-table.js';
 import { padmeLength } from './padme.js';
 
@@ -55,18 +54,16 @@ export class PackWriter {
   private constructor(
     readonly kind: PackKind,
     private readonly repositoryId: Buffer,
-    private readonly metadataKey: Buffer,
+    private readonly sealing: Sealing,
     private readonly packSizeBytes: number,
     readonly buffer: Buffer,
   ) {}
 
-  static async open(
-    kind: PackKind,
-    keys: Pick<RepositoryKeys, 'metadata' | 'packPublic'>,
-    options: { repositoryId: Buffer; packSizeBytes: number; buffer: Buffer },
-  ): Promise<PackWriter> {
-    const pack = new PackWriter(kind, options.repositoryId, keys.metadata, options.packSizeBytes, options.buffer);
-    pack.append(encodePackHeader(kind, options.repositoryId, await wrapPackKey(keys, options.repositoryId, kind, pack.key)));
+  static async open(kind: PackKind, context: SealingContext, options: { packSizeBytes: number; buffer: Buffer }): Promise<PackWriter> {
+    const { repositoryId } = context;
+    const sealing = sealingOf(context);
+    const pack = new PackWriter(kind, repositoryId, sealing, options.packSizeBytes, options.buffer);
+    pack.append(encodePackHeader(kind, repositoryId, await sealing.wrapPackKey(kind, pack.key)));
     return pack;
   }
 
@@ -104,8 +101,7 @@ export class PackWriter {
   /** Seals and hashes. The file is a view of the buffer: it must be stored before the buffer is used again. */
   async close(jobs: JobPlace = JOBS_HERE): Promise<ClosedPack> {
     const table = this.table();
-    const identity = footerIdentity(this.repositoryId, this.buffer.subarray(0, PACK_HEADER_BYTES));
-    const footer = sealFile(this.metadataKey, identity, encodePackTable(table));
+    const footer = this.sealing.seal('footer', footerName(this.buffer.subarray(0, PACK_HEADER_BYTES)), encodePackTable(table));
     const size = this.position + footer.length + PACK_TRAILER_BYTES;
     // Random, because zeros would show where the frames end.
     this.append(randomBytes(padmeLength(size) - size));

@@ -7,6 +7,7 @@ import type { KnownPack, RepositoryIndex } from '../index/repository-index.js';
 import { packName } from '../layout.js';
 import { PACK_HEADER_BYTES } from '../packs/pack-layout.js';
 import { openPackKey } from '../packs/pack-reader.js';
+import { Slots } from '../slots.js';
 import { release } from '../threads/jobs.js';
 import { FrameMemory, type FetchedFrame, type HeldFrame } from './frame-memory.js';
 import { coalesce, frameName, type FramePlace, type RangedRead } from './ranged-reads.js';
@@ -16,11 +17,14 @@ export interface WantedFrame extends FramePlace {
 }
 
 const MAX_CACHED_KEYS = 4096;
+/** As many as an S3 client has connections. A stream whose chunks lie in thousands of small packs would open thousands of files. */
+const OPEN_READS = 64;
 
 /** Frames of a session's index: fetched by coalesced ranged reads, authenticated, and shared by all that read at the same time. */
 export class FrameSource {
   readonly opener: FrameOpener;
   readonly memory: FrameMemory;
+  private readonly slots: Slots;
   private readonly packKeys = new Map<number, Promise<Buffer>>();
 
   constructor(
@@ -28,7 +32,9 @@ export class FrameSource {
     readonly index: RepositoryIndex,
   ) {
     this.opener = new FrameOpener(context.threads);
-    this.memory = new FrameMemory(context.frameMemoryBytes);
+    const { openReads = OPEN_READS, protocol } = context;
+    this.memory = new FrameMemory(protocol.framesAreBounded ? context.frameMemoryBytes : Infinity);
+    this.slots = new Slots(protocol.readsAreBounded ? openReads : Infinity);
   }
 
   /** Starts the reads that are needed. Whoever holds a frame opens it when its turn comes, and releases it. Places must be distinct. */
@@ -68,11 +74,14 @@ export class FrameSource {
   }
 
   private async readPack(pack: KnownPack, range: ByteRange, signal?: AbortSignal): Promise<Buffer> {
+    await this.slots.acquire();
     try {
       return await this.context.store.get(packName(pack.hash), range, { signal });
     } catch (error) {
       if (!(error instanceof RahatError) || error.code !== 'blob_not_found') throw error;
       throw new RahatError('repository_damaged', `Pack ${pack.hash} is missing in the storage.`, { cause: error });
+    } finally {
+      this.slots.release();
     }
   }
 

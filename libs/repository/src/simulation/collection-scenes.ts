@@ -2,6 +2,7 @@ import { BLOCK_BYTES, contentOf, someContent } from './content.js';
 import type { Director, Sequence } from './director.js';
 import type { Scene } from './scene.js';
 import { MINUTE_MS, type StopPlace } from './simulated-machine.js';
+import { LEASE_TTL_MS } from './world.js';
 
 /** Anywhere, or when it has seen what lives and not yet decided what to delete. */
 function someCallOfDeletion(director: Director): StopPlace {
@@ -108,11 +109,41 @@ export const COLLECTION_SCENES: readonly Scene[] = [
       };
       const meets = async (): Promise<void> => {
         for (const step of writer.steps) await step();
+        // Without its lease the first one holds nobody up any more, and may not know it.
+        if (random.chance(0.5)) await director.sleep(random.between(LEASE_TTL_MS, 3 * LEASE_TTL_MS));
         await director.during(other, other.collect, begins, someCallOfDeletion(director));
         await late.commit();
         await late.close();
       };
       await director.during(one, one.collect, meets, someCallOfDeletion(director));
+    },
+  },
+  {
+    name: 'a reader begins between a condemnation and a rescue, and reads after the deletion',
+    async play(director) {
+      const { random } = director;
+      const { old } = await director.past({ trashed: true });
+      const writer = director.writer(old.content);
+      await writer.begin();
+      await writer.write();
+      await director.collect();
+      await writer.commit();
+      await writer.close();
+      const reader = director.reader();
+      const begins = async (): Promise<void> => {
+        await reader.begin();
+        await reader.find(director.world.ledger.reported.get(writer.id));
+      };
+      const early = random.chance(0.7);
+      if (early) await begins();
+      await director.grace();
+      const [one, other] = [director.collector(), director.collector()];
+      if (early) await one.collect();
+      else await director.during(one, one.collect, begins, director.someCall(30));
+      await director.moment();
+      await other.collect();
+      await reader.read();
+      await reader.close();
     },
   },
   {

@@ -58,10 +58,13 @@ export class Ledger implements StoreObserver {
   /** When each lease was renewed last; undefined of one that ran out or was removed, which protects nothing ever after. */
   private readonly leases = new Map<string, number | undefined>();
   private readonly leaseBegan = new Map<string, number>();
+  /** When each was put last, whatever became of it. */
+  private readonly leasePut = new Map<string, number>();
+  private readonly leasesRunOut = new Set<string>();
   storage!: SimulatedStorage;
 
   constructor(
-    private readonly context: Pick<RepositoryContext, 'keys' | 'repositoryId'>,
+    private readonly context: Pick<RepositoryContext, 'keys' | 'repositoryId' | 'sealing'>,
     private readonly terms: { undoPeriodMs: number; leaseTtlMs: number; listLagMs: number },
   ) {}
 
@@ -97,6 +100,19 @@ export class Ledger implements StoreObserver {
     if (!snapshot.purged) return;
     snapshot.purged = false;
     this.need(snapshot, `when the removal of snapshot ${id} was undone`);
+  }
+
+  /** Whether a pack that exists holds it. */
+  isStored(chunk: string): boolean {
+    return this.homesOf(chunk).some(({ exists }) => exists);
+  }
+
+  /** Where nobody is at work and collections find nothing to do. */
+  expectTidiness(): void {
+    const { files } = this.storage;
+    const unindexed = [...this.packs].filter(([, { exists, namedBy }]) => exists !== namedBy > 0).map(([hash]) => hash);
+    const left = [...files.keys()].filter((name) => name.startsWith(COLLECTIONS_PREFIX) || name.startsWith(LEASES_PREFIX));
+    if (left.length + unindexed.length > 0) this.violate(`This was never cleaned up: ${[...left, ...unindexed].join(', ')}.`);
   }
 
   /** What can be read and taken away. */
@@ -230,9 +246,18 @@ export class Ledger implements StoreObserver {
   }
 
   private leaseStored(name: string): void {
+    if (this.hasRunOut(name)) this.leasesRunOut.add(name);
+    this.leasePut.set(name, this.storage.timeline.nowMs);
     const alive = !this.leases.has(name) || this.isAlive(name);
     if (!this.leaseBegan.has(name)) this.leaseBegan.set(name, this.storage.timeline.nowMs);
     this.leases.set(name, alive ? this.storage.timeline.nowMs : undefined);
+  }
+
+  /** Not renewed in time, once or now: other than one that was taken away. */
+  hasRunOut(lease: string): boolean {
+    const putAtMs = this.leasePut.get(lease);
+    if (this.leasesRunOut.has(lease)) return true;
+    return putAtMs !== undefined && this.storage.timeline.nowMs - putAtMs > this.terms.leaseTtlMs;
   }
 
   private isAlive(lease: string): boolean {

@@ -3,7 +3,7 @@ import { contentOf, someContent } from './content.js';
 import type { ReportedSnapshot } from './ledger.js';
 import { WriterRole } from './roles.js';
 import { NO_HAZARDS } from './simulated-machine.js';
-import { World } from './world.js';
+import { World, type Terms } from './world.js';
 
 /** Repositories that scenes begin with. Each is made once and then put where it is needed, which is a third of a schedule's work. */
 const PASTS = 64;
@@ -13,20 +13,29 @@ interface StoredPast {
   reported: ReportedSnapshot[];
 }
 
-const pasts = new Map<number, Promise<StoredPast>>();
+/** By number, and whether their files are sealed with ciphers. */
+const pasts = new Map<string, Promise<StoredPast>>();
 
 /** Backups of long ago: `old`, `kept`, and now and then another, or a `twin` of the old one. */
-export async function recall({ random, storage, ledger, timeline }: World): Promise<void> {
+export async function recall({ random, storage, ledger, timeline, terms }: World): Promise<void> {
   const number = random.whole(1, PASTS);
-  let past = pasts.get(number);
-  if (!past) pasts.set(number, (past = makePast(number)));
+  const key = `${number} ${terms.ciphers}`;
+  let past = pasts.get(key);
+  if (!past) pasts.set(key, (past = makePast(number, terms)));
   const { files, reported } = await past;
   for (const { name, bytes } of files) storage.put(name, bytes, { ifAbsent: false, late: false, lease: undefined });
   for (const snapshot of reported) ledger.report({ ...snapshot, reportedAtMs: timeline.nowMs });
 }
 
-async function makePast(number: number): Promise<StoredPast> {
-  const world = new World(number, PROTOCOL, () => ({ graceMs: 0, undoPeriodMs: 0, listLagMs: 0, conditionalPut: true }));
+async function makePast(number: number, { ciphers }: Terms): Promise<StoredPast> {
+  const world = new World(number, PROTOCOL, () => ({
+    ciphers,
+    tinyMemory: false,
+    graceMs: 0,
+    undoPeriodMs: 0,
+    listLagMs: 0,
+    conditionalPut: true,
+  }));
   backUp(world).catch((error: unknown) => world.ledger.violate(String((error as Error).stack)));
   await world.run();
   if (world.ledger.violation) throw new Error(world.ledger.violation);

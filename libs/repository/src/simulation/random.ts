@@ -1,3 +1,6 @@
+/** Taken out once: in the contexts that Jest makes each look at a global costs more than the multiplication. */
+const { imul, floor } = Math;
+
 /** Numbers that a seed repeats (mulberry32). */
 export class Random {
   constructor(private state: number) {}
@@ -5,8 +8,8 @@ export class Random {
   /** From 0 up to, not including, 1. */
   unit(): number {
     this.state = (this.state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.state ^ (this.state >>> 15), 1 | this.state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    let t = imul(this.state ^ (this.state >>> 15), 1 | this.state);
+    t = (t + imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   }
 
@@ -20,10 +23,10 @@ export class Random {
 
   /** Whole, both ends included. */
   whole(from: number, to: number): number {
-    return Math.floor(this.between(from, to + 1));
+    return floor(this.between(from, to + 1));
   }
 
   pick<T>(list: readonly T[]): T | undefined {
-    return list[Math.floor(this.unit() * list.length)];
+    return list[floor(this.unit() * list.length)];
   }
 }

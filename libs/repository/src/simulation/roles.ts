@@ -36,7 +36,7 @@ export class WriterRole extends Role {
   constructor(
     stage: Stage,
     private content: Buffer,
-    private id = `backup_${stage.world.nextNumber()}`,
+    public id = `backup_${stage.world.nextNumber()}`,
   ) {
     super(stage);
   }

@@ -6,5 +6,7 @@ export interface Scene {
   listings?: 'lag';
   /** Time during which a removal can be undone. */
   undo?: 'long';
+  /** Far less than the content needs. */
+  memory?: 'tiny';
   play(director: Director): Promise<void>;
 }

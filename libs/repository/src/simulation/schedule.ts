@@ -1,12 +1,13 @@
 import { PROTOCOL, type Protocol } from '../protocol.js';
 import { Director } from './director.js';
+import { inspectSometimes } from './inspection.js';
+import { LARGE_SCENE } from './large-scene.js';
 import { live } from './life.js';
 import { recall } from './past.js';
 import type { Random } from './random.js';
 import type { Scene } from './scene.js';
 import { SCENES } from './scenes.js';
 import { HOUR_MS, MINUTE_MS, NO_HAZARDS, type Hazards } from './simulated-machine.js';
-import { expectContent } from './work.js';
 import { LEASE_TTL_MS, World, type Terms } from './world.js';
 
 export interface ScheduleResult {
@@ -29,15 +30,18 @@ export const KINDS = SCENES.length + LIVES;
 
 /** One schedule, of which all chances come from the seed. Seeds that are the same modulo `KINDS` play the same scene. */
 export async function runSchedule(seed: number, protocol: Partial<Protocol> = {}): Promise<ScheduleResult> {
-  const scene = SCENES[seed % KINDS];
-  const world = new World(seed, { ...PROTOCOL, ...protocol }, (random) => someTerms(random, scene));
+  const scene = sceneOf(seed);
+  const world = new World(seed, { ...PROTOCOL, ...protocol }, (random) => ({
+    ...someTerms(random, scene),
+    ciphers: seed % CIPHERS_IN === 0,
+  }));
   const { random, ledger } = world;
   if (scene) {
     await recall(world);
     play(world, scene);
   } else live(world, hazards(random.pick([0.3, 1, 3])!));
   await world.run();
-  if (!ledger.violation && random.chance(INSPECTED_SHARE)) await inspect(world);
+  if (!ledger.violation) await inspectSometimes(world);
   const reported = [...ledger.reported.values()];
   return {
     seed,
@@ -51,8 +55,16 @@ export async function runSchedule(seed: number, protocol: Partial<Protocol> = {}
   };
 }
 
-/** After each step it is known that every promised chunk has a home; that its bytes are right too is looked at in some schedules. */
-const INSPECTED_SHARE = 0.25;
+/** It takes as long as ten others, so that it is one of so many lives. */
+const LARGE_IN = 8;
+
+function sceneOf(seed: number): Scene | undefined {
+  const kind = seed % KINDS;
+  return kind === SCENES.length && Math.floor(seed / KINDS) % LARGE_IN === 0 ? LARGE_SCENE : SCENES[kind];
+}
+
+/** In one of so many schedules, of every scene, files are sealed with their ciphers. */
+const CIPHERS_IN = 32;
 
 function play(world: World, scene: Scene): void {
   const { random, ledger } = world;
@@ -60,32 +72,14 @@ function play(world: World, scene: Scene): void {
   void scene.play(director).catch((error: unknown) => ledger.violate(`A scene failed: ${String((error as Error).stack)}`));
 }
 
-/** When all is over and every listing shows everything, what was promised is read. */
-async function inspect(world: World): Promise<void> {
-  const { ledger, timeline } = world;
-  let done = false;
-  const stage = world.stage(NO_HAZARDS);
-  timeline.after(HOUR_MS, () => {
-    const inspection = async (): Promise<void> => {
-      await using session = await stage.repository.beginReading();
-      for (const wanted of ledger.standing()) {
-        await expectContent(session, await stage.repository.findSnapshot(wanted.id), wanted, stage);
-      }
-      done = true;
-    };
-    inspection().catch((error: unknown) => ledger.violate(`What was promised cannot be read: ${String((error as Error).stack)}`));
-  });
-  await world.run();
-  if (!done) ledger.violate('The inspection did not come to its end.');
-}
-
-function someTerms(random: Random, scene: Scene | undefined): Terms {
+function someTerms(random: Random, scene: Scene | undefined): Omit<Terms, 'ciphers'> {
   const lags = scene?.listings === 'lag' || random.chance(0.3);
   return {
     graceMs: 2 * LEASE_TTL_MS * random.pick([1, 1, 1, 1.5])!,
     undoPeriodMs: scene?.undo === 'long' ? 12 * HOUR_MS : random.pick([0, 20 * MINUTE_MS, 2 * HOUR_MS])!,
     listLagMs: lags ? random.between(1000, 10 * MINUTE_MS) : 0,
     conditionalPut: random.chance(0.5),
+    tinyMemory: scene?.memory === 'tiny',
   };
 }
 

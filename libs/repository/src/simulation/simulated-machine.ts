@@ -33,6 +33,10 @@ export class SimulatedMachine {
   dead = false;
   /** Name of the lease that it put last: what it works under. */
   lease: string | undefined;
+  /** Of the storage, by its calls; those that came late aside. */
+  changes = 0;
+  /** Of packs. */
+  fetchedBytes = 0;
   private readonly died = Promise.withResolvers<void>();
   private longestFreezeMs = 0;
   private frozenAtMs: number | undefined;

@@ -28,6 +28,8 @@ export class SimulatedStorage {
   private readonly ghosts = new Map<string, SimulatedFile & { untilMs: number }>();
   private puts = 0;
   calls = 0;
+  /** Files that came, went, or got other bytes; leases aside. */
+  changes = 0;
 
   constructor(
     readonly timeline: Timeline,
@@ -42,6 +44,7 @@ export class SimulatedStorage {
     const { nowMs } = this.timeline;
     const listedFromMs = known?.listedFromMs ?? nowMs + this.lag();
     this.files.set(name, { bytes, modifiedAtMs: nowMs, listedFromMs, order: known?.order ?? this.puts++ });
+    if (!known?.bytes.equals(bytes)) this.noteChange(name);
     this.observer.stored(name, bytes, late ? undefined : lease);
   }
 
@@ -51,6 +54,7 @@ export class SimulatedStorage {
     this.files.delete(name);
     const lagMs = this.lag();
     if (lagMs > 0) this.ghosts.set(name, { ...file, untilMs: this.timeline.nowMs + lagMs });
+    this.noteChange(name);
     this.observer.removed(name, lease);
   }
 
@@ -76,6 +80,10 @@ export class SimulatedStorage {
   stat(name: string): BlobStat | undefined {
     const file = this.files.get(name);
     return file && { sizeBytes: file.bytes.length, modifiedAt: new Date(file.modifiedAtMs) };
+  }
+
+  private noteChange(name: string): void {
+    if (!name.startsWith(LEASES_PREFIX)) this.changes++;
   }
 
   private lag(): number {
@@ -145,8 +153,10 @@ export class RemoteStore implements BlobStore {
       }
       const loses = fate < hazards.fail + hazards.hang + hazards.loseAnswer;
       timeline.after(latency() / 2, () => {
+        const before = storage.changes;
         try {
           const result = effect(false);
+          machine.changes += storage.changes - before;
           if (loses) failed();
           else answer(() => resolve(result));
         } catch (error) {

@@ -3,14 +3,69 @@ import type { ReadSession, WriteSession } from '../repository.js';
 import type { Manifest, StoredObject } from '../snapshots/manifest.js';
 import { BLOCK_BYTES, chunkIds, FACTS } from './content.js';
 import type { ReportedSnapshot } from './ledger.js';
-import { LEASE_TTL_MS, type Stage } from './world.js';
+import { MINUTE_MS } from './simulated-machine.js';
+import { LEASE_TTL_MS, TINY_FRAME_BYTES, type Stage } from './world.js';
 
-export async function writeContent({ world }: Stage, session: WriteSession, content: Buffer): Promise<StoredObject> {
-  const description = { key: `rows/${world.nextNumber()}`, kind: 'rows', order: 0, class: 'rows' } as const;
+/** Of what is read from a source at once. */
+const PIECE_BYTES = 16 * BLOCK_BYTES;
+/**
+ * repository.md §13.8, where memory is tiny: seven windows with two threads, six frames in lanes and on their way to a pack, five packs
+ * with a frame each, and the piece at hand.
+ */
+const MOST_UNSTORED_BYTES = 18 * TINY_FRAME_BYTES + PIECE_BYTES;
+/** Frames that are held ahead, with the keys of their packs; beyond what is read itself, which needs half as much again for its recipe. */
+const MOST_AHEAD_BYTES = 4096;
+
+export function writeContent(stage: Stage, session: WriteSession, content: Buffer): Promise<StoredObject> {
+  const { random } = stage.world;
+  const rows = random.chance(0.5) ? undefined : content.length / BLOCK_BYTES;
+  return writeAs(stage, session, content, { key: `rows/${stage.world.nextNumber()}`, rows });
+}
+
+export function writeAs(
+  { world, keys }: Stage,
+  session: WriteSession,
+  content: Buffer,
+  { key, rows }: Pick<StoredObject, 'key' | 'rows'>,
+): Promise<StoredObject> {
+  const description = { key, kind: 'rows', order: 0, class: 'rows' } as const;
   const source = async function* (): AsyncGenerator<Buffer> {
-    yield content;
+    let unstored: string[] = [];
+    for (let at = 0; at < content.length; at += PIECE_BYTES) {
+      const piece = content.subarray(at, at + PIECE_BYTES);
+      if (world.terms.tinyMemory) {
+        unstored = [...unstored, ...chunkIds(keys, piece)].filter((chunk) => !world.ledger.isStored(chunk));
+        if (unstored.length * BLOCK_BYTES > MOST_UNSTORED_BYTES) world.ledger.violate(`A writer held ${unstored.length} chunks at once.`);
+      }
+      yield piece;
+    }
   };
-  return session.writeObject(description, source(), world.random.chance(0.5) ? undefined : () => ({ rows: content.length / BLOCK_BYTES }));
+  return session.writeObject(description, source(), rows === undefined ? undefined : () => ({ rows }));
+}
+
+/** How much the storage was changed: in all, and by this machine. */
+interface Tally {
+  all: number;
+  own: number;
+}
+
+function tally({ world, machine }: Stage): Tally {
+  return { all: world.storage.changes, own: machine.changes };
+}
+
+const REPEATED_SHARE = 0.25;
+
+/**
+ * repository.md §13.5: what has just succeeded changes nothing when it is done again, unless somebody else has changed something since
+ * it was `begun`.
+ */
+async function repeatSometimes(stage: Stage, what: string, begun: Tally, work: () => Promise<unknown>): Promise<void> {
+  const { world, machine } = stage;
+  if (!world.random.chance(REPEATED_SHARE)) return;
+  const own = machine.changes;
+  const areAlone = (): boolean => world.storage.changes - begun.all === machine.changes - begun.own;
+  await tolerating(stage, work, () => !areAlone());
+  if (areAlone() && machine.changes > own) world.ledger.violate(`What was done again changed something: ${what}.`);
 }
 
 /** Commits, and notes the promise. */
@@ -26,6 +81,7 @@ export async function commitSnapshot(
   const recipeChunks = 'recipeChunks' in recipe ? recipe.recipeChunks.map(([chunk]) => chunk) : [];
   const chunks = [...new Set([...recipeChunks, ...chunkIds(keys, content)])];
   world.ledger.attempt(id, stage.machine.lease, chunks);
+  const begun = tally(stage);
   const attempt = (): Promise<Manifest> => session.commit(id, FACTS, [object]);
   await attempt().catch((error: unknown) => {
     // The same session may repeat what wasn't answered.
@@ -33,6 +89,7 @@ export async function commitSnapshot(
     throw error;
   });
   world.ledger.report({ id, content, chunks, purged: false, reportedAtMs: world.timeline.nowMs });
+  await repeatSometimes(stage, `the commit of ${id}`, begun, attempt);
 }
 
 /** One that stands, as a reader finds it. */
@@ -64,46 +121,63 @@ export async function readSnapshot(
   { wanted, manifest }: FoundSnapshot,
   readSinceMs: number,
 ): Promise<void> {
-  const { world, machine } = stage;
+  const { world } = stage;
   const { listLagMs } = world.terms;
   // Where listings lag, the segments of a new snapshot are found some time after it.
   const isFresh = readSinceMs - wanted.reportedAtMs < 2 * listLagMs;
   await tolerating(
     stage,
     () => expectContent(session, manifest, wanted, stage),
-    // Who was suspended for longer than a lease lives reads without protection, and is told so by an error; never by wrong bytes.
-    () => machine.stoodStillFor(LEASE_TTL_MS / 2) || isFresh || world.ledger.mayBeGone(wanted, readSinceMs + listLagMs),
+    // Who was suspended or cut off for longer than a lease lives reads without protection, and gets an error; never wrong bytes.
+    () => !isProtected(stage) || isFresh || world.ledger.mayBeGone(wanted, readSinceMs + listLagMs),
   );
 }
 
-export async function expectContent(session: ReadSession, manifest: Manifest, wanted: ReportedSnapshot, { world }: Stage): Promise<void> {
+function isProtected({ machine, world }: Stage): boolean {
+  const hasLost = machine.lease !== undefined && world.ledger.hasRunOut(machine.lease);
+  return !hasLost && !machine.stoodStillFor(LEASE_TTL_MS / 2);
+}
+
+export async function expectContent(session: ReadSession, manifest: Manifest, wanted: ReportedSnapshot, stage: Stage): Promise<void> {
+  const { world, machine } = stage;
   const parts: Buffer[] = [];
-  for await (const part of session.readObject(manifest.objects[0]!, { verifyChunks: true })) parts.push(Buffer.from(part));
+  const before = machine.fetchedBytes;
+  let readBytes = 0;
+  for await (const part of session.readObject(manifest.objects[0]!, { verifyChunks: true })) {
+    parts.push(Buffer.from(part));
+    readBytes += part.length;
+    // Where listings lag, the footers of packs that the index doesn't name yet are read besides.
+    if (!world.terms.tinyMemory || world.terms.listLagMs > 0) continue;
+    // What is fetched meanwhile is fetched ahead.
+    await world.sleep(MINUTE_MS);
+    const aheadBytes = machine.fetchedBytes - before - 1.5 * readBytes;
+    if (aheadBytes > MOST_AHEAD_BYTES) world.ledger.violate(`A reader held ${aheadBytes} bytes that nobody had asked for.`);
+  }
   if (!Buffer.concat(parts).equals(wanted.content)) world.ledger.violate(`Snapshot ${wanted.id} gave other bytes than were backed up.`);
 }
 
 /** Whether the snapshot was taken away. */
-export function trashSnapshot(stage: Stage, chosen: ReportedSnapshot): Promise<boolean> {
+export async function trashSnapshot(stage: Stage, chosen: ReportedSnapshot): Promise<boolean> {
+  const begun = tally(stage);
+  const remove = (): Promise<void> => stage.repository.moveToTrash(chosen.id);
   // A removal that is repeated can be undone no longer than the first one.
   chosen.trashedAtMs ??= stage.world.timeline.nowMs;
-  return tolerating(
-    stage,
-    () => stage.repository.moveToTrash(chosen.id),
-    (code) => code === 'snapshot_not_found' && chosen.purged,
-  );
+  const removed = await tolerating(stage, remove, (code) => code === 'snapshot_not_found' && chosen.purged);
+  if (removed) await repeatSometimes(stage, `the removal of ${chosen.id}`, begun, remove);
+  return removed;
 }
 
 /** Whether it is back. */
-export function undoRemoval(stage: Stage, chosen: ReportedSnapshot): Promise<boolean> {
+export async function undoRemoval(stage: Stage, chosen: ReportedSnapshot): Promise<boolean> {
   const { world, repository } = stage;
-  return tolerating(
-    stage,
-    async () => {
-      await repository.restoreFromTrash(chosen.id);
-      world.ledger.reportUndo(chosen);
-    },
-    (code) => code === 'snapshot_not_found',
-  );
+  const begun = tally(stage);
+  const undo = async (): Promise<void> => {
+    await repository.restoreFromTrash(chosen.id);
+    world.ledger.reportUndo(chosen);
+  };
+  const isBack = await tolerating(stage, undo, (code) => code === 'snapshot_not_found');
+  if (isBack) await repeatSometimes(stage, `the undo of the removal of ${chosen.id}`, begun, undo);
+  return isBack;
 }
 
 export function collectGarbage(stage: Stage): Promise<boolean> {

@@ -2,6 +2,7 @@ import { someContent } from './content.js';
 import { SHARED_NAME } from './roles.js';
 import type { Scene } from './scene.js';
 import { MINUTE_MS, type StopPlace } from './simulated-machine.js';
+import { LEASE_TTL_MS } from './world.js';
 
 const LISTS_SNAPSHOTS: StopPlace = { nth: 2, operation: 'list', prefix: 'snapshots/' };
 
@@ -116,7 +117,18 @@ export const WRITER_SCENES: readonly Scene[] = [
         async () => void (await Promise.all([one.commit(), director.sleep(random.between(0, 1000)).then(other.commit)])),
         () => one.commit().then(other.commit),
       ];
-      await random.pick(both)!();
+      if (random.chance(0.4)) {
+        // Stopped for longer than its lease lives when it has looked whether its manifest stands, and not put it yet.
+        const place = random.pick([
+          { nth: 1, operation: 'stat', prefix: 'leases/' },
+          { nth: 2, operation: 'stat', prefix: 'snapshots/' },
+        ] as const);
+        const meanwhile = async (): Promise<void> => {
+          await other.commit();
+          await director.sleep(random.between(LEASE_TTL_MS, 2 * LEASE_TTL_MS));
+        };
+        await director.during(one, one.commit, meanwhile, place);
+      } else await random.pick(both)!();
       await one.close();
       await other.close();
     },

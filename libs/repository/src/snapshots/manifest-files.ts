@@ -1,7 +1,7 @@
 import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
 import { snapshotName, SNAPSHOTS_PREFIX } from '../layout.js';
-import { openSealedFile, sealFile, type SealedIdentity } from '../sealed-files/sealed-file.js';
+import { sealingOf } from '../sealed-files/sealing.js';
 import { Manifest } from './manifest.js';
 
 /** Ids become file names and part of what authenticates them. */
@@ -13,12 +13,12 @@ export function assertSnapshotId(id: string): void {
 }
 
 export function sealManifest(context: RepositoryContext, manifest: Manifest): Buffer {
-  return sealFile(context.keys.metadata, identity(context, manifest.snapshot), Buffer.from(JSON.stringify(manifest)));
+  return sealingOf(context).seal('manifest', sealedName(manifest.snapshot), Buffer.from(JSON.stringify(manifest)));
 }
 
 /** `id` as the file is named: a manifest that says another one, or another repository, is refused. */
 export function openManifest(context: RepositoryContext, id: string, file: Buffer): Manifest {
-  const payload = openSealedFile(context.keys.metadata, identity(context, id), file);
+  const payload = sealingOf(context).open('manifest', sealedName(id), file);
   const json = JSON.parse(payload.toString('utf8')) as { format?: unknown };
   if (json.format !== 1) throw new RahatError('repository_unsupported', `Snapshot ${id} has the unknown format ${String(json.format)}.`);
   const parsed = Manifest.safeParse(json);
@@ -35,6 +35,6 @@ export async function readManifest(context: RepositoryContext, id: string): Prom
 }
 
 /** The name by which it is sealed stays the same in trash/, so that going there and back is a plain rename. */
-function identity(context: RepositoryContext, id: string): SealedIdentity {
-  return { repositoryId: context.repositoryId, type: 'manifest', name: `${SNAPSHOTS_PREFIX}${id}` };
+function sealedName(id: string): string {
+  return `${SNAPSHOTS_PREFIX}${id}`;
 }

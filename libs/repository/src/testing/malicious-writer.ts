@@ -50,9 +50,8 @@ export class MaliciousWriter {
 
   /** A pack whose one frame has any body. */
   async putFrame(content: FrameContent, body: Buffer, kind: PackKind = 'data'): Promise<IndexedPack> {
-    const { keys, repositoryId } = this.context;
-    const options = { repositoryId, packSizeBytes: PACK_BYTES, buffer: Buffer.alloc(packCapacity(PACK_BYTES)) };
-    const pack = await PackWriter.open(kind, keys, options);
+    const options = { packSizeBytes: PACK_BYTES, buffer: Buffer.alloc(packCapacity(PACK_BYTES)) };
+    const pack = await PackWriter.open(kind, this.context, options);
     pack.addFrame(content, body);
     const { hash, file, table } = await pack.close();
     await this.store.put(packName(hash), file);

@@ -32,4 +32,20 @@ describe('a removal to the trash', () => {
       expect(digests(await restore(repository, 'backup_1'))).toEqual(digests(CONTENT));
     }
   });
+
+  it('puts nothing back that a collection may have deleted while the process was suspended', async () => {
+    const store = new MemoryStore();
+    const repository = await newRepository(store);
+    await backUp(repository, 'backup_1', CONTENT);
+    const puts: string[] = [];
+    store.onCall = (operation, name) => {
+      if (operation === 'put') puts.push(name);
+      if (operation !== 'remove' || name !== 'snapshots/backup_1') return;
+      store.files.delete('trash/backup_1');
+      store.now = () => new Date(Date.now() + 2 * 60 * 60 * 1000);
+    };
+    await repository.moveToTrash('backup_1');
+    expect(puts).not.toContain('snapshots/backup_1');
+    expect(store.names('snapshots/')).toEqual([]);
+  });
 });

@@ -29,14 +29,23 @@ export async function moveToTrash(context: RepositoryContext, id: string): Promi
 
 /**
  * Only the storage's clock tells a process that was suspended that the collector may have been here. Within a lease's life no
- * collection deletes what it condemned since.
+ * collection deletes what it condemned since. A lease asks for the time before the put, too: a manifest that is put too late may
+ * stay where its process can't take it away any more.
  */
-async function putBack({ store, leaseTtlMs, protocol }: RepositoryContext, id: string, file: Buffer, trashed: BlobStat): Promise<void> {
-  await store.put(snapshotName(id), file);
-  if (!store.capabilities.serverTime || !protocol.putBackInTime) return;
-  const stat = await store.stat(snapshotName(id));
-  const tookMs = (stat?.modifiedAt.getTime() ?? 0) - trashed.modifiedAt.getTime();
-  if (tookMs > leaseTtlMs) await store.remove(snapshotName(id));
+async function putBack(context: RepositoryContext, id: string, file: Buffer, trashed: BlobStat): Promise<void> {
+  const { store, leaseTtlMs, protocol } = context;
+  const inTime = (atMs: number): boolean => atMs - trashed.modifiedAt.getTime() <= leaseTtlMs;
+  const isTimed = store.capabilities.serverTime && protocol.putBackInTime;
+  const lease = await Lease.take(context, 'writer', 'snapshot that was brought back while it was removed');
+  try {
+    if (isTimed && !inTime(lease.beganAtMs)) return;
+    await store.put(snapshotName(id), file);
+    if (!isTimed) return;
+    const stat = await store.stat(snapshotName(id));
+    if (stat && !inTime(stat.modifiedAt.getTime())) await store.remove(snapshotName(id));
+  } finally {
+    await lease.release().catch(() => undefined);
+  }
 }
 
 /**

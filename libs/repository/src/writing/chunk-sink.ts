@@ -36,10 +36,12 @@ export class ChunkSink {
     private readonly jobs: SessionJobs,
     { speed, cutSizes }: { speed: Speed; cutSizes: RepositoryConfig['cutSizes'] },
   ) {
-    this.buffers = new FrameBuffers(FRAME_BYTES[speed]);
+    const { writingMemory, keys } = context;
+    this.buffers = new FrameBuffers(writingMemory?.frameBytes ?? FRAME_BYTES[speed]);
     const largestChunk = Math.max(...Object.values(cutSizes).map(({ max }) => max));
-    const windowBytes = Math.max(WINDOW_BYTES, 2 * largestChunk);
-    this.windows = new Windows(wasmWindows(context.keys.gearTable), windowBytes, 2 + WINDOWS_PER_THREAD * jobs.parallel);
+    const windowBytes = writingMemory?.windowBytes ?? Math.max(WINDOW_BYTES, 2 * largestChunk);
+    const makeWindow = writingMemory?.windows ?? wasmWindows(keys.gearTable);
+    this.windows = new Windows(makeWindow, windowBytes, 2 + WINDOWS_PER_THREAD * jobs.parallel);
     this.recipeIdKey = createSecretKey(context.keys.recipeChunkId);
   }
 

@@ -11,8 +11,8 @@ import { indexName, packName } from '../layout.js';
 import type { Lease } from '../leases/lease.js';
 import { assertSampleReadable } from '../packs/pack-sample.js';
 import { packCapacity, PackWriter, type FrameContent } from '../packs/pack-writer.js';
+import { Slots } from '../slots.js';
 import type { SessionJobs } from '../threads/session-jobs.js';
-import { Slots } from './slots.js';
 
 /** Frames beyond those that threads compress: one that is placed and one that waits. */
 const FRAMES_AHEAD = 2;
@@ -28,7 +28,7 @@ const SEGMENT_INTERVAL_MS = 5 * 60 * 1000;
  */
 export class PackPipeline {
   private readonly compressions: Slots;
-  private readonly packSlots = new Slots(PACK_BUFFERS);
+  private readonly packSlots: Slots;
   private readonly spareBuffers: Buffer[] = [];
   private readonly open = new Map<PackKind, PackWriter>();
   private readonly placements: Record<PackKind, Promise<void>> = { data: Promise.resolve(), metadata: Promise.resolve() };
@@ -46,6 +46,7 @@ export class PackPipeline {
     private readonly options: { writer: string; speed: Speed; signal?: AbortSignal },
   ) {
     this.compressions = new Slots(jobs.parallel + FRAMES_AHEAD);
+    this.packSlots = new Slots(context.protocol.packsAreBounded ? PACK_BUFFERS : Infinity);
     this.lastSegmentAtMs = context.clock.monotonicMs();
   }
 
@@ -114,9 +115,11 @@ export class PackPipeline {
 
   private async openPack(kind: PackKind): Promise<PackWriter> {
     await this.packSlots.acquire();
-    const { packSizeBytes } = this.context.config;
-    const buffer = this.spareBuffers.pop() ?? Buffer.from(new SharedArrayBuffer(packCapacity(packSizeBytes)));
-    const pack = await PackWriter.open(kind, this.context.keys, { repositoryId: this.context.repositoryId, packSizeBytes, buffer });
+    const { config, writingMemory } = this.context;
+    const { packSizeBytes } = config;
+    const packBytes = writingMemory?.packBytes ?? packCapacity(packSizeBytes);
+    const buffer = this.spareBuffers.pop() ?? Buffer.from(new SharedArrayBuffer(packBytes));
+    const pack = await PackWriter.open(kind, this.context, { packSizeBytes, buffer });
     this.open.set(kind, pack);
     return pack;
   }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { RahatError } from '@rahat/contracts';
+import { examineRepository } from '../check/check.js';
 import type { RepositoryContext } from '../context.js';
 import { snapshotName } from '../layout.js';
 import type { Lease } from '../leases/lease.js';
@@ -26,23 +27,26 @@ export async function publishManifest(
   signal?: AbortSignal,
 ): Promise<Manifest> {
   const name = snapshotName(manifest.snapshot);
-  const { store } = context;
-  const standing = await standingManifest(context, manifest);
+  const { store, protocol } = context;
+  const standing = protocol.standingManifestsAdopted ? await standingManifest(context, manifest) : undefined;
   if (standing) return await adopt(lease, standing);
   await lease.assertStored();
+  // Without conditional puts whoever was stopped in the last call would put over what another worker has committed meanwhile.
+  const another =
+    store.capabilities.conditionalPut || !protocol.standingManifestsAdopted ? undefined : await standingManifest(context, manifest);
+  if (another) return await adopt(lease, another);
   try {
     await store.put(name, file, { ifAbsent: store.capabilities.conditionalPut, signal });
   } catch (error) {
     if (!(error instanceof RahatError) || error.code !== 'blob_exists') {
-      await takeBackWhatCameLate(context, lease, { name, file });
+      await takeBackWhatCameLate(context, lease, { manifest, file });
       throw error;
     }
     const other = await standingManifest(context, manifest);
     if (other) return await adopt(lease, other);
     throw snapshotConflict(manifest.snapshot);
   }
-  const { manifestSeenBeforeSuccess, manifestWithinLease } = context.protocol;
-  if (!manifestSeenBeforeSuccess) return manifest;
+  if (!protocol.manifestSeenBeforeSuccess) return manifest;
   const stat = await store.stat(name);
   if (stat === undefined)
     throw new RahatError(
@@ -52,11 +56,11 @@ export async function publishManifest(
   // Without conditional puts a second writer of this id may have looked before and put after us: what stands there decides,
   // and is not ours to take back.
   if (!store.capabilities.conditionalPut) await standingManifest(context, manifest);
-  if (!lease.covers(stat.modifiedAt) && manifestWithinLease) {
-    await store.remove(name);
+  if (!lease.covers(stat.modifiedAt) && protocol.manifestWithinLease) {
+    await takeBack(context, manifest.snapshot);
     throw new RahatError(
       'lease_lost',
-      `Snapshot ${manifest.snapshot} was stored after the session's lease had run out, and was taken back.`,
+      `Snapshot ${manifest.snapshot} was stored after the session's lease had run out; it does not count.`,
     );
   }
   return manifest;
@@ -66,14 +70,34 @@ export async function publishManifest(
  * A put without an answer lands when the lease has run out where the process was stopped in it: nobody may count on that snapshot,
  * because a collection may have deleted what it needs. While the lease is held a repetition may still commit it.
  */
-async function takeBackWhatCameLate({ store, clock }: RepositoryContext, lease: Lease, put: { name: string; file: Buffer }): Promise<void> {
+async function takeBackWhatCameLate(context: RepositoryContext, lease: Lease, { manifest, file }: PreparedManifest): Promise<void> {
+  const { store, clock } = context;
   if (lease.isHeld()) return;
   await new Promise<void>((resolve) => clock.after(LANDING_MS, resolve));
   try {
     // Somebody else's of the same id is not ours to take away.
-    if ((await store.get(put.name)).equals(put.file)) await store.remove(put.name);
+    if ((await store.get(snapshotName(manifest.snapshot))).equals(file)) await takeBack(context, manifest.snapshot);
   } catch {
     // The put's own error is the one that matters.
+  }
+}
+
+/**
+ * Without conditional puts this manifest may stand in the place of another worker's, of the same content, whose success was
+ * reported. Such a one is whole, and one that is whole does no harm.
+ */
+async function takeBack(context: RepositoryContext, snapshotId: string): Promise<void> {
+  const { store, protocol } = context;
+  if (!store.capabilities.conditionalPut && protocol.wholeManifestsStay && (await isWhole(context, snapshotId))) return;
+  await store.remove(snapshotName(snapshotId));
+}
+
+/** Or not known to be otherwise. */
+async function isWhole(context: RepositoryContext, snapshotId: string): Promise<boolean> {
+  try {
+    return (await examineRepository(context, { level: 'structure', snapshots: [snapshotId] })).report.healthy;
+  } catch {
+    return true;
   }
 }
 

@@ -1,4 +1,4 @@
-/** Fair counting semaphore: back-pressure between the stages of a writing session. */
+/** Fair counting semaphore. */
 export class Slots {
   private readonly waiting: (() => void)[] = [];
 
