@@ -78,7 +78,7 @@ export const ERROR_CATALOGUE = {
     'Run a check of the repository to see what is affected.',
   ),
   snapshot_not_found: entry(404, 'There is no such snapshot', false),
-  lease_lost: entry(503, 'The writing session lost its lease', true),
+  lease_lost: entry(503, 'The session lost its lease', true),
 
   source_unreachable: entry(502, 'The database server cannot be reached', true),
   source_authentication_failed: entry(

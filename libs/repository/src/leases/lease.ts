@@ -98,7 +98,7 @@ export class Lease {
     if (!this.isHeld())
       throw new RahatError(
         'lease_lost',
-        'The session was stopped or cut off from its storage for too long; what it wrote may have been collected.',
+        'The session was stopped or cut off from its storage for too long; what it wrote or was about to read may have been collected.',
       );
   }
 

@@ -5,6 +5,7 @@ import { FrameOpener } from '../frames/frame-opener.js';
 import type { WantedIds } from '../frames/opened-frame.js';
 import type { KnownPack, RepositoryIndex } from '../index/repository-index.js';
 import { packName } from '../layout.js';
+import type { Lease } from '../leases/lease.js';
 import { PACK_HEADER_BYTES } from '../packs/pack-layout.js';
 import { openPackKey } from '../packs/pack-reader.js';
 import { Slots } from '../slots.js';
@@ -30,6 +31,7 @@ export class FrameSource {
   constructor(
     readonly context: RepositoryContext,
     readonly index: RepositoryIndex,
+    private readonly lease?: Lease,
   ) {
     this.opener = new FrameOpener(context.threads);
     const { openReads = OPEN_READS, protocol } = context;
@@ -79,6 +81,8 @@ export class FrameSource {
       return await this.context.store.get(packName(pack.hash), range, { signal });
     } catch (error) {
       if (!(error instanceof RahatError) || error.code !== 'blob_not_found') throw error;
+      // Nothing is damaged when a collection passed a session over that was suspended or cut off: that one begins anew.
+      await this.lease?.assertStored();
       throw new RahatError('repository_damaged', `Pack ${pack.hash} is missing in the storage.`, { cause: error });
     } finally {
       this.slots.release();

@@ -40,4 +40,16 @@ describe('a reader', () => {
     expect(most).toBeGreaterThan(10);
     expect(most).toBeLessThanOrEqual(64);
   });
+
+  it('that lost its lease is told so when a pack is gone, and nobody is told of damage', async () => {
+    const store = new MemoryStore();
+    await scattered(store);
+    const repository = await openRepository(store, { type: 'passphrase', passphrase: PASSPHRASE });
+    const { objects } = await repository.findSnapshot('whole');
+    await using session = await repository.beginReading();
+    for (const pack of store.names('packs/')) await store.remove(pack);
+    await expect(collect(session.readObject(objects[0]!))).rejects.toMatchObject({ code: 'repository_damaged' });
+    for (const lease of store.names('leases/')) await store.remove(lease);
+    await expect(collect(session.readObject(objects[0]!))).rejects.toMatchObject({ code: 'lease_lost', retryable: true });
+  });
 });

@@ -20,7 +20,7 @@ export class RepositoryReadSession implements ReadSession {
     private readonly lease: Lease | undefined,
     private readonly signal: AbortSignal | undefined,
   ) {
-    this.frames = new FrameSource(context, index);
+    this.frames = new FrameSource(context, index, lease);
   }
 
   static async begin(context: RepositoryContext, signal?: AbortSignal): Promise<RepositoryReadSession> {

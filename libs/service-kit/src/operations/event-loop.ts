@@ -4,7 +4,7 @@ import { loadedGauge } from './loaded-gauge.js';
 
 /** Each look wakes the process: at the library's 10 ms, that alone takes half a percent of a core from a process at rest. */
 const LOOK_EVERY_MS = 100;
-const QUANTILES = [0.5, 0.99, 1];
+const PERCENTILES = [50, 99, 100];
 
 /** How late the event loop came to its timers since the last scrape: long where something keeps the process from everything else. */
 export function measureEventLoop(registry: Registry): void {
@@ -13,13 +13,14 @@ export function measureEventLoop(registry: Registry): void {
   loadedGauge(registry, {
     name: 'rahat_event_loop_lag_seconds',
     help: 'How late the event loop came to its timers since the last scrape',
-    labelNames: ['quantile'],
+    // Not `quantile`, which is for summaries alone.
+    labelNames: ['percentile'],
     samples: () => {
       const seen = delays.count > 0;
-      const samples = QUANTILES.map((quantile) => ({
-        labels: { quantile: String(quantile) },
+      const samples = PERCENTILES.map((percentile) => ({
+        labels: { percentile: String(percentile) },
         // What is recorded is the time between two looks.
-        value: seen ? Math.max(0, delays.percentile(100 * quantile) / 1e9 - LOOK_EVERY_MS / 1000) : 0,
+        value: seen ? Math.max(0, delays.percentile(percentile) / 1e9 - LOOK_EVERY_MS / 1000) : 0,
       }));
       delays.reset();
       return Promise.resolve(samples);
