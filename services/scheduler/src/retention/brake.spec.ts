@@ -4,9 +4,9 @@ import type { Proof } from '../verification/proof.js';
 import { brakeOn, planBrakeOn } from './brake.js';
 import type { RetentionDecision } from './retention.js';
 
-const line = (proof: Proof, dropped: number, kept: number) =>
+const line = (proof: Proof, dropped: number, kept: number, was_found = false) =>
   [...Array.from({ length: kept }, () => 'kept' as const), ...Array.from({ length: dropped }, () => 'dropped' as const)].map((verdict) => ({
-    row: { proof },
+    row: { proof, was_found },
     decision: { verdict: verdict satisfies RetentionDecision['verdict'] },
   }));
 
@@ -22,12 +22,13 @@ describe('the brake on one line of backups', () => {
     const week = [...line('FULL', 1, 1), ...line('BASIC', 6, 2)];
     expect(brakeOn(week, 'FULL')).toBeUndefined();
     expect(brakeOn(week, 'BASIC')).toEqual({ dropped: 7, of: 10 });
+    expect(brakeOn([...line('FULL', 1, 1), ...line('stored', 6, 2, true)], 'FULL')).toEqual({ dropped: 7, of: 10 });
   });
 });
 
 it('holds a plan up that loses a few of each of its many databases', () => {
   const lines = (count: number, dropped: number, kept: number) => Array.from({ length: count }, () => line('stored', dropped, kept));
-  expect(planBrakeOn(lines(5, 2, 2))).toBeUndefined();
+  expect(planBrakeOn(lines(3, 1, 4))).toBeUndefined();
   expect(planBrakeOn(lines(1000, 3, 12))).toBeUndefined();
   expect(planBrakeOn(lines(1000, 3, 7))).toEqual({ dropped: 3000, of: 10_000 });
 });
@@ -65,7 +66,7 @@ describe('an edited plan', () => {
 
   it('that would take a few backups of each database takes none before somebody confirmed it', async () => {
     const plan = await planOfFive();
-    await keepLast(plan, 3);
+    await keepLast(plan, 4);
     const path = `/api/v2/plans/${plan}/retention`;
     expect(await get(path)).toMatchObject({ planBrake: null });
     await keepLast(plan, 2);
@@ -84,6 +85,15 @@ describe('an edited plan', () => {
     await backUp(plan);
     await scheduler.eventually(async () => (await get(path)).backups.length === 10);
     expect(await waiting(plan)).toEqual([]);
+  });
+
+  it('that keeps less, and counts none of its backups as proven any more, is held up all the same', async () => {
+    const { id } = await scheduler.plan({ databases: ['a'], retention: { keepLast: 10, keepProven: 1 } });
+    for (let taken = 0; taken < 5; taken += 1) await backUp(id);
+    await scheduler.call('PATCH', `/api/v2/plans/${id}`, { verify: ['BASIC'], retention: { keepLast: 1, keepProven: 1 } });
+    await backUp(id);
+    await scheduler.eventually(async () => (await waiting(id)).length === 5);
+    expect(await get(`/api/v2/plans/${id}/retention`)).toMatchObject({ planBrake: { dropped: 5, of: 6 } });
   });
 
   it('that is edited back goes on without a word', async () => {
