@@ -7,5 +7,6 @@ await runWorker({
   service: 'backup-worker',
   main: import.meta.url,
   config: workerConfig,
+  drainMs: ({ RAHAT_WORKER_DRAIN_SECONDS: seconds }) => 1000 * seconds,
   module: (runtime, config) => BackupWorkerModule.register({ runtime, config }),
 });

@@ -3,11 +3,18 @@ import type { Logger } from 'pino';
 
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const;
 
+export interface RunningProcess {
+  drain(): Promise<void>;
+  /** What it takes at most where everything is there that it needs. */
+  longestDrainMs: number;
+}
+
 /**
  * Runs until a signal asks it to drain. A second signal leaves at once. When the one who started us over a channel is
- * killed, the channel closes, and nobody is left to stop us: we drain then, too.
+ * killed, the channel closes, and nobody is left to stop us: we drain then, too, and leave when that doesn't end, because queues
+ * and databases may have gone the same way.
  */
-export async function live(log: Logger, start: () => Promise<{ drain(): Promise<void> }>): Promise<void> {
+export async function live(log: Logger, start: () => Promise<RunningProcess>): Promise<void> {
   const stopping = new AbortController();
   const asked = Promise.withResolvers<string>();
   const stop = (by: keyof typeof EXIT_CODES | 'channel') => {
@@ -21,7 +28,9 @@ export async function live(log: Logger, start: () => Promise<{ drain(): Promise<
   try {
     const running = await start();
     log.info({ pid: process.pid }, 'started');
-    log.info({ by: await asked.promise }, 'draining');
+    const by = await asked.promise;
+    log.info({ by }, 'draining');
+    if (by === 'channel') setTimeout(() => leave(log), running.longestDrainMs);
     await running.drain();
     log.info('stopped');
     process.exit(0);
@@ -30,4 +39,9 @@ export async function live(log: Logger, start: () => Promise<{ drain(): Promise<
     log.fatal({ err: error, code, hint }, message);
     process.exit(1);
   }
+}
+
+function leave(log: Logger): never {
+  log.warn('left without an end of what is under way: nobody is there any more who started this process, nor what it waits for');
+  process.exit(1);
 }

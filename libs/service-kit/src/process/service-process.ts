@@ -12,6 +12,9 @@ import { versionBeside } from '../version-beside.js';
 import { databaseConfig, httpConfig, processConfig } from './process-config.js';
 import { live } from './process-life.js';
 
+/** Requests and messages in hand, and the ends of connections. */
+const CLOSING_LIMIT_MS = 60_000;
+
 const CommonConfig = z.object(processConfig);
 const HttpConfig = z.object(httpConfig);
 const DatabaseConfig = z.object(databaseConfig);
@@ -23,6 +26,8 @@ interface ProcessDefinition<C extends z.ZodObject, Runtime> {
   /** What the service itself reads; what every process reads is added. */
   config: C;
   module(runtime: Runtime, config: z.infer<C>): Promise<DynamicModule> | DynamicModule;
+  /** How long work under way may go on after it was asked to end. */
+  drainMs?(config: z.infer<C>): number;
   /** What differs from other applications of ours. */
   application?(config: z.infer<C>, version: string): Pick<ApplicationOptions, 'bodies' | 'openApi'>;
 }
@@ -115,6 +120,6 @@ function run<C extends z.ZodObject, Runtime extends StatelessRuntime>(
     const host = common.RAHAT_HOST;
     await application.listen(port === undefined ? undefined : { host, port }, { host, port: common.RAHAT_METRICS_PORT });
     const running = starting.move();
-    return { drain: () => running.disposeAsync() };
+    return { drain: () => running.disposeAsync(), longestDrainMs: CLOSING_LIMIT_MS + (definition.drainMs?.(settings) ?? 0) };
   });
 }
