@@ -1,4 +1,3 @@
-import { rankOf, type Proof } from '../verification/proof.js';
 import type { RetentionDecision } from './retention.js';
 
 /** With every new backup one goes, or a few after proofs that came late. */
@@ -12,22 +11,19 @@ export interface Brake {
 }
 
 interface Decided {
-  row: { proof: Proof; was_found: boolean };
   decision: Pick<RetentionDecision, 'verdict'>;
 }
 
 /**
- * What would go at once of one line of backups, when that is out of the ordinary: it isn't done before somebody confirmed it. Backups
- * that are not proven don't count: they only waited for a newer one to be proven, which a weekly test restore does for seven at once.
- * Of those that a rebuild of the catalog found nobody knows any more whether they were proven.
+ * What a clock that jumped, an edited policy or proofs that failed for weeks would take away at once is not done before somebody
+ * confirmed it: the numbers of one line of backups, when they are out of the ordinary.
  */
-export function brakeOn(line: readonly Decided[], demanded: Proof): Brake | undefined {
-  const counting = line.filter(({ row }) => row.was_found || rankOf(row.proof) >= rankOf(demanded));
-  const { dropped, of } = weighed(counting);
-  return dropped > USUAL && (dropped > MOST || dropped > of * LARGEST_SHARE) ? weighed(line) : undefined;
+export function brakeOn(line: readonly Decided[]): Brake | undefined {
+  const brake = weighed(line);
+  return brake.dropped > USUAL && (brake.dropped > MOST || brake.dropped > brake.of * LARGEST_SHARE) ? brake : undefined;
 }
 
-/** The same of a whole plan that was edited, proven or not: three backups of each of a thousand databases are many, too. */
+/** The same of a whole plan that was edited: three backups of each of a thousand databases are many, too. */
 export function planBrakeOn(lines: readonly (readonly Decided[])[]): Brake | undefined {
   const brake = weighed(lines.flat());
   return brake.dropped > USUAL && brake.dropped > brake.of * LARGEST_SHARE ? brake : undefined;

@@ -26,7 +26,7 @@ const COLUMNS = [
   'removal_requested_at',
   'missing_since',
 ] as const satisfies (keyof BackupRow)[];
-export type RetainedRow = Pick<BackupRow, (typeof COLUMNS)[number]> & { in_use: boolean; was_found: boolean };
+export type RetainedRow = Pick<BackupRow, (typeof COLUMNS)[number]> & { in_use: boolean };
 
 /** What is decided about one backup. */
 export interface DecidedRow {
@@ -40,7 +40,7 @@ export interface Line {
   database: string | null;
 }
 
-const RETAINED = `SELECT ${COLUMNS.join(', ')}, found IS NOT NULL AS was_found, EXISTS (SELECT 1 FROM runs WHERE runs.backup_id = backups.id AND runs.type <> 'backup' AND runs.state IN ('due', 'queued', 'running')) AS in_use FROM backups`;
+const RETAINED = `SELECT ${COLUMNS.join(', ')}, EXISTS (SELECT 1 FROM runs WHERE runs.backup_id = backups.id AND runs.type <> 'backup' AND runs.state IN ('due', 'queued', 'running')) AS in_use FROM backups`;
 
 export async function policyOf(transaction: Transaction, plan: PlanRow): Promise<LinePolicy> {
   const [schedule] = await schedulesOfPlan(transaction, plan);

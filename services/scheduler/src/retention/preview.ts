@@ -3,7 +3,6 @@ import type { RetentionPreview } from '@rahat/contracts';
 import type { PlanRow } from '../plans/plans.table.js';
 import { brakeOn, planBrakeOn } from './brake.js';
 import type { DecidedRow } from './lines.js';
-import type { LinePolicy } from './retention.js';
 
 export function droppedIn(lines: readonly DecidedRow[][]): string[] {
   return lines
@@ -19,14 +18,13 @@ export function hashOf(lines: readonly DecidedRow[][]): string {
 
 export function presentPreview(
   plan: Pick<PlanRow, 'retention_weighed' | 'retention_brake'>,
-  policy: LinePolicy,
   lines: readonly DecidedRow[][],
 ): RetentionPreview {
   return {
     hash: hashOf(lines),
     planBrake: plan.retention_weighed ? plan.retention_brake : (planBrakeOn(lines) ?? null),
     brakes: lines.flatMap((line) => {
-      const brake = brakeOn(line, policy.demanded);
+      const brake = brakeOn(line);
       const { row } = line[0]!;
       return brake ? [{ server: row.server_id, database: row.database_id, databaseName: row.database_name, ...brake }] : [];
     }),

@@ -22,7 +22,7 @@ export class RetentionService {
     return this.database.inOrganization(principal.organization, async (transaction) => {
       const plan = await findPlan(transaction, planId);
       const policy = await policyOf(transaction, plan);
-      return presentPreview(plan, policy, await decidedLines(transaction, plan, policy));
+      return presentPreview(plan, await decidedLines(transaction, plan, policy));
     });
   }
 
@@ -45,7 +45,7 @@ export class RetentionService {
       await this.tellKept(transaction, lines.flat());
       const confirmed = await this.recordWeighing(transaction, plan, null);
       for (const { row, decision } of lines.flat()) await this.carryOut(transaction, row, decision);
-      return presentPreview(confirmed, policy, await decidedLines(transaction, plan, policy));
+      return presentPreview(confirmed, await decidedLines(transaction, plan, policy));
     });
   }
 
@@ -61,9 +61,10 @@ export class RetentionService {
     const line = { server: backup.server_id, database: backup.database_id };
     await lockBackups(transaction, plan, line);
     const policy = await policyOf(transaction, plan);
-    const planBrake = await this.weigh(transaction, plan, policy);
-    for (const decided of await decidedLines(transaction, plan, policy, line)) {
-      const brake = planBrake ?? brakeOn(decided, policy.demanded);
+    const lines = await decidedLines(transaction, plan, policy, line);
+    const planBrake = droppedIn(lines).length > 0 ? await this.weigh(transaction, plan, policy) : null;
+    for (const decided of lines) {
+      const brake = brakeOn(decided) ?? planBrake;
       await this.tellKept(transaction, decided);
       for (const { row, decision } of decided)
         if (brake && decision.verdict === 'dropped') await this.holdUp(transaction, row, brake);
@@ -71,7 +72,7 @@ export class RetentionService {
     }
   }
 
-  /** What is out of the ordinary about the plan as it is. An edited one is weighed once, and not again with each backup. */
+  /** What is out of the ordinary about the plan as it is. An edited one is weighed before its first removal, and not again with each. */
   private async weigh(transaction: Transaction, plan: PlanRow, policy: LinePolicy): Promise<Brake | null> {
     if (plan.retention_weighed) return plan.retention_brake;
     const brake = planBrakeOn(await decidedLines(transaction, plan, policy)) ?? null;
