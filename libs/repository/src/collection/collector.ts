@@ -81,21 +81,28 @@ export class Collector {
 
   /** A session that began before the condemnation was visible may refer to its packs; one that began later doesn't. */
   private isDue({ condemnedAtMs }: Collection, { leases }: View, blockers: Set<string>): boolean {
-    const { protocol, store } = this.context;
-    const marginMs = store.capabilities.serverTime ? 0 : NO_SERVER_TIME_MARGIN_MS;
-    const graceMs = protocol.deleteAfterGrace ? this.options.graceMs + marginMs : 0;
+    const { protocol } = this.context;
+    const graceMs = protocol.deleteAfterGrace ? this.options.graceMs + this.marginMs : 0;
     if (this.lease.serverTimeAtLeastMs() - condemnedAtMs < graceMs) return false;
-    const visibleAtMs = this.visibleAtMs(condemnedAtMs);
-    const older = leases.live.filter(({ beganAtMs }) => beganAtMs <= visibleAtMs);
+    const waits = this.waitsForSessionsUntil(this.visibleAtMs(condemnedAtMs), leases, blockers);
+    return !waits || !protocol.deleteAfterOlderSessions;
+  }
+
+  private get marginMs(): number {
+    return this.context.store.capabilities.serverTime ? 0 : NO_SERVER_TIME_MARGIN_MS;
+  }
+
+  /** Whether sessions that began no later than this are alive; they are told as what the collection waits for. */
+  private waitsForSessionsUntil(latestMs: number, { live }: View['leases'], blockers: Set<string>): boolean {
+    const older = live.filter(({ beganAtMs }) => beganAtMs <= latestMs);
     older.forEach(({ kind, holder }) => blockers.add(`${kind} ${holder}`));
-    return older.length === 0 || !protocol.deleteAfterOlderSessions;
+    return older.length > 0;
   }
 
   /** From then on everybody who looks sees what was put at this time. */
   private visibleAtMs(putAtMs: number): number {
     const { protocol, store } = this.context;
-    const { serverTime, listLagMs } = store.capabilities;
-    return putAtMs + (serverTime ? 0 : NO_SERVER_TIME_MARGIN_MS) + (protocol.waitForListings ? listLagMs : 0);
+    return putAtMs + this.marginMs + (protocol.waitForListings ? store.capabilities.listLagMs : 0);
   }
 
   /**
@@ -129,9 +136,7 @@ export class Collector {
   private isKnownToAll(home: number, { index, indexedAtMs, leases }: View, blockers: Set<string>): boolean {
     if (index.packs[home] === undefined) return true;
     const seenAtMs = this.visibleAtMs(indexedAtMs.get(home) ?? Infinity);
-    const older = leases.live.filter(({ beganAtMs }) => beganAtMs <= seenAtMs);
-    older.forEach(({ kind, holder }) => blockers.add(`${kind} ${holder}`));
-    return older.length === 0 && this.lease.beganAtMs > seenAtMs;
+    return !this.waitsForSessionsUntil(seenAtMs, leases, blockers) && this.lease.beganAtMs > seenAtMs;
   }
 
   /** The storage would refuse to remove them. They stay condemned, and in the index, until a later call. */

@@ -20,7 +20,11 @@ export function plansByServer<Plan extends Selection>(plans: readonly Plan[]): (
   const naming = new Map<string, number[]>();
   const choosing: number[] = [];
   for (const [place, plan] of plans.entries()) {
-    for (const id of plan.server_ids) naming.set(id, [...(naming.get(id) ?? []), place]);
+    for (const id of plan.server_ids) {
+      const places = naming.get(id);
+      if (places) places.push(place);
+      else naming.set(id, [place]);
+    }
     if (selectsByGroupOrTag(plan)) choosing.push(place);
   }
   return (server) =>

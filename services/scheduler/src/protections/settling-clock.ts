@@ -1,4 +1,5 @@
 import { Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
+import { Pulse } from '../clock/pulse.js';
 import type { Settling } from './settling.js';
 
 const PERIOD_MS = 60_000;
@@ -6,31 +7,22 @@ const PERIOD_MS = 60_000;
 /** Settles where nobody looks: marks would pile up, and whoever looks at last would wait. Where nothing changed it asks one question. */
 export class SettlingClock implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(SettlingClock.name);
-  private timer: NodeJS.Timeout | undefined;
-  private current: Promise<void> | undefined;
-  private stopped = false;
+  private readonly pulse: Pulse;
 
   constructor(
     private readonly settling: Pick<Settling, 'settleAll'>,
-    private readonly periodMs = PERIOD_MS,
-  ) {}
+    periodMs = PERIOD_MS,
+  ) {
+    this.pulse = new Pulse(() => this.settleAll(), periodMs);
+  }
 
   /** At once: a migration has marked every line. */
   onApplicationBootstrap(): void {
-    this.schedule(0);
+    this.pulse.hurry();
   }
 
-  async onApplicationShutdown(): Promise<void> {
-    this.stopped = true;
-    clearTimeout(this.timer);
-    await this.current;
-  }
-
-  private schedule(afterMs: number): void {
-    if (this.stopped) return;
-    this.timer = setTimeout(() => {
-      this.current = this.settleAll().finally(() => this.schedule(this.periodMs));
-    }, afterMs);
+  onApplicationShutdown(): Promise<void> {
+    return this.pulse.stop();
   }
 
   private async settleAll(): Promise<void> {

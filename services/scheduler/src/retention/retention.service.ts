@@ -43,9 +43,9 @@ export class RetentionService {
         details: { backups: droppedIn(lines) },
       });
       await this.tellKept(transaction, lines.flat());
-      const confirmed = await this.recordWeighing(transaction, plan, null);
+      await this.recordWeighing(transaction, plan, null);
       for (const { row, decision } of lines.flat()) await this.carryOut(transaction, row, decision);
-      return presentPreview(confirmed, await decidedLines(transaction, plan, policy));
+      return presentPreview({ retention_weighed: true, retention_brake: null }, await decidedLines(transaction, plan, policy));
     });
   }
 
@@ -80,12 +80,11 @@ export class RetentionService {
     return brake;
   }
 
-  private async recordWeighing(transaction: Transaction, { id }: PlanRow, brake: Brake | null): Promise<PlanRow> {
-    const [row] = await transaction.query<PlanRow>(
-      `UPDATE plans SET retention_weighed = true, retention_brake = $2 WHERE id = $1 RETURNING *`,
-      [id, brake && JSON.stringify(brake)],
-    );
-    return row!;
+  private async recordWeighing(transaction: Transaction, { id }: PlanRow, brake: Brake | null): Promise<void> {
+    await transaction.query(`UPDATE plans SET retention_weighed = true, retention_brake = $2 WHERE id = $1`, [
+      id,
+      brake && JSON.stringify(brake),
+    ]);
   }
 
   /** All in one statement: a policy that was edited gives each backup of its plan another reason. */

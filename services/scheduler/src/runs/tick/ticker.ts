@@ -1,6 +1,7 @@
 import { Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../../clock/clock.js';
+import { Pulse } from '../../clock/pulse.js';
 import type { SchedulerConfig } from '../../config.js';
 import { planCollections } from '../../collections/plan-collections.js';
 import { startDueCollections } from '../../collections/start-due-collections.js';
@@ -22,12 +23,8 @@ import type { WatchAttempts } from './watch-attempts.js';
 /** The scheduler's pulse. Each replica has one; what changes the ledger is done by whichever gets the lock. */
 export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(Ticker.name);
-  private timer: NodeJS.Timeout | undefined;
-  private current: Promise<void> | undefined;
+  private readonly pulse: Pulse;
   private discovering: Promise<void> | undefined;
-  private stopped = false;
-  /** Asked for another tick while one was under way, which may have looked too early. */
-  private hurried = false;
 
   constructor(
     private readonly database: ServiceDatabase,
@@ -43,23 +40,22 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     private readonly memory: Memory,
     private readonly config: SchedulerConfig,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    this.pulse = new Pulse(() => this.tick(), config.RAHAT_SCHEDULER_TICK_SECONDS * 1000);
+  }
 
   onApplicationBootstrap(): void {
-    this.schedule(0);
+    this.pulse.hurry();
   }
 
   async onApplicationShutdown(): Promise<void> {
-    this.stopped = true;
-    clearTimeout(this.timer);
-    await this.current;
+    await this.pulse.stop();
     await this.discovering;
   }
 
   /** Something became due now: don't wait for the next tick. */
   hurry(): void {
-    if (this.current) this.hurried = true;
-    else this.schedule(0);
+    this.pulse.hurry();
   }
 
   /** One whole tick. A step that fails is logged and doesn't keep the others from their work. */
@@ -102,19 +98,6 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     await this.step('retry returns', () => this.alone('returns', (transaction) => this.returns.retry(transaction)));
     // Waits for workers' answers, so the tick doesn't wait for it.
     this.discovering ??= this.step('discover databases', () => this.discovery.discoverDue()).finally(() => (this.discovering = undefined));
-  }
-
-  private schedule(afterMs: number): void {
-    if (this.stopped) return;
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => {
-      this.current = this.tick().finally(() => {
-        const afterMs = this.hurried ? 0 : this.config.RAHAT_SCHEDULER_TICK_SECONDS * 1000;
-        this.current = undefined;
-        this.hurried = false;
-        this.schedule(afterMs);
-      });
-    }, afterMs);
   }
 
   /** Work that has more to do than it takes on at once goes on in the next tick, which then follows at once. */
