@@ -109,7 +109,7 @@ export class SchedulerModule {
     const verification = new VerificationChain(ledger, clock);
     const returns = new Returns(outbox, clock);
     const removals = new Removals(outbox, returns, clock);
-    const retention = new RetentionService(database, outbox, removals);
+    const retention = new RetentionService(database, outbox, removals, clock);
     const outcomes = new RunOutcomes(outbox, verification, clock);
     const attemptEnd = new AttemptEnd(ledger, outcomes, config, clock);
     const specs = new RunSpecs(database, secrets, repositories, clock);

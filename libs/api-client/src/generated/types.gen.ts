@@ -71,6 +71,39 @@ export type AssertionInput = {
     timeoutSeconds?: number;
 };
 
+export type AttachRepository = {
+    name: string;
+    storage: string;
+    prefix: string;
+    wayIn: RepositoryWayIn;
+};
+
+export type AttachedRepository = {
+    id: string;
+    name: string;
+    storage: string;
+    prefix: string;
+    location: string;
+    repositoryId: string;
+    createdAt: string;
+    attachedAt: string | null;
+    snapshots: number;
+    unreadable: Array<{
+        snapshot: string;
+        message: string;
+    }>;
+    sessions: Array<{
+        kind: 'writer' | 'reader' | 'collector' | 'unknown';
+        holder: string;
+        beganAt: string;
+    }>;
+    writers: Array<{
+        writer: string;
+        organization: string;
+        lastAt: string;
+    }>;
+};
+
 export type AuditEntry = {
     id: string;
     sequence: number;
@@ -154,6 +187,7 @@ export type ChangeCollectionPolicy = {
     timeZone?: string;
     undoDays?: number;
     pool?: string;
+    rewrite?: boolean;
 };
 
 export type CollectionPolicy = {
@@ -162,6 +196,7 @@ export type CollectionPolicy = {
     timeZone: string;
     undoDays: number;
     pool: string;
+    rewrite: boolean;
 };
 
 export type ConfirmRetention = {
@@ -423,6 +458,7 @@ export type CreatedRepository = {
     location: string;
     repositoryId: string;
     createdAt: string;
+    attachedAt: string | null;
     passphrase: string | null;
 };
 
@@ -831,6 +867,7 @@ export type Repository = {
     location: string;
     repositoryId: string;
     createdAt: string;
+    attachedAt: string | null;
 };
 
 export type RepositorySnapshot = {
@@ -854,6 +891,17 @@ export type RepositorySnapshot = {
         code: string;
         message: string;
     };
+};
+
+export type RepositoryWayIn = {
+    type: 'passphrase';
+    passphrase: string;
+} | {
+    type: 'recovery';
+    recoveryKey: string;
+} | {
+    type: 'shares';
+    shares: Array<string>;
 };
 
 export type RestorePlan = {
@@ -918,6 +966,7 @@ export type RetentionPreview = {
         sizeBytes: number;
         addedBytes: number;
         kept: boolean;
+        due: boolean;
         reason: string;
     }>;
 };
@@ -1046,6 +1095,11 @@ export type Run = {
         copied: {
             packs: number;
             bytes: number;
+        };
+        unopened?: {
+            packs: number;
+            bytes: number;
+            liveBytes: number;
         };
         purged: number;
         purgedSnapshots: Array<string>;
@@ -2462,6 +2516,28 @@ export type RepositoriesCreateResponses = {
 };
 
 export type RepositoriesCreateResponse = RepositoriesCreateResponses[keyof RepositoriesCreateResponses];
+
+export type RepositoriesAttachData = {
+    body: AttachRepository;
+    path?: never;
+    query?: never;
+    url: '/api/v2/repositories/attach';
+};
+
+export type RepositoriesAttachErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type RepositoriesAttachError = RepositoriesAttachErrors[keyof RepositoriesAttachErrors];
+
+export type RepositoriesAttachResponses = {
+    201: AttachedRepository;
+};
+
+export type RepositoriesAttachResponse = RepositoriesAttachResponses[keyof RepositoriesAttachResponses];
 
 export type RepositoriesGetData = {
     body?: never;

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Transaction } from '@rahat/persistence';
 import type { BackupRow } from '../backups/backups.table.js';
 import { retentionOf, type PlanRow } from '../plans/plans.table.js';
@@ -23,6 +24,7 @@ const COLUMNS = [
   'added_bytes',
   'retention_reason',
   'hold',
+  'due_since',
   'removal_requested_at',
   'missing_since',
 ] as const satisfies (keyof BackupRow)[];
@@ -44,11 +46,19 @@ const RETAINED = `SELECT ${COLUMNS.join(', ')}, EXISTS (SELECT 1 FROM runs WHERE
 
 export async function policyOf(transaction: Transaction, plan: PlanRow): Promise<LinePolicy> {
   const [schedule] = await schedulesOfPlan(transaction, plan);
-  return {
-    ...retentionOf(plan),
-    demanded: demandedProof([...plan.verify, ...plan.verify_schedules.map(({ level }) => level)]),
-    timeZone: schedule?.time_zone ?? 'UTC',
-  };
+  return { ...rulesOf(plan), timeZone: schedule?.time_zone ?? 'UTC' };
+}
+
+function rulesOf(plan: PlanRow): Omit<LinePolicy, 'timeZone'> {
+  return { ...retentionOf(plan), demanded: demandedProof([...plan.verify, ...plan.verify_schedules.map(({ level }) => level)]) };
+}
+
+/** What an edited policy lets go is weighed as a whole, whatever the one before had let go (ADR 14). */
+export async function forgetDueBackups(transaction: Transaction, before: PlanRow, after: PlanRow): Promise<void> {
+  if (isDeepStrictEqual(rulesOf(before), rulesOf(after))) return;
+  await transaction.query(`UPDATE backups SET due_since = NULL WHERE plan_id = $1 AND removed_at IS NULL AND due_since IS NOT NULL`, [
+    after.id,
+  ]);
 }
 
 /** Of one line, or of all lines of the plan; each newest first. Those that left the trash for ever are no part of it. */
@@ -59,9 +69,14 @@ export async function decidedLines(transaction: Transaction, plan: PlanRow, poli
   return [...lines.values()].map((ofLine) => decided(ofLine, policy));
 }
 
-/** Nobody begins to read, hold or remove one of them meanwhile. */
+/** One retention of a plan at a time; undefined when there is no such plan any more. */
+export async function lockPlan(transaction: Transaction, id: string | null): Promise<PlanRow | undefined> {
+  const [plan] = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE id = $1 AND deleted_at IS NULL FOR UPDATE`, [id]);
+  return plan;
+}
+
+/** Nobody begins to read, hold or remove one of them meanwhile. `plan` is locked. */
 export async function lockBackups(transaction: Transaction, plan: PlanRow, line?: Line): Promise<void> {
-  await transaction.query(`SELECT 1 FROM plans WHERE id = $1 FOR UPDATE`, [plan.id]);
   const { where, parameters } = retainedBy(plan, line);
   await transaction.query(`SELECT 1 FROM backups WHERE ${where} ORDER BY id FOR UPDATE`, parameters);
 }
