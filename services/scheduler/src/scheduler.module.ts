@@ -35,6 +35,7 @@ import { PlatformProtectionController } from './platform/platform-protection.con
 import { PlatformProtectionService } from './platform/platform-protection.service.js';
 import { SettlingClock } from './protections/settling-clock.js';
 import { Settling } from './protections/settling.js';
+import { LeftSnapshots } from './rebuild/left-snapshots.js';
 import { FoundPages } from './rebuild/found-pages.js';
 import { RebuildController } from './rebuild/rebuild.controller.js';
 import { RebuildService } from './rebuild/rebuild.service.js';
@@ -130,6 +131,7 @@ export class SchedulerModule {
       planPauses,
       runPauses,
       memory,
+      new LeftSnapshots(outbox, ledger, config, clock),
       config,
       clock,
     );

@@ -9,6 +9,7 @@ import { RebuildTheCatalog1764320000000 } from './0008-rebuild-the-catalog.js';
 import { KeepProtections1764330000000 } from './0009-keep-protections.js';
 import { WeighEditedPlans1764340000000 } from './0010-weigh-edited-plans.js';
 import { MarkDueBackups1764450000000 } from './0011-mark-due-backups.js';
+import { RebuildAttached1764450100000 } from './0012-rebuild-attached.js';
 
 export const schedulerMigrations = [
   CreateScheduler1763900000000,
@@ -22,4 +23,5 @@ export const schedulerMigrations = [
   KeepProtections1764330000000,
   WeighEditedPlans1764340000000,
   MarkDueBackups1764450000000,
+  RebuildAttached1764450100000,
 ];
