@@ -49,14 +49,6 @@ describe('the collection of a repository', () => {
     expect([attempt.secrets.source, attempt.secrets.target]).toEqual([undefined, undefined]);
   });
 
-  it('gets a key that reads only where the policy has it rewrite packs', async () => {
-    expect((await change({ rewrite: true })).body).toMatchObject({ rewrite: true, undoDays: 3 });
-    const run = await scheduler.until((await start()).body.id, 'succeeded');
-    const attempt = scheduler.attempts.find(({ spec }) => spec.run === run.id)!;
-    expect(attempt.secrets).toMatchObject({ repositories: [{ credential: { power: 'read' } }] });
-    expect((await change({ rewrite: false })).body).toMatchObject({ rewrite: false });
-  });
-
   it('is one at a time; another one is refused and names the first', async () => {
     scheduler.scripts.push(async (attempt) => attempt.start());
     const first = (await start()).body as Run;
@@ -104,5 +96,13 @@ describe('the collection of a repository', () => {
     scheduler.scripts.push(withEvidence({ purged: 1, purgedSnapshots: [snapshot] }));
     await scheduler.until((await start()).body.id, 'succeeded');
     expect(await trash()).toEqual([]);
+  });
+
+  it('gets a key that reads only where the policy has it rewrite packs', async () => {
+    expect((await change({ rewrite: true })).body).toMatchObject({ rewrite: true, undoDays: 3 });
+    const run = await scheduler.until((await start()).body.id, 'succeeded');
+    const attempt = scheduler.attempts.find(({ spec }) => spec.run === run.id)!;
+    expect(attempt.secrets).toMatchObject({ repositories: [{ credential: { power: 'read' } }] });
+    expect((await change({ rewrite: false })).body).toMatchObject({ rewrite: false });
   });
 });

@@ -6,7 +6,17 @@ import type { Clock } from '../clock/clock.js';
 import { findPlan, type PlanRow } from '../plans/plans.table.js';
 import { recordAct, recordOwnAct } from '../trail/trail.js';
 import { isNewlyDue, planBrakeOn, weighLine, type Brake } from './brake.js';
-import { decidedLines, lockBackups, lockPlan, policyOf, type DecidedRow, type RetainedRow } from './lines.js';
+import {
+  decidedLines,
+  lockBackups,
+  lockPlan,
+  policyOf,
+  tellBackups,
+  type DecidedRow,
+  type Line,
+  type RetainedRow,
+  type Told,
+} from './lines.js';
 import type { Removals } from './removals.js';
 import { droppedIn, hashOf, presentPreview } from './preview.js';
 import type { LinePolicy } from './retention.js';
@@ -31,9 +41,10 @@ export class RetentionService {
   /** What the preview showed, and nothing else, even where the brake holds it up. */
   async confirm(principal: Principal, planId: string, { hash }: ConfirmRetention): Promise<RetentionPreview> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
-      const plan = (await lockPlan(transaction, planId)) ?? (await findPlan(transaction, planId));
+      const locked = await lockPlan(transaction, planId);
+      if (!locked) throw new RahatError('not_found', `There is no plan ${planId}`);
+      const { plan, policy } = locked;
       await lockBackups(transaction, plan);
-      const policy = await policyOf(transaction, plan);
       const lines = await decidedLines(transaction, plan, policy);
       if (hashOf(lines) !== hash)
         throw new RahatError('conflict', 'Retention would remove other backups now', {
@@ -45,7 +56,7 @@ export class RetentionService {
         details: { backups: droppedIn(lines) },
       });
       await this.recordWeighing(transaction, plan, null);
-      await this.carryOut(transaction, lines.flat());
+      await this.carryOut(transaction, lines.flat(), plan);
       return presentPreview({ retention_weighed: true, retention_brake: null }, await decidedLines(transaction, plan, policy));
     });
   }
@@ -55,10 +66,10 @@ export class RetentionService {
    * wait for each other at the plan's row.
    */
   async apply(transaction: Transaction, backup: Pick<BackupRow, 'plan_id' | 'server_id' | 'database_id'>): Promise<void> {
-    const plan = await lockPlan(transaction, backup.plan_id);
-    if (!plan) return;
+    const locked = await lockPlan(transaction, backup.plan_id);
+    if (!locked) return;
+    const { plan, policy } = locked;
     const line = { server: backup.server_id, database: backup.database_id };
-    const policy = await policyOf(transaction, plan);
     let lines = await decidedLines(transaction, plan, policy, line);
     if (lines.flat().some(({ decision }) => decision.verdict === 'dropped')) {
       // What somebody holds, reads or removes since then must count: decided is what stands in rows that nobody can change.
@@ -68,8 +79,8 @@ export class RetentionService {
     const planBrake = lines.flat().some(isNewlyDue) ? await this.weigh(transaction, plan, policy) : null;
     for (const decided of lines) {
       const { brake, settled, heldUp } = weighLine(decided, planBrake);
-      if (brake) await this.holdUp(transaction, heldUp, brake);
-      await this.carryOut(transaction, settled);
+      if (brake) await this.holdUp(transaction, { heldUp, brake, plan, line });
+      await this.carryOut(transaction, settled, plan, line);
     }
   }
 
@@ -88,8 +99,8 @@ export class RetentionService {
     ]);
   }
 
-  private async carryOut(transaction: Transaction, decided: readonly DecidedRow[]): Promise<void> {
-    await this.tell(transaction, decided.filter(isUntold));
+  private async carryOut(transaction: Transaction, decided: readonly DecidedRow[], plan: PlanRow, line?: Line): Promise<void> {
+    await this.tell(transaction, decided.filter(isUntold), plan, line);
     const dropped = decided.filter(({ decision }) => decision.verdict === 'dropped');
     await this.removals.begin(
       transaction,
@@ -98,7 +109,10 @@ export class RetentionService {
     for (const { row, decision } of dropped) await this.record(transaction, row, 'backup.removal_requested', decision.reason);
   }
 
-  private async holdUp(transaction: Transaction, heldUp: readonly DecidedRow[], { dropped, of }: Brake): Promise<void> {
+  private async holdUp(
+    transaction: Transaction,
+    { heldUp, brake: { dropped, of }, plan, line }: { heldUp: readonly DecidedRow[]; brake: Brake; plan: PlanRow; line: Line },
+  ): Promise<void> {
     const reason = `waits for confirmation: retention would remove ${dropped} of ${of} backups at once`;
     const told = heldUp
       .map(({ row, decision }) => ({
@@ -106,29 +120,23 @@ export class RetentionService {
         decision: { ...decision, due: false, reason: decision.verdict === 'kept' ? decision.reason : reason },
       }))
       .filter(({ row, decision }) => row.retention_reason !== decision.reason);
-    await this.tell(transaction, told);
+    await this.tell(transaction, told, plan, line);
     for (const { row, decision } of told)
       if (decision.verdict === 'dropped') await this.record(transaction, row, 'backup.removal_held_up', reason);
   }
 
   /**
-   * All in one statement: a policy that was edited gives each backup of its plan another reason. Rows that somebody gave another
-   * reason meanwhile (held, removed) are not locked here, and keep theirs.
+   * All in one statement, which says each reason once: a policy that was edited gives each backup of its plan another one. Rows that
+   * somebody gave another reason meanwhile (held, removed) are not locked here, and keep theirs.
    */
-  private async tell(transaction: Transaction, told: readonly DecidedRow[]): Promise<void> {
+  private async tell(transaction: Transaction, told: readonly DecidedRow[], plan: PlanRow, line?: Line): Promise<void> {
     if (told.length === 0) return;
-    await transaction.query(
-      `UPDATE backups SET retention_reason = told.reason, due_since = CASE WHEN told.due THEN COALESCE(backups.due_since, $5::timestamptz) END
-       FROM unnest($1::text[], $2::text[], $3::text[], $4::boolean[]) AS told (id, reason, known_reason, due)
-       WHERE backups.id = told.id AND backups.retention_reason = told.known_reason`,
-      [
-        told.map(({ row }) => row.id),
-        told.map(({ decision }) => decision.reason),
-        told.map(({ row }) => row.retention_reason),
-        told.map(({ decision }) => decision.due),
-        this.clock.now(),
-      ],
-    );
+    const alike = Map.groupBy(told, ({ row, decision: { reason, due } }) => JSON.stringify([row.retention_reason, reason, due]));
+    const groups = [...alike.values()].map((group): Told => {
+      const { row, decision } = group[0]!;
+      return { ids: group.map((one) => one.row.id), known: row.retention_reason, reason: decision.reason, due: decision.due };
+    });
+    await tellBackups(transaction, groups, this.clock.now(), plan, line);
   }
 
   private record(transaction: Transaction, backup: RetainedRow, action: string, reason: string): Promise<void> {
