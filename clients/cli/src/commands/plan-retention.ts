@@ -34,14 +34,14 @@ function described({ backups, planBrake, brakes, hash }: RetentionPreview): stri
     ),
     `${backups.length - dropped.length} stay; ${dropped.length} would go, ${bytes(dropped.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))} before deduplication.`,
     ...(waiting.length > 0
-      ? [`${waiting.length} that stay are due: no rule wants them any more, and they go when nothing needs them.`]
+      ? [`${waiting.length} of those are due: no rule wants them any more, and they go as soon as nothing needs them.`]
       : []),
     ...(planBrake
-      ? [`! the edited plan wants ${planBrake.dropped} of its ${planBrake.of} backups no more, and waits for --confirm ${hash}`]
+      ? [`! the edited plan no longer wants ${planBrake.dropped} of its ${planBrake.of} backups; none goes before --confirm ${hash}`]
       : []),
     ...brakes.map(
       (brake) =>
-        `! ${brake.databaseName ?? 'the whole server'}: ${brake.dropped} of ${brake.of} at once is unusual and waits for --confirm ${hash}`,
+        `! ${brake.databaseName ?? 'the whole server'}: ${brake.dropped} of ${brake.of} at once is unusual; none of them goes before --confirm ${hash}`,
     ),
   ].join('\n');
 }
