@@ -63,8 +63,8 @@ async function browse(caller: Caller, catalog: Catalog, random: SeededRandom, en
   const pause = (share: number): Promise<void> => sleep(Math.min(share * THINK_MS, Math.max(0, end - performance.now())));
   // They don't all begin at once.
   await pause(random.below(1_000) / 1_000);
-  for (let turn = 1; performance.now() < end; turn++) {
-    const writes = turn % WRITE_EVERY === 0;
+  while (performance.now() < end) {
+    const writes = random.below(WRITE_EVERY) === 0;
     const route = routes[random.below(routes.length)]!;
     const answer = writes ? await writeNote(caller, catalog, random) : await caller.call('GET', route.path);
     if (answer.status === 200) seen[writes ? 'writes' : 'reads'].push(answer.ms);
