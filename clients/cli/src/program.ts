@@ -14,6 +14,8 @@ import { addServerCommands } from './server-program.js';
 import { openTerminal } from './terminal/terminal.js';
 
 const VERSION = '0.1.0';
+const WITH_HELP = 'what opens the repository: passphrase (RAHAT_PASSPHRASE or a prompt), recovery-key or shares';
+const KEY_FILE_HELP = 'open it with the recovery key or the shares in these files; a recovery kit will do';
 
 /** All commands. Their modules load only when they run: a warm `status` stays quick. */
 export function buildProgram({ quiet }: { quiet: boolean }): Command {
@@ -86,9 +88,31 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_NEW_PASSWORD, RAHAT_LINK_TOKEN, R
     .option('--addressing <kind>', 'S3: auto, path or virtual-host')
     .option('--ca-file <file>', 'S3: PEM of the authority of the endpoint’s certificate')
     .option('--storage-class <class>', 'S3: e.g. STANDARD_IA')
+    .option('--attach <folder>', 'take over the repository in this folder of it, which another installation made, instead of making one')
+    .option('--with <way>', WITH_HELP, 'passphrase')
+    .option('--key-file <file...>', KEY_FILE_HELP)
     .action(
       run(async (terminal, place: string, options: Parameters<typeof import('./commands/storages.js').addStorage>[2]) =>
         (await import('./commands/storages.js')).addStorage(terminal, place, options),
+      ),
+    );
+  storage
+    .command('attach')
+    .description('take over a repository that another installation made, and bring its backups into the catalog')
+    .argument('<storage>', 'name or id')
+    .argument('<folder>', 'of the repository, in the storage')
+    .option('--name <name>', 'name of the repository (default: the folder)')
+    .option('--with <way>', WITH_HELP, 'passphrase')
+    .option('--key-file <file...>', KEY_FILE_HELP)
+    .option('--no-rebuild', 'leave the catalog as it is')
+    .action(
+      run(
+        async (
+          terminal,
+          name: string,
+          folder: string,
+          options: Parameters<typeof import('./commands/repository-attachment.js').attachRepository>[3],
+        ) => (await import('./commands/repository-attachment.js')).attachRepository(terminal, name, folder, options),
       ),
     );
   storage.command('list').action(run(async (terminal) => (await import('./commands/storages.js')).listStorages(terminal)));

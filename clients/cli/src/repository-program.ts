@@ -107,6 +107,8 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
     .option('--time-zone <zone>', 'IANA zone of the expression')
     .option('--undo-days <n>', 'so long a removed backup can be brought back', wholeNumber)
     .option('--pool <pool>', 'whose workers do it')
+    .option('--rewrite', 'also rewrite packs of which less than half is needed; their workers get a key that reads')
+    .option('--no-rewrite', 'workers get a key that only writes')
     .action(
       run(
         async (terminal, name: string | undefined, options: Parameters<typeof import('./commands/collections.js').collectionPolicies>[2]) =>

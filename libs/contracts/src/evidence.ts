@@ -100,6 +100,8 @@ export const CollectionEvidence = z.object({
   waiting: PackAmount,
   locked: PackAmount,
   copied: PackAmount,
+  /** Hardly needed, and not rewritten: that takes a key that reads; `liveBytes` of them are needed. Absent in older evidence. */
+  unopened: PackAmount.extend({ liveBytes: z.number() }).optional(),
   /** Whose time in the trash was over; of the first ten thousand the ids. */
   purged: z.number().int(),
   purgedSnapshots: z.array(z.string()).max(MOST_SNAPSHOTS_PURGED),

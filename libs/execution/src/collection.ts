@@ -32,6 +32,7 @@ export async function executeCollection(spec: CollectionSpec, secrets: RunSecret
     waiting,
     locked,
     copied: { packs: copied.packs, bytes: copied.bytes },
+    unopened: report.unopened,
     purged: report.purgedSnapshots.length,
     purgedSnapshots: report.purgedSnapshots.slice(0, MOST_SNAPSHOTS_PURGED),
     findings: findingsIn(report),
@@ -53,11 +54,25 @@ function findingsIn(report: CollectReport): Finding[] {
     message,
     fix: 'Run a check of the repository to see what is affected.',
   }));
-  const { waitingFor } = report;
-  if (waitingFor.length === 0) return unreadable;
+  return [...unreadable, ...unopenedIn(report), ...sessionsIn(report)];
+}
+
+function unopenedIn({ unopened: { packs, bytes } }: CollectReport): Finding[] {
+  if (packs === 0) return [];
+  return [
+    {
+      code: 'packs_not_rewritten',
+      severity: 'warning',
+      message: `${packs} packs of ${bytes} bytes, of which less than half is needed, stay as they are: this run's key only writes`,
+      fix: 'Let collections of this repository rewrite packs, which gives their workers a key that reads; or collect it offline now and then.',
+    },
+  ];
+}
+
+function sessionsIn({ waitingFor }: CollectReport): Finding[] {
+  if (waitingFor.length === 0) return [];
   const others = waitingFor.length > 3 ? ` and ${waitingFor.length - 3} more` : '';
   return [
-    ...unreadable,
     {
       code: 'sessions_running',
       severity: 'info',

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm';
 import { isTransactionConflict, translateDatabaseError } from './database-errors.js';
@@ -38,6 +39,19 @@ export async function openServiceDatabase(options: ServiceDatabaseOptions): Prom
   }
 }
 
+/** What TypeORM has underneath: a client of `pg`. */
+interface PreparingConnection {
+  query(statement: { name: string; text: string; values: unknown[] }): Promise<{ rows: unknown[] }>;
+}
+
+const statementNames = new Map<string, string>();
+
+function statementName(sql: string): string {
+  const known = statementNames.get(sql) ?? createHash('sha256').update(sql).digest('hex').slice(0, 32);
+  statementNames.set(sql, known);
+  return known;
+}
+
 class PostgresServiceDatabase implements ServiceDatabase {
   constructor(
     private readonly dataSource: DataSource,
@@ -76,12 +90,14 @@ class PostgresServiceDatabase implements ServiceDatabase {
     const runner = this.dataSource.createQueryRunner();
     const reactions: (() => void)[] = [];
     try {
-      await runner.connect();
+      const connection = (await runner.connect()) as PreparingConnection;
       await runner.startTransaction();
       await enter(runner);
       const result = await work({
         manager: runner.manager,
         query: async <Row>(sql: string, parameters?: unknown[]) => (await runner.query(sql, parameters, true)).records as Row[],
+        prepared: async <Row>(sql: string, parameters: unknown[]) =>
+          (await connection.query({ name: statementName(sql), text: sql, values: parameters })).rows as Row[],
         afterCommit: (react) => void reactions.push(react),
       });
       await runner.commitTransaction();

@@ -2,7 +2,15 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import pg from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { DatabaseAway, enableRowSecurity, messagingTables, openServiceDatabase, provisionDatabase, type ServiceDatabase } from './index.js';
+import {
+  DatabaseAway,
+  enableRowSecurity,
+  messagingTables,
+  openServiceDatabase,
+  provisionDatabase,
+  type ServiceDatabase,
+  type Transaction,
+} from './index.js';
 
 class CreateNotes1764000000000 implements MigrationInterface {
   name = 'CreateNotes1764000000000';
@@ -74,6 +82,22 @@ describe('a service database', () => {
     try {
       expect(await narrow.asSystem('test', (t) => t.query('SELECT id FROM notes'))).toHaveLength(2);
       expect(await narrow.inOrganization('org_c', (t) => t.query('SELECT id FROM notes'))).toEqual([]);
+    } finally {
+      await narrow.close();
+    }
+  });
+
+  it('keeps organizations apart in statements that a connection has prepared before', async () => {
+    const narrow = await openScheduler(1);
+    const read = (t: Transaction) => t.prepared<{ id: string }>('SELECT id FROM notes WHERE id <> $1 ORDER BY id', ['none']);
+    try {
+      for (let time = 0; time < 8; time++) {
+        expect(idsOf(await narrow.asSystem('test', read))).toEqual(['a1', 'b1']);
+        expect(idsOf(await narrow.inOrganization('org_b', read))).toEqual(['b1']);
+        expect(idsOf(await narrow.inOrganization('org_c', read))).toEqual([]);
+      }
+      await expect(narrow.inOrganization('org_a', (t) => t.prepared('SELECT $1::int', ['x']))).rejects.toThrow(/invalid input syntax/);
+      expect(idsOf(await narrow.inOrganization('org_a', read))).toEqual(['a1']);
     } finally {
       await narrow.close();
     }

@@ -5,6 +5,11 @@ export interface Transaction {
   readonly manager: EntityManager;
   /** Plain SQL with `$1` parameters; gives the rows (also those of `… RETURNING`). */
   query<Row = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>;
+  /**
+   * The same for a statement that runs often and takes longer to plan than to run: each connection plans it once. Its text is always the
+   * same; connections keep every other text, too.
+   */
+  prepared<Row = Record<string, unknown>>(sql: string, parameters: unknown[]): Promise<Row[]>;
   /** Runs `react` once this transaction has committed, never when it rolled back; an error in it is swallowed. */
   afterCommit(react: () => void): void;
 }

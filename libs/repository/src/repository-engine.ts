@@ -34,6 +34,8 @@ import type {
 } from './repository.js';
 import type { Manifest } from './snapshots/manifest.js';
 import { findSnapshot, listSnapshots } from './snapshots/snapshot-listing.js';
+import type { RepositorySurvey, SurveyOptions } from './survey/repository-survey.js';
+import { surveyRepository } from './survey/survey-repository.js';
 import { moveToTrash, restoreFromTrash } from './trash/trash.js';
 import { RepositoryWriteSession, type WritingOptions } from './writing/write-session.js';
 
@@ -107,6 +109,10 @@ export class WriteOnlyRepository implements WritableRepository {
   static contextOf(repository: Repository): RepositoryContext {
     if (repository instanceof OpenRepository) return repository.context;
     throw new RahatError('internal', 'The other repository was not opened by this engine.');
+  }
+
+  survey(options: SurveyOptions = {}): Promise<RepositorySurvey> {
+    return surveyRepository(this.context, options);
   }
 
   async stats(): Promise<RepositoryStats> {

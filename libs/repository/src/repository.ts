@@ -8,6 +8,7 @@ import type { HealOptions, HealReport, IndexRepair, PackRepair, PackRepairOption
 import type { Distrusted, DistrustOptions, DistrustReport } from './distrust/distrust-report.js';
 import type { Keyring } from './keys/keyring.js';
 import type { SlotCredential } from './keys/ways-in.js';
+import type { RepositorySurvey, SurveyOptions } from './survey/repository-survey.js';
 import type { ChunkClass, Manifest, ObjectKind, SnapshotFacts, StoredObject } from './snapshots/manifest.js';
 
 /** What opens a repository. `secrets` is what the server keeps sealed so that schedules run unattended. */
@@ -80,6 +81,8 @@ export interface WritableRepository {
   /** Snapshot for snapshot; between siblings only missing chunks move. Repeatable and resumable. */
   copyTo(target: Repository, options?: CopyOptions): Promise<CopyReport>;
   stats(): Promise<RepositoryStats>;
+  /** Who works in it now, and its newest snapshots. */
+  survey(options?: SurveyOptions): Promise<RepositorySurvey>;
 }
 
 /** An open repository: the only thing that others see of the engine. */
@@ -218,6 +221,8 @@ export interface CollectReport {
   waitingFor: string[];
   /** dead = no snapshot needs it; sparse = less than half is needed, which is copied; small = merged; unreadable = its footer doesn't open. */
   condemned: Record<'dead' | 'sparse' | 'small' | 'unreadable', PackAmount & { liveBytes: number }>;
+  /** Hardly needed packs of data, which stay because only the master key could copy what is needed of them; `liveBytes` is that. */
+  unopened: PackAmount & { liveBytes: number };
   /** New packs with the live chunks of condemned ones. */
   copied: PackAmount & { chunks: number };
   /** Packs that no index segment named. */

@@ -40,6 +40,8 @@ export const schedulerConfig = z.object({
   RAHAT_SCHEDULER_MISSED_AFTER_SECONDS: z.coerce.number().min(1).max(86_400).default(300),
   /** A message to a worker that nothing came of is put on the queue again after this long. */
   RAHAT_SCHEDULER_REDISPATCH_SECONDS: z.coerce.number().min(0.5).max(3600).default(120),
+  /** An attempt that may have committed while the database had a gap is looked for in its repository after this long. */
+  RAHAT_SCHEDULER_LOOK_FOR_LEFT_AFTER_SECONDS: z.coerce.number().min(1).max(86_400).default(900),
   /** How often servers with plans for all databases are asked for new ones. */
   RAHAT_SCHEDULER_DISCOVERY_MINUTES: z.coerce.number().min(1).max(1440).default(15),
 });

@@ -35,6 +35,7 @@ import { PlatformProtectionController } from './platform/platform-protection.con
 import { PlatformProtectionService } from './platform/platform-protection.service.js';
 import { SettlingClock } from './protections/settling-clock.js';
 import { Settling } from './protections/settling.js';
+import { LeftSnapshots } from './rebuild/left-snapshots.js';
 import { FoundPages } from './rebuild/found-pages.js';
 import { RebuildController } from './rebuild/rebuild.controller.js';
 import { RebuildService } from './rebuild/rebuild.service.js';
@@ -109,7 +110,7 @@ export class SchedulerModule {
     const verification = new VerificationChain(ledger, clock);
     const returns = new Returns(outbox, clock);
     const removals = new Removals(outbox, returns, clock);
-    const retention = new RetentionService(database, outbox, removals);
+    const retention = new RetentionService(database, outbox, removals, clock);
     const outcomes = new RunOutcomes(outbox, verification, clock);
     const attemptEnd = new AttemptEnd(ledger, outcomes, config, clock);
     const specs = new RunSpecs(database, secrets, repositories, clock);
@@ -130,6 +131,7 @@ export class SchedulerModule {
       planPauses,
       runPauses,
       memory,
+      new LeftSnapshots(outbox, ledger, config, clock),
       config,
       clock,
     );

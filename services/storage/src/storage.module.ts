@@ -4,6 +4,7 @@ import { CURSORS, METRICS, runtimeProviders, type Cursors, type Registry, type S
 import type { StorageConfig } from './config.js';
 import { StorageMetrics } from './metrics/storage-metrics.js';
 import { PlacesController } from './places/places.controller.js';
+import { AttachmentService } from './repositories/attachment.service.js';
 import { GrantsController } from './repositories/grants.controller.js';
 import { RepositoriesController } from './repositories/repositories.controller.js';
 import { RepositoriesService } from './repositories/repositories.service.js';
@@ -36,6 +37,7 @@ export class StorageModule {
           inject: [CURSORS],
           useFactory: (cursors: Cursors) => new RepositoriesService(database, outbox, secretBox, config, cursors),
         },
+        { provide: AttachmentService, useValue: new AttachmentService(database, outbox, secretBox, config) },
         {
           provide: SnapshotsService,
           inject: [CURSORS],

@@ -432,7 +432,7 @@ describe('every route', () => {
       if (foreign.status === 200) expect(foreign.body.data).toEqual([]);
       else expect(foreign.status).toBe(404);
     }
-    for (const url of ['/api/v2/storages', '/api/v2/repositories']) {
+    for (const url of ['/api/v2/storages', '/api/v2/repositories', '/api/v2/repositories/attach']) {
       expect((await application.call('POST', url, { body: {} })).status).toBe(401);
       expect(
         (

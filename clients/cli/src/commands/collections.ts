@@ -36,10 +36,15 @@ export async function collect(
 
 function described({ evidence, reasons }: Run): string {
   if (evidence?.type !== 'collection') return reasons.join('\n');
-  const { deleted, rescued, condemned, purged } = evidence;
+  const { deleted, rescued, condemned, purged, unopened } = evidence;
   return [
     `${bytes(deleted.bytes)} free again (${deleted.packs} packs); ${condemned.packs} packs of ${bytes(condemned.bytes)} follow when their time is over.`,
     ...(rescued.packs > 0 ? [`${rescued.packs} packs are needed again after all.`] : []),
+    ...(unopened && unopened.packs > 0
+      ? [
+          `${bytes(unopened.bytes)} in ${unopened.packs} packs are hardly needed, and stay: --rewrite of \`repository collections\` frees them.`,
+        ]
+      : []),
     ...(purged > 0 ? [`${purged} removed backups left the trash for good.`] : []),
     ...reasons,
   ].join('\n');
@@ -50,12 +55,13 @@ export interface PolicyOptions {
   timeZone?: string;
   undoDays?: number;
   pool?: string;
+  rewrite?: boolean;
 }
 
 export async function collectionPolicies(terminal: Terminal, name: string | undefined, options: PolicyOptions): Promise<void> {
   const api = await openApi();
-  const { cron, timeZone, undoDays, pool } = options;
-  const changes = { ...(cron === undefined ? {} : { cron: cron === 'none' ? null : cron }), timeZone, undoDays, pool };
+  const { cron, timeZone, undoDays, pool, rewrite } = options;
+  const changes = { ...(cron === undefined ? {} : { cron: cron === 'none' ? null : cron }), timeZone, undoDays, pool, rewrite };
   if (Object.values(changes).some((value) => value !== undefined)) {
     if (name === undefined) throw new RahatError('invalid_input', 'Of which repository?', { hint: 'Give its name or id.' });
     const { id } = await findRepository(api, name);
@@ -67,10 +73,10 @@ export async function collectionPolicies(terminal: Terminal, name: string | unde
     const policy = policies.find((candidate) => candidate.repository === repository.id);
     return policy ? [{ ...policy, name: repository.name }] : [];
   });
-  terminal.result(rows, table(['REPOSITORY', 'COLLECTED', 'UNDO', 'POOL'], rows.map(row)));
+  terminal.result(rows, table(['REPOSITORY', 'COLLECTED', 'UNDO', 'POOL', 'REWRITES'], rows.map(row)));
 }
 
 function row(policy: CollectionPolicy & { name: string }): string[] {
   const when = policy.cron === null ? 'only when somebody says so' : `${policy.cron} (${policy.timeZone})`;
-  return [policy.name, when, `${policy.undoDays} days`, policy.pool];
+  return [policy.name, when, `${policy.undoDays} days`, policy.pool, policy.rewrite ? 'yes' : 'no'];
 }

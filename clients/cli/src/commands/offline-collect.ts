@@ -15,6 +15,7 @@ export async function collectRepository(terminal: Terminal, options: Opening & {
     ...(report.rescued.packs > 0 ? [`Needed again after all: ${amount(report.rescued)}.`] : []),
     ...(report.waiting.packs > 0 ? [`Condemned, not yet due: ${amount(report.waiting)}.`] : []),
     ...(report.locked.packs > 0 ? [`Locked by the storage until later: ${amount(report.locked)}.`] : []),
+    ...(report.unopened.packs > 0 ? [`Hardly needed, but not opened by this key: ${amount(report.unopened)}.`] : []),
     ...report.waitingFor.map((session) => `Waiting for a session that began before: ${session}.`),
     ...(report.purgedSnapshots.length > 0 ? [`Left the trash: ${report.purgedSnapshots.join(', ')}.`] : []),
     ...(report.missingChunks > 0 ? [`${report.missingChunks} chunks are missing: run a check of the repository.`] : []),

@@ -18,13 +18,14 @@ export async function planRetention(terminal: Terminal, name: string, { confirm 
 
 function described({ backups, planBrake, brakes, hash }: RetentionPreview): string {
   const dropped = backups.filter(({ kept }) => !kept);
+  const waiting = backups.filter(({ kept, due }) => kept && due);
   return [
     table(
       ['TAKEN', 'DATABASE', '', 'SIZE', 'STORED', 'WHY', 'ID'],
       backups.map((backup) => [
         backup.consistentAt.slice(0, 16).replace('T', ' '),
         backup.databaseName ?? '(whole server)',
-        backup.kept ? 'kept' : 'DROP',
+        backup.kept ? (backup.due ? 'due' : 'kept') : 'DROP',
         bytes(backup.sizeBytes),
         bytes(backup.addedBytes),
         backup.reason,
@@ -32,12 +33,15 @@ function described({ backups, planBrake, brakes, hash }: RetentionPreview): stri
       ]),
     ),
     `${backups.length - dropped.length} stay; ${dropped.length} would go, ${bytes(dropped.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0))} before deduplication.`,
+    ...(waiting.length > 0
+      ? [`${waiting.length} of those are due: no rule wants them any more, and they go as soon as nothing needs them.`]
+      : []),
     ...(planBrake
-      ? [`! the edited plan would remove ${planBrake.dropped} of its ${planBrake.of} backups, and waits for --confirm ${hash}`]
+      ? [`! the edited plan no longer wants ${planBrake.dropped} of its ${planBrake.of} backups; none goes before --confirm ${hash}`]
       : []),
     ...brakes.map(
       (brake) =>
-        `! ${brake.databaseName ?? 'the whole server'}: ${brake.dropped} of ${brake.of} at once is unusual and waits for --confirm ${hash}`,
+        `! ${brake.databaseName ?? 'the whole server'}: ${brake.dropped} of ${brake.of} at once is unusual; none of them goes before --confirm ${hash}`,
     ),
   ].join('\n');
 }

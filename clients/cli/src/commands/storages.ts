@@ -15,6 +15,7 @@ import { resolve } from '../session/resolve.js';
 import { askSecret } from '../terminal/ask-secret.js';
 import { bytes, table } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
+import { attachTo } from './repository-attachment.js';
 
 export interface AddStorageOptions {
   name: string;
@@ -28,11 +29,21 @@ export interface AddStorageOptions {
   platformCredentials: boolean;
   caFile?: string;
   storageClass?: string;
+  /** Folder of a repository that another installation made. */
+  attach?: string;
+  with?: string;
+  keyFile?: string[];
 }
 
 export async function addStorage(terminal: Terminal, place: string, options: AddStorageOptions): Promise<void> {
-  const { client } = await openApi();
+  const api = await openApi();
+  const { client } = api;
   const settings = await connectionTo(place, options);
+  if (options.attach !== undefined) {
+    const storage = await answer(storagesCreate({ client, body: { name: options.name, settings } }));
+    terminal.say(`Storage ${storage.name} is added; what comes next can be repeated: rahat-backup storage attach ${storage.name} …`);
+    return attachTo(terminal, api, storage, options.attach, { ...options, name: options.repository, rebuild: true });
+  }
   const passphrase = options.ownPassphrase
     ? await askSecret({ label: 'Passphrase of the repository (12 characters or more)', variable: 'RAHAT_PASSPHRASE' })
     : undefined;

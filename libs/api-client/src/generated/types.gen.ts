@@ -93,6 +93,39 @@ export type AssertionInput = {
     timeoutSeconds?: number;
 };
 
+export type AttachRepository = {
+    name: string;
+    storage: string;
+    prefix: string;
+    wayIn: RepositoryWayIn;
+};
+
+export type AttachedRepository = {
+    id: string;
+    name: string;
+    storage: string;
+    prefix: string;
+    location: string;
+    repositoryId: string;
+    createdAt: string;
+    attachedAt: string | null;
+    snapshots: number;
+    unreadable: Array<{
+        snapshot: string;
+        message: string;
+    }>;
+    sessions: Array<{
+        kind: 'writer' | 'reader' | 'collector' | 'unknown';
+        holder: string;
+        beganAt: string;
+    }>;
+    writers: Array<{
+        writer: string;
+        organization: string;
+        lastAt: string;
+    }>;
+};
+
 export type AuditEntry = {
     id: string;
     sequence: number;
@@ -176,6 +209,7 @@ export type ChangeCollectionPolicy = {
     timeZone?: string;
     undoDays?: number;
     pool?: string;
+    rewrite?: boolean;
 };
 
 export type ChangePassword = {
@@ -189,6 +223,7 @@ export type CollectionPolicy = {
     timeZone: string;
     undoDays: number;
     pool: string;
+    rewrite: boolean;
 };
 
 export type ConfirmRetention = {
@@ -480,6 +515,7 @@ export type CreatedRepository = {
     location: string;
     repositoryId: string;
     createdAt: string;
+    attachedAt: string | null;
     passphrase: string | null;
 };
 
@@ -938,6 +974,7 @@ export type Repository = {
     location: string;
     repositoryId: string;
     createdAt: string;
+    attachedAt: string | null;
 };
 
 export type RepositorySnapshot = {
@@ -961,6 +998,17 @@ export type RepositorySnapshot = {
         code: string;
         message: string;
     };
+};
+
+export type RepositoryWayIn = {
+    type: 'passphrase';
+    passphrase: string;
+} | {
+    type: 'recovery';
+    recoveryKey: string;
+} | {
+    type: 'shares';
+    shares: Array<string>;
 };
 
 export type ResetLink = {
@@ -1036,6 +1084,7 @@ export type RetentionPreview = {
         sizeBytes: number;
         addedBytes: number;
         kept: boolean;
+        due: boolean;
         reason: string;
     }>;
 };
@@ -1174,6 +1223,11 @@ export type Run = {
         copied: {
             packs: number;
             bytes: number;
+        };
+        unopened?: {
+            packs: number;
+            bytes: number;
+            liveBytes: number;
         };
         purged: number;
         purgedSnapshots: Array<string>;
@@ -2907,6 +2961,28 @@ export type RepositoriesCreateResponses = {
 };
 
 export type RepositoriesCreateResponse = RepositoriesCreateResponses[keyof RepositoriesCreateResponses];
+
+export type RepositoriesAttachData = {
+    body: AttachRepository;
+    path?: never;
+    query?: never;
+    url: '/api/v2/repositories/attach';
+};
+
+export type RepositoriesAttachErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type RepositoriesAttachError = RepositoriesAttachErrors[keyof RepositoriesAttachErrors];
+
+export type RepositoriesAttachResponses = {
+    201: AttachedRepository;
+};
+
+export type RepositoriesAttachResponse = RepositoriesAttachResponses[keyof RepositoriesAttachResponses];
 
 export type RepositoriesGetData = {
     body?: never;

@@ -10,6 +10,8 @@ export const CollectionPolicy = z
     undoDays: z.number().int(),
     /** Of the workers that do it. */
     pool: z.string(),
+    /** Packs of which less than half is needed are rewritten. Takes a key that reads: a worker that is broken into could read all backups. */
+    rewrite: z.boolean(),
   })
   .meta({ id: 'CollectionPolicy' });
 export type CollectionPolicy = z.infer<typeof CollectionPolicy>;
@@ -24,6 +26,7 @@ export const ChangeCollectionPolicy = z
       .string()
       .regex(/^[a-z0-9][a-z0-9-]{0,39}$/)
       .optional(),
+    rewrite: z.boolean().optional(),
   })
   .strict()
   .meta({ id: 'ChangeCollectionPolicy' });

@@ -141,6 +141,15 @@ export type ExportedDocuments = z.infer<typeof ExportedDocuments>;
 /** Between services: what the storage service has, and is to make, of these documents. */
 export const KnownPlaces = z.object({
   storages: z.array(z.object({ id: z.string(), name: z.string(), settings: StorageSettings })),
-  repositories: z.array(z.object({ id: z.string(), name: z.string(), storage: z.string(), prefix: z.string() })),
+  repositories: z.array(
+    z.object({
+      id: z.string(),
+      name: z.string(),
+      storage: z.string(),
+      prefix: z.string(),
+      /** When it was taken over from another installation. */
+      attachedAt: z.iso.datetime().nullish(),
+    }),
+  ),
 });
 export type KnownPlaces = z.infer<typeof KnownPlaces>;

@@ -54,11 +54,11 @@ export type HoldBackup = z.infer<typeof HoldBackup>;
 /** `GET /api/v2/plans/{id}/retention`: what retention would do now, without doing it. */
 export const RetentionPreview = z
   .object({
-    /** Of all that would be removed; what is confirmed is what was shown. */
+    /** Of all that would be removed now, or later because it is due; what is confirmed is what was shown. */
     hash: z.string(),
-    /** Too much of the whole plan would go since it was edited: none of it does until somebody confirms it. */
+    /** Too much of the whole plan became due since it was edited: none of it goes until somebody confirms it. */
     planBrake: z.object({ dropped: z.number().int(), of: z.number().int() }).nullable(),
-    /** Databases of which too much would go at once; that, too, waits until somebody confirms it. */
+    /** Databases of which too much became due at once; that, too, waits until somebody confirms it. */
     brakes: z.array(
       z.object({
         server: z.string(),
@@ -78,6 +78,8 @@ export const RetentionPreview = z
         /** What it added to the repository; other backups may need it, too. */
         addedBytes: z.number(),
         kept: z.boolean(),
+        /** The policy wants it no more; one that is kept goes when a newer one is proven, nothing is restored upon it and nobody reads it. */
+        due: z.boolean(),
         reason: z.string(),
       }),
     ),

@@ -22,20 +22,36 @@ export const Storage = z
   .meta({ id: 'Storage' });
 export type Storage = z.infer<typeof Storage>;
 
+const RepositoryPrefix = z.string().regex(/^[a-z0-9._-]{1,60}$/);
+
 /** Absent passphrase = one is made and returned once. */
 export const CreateRepository = z
   .object({
     name: PlainText.trim().min(1).max(100),
     storage: z.string(),
-    prefix: z
-      .string()
-      .regex(/^[a-z0-9._-]{1,60}$/)
-      .optional(),
+    prefix: RepositoryPrefix.optional(),
     passphrase: z.string().min(12).max(1024).optional(),
   })
   .strict()
   .meta({ id: 'CreateRepository' });
 export type CreateRepository = z.infer<typeof CreateRepository>;
+
+/** What a person holds; printed keys as they were typed. Nothing of it is kept. */
+export const RepositoryWayIn = z
+  .discriminatedUnion('type', [
+    z.object({ type: z.literal('passphrase'), passphrase: z.string().min(1).max(1024) }).strict(),
+    z.object({ type: z.literal('recovery'), recoveryKey: z.string().min(1).max(1024) }).strict(),
+    z.object({ type: z.literal('shares'), shares: z.array(z.string().min(1).max(1024)).min(1).max(255) }).strict(),
+  ])
+  .meta({ id: 'RepositoryWayIn' });
+export type RepositoryWayIn = z.infer<typeof RepositoryWayIn>;
+
+/** `POST /api/v2/repositories/attach`: a repository that another installation made. */
+export const AttachRepository = z
+  .object({ name: PlainText.trim().min(1).max(100), storage: z.string(), prefix: RepositoryPrefix, wayIn: RepositoryWayIn })
+  .strict()
+  .meta({ id: 'AttachRepository' });
+export type AttachRepository = z.infer<typeof AttachRepository>;
 
 export const Repository = z
   .object({
@@ -46,11 +62,26 @@ export const Repository = z
     location: z.string(),
     repositoryId: z.string(),
     createdAt: z.iso.datetime(),
+    /** When it was taken over from another installation; what it held by then may enter the catalog, whoever made it. */
+    attachedAt: z.iso.datetime().nullable(),
   })
   .meta({ id: 'Repository' });
 export type Repository = z.infer<typeof Repository>;
 export const CreatedRepository = Repository.extend({ passphrase: z.string().nullable() }).meta({ id: 'CreatedRepository' });
 export type CreatedRepository = z.infer<typeof CreatedRepository>;
+
+export const AttachedRepository = Repository.extend({
+  snapshots: z.number().int(),
+  /** Of the newest snapshots those that can't be read. */
+  unreadable: z.array(z.object({ snapshot: z.string(), message: z.string() })),
+  /** Who works in it at this moment. */
+  sessions: z.array(
+    z.object({ kind: z.enum(['writer', 'reader', 'collector', 'unknown']), holder: z.string(), beganAt: z.iso.datetime() }),
+  ),
+  /** Who made the newest snapshots. */
+  writers: z.array(z.object({ writer: z.string(), organization: z.string(), lastAt: z.iso.datetime() })),
+}).meta({ id: 'AttachedRepository' });
+export type AttachedRepository = z.infer<typeof AttachedRepository>;
 
 /** One committed snapshot as the repository itself tells it, without the catalog. */
 export const RepositorySnapshot = z

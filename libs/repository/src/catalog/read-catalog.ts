@@ -8,7 +8,7 @@ import type { CatalogEntry, CatalogOptions } from './catalog-entries.js';
 /** Manifests that are fetched at the same time; a storage far away answers each of them slowly. */
 const AT_ONCE = 8;
 
-interface Listed {
+export interface ListedManifest {
   name: string;
   storedAt: Date;
 }
@@ -35,7 +35,7 @@ export async function* readCatalog(context: RepositoryContext, { after, signal }
   }
 }
 
-async function* manifestsAfter({ store }: RepositoryContext, after: string | undefined): AsyncGenerator<Listed> {
+async function* manifestsAfter({ store }: RepositoryContext, after: string | undefined): AsyncGenerator<ListedManifest> {
   for (const prefix of [SNAPSHOTS_PREFIX, TRASH_PREFIX]) {
     for await (const { name, modifiedAt } of store.list(prefix)) {
       if (after === undefined || name > after) yield { name, storedAt: modifiedAt };
@@ -44,9 +44,9 @@ async function* manifestsAfter({ store }: RepositoryContext, after: string | und
 }
 
 /** undefined where it was moved or purged since it was listed. */
-async function readEntry(
+export async function readEntry(
   context: RepositoryContext,
-  { name, storedAt }: Listed,
+  { name, storedAt }: ListedManifest,
   signal: AbortSignal | undefined,
 ): Promise<CatalogEntry | undefined> {
   const { store } = context;

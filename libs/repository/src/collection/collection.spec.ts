@@ -159,10 +159,13 @@ describe('a collection', () => {
       { type: 'write-only', credential: repository.exportWriteOnlyCredential() },
       { clock: bench.clock },
     );
-    expect(await worker.collect()).toMatchObject({ condemned: { dead: { packs: 1 }, sparse: { packs: 0 } }, copied: { packs: 0 } });
+    const report = await worker.collect();
+    expect(report).toMatchObject({ condemned: { dead: { packs: 1 }, sparse: { packs: 0 } }, copied: { packs: 0 }, unopened: { packs: 1 } });
+    expect(report.unopened.bytes).toBeGreaterThan(A.length + B.length);
+    expect(report.unopened.liveBytes).toBe(B.length);
     bench.pass(25 * HOUR);
     expect(await worker.collect()).toMatchObject({ deleted: { packs: 1 } });
-    expect(await repository.collect()).toMatchObject({ condemned: { sparse: { packs: 1 } } });
+    expect(await repository.collect()).toMatchObject({ condemned: { sparse: { packs: 1 } }, unopened: { packs: 0, bytes: 0 } });
     expect(digests(await restore(repository, 'backup_b'))).toEqual(digests({ b: B }));
   });
 

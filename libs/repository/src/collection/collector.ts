@@ -13,7 +13,7 @@ import type { CollectReport } from '../repository.js';
 import type { ChunkReference } from '../snapshots/recipes.js';
 import { readPack } from './adoption.js';
 import { putCollection, type Collection, type CondemnationReason } from './collection-files.js';
-import { chooseCandidates, type Candidate } from './condemnation.js';
+import { chooseCandidates, isSparse, type Candidate, type PackSituation } from './condemnation.js';
 import type { LiveMarks } from './live-marks.js';
 import { PackCopier } from './pack-copier.js';
 import { emptyReport } from './report.js';
@@ -169,6 +169,7 @@ export class Collector {
       const copyable = pack.kind === 'metadata' || keys.packPrivate !== undefined;
       return { number, pack, liveBytes: marks.liveBytes[number]!, old: isOld(file), condemned: condemned.has(pack.hash), copyable };
     });
+    for (const situation of situations) this.noteUnopened(situation);
     const candidates: Candidate[] = [];
     for (const candidate of chooseCandidates(situations, this.context.config.packSizeBytes)) {
       const { hash, sizeBytes } = candidate.pack;
@@ -183,6 +184,13 @@ export class Collector {
       candidates.filter(({ number }) => !unreadable.has(number)),
       view,
     );
+  }
+
+  /** It would be rewritten, had this collection the key that opens it. */
+  private noteUnopened({ pack, liveBytes, old, condemned, copyable }: PackSituation): void {
+    if (copyable || !old || condemned || liveBytes === 0 || !isSparse({ pack, liveBytes })) return;
+    count(this.report.unopened, pack.sizeBytes);
+    this.report.unopened.liveBytes += liveBytes;
   }
 
   private async putCollection(candidates: Candidate[], view: View): Promise<void> {

@@ -25,16 +25,20 @@ const SPARSE_SHARE = 0.5;
 const SMALL_SHARE = 0.25;
 export const SMALL_PACKS_TO_MERGE = 8;
 
+/** Less than half of it is needed. */
+export function isSparse({ pack, liveBytes }: Pick<PackSituation, 'pack' | 'liveBytes'>): boolean {
+  return liveBytes < pack.plainLengths.reduce((sum, length) => sum + length, 0) * SPARSE_SHARE;
+}
+
 /** Which packs a collection wants to be rid of. Pure. */
 export function chooseCandidates(packs: Iterable<PackSituation>, packSizeBytes: number): Candidate[] {
   const candidates: Candidate[] = [];
   const small: Candidate[] = [];
   for (const { number, pack, liveBytes, old, condemned, copyable } of packs) {
     if (!old || condemned) continue;
-    const plainBytes = pack.plainLengths.reduce((sum, length) => sum + length, 0);
     if (liveBytes === 0) candidates.push({ number, pack, liveBytes, reason: 'dead' });
     else if (!copyable) continue;
-    else if (liveBytes < plainBytes * SPARSE_SHARE) candidates.push({ number, pack, liveBytes, reason: 'sparse' });
+    else if (isSparse({ pack, liveBytes })) candidates.push({ number, pack, liveBytes, reason: 'sparse' });
     else if (pack.sizeBytes < packSizeBytes * SMALL_SHARE) small.push({ number, pack, liveBytes, reason: 'small' });
   }
   for (const ofKind of Map.groupBy(small, ({ pack }) => pack.kind).values()) {

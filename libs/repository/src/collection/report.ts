@@ -15,6 +15,7 @@ export function emptyReport(dryRun: boolean): CollectReport {
     locked: none(),
     waitingFor: [],
     condemned: { dead: condemned(), sparse: condemned(), small: condemned(), unreadable: condemned() },
+    unopened: condemned(),
     copied: { packs: 0, chunks: 0, bytes: 0 },
     adoptedPacks: 0,
     purgedSnapshots: [],

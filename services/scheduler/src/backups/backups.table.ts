@@ -42,6 +42,8 @@ export interface BackupRow {
   findings: Finding[];
   retention_reason: string;
   hold: BackupHold | null;
+  /** Retention let it go, and something keeps it still. */
+  due_since: Date | null;
   removal_requested_at: Date | null;
   removal_tries: number;
   removal_error: RunError | null;

@@ -8,6 +8,7 @@ export interface CollectionPolicyRow {
   time_zone: string;
   undo_days: number;
   pool: string;
+  rewrite: boolean;
   planned_until: Date;
   replan: boolean;
 }
@@ -34,5 +35,12 @@ export async function findCollectionPolicy(transaction: Transaction, repository:
 }
 
 export function presentCollectionPolicy(row: CollectionPolicyRow): CollectionPolicy {
-  return { repository: row.repository_id, cron: row.cron, timeZone: row.time_zone, undoDays: row.undo_days, pool: row.pool };
+  return {
+    repository: row.repository_id,
+    cron: row.cron,
+    timeZone: row.time_zone,
+    undoDays: row.undo_days,
+    pool: row.pool,
+    rewrite: row.rewrite,
+  };
 }

@@ -50,17 +50,23 @@ export class CollectionsService {
   async change(principal: Principal, repository: string, change: ChangeCollectionPolicy): Promise<CollectionPolicy> {
     return this.inRepository(principal, repository, async (transaction) => {
       const before = await findCollectionPolicy(transaction, repository);
-      const { cron = before.cron, timeZone = before.time_zone, undoDays = before.undo_days, pool = before.pool } = change;
+      const {
+        cron = before.cron,
+        timeZone = before.time_zone,
+        undoDays = before.undo_days,
+        pool = before.pool,
+        rewrite = before.rewrite,
+      } = change;
       const mistakes = mistakesIn({ cron: cron ?? '0 4 * * *', timeZone }, this.clock.now());
       if (mistakes.length > 0) throw mistaken(...mistakes);
       await transaction.query(
-        `UPDATE collection_policies SET cron = $2, time_zone = $3, undo_days = $4, pool = $5, replan = true WHERE repository_id = $1`,
-        [repository, cron, timeZone, undoDays, pool],
+        `UPDATE collection_policies SET cron = $2, time_zone = $3, undo_days = $4, pool = $5, rewrite = $6, replan = true WHERE repository_id = $1`,
+        [repository, cron, timeZone, undoDays, pool, rewrite],
       );
       await recordAct(this.outbox, transaction, principal, {
         action: 'collection.policy_changed',
         target: { kind: 'repository', id: repository },
-        details: { cron, timeZone, undoDays, pool },
+        details: { cron, timeZone, undoDays, pool, rewrite },
       });
       return presentCollectionPolicy(await findCollectionPolicy(transaction, repository));
     });

@@ -97,4 +97,12 @@ describe('the collection of a repository', () => {
     await scheduler.until((await start()).body.id, 'succeeded');
     expect(await trash()).toEqual([]);
   });
+
+  it('gets a key that reads only where the policy has it rewrite packs', async () => {
+    expect((await change({ rewrite: true })).body).toMatchObject({ rewrite: true, undoDays: 3 });
+    const run = await scheduler.until((await start()).body.id, 'succeeded');
+    const attempt = scheduler.attempts.find(({ spec }) => spec.run === run.id)!;
+    expect(attempt.secrets).toMatchObject({ repositories: [{ credential: { power: 'read' } }] });
+    expect((await change({ rewrite: false })).body).toMatchObject({ rewrite: false });
+  });
 });

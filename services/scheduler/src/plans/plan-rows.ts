@@ -1,5 +1,6 @@
 import { newId, RahatError, type CreatePlan, type ScheduleInput, type ServerSelection, type UpdatePlan } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
+import { forgetDueBackups } from '../retention/lines.js';
 import type { StoredHook } from './plan-hooks.js';
 import type { PlanRow } from './plans.table.js';
 import { writeSchedules, type ScheduleRow } from './schedules.table.js';
@@ -58,6 +59,7 @@ export async function changePlan(
     [before.id, ...Object.values(columns)],
   );
   if (schedules !== undefined) await writeSchedules(transaction, before, schedules);
+  await forgetDueBackups(transaction, before, row!);
   if (row!.priority !== before.priority) await shiftPriorities(transaction, row!, row!.priority - before.priority);
   return row!;
 }

@@ -25,6 +25,8 @@ export interface Situation {
   /** The run of this rebuild, and when its attempt began: what the catalog learned later is newer than the listing may be. */
   run: string;
   since: Date;
+  /** The repository was taken over from another installation at this time: what it held by then belongs here, too. */
+  attachedAt: Date | null;
 }
 
 export type Fate =
@@ -37,7 +39,7 @@ export type Fate =
 export function fateOf(
   found: FoundSnapshot,
   known: { backup?: KnownBackup; attempt?: KnownAttempt },
-  { organization, run, since }: Situation,
+  { organization, run, since, attachedAt }: Situation,
 ): Fate {
   if (!found.readable) return { outcome: 'unreadable', reason: found.error.message };
   const recorded = { outcome: found.place === 'trash' ? 'recordedInTrash' : 'recorded', found } as const;
@@ -46,7 +48,8 @@ export function fateOf(
     if (known.backup.foundBy === run) return recorded;
     return contradicts(found.place, known.backup, since) ? { outcome: 'corrected', nowIn: found.place } : { outcome: 'known' };
   }
-  if (found.organization !== organization)
+  const wasThere = attachedAt !== null && new Date(found.createdAt) <= attachedAt;
+  if (found.organization !== organization && !wasThere)
     return { outcome: 'foreign', reason: `its manifest names the organization ${found.organization}, and not this one` };
   if (known.attempt && !isTerminal(known.attempt.runState)) return { outcome: 'inFlight' };
   if (known.attempt?.discarded)

@@ -24,7 +24,12 @@ export class FoundPages {
     return this.database.inOrganization(owner.organization_id, async (transaction) => {
       const run = await lockRun(transaction, page.run);
       if (run?.state !== 'running' || run.attempt !== page.attempt || run.worker !== page.worker) return { granted: false };
-      const situation = { organization: run.organization_id, run: run.id, since: await beginOf(transaction, run) };
+      const situation = {
+        organization: run.organization_id,
+        run: run.id,
+        since: await beginOf(transaction, run),
+        attachedAt: run.attached_at,
+      };
       const snapshots = await this.takePage(transaction, run, page.snapshots, situation);
       if (!page.last) return { granted: true, snapshots };
       return { granted: true, snapshots, missing: await markMissing(transaction, run, situation.since, this.clock.now()) };

@@ -1,14 +1,12 @@
-import { RahatError, type Principal, type RebuildCatalog, type Run } from '@rahat/contracts';
+import { RahatError, type KnownPlaces, type Principal, type RebuildCatalog, type Run } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import type { Places } from '../documents/places.js';
 import type { RunLedger } from '../runs/run-ledger.js';
 import { presentRun, type RunRow } from '../runs/runs.table.js';
+import { newRebuild } from './new-rebuild.js';
 import { recordAct } from '../trail/trail.js';
-
-const ATTEMPTS = 3;
-const DEADLINE_MINUTES = 720;
 
 /** Makes the catalog anew from the repositories alone: each is read by a run of its own. */
 export class RebuildService {
@@ -33,7 +31,7 @@ export class RebuildService {
       // Two requests at once wait for each other; the second one then sees the runs of the first.
       await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, [`rahat.scheduler.rebuild.${organization}`]);
       const runs: RunRow[] = [];
-      for (const { id } of wanted) runs.push(await this.startOne(transaction, organization, id, dryRun));
+      for (const one of wanted) runs.push(await this.startOne(transaction, organization, one, dryRun));
       await recordAct(this.outbox, transaction, principal, {
         action: dryRun ? 'catalog.comparison_started' : 'catalog.rebuild_started',
         target: { kind: 'organization', id: organization },
@@ -43,7 +41,12 @@ export class RebuildService {
     });
   }
 
-  private async startOne(transaction: Transaction, organization: string, repository: string, dryRun: boolean): Promise<RunRow> {
+  private async startOne(
+    transaction: Transaction,
+    organization: string,
+    { id: repository, attachedAt }: KnownPlaces['repositories'][number],
+    dryRun: boolean,
+  ): Promise<RunRow> {
     const [active] = await transaction.query<RunRow>(
       `SELECT * FROM runs WHERE type = 'rebuild' AND repository_id = $1 AND state IN ('due', 'queued', 'running')`,
       [repository],
@@ -53,17 +56,7 @@ export class RebuildService {
         hint: `It is done by the run ${active.id}.`,
       });
     if (active) return active;
-    return this.ledger.createDue(transaction, {
-      organization_id: organization,
-      type: 'rebuild',
-      cause: 'person',
-      server_id: null,
-      method: null,
-      repository_id: repository,
-      dry_run: dryRun,
-      max_attempts: ATTEMPTS,
-      deadline_minutes: DEADLINE_MINUTES,
-      due_at: this.clock.now(),
-    });
+    const wanted = { organization, repository, cause: 'person' as const, dryRun, attachedAt: attachedAt ? new Date(attachedAt) : null };
+    return this.ledger.createDue(transaction, await newRebuild(transaction, wanted, this.clock.now()));
   }
 }

@@ -337,6 +337,81 @@ describe('a database that was restored to yesterday', () => {
       ]),
     );
   });
+
+  it('has its repository read by itself, once people had time to look, for what the lost attempt committed', async () => {
+    scheduler.scripts.push(async (attempt) => attempt.start());
+    const [started] = (await scheduler.call('POST', `/api/v2/plans/${plan.id}/runs`)).body.runs as Run[];
+    const running = await scheduler.until(started!.id, 'running');
+    const forgotten = await holds(running);
+    await scheduler.sql(`UPDATE scheduler.runs SET heartbeat_at = heartbeat_at - interval '1 day' WHERE id = '${running.id}'`);
+    await scheduler.sql(`UPDATE scheduler.attempts SET queued_at = queued_at - interval '1 day' WHERE run_id = '${running.id}'`);
+    await scheduler.sql(
+      `UPDATE scheduler.memory SET beat_at = beat_at - interval '1 day', forgotten_until = forgotten_until - interval '1 day'`,
+    );
+    scheduler.clock.advance(30_000);
+    await holds(await scheduler.until(running.id, 'succeeded'));
+    const rebuilds = () =>
+      scheduler.sql(`SELECT id FROM scheduler.runs WHERE type = 'rebuild' AND cause = 'reaction'`) as Promise<{ id: string }[]>;
+    const left = () => scheduler.sql(`SELECT snapshot FROM scheduler.attempts WHERE left_at IS NOT NULL AND run_id = '${running.id}'`);
+    await scheduler.tick();
+    expect(await left()).toEqual([{ snapshot: forgotten.snapshot }]);
+    expect(await rebuilds()).toEqual([]);
+
+    scheduler.clock.advance(2 * HOUR_MS);
+    scheduler.scripts.push(readRepository);
+    await scheduler.tick();
+    const [first] = await rebuilds();
+    await scheduler.until(first!.id, 'succeeded', 'partial');
+    expect((await backups()).map(({ snapshot }) => snapshot)).toContain(forgotten.snapshot);
+    await scheduler.tick();
+    expect(await left()).toEqual([]);
+    scheduler.clock.advance(48 * HOUR_MS);
+    await scheduler.tick();
+    expect(await rebuilds()).toHaveLength(1);
+  });
+
+  it('is read a second time when the lost attempt could still commit during the first, and not again', async () => {
+    const [ended] = [await backUp()];
+    await scheduler.sql(
+      `UPDATE scheduler.attempts SET left_at = finished_at, snapshot = 'snapshot_never_seen' WHERE run_id = '${ended.id}'`,
+    );
+    const rebuilds = async () =>
+      scheduler.sql(`SELECT id FROM scheduler.runs WHERE type = 'rebuild' AND cause = 'reaction' AND due_at > '${ended.finishedAt}'`);
+    for (const [hours, expected] of [
+      [2, 1],
+      [4, 1],
+      [14, 2],
+      [48, 2],
+    ] as const) {
+      scheduler.clock.advance(hours * HOUR_MS);
+      scheduler.scripts.push(readRepository);
+      await scheduler.eventually(async () => {
+        await scheduler.tick();
+        return (await rebuilds()).length === expected;
+      });
+      await scheduler.eventually(
+        async () => (await scheduler.sql(`SELECT 1 FROM scheduler.runs WHERE type = 'rebuild' AND finished_at IS NULL`)).length === 0,
+      );
+    }
+    await scheduler.tick();
+    expect(await scheduler.sql(`SELECT 1 FROM scheduler.attempts WHERE left_at IS NOT NULL`)).toEqual([]);
+  });
+});
+
+describe('a repository of another installation', () => {
+  it('fills the catalog with what it held when it was attached, and with nothing that others store there later', async () => {
+    const made = await backUp();
+    const theirs = { organization: 'organization_of_before', run: newId('run'), plan: { id: newId('plan'), name: 'theirs' } };
+    const before = await holds(made, { ...theirs, snapshot: 'snapshot_before' });
+    await holds(made, { ...theirs, snapshot: 'snapshot_later', createdAt: scheduler.clock.now().toISOString() });
+    const [known] = scheduler.places.repositories;
+    known!.attachedAt = new Date(scheduler.clock.now().getTime() - HOUR_MS / 2).toISOString();
+    const { evidence } = await rebuild();
+    known!.attachedAt = null;
+    expect(evidence.outcomes).toMatchObject({ recorded: 1, foreign: 1 });
+    const [found] = (await backups()).filter(({ snapshot }) => snapshot === before.snapshot);
+    expect(found).toMatchObject({ plan: null, server: plan.server, databaseName: 'shop' });
+  });
 });
 
 function bySnapshot(a: { snapshot: string }, b: { snapshot: string }): number {

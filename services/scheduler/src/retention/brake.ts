@@ -1,6 +1,6 @@
 import type { RetentionDecision } from './retention.js';
 
-/** With every new backup one goes, or a few after proofs that came late. */
+/** With every new backup one becomes due, or a few where a year or a month begins. */
 const USUAL = 3;
 const MOST = 10;
 const LARGEST_SHARE = 0.2;
@@ -11,11 +11,18 @@ export interface Brake {
 }
 
 interface Decided {
-  decision: Pick<RetentionDecision, 'verdict'>;
+  decision: Pick<RetentionDecision, 'verdict' | 'due'>;
+  /** Set when retention let it go and something else kept it: it was weighed then, and goes without another word. */
+  row: { due_since: Date | null };
+}
+
+/** What the policy wants no more since the last look: this is weighed, whether it can go already or not (ADR 14). */
+export function isNewlyDue({ decision, row }: Decided): boolean {
+  return decision.due && row.due_since === null;
 }
 
 /**
- * What a clock that jumped, an edited policy or proofs that failed for weeks would take away at once is not done before somebody
+ * What a clock that jumped, an edited policy or verifications that failed for weeks would let go at once is not done before somebody
  * confirmed it: the numbers of one line of backups, when they are out of the ordinary.
  */
 export function brakeOn(line: readonly Decided[]): Brake | undefined {
@@ -29,9 +36,19 @@ export function planBrakeOn(lines: readonly (readonly Decided[])[]): Brake | und
   return brake.dropped > USUAL && brake.dropped > brake.of * LARGEST_SHARE ? brake : undefined;
 }
 
+/** What one look at a line does: `settled` is told, marked or removed as decided; of `heldUp` nothing goes before somebody confirmed it. */
+export function weighLine<D extends Decided>(
+  line: readonly D[],
+  planBrake: Brake | null,
+): { brake: Brake | null; settled: D[]; heldUp: D[] } {
+  const brake = brakeOn(line) ?? planBrake;
+  const { heldUp = [], settled = [] } = Object.groupBy(line, (one) => (brake && isNewlyDue(one) ? 'heldUp' : 'settled'));
+  return { brake, settled, heldUp };
+}
+
 function weighed(decided: readonly Decided[]): Brake {
   return {
-    dropped: decided.filter(({ decision }) => decision.verdict === 'dropped').length,
+    dropped: decided.filter(isNewlyDue).length,
     of: decided.filter(({ decision }) => decision.verdict !== 'trashed').length,
   };
 }

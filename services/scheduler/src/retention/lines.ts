@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { Transaction } from '@rahat/persistence';
 import type { BackupRow } from '../backups/backups.table.js';
 import { retentionOf, type PlanRow } from '../plans/plans.table.js';
@@ -23,6 +24,7 @@ const COLUMNS = [
   'added_bytes',
   'retention_reason',
   'hold',
+  'due_since',
   'removal_requested_at',
   'missing_since',
 ] as const satisfies (keyof BackupRow)[];
@@ -40,30 +42,73 @@ export interface Line {
   database: string | null;
 }
 
-const RETAINED = `SELECT ${COLUMNS.join(', ')}, EXISTS (SELECT 1 FROM runs WHERE runs.backup_id = backups.id AND runs.type <> 'backup' AND runs.state IN ('due', 'queued', 'running')) AS in_use FROM backups`;
+/** Asked once for all rows: what runs is little beside what is kept. */
+const IN_USE = `id IN (SELECT backup_id FROM runs WHERE type <> 'backup' AND state IN ('due', 'queued', 'running') AND backup_id IS NOT NULL)`;
+const RETAINED = `SELECT ${COLUMNS.join(', ')}, ${IN_USE} AS in_use FROM backups`;
 
 export async function policyOf(transaction: Transaction, plan: PlanRow): Promise<LinePolicy> {
   const [schedule] = await schedulesOfPlan(transaction, plan);
-  return {
-    ...retentionOf(plan),
-    demanded: demandedProof([...plan.verify, ...plan.verify_schedules.map(({ level }) => level)]),
-    timeZone: schedule?.time_zone ?? 'UTC',
-  };
+  return policyIn(plan, schedule?.time_zone);
+}
+
+function policyIn(plan: PlanRow, timeZone = 'UTC'): LinePolicy {
+  return { ...rulesOf(plan), timeZone };
+}
+
+function rulesOf(plan: PlanRow): Omit<LinePolicy, 'timeZone'> {
+  return { ...retentionOf(plan), demanded: demandedProof([...plan.verify, ...plan.verify_schedules.map(({ level }) => level)]) };
+}
+
+/** What an edited policy lets go is weighed as a whole, whatever the one before had let go (ADR 14). */
+export async function forgetDueBackups(transaction: Transaction, before: PlanRow, after: PlanRow): Promise<void> {
+  if (isDeepStrictEqual(rulesOf(before), rulesOf(after))) return;
+  await transaction.query(`UPDATE backups SET due_since = NULL WHERE plan_id = $1 AND removed_at IS NULL AND due_since IS NOT NULL`, [
+    after.id,
+  ]);
 }
 
 /** Of one line, or of all lines of the plan; each newest first. Those that left the trash for ever are no part of it. */
 export async function decidedLines(transaction: Transaction, plan: PlanRow, policy: LinePolicy, line?: Line): Promise<DecidedRow[][]> {
   const { where, parameters } = retainedBy(plan, line);
-  const rows = await transaction.query<RetainedRow>(`${RETAINED} WHERE ${where} ORDER BY consistent_at DESC`, parameters);
+  const sql = `${RETAINED} WHERE ${where} ORDER BY consistent_at DESC`;
+  const rows = await (line ? transaction.prepared<RetainedRow>(sql, parameters) : transaction.query<RetainedRow>(sql, parameters));
   const lines = Map.groupBy(rows, (row) => `${row.server_id} ${row.database_id ?? ''} ${row.repository_id}`);
   return [...lines.values()].map((ofLine) => decided(ofLine, policy));
 }
 
-/** Nobody begins to read, hold or remove one of them meanwhile. */
+/** One retention of a plan at a time; undefined when there is no such plan any more. */
+export async function lockPlan(transaction: Transaction, id: string | null): Promise<{ plan: PlanRow; policy: LinePolicy } | undefined> {
+  const [plan] = await transaction.query<PlanRow & { time_zone: string | null }>(
+    `SELECT *, (SELECT time_zone FROM schedules WHERE plan_id = plans.id ORDER BY position LIMIT 1) AS time_zone
+     FROM plans WHERE id = $1 AND deleted_at IS NULL FOR UPDATE OF plans`,
+    [id],
+  );
+  return plan && { plan, policy: policyIn(plan, plan.time_zone ?? undefined) };
+}
+
+/** Nobody begins to read, hold or remove one of them meanwhile. `plan` is locked. */
 export async function lockBackups(transaction: Transaction, plan: PlanRow, line?: Line): Promise<void> {
-  await transaction.query(`SELECT 1 FROM plans WHERE id = $1 FOR UPDATE`, [plan.id]);
   const { where, parameters } = retainedBy(plan, line);
   await transaction.query(`SELECT 1 FROM backups WHERE ${where} ORDER BY id FOR UPDATE`, parameters);
+}
+
+/** What a row is told, if it still has the reason that is known of it. */
+export interface Told {
+  ids: string[];
+  known: string;
+  reason: string;
+  due: boolean;
+}
+
+/** Through the index of the line, as they were read: each by its id would take twice as long. */
+export async function tellBackups(transaction: Transaction, told: readonly Told[], now: Date, plan: PlanRow, line?: Line): Promise<void> {
+  const { where, parameters } = retainedBy(plan, line);
+  const [json, time] = [`$${parameters.length + 1}`, `$${parameters.length + 2}`];
+  const sql = `UPDATE backups SET retention_reason = told.reason, due_since = CASE WHEN told.due THEN COALESCE(backups.due_since, ${time}::timestamptz) END
+    FROM (SELECT unnest(ids) AS told_id, known, reason, due FROM json_to_recordset(${json}) AS groups (ids text[], known text, reason text, due boolean)) AS told
+    WHERE ${where} AND id = told_id AND retention_reason = known`;
+  const values = [...parameters, JSON.stringify(told), now];
+  await (line ? transaction.prepared(sql, values) : transaction.query(sql, values));
 }
 
 /** A condition for each case: no index answers `IS NOT DISTINCT FROM` or an `OR`, and each database would read all backups of its plan. */

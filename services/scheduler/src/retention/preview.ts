@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { RetentionPreview } from '@rahat/contracts';
 import type { PlanRow } from '../plans/plans.table.js';
-import { brakeOn, planBrakeOn } from './brake.js';
+import { brakeOn, isNewlyDue, planBrakeOn } from './brake.js';
 import type { DecidedRow } from './lines.js';
 
 export function droppedIn(lines: readonly DecidedRow[][]): string[] {
@@ -12,8 +12,16 @@ export function droppedIn(lines: readonly DecidedRow[][]): string[] {
     .sort();
 }
 
+/** Of what goes, and of what would follow it without another word. */
 export function hashOf(lines: readonly DecidedRow[][]): string {
-  return createHash('sha256').update(droppedIn(lines).join('\n')).digest('hex');
+  const due = lines
+    .flat()
+    .filter((decided) => decided.decision.verdict !== 'dropped' && isNewlyDue(decided))
+    .map(({ row }) => `due ${row.id}`)
+    .sort();
+  return createHash('sha256')
+    .update([...droppedIn(lines), ...due].join('\n'))
+    .digest('hex');
 }
 
 export function presentPreview(
@@ -28,7 +36,7 @@ export function presentPreview(
       const { row } = line[0]!;
       return brake ? [{ server: row.server_id, database: row.database_id, databaseName: row.database_name, ...brake }] : [];
     }),
-    backups: lines.flat().flatMap(({ row, decision: { verdict, reason } }) =>
+    backups: lines.flat().flatMap(({ row, decision: { verdict, reason, due } }) =>
       verdict === 'trashed'
         ? []
         : [
@@ -40,6 +48,7 @@ export function presentPreview(
               sizeBytes: Number(row.size_bytes),
               addedBytes: Number(row.added_bytes),
               kept: verdict === 'kept',
+              due,
               reason,
             },
           ],

@@ -9,6 +9,11 @@ import { LONGEST_RETRY_MS, retryLater } from './removal-retries.js';
 
 type RemovedRow = Pick<BackupRow, 'id' | 'organization_id' | 'repository_id' | 'snapshot'>;
 
+export interface Removal {
+  backup: RemovedRow;
+  reason: string;
+}
+
 /** Brings backups to the trash of their repository, whoever decided it; the row stays until the storage says that it is done. */
 export class Removals {
   constructor(
@@ -17,14 +22,16 @@ export class Removals {
     private readonly clock: Clock,
   ) {}
 
-  /** `backup` is locked. */
-  async begin(transaction: Transaction, backup: RemovedRow, reason: string): Promise<void> {
-    await transaction.query(`UPDATE backups SET removal_requested_at = $2, retention_reason = $3, removal_tries = 0 WHERE id = $1`, [
-      backup.id,
-      this.clock.now(),
-      reason,
-    ]);
-    await this.request(transaction, backup, reason);
+  /** They are locked. */
+  async begin(transaction: Transaction, removed: readonly Removal[]): Promise<void> {
+    if (removed.length === 0) return;
+    const now = this.clock.now();
+    await transaction.query(
+      `UPDATE backups SET removal_requested_at = $3, removal_retry_at = $4, removal_tries = 1, due_since = NULL, retention_reason = removed.reason
+       FROM unnest($1::text[], $2::text[]) AS removed (id, reason) WHERE backups.id = removed.id`,
+      [removed.map(({ backup }) => backup.id), removed.map(({ reason }) => reason), now, new Date(now.getTime() + LONGEST_RETRY_MS)],
+    );
+    for (const { backup, reason } of removed) await this.command(transaction, backup, reason);
   }
 
   /** The storage's answer. A failed removal keeps the row and is tried again. */
@@ -66,6 +73,10 @@ export class Removals {
       backup.id,
       new Date(this.clock.now().getTime() + LONGEST_RETRY_MS),
     ]);
+    await this.command(transaction, backup, reason);
+  }
+
+  private async command(transaction: Transaction, backup: RemovedRow, reason: string): Promise<void> {
     await this.outbox.command(transaction, QUEUES.storage, 'snapshot.remove.v1', {
       organization: backup.organization_id,
       repository: backup.repository_id,

@@ -2,13 +2,24 @@ import { RahatError, type ConfirmRetention, type Principal, type RetentionPrevie
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { BackupRow } from '../backups/backups.table.js';
+import type { Clock } from '../clock/clock.js';
 import { findPlan, type PlanRow } from '../plans/plans.table.js';
 import { recordAct, recordOwnAct } from '../trail/trail.js';
-import { brakeOn, planBrakeOn, type Brake } from './brake.js';
-import { decidedLines, lockBackups, policyOf, type DecidedRow, type RetainedRow } from './lines.js';
+import { isNewlyDue, planBrakeOn, weighLine, type Brake } from './brake.js';
+import {
+  decidedLines,
+  lockBackups,
+  lockPlan,
+  policyOf,
+  tellBackups,
+  type DecidedRow,
+  type Line,
+  type RetainedRow,
+  type Told,
+} from './lines.js';
 import type { Removals } from './removals.js';
 import { droppedIn, hashOf, presentPreview } from './preview.js';
-import type { LinePolicy, RetentionDecision } from './retention.js';
+import type { LinePolicy } from './retention.js';
 
 /** Carries out what `decideRetention` says, as a reaction to backups that were recorded or proven. */
 export class RetentionService {
@@ -16,6 +27,7 @@ export class RetentionService {
     private readonly database: ServiceDatabase,
     private readonly outbox: Outbox,
     private readonly removals: Removals,
+    private readonly clock: Clock,
   ) {}
 
   async preview(principal: Principal, planId: string): Promise<RetentionPreview> {
@@ -29,9 +41,10 @@ export class RetentionService {
   /** What the preview showed, and nothing else, even where the brake holds it up. */
   async confirm(principal: Principal, planId: string, { hash }: ConfirmRetention): Promise<RetentionPreview> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
-      const plan = await findPlan(transaction, planId);
+      const locked = await lockPlan(transaction, planId);
+      if (!locked) throw new RahatError('not_found', `There is no plan ${planId}`);
+      const { plan, policy } = locked;
       await lockBackups(transaction, plan);
-      const policy = await policyOf(transaction, plan);
       const lines = await decidedLines(transaction, plan, policy);
       if (hashOf(lines) !== hash)
         throw new RahatError('conflict', 'Retention would remove other backups now', {
@@ -42,9 +55,8 @@ export class RetentionService {
         target: { kind: 'plan', id: plan.id, name: plan.name },
         details: { backups: droppedIn(lines) },
       });
-      await this.tellKept(transaction, lines.flat());
       await this.recordWeighing(transaction, plan, null);
-      for (const { row, decision } of lines.flat()) await this.carryOut(transaction, row, decision);
+      await this.carryOut(transaction, lines.flat(), plan);
       return presentPreview({ retention_weighed: true, retention_brake: null }, await decidedLines(transaction, plan, policy));
     });
   }
@@ -54,21 +66,21 @@ export class RetentionService {
    * wait for each other at the plan's row.
    */
   async apply(transaction: Transaction, backup: Pick<BackupRow, 'plan_id' | 'server_id' | 'database_id'>): Promise<void> {
-    const [plan] = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE id = $1 AND deleted_at IS NULL FOR UPDATE`, [
-      backup.plan_id,
-    ]);
-    if (!plan) return;
+    const locked = await lockPlan(transaction, backup.plan_id);
+    if (!locked) return;
+    const { plan, policy } = locked;
     const line = { server: backup.server_id, database: backup.database_id };
-    await lockBackups(transaction, plan, line);
-    const policy = await policyOf(transaction, plan);
-    const lines = await decidedLines(transaction, plan, policy, line);
-    const planBrake = droppedIn(lines).length > 0 ? await this.weigh(transaction, plan, policy) : null;
+    let lines = await decidedLines(transaction, plan, policy, line);
+    if (lines.flat().some(({ decision }) => decision.verdict === 'dropped')) {
+      // What somebody holds, reads or removes since then must count: decided is what stands in rows that nobody can change.
+      await lockBackups(transaction, plan, line);
+      lines = await decidedLines(transaction, plan, policy, line);
+    }
+    const planBrake = lines.flat().some(isNewlyDue) ? await this.weigh(transaction, plan, policy) : null;
     for (const decided of lines) {
-      const brake = brakeOn(decided) ?? planBrake;
-      await this.tellKept(transaction, decided);
-      for (const { row, decision } of decided)
-        if (brake && decision.verdict === 'dropped') await this.holdUp(transaction, row, brake);
-        else await this.carryOut(transaction, row, decision);
+      const { brake, settled, heldUp } = weighLine(decided, planBrake);
+      if (brake) await this.holdUp(transaction, { heldUp, brake, plan, line });
+      await this.carryOut(transaction, settled, plan, line);
     }
   }
 
@@ -87,34 +99,55 @@ export class RetentionService {
     ]);
   }
 
-  /** All in one statement: a policy that was edited gives each backup of its plan another reason. */
-  private async tellKept(transaction: Transaction, decided: readonly DecidedRow[]): Promise<void> {
-    const changed = decided.filter(({ row, decision }) => decision.verdict === 'kept' && row.retention_reason !== decision.reason);
-    if (changed.length === 0) return;
-    await transaction.query(
-      `UPDATE backups SET retention_reason = told.reason FROM unnest($1::text[], $2::text[]) AS told (id, reason) WHERE backups.id = told.id`,
-      [changed.map(({ row }) => row.id), changed.map(({ decision }) => decision.reason)],
+  private async carryOut(transaction: Transaction, decided: readonly DecidedRow[], plan: PlanRow, line?: Line): Promise<void> {
+    await this.tell(transaction, decided.filter(isUntold), plan, line);
+    const dropped = decided.filter(({ decision }) => decision.verdict === 'dropped');
+    await this.removals.begin(
+      transaction,
+      dropped.map(({ row, decision: { reason } }) => ({ backup: row, reason })),
     );
+    for (const { row, decision } of dropped) await this.record(transaction, row, 'backup.removal_requested', decision.reason);
   }
 
-  private async carryOut(transaction: Transaction, backup: RetainedRow, decision: RetentionDecision): Promise<void> {
-    if (decision.verdict !== 'dropped') return;
-    await this.removals.begin(transaction, backup, decision.reason);
-    await recordOwnAct(this.outbox, transaction, backup.organization_id, {
-      action: 'backup.removal_requested',
-      target: { kind: 'backup', id: backup.id },
-      details: { snapshot: backup.snapshot, reason: decision.reason },
-    });
-  }
-
-  private async holdUp(transaction: Transaction, backup: RetainedRow, { dropped, of }: Brake): Promise<void> {
+  private async holdUp(
+    transaction: Transaction,
+    { heldUp, brake: { dropped, of }, plan, line }: { heldUp: readonly DecidedRow[]; brake: Brake; plan: PlanRow; line: Line },
+  ): Promise<void> {
     const reason = `waits for confirmation: retention would remove ${dropped} of ${of} backups at once`;
-    if (backup.retention_reason === reason) return;
-    await transaction.query(`UPDATE backups SET retention_reason = $2 WHERE id = $1`, [backup.id, reason]);
-    await recordOwnAct(this.outbox, transaction, backup.organization_id, {
-      action: 'backup.removal_held_up',
+    const told = heldUp
+      .map(({ row, decision }) => ({
+        row,
+        decision: { ...decision, due: false, reason: decision.verdict === 'kept' ? decision.reason : reason },
+      }))
+      .filter(({ row, decision }) => row.retention_reason !== decision.reason);
+    await this.tell(transaction, told, plan, line);
+    for (const { row, decision } of told)
+      if (decision.verdict === 'dropped') await this.record(transaction, row, 'backup.removal_held_up', reason);
+  }
+
+  /**
+   * All in one statement, which says each reason once: a policy that was edited gives each backup of its plan another one. Rows that
+   * somebody gave another reason meanwhile (held, removed) are not locked here, and keep theirs.
+   */
+  private async tell(transaction: Transaction, told: readonly DecidedRow[], plan: PlanRow, line?: Line): Promise<void> {
+    if (told.length === 0) return;
+    const alike = Map.groupBy(told, ({ row, decision: { reason, due } }) => JSON.stringify([row.retention_reason, reason, due]));
+    const groups = [...alike.values()].map((group): Told => {
+      const { row, decision } = group[0]!;
+      return { ids: group.map((one) => one.row.id), known: row.retention_reason, reason: decision.reason, due: decision.due };
+    });
+    await tellBackups(transaction, groups, this.clock.now(), plan, line);
+  }
+
+  private record(transaction: Transaction, backup: RetainedRow, action: string, reason: string): Promise<void> {
+    return recordOwnAct(this.outbox, transaction, backup.organization_id, {
+      action,
       target: { kind: 'backup', id: backup.id },
       details: { snapshot: backup.snapshot, reason },
     });
   }
+}
+
+function isUntold({ row, decision: { verdict, reason, due } }: DecidedRow): boolean {
+  return verdict === 'kept' && (row.retention_reason !== reason || (row.due_since !== null) !== due);
 }

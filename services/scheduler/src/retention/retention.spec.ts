@@ -63,7 +63,7 @@ describe('retention', () => {
   it('counts nothing that is in the trash', () => {
     const backups = line({ trashed: true }, {}, { trashed: true }, {}, {});
     expect(removed(backups)).toEqual(['b4']);
-    expect(decideRetention(backups, policy)[0]).toEqual({ id: 'b0', verdict: 'trashed', reason: 'it is in the trash' });
+    expect(decideRetention(backups, policy)[0]).toEqual({ id: 'b0', verdict: 'trashed', reason: 'it is in the trash', due: false });
   });
 });
 

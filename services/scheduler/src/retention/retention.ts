@@ -30,6 +30,8 @@ export interface RetentionDecision {
   id: string;
   verdict: 'kept' | 'dropped' | 'trashed';
   reason: string;
+  /** No rule of the policy wants it any more. It may stay for a while: until a newer one is proven, under a chain, in use. */
+  due: boolean;
 }
 
 interface Candidate {
@@ -70,10 +72,12 @@ export function decideRetention(backups: readonly RetainedBackup[], policy: Line
   }
   let bytes = [...kept.keys()].reduce((sum, id) => sum + live.get(id)!.sizeBytes, 0);
   let isFull = false;
+  const wanted = new Set(candidates.filter((candidate) => isOfFloor(candidate, policy)).map(({ backup }) => backup.id));
   for (const { backup } of candidates) {
     const wish = wishes.get(backup.id);
     if (wish === undefined || isFull) continue;
     if (kept.has(backup.id)) {
+      wanted.add(backup.id);
       if (backup.hold === null) kept.set(backup.id, wish);
       continue;
     }
@@ -81,15 +85,16 @@ export function decideRetention(backups: readonly RetainedBackup[], policy: Line
     isFull = policy.maxBytes !== null && bytes + needed > policy.maxBytes;
     if (isFull) continue;
     bytes += needed;
+    wanted.add(backup.id);
     keep(backup, wish);
   }
   const newer = new Map(candidates.map((candidate) => [candidate.backup.id, candidate.newer]));
-  return newestFirst.map(({ id, trashed }): RetentionDecision => {
-    if (trashed) return { id, verdict: 'trashed', reason: 'it is in the trash' };
+  return newestFirst.map(({ id, trashed, hold }): RetentionDecision => {
+    if (trashed) return { id, verdict: 'trashed', reason: 'it is in the trash', due: false };
     const reason = kept.get(id);
-    if (reason !== undefined) return { id, verdict: 'kept', reason };
+    if (reason !== undefined) return { id, verdict: 'kept', reason, due: hold === null && !wanted.has(id) };
     const { usable, proven } = newer.get(id)!;
-    return { id, verdict: 'dropped', reason: dropReason(wishes.has(id), usable, proven) };
+    return { id, verdict: 'dropped', reason: dropReason(wishes.has(id), usable, proven), due: true };
   });
 }
 
@@ -157,9 +162,13 @@ function missingBases(
 /** What no policy and no limit of size takes away. */
 function guardOf({ backup, proven, newer }: Candidate, policy: LinePolicy): string | undefined {
   if (backup.hold !== null) return `held: ${backup.hold}`;
-  if (proven && newer.proven < policy.keepProven) return `one of the last ${policy.keepProven} proven backups`;
+  if (isOfFloor({ proven, newer }, policy)) return `one of the last ${policy.keepProven} proven backups`;
   if (newer.proven === 0) return 'no newer backup is proven';
   return backup.inUse ? 'it is being verified or restored' : undefined;
+}
+
+function isOfFloor({ proven, newer }: Pick<Candidate, 'proven' | 'newer'>, { keepProven }: LinePolicy): boolean {
+  return proven && newer.proven < keepProven;
 }
 
 /** What the policy wants to keep, and by which of its rules, as far as the limit of size allows it. */

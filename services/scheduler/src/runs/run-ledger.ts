@@ -35,8 +35,8 @@ export class RunLedger {
     const priority = run.priority ?? priorityOf(run, await planPriority(transaction, run.plan_id));
     const [row] = await transaction.query<RunRow>(
       `INSERT INTO runs (id, organization_id, type, state, cause, server_id, method, repository_id, max_attempts, deadline_minutes, due_at,
-         plan_id, database_id, database_name, backup_id, restore_plan_id, level, snapshot, deep, backup_type, priority, assertions, dry_run, names)
-       VALUES ($1, $2, $3, 'due', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22,
+         plan_id, database_id, database_name, backup_id, restore_plan_id, level, snapshot, deep, backup_type, priority, assertions, dry_run, attached_at, names)
+       VALUES ($1, $2, $3, 'due', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23,
          concat_ws(' ', (SELECT name FROM servers WHERE id = $5), (SELECT name FROM plans WHERE id = $11))) RETURNING *`,
       [
         newId('run'),
@@ -61,6 +61,7 @@ export class RunLedger {
         priority,
         JSON.stringify(run.assertions ?? []),
         run.dry_run ?? false,
+        run.attached_at ?? null,
       ],
     );
     transaction.afterCommit(this.onDue);
@@ -118,7 +119,7 @@ export class RunLedger {
     const forgottenUntil = await this.memory.forgottenUntil(transaction);
     for (const attempt of attempts) {
       if (attempt.reported_at || attempt.queued_at >= forgottenUntil) await this.discard(transaction, run, attempt);
-      else
+      else if (await this.isFirstLeft(transaction, run, attempt))
         await recordOwnAct(this.outbox, transaction, run.organization_id, {
           action: 'snapshot.left',
           target: { kind: 'snapshot', id: attempt.snapshot },
@@ -126,10 +127,19 @@ export class RunLedger {
             repository: run.repository_id,
             run: run.id,
             attempt: attempt.attempt,
-            reason: 'the database may have forgotten that this attempt was accepted; a rebuild of the catalog finds what it committed',
+            reason:
+              'the database may have forgotten that this attempt was accepted; a rebuild of the catalog, which follows by itself, finds what it committed',
           },
         });
     }
+  }
+
+  private async isFirstLeft(transaction: Transaction, run: RunRow, { attempt }: GivenUpAttempt): Promise<boolean> {
+    const rows = await transaction.query(
+      `UPDATE attempts SET left_at = $3 WHERE run_id = $1 AND attempt = $2 AND left_at IS NULL AND reported_at IS NULL RETURNING 1`,
+      [run.id, attempt, this.clock.now()],
+    );
+    return rows.length > 0;
   }
 
   private async discard(transaction: Transaction, run: RunRow, { attempt, snapshot }: GivenUpAttempt): Promise<void> {

@@ -106,7 +106,7 @@ export class RunSpecs {
     const policy = await this.database.inOrganization(run.organization_id, (transaction) =>
       findCollectionPolicy(transaction, run.repository_id),
     );
-    const secrets = { repositories: [await this.accessFor(run)] };
+    const secrets = { repositories: [await this.accessFor(run, policy.rewrite ? 'read' : 'write-only')] };
     return {
       pool: policy.pool,
       spec: {
@@ -143,8 +143,8 @@ export class RunSpecs {
     };
   }
 
-  private async accessFor(run: RunRow): Promise<RepositoryAccess> {
-    const { storageId, ...access } = await this.repositories.grant(run.organization_id, run.repository_id, powerFor(run));
+  private async accessFor(run: RunRow, power = powerFor(run)): Promise<RepositoryAccess> {
+    const { storageId, ...access } = await this.repositories.grant(run.organization_id, run.repository_id, power);
     await this.database.inOrganization(run.organization_id, (transaction) => rememberPlace(transaction, run.repository_id, storageId));
     return access;
   }
@@ -183,7 +183,7 @@ async function sourceBytesOf(transaction: Transaction, run: RunRow): Promise<num
   return row?.bytes ? Number(row.bytes) : undefined;
 }
 
-/** BASIC reads packs as bytes and opens metadata only; a collection moves and deletes, and a rebuild lists, without a look into data. */
+/** BASIC reads packs as bytes and opens metadata only; a collection deletes, and a rebuild lists, without a look into data. */
 function powerFor({ type, level }: RunRow): RepositoryPower {
   return type === 'backup' || type === 'collection' || type === 'rebuild' || (type === 'verification' && level === 'BASIC')
     ? 'write-only'

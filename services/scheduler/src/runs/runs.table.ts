@@ -42,6 +42,8 @@ export interface RunRow {
   deep: boolean;
   /** Of a rebuild. */
   dry_run: boolean;
+  /** Of a rebuild: since when its repository, which another installation made, is attached. */
+  attached_at: Date | null;
   deadline_minutes: number;
   due_at: Date;
   occurs_at: Date | null;
@@ -88,6 +90,7 @@ export type NewRun = Pick<
       | 'snapshot'
       | 'deep'
       | 'dry_run'
+      | 'attached_at'
     >
   >;
 

@@ -42,6 +42,8 @@ export interface TestScheduler extends AsyncDisposable {
   loseCommands(count: number): void;
   /** All that was put in the outbox. */
   told: { name: string; payload: unknown; priority?: number }[];
+  /** What the storage service knows. */
+  places: KnownPlaces;
   removals: CommandPayload<'snapshot.remove.v1'>[];
   /** Backups that the storage was asked to take out of the trash. */
   returns: CommandPayload<'snapshot.return.v1'>[];
@@ -232,6 +234,7 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
     tick,
     eventually,
     loseCommands: (count) => void (toLose = count),
+    places,
     sql: (statement) => postgresql.query(statement) as Promise<Record<string, unknown>[]>,
     until: (run, ...states) =>
       eventually(async () => {

@@ -67,7 +67,7 @@ export class TrashService {
         throw new RahatError('conflict', `This backup stays: ${obstacle}`, {
           hint: backup.hold ? 'Release it first.' : 'Nothing may take away what the restore of a database rests upon.',
         });
-      await this.removals.begin(transaction, backup, `removed by ${principal.name}: ${reason}`);
+      await this.removals.begin(transaction, [{ backup, reason: `removed by ${principal.name}: ${reason}` }]);
       await recordAct(this.outbox, transaction, principal, {
         action: 'backup.removal_requested',
         target: { kind: 'backup', id },

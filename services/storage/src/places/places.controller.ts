@@ -29,7 +29,7 @@ export class PlacesController {
     const repositories = await allOf((page) => this.repositories.list(principal, page));
     return {
       storages: storages.map(({ id, name, settings }) => ({ id, name, settings })),
-      repositories: repositories.map(({ id, name, storage, prefix }) => ({ id, name, storage, prefix })),
+      repositories: repositories.map(({ id, name, storage, prefix, attachedAt }) => ({ id, name, storage, prefix, attachedAt })),
     };
   }
 

@@ -1,6 +1,8 @@
 import { Body, Controller, Get, Inject, Param, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
+  AttachedRepository,
+  AttachRepository,
   CreatedRepository,
   CreateRepository,
   pageOf,
@@ -11,6 +13,7 @@ import {
   type Principal,
 } from '@rahat/contracts';
 import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { AttachmentService } from './attachment.service.js';
 import { RepositoriesService } from './repositories.service.js';
 import { SnapshotsService } from './snapshots.service.js';
 
@@ -19,6 +22,7 @@ import { SnapshotsService } from './snapshots.service.js';
 export class RepositoriesController {
   constructor(
     @Inject(RepositoriesService) private readonly repositories: RepositoriesService,
+    @Inject(AttachmentService) private readonly attachment: AttachmentService,
     @Inject(SnapshotsService) private readonly snapshots: SnapshotsService,
   ) {}
 
@@ -34,6 +38,20 @@ export class RepositoriesController {
     @Body({ schema: CreateRepository }) request: CreateRepository,
   ): Promise<CreatedRepository> {
     return this.repositories.create(principal, request);
+  }
+
+  @Post('attach')
+  @Requires('storage:write')
+  @ApiOperation({
+    operationId: 'repositories_attach',
+    summary: 'Take over a repository that another installation made; a rebuild of the catalog then finds its backups',
+  })
+  @ApiCreatedResponse({ standardSchema: AttachedRepository })
+  async attach(
+    @CurrentPrincipal() principal: Principal,
+    @Body({ schema: AttachRepository }) request: AttachRepository,
+  ): Promise<AttachedRepository> {
+    return this.attachment.attach(principal, request);
   }
 
   @Get()

@@ -40,6 +40,8 @@ export interface RepositoryRow {
   sealed_master_key: string;
   sealed_identity_secret: string;
   created_at: Date;
+  /** null = it was made here. */
+  attached_at: Date | null;
   settings: StorageSettings;
   /** Of the storage. */
   sealed_secret: string | null;
@@ -129,7 +131,7 @@ export async function repositoryOf(transaction: Transaction, id: string): Promis
   return row;
 }
 
-async function refuseTaken(transaction: Transaction, storage: StorageRow, name: string, prefix: string): Promise<void> {
+export async function refuseTaken(transaction: Transaction, storage: StorageRow, name: string, prefix: string): Promise<void> {
   // Two requests for one place wait for each other; the second one then sees the first one's row.
   await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended('rahat.storage.' || $1::text, 0))`, [storage.id]);
   const [other] = await transaction.query<{ name: string; prefix: string }>(
@@ -165,7 +167,7 @@ async function makeRepository(store: BlobStore, passphrase: string): Promise<Ope
   return createRepository(store, { passphrase });
 }
 
-function presentRepository(row: RepositoryRow): Repository {
+export function presentRepository(row: RepositoryRow): Repository {
   return {
     id: row.id,
     name: row.name,
@@ -174,5 +176,6 @@ function presentRepository(row: RepositoryRow): Repository {
     location: `${storagePlace(row.settings)}/${row.prefix}`,
     repositoryId: row.repository_id,
     createdAt: row.created_at.toISOString(),
+    attachedAt: row.attached_at?.toISOString() ?? null,
   };
 }

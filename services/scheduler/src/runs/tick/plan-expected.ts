@@ -4,13 +4,13 @@ import { rememberCollection } from '../../collections/collection-policies.table.
 import { dueAt, type DueRules } from '../../plans/due-time.js';
 import type { PlanRow } from '../../plans/plans.table.js';
 import { occurrencesBetween } from '../../plans/schedule.js';
-import { scheduleOf, schedulesOfPlan, type ScheduleRow } from '../../plans/schedules.table.js';
+import { scheduleOf, type ScheduleRow } from '../../plans/schedules.table.js';
 import { insertExpectedVerifications } from '../../verification/expected-verifications.js';
-import { windowsOfOrganization } from '../../scheduling/scheduling.table.js';
-import { coverageOf, type Covered } from '../coverage.js';
+import type { Covered } from '../coverage.js';
 import { priorityOf } from '../priorities.js';
 import type { RunLedger } from '../run-ledger.js';
 import type { RunRow } from '../runs.table.js';
+import { PlanFacts } from './plan-facts.js';
 
 const HORIZON_MS = 48 * 3_600_000;
 /** The ledger is filled up once this much of it was used. */
@@ -28,32 +28,66 @@ export async function planExpectedRuns(transaction: Transaction, ledger: RunLedg
     `SELECT * FROM plans WHERE replan OR (deleted_at IS NULL AND planned_until < $1) ORDER BY planned_until LIMIT ${PLANS_AT_ONCE} FOR UPDATE SKIP LOCKED`,
     [new Date(now.getTime() + HORIZON_MS - REFILL_MS)],
   );
+  const facts = await PlanFacts.of(transaction, plans);
+  await rememberCollections(transaction, plans, facts, now);
+  const expected: ExpectedRow[] = [];
+  const planned: PlannedPlan[] = [];
   let written = 0;
   for (const plan of plans) {
-    if (written >= ROWS_AT_ONCE) return { more: true };
-    written += await planOne(transaction, ledger, plan, now);
+    if (written >= ROWS_AT_ONCE) break;
+    const { rows, looks, plannedUntil } = await planOne(transaction, ledger, { plan, facts }, now);
+    expected.push(...rows);
+    planned.push({ id: plan.id, plannedUntil });
+    written += rows.length + looks;
   }
+  for (let start = 0; start < expected.length; start += ROWS_PER_INSERT)
+    await insertExpected(transaction, expected.slice(start, start + ROWS_PER_INSERT));
+  await notePlanned(transaction, planned);
   return { more: plans.length === PLANS_AT_ONCE || written >= ROWS_AT_ONCE };
 }
 
-/** Gives how many rows it wrote. A plan of very many databases gets its 48 h in several ticks. */
-async function planOne(transaction: Transaction, ledger: RunLedger, plan: PlanRow, now: Date): Promise<number> {
-  const schedules = plan.deleted_at ? [] : await schedulesOfPlan(transaction, plan);
-  if (plan.replan && !plan.deleted_at) {
-    const timeZone = schedules[0]?.time_zone ?? 'UTC';
+/** Of each repository that a plan which is new or changed stores into. */
+async function rememberCollections(transaction: Transaction, plans: readonly PlanRow[], facts: PlanFacts, now: Date): Promise<void> {
+  const changed = plans.filter((plan) => plan.replan && !plan.deleted_at);
+  const byRepository = new Map(changed.toReversed().map((plan) => [plan.repository_id, plan]));
+  for (const plan of byRepository.values()) {
+    const timeZone = facts.schedulesOf(plan)[0]?.time_zone ?? 'UTC';
     await rememberCollection(transaction, { id: plan.repository_id, organization: plan.organization_id, timeZone }, now);
   }
+}
+
+interface PlannedPlan {
+  id: string;
+  plannedUntil: Date;
+}
+
+async function notePlanned(transaction: Transaction, planned: readonly PlannedPlan[]): Promise<void> {
+  await transaction.query(
+    `UPDATE plans SET planned_until = GREATEST(planned.until, CASE WHEN replan THEN planned.until ELSE planned_until END), replan = false
+     FROM unnest($1::text[], $2::timestamptz[]) AS planned (id, until) WHERE plans.id = planned.id`,
+    [planned.map(({ id }) => id), planned.map(({ plannedUntil }) => plannedUntil)],
+  );
+}
+
+/** Rows to write, and of verifications how many it wrote. A plan of very many databases gets its 48 h in several ticks. */
+async function planOne(
+  transaction: Transaction,
+  ledger: RunLedger,
+  { plan, facts }: { plan: PlanRow; facts: PlanFacts },
+  now: Date,
+): Promise<{ rows: ExpectedRow[]; looks: number; plannedUntil: Date }> {
+  const schedules = facts.schedulesOf(plan);
   const verifications = plan.deleted_at ? [] : plan.verify_schedules;
   const lines = schedules.length + verifications.length;
-  const covered = lines > 0 ? await coverageOf(transaction, plan) : [];
-  const organization = await windowsOfOrganization(transaction, plan.organization_id);
+  const covered = lines > 0 ? await facts.coverageOf(plan) : [];
+  const organization = await facts.windowsOf(plan);
   const rulesFor = (server: Covered['server']): DueRules => ({
     plan: plan.id,
     jitterMinutes: plan.jitter_minutes,
     windows: [...plan.blackouts, ...server.blackouts, ...organization],
     whenDueInside: plan.blackout_due,
   });
-  if (plan.replan) await forgetFuture(transaction, ledger, plan, { schedules, covered, rulesFor }, now);
+  if (plan.replan && facts.isExpected(plan)) await forgetFuture(transaction, ledger, plan, { schedules, covered, rulesFor }, now);
   const from = plan.replan && plan.planned_until > now ? now : plan.planned_until;
   const until = new Date(now.getTime() + HORIZON_MS);
   const most = Math.max(1, Math.min(MOST_OCCURRENCES, Math.floor(ROWS_AT_ONCE / Math.max(1, covered.length * lines))));
@@ -62,21 +96,16 @@ async function planOne(transaction: Transaction, ledger: RunLedger, plan: PlanRo
     level,
     occurrences: occurrencesBetween({ cron, timeZone }, from, until, most),
   }));
-  const rows = expectedRows(planned, covered, rulesFor);
-  for (let start = 0; start < rows.length; start += ROWS_PER_INSERT)
-    await insertExpected(transaction, plan, rows.slice(start, start + ROWS_PER_INSERT));
-  const expectedLooks = await insertExpectedVerifications(transaction, plan, covered, looks);
+  const rows = expectedRows(plan, planned, covered, rulesFor);
+  const looksWritten = await insertExpectedVerifications(transaction, plan, covered, looks);
   // Where one schedule was cut short, all go on from there; rows that stand already are not doubled.
   const cut = [...planned, ...looks].flatMap(({ occurrences }) => (occurrences.length === most ? [occurrences.at(-1)!] : []));
   const plannedUntil = new Date(Math.min(until.getTime(), ...cut.map((at) => at.getTime())));
-  await transaction.query(
-    `UPDATE plans SET planned_until = GREATEST($2, CASE WHEN replan THEN $2 ELSE planned_until END), replan = false WHERE id = $1`,
-    [plan.id, plannedUntil],
-  );
-  return rows.length + expectedLooks;
+  return { rows, looks: looksWritten, plannedUntil };
 }
 
 function expectedRows(
+  plan: PlanRow,
   planned: readonly { schedule: ScheduleRow; occurrences: Date[] }[],
   covered: readonly Covered[],
   rulesFor: (server: Covered['server']) => DueRules,
@@ -87,7 +116,7 @@ function expectedRows(
     return planned.flatMap(({ schedule: { type }, occurrences }) =>
       occurrences.flatMap((occursAt) => {
         const at = dueAt(occursAt, rules);
-        return ofServer.map(({ database }) => ({ id: newId('run'), server: server.id, database, type, occursAt, dueAt: at }));
+        return ofServer.map(({ database }) => ({ id: newId('run'), plan, server: server.id, database, type, occursAt, dueAt: at }));
       }),
     );
   });
@@ -128,6 +157,7 @@ async function forgetFuture(
 
 interface ExpectedRow {
   id: string;
+  plan: Pick<PlanRow, 'id' | 'priority'>;
   server: string;
   database: Covered['database'];
   type: BackupType;
@@ -135,32 +165,28 @@ interface ExpectedRow {
   dueAt: Date;
 }
 
-async function insertExpected(transaction: Transaction, plan: PlanRow, rows: ExpectedRow[]): Promise<void> {
+/** The plans are locked: what stands in their rows is what was planned with. */
+async function insertExpected(transaction: Transaction, rows: readonly ExpectedRow[]): Promise<void> {
   await transaction.query(
     // A clock that was set back, or another replica, finds the row of this occurrence there.
     `INSERT INTO runs (id, organization_id, type, state, cause, plan_id, method, repository_id, max_attempts, deadline_minutes, deep, server_id, database_id, database_name, backup_type, priority, occurs_at, due_at, names)
-     SELECT id, $1, 'backup', 'expected', 'schedule', $2, $3, $4, $5, $6, $7, server_id, database_id, database_name, backup_type, priority, occurs_at, due_at,
-       concat_ws(' ', (SELECT name FROM servers WHERE servers.id = server_id), $16::text)
-     FROM unnest($8::text[], $9::text[], $10::text[], $11::text[], $12::text[], $13::int[], $14::timestamptz[], $15::timestamptz[])
-       AS expected (id, server_id, database_id, database_name, backup_type, priority, occurs_at, due_at)
+     SELECT expected.id, plans.organization_id, 'backup', 'expected', 'schedule', plans.id, plans.method, plans.repository_id, plans.max_attempts, plans.deadline_minutes, plans.deep,
+       expected.server_id, expected.database_id, expected.database_name, expected.backup_type, expected.priority, expected.occurs_at, expected.due_at,
+       concat_ws(' ', (SELECT name FROM servers WHERE servers.id = expected.server_id), plans.name)
+     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[], $8::timestamptz[], $9::timestamptz[])
+       AS expected (id, plan_id, server_id, database_id, database_name, backup_type, priority, occurs_at, due_at)
+     JOIN plans ON plans.id = expected.plan_id
      ON CONFLICT DO NOTHING`,
     [
-      plan.organization_id,
-      plan.id,
-      plan.method,
-      plan.repository_id,
-      plan.max_attempts,
-      plan.deadline_minutes,
-      plan.deep,
       rows.map((row) => row.id),
+      rows.map((row) => row.plan.id),
       rows.map((row) => row.server),
       rows.map((row) => row.database?.id ?? null),
       rows.map((row) => row.database?.name ?? null),
       rows.map((row) => row.type),
-      rows.map((row) => priorityOf({ type: 'backup', backup_type: row.type, cause: 'schedule' }, plan.priority)),
+      rows.map((row) => priorityOf({ type: 'backup', backup_type: row.type, cause: 'schedule' }, row.plan.priority)),
       rows.map((row) => row.occursAt),
       rows.map((row) => row.dueAt),
-      plan.name,
     ],
   );
 }

@@ -5,6 +5,7 @@ import { Pulse } from '../../clock/pulse.js';
 import type { SchedulerConfig } from '../../config.js';
 import { planCollections } from '../../collections/plan-collections.js';
 import { startDueCollections } from '../../collections/start-due-collections.js';
+import type { LeftSnapshots } from '../../rebuild/left-snapshots.js';
 import type { Removals } from '../../retention/removals.js';
 import type { Returns } from '../../trash/returns.js';
 import { startDueVerifications } from '../../verification/start-due-verifications.js';
@@ -38,6 +39,7 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     private readonly planPauses: PlanPauses,
     private readonly runPauses: RunPauses,
     private readonly memory: Memory,
+    private readonly leftSnapshots: LeftSnapshots,
     private readonly config: SchedulerConfig,
     private readonly clock: Clock,
   ) {
@@ -96,6 +98,7 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     await this.step('send lost messages again', () => this.dispatch.sendAgain());
     await this.step('retry removals', () => this.alone('removals', (transaction) => this.removals.retryRemovals(transaction)));
     await this.step('retry returns', () => this.alone('returns', (transaction) => this.returns.retry(transaction)));
+    await this.step('look for what was left', () => this.alone('left snapshots', (transaction) => this.leftSnapshots.settle(transaction)));
     // Waits for workers' answers, so the tick doesn't wait for it.
     this.discovering ??= this.step('discover databases', () => this.discovery.discoverDue()).finally(() => (this.discovering = undefined));
   }
