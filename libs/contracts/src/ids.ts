@@ -7,6 +7,7 @@ const PREFIXES = {
   user: 'user',
   session: 'session',
   apiKey: 'key',
+  passkey: 'passkey',
   server: 'server',
   serverGroup: 'group',
   database: 'database',

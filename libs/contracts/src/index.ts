@@ -21,6 +21,8 @@ export * from './messages.js';
 export * from './http/problem.js';
 export * from './http/page.js';
 export * from './http/auth.js';
+export * from './http/proofs.js';
+export * from './http/device-logins.js';
 export * from './http/servers.js';
 export * from './http/server-groups.js';
 export * from './http/schedules.js';

@@ -10,22 +10,39 @@ import { AuthenticationService } from './authentication/authentication.service.j
 import type { AuthConfig } from './config.js';
 import { MeController } from './me/me.controller.js';
 import { FirstStartController } from './organizations/first-start.controller.js';
+import { DeviceLoginService } from './device-login/device-login.service.js';
+import { DeviceLoginsController } from './device-login/device-logins.controller.js';
 import { FirstStart } from './organizations/first-start.js';
+import { PasskeyCeremonies } from './passkeys/passkey-ceremonies.js';
+import { PasskeysController } from './passkeys/passkeys.controller.js';
+import { PasskeysService } from './passkeys/passkeys.service.js';
+import { LogInService } from './sessions/log-in.service.js';
 import { SessionsController } from './sessions/sessions.controller.js';
 import { SessionsService } from './sessions/sessions.service.js';
 import { SetupController } from './setup/setup.controller.js';
 import { SetupService } from './setup/setup.service.js';
 import { JwksController } from './signing-keys/jwks.controller.js';
 import { SigningKeys } from './signing-keys/signing-keys.js';
+import { OrganizationSecurityController } from './two-factor/organization-security.controller.js';
+import { OrganizationSecurityService } from './two-factor/organization-security.service.js';
+import { SecondFactors } from './two-factor/second-factors.js';
+import { TwoFactorController } from './two-factor/two-factor.controller.js';
+import { TwoFactorService } from './two-factor/two-factor.service.js';
 
 @Module({})
 export class AuthModule {
   static register({ runtime, config, secretBox }: { runtime: ServiceRuntime; config: AuthConfig; secretBox: SecretBox }): DynamicModule {
+    const ceremonies = new PasskeyCeremonies(config.RAHAT_PUBLIC_URL);
+    const factors = new SecondFactors(secretBox, ceremonies);
     return {
       module: AuthModule,
       controllers: [
         SetupController,
         SessionsController,
+        TwoFactorController,
+        PasskeysController,
+        OrganizationSecurityController,
+        DeviceLoginsController,
         MeController,
         ApiKeysController,
         JwksController,
@@ -47,10 +64,27 @@ export class AuthModule {
         },
         {
           provide: SessionsService,
+          inject: [SigningKeys],
+          useFactory: (keys: SigningKeys) => new SessionsService(runtime.database, runtime.outbox, keys),
+        },
+        {
+          provide: LogInService,
           inject: [SigningKeys, FirstStart],
           useFactory: (keys: SigningKeys, firstStart: FirstStart) =>
-            new SessionsService(runtime.database, runtime.outbox, keys, firstStart),
+            new LogInService(runtime.database, runtime.outbox, keys, firstStart, factors, ceremonies),
         },
+        {
+          provide: DeviceLoginService,
+          inject: [SigningKeys],
+          useFactory: (keys: SigningKeys) => new DeviceLoginService(runtime.database, runtime.outbox, keys, config.RAHAT_PUBLIC_URL),
+        },
+        { provide: TwoFactorService, useFactory: () => new TwoFactorService(runtime.database, runtime.outbox, factors) },
+        {
+          provide: PasskeysService,
+          inject: [TwoFactorService],
+          useFactory: (twoFactor: TwoFactorService) => new PasskeysService(runtime.database, ceremonies, twoFactor),
+        },
+        { provide: OrganizationSecurityService, useFactory: () => new OrganizationSecurityService(runtime.database, runtime.outbox) },
         {
           provide: ApiKeysService,
           inject: [CURSORS],

@@ -75,5 +75,6 @@ export const AuthenticatedSubject = z.object({
   scopes: z.array(Scope),
   expiresAt: z.iso.datetime(),
   session: z.string().optional(),
+  mustEnrol: z.boolean().optional(),
 });
 export type AuthenticatedSubject = z.infer<typeof AuthenticatedSubject>;

@@ -12,17 +12,43 @@ export interface StartedSession {
   cookie: string;
 }
 
+/** How somebody came in. */
+export type LogInMethod = 'set-up' | 'password' | 'passkey' | 'sign-on' | 'device';
+
+export interface SessionOwner {
+  id: string;
+  organization: string;
+  address: string;
+  /** Default: a password. */
+  method?: LogInMethod;
+  /** Whether a second factor was shown; default: none was. */
+  secondFactor?: boolean;
+  /** Whether its owner proved who they are just now; a device that somebody else let in did not. Default: they did. */
+  provenNow?: boolean;
+}
+
 /** Starts a session and gives everything that proves it; only hashes stay behind. */
 export async function startSession(
   transaction: Transaction,
   signer: Signer,
-  user: { id: string; organization: string; address: string },
+  user: SessionOwner,
 ): Promise<StartedSession> {
   const session = newId('session');
   const cookie = newOpaqueToken(COOKIE_PREFIX);
   await transaction.query(
-    `INSERT INTO sessions (id, organization_id, user_id, cookie_hash, address, expires_at) VALUES ($1, $2, $3, $4, $5, now() + make_interval(days => $6))`,
-    [session, user.organization, user.id, tokenHash(cookie), user.address, SESSION_DAYS],
+    `INSERT INTO sessions (id, organization_id, user_id, cookie_hash, address, method, second_factor, proven_at, expires_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, CASE WHEN $8 THEN now() ELSE '-infinity' END, now() + make_interval(days => $9))`,
+    [
+      session,
+      user.organization,
+      user.id,
+      tokenHash(cookie),
+      user.address,
+      user.method ?? 'password',
+      user.secondFactor ?? false,
+      user.provenNow ?? true,
+      SESSION_DAYS,
+    ],
   );
   return { session, cookie, tokens: await issueTokens(transaction, signer, { session, user: user.id, organization: user.organization }) };
 }

@@ -1,9 +1,13 @@
 /** Which service owns a public path, by the first segment behind `/api/v2/` (design.md §3). */
 const OWNERS: Record<string, Owner> = {
   'api-keys': 'auth',
+  'device-logins': 'auth',
   me: 'auth',
+  organization: 'auth',
   sessions: 'auth',
   setup: 'auth',
+  'sign-on': 'auth',
+  'sign-on-providers': 'auth',
   backups: 'scheduler',
   catalog: 'scheduler',
   collections: 'scheduler',

@@ -1,0 +1,103 @@
+import { enableRowSecurity } from '@rahat/persistence';
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+export class SecondFactors1764420000000 implements MigrationInterface {
+  readonly name = 'SecondFactors1764420000000';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      ALTER TABLE organizations
+        ADD COLUMN second_factor_required boolean NOT NULL DEFAULT false,
+        ADD COLUMN sign_on_counts_as_second_factor boolean NOT NULL DEFAULT false;
+
+      -- Who logs in at an identity provider has none.
+      ALTER TABLE users ALTER COLUMN password_hash DROP NOT NULL;
+
+      -- What a session stands on. Those that exist were begun by a password, long ago.
+      ALTER TABLE sessions
+        ADD COLUMN method text NOT NULL DEFAULT 'password' CHECK (method IN ('set-up', 'password', 'passkey', 'sign-on', 'device')),
+        ADD COLUMN second_factor boolean NOT NULL DEFAULT false,
+        ADD COLUMN proven_at timestamptz NOT NULL DEFAULT '-infinity';
+
+      -- The first proof was right; the second is due.
+      CREATE TABLE login_challenges (
+        hash            bytea PRIMARY KEY,
+        organization_id text NOT NULL REFERENCES organizations,
+        user_id         text NOT NULL REFERENCES users ON DELETE CASCADE,
+        method          text NOT NULL,
+        tries           integer NOT NULL DEFAULT 0,
+        created_at      timestamptz NOT NULL DEFAULT now(),
+        expires_at      timestamptz NOT NULL,
+        used_at         timestamptz
+      );
+      CREATE INDEX login_challenges_expires_at ON login_challenges (expires_at);
+
+      CREATE TABLE totp_factors (
+        user_id         text PRIMARY KEY REFERENCES users ON DELETE CASCADE,
+        organization_id text NOT NULL REFERENCES organizations,
+        sealed_secret   text NOT NULL,
+        -- The time step of the last code that was taken: neither it nor an earlier one is taken again.
+        last_step       bigint,
+        created_at      timestamptz NOT NULL DEFAULT now(),
+        confirmed_at    timestamptz
+      );
+
+      CREATE TABLE recovery_codes (
+        hash            bytea PRIMARY KEY,
+        organization_id text NOT NULL REFERENCES organizations,
+        user_id         text NOT NULL REFERENCES users ON DELETE CASCADE,
+        created_at      timestamptz NOT NULL DEFAULT now(),
+        used_at         timestamptz
+      );
+      CREATE INDEX recovery_codes_user ON recovery_codes (user_id);
+
+      CREATE TABLE passkeys (
+        id              text PRIMARY KEY,
+        credential_id   text NOT NULL UNIQUE,
+        organization_id text NOT NULL REFERENCES organizations,
+        user_id         text NOT NULL REFERENCES users ON DELETE CASCADE,
+        name            text NOT NULL,
+        public_key      bytea NOT NULL,
+        counter         bigint NOT NULL,
+        transports      text[] NOT NULL,
+        backed_up       boolean NOT NULL,
+        created_at      timestamptz NOT NULL DEFAULT now(),
+        used_at         timestamptz
+      );
+      CREATE INDEX passkeys_user ON passkeys (user_id);
+
+      -- Of the platform, not of a tenant: who logs in by a passkey is nobody yet.
+      CREATE TABLE passkey_challenges (
+        hash            bytea PRIMARY KEY,
+        purpose         text NOT NULL CHECK (purpose IN ('register', 'log-in', 'second-factor')),
+        user_id         text,
+        expires_at      timestamptz NOT NULL
+      );
+      CREATE INDEX passkey_challenges_expires_at ON passkey_challenges (expires_at);
+
+      -- Of the platform: it belongs to an organization only when somebody approves it.
+      CREATE TABLE device_logins (
+        device_hash     bytea PRIMARY KEY,
+        user_code_hash  bytea NOT NULL UNIQUE,
+        client          text NOT NULL,
+        address         text NOT NULL,
+        state           text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'approved', 'denied', 'delivered')),
+        organization_id text REFERENCES organizations,
+        user_id         text REFERENCES users ON DELETE CASCADE,
+        approving_session text REFERENCES sessions ON DELETE CASCADE,
+        interval_seconds integer NOT NULL,
+        polled_at       timestamptz,
+        created_at      timestamptz NOT NULL DEFAULT now(),
+        expires_at      timestamptz NOT NULL,
+        CHECK ((state IN ('approved', 'delivered')) = (user_id IS NOT NULL AND organization_id IS NOT NULL))
+      );
+      CREATE INDEX device_logins_expires_at ON device_logins (expires_at);
+    `);
+    for (const table of ['login_challenges', 'totp_factors', 'recovery_codes', 'passkeys'])
+      await runner.query(enableRowSecurity('auth', table));
+  }
+
+  async down(): Promise<void> {
+    throw new Error('Restore the metadata database instead of undoing this migration.');
+  }
+}
