@@ -8,6 +8,7 @@ const PREFIXES = {
   session: 'session',
   apiKey: 'key',
   passkey: 'passkey',
+  signOnProvider: 'signon',
   server: 'server',
   serverGroup: 'group',
   database: 'database',

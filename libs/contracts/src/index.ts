@@ -23,6 +23,7 @@ export * from './http/page.js';
 export * from './http/auth.js';
 export * from './http/proofs.js';
 export * from './http/device-logins.js';
+export * from './http/sign-on.js';
 export * from './http/servers.js';
 export * from './http/server-groups.js';
 export * from './http/schedules.js';

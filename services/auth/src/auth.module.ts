@@ -2,7 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
 import type { SecretBox } from '@rahat/secrets';
-import { CURSORS, DATABASE, OUTBOX, runtimeProviders, type Cursors, type ServiceRuntime } from '@rahat/service-kit';
+import { CURSORS, DATABASE, OUTBOX, OutgoingClient, runtimeProviders, type Cursors, type ServiceRuntime } from '@rahat/service-kit';
 import { ApiKeysController } from './api-keys/api-keys.controller.js';
 import { ApiKeysService } from './api-keys/api-keys.service.js';
 import { AuthenticateController } from './authentication/authenticate.controller.js';
@@ -23,6 +23,11 @@ import { SetupController } from './setup/setup.controller.js';
 import { SetupService } from './setup/setup.service.js';
 import { JwksController } from './signing-keys/jwks.controller.js';
 import { SigningKeys } from './signing-keys/signing-keys.js';
+import { IdentityProviders } from './sign-on/identity-provider.js';
+import { SignOnController } from './sign-on/sign-on.controller.js';
+import { SignOnProvidersController } from './sign-on/sign-on-providers.controller.js';
+import { SignOnProvidersService } from './sign-on/sign-on-providers.service.js';
+import { SignOnService } from './sign-on/sign-on.service.js';
 import { OrganizationSecurityController } from './two-factor/organization-security.controller.js';
 import { OrganizationSecurityService } from './two-factor/organization-security.service.js';
 import { SecondFactors } from './two-factor/second-factors.js';
@@ -34,6 +39,14 @@ export class AuthModule {
   static register({ runtime, config, secretBox }: { runtime: ServiceRuntime; config: AuthConfig; secretBox: SecretBox }): DynamicModule {
     const ceremonies = new PasskeyCeremonies(config.RAHAT_PUBLIC_URL);
     const factors = new SecondFactors(secretBox, ceremonies);
+    const identityProviders = new IdentityProviders(new OutgoingClient(config.RAHAT_OUTGOING_ALLOW));
+    const signOnProviders = new SignOnProvidersService(
+      runtime.database,
+      runtime.outbox,
+      secretBox,
+      identityProviders,
+      config.RAHAT_PUBLIC_URL,
+    );
     return {
       module: AuthModule,
       controllers: [
@@ -43,6 +56,8 @@ export class AuthModule {
         PasskeysController,
         OrganizationSecurityController,
         DeviceLoginsController,
+        SignOnController,
+        SignOnProvidersController,
         MeController,
         ApiKeysController,
         JwksController,
@@ -83,6 +98,13 @@ export class AuthModule {
           provide: PasskeysService,
           inject: [TwoFactorService],
           useFactory: (twoFactor: TwoFactorService) => new PasskeysService(runtime.database, ceremonies, twoFactor),
+        },
+        { provide: SignOnProvidersService, useValue: signOnProviders },
+        {
+          provide: SignOnService,
+          inject: [LogInService],
+          useFactory: (logIns: LogInService) =>
+            new SignOnService(runtime.database, runtime.outbox, secretBox, signOnProviders, identityProviders, logIns),
         },
         { provide: OrganizationSecurityService, useFactory: () => new OrganizationSecurityService(runtime.database, runtime.outbox) },
         {

@@ -92,8 +92,56 @@ export class SecondFactors1764420000000 implements MigrationInterface {
         CHECK ((state IN ('approved', 'delivered')) = (user_id IS NOT NULL AND organization_id IS NOT NULL))
       );
       CREATE INDEX device_logins_expires_at ON device_logins (expires_at);
+
+      CREATE TABLE sign_on_providers (
+        id              text PRIMARY KEY,
+        organization_id text NOT NULL REFERENCES organizations,
+        name            text NOT NULL,
+        issuer          text NOT NULL,
+        client_id       text NOT NULL,
+        sealed_secret   text,
+        scopes          text[] NOT NULL,
+        group_claim     text NOT NULL,
+        roles           jsonb NOT NULL,
+        otherwise       text CHECK (otherwise IN ('admin', 'operator', 'viewer', 'auditor')),
+        email_domains   text[] NOT NULL,
+        creates_users   boolean NOT NULL,
+        enabled         boolean NOT NULL DEFAULT true,
+        created_at      timestamptz NOT NULL DEFAULT now()
+      );
+      CREATE INDEX sign_on_providers_organization ON sign_on_providers (organization_id, id);
+
+      -- Who a user is at a provider: one of them there, and one of us here.
+      CREATE TABLE sign_on_identities (
+        provider_id     text NOT NULL REFERENCES sign_on_providers ON DELETE CASCADE,
+        subject         text NOT NULL,
+        organization_id text NOT NULL REFERENCES organizations,
+        user_id         text NOT NULL REFERENCES users ON DELETE CASCADE,
+        created_at      timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (provider_id, subject),
+        UNIQUE (provider_id, user_id)
+      );
+
+      -- A browser that was sent to a provider and is expected back.
+      CREATE TABLE sign_on_attempts (
+        state_hash      bytea PRIMARY KEY,
+        browser_hash    bytea NOT NULL,
+        provider_id     text NOT NULL REFERENCES sign_on_providers ON DELETE CASCADE,
+        organization_id text NOT NULL REFERENCES organizations,
+        sealed          text NOT NULL,
+        expires_at      timestamptz NOT NULL
+      );
+      CREATE INDEX sign_on_attempts_expires_at ON sign_on_attempts (expires_at);
     `);
-    for (const table of ['login_challenges', 'totp_factors', 'recovery_codes', 'passkeys'])
+    for (const table of [
+      'login_challenges',
+      'totp_factors',
+      'recovery_codes',
+      'passkeys',
+      'sign_on_providers',
+      'sign_on_identities',
+      'sign_on_attempts',
+    ])
       await runner.query(enableRowSecurity('auth', table));
   }
 

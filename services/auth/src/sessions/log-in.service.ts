@@ -90,7 +90,8 @@ export class LogInService {
     const signer = await this.keys.signer();
     return this.database.inOrganization(user.organization, async (transaction): Promise<LogInOutcome> => {
       await also(transaction);
-      const methods = user.secondFactor ? [] : methodsOf(await this.factors.enrolled(transaction, user.id));
+      const enough = user.secondFactor || (user.method === 'sign-on' && (await signOnIsEnough(transaction, user.organization)));
+      const methods = enough ? [] : methodsOf(await this.factors.enrolled(transaction, user.id));
       if (methods.length === 0) return { outcome: 'started', started: await this.start(transaction, signer, user, address) };
       const challenge = await issueChallenge(transaction, user, user.method);
       return { outcome: 'challenged', challenge: { challenge, expiresInSeconds: CHALLENGE_SECONDS, methods } };
@@ -190,6 +191,13 @@ export class LogInService {
       }),
     );
   }
+}
+
+async function signOnIsEnough(transaction: Transaction, organization: string): Promise<boolean> {
+  const enough = await transaction.query(`SELECT FROM organizations WHERE organization_id = $1 AND sign_on_counts_as_second_factor`, [
+    organization,
+  ]);
+  return enough.length > 0;
 }
 
 /** Counted apart from passwords: a right password, however often it is given, buys no more guesses at a code. */

@@ -33,6 +33,10 @@ export class SecondFactors {
     return { totpSince: row!.totp_since, passkeys: row!.passkeys, recoveryCodesLeft: row!.codes };
   }
 
+  async passkeyOptions(transaction: Transaction, user: string): Promise<object> {
+    return this.passkeys.assertionOptions(transaction, user);
+  }
+
   /** Uses the proof up; undefined when it proves nothing. */
   async use(transaction: Transaction, user: FactorOwner, proof: SecondFactorProof): Promise<SecondFactor | undefined> {
     if ('code' in proof) return (await this.useCode(transaction, user, proof.code, 'confirmed')) ? 'totp' : undefined;

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { Body, Controller, Delete, Get, HttpCode, Inject, Post, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ConfirmedTotp, ConfirmTotp, FreshProof, RahatError, RecoveryCodes, SecondFactorState, TotpEnrolment, type Principal } from '@rahat/contracts';
+import { ConfirmedTotp, ConfirmTotp, FreshProof, PasskeyOptions, RahatError, RecoveryCodes, SecondFactorState, TotpEnrolment, type Principal } from '@rahat/contracts';
 import { CurrentPrincipal, OpenToEnrolment, Requires } from '@rahat/service-kit';
 import { TwoFactorService } from './two-factor.service.js';
 
@@ -61,6 +61,14 @@ export class TwoFactorController {
   @ApiCreatedResponse({ standardSchema: RecoveryCodes })
   async renewRecoveryCodes(@CurrentPrincipal() principal: Principal): Promise<RecoveryCodes> {
     return { recoveryCodes: await this.twoFactor.renewRecoveryCodes(principal) };
+  }
+
+  @Post('proof/passkey-options')
+  @HttpCode(200)
+  @ApiOperation({ operationId: 'me_prove_passkey_options', summary: 'What a browser asks an authenticator for, to prove again who you are' })
+  @ApiOkResponse({ standardSchema: PasskeyOptions })
+  async passkeyOptions(@CurrentPrincipal() principal: Principal): Promise<PasskeyOptions> {
+    return { options: { ...(await this.twoFactor.passkeyOptions(principal)) } };
   }
 
   @Post('proof')

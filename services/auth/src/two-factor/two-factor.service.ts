@@ -88,6 +88,13 @@ export class TwoFactorService {
     });
   }
 
+  async passkeyOptions(principal: Principal): Promise<object> {
+    personalSession(principal);
+    return this.database.inOrganization(principal.organization, (transaction) =>
+      this.factors.passkeyOptions(transaction, principal.subject),
+    );
+  }
+
   /** Who has a second factor shows that one; a password that was read over a shoulder then proves nothing. */
   async proveAgain(principal: Principal, { proof }: FreshProof): Promise<{ outcome: 'proven' } | Refusal> {
     const session = personalSession(principal);
