@@ -9,6 +9,8 @@ const PREFIXES = {
   apiKey: 'key',
   passkey: 'passkey',
   signOnProvider: 'signon',
+  invitation: 'invitation',
+  passwordReset: 'reset',
   server: 'server',
   serverGroup: 'group',
   database: 'database',

@@ -1,4 +1,4 @@
-import { Module, type DynamicModule } from '@nestjs/common';
+import { Module, type DynamicModule, type Provider } from '@nestjs/common';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
 import type { SecretBox } from '@rahat/secrets';
@@ -8,6 +8,9 @@ import { ApiKeysService } from './api-keys/api-keys.service.js';
 import { AuthenticateController } from './authentication/authenticate.controller.js';
 import { AuthenticationService } from './authentication/authentication.service.js';
 import type { AuthConfig } from './config.js';
+import { GuestsService } from './invitations/guests.service.js';
+import { InvitationsController } from './invitations/invitations.controller.js';
+import { InvitationsService } from './invitations/invitations.service.js';
 import { MeController } from './me/me.controller.js';
 import { FirstStartController } from './organizations/first-start.controller.js';
 import { DeviceLoginService } from './device-login/device-login.service.js';
@@ -17,6 +20,15 @@ import { PasskeyCeremonies } from './passkeys/passkey-ceremonies.js';
 import { PasskeysController } from './passkeys/passkeys.controller.js';
 import { PasskeysService } from './passkeys/passkeys.service.js';
 import { LogInService } from './sessions/log-in.service.js';
+import { OrganizationsController } from './organizations/organizations.controller.js';
+import { OrganizationsService } from './organizations/organizations.service.js';
+import { OwnPassword } from './passwords/own-password.js';
+import { PasswordResets } from './passwords/password-resets.js';
+import { PasswordsController } from './passwords/passwords.controller.js';
+import { RolesController } from './roles/roles.controller.js';
+import { OrganizationSwitch } from './sessions/organization-switch.js';
+import { OwnSessionsController } from './sessions/own-sessions.controller.js';
+import { SessionOverview } from './sessions/session-overview.js';
 import { SessionsController } from './sessions/sessions.controller.js';
 import { SessionsService } from './sessions/sessions.service.js';
 import { SetupController } from './setup/setup.controller.js';
@@ -33,6 +45,8 @@ import { OrganizationSecurityService } from './two-factor/organization-security.
 import { SecondFactors } from './two-factor/second-factors.js';
 import { TwoFactorController } from './two-factor/two-factor.controller.js';
 import { TwoFactorService } from './two-factor/two-factor.service.js';
+import { UsersController } from './users/users.controller.js';
+import { UsersService } from './users/users.service.js';
 
 @Module({})
 export class AuthModule {
@@ -58,6 +72,13 @@ export class AuthModule {
         DeviceLoginsController,
         SignOnController,
         SignOnProvidersController,
+        // Behind it: `sessions/current` must not be taken for an id.
+        OwnSessionsController,
+        OrganizationsController,
+        UsersController,
+        InvitationsController,
+        RolesController,
+        PasswordsController,
         MeController,
         ApiKeysController,
         JwksController,
@@ -112,6 +133,7 @@ export class AuthModule {
           inject: [CURSORS],
           useFactory: (cursors: Cursors) => new ApiKeysService(runtime.database, runtime.outbox, cursors),
         },
+        ...peopleProviders(runtime),
         {
           provide: AuthenticationService,
           inject: [SigningKeys],
@@ -121,4 +143,19 @@ export class AuthModule {
       exports: [FirstStart, SigningKeys],
     };
   }
+}
+
+/** Who belongs to which organization, and how they get in and out. */
+function peopleProviders({ database, outbox }: ServiceRuntime): Provider[] {
+  const lists = [OrganizationsService, UsersService, InvitationsService, SessionOverview];
+  const others = [GuestsService, OwnPassword, PasswordResets];
+  return [
+    ...lists.map((List) => ({ provide: List, inject: [CURSORS], useFactory: (cursors: Cursors) => new List(database, outbox, cursors) })),
+    ...others.map((Other) => ({ provide: Other, useFactory: () => new Other(database, outbox) })),
+    {
+      provide: OrganizationSwitch,
+      inject: [SigningKeys],
+      useFactory: (keys: SigningKeys) => new OrganizationSwitch(database, outbox, keys),
+    },
+  ];
 }

@@ -1,7 +1,10 @@
 import { z } from 'zod';
 import { PlainText } from '../plain-text.js';
 
-const Base64Url = z.string().max(16_384).regex(/^[\w-]*$/, 'expected base64url');
+const Base64Url = z
+  .string()
+  .max(16_384)
+  .regex(/^[\w-]*$/, 'expected base64url');
 
 /** What an authenticator answers to a log-in (WebAuthn `AuthenticationResponseJSON`). */
 export const PasskeyAssertion = z

@@ -15,7 +15,14 @@ const shape = {
   /** As the provider writes it; its `/.well-known/openid-configuration` is read from there. */
   issuer: z.url({ protocol: /^https?$/ }).max(2000),
   clientId: z.string().min(1).max(500),
-  scopes: z.array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'expected a scope').max(200)).max(30),
+  scopes: z
+    .array(
+      z
+        .string()
+        .regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, 'expected a scope')
+        .max(200),
+    )
+    .max(30),
   /** Of the ID token or the user info: a list of names, or one. */
   groupClaim: z.string().min(1).max(200),
   roles: z.array(z.object({ group: z.string().min(1).max(500), role: SignOnRole }).strict()).max(200),

@@ -1,9 +1,17 @@
-import { RahatError, type BeginDeviceLogin, type DeviceLogin, type DeviceLoginRequest, type Principal, type TokenPair } from '@rahat/contracts';
+import {
+  RahatError,
+  type BeginDeviceLogin,
+  type DeviceLogin,
+  type DeviceLoginRequest,
+  type Principal,
+  type TokenPair,
+} from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { forgiveAttempt, reserveAttempt } from '../passwords/login-failures.js';
+import type { Asker } from '../sessions/log-in.service.js';
 import { DEVICE_PREFIX, newOpaqueToken, tokenHash } from '../sessions/opaque-token.js';
-import { startSession } from '../sessions/session-issuer.js';
+import { startSession, type LogInMethod } from '../sessions/session-issuer.js';
 import { CONSONANTS, newTypedCode, typedCodeHash } from '../setup/typed-code.js';
 import type { Signer, SigningKeys } from '../signing-keys/signing-keys.js';
 import { actorOf, recordAct } from '../trail/trail.js';
@@ -29,6 +37,7 @@ interface Approver {
   organization_id: string;
   name: string;
   second_factor: boolean;
+  method: LogInMethod;
 }
 
 interface Asking {
@@ -70,7 +79,7 @@ export class DeviceLoginService {
   }
 
   /** Gives the tokens to whoever asks first after the approval, and to nobody after that. */
-  async take(deviceCode: string, address: string): Promise<TakeOutcome> {
+  async take(deviceCode: string, from: Asker): Promise<TakeOutcome> {
     const signer = await this.keys.signer();
     return this.database.asSystem('hand tokens to a device', async (transaction): Promise<TakeOutcome> => {
       const hash = tokenHash(deviceCode);
@@ -92,17 +101,16 @@ export class DeviceLoginService {
           );
           return { outcome: waiting.too_soon ? 'slow_down' : 'authorization_pending' };
         case 'approved':
-          return this.deliver(transaction, signer, hash, waiting.client, address);
+          return this.deliver(transaction, signer, hash, waiting.client, from);
       }
     });
   }
 
-  private async deliver(transaction: Transaction, signer: Signer, hash: Buffer, client: string, address: string): Promise<TakeOutcome> {
+  private async deliver(transaction: Transaction, signer: Signer, hash: Buffer, client: string, from: Asker): Promise<TakeOutcome> {
     const [approver] = await transaction.query<Approver>(
-      `SELECT d.user_id, d.organization_id, u.name, s.second_factor OR (s.method = 'sign-on' AND o.sign_on_counts_as_second_factor) AS second_factor
+      `SELECT d.user_id, d.organization_id, u.name, s.second_factor, s.method
        FROM device_logins d JOIN sessions s ON s.id = d.approving_session JOIN users u ON u.id = d.user_id
          JOIN memberships m ON m.user_id = d.user_id AND m.organization_id = d.organization_id
-         JOIN organizations o ON o.organization_id = d.organization_id
        WHERE d.device_hash = $1 AND s.revoked_at IS NULL AND s.expires_at > now()`,
       [hash],
     );
@@ -112,14 +120,15 @@ export class DeviceLoginService {
     const started = await startSession(transaction, signer, {
       id: approver.user_id,
       organization: approver.organization_id,
-      address,
-      method: 'device',
+      ...from,
+      // It reaches as far as the session that let it in, and no further.
+      method: approver.method === 'sign-on' ? 'sign-on' : 'device',
       secondFactor: approver.second_factor,
       provenNow: false,
     });
     await recordAct(this.outbox, transaction, {
       organization: approver.organization_id,
-      actor: { kind: 'user', id: approver.user_id, name: approver.name, address },
+      actor: { kind: 'user', id: approver.user_id, name: approver.name, address: from.address },
       action: 'session.started',
       target: { kind: 'session', id: started.session },
       details: { method: 'device', client },
@@ -178,7 +187,9 @@ export class DeviceLoginService {
       return found;
     });
     if (asking === undefined)
-      throw new RahatError('not_found', 'No device waits with this code.', { hint: 'A code holds for 15 minutes; ask the device for a new one.' });
+      throw new RahatError('not_found', 'No device waits with this code.', {
+        hint: 'A code holds for 15 minutes; ask the device for a new one.',
+      });
     return asking;
   }
 }

@@ -6,9 +6,9 @@ let world: AuthWorld;
 let ada: Principal;
 beforeAll(async () => {
   world = await startAuthWorld({ RAHAT_PUBLIC_URL: 'https://backup.example.org' });
-  ada = await world.principal(await world.addUser({ email: 'ada@example.org' }));
+  ada = await world.principal(await world.addUser({ email: 'device-ada@example.org' }));
 });
-afterAll(() => world?.[Symbol.asyncDispose]());
+afterAll(async () => world?.[Symbol.asyncDispose]());
 beforeEach(() => world.forgetFailures());
 
 const begin = async () => (await world.call('POST', '/api/v2/device-logins', { client: 'CLI on build-7' })).body as DeviceLogin;

@@ -1,4 +1,4 @@
-import { Body, Controller, Get, HttpCode, Inject, Ip, Param, Post } from '@nestjs/common';
+import { Body, Controller, Get, Headers, HttpCode, Inject, Ip, Param, Post } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
   BeginDeviceLogin,
@@ -35,8 +35,12 @@ export class DeviceLoginsController {
     summary: 'Asked by the device until somebody decided: authorization_pending, slow_down, or its tokens, once',
   })
   @ApiOkResponse({ standardSchema: TokenPair })
-  async token(@Body({ schema: TakeDeviceTokens }) request: TakeDeviceTokens, @Ip() address: string): Promise<TokenPair> {
-    const result = await this.devices.take(request.deviceCode, address);
+  async token(
+    @Body({ schema: TakeDeviceTokens }) request: TakeDeviceTokens,
+    @Ip() address: string,
+    @Headers('user-agent') userAgent: string | undefined,
+  ): Promise<TokenPair> {
+    const result = await this.devices.take(request.deviceCode, { address, userAgent });
     if (result.outcome === 'taken') return result.tokens;
     throw new RahatError(result.outcome, `${ERROR_CATALOGUE[result.outcome].title}.`);
   }

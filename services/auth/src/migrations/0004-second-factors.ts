@@ -10,9 +10,6 @@ export class SecondFactors1764420000000 implements MigrationInterface {
         ADD COLUMN second_factor_required boolean NOT NULL DEFAULT false,
         ADD COLUMN sign_on_counts_as_second_factor boolean NOT NULL DEFAULT false;
 
-      -- Who logs in at an identity provider has none.
-      ALTER TABLE users ALTER COLUMN password_hash DROP NOT NULL;
-
       -- What a session stands on. Those that exist were begun by a password, long ago.
       ALTER TABLE sessions
         ADD COLUMN method text NOT NULL DEFAULT 'password' CHECK (method IN ('set-up', 'password', 'passkey', 'sign-on', 'device')),
@@ -34,7 +31,6 @@ export class SecondFactors1764420000000 implements MigrationInterface {
 
       CREATE TABLE totp_factors (
         user_id         text PRIMARY KEY REFERENCES users ON DELETE CASCADE,
-        organization_id text NOT NULL REFERENCES organizations,
         sealed_secret   text NOT NULL,
         -- The time step of the last code that was taken: neither it nor an earlier one is taken again.
         last_step       bigint,
@@ -44,7 +40,6 @@ export class SecondFactors1764420000000 implements MigrationInterface {
 
       CREATE TABLE recovery_codes (
         hash            bytea PRIMARY KEY,
-        organization_id text NOT NULL REFERENCES organizations,
         user_id         text NOT NULL REFERENCES users ON DELETE CASCADE,
         created_at      timestamptz NOT NULL DEFAULT now(),
         used_at         timestamptz
@@ -54,7 +49,6 @@ export class SecondFactors1764420000000 implements MigrationInterface {
       CREATE TABLE passkeys (
         id              text PRIMARY KEY,
         credential_id   text NOT NULL UNIQUE,
-        organization_id text NOT NULL REFERENCES organizations,
         user_id         text NOT NULL REFERENCES users ON DELETE CASCADE,
         name            text NOT NULL,
         public_key      bytea NOT NULL,
@@ -133,16 +127,17 @@ export class SecondFactors1764420000000 implements MigrationInterface {
       );
       CREATE INDEX sign_on_attempts_expires_at ON sign_on_attempts (expires_at);
     `);
-    for (const table of [
-      'login_challenges',
-      'totp_factors',
-      'recovery_codes',
-      'passkeys',
-      'sign_on_providers',
-      'sign_on_identities',
-      'sign_on_attempts',
-    ])
+    for (const table of ['login_challenges', 'sign_on_providers', 'sign_on_identities', 'sign_on_attempts'])
       await runner.query(enableRowSecurity('auth', table));
+    // A person has their factors in each of their organizations; so these are seen as the person is.
+    for (const table of ['totp_factors', 'recovery_codes', 'passkeys'])
+      await runner.query(`
+        ALTER TABLE ${table} ENABLE ROW LEVEL SECURITY;
+        ALTER TABLE ${table} FORCE ROW LEVEL SECURITY;
+        CREATE POLICY member_isolation ON ${table}
+          USING (EXISTS (SELECT FROM memberships m WHERE m.user_id = ${table}.user_id AND m.organization_id = NULLIF(current_setting('app.organization_id', true), ''))
+                 OR current_user = 'rahat_auth_system');
+      `);
   }
 
   async down(): Promise<void> {

@@ -25,7 +25,6 @@ export interface ShownPasskey {
   id: string;
   name: string;
   user: string;
-  organization: string;
 }
 
 interface PasskeyRow {
@@ -33,7 +32,6 @@ interface PasskeyRow {
   name: string;
   credential_id: string;
   user_id: string;
-  organization_id: string;
   public_key: Buffer;
   counter: string;
   transports: string[];
@@ -106,7 +104,7 @@ export class PasskeyCeremonies {
     const challenge = await takeChallenge(transaction, response.response.clientDataJSON, as.purpose, user);
     if (challenge === undefined) return undefined;
     const [row] = await transaction.query<PasskeyRow>(
-      `SELECT id, name, credential_id, user_id, organization_id, public_key, counter, transports FROM passkeys
+      `SELECT id, name, credential_id, user_id, public_key, counter, transports FROM passkeys
        WHERE credential_id = $1 AND ($2::text IS NULL OR user_id = $2) FOR UPDATE`,
       [response.id, user ?? null],
     );
@@ -132,7 +130,7 @@ export class PasskeyCeremonies {
       checked.authenticationInfo.newCounter,
       checked.authenticationInfo.credentialBackedUp,
     ]);
-    return { id: row.id, name: row.name, user: row.user_id, organization: row.organization_id };
+    return { id: row.id, name: row.name, user: row.user_id };
   }
 
   private async credentialsOf(transaction: Transaction, user: string): Promise<PasskeyRow[]> {
@@ -161,7 +159,12 @@ async function newChallenge(transaction: Transaction, purpose: Purpose, user?: s
 }
 
 /** The challenge that the browser says it answers, if it is ours, and was not answered before. */
-async function takeChallenge(transaction: Transaction, clientDataJSON: string, purpose: Purpose, user?: string): Promise<string | undefined> {
+async function takeChallenge(
+  transaction: Transaction,
+  clientDataJSON: string,
+  purpose: Purpose,
+  user?: string,
+): Promise<string | undefined> {
   const challenge = challengeIn(clientDataJSON);
   if (challenge === undefined) return undefined;
   const taken = await transaction.query(

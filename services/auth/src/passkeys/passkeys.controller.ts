@@ -13,7 +13,10 @@ export class PasskeysController {
 
   @Post('options')
   @HttpCode(200)
-  @ApiOperation({ operationId: 'passkeys_options', summary: 'What a browser asks an authenticator for, to make a passkey; needs a fresh proof' })
+  @ApiOperation({
+    operationId: 'passkeys_options',
+    summary: 'What a browser asks an authenticator for, to make a passkey; needs a fresh proof',
+  })
   @ApiOkResponse({ standardSchema: PasskeyOptions })
   async options(@CurrentPrincipal() principal: Principal): Promise<PasskeyOptions> {
     return { options: { ...(await this.passkeys.options(principal)) } };

@@ -90,12 +90,11 @@ export class PasskeysService {
   /** Undefined when the credential belongs to somebody already: nobody may take over another one's. */
   private async keep(transaction: Transaction, principal: Principal, name: string, credential: NewCredential): Promise<Row | undefined> {
     const [row] = await transaction.query<Row>(
-      `INSERT INTO passkeys (id, credential_id, organization_id, user_id, name, public_key, counter, transports, backed_up)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (credential_id) DO NOTHING RETURNING id, name, backed_up, created_at, used_at`,
+      `INSERT INTO passkeys (id, credential_id, user_id, name, public_key, counter, transports, backed_up)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (credential_id) DO NOTHING RETURNING id, name, backed_up, created_at, used_at`,
       [
         newId('passkey'),
         credential.credentialId,
-        principal.organization,
         principal.subject,
         name,
         credential.publicKey,

@@ -8,7 +8,7 @@ const ORIGIN = 'https://backup.example.org';
 
 let world: AuthWorld;
 beforeAll(async () => (world = await startAuthWorld({ RAHAT_PUBLIC_URL: `${ORIGIN}/` })));
-afterAll(() => world?.[Symbol.asyncDispose]());
+afterAll(async () => world?.[Symbol.asyncDispose]());
 beforeEach(() => world.forgetFailures());
 
 const options = async (principal: Principal) => (await world.call('POST', '/api/v2/me/passkeys/options', {}, principal)).body.options;

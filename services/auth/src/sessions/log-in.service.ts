@@ -1,10 +1,4 @@
-import {
-  RahatError,
-  type LoginChallenge,
-  type LoginRequest,
-  type PasskeyAssertion,
-  type SecondFactorLogin,
-} from '@rahat/contracts';
+import { RahatError, type LoginChallenge, type LoginRequest, type PasskeyAssertion, type SecondFactorLogin } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { FirstStart } from '../organizations/first-start.js';
@@ -22,6 +16,12 @@ export type LogInOutcome =
   | { outcome: 'challenged'; challenge: LoginChallenge }
   | { outcome: 'refused'; because: 'unauthenticated' | 'second_factor_refused' | 'challenge_ended' }
   | { outcome: 'wait'; seconds: number };
+
+/** Where a request comes from. */
+export interface Asker {
+  address: string;
+  userAgent?: string;
+}
 
 /** Who showed a first proof, and how. */
 export interface ProvenUser {
@@ -51,71 +51,73 @@ export class LogInService {
     private readonly passkeys: PasskeyCeremonies,
   ) {}
 
-  async byPassword(request: LoginRequest, address: string): Promise<LogInOutcome> {
-    const seconds = await this.reserve(request.email, address);
+  async byPassword(request: LoginRequest, from: Asker): Promise<LogInOutcome> {
+    const seconds = await this.reserve(request.email, from.address);
     if (seconds > 0) return { outcome: 'wait', seconds };
     const user = await this.userByEmail(request.email);
     const matches = await passwordMatches(user?.password_hash ?? undefined, request.password);
     if (user === undefined || !matches) {
-      await this.recordRefusal(user, address, 'Wrong e-mail or password.');
+      await this.recordRefusal(user, from.address, 'Wrong e-mail or password.');
       return { outcome: 'refused', because: 'unauthenticated' };
     }
     const proven = { id: user.id, organization: user.organization_id, name: user.name, method: 'password' as const, secondFactor: false };
-    return this.goOn(proven, address, (transaction) => forgiveAttempt(transaction, request.email, address));
+    return this.goOn(proven, from, (transaction) => forgiveAttempt(transaction, request.email, from.address));
   }
 
   /** A passkey that verified its user is something they have and something they are or know. */
-  async byPasskey(passkey: PasskeyAssertion, address: string): Promise<LogInOutcome> {
-    const seconds = await this.database.asSystem('count a log-in attempt', (transaction) => reserveAttempt(transaction, 'address', address));
+  async byPasskey(passkey: PasskeyAssertion, from: Asker): Promise<LogInOutcome> {
+    const seconds = await this.database.asSystem('count a log-in attempt', (transaction) =>
+      reserveAttempt(transaction, 'address', from.address),
+    );
     if (seconds > 0) return { outcome: 'wait', seconds };
     const shown = await this.database.asSystem('find a user by passkey', async (transaction) => {
       const found = await this.passkeys.verify(transaction, passkey, { purpose: 'log-in' });
       if (found === undefined) return undefined;
-      const [user] = await transaction.query<{ name: string }>(
-        `SELECT u.name FROM users u JOIN memberships m ON m.user_id = u.id AND m.organization_id = u.organization_id WHERE u.id = $1`,
+      const [user] = await transaction.query<{ name: string; organization_id: string }>(
+        `SELECT u.name, u.organization_id FROM users u JOIN memberships m ON m.user_id = u.id AND m.organization_id = u.organization_id WHERE u.id = $1`,
         [found.user],
       );
-      return user && { id: found.user, organization: found.organization, name: user.name };
+      return user && { id: found.user, organization: user.organization_id, name: user.name };
     });
     if (shown === undefined) {
-      await this.recordRefusal(undefined, address, 'The passkey was refused.');
+      await this.recordRefusal(undefined, from.address, 'The passkey was refused.');
       return { outcome: 'refused', because: 'unauthenticated' };
     }
     const proven = { ...shown, method: 'passkey' as const, secondFactor: true };
-    return this.goOn(proven, address, (transaction) => forgiveAttempt(transaction, undefined, address));
+    return this.goOn(proven, from, (transaction) => forgiveAttempt(transaction, undefined, from.address));
   }
 
   /** After any first proof: a session, or the question for a second proof. `also` commits with it. */
-  async goOn(user: ProvenUser, address: string, also: (transaction: Transaction) => Promise<void>): Promise<LogInOutcome> {
+  async goOn(user: ProvenUser, from: Asker, also: (transaction: Transaction) => Promise<void>): Promise<LogInOutcome> {
     const signer = await this.keys.signer();
     return this.database.inOrganization(user.organization, async (transaction): Promise<LogInOutcome> => {
       await also(transaction);
       const enough = user.secondFactor || (user.method === 'sign-on' && (await signOnIsEnough(transaction, user.organization)));
       const methods = enough ? [] : methodsOf(await this.factors.enrolled(transaction, user.id));
-      if (methods.length === 0) return { outcome: 'started', started: await this.start(transaction, signer, user, address) };
+      if (methods.length === 0) return { outcome: 'started', started: await this.start(transaction, signer, user, from) };
       const challenge = await issueChallenge(transaction, user, user.method);
       return { outcome: 'challenged', challenge: { challenge, expiresInSeconds: CHALLENGE_SECONDS, methods } };
     });
   }
 
-  async bySecondFactor({ challenge, proof }: SecondFactorLogin, address: string): Promise<LogInOutcome> {
+  async bySecondFactor({ challenge, proof }: SecondFactorLogin, from: Asker): Promise<LogInOutcome> {
     const user = await this.challenged(challenge);
     if (user === undefined) return { outcome: 'refused', because: 'challenge_ended' };
     const account = secondFactorAccount(user.id);
-    const seconds = await this.reserve(account, address);
+    const seconds = await this.reserve(account, from.address);
     if (seconds > 0) return { outcome: 'wait', seconds };
     const signer = await this.keys.signer();
     return this.database.inOrganization(user.organization, async (transaction): Promise<LogInOutcome> => {
       if (!(await tryChallenge(transaction, challenge))) return { outcome: 'refused', because: 'challenge_ended' };
-      const used = await this.factors.use(transaction, user, proof);
+      const used = await this.factors.use(transaction, user.id, proof);
       if (used === undefined) {
-        await this.record(transaction, user, address, 'second_factor.refused', { kind: Object.keys(proof)[0] });
+        await this.record(transaction, user, from.address, 'second_factor.refused', { kind: Object.keys(proof)[0] });
         return { outcome: 'refused', because: 'second_factor_refused' };
       }
       await endChallenge(transaction, challenge);
-      await forgiveAttempt(transaction, account, address);
-      if (used === 'recovery_code') await this.record(transaction, user, address, 'recovery_code.used', {});
-      const started = await this.start(transaction, signer, { ...user, secondFactor: true }, address, used);
+      await forgiveAttempt(transaction, account, from.address);
+      if (used === 'recovery_code') await this.record(transaction, user, from.address, 'recovery_code.used', {});
+      const started = await this.start(transaction, signer, { ...user, secondFactor: true }, from, used);
       return { outcome: 'started', started };
     });
   }
@@ -127,18 +129,12 @@ export class LogInService {
     return this.database.asSystem('ask for a passkey', (transaction) => this.passkeys.assertionOptions(transaction, user?.id));
   }
 
-  private async start(
-    transaction: Transaction,
-    signer: Signer,
-    user: ProvenUser,
-    address: string,
-    factor?: string,
-  ): Promise<StartedSession> {
+  private async start(transaction: Transaction, signer: Signer, user: ProvenUser, from: Asker, factor?: string): Promise<StartedSession> {
     await removeOldSessions(transaction);
-    const started = await startSession(transaction, signer, { ...user, address });
+    const started = await startSession(transaction, signer, { ...user, ...from });
     await recordAct(this.outbox, transaction, {
       organization: user.organization,
-      actor: { kind: 'user', id: user.id, name: user.name, address },
+      actor: { kind: 'user', id: user.id, name: user.name, address: from.address },
       action: 'session.started',
       target: { kind: 'session', id: started.session },
       details: { method: user.method, ...(factor === undefined ? {} : { secondFactor: factor }) },

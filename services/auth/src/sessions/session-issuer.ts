@@ -5,6 +5,7 @@ import type { Signer } from '../signing-keys/signing-keys.js';
 import { COOKIE_PREFIX, newOpaqueToken, REFRESH_PREFIX, tokenHash } from './opaque-token.js';
 
 export const SESSION_DAYS = 30;
+const MOST_OF_USER_AGENT = 300;
 
 export interface StartedSession {
   session: string;
@@ -19,6 +20,7 @@ export interface SessionOwner {
   id: string;
   organization: string;
   address: string;
+  userAgent?: string;
   /** Default: a password. */
   method?: LogInMethod;
   /** Whether a second factor was shown; default: none was. */
@@ -28,22 +30,19 @@ export interface SessionOwner {
 }
 
 /** Starts a session and gives everything that proves it; only hashes stay behind. */
-export async function startSession(
-  transaction: Transaction,
-  signer: Signer,
-  user: SessionOwner,
-): Promise<StartedSession> {
+export async function startSession(transaction: Transaction, signer: Signer, user: SessionOwner): Promise<StartedSession> {
   const session = newId('session');
   const cookie = newOpaqueToken(COOKIE_PREFIX);
   await transaction.query(
-    `INSERT INTO sessions (id, organization_id, user_id, cookie_hash, address, method, second_factor, proven_at, expires_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, CASE WHEN $8 THEN now() ELSE '-infinity' END, now() + make_interval(days => $9))`,
+    `INSERT INTO sessions (id, organization_id, user_id, cookie_hash, address, user_agent, method, second_factor, proven_at, expires_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $9 THEN now() ELSE '-infinity' END, now() + make_interval(days => $10))`,
     [
       session,
       user.organization,
       user.id,
       tokenHash(cookie),
       user.address,
+      user.userAgent?.slice(0, MOST_OF_USER_AGENT) ?? null,
       user.method ?? 'password',
       user.secondFactor ?? false,
       user.provenNow ?? true,

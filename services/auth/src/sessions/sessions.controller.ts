@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { Body, Controller, Delete, HttpCode, Inject, Ip, Post, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Headers, HttpCode, Inject, Ip, Post, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import {
   LoginChallenge,
@@ -38,9 +38,10 @@ export class SessionsController {
   async create(
     @Body({ schema: LoginRequest }) request: LoginRequest,
     @Ip() address: string,
+    @Headers('user-agent') userAgent: string | undefined,
     @Res({ passthrough: true }) response: ServerResponse,
   ): Promise<TokenPair | LoginChallenge> {
-    return answerLogIn(response, this.config, await this.logIns.byPassword(request, address));
+    return answerLogIn(response, this.config, await this.logIns.byPassword(request, { address, userAgent }));
   }
 
   @Post('second-factor')
@@ -50,9 +51,10 @@ export class SessionsController {
   async prove(
     @Body({ schema: SecondFactorLogin }) request: SecondFactorLogin,
     @Ip() address: string,
+    @Headers('user-agent') userAgent: string | undefined,
     @Res({ passthrough: true }) response: ServerResponse,
   ): Promise<TokenPair | LoginChallenge> {
-    return answerLogIn(response, this.config, await this.logIns.bySecondFactor(request, address));
+    return answerLogIn(response, this.config, await this.logIns.bySecondFactor(request, { address, userAgent }));
   }
 
   @Post('passkey/options')
@@ -71,9 +73,10 @@ export class SessionsController {
   async createByPasskey(
     @Body({ schema: PasskeyLogin }) request: PasskeyLogin,
     @Ip() address: string,
+    @Headers('user-agent') userAgent: string | undefined,
     @Res({ passthrough: true }) response: ServerResponse,
   ): Promise<TokenPair | LoginChallenge> {
-    return answerLogIn(response, this.config, await this.logIns.byPasskey(request.passkey, address));
+    return answerLogIn(response, this.config, await this.logIns.byPasskey(request.passkey, { address, userAgent }));
   }
 
   @Post('refresh')

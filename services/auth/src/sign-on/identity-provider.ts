@@ -51,7 +51,7 @@ export class IdentityProviders {
         hint: 'Who operates the platform can allow a private one in RAHAT_OUTGOING_ALLOW.',
       });
     const configuration = await explained(settings, () =>
-      oidc.discovery(issuer, settings.clientId, undefined, settings.clientSecret === undefined ? oidc.None() : undefined, {
+      oidc.discovery(issuer, settings.clientId, undefined, clientAuthentication(settings), {
         [oidc.customFetch]: (url, options) => this.fetch(url, options),
         timeout: TIMEOUT_SECONDS,
         // Signatures are checked although the token came from the provider itself: TLS may end before it.
@@ -106,10 +106,27 @@ export class IdentityProviders {
     const { method, headers, body, signal } = options;
     if (method !== 'GET' && method !== 'POST') throw new RahatError('internal', `No provider is asked with ${method}`);
     return this.outgoing.fetch(
-      { url, method, headers, body: body === undefined || body === null ? undefined : String(body), signal, timeoutMs: TIMEOUT_SECONDS * 1000 },
+      {
+        url,
+        method,
+        headers,
+        body: body === undefined || body === null ? undefined : String(body),
+        signal,
+        timeoutMs: TIMEOUT_SECONDS * 1000,
+      },
       { mostBytes: MOST_BYTES },
     );
   }
+}
+
+/** The header unless the provider says that it takes the body only: it is what OpenID Connect means where nothing is said. */
+function clientAuthentication({ clientSecret }: ProviderSettings): oidc.ClientAuth {
+  if (clientSecret === undefined) return oidc.None();
+  return (server, ...request) => {
+    const methods = server.token_endpoint_auth_methods_supported;
+    const inHeader = methods === undefined || methods.includes('client_secret_basic');
+    return (inHeader ? oidc.ClientSecretBasic(clientSecret) : oidc.ClientSecretPost(clientSecret))(server, ...request);
+  };
 }
 
 /** The library knows but such algorithms; this holds should it ever learn another. */

@@ -6,7 +6,7 @@ import { SignOnProvidersService } from './sign-on-providers.service.js';
 
 @ApiTags('sign-on')
 @Controller('api/v2/sign-on-providers')
-@Requires('user:write')
+@Requires('organization:write')
 export class SignOnProvidersController {
   constructor(@Inject(SignOnProvidersService) private readonly providers: SignOnProvidersService) {}
 

@@ -1,4 +1,11 @@
-import { newId, RahatError, type CreateSignOnProvider, type Principal, type SignOnProvider, type UpdateSignOnProvider } from '@rahat/contracts';
+import {
+  newId,
+  RahatError,
+  type CreateSignOnProvider,
+  type Principal,
+  type SignOnProvider,
+  type UpdateSignOnProvider,
+} from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { SecretBox, SecretPlace } from '@rahat/secrets';
@@ -94,7 +101,10 @@ export class SignOnProvidersService {
         ],
       );
       if (row === undefined) throw noSuchProvider();
-      await this.record(transaction, principal, 'sign_on_provider.changed', row, { ...told, clientSecretReplaced: clientSecret !== undefined });
+      await this.record(transaction, principal, 'sign_on_provider.changed', row, {
+        ...told,
+        clientSecretReplaced: clientSecret !== undefined,
+      });
       return this.present(row);
     });
   }

@@ -40,7 +40,10 @@ export class SignOnController {
   ): Promise<void> {
     // As the browser brought it: the library checks for members that are there twice.
     const query = new URL(request.url ?? '', 'http://unused').searchParams;
-    const result = await this.signOn.finish(provider, query, signOnCookieOf(request), address);
+    const result = await this.signOn.finish(provider, query, signOnCookieOf(request), {
+      address,
+      userAgent: request.headers['user-agent'],
+    });
     switch (result.outcome) {
       case 'started':
         setSessionCookie(response, this.config, result.started.cookie);
@@ -48,7 +51,10 @@ export class SignOnController {
         break;
       case 'challenged':
         // Behind the #, which is never sent on: no log and no referrer has it.
-        response.setHeader('location', `/#${new URLSearchParams({ challenge: result.challenge.challenge, methods: result.challenge.methods.join(' ') })}`);
+        response.setHeader(
+          'location',
+          `/#${new URLSearchParams({ challenge: result.challenge.challenge, methods: result.challenge.methods.join(' ') })}`,
+        );
         break;
       case 'wait':
       case 'refused':

@@ -3,8 +3,10 @@ import { newId, RahatError, type Role } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { SecretBox } from '@rahat/secrets';
-import type { LogInOutcome, LogInService } from '../sessions/log-in.service.js';
+import type { Asker, LogInOutcome, LogInService } from '../sessions/log-in.service.js';
 import { recordAct } from '../trail/trail.js';
+import { revokeInvitationsBeyond } from '../users/departure.js';
+import { lockOrganization } from '../users/reach.js';
 import type { IdentityProviders, SignedOn, SignOnAttempt } from './identity-provider.js';
 import type { ProviderRow, SignOnProvidersService } from './sign-on-providers.service.js';
 import { groupsIn, isOfDomain, roleOf } from './sign-on-role.js';
@@ -54,30 +56,34 @@ export class SignOnService {
   }
 
   /** `query` is what the provider sent the browser back with, `browser` what `start` gave to it. */
-  async finish(providerId: string, query: URLSearchParams, browser: string | undefined, address: string): Promise<LogInOutcome> {
+  async finish(providerId: string, query: URLSearchParams, browser: string | undefined, from: Asker): Promise<LogInOutcome> {
     const provider = await this.providers.enabled(providerId);
     const attempt = await this.takeAttempt(provider, query.get('state') ?? '', browser ?? '');
     if (attempt === undefined)
-      return this.refuse(provider, address, 'This log-in was not begun in this browser, took too long, or was finished already.');
+      return this.refuse(provider, from.address, 'This log-in was not begun in this browser, took too long, or was finished already.');
     const answer = new URL(`${this.providers.redirectUri(provider.id)}?${query.toString()}`);
     let signedOn: SignedOn;
     try {
       signedOn = await this.identityProviders.identify(this.providers.settingsOf(provider), attempt, answer);
     } catch (error) {
-      if (error instanceof RahatError && error.code === 'sign_on_failed') return this.refuse(provider, address, error.message);
+      if (error instanceof RahatError && error.code === 'sign_on_failed') return this.refuse(provider, from.address, error.message);
       throw error;
     }
     const role = roleOf(groupsIn(signedOn.groups), provider);
-    if (role === undefined) return this.refuse(provider, address, 'None of your groups gives you a role here.');
+    if (role === undefined) return this.refuse(provider, from.address, 'None of your groups gives you a role here.');
     const email = signedOn.emailVerified ? signedOn.email : undefined;
     if (provider.email_domains.length > 0 && (email === undefined || !isOfDomain(email, provider.email_domains)))
-      return this.refuse(provider, address, 'Your e-mail address is not of a domain that may log in here, or the provider has not verified it.');
+      return this.refuse(
+        provider,
+        from.address,
+        'Your e-mail address is not of a domain that may log in here, or the provider has not verified it.',
+      );
     const admitted = await this.database.asSystem('find or make a signed-on user', (transaction) =>
       this.admit(transaction, provider, { ...signedOn, email }, role),
     );
-    if (typeof admitted === 'string') return this.refuse(provider, address, admitted);
+    if (typeof admitted === 'string') return this.refuse(provider, from.address, admitted);
     const user = { ...admitted, organization: provider.organization_id, method: 'sign-on' as const, secondFactor: false };
-    return this.logIns.goOn(user, address, (transaction) => this.giveRole(transaction, provider, admitted, role));
+    return this.logIns.goOn(user, from, (transaction) => this.giveRole(transaction, provider, admitted, role));
   }
 
   /** Each attempt is answered once, and only in the browser that began it. */
@@ -99,38 +105,47 @@ export class SignOnService {
        JOIN memberships m ON m.user_id = u.id AND m.organization_id = i.organization_id WHERE i.provider_id = $1 AND i.subject = $2`,
       [provider.id, signedOn.subject],
     );
-    if (known !== undefined) return known.role === 'owner' ? OWNERS_STAY_OUT : known;
+    if (known !== undefined) return (await whyNot(transaction, provider, known)) ?? known;
     if (signedOn.email === undefined) return 'The provider does not say that your e-mail address is yours, so nobody here can be you.';
     // Two first log-ins at once make one user.
     await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended('rahat.auth.sign-on:' || lower($1), 0))`, [signedOn.email]);
     const [local] = await transaction.query<LocalUser & { ours: boolean }>(
-      `SELECT u.id, u.name, m.role, u.organization_id = $2 AND m.role IS NOT NULL AS ours FROM users u
+      `SELECT u.id, u.name, m.role, m.role IS NOT NULL AS ours FROM users u
        LEFT JOIN memberships m ON m.user_id = u.id AND m.organization_id = $2 WHERE lower(u.email) = lower($1)`,
       [signedOn.email, provider.organization_id],
     );
     if (local !== undefined && !local.ours) return NOT_ADDED;
-    if (local?.role === 'owner') return OWNERS_STAY_OUT;
+    const reason = local && (await whyNot(transaction, provider, local));
+    if (reason !== undefined) return reason;
     if (local === undefined && !provider.creates_users) return NOT_ADDED;
     // An address that was given to somebody else at the provider does not bring along whose it was here.
-    const others = await transaction.query(`SELECT FROM sign_on_identities WHERE provider_id = $1 AND user_id = $2`, [provider.id, local?.id]);
+    const others = await transaction.query(`SELECT FROM sign_on_identities WHERE provider_id = $1 AND user_id = $2`, [
+      provider.id,
+      local?.id,
+    ]);
     if (others.length > 0) return 'Your e-mail address belongs here to somebody else of this provider.';
     const user = local ?? (await makeUser(transaction, provider, signedOn.email, signedOn.name, role));
-    await transaction.query(
-      `INSERT INTO sign_on_identities (provider_id, subject, organization_id, user_id) VALUES ($1, $2, $3, $4)`,
-      [provider.id, signedOn.subject, provider.organization_id, user.id],
-    );
+    await transaction.query(`INSERT INTO sign_on_identities (provider_id, subject, organization_id, user_id) VALUES ($1, $2, $3, $4)`, [
+      provider.id,
+      signedOn.subject,
+      provider.organization_id,
+      user.id,
+    ]);
     await this.record(transaction, provider, local === undefined ? 'user.created' : 'user.linked', user, { provider: provider.name, role });
     return { id: user.id, name: user.name, role: user.role };
   }
 
   /** What the groups say now holds now: who lost a group has lost its role with this log-in. */
   private async giveRole(transaction: Transaction, provider: ProviderRow, user: LocalUser, role: Role): Promise<void> {
+    await lockOrganization(transaction, provider.organization_id);
     const changed = await transaction.query(
       `UPDATE memberships SET role = $3 WHERE organization_id = $1 AND user_id = $2 AND role <> $3 AND role <> 'owner' RETURNING user_id`,
       [provider.organization_id, user.id, role],
     );
-    if (changed.length > 0)
-      await this.record(transaction, provider, 'user.role_changed', user, { before: user.role, after: role, provider: provider.name });
+    if (changed.length === 0) return;
+    await revokeInvitationsBeyond(transaction, provider.organization_id, user.id, role);
+    const details = { before: { role: user.role }, after: { role }, provider: provider.name };
+    await this.record(transaction, provider, 'user.role_changed', user, details);
   }
 
   private async refuse(provider: ProviderRow, address: string, reason: string): Promise<LogInOutcome> {
@@ -164,10 +179,25 @@ export class SignOnService {
 }
 
 const NOT_ADDED = 'Nobody has added you here.';
-/** The way in that stays when the provider is lost, or in wrong hands. */
-const OWNERS_STAY_OUT = 'An owner logs in with a password or a passkey, so that no provider can make itself one.';
 
-async function makeUser(transaction: Transaction, provider: ProviderRow, email: string, name: string | undefined, role: Role): Promise<LocalUser> {
+/** A provider speaks for its own organization: it must not get into another one by somebody who belongs to both, nor own this one. */
+async function whyNot(transaction: Transaction, provider: ProviderRow, user: LocalUser): Promise<string | undefined> {
+  if (user.role === 'owner') return 'An owner logs in with a password or a passkey, so that no provider can make itself one.';
+  const elsewhere = await transaction.query(`SELECT FROM memberships WHERE user_id = $1 AND organization_id <> $2 LIMIT 1`, [
+    user.id,
+    provider.organization_id,
+  ]);
+  if (elsewhere.length === 0) return undefined;
+  return 'You belong to other organizations as well: log in with a password or a passkey.';
+}
+
+async function makeUser(
+  transaction: Transaction,
+  provider: ProviderRow,
+  email: string,
+  name: string | undefined,
+  role: Role,
+): Promise<LocalUser> {
   const user = { id: newId('user'), name: nameFrom(name) ?? email, role };
   await transaction.query(`INSERT INTO users (id, organization_id, email, name) VALUES ($1, $2, $3, $4)`, [
     user.id,
@@ -185,7 +215,12 @@ async function makeUser(transaction: Transaction, provider: ProviderRow, email: 
 
 /** As ours are: one line, not long. */
 function nameFrom(name: string | undefined): string | undefined {
-  return name?.replaceAll(/\p{Cc}/gu, ' ').trim().slice(0, 100) || undefined;
+  return (
+    name
+      ?.replaceAll(/\p{Cc}/gu, ' ')
+      .trim()
+      .slice(0, 100) || undefined
+  );
 }
 
 function secret(): string {

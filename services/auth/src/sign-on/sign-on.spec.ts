@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { exportSPKI, generateKeyPair, type JWTPayload } from 'jose';
 import type { Principal, SignOnProvider } from '@rahat/contracts';
-import { PASSWORD, startAuthWorld, type AuthWorld } from '../testing/auth-world.js';
+import { startAuthWorld, type AuthWorld } from '../testing/auth-world.js';
+import { PASSWORD } from '../testing/start-test-auth.js';
 import { CLIENT, startForgedProvider, startRealProvider, type ForgedProvider, type RealProvider } from '../testing/identity-providers.js';
 
 const PUBLIC = 'https://backup.example.org';
@@ -108,7 +109,10 @@ describe('a sign-on', () => {
     const of = await provider();
     const account = person();
     const first = await principalOf(await signOn(of, account));
-    for (const [groups, role] of [[['dba', 'readers'], 'admin'], ['readers', 'viewer']] as const) {
+    for (const [groups, role] of [
+      [['dba', 'readers'], 'admin'],
+      ['readers', 'viewer'],
+    ] as const) {
       real.accounts.set(account, { ...real.accounts.get(account), groups });
       const now = await principalOf(await signOn(of, account));
       expect([now.subject, now.role]).toEqual([first.subject, role]);
@@ -174,7 +178,8 @@ describe('a sign-on', () => {
     expect(asked.headers.get('set-cookie')).not.toContain('rahat_session=rhs_');
 
     await world.server.query(`DELETE FROM auth.totp_factors`);
-    const set = (change: string) => world.server.query(`UPDATE auth.organizations SET ${change} WHERE organization_id = $1`, [organization]);
+    const set = (change: string) =>
+      world.server.query(`UPDATE auth.organizations SET ${change} WHERE organization_id = $1`, [organization]);
     await set('second_factor_required = true');
     expect((await principalOf(await signOn(of, account))).mustEnrol).toBe(true);
     await set('sign_on_counts_as_second_factor = true');
@@ -357,8 +362,9 @@ describe('the providers of an organization', () => {
     await using closed = await startAuthWorld({ RAHAT_PUBLIC_URL: PUBLIC });
     const principal = await closed.principal(await closed.addUser());
     for (const issuer of [real.issuer, 'https://127.0.0.1', 'https://169.254.169.254', 'http://example.org', 'https://[::1]'])
-      expect(
-        await closed.call('POST', '/api/v2/sign-on-providers', { name: 'x', issuer, clientId: 'x' }, principal),
-      ).toMatchObject({ status: 422, body: { code: 'outgoing_refused' } });
+      expect(await closed.call('POST', '/api/v2/sign-on-providers', { name: 'x', issuer, clientId: 'x' }, principal)).toMatchObject({
+        status: 422,
+        body: { code: 'outgoing_refused' },
+      });
   });
 });

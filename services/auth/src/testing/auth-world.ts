@@ -1,22 +1,7 @@
-import { randomBytes } from 'node:crypto';
-import { newId, type AuthenticatedSubject, type Principal, type Role } from '@rahat/contracts';
-import type { Outbox } from '@rahat/messaging';
-import { openServiceDatabase, provisionDatabase, type ServiceDatabase } from '@rahat/persistence';
-import { createSecretBox } from '@rahat/secrets';
-import { startTestApplication, type TestAnswer, type TestApplication } from '@rahat/service-kit/testing';
-import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
-import { AuthModule, configSchema, FirstStart, migrations } from '../index.js';
+import { newId, type Principal, type Role } from '@rahat/contracts';
+import type { TestAnswer } from '@rahat/service-kit/testing';
 import { hashPassword } from '../passwords/password-hash.js';
-
-export const PASSWORD = 'planted-password horse battery';
-
-export interface SentAct {
-  organization: string;
-  action: string;
-  actor: { id: string; name: string; address?: string };
-  target: { id: string };
-  details: Record<string, unknown>;
-}
+import { PASSWORD, startTestAuth, type TestAuth } from './start-test-auth.js';
 
 export interface TestUser {
   id: string;
@@ -24,18 +9,11 @@ export interface TestUser {
   email: string;
 }
 
-/** The auth service on a real PostgreSQL, with an organization in which tests put their users. */
-export interface AuthWorld extends AsyncDisposable {
-  readonly application: TestApplication;
-  readonly server: PostgresqlServer;
-  readonly database: ServiceDatabase;
-  readonly organization: string;
-  /** Everything that was told to the trail. */
-  readonly acts: SentAct[];
-  call(method: string, path: string, body?: unknown, as?: Principal, headers?: Record<string, string>): Promise<TestAnswer>;
+/** A test's auth service in which users and organizations are there at once, without an invitation each. */
+export interface AuthWorld extends Omit<TestAuth, 'authenticate' | 'logIn'> {
   addOrganization(name: string): Promise<string>;
-  addUser(change?: { role?: Role; organization?: string; email?: string; password?: string | null }): Promise<TestUser>;
-  logIn(user: TestUser, password?: string): Promise<TestAnswer>;
+  addUser(change?: { role?: Role; organization?: string; email?: string }): Promise<TestUser>;
+  logIn(user: TestUser): Promise<TestAnswer>;
   authenticate(credential: string): Promise<TestAnswer>;
   /** Who is behind a credential, as the gateway would say it. */
   principalOf(credential: string): Promise<Principal>;
@@ -46,43 +24,23 @@ export interface AuthWorld extends AsyncDisposable {
 }
 
 export async function startAuthWorld(config: Record<string, string> = {}): Promise<AuthWorld> {
-  const server = await startPostgresql({ major: 15 });
-  const { serviceUrls } = await provisionDatabase({ adminUrl: server.connectionString(), services: [{ name: 'auth', password: 'pw' }] });
-  const database = await openServiceDatabase({ url: serviceUrls['auth']!, service: 'auth', migrations, poolSize: 5 });
-  const acts: SentAct[] = [];
-  const outbox: Outbox = {
-    command: async () => undefined,
-    event: async (_transaction, name, payload) => void (name === 'audit.recorded.v1' && acts.push(payload as unknown as SentAct)),
-  };
-  const application = await startTestApplication((runtime) =>
-    AuthModule.register({
-      runtime: { ...runtime, service: 'auth', database, outbox },
-      config: configSchema.parse(config),
-      secretBox: createSecretBox(randomBytes(32)),
-    }),
-  );
-  const organization = await application.get(FirstStart).defaultOrganization();
+  const auth = await startTestAuth(config);
+  const { server, call, organization } = auth;
   const passwordHash = await hashPassword(PASSWORD);
   let users = 0;
 
-  const call: AuthWorld['call'] = (method, path, body, as, headers) => application.call(method, path, { body, as, headers });
-  const authenticate = (credential: string) =>
-    call('POST', '/internal/v1/authenticate', { credential, address: '10.0.0.9' }, application.service('gateway', organization));
+  const authenticate: AuthWorld['authenticate'] = (credential) =>
+    call('POST', '/internal/v1/authenticate', { credential, address: '10.0.0.9' }, auth.application.service('gateway', organization));
   const principalOf = async (credential: string): Promise<Principal> => {
-    const { status, body } = await authenticate(credential);
-    if (status !== 200) throw new Error(`the credential was refused: ${JSON.stringify(body)}`);
-    const { expiresAt: _until, ...subject } = body as AuthenticatedSubject;
-    return { ...subject, address: '127.0.0.1', requestId: newId('request') };
+    const subject = await auth.authenticate(credential);
+    if (subject === undefined) throw new Error('the credential was refused');
+    const { expiresAt: _until, requestsPerMinute: _limit, ...rest } = subject;
+    return { ...rest, address: '127.0.0.1', requestId: newId('request') };
   };
-  const logIn = (user: TestUser, password = PASSWORD) => call('POST', '/api/v2/sessions', { email: user.email, password });
+  const logIn: AuthWorld['logIn'] = (user) => auth.logIn(user.email);
 
   return {
-    application,
-    server,
-    database,
-    organization,
-    acts,
-    call,
+    ...auth,
     authenticate,
     principalOf,
     logIn,
@@ -91,25 +49,19 @@ export async function startAuthWorld(config: Record<string, string> = {}): Promi
       await server.query(`INSERT INTO auth.organizations (organization_id, name) VALUES ($1, $2)`, [id, name]);
       return id;
     },
-    async addUser({ role = 'owner', organization: of = organization, email = `user${++users}@example.org`, password } = {}) {
+    async addUser({ role = 'owner', organization: of = organization, email = `user${++users}@example.org` } = {}) {
       const user = { id: newId('user'), organization: of, email };
-      const hash = password === null ? null : password === undefined ? passwordHash : await hashPassword(password);
       await server.query(`INSERT INTO auth.users (id, organization_id, email, name, password_hash) VALUES ($1, $2, $3, $4, $5)`, [
         user.id,
         of,
         email,
         email.split('@')[0],
-        hash,
+        passwordHash,
       ]);
       await server.query(`INSERT INTO auth.memberships (organization_id, user_id, role) VALUES ($1, $2, $3)`, [of, user.id, role]);
       return user;
     },
     principal: async (user) => principalOf((await logIn(user)).body.accessToken as string),
     forgetFailures: async () => void (await server.query(`TRUNCATE auth.login_failures`)),
-    async [Symbol.asyncDispose]() {
-      await application.close();
-      await database.close();
-      await server[Symbol.asyncDispose]();
-    },
   };
 }

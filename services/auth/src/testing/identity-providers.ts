@@ -33,7 +33,12 @@ export async function startRealProvider(): Promise<RealProvider> {
   const { privateKey } = await generateKeyPair('RS256', { extractable: true });
   const provider = new Provider(issuer, {
     clients: [
-      { client_id: CLIENT.id, client_secret: CLIENT.secret, redirect_uris: ['https://unused.example.org/'], grant_types: ['authorization_code'] },
+      {
+        client_id: CLIENT.id,
+        client_secret: CLIENT.secret,
+        redirect_uris: ['https://unused.example.org/'],
+        grant_types: ['authorization_code'],
+      },
     ],
     jwks: { keys: [{ ...(await exportJWK(privateKey)), kid: 'one', use: 'sig', alg: 'RS256' }] },
     cookies: { keys: ['only-a-test'] },

@@ -47,9 +47,9 @@ export class SoftwareAuthenticator {
     const attested = Buffer.concat([Buffer.alloc(16), length, this.credentialId, this.coseKey()]);
     const authData = Buffer.concat([this.authenticatorData(rp!.id, ATTESTED, deviation), attested]);
     const attestation = isoCBOR.encode(
-      new Map<string, string | Uint8Array | Map<never, never>>([
+      new Map<string, string | Uint8Array | Map<string, string>>([
         ['fmt', 'none'],
-        ['attStmt', new Map()],
+        ['attStmt', new Map<string, string>()],
         ['authData', new Uint8Array(authData)],
       ]),
     );

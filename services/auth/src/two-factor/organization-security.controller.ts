@@ -18,7 +18,7 @@ export class OrganizationSecurityController {
   }
 
   @Patch()
-  @Requires('user:write')
+  @Requires('organization:write')
   @ApiOperation({
     operationId: 'organization_security_update',
     summary: 'Require a second factor of everybody: who has none can only add one until then; needs a fresh proof',

@@ -1,7 +1,17 @@
 import type { ServerResponse } from 'node:http';
 import { Body, Controller, Delete, Get, HttpCode, Inject, Post, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { ConfirmedTotp, ConfirmTotp, FreshProof, PasskeyOptions, RahatError, RecoveryCodes, SecondFactorState, TotpEnrolment, type Principal } from '@rahat/contracts';
+import {
+  ConfirmedTotp,
+  ConfirmTotp,
+  FreshProof,
+  PasskeyOptions,
+  RahatError,
+  RecoveryCodes,
+  SecondFactorState,
+  TotpEnrolment,
+  type Principal,
+} from '@rahat/contracts';
 import { CurrentPrincipal, OpenToEnrolment, Requires } from '@rahat/service-kit';
 import { TwoFactorService } from './two-factor.service.js';
 
@@ -20,7 +30,10 @@ export class TwoFactorController {
   }
 
   @Post('second-factors/totp')
-  @ApiOperation({ operationId: 'totp_enrol', summary: 'A secret for an authenticator app, shown this once; it counts when a code confirmed it' })
+  @ApiOperation({
+    operationId: 'totp_enrol',
+    summary: 'A secret for an authenticator app, shown this once; it counts when a code confirmed it',
+  })
   @ApiCreatedResponse({ standardSchema: TotpEnrolment })
   async enrolTotp(@CurrentPrincipal() principal: Principal): Promise<TotpEnrolment> {
     return this.twoFactor.enrolTotp(principal);
@@ -65,7 +78,10 @@ export class TwoFactorController {
 
   @Post('proof/passkey-options')
   @HttpCode(200)
-  @ApiOperation({ operationId: 'me_prove_passkey_options', summary: 'What a browser asks an authenticator for, to prove again who you are' })
+  @ApiOperation({
+    operationId: 'me_prove_passkey_options',
+    summary: 'What a browser asks an authenticator for, to prove again who you are',
+  })
   @ApiOkResponse({ standardSchema: PasskeyOptions })
   async passkeyOptions(@CurrentPrincipal() principal: Principal): Promise<PasskeyOptions> {
     return { options: { ...(await this.twoFactor.passkeyOptions(principal)) } };

@@ -1,4 +1,11 @@
-import { RahatError, type ConfirmedTotp, type FreshProof, type Principal, type SecondFactorState, type TotpEnrolment } from '@rahat/contracts';
+import {
+  RahatError,
+  type ConfirmedTotp,
+  type FreshProof,
+  type Principal,
+  type SecondFactorState,
+  type TotpEnrolment,
+} from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { forgiveAttempt, reserveAttempt } from '../passwords/login-failures.js';
@@ -7,7 +14,7 @@ import { secondFactorAccount } from '../sessions/log-in.service.js';
 import { actorOf, recordAct } from '../trail/trail.js';
 import { demandFreshProof, personalSession } from './fresh-proof.js';
 import { makeRecoveryCodes } from './recovery-codes.js';
-import { methodsOf, type EnrolledFactors, type FactorOwner, type SecondFactors } from './second-factors.js';
+import { methodsOf, type EnrolledFactors, type SecondFactors } from './second-factors.js';
 import { newTotpSecret } from './totp.js';
 
 export type Refusal = { outcome: 'refused' } | { outcome: 'wait'; seconds: number };
@@ -39,7 +46,7 @@ export class TwoFactorService {
       const [user] = await transaction.query<{ email: string }>(`SELECT email FROM users WHERE id = $1`, [principal.subject]);
       if (user === undefined) throw new RahatError('not_found', 'There is no such user.');
       const enrolment = await newTotpSecret(user.email);
-      if (!(await this.factors.keepTotpSecret(transaction, ownerOf(principal), enrolment.secret)))
+      if (!(await this.factors.keepTotpSecret(transaction, principal.subject, enrolment.secret)))
         throw new RahatError('conflict', 'You have an authenticator app already.', { hint: 'Remove it first.' });
       return enrolment;
     });
@@ -51,8 +58,7 @@ export class TwoFactorService {
     if (seconds > 0) return { outcome: 'wait', seconds };
     return this.database.inOrganization(principal.organization, async (transaction) => {
       await demandFreshProof(transaction, principal);
-      const owner = ownerOf(principal);
-      if (!(await this.factors.useCode(transaction, owner, code, 'unconfirmed'))) {
+      if (!(await this.factors.useCode(transaction, principal.subject, code, 'unconfirmed'))) {
         await this.record(transaction, principal, 'second_factor.refused', { kind: 'totp' });
         return { outcome: 'refused' as const };
       }
@@ -84,7 +90,7 @@ export class TwoFactorService {
           hint: 'Add an authenticator app or a passkey.',
         });
       await this.record(transaction, principal, 'recovery_codes.renewed', {});
-      return makeRecoveryCodes(transaction, ownerOf(principal));
+      return makeRecoveryCodes(transaction, principal.subject);
     });
   }
 
@@ -102,7 +108,7 @@ export class TwoFactorService {
     if (seconds > 0) return { outcome: 'wait', seconds };
     return this.database.inOrganization(principal.organization, async (transaction) => {
       const enrolled = methodsOf(await this.factors.enrolled(transaction, principal.subject)).length > 0;
-      const used = 'password' in proof ? undefined : await this.factors.use(transaction, ownerOf(principal), proof);
+      const used = 'password' in proof ? undefined : await this.factors.use(transaction, principal.subject, proof);
       const right = 'password' in proof ? !enrolled && (await this.passwordIs(transaction, principal, proof.password)) : used !== undefined;
       if (!right) {
         await this.record(transaction, principal, 'proof.refused', { kind: Object.keys(proof)[0] });
@@ -122,7 +128,7 @@ export class TwoFactorService {
   async welcomeFactor(transaction: Transaction, principal: Principal): Promise<string[] | null> {
     await transaction.query(`UPDATE sessions SET second_factor = true WHERE id = $1`, [personalSession(principal)]);
     const { recoveryCodesLeft } = await this.factors.enrolled(transaction, principal.subject);
-    return recoveryCodesLeft > 0 ? null : makeRecoveryCodes(transaction, ownerOf(principal));
+    return recoveryCodesLeft > 0 ? null : makeRecoveryCodes(transaction, principal.subject);
   }
 
   /** After a factor was taken away: refuses when it was the last one and one is required, else what stood in for it goes too. */
@@ -169,10 +175,6 @@ export class TwoFactorService {
     ]);
     return passwordMatches(user?.password_hash ?? undefined, password);
   }
-}
-
-export function ownerOf(principal: Principal): FactorOwner {
-  return { id: principal.subject, organization: principal.organization };
 }
 
 async function isRequired(transaction: Transaction, organization: string): Promise<boolean> {

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { newId, type LoginChallenge, type Principal, type TokenPair } from '@rahat/contracts';
 import { generate } from 'otplib';
-import { PASSWORD, startAuthWorld, type AuthWorld, type TestUser } from '../testing/auth-world.js';
+import { startAuthWorld, type AuthWorld, type TestUser } from '../testing/auth-world.js';
+import { PASSWORD } from '../testing/start-test-auth.js';
 
 let world: AuthWorld;
 beforeAll(async () => (world = await startAuthWorld()));
-afterAll(() => world?.[Symbol.asyncDispose]());
+afterAll(async () => world?.[Symbol.asyncDispose]());
 beforeEach(() => world.forgetFailures());
 
 interface Enrolled {
@@ -124,7 +125,14 @@ describe('a log-in of a user with an authenticator app', () => {
 
   it('refuses what is no proof', async () => {
     const waiting = await challenge((await enrol()).user);
-    for (const proof of [{}, { code: '12345' }, { code: 123456 }, { code: '１２３４５６' }, { code: '123456', recoveryCode: 'x' }, { password: PASSWORD }])
+    for (const proof of [
+      {},
+      { code: '12345' },
+      { code: 123456 },
+      { code: '１２３４５６' },
+      { code: '123456', recoveryCode: 'x' },
+      { password: PASSWORD },
+    ])
       expect((await answer(waiting, proof)).status).toBe(422);
   });
 
@@ -245,7 +253,9 @@ describe('an enrolment', () => {
     const stranger: Principal = { ...principal, organization: await world.addOrganization('Elsewhere') };
     expect((await world.call('DELETE', '/api/v2/me/second-factors/totp', undefined, stranger)).status).toBe(403);
     for (const table of ['totp_factors', 'recovery_codes', 'login_challenges', 'passkeys'])
-      expect(await world.database.inOrganization(stranger.organization, (transaction) => transaction.query(`SELECT FROM ${table}`))).toEqual([]);
+      expect(
+        await world.database.inOrganization(stranger.organization, (transaction) => transaction.query(`SELECT FROM ${table}`)),
+      ).toEqual([]);
     expect((await world.logIn(user)).status).toBe(202);
   });
 });
@@ -302,4 +312,3 @@ describe('an organization that requires a second factor', () => {
     expect(await world.principalOf(before)).toMatchObject({ scopes: ['*'] });
   });
 });
-

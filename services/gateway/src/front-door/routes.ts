@@ -4,7 +4,7 @@ import { RahatError } from '@rahat/contracts';
 export type Door =
   /** Between services: PrincipalGuard demands a service's principal there, so the header stays. */
   | 'internal'
-  /** Every step of every way in, refresh and set-up: no credential is looked at, tries are counted. */
+  /** Every step of every way in, refresh, set-up, invitations and resets: no credential is looked at, tries are counted. */
   | 'entrance'
   /** A device asks whether it was let in: the same, but it asks every few seconds and is counted apart. */
   | 'waiting-room'
@@ -12,14 +12,18 @@ export type Door =
   | 'public'
   | 'api';
 
+/** POST to them is a try to get in. */
 const ENTRANCES = new Set([
-  '/api/v2/setup',
   '/api/v2/sessions',
   '/api/v2/sessions/refresh',
   '/api/v2/sessions/second-factor',
   '/api/v2/sessions/passkey',
   '/api/v2/sessions/passkey/options',
   '/api/v2/device-logins',
+  '/api/v2/setup',
+  '/api/v2/invitations/look',
+  '/api/v2/invitations/accept',
+  '/api/v2/password-resets',
 ]);
 /** A browser is sent to an identity provider, and comes back from it. */
 const SIGN_ON = /^\/api\/v2\/sign-on\/[^/]+\/(start|callback)$/;
