@@ -43,7 +43,10 @@ export async function logout(terminal: Terminal): Promise<void> {
   const id = found.tokenFrom === 'environment' ? undefined : apiKeyIdIn(found.token);
   const revoked = id !== undefined && (await revoke(id));
   await forgetLogin();
-  const told = id === undefined || revoked ? 'Logged out.' : 'Logged out here. The platform did not revoke the key: `rahat-backup api-key revoke` does.';
+  const told =
+    id === undefined || revoked
+      ? 'Logged out.'
+      : 'Logged out here. The platform did not revoke the key: `rahat-backup api-key revoke` does.';
   terminal.result({ apiKey: id ?? null, revoked }, told);
 }
 

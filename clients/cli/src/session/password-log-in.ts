@@ -15,8 +15,6 @@ async function askProof({ methods }: LoginChallenge): Promise<SecondFactorProof>
     throw new RahatError('second_factor_refused', 'This account logs in with a passkey, which needs a browser.', {
       hint: 'Run `rahat-backup login` without a password, and approve it in the browser.',
     });
-  const typed = (
-    await askSecret({ label: 'Code of your authenticator app, or a recovery code', variable: 'RAHAT_SECOND_FACTOR' })
-  ).trim();
+  const typed = (await askSecret({ label: 'Code of your authenticator app, or a recovery code', variable: 'RAHAT_SECOND_FACTOR' })).trim();
   return /^\d{3} ?\d{3}$/.test(typed) ? { code: typed.replace(' ', '') } : { recoveryCode: typed };
 }

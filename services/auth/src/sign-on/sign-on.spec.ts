@@ -148,6 +148,25 @@ describe('a sign-on', () => {
     ]);
   });
 
+  it('stays in the organization of the provider, and is nothing for who belongs to others', async () => {
+    const of = await provider();
+    const account = person();
+    const principal = await principalOf(await signOn(of, account));
+    const elsewhere = await world.addOrganization('Elsewhere');
+    await world.server.query(`INSERT INTO auth.memberships (organization_id, user_id, role) VALUES ($1, $2, 'viewer')`, [
+      elsewhere,
+      principal.subject,
+    ]);
+    const enter = { organization: elsewhere };
+    expect((await world.call('POST', '/api/v2/sessions/current/organization', enter, principal)).status).toBe(403);
+    const { deviceCode, userCode } = (await world.call('POST', '/api/v2/device-logins', { client: 'CLI' })).body;
+    await world.call('POST', '/api/v2/device-logins/approve', { userCode }, principal);
+    const { accessToken } = (await world.call('POST', '/api/v2/device-logins/token', { deviceCode })).body;
+    const device = await world.principalOf(accessToken);
+    expect((await world.call('POST', '/api/v2/sessions/current/organization', enter, device)).status).toBe(403);
+    expect((await signOn(of, account)).body.detail).toContain('other organizations');
+  });
+
   it('is for the domains that are allowed', async () => {
     const of = await provider({ emailDomains: ['Example.ORG'] });
     expect((await signOn(of, person())).status).toBe(302);
@@ -169,10 +188,9 @@ describe('a sign-on', () => {
     const of = await provider({}, admin);
     const account = person();
     const principal = await principalOf(await signOn(of, account));
-    await world.server.query(
-      `INSERT INTO auth.totp_factors (user_id, organization_id, sealed_secret, confirmed_at) VALUES ($1, $2, 'x', now())`,
-      [principal.subject, organization],
-    );
+    await world.server.query(`INSERT INTO auth.totp_factors (user_id, sealed_secret, confirmed_at) VALUES ($1, 'x', now())`, [
+      principal.subject,
+    ]);
     const asked = await signOn(of, account);
     expect(asked.headers.get('location')).toMatch(/^\/#challenge=rhc_[\w-]{43}&methods=totp$/);
     expect(asked.headers.get('set-cookie')).not.toContain('rahat_session=rhs_');

@@ -245,6 +245,16 @@ describe('an enrolment', () => {
     expect((await world.call('POST', '/api/v2/me/second-factors/totp', undefined, principal)).status).toBe(201);
   });
 
+  it('is of the person, in each organization that they belong to', async () => {
+    const { user, secret } = await enrol();
+    const second = await world.addOrganization('Second');
+    await world.server.query(`INSERT INTO auth.memberships (organization_id, user_id, role) VALUES ($1, $2, 'viewer')`, [second, user.id]);
+    await world.server.query(`UPDATE auth.users SET organization_id = $2 WHERE id = $1`, [user.id, second]);
+    const principal = await world.principalOf((await answer(await challenge(user), { code: await codeOf(secret) })).body.accessToken);
+    expect(principal.organization).toBe(second);
+    expect((await world.call('GET', '/api/v2/me/second-factors', undefined, principal)).body.totpSince).not.toBeNull();
+  });
+
   it('is nothing for an API key, nor for another organization', async () => {
     const { user, principal } = await enrol();
     const key: Principal = { ...principal, kind: 'api-key', subject: newId('apiKey'), session: undefined };
@@ -294,9 +304,10 @@ describe('an organization that requires a second factor', () => {
     expect((await world.authenticate(key)).body.scopes).toEqual(['plan:read']);
 
     const { principal } = await enrol(bob);
-    const after = await world.principalOf(((await answer(await challenge(bob), { recoveryCode: 'x' })).status, bobBefore.accessToken));
-    expect(after.mustEnrol).toBe(true);
-    expect((await world.server.query(`SELECT FROM auth.sessions WHERE id = $1 AND second_factor`, [principal.session!])).length).toBe(1);
+    expect((await world.principalOf(bobBefore.accessToken)).mustEnrol).toBe(true);
+    expect(await world.server.query(`SELECT second_factor FROM auth.sessions WHERE id = $1`, [principal.session!])).toEqual([
+      { second_factor: true },
+    ]);
     expect(await world.call('DELETE', '/api/v2/me/second-factors/totp', undefined, principal)).toMatchObject({ status: 409 });
   });
 
