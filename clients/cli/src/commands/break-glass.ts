@@ -37,7 +37,9 @@ export async function resetPassword(terminal: Terminal, options: { email: string
 
 /** By standard input: neither e-mail nor password stand in a list of processes. */
 async function ask(order: object): Promise<Answer> {
-  const child = spawn(process.execPath, [PROGRAM], { stdio: ['pipe', 'pipe', 'inherit'] });
+  // Ours may hold secrets, and none of them is needed there.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('RAHAT_')));
+  const child = spawn(process.execPath, [PROGRAM], { env, stdio: ['pipe', 'pipe', 'inherit'] });
   child.stdin.on('error', () => undefined); // it says why it ended in its answer
   child.stdin.end(JSON.stringify(order));
   const [stdout] = await Promise.all([text(child.stdout), once(child, 'close')]);

@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 
 /** 49,233 passwords of known breaches, the most used first, in lower case (MIT). */
 const LIST = '@zxcvbn-ts/language-common/src/passwords.json';
+/** What stands between two entries is none. */
+const IN_THE_LIST = /^[^"\\]*[\p{L}\p{N}][^"\\]*$/u;
 /** Longer than any of them; a longer text needs no search. */
 const LONGEST = 40;
 
@@ -12,5 +14,5 @@ const LONGEST = 40;
  */
 export async function openCommonPasswords(): Promise<(word: string) => boolean> {
   const list = await readFile(createRequire(import.meta.url).resolve(LIST), 'utf8');
-  return (word) => word.length <= LONGEST && /^[^"\\]+$/.test(word) && list.includes(`"${word}"`);
+  return (word) => word.length <= LONGEST && IN_THE_LIST.test(word) && list.includes(`"${word}"`);
 }

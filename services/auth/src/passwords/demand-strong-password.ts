@@ -2,9 +2,6 @@ import { RahatError } from '@rahat/contracts';
 import { openCommonPasswords } from './common-passwords.js';
 import { weaknessOf, type PasswordWeakness, type PersonalWords } from './password-rules.js';
 
-/** Nothing is guessed about longer ones. */
-const LONGEST_LOOKED_AT = 64;
-
 const WORDS: Record<PasswordWeakness, string> = {
   common: 'The password is one of the most used, or such a one with something added.',
   repetition: 'The password repeats itself.',
@@ -14,7 +11,6 @@ const WORDS: Record<PasswordWeakness, string> = {
 
 /** Rejects with `password_refused` what is tried first by everyone who guesses. */
 export async function demandStrongPassword(password: string, personal: PersonalWords): Promise<void> {
-  if (password.length > LONGEST_LOOKED_AT) return;
   const weakness = weaknessOf(password, personal, await openCommonPasswords());
   if (weakness !== undefined) throw new RahatError('password_refused', WORDS[weakness]);
 }

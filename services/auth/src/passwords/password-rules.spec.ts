@@ -26,6 +26,7 @@ describe('a password', () => {
     ['monkey_qwerty', 'common'],
     ['qwertyqwerty', 'repetition'],
     ['xk7xk7xk7xk7xk7', 'repetition'],
+    ['password'.repeat(100), 'repetition'],
     ['abcdefghijklm', 'sequence'],
     ['aaaaaaaaaaaaaaaa', 'sequence'],
     ['987654321098', 'sequence'],

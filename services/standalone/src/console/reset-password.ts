@@ -2,7 +2,10 @@ import { findServiceDatabase } from '@rahat/installation';
 import { openOutbox } from '@rahat/messaging';
 import { openServiceDatabase } from '@rahat/persistence';
 import * as auth from '@rahat/service-auth';
-import { OptionalPostgresqlUrl } from '@rahat/service-kit';
+import { loadConfig, OptionalPostgresqlUrl } from '@rahat/service-kit';
+import { z } from 'zod';
+
+const consoleConfig = z.object({ DATABASE_URL: OptionalPostgresqlUrl });
 
 export interface PasswordOrder {
   dataFolder: string;
@@ -19,7 +22,7 @@ export interface PasswordAnswer {
 
 /** Straight into the database of the auth service: no log-in, no rights, no HTTP. Who may read the keys could do it by hand as well. */
 export async function resetPasswordOnConsole(order: PasswordOrder, env: NodeJS.ProcessEnv): Promise<PasswordAnswer> {
-  const url = await findServiceDatabase(order.dataFolder, OptionalPostgresqlUrl.parse(env['DATABASE_URL']), 'auth');
+  const url = await findServiceDatabase(order.dataFolder, loadConfig(consoleConfig, env).DATABASE_URL, 'auth');
   const database = await openServiceDatabase({ url, service: 'auth', migrations: auth.migrations, poolSize: 2 });
   try {
     const resets = new auth.PasswordResets(database, openOutbox());
