@@ -40,6 +40,8 @@ import { SignOnController } from './sign-on/sign-on.controller.js';
 import { SignOnProvidersController } from './sign-on/sign-on-providers.controller.js';
 import { SignOnProvidersService } from './sign-on/sign-on-providers.service.js';
 import { SignOnService } from './sign-on/sign-on.service.js';
+import { LostFactors } from './two-factor/lost-factors.js';
+import { LostFactorsController } from './two-factor/lost-factors.controller.js';
 import { OrganizationSecurityController } from './two-factor/organization-security.controller.js';
 import { OrganizationSecurityService } from './two-factor/organization-security.service.js';
 import { SecondFactors } from './two-factor/second-factors.js';
@@ -66,14 +68,15 @@ export class AuthModule {
       controllers: [
         SetupController,
         SessionsController,
+        // Behind it: `sessions/current` must not be taken for an id.
+        OwnSessionsController,
         TwoFactorController,
+        LostFactorsController,
         PasskeysController,
         OrganizationSecurityController,
         DeviceLoginsController,
         SignOnController,
         SignOnProvidersController,
-        // Behind it: `sessions/current` must not be taken for an id.
-        OwnSessionsController,
         OrganizationsController,
         UsersController,
         InvitationsController,
@@ -127,6 +130,7 @@ export class AuthModule {
           useFactory: (logIns: LogInService) =>
             new SignOnService(runtime.database, runtime.outbox, secretBox, signOnProviders, identityProviders, logIns),
         },
+        { provide: LostFactors, useFactory: () => new LostFactors(runtime.database, runtime.outbox) },
         { provide: OrganizationSecurityService, useFactory: () => new OrganizationSecurityService(runtime.database, runtime.outbox) },
         {
           provide: ApiKeysService,

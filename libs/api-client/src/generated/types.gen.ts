@@ -5305,6 +5305,30 @@ export type UsersResetLinkResponses = {
 
 export type UsersResetLinkResponse = UsersResetLinkResponses[keyof UsersResetLinkResponses];
 
+export type UsersSecondFactorsRemoveData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/users/{id}/second-factors';
+};
+
+export type UsersSecondFactorsRemoveErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type UsersSecondFactorsRemoveError = UsersSecondFactorsRemoveErrors[keyof UsersSecondFactorsRemoveErrors];
+
+export type UsersSecondFactorsRemoveResponses = {
+    204: void;
+};
+
+export type UsersSecondFactorsRemoveResponse = UsersSecondFactorsRemoveResponses[keyof UsersSecondFactorsRemoveResponses];
+
 export type UsersSessionsEndData = {
     body?: never;
     path: {

@@ -169,13 +169,3 @@ describe('a passkey as the second factor', () => {
     expect((await world.call('POST', '/api/v2/me/passkeys/options', {}, principal)).status).toBe(200);
   });
 });
-
-describe('an installation that does not know its public address', () => {
-  it('says so, and makes no passkeys', async () => {
-    await using bare = await startAuthWorld();
-    const principal = await bare.principal(await bare.addUser());
-    const refused = await bare.call('POST', '/api/v2/me/passkeys/options', {}, principal);
-    expect(refused).toMatchObject({ status: 409, body: { hint: expect.stringContaining('RAHAT_PUBLIC_URL') } });
-    expect((await bare.call('POST', '/api/v2/sessions/passkey/options', {})).status).toBe(409);
-  });
-});

@@ -10,7 +10,7 @@ import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { SecretBox, SecretPlace } from '@rahat/secrets';
 import { actorOf, recordAct } from '../trail/trail.js';
-import { demandFreshProof } from '../two-factor/fresh-proof.js';
+import { demandPresentRight } from '../two-factor/fresh-proof.js';
 import type { IdentityProviders, ProviderSettings } from './identity-provider.js';
 
 export interface ProviderRow {
@@ -44,9 +44,13 @@ export class SignOnProvidersService {
   async create(principal: Principal, request: CreateSignOnProvider): Promise<SignOnProvider> {
     const id = newId('signOnProvider');
     const { issuer, clientId, clientSecret, scopes, groupClaim } = request;
-    await this.database.inOrganization(principal.organization, (transaction) => demandFreshProof(transaction, principal));
+    // Before anything is called, and again when it is kept.
+    await this.database.inOrganization(principal.organization, (transaction) =>
+      demandPresentRight(transaction, principal, 'organization:write'),
+    );
     await this.identityProviders.discover({ id, issuer, clientId, clientSecret, scopes, groupClaim });
     return this.database.inOrganization(principal.organization, async (transaction) => {
+      await demandPresentRight(transaction, principal, 'organization:write');
       const [row] = await transaction.query<ProviderRow>(
         `INSERT INTO sign_on_providers (id, organization_id, name, issuer, client_id, sealed_secret, scopes, group_claim, roles, otherwise, email_domains, creates_users)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) RETURNING *`,
@@ -79,7 +83,7 @@ export class SignOnProvidersService {
 
   async update(principal: Principal, id: string, change: UpdateSignOnProvider): Promise<SignOnProvider> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
-      await demandFreshProof(transaction, principal);
+      await demandPresentRight(transaction, principal, 'organization:write');
       const { clientSecret, ...told } = change;
       const [row] = await transaction.query<ProviderRow>(
         `UPDATE sign_on_providers SET name = coalesce($2, name), sealed_secret = coalesce($3, sealed_secret), scopes = coalesce($4, scopes),
@@ -112,7 +116,7 @@ export class SignOnProvidersService {
   /** Its users stay; who has no password then gets one by a reset. */
   async remove(principal: Principal, id: string): Promise<void> {
     await this.database.inOrganization(principal.organization, async (transaction) => {
-      await demandFreshProof(transaction, principal);
+      await demandPresentRight(transaction, principal, 'organization:write');
       const [row] = await transaction.query<ProviderRow>(`DELETE FROM sign_on_providers WHERE id = $1 RETURNING *`, [id]);
       if (row === undefined) throw noSuchProvider();
       await this.record(transaction, principal, 'sign_on_provider.removed', row, { issuer: row.issuer });

@@ -34,10 +34,6 @@ export class SoftwareAuthenticator {
 
   constructor(private readonly origin: string) {}
 
-  get privateKey(): KeyObject {
-    return this.keys.privateKey;
-  }
-
   make(options: object, deviation: Deviation = {}): PasskeyAttestation {
     const { challenge, rp, user } = options as Options;
     this.userHandle = user?.id;

@@ -1,5 +1,6 @@
-import { RahatError, type Principal } from '@rahat/contracts';
+import { RahatError, type Principal, type Scope } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
+import { callerNow, lockOrganization } from '../users/reach.js';
 
 const FRESH_MINUTES = 10;
 
@@ -17,4 +18,11 @@ export async function demandFreshProof(transaction: Transaction, principal: Prin
     [personalSession(principal), principal.subject, FRESH_MINUTES],
   );
   if (fresh.length === 0) throw new RahatError('fresh_proof_needed', 'Prove again who you are, then repeat this.');
+}
+
+/** For what decides who comes in: a person with a fresh proof, whose role gives them the right at this moment. Locks the organization. */
+export async function demandPresentRight(transaction: Transaction, principal: Principal, needed: Scope): Promise<void> {
+  await demandFreshProof(transaction, principal);
+  await lockOrganization(transaction, principal.organization);
+  await callerNow(transaction, principal, needed);
 }

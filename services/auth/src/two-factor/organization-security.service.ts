@@ -2,7 +2,7 @@ import { RahatError, type OrganizationSecurity, type Principal, type UpdateOrgan
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { actorOf, recordAct } from '../trail/trail.js';
-import { demandFreshProof } from './fresh-proof.js';
+import { demandPresentRight } from './fresh-proof.js';
 
 interface Row {
   name: string;
@@ -18,15 +18,15 @@ export class OrganizationSecurityService {
 
   async get(principal: Principal): Promise<OrganizationSecurity> {
     return this.database.inOrganization(principal.organization, async (transaction) =>
-      present(await this.row(transaction, principal.organization, '')),
+      present(await this.row(transaction, principal.organization)),
     );
   }
 
   /** Open sessions without a second factor are limited from now on; API keys are not concerned. */
   async update(principal: Principal, change: UpdateOrganizationSecurity): Promise<OrganizationSecurity> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
-      await demandFreshProof(transaction, principal);
-      const before = await this.row(transaction, principal.organization, 'FOR UPDATE');
+      await demandPresentRight(transaction, principal, 'organization:write');
+      const before = await this.row(transaction, principal.organization);
       if (change.secondFactorRequired === true && !before.second_factor_required) await demandOwnFactor(transaction, principal);
       const [after] = await transaction.query<Row>(
         `UPDATE organizations SET second_factor_required = coalesce($2, second_factor_required),
@@ -46,9 +46,9 @@ export class OrganizationSecurityService {
     });
   }
 
-  private async row(transaction: Transaction, organization: string, lock: '' | 'FOR UPDATE'): Promise<Row> {
+  private async row(transaction: Transaction, organization: string): Promise<Row> {
     const [row] = await transaction.query<Row>(
-      `SELECT name, second_factor_required, sign_on_counts_as_second_factor FROM organizations WHERE organization_id = $1 ${lock}`,
+      `SELECT name, second_factor_required, sign_on_counts_as_second_factor FROM organizations WHERE organization_id = $1`,
       [organization],
     );
     if (row === undefined) throw new RahatError('not_found', 'There is no such organization.');

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { newId, type LoginChallenge, type Principal, type TokenPair } from '@rahat/contracts';
 import { generate } from 'otplib';
+import { LostFactors } from './lost-factors.js';
 import { startAuthWorld, type AuthWorld, type TestUser } from '../testing/auth-world.js';
 import { PASSWORD } from '../testing/start-test-auth.js';
 
@@ -321,5 +322,60 @@ describe('an organization that requires a second factor', () => {
     expect(limited.mustEnrol).toBe(true);
     expect((await world.call('POST', '/api/v2/me/proof', { proof: { code: await codeOf(secret) } }, limited)).status).toBe(204);
     expect(await world.principalOf(before)).toMatchObject({ scopes: ['*'] });
+  });
+});
+
+describe('passkeys of an installation that does not know its public address', () => {
+  it('are not made, and it says what is missing', async () => {
+    const principal = await world.principal(await world.addUser());
+    const refused = await world.call('POST', '/api/v2/me/passkeys/options', {}, principal);
+    expect(refused).toMatchObject({ status: 409, body: { hint: expect.stringContaining('RAHAT_PUBLIC_URL') } });
+    expect((await world.call('POST', '/api/v2/sessions/passkey/options', {})).status).toBe(409);
+  });
+});
+
+describe('second factors that were lost', () => {
+  const remove = (user: TestUser, as: Principal) => world.call('DELETE', `/api/v2/users/${user.id}/second-factors`, undefined, as);
+
+  it('are removed by an admin who proved who they are, and every session of their owner ends', async () => {
+    const { user, principal: own } = await enrol(await world.addUser({ role: 'operator' }));
+    const waiting = await challenge(user);
+    const admin = await world.principal(await world.addUser({ role: 'admin' }));
+    expect((await remove(user, admin)).status).toBe(204);
+    expect(await world.server.query(`SELECT FROM auth.sessions WHERE id = $1 AND revoked_at IS NULL`, [own.session!])).toEqual([]);
+    expect((await answer(waiting, { code: '123456' })).body.code).toBe('challenge_ended');
+    expect((await world.logIn(user)).status).toBe(201);
+    expect(
+      world.acts.some(
+        ({ action, target, actor }) => action === 'second_factors.removed' && target.id === user.id && actor.id === admin.subject,
+      ),
+    ).toBe(true);
+  });
+
+  it('are removed neither without a fresh proof nor by a key, nor of who stands above, is yourself, or belongs elsewhere too', async () => {
+    const { user } = await enrol(await world.addUser({ role: 'owner' }));
+    const [admin, operator] = [await world.addUser({ role: 'admin' }), await world.addUser({ role: 'operator' })];
+    const principal = await world.principal(admin);
+    expect((await remove(user, principal)).status).toBe(403);
+    expect((await remove(user, await world.principal(operator))).status).toBe(403);
+    expect((await remove(admin, principal)).status).toBe(409);
+    expect((await remove(operator, { ...principal, kind: 'api-key', session: undefined })).status).toBe(403);
+    const stranger = await world.principal(await world.addUser({ organization: await world.addOrganization('Strangers') }));
+    expect((await remove(operator, stranger)).status).toBe(404);
+    await world.server.query(`INSERT INTO auth.memberships (organization_id, user_id, role) VALUES ($1, $2, 'viewer')`, [
+      stranger.organization,
+      operator.id,
+    ]);
+    expect((await remove(operator, principal)).status).toBe(409);
+    await world.server.query(`UPDATE auth.sessions SET proven_at = '-infinity' WHERE id = $1`, [principal.session!]);
+    expect((await remove(operator, principal)).body.code).toBe('fresh_proof_needed');
+    expect((await world.logIn(user)).status).toBe(202);
+  });
+
+  it('are removed on the console of the machine, whoever it is', async () => {
+    const { user } = await enrol();
+    expect(await world.application.get(LostFactors).removeOnConsole(user.email.toUpperCase())).toEqual({ user: user.id });
+    expect((await world.logIn(user)).status).toBe(201);
+    await expect(world.application.get(LostFactors).removeOnConsole('nobody@example.org')).rejects.toMatchObject({ code: 'not_found' });
   });
 });
