@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runProcessFlags } from '@rahat/execution';
+import { runProcess } from '@rahat/execution';
 import type { Command } from './measured-process.js';
 
 /** A backup program that takes part, with everything that it keeps below `home`. */
@@ -31,9 +31,11 @@ const FETCHED = '/var/cache/rahat-backup/bench-peers/programs';
 export const rahat: ContestantFactory = (home) => {
   const repository = path.join(home, 'repository');
   const child = fileURLToPath(new URL('./repository-child.js', import.meta.url));
+  const { execArgv, env } = runProcess(HEAP_MB);
   const command = (...args: string[]): Command => ({
     program: process.execPath,
-    args: [...runProcessFlags(HEAP_MB), child, repository, path.join(home, 'passphrase'), ...args],
+    env,
+    args: [...execArgv, child, repository, path.join(home, 'passphrase'), ...args],
   });
   return {
     name: 'rahat',
