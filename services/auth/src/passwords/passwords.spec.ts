@@ -70,6 +70,25 @@ describe('the own password', () => {
   });
 });
 
+describe('an e-mail that nobody has', () => {
+  it('costs a log-in as much work as one that somebody has', async () => {
+    const left = 'left@example.org';
+    const gone = await auth.join('viewer', left);
+    await auth.call('DELETE', `/api/v2/users/${gone.subject}`, undefined, admin);
+    const workOf = async (address: string) => {
+      await auth.server.query(`TRUNCATE auth.login_failures`);
+      const before = process.cpuUsage();
+      for (let tries = 0; tries < 4; tries++) expect((await auth.logIn(address, 'wrong')).status).toBe(401);
+      const { user, system } = process.cpuUsage(before);
+      return user + system;
+    };
+    await workOf('alan@example.org');
+    const known = await workOf('alan@example.org');
+    // Hashing a password is most of it; without that it would be a small part.
+    for (const unknown of ['nobody@example.org', left]) expect(await workOf(unknown)).toBeGreaterThan(known / 2);
+  });
+});
+
 describe('a reset link', () => {
   it('sets a new password once, ends every session, and frees a locked account', async () => {
     const here = await somebody();
