@@ -76,7 +76,7 @@ export class SignOnProvidersService {
 
   async list(principal: Principal): Promise<SignOnProvider[]> {
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
-      transaction.query<ProviderRow>(`SELECT * FROM sign_on_providers ORDER BY id`),
+      transaction.query<ProviderRow>(`SELECT * FROM sign_on_providers WHERE organization_id = $1 ORDER BY id`, [principal.organization]),
     );
     return rows.map((row) => this.present(row));
   }
