@@ -53,6 +53,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
       token === undefined
         ? await data(sessionsCreate({ client: anonymous, body: { email, password } }))
         : await data(setupCreate({ client: anonymous, body: { token, name: 'Owner', organization: 'Demo', email, password } }));
+    if (!('accessToken' in session)) throw new Error('the owner has a second factor, and nobody is here to show it');
     const client = createClient(createConfig({ baseUrl: url, headers: { authorization: `Bearer ${session.accessToken}` } }));
     return { url, pid: child.pid!, client, lines, stop, ended, [Symbol.asyncDispose]: stop };
   } catch (error) {

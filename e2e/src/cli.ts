@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { apiKeysCreate } from '@rahat/api-client';
 import { data, type Platform } from '@rahat/demo';
 
-const COMMAND = fileURLToPath(new URL('../../clients/cli/bin/rahat-backup.mjs', import.meta.url));
+export const COMMAND = fileURLToPath(new URL('../../clients/cli/bin/rahat-backup.mjs', import.meta.url));
 
 export interface CliResult<T> {
   exitCode: number | null;

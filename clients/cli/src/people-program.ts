@@ -5,10 +5,12 @@ import { wholeNumber } from './option-values.js';
 type Organizations = typeof import('./commands/organizations.js');
 type ApiKeys = typeof import('./commands/api-keys.js');
 type Account = typeof import('./commands/own-account.js');
+type PersonalOptions = import('./session/personal-api.js').PersonalOptions;
 
 const USER = 'e-mail, name or id';
 const ROLES = 'owner, admin, operator, viewer or auditor';
 const AS_YOURSELF = ['--email <email>', 'your e-mail: an API key cannot do this, your password is asked for'] as const;
+const DATA_FOLDER = ['--data-folder <path>', 'data folder of the platform (default: RAHAT_DATA_DIR or ./.data)'] as const;
 const PASSWORD_STDIN = ['--password-stdin', 'read the password from standard input', false] as const;
 
 /** Organizations, the people in them, what they may do, and the keys they make. */
@@ -24,13 +26,22 @@ export function addPeopleCommands<Args extends unknown[], Opts extends Record<st
     .description('what each role may do')
     .command('list', { isDefault: true })
     .action(run(async (terminal) => (await import('./commands/roles.js')).listRoles(terminal)));
-  program
-    .command('admin')
-    .description('on the machine of the platform, when nobody can log in any more')
+  const admin = program.command('admin').description('on the machine of the platform, when nobody can log in any more');
+  admin
+    .command('remove-second-factors')
+    .description('let somebody in by the password alone who has lost the app, the passkeys and the recovery codes')
+    .requiredOption('--email <email>', 'of the user')
+    .option(...DATA_FOLDER)
+    .action(
+      run(async (terminal, options: { email: string; dataFolder?: string }) =>
+        (await import('./commands/break-glass.js')).removeSecondFactors(terminal, options),
+      ),
+    );
+  admin
     .command('reset-password')
     .description('make a one-time token for a new password, or set one; needs the right to read the keys of the platform')
     .requiredOption('--email <email>', 'of the user')
-    .option('--data-folder <path>', 'data folder of the platform (default: RAHAT_DATA_DIR or ./.data)')
+    .option(...DATA_FOLDER)
     .option('--set', 'ask for the new password here (RAHAT_NEW_PASSWORD or a prompt) instead of making a token', false)
     .action(
       run(async (terminal, options: { email: string; dataFolder?: string; set: boolean }) =>
@@ -116,6 +127,15 @@ function addUserCommands<Args extends unknown[], Opts extends Record<string, unk
     .description('make a token by which a user sets a new password')
     .argument('<user>', USER)
     .action(run(async (terminal, wanted: string) => (await users()).makeResetLink(terminal, wanted)));
+  user
+    .command('remove-second-factors')
+    .description('of a user who has lost them; their sessions end')
+    .argument('<user>', USER)
+    .option(...AS_YOURSELF)
+    .option(...PASSWORD_STDIN)
+    .action(
+      run(async (terminal, wanted: string, options: PersonalOptions) => (await users()).removeSecondFactors(terminal, wanted, options)),
+    );
   user
     .command('sessions')
     .description('where a user is logged in')

@@ -33,7 +33,7 @@ export function buildProgram({ quiet }: { quiet: boolean }): Command {
       'after',
       `${EXIT_CODE_HELP}
 
-Secrets are never flags: RAHAT_PASSWORD, RAHAT_NEW_PASSWORD, RAHAT_LINK_TOKEN, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY, RAHAT_PASSPHRASE, RAHAT_NEW_PASSPHRASE, RAHAT_OTHER_PASSPHRASE and RAHAT_RECOVERY_KEY (each also with _FILE), standard input, or a prompt.`,
+Secrets are never flags: RAHAT_PASSWORD, RAHAT_SECOND_FACTOR, RAHAT_NEW_PASSWORD, RAHAT_LINK_TOKEN, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY, RAHAT_PASSPHRASE, RAHAT_NEW_PASSPHRASE, RAHAT_OTHER_PASSPHRASE and RAHAT_RECOVERY_KEY (each also with _FILE), standard input, or a prompt.`,
     );
 
   // Global flags may stand before or after the command.
@@ -51,13 +51,14 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_NEW_PASSWORD, RAHAT_LINK_TOKEN, R
 
   program
     .command('login')
-    .description('log in, and keep an API key for this machine')
+    .description('log in by your browser, and keep an API key for this machine')
+    .option('--password', 'log in by e-mail and password here, and a code where one is due', false)
     .option('--url <url>', 'address of the platform')
-    .option('--email <email>', 'your e-mail address')
+    .option('--email <email>', 'your e-mail address (means --password)')
     .option('--setup', 'become the owner of a new installation; the one-time token comes from RAHAT_SETUP_TOKEN or a prompt', false)
     .option('--name <name>', 'your name (with --setup)')
     .option('--organization <name>', 'name of the organization (with --setup)')
-    .option('--password-stdin', 'read the password from standard input', false)
+    .option('--password-stdin', 'read the password from standard input (means --password)', false)
     .action(
       run(async (terminal, options: Parameters<typeof import('./commands/login.js').login>[1]) =>
         (await import('./commands/login.js')).login(terminal, options),
@@ -65,8 +66,12 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_NEW_PASSWORD, RAHAT_LINK_TOKEN, R
     );
   program
     .command('logout')
-    .description('forget the API key of this machine')
+    .description('revoke and forget the API key of this machine')
     .action(run(async (terminal) => (await import('./commands/login.js')).logout(terminal)));
+  program
+    .command('whoami')
+    .description('as whom this machine acts, and where')
+    .action(run(async (terminal) => (await import('./commands/login.js')).whoAmI(terminal)));
 
   addPeopleCommands(program, run);
   addServerCommands(program, run);

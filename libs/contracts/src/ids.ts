@@ -7,6 +7,8 @@ const PREFIXES = {
   user: 'user',
   session: 'session',
   apiKey: 'key',
+  passkey: 'passkey',
+  signOnProvider: 'signon',
   invitation: 'invitation',
   passwordReset: 'reset',
   server: 'server',

@@ -54,6 +54,8 @@ export const Principal = z.object({
   requestId: z.string(),
   /** The session behind a user's request, so that it can end itself. */
   session: z.string().optional(),
+  /** The organization requires a second factor, and this session has shown none: it may do nothing but add one. */
+  mustEnrol: z.boolean().optional(),
 });
 export type Principal = z.infer<typeof Principal>;
 

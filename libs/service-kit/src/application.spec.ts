@@ -21,6 +21,7 @@ import {
   openPrincipalKeys,
   type PrincipalKeys,
   Public,
+  OpenToEnrolment,
   Requires,
 } from './index.js';
 
@@ -57,6 +58,13 @@ class ThingsController {
   @Requires()
   me(@CurrentPrincipal() principal: Principal) {
     return { subject: principal.subject };
+  }
+
+  @Get('enrolment')
+  @Requires()
+  @OpenToEnrolment()
+  enrolment() {
+    return { enrolled: false };
   }
 
   @Get('open')
@@ -179,6 +187,15 @@ describe('an application', () => {
     });
     expect((await call('/api/v2/things/undeclared', { as: owner })).status).toBe(403);
     expect((await call('/internal/v1/things/grant', { as: owner, body: '{"id":"1"}' })).status).toBe(403);
+  });
+
+  it('lets who has to add a second factor do what is marked for that, whatever their scopes say', async () => {
+    const limited = { ...owner, mustEnrol: true };
+    expect((await call('/api/v2/things/enrolment', { as: limited })).status).toBe(200);
+    expect((await call('/api/v2/things/open', { as: limited })).status).toBe(200);
+    for (const path of ['/api/v2/things', '/api/v2/things/me', '/api/v2/things/undeclared'])
+      expect((await call(path, { as: limited })).body).toMatchObject({ status: 403, code: 'second_factor_required' });
+    expect((await call('/api/v2/things/me', { as: owner })).status).toBe(200);
   });
 
   it('refuses a wrong principal also where none is needed', async () => {

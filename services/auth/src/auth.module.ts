@@ -2,7 +2,7 @@ import { Module, type DynamicModule, type Provider } from '@nestjs/common';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
 import type { SecretBox } from '@rahat/secrets';
-import { CURSORS, DATABASE, OUTBOX, runtimeProviders, type Cursors, type ServiceRuntime } from '@rahat/service-kit';
+import { CURSORS, DATABASE, OUTBOX, OutgoingClient, runtimeProviders, type Cursors, type ServiceRuntime } from '@rahat/service-kit';
 import { ApiKeysController } from './api-keys/api-keys.controller.js';
 import { ApiKeysService } from './api-keys/api-keys.service.js';
 import { AuthenticateController } from './authentication/authenticate.controller.js';
@@ -13,7 +13,13 @@ import { InvitationsController } from './invitations/invitations.controller.js';
 import { InvitationsService } from './invitations/invitations.service.js';
 import { MeController } from './me/me.controller.js';
 import { FirstStartController } from './organizations/first-start.controller.js';
+import { DeviceLoginService } from './device-login/device-login.service.js';
+import { DeviceLoginsController } from './device-login/device-logins.controller.js';
 import { FirstStart } from './organizations/first-start.js';
+import { PasskeyCeremonies } from './passkeys/passkey-ceremonies.js';
+import { PasskeysController } from './passkeys/passkeys.controller.js';
+import { PasskeysService } from './passkeys/passkeys.service.js';
+import { LogInService } from './sessions/log-in.service.js';
 import { OrganizationsController } from './organizations/organizations.controller.js';
 import { OrganizationsService } from './organizations/organizations.service.js';
 import { OwnPassword } from './passwords/own-password.js';
@@ -29,12 +35,34 @@ import { SetupController } from './setup/setup.controller.js';
 import { SetupService } from './setup/setup.service.js';
 import { JwksController } from './signing-keys/jwks.controller.js';
 import { SigningKeys } from './signing-keys/signing-keys.js';
+import { IdentityProviders } from './sign-on/identity-provider.js';
+import { SignOnController } from './sign-on/sign-on.controller.js';
+import { SignOnProvidersController } from './sign-on/sign-on-providers.controller.js';
+import { SignOnProvidersService } from './sign-on/sign-on-providers.service.js';
+import { SignOnService } from './sign-on/sign-on.service.js';
+import { LostFactors } from './two-factor/lost-factors.js';
+import { LostFactorsController } from './two-factor/lost-factors.controller.js';
+import { OrganizationSecurityController } from './two-factor/organization-security.controller.js';
+import { OrganizationSecurityService } from './two-factor/organization-security.service.js';
+import { SecondFactors } from './two-factor/second-factors.js';
+import { TwoFactorController } from './two-factor/two-factor.controller.js';
+import { TwoFactorService } from './two-factor/two-factor.service.js';
 import { UsersController } from './users/users.controller.js';
 import { UsersService } from './users/users.service.js';
 
 @Module({})
 export class AuthModule {
   static register({ runtime, config, secretBox }: { runtime: ServiceRuntime; config: AuthConfig; secretBox: SecretBox }): DynamicModule {
+    const ceremonies = new PasskeyCeremonies(config.RAHAT_PUBLIC_URL);
+    const factors = new SecondFactors(secretBox, ceremonies);
+    const identityProviders = new IdentityProviders(new OutgoingClient(config.RAHAT_OUTGOING_ALLOW));
+    const signOnProviders = new SignOnProvidersService(
+      runtime.database,
+      runtime.outbox,
+      secretBox,
+      identityProviders,
+      config.RAHAT_PUBLIC_URL,
+    );
     return {
       module: AuthModule,
       controllers: [
@@ -42,6 +70,13 @@ export class AuthModule {
         SessionsController,
         // Behind it: `sessions/current` must not be taken for an id.
         OwnSessionsController,
+        TwoFactorController,
+        LostFactorsController,
+        PasskeysController,
+        OrganizationSecurityController,
+        DeviceLoginsController,
+        SignOnController,
+        SignOnProvidersController,
         OrganizationsController,
         UsersController,
         InvitationsController,
@@ -68,10 +103,35 @@ export class AuthModule {
         },
         {
           provide: SessionsService,
+          inject: [SigningKeys],
+          useFactory: (keys: SigningKeys) => new SessionsService(runtime.database, runtime.outbox, keys),
+        },
+        {
+          provide: LogInService,
           inject: [SigningKeys, FirstStart],
           useFactory: (keys: SigningKeys, firstStart: FirstStart) =>
-            new SessionsService(runtime.database, runtime.outbox, keys, firstStart),
+            new LogInService(runtime.database, runtime.outbox, keys, firstStart, factors, ceremonies),
         },
+        {
+          provide: DeviceLoginService,
+          inject: [SigningKeys],
+          useFactory: (keys: SigningKeys) => new DeviceLoginService(runtime.database, runtime.outbox, keys, config.RAHAT_PUBLIC_URL),
+        },
+        { provide: TwoFactorService, useFactory: () => new TwoFactorService(runtime.database, runtime.outbox, factors) },
+        {
+          provide: PasskeysService,
+          inject: [TwoFactorService],
+          useFactory: (twoFactor: TwoFactorService) => new PasskeysService(runtime.database, ceremonies, twoFactor),
+        },
+        { provide: SignOnProvidersService, useValue: signOnProviders },
+        {
+          provide: SignOnService,
+          inject: [LogInService],
+          useFactory: (logIns: LogInService) =>
+            new SignOnService(runtime.database, runtime.outbox, secretBox, signOnProviders, identityProviders, logIns),
+        },
+        { provide: LostFactors, useFactory: () => new LostFactors(runtime.database, runtime.outbox) },
+        { provide: OrganizationSecurityService, useFactory: () => new OrganizationSecurityService(runtime.database, runtime.outbox) },
         {
           provide: ApiKeysService,
           inject: [CURSORS],

@@ -2,7 +2,7 @@
 // The session lives in an HttpOnly cookie; no token is ever kept or read here.
 
 const REFRESH_MS = 10_000;
-const VIEWS = ['set-up', 'log-in', 'overview'];
+const VIEWS = ['set-up', 'log-in', 'second-factor', 'device', 'overview'];
 const STATES = {
   proven: ['good', '✓ Proven restorable'],
   stored: ['warn', '● Stored, not proven yet'],
@@ -20,6 +20,7 @@ class Problem extends Error {
   constructor(problem, status) {
     super([problem.detail ?? problem.title ?? `The server answered ${status}.`, problem.hint].filter(Boolean).join(' '));
     this.status = status;
+    this.code = problem.code;
   }
 }
 
@@ -36,7 +37,7 @@ async function call(method, path, body) {
 
 function show(view) {
   for (const id of VIEWS) byId(id).hidden = id !== view;
-  byId('log-out').hidden = view !== 'overview';
+  byId('log-out').hidden = view !== 'overview' && view !== 'device';
   if (view !== 'overview') clearInterval(refreshTimer);
 }
 
@@ -172,9 +173,71 @@ onSubmit(byId('set-up').querySelector('form'), async (fields) => {
   await openOverview();
 });
 onSubmit(byId('log-in').querySelector('form'), async (fields) => {
-  await call('POST', '/api/v2/sessions', fields);
-  await openOverview();
+  const answer = await call('POST', '/api/v2/sessions', fields);
+  if (answer.challenge) return askSecondFactor(answer.challenge);
+  await enter();
 });
+
+// Of a log-in whose second factor is due.
+let challenge;
+function askSecondFactor(waiting) {
+  challenge = waiting;
+  show('second-factor');
+  byId('second-factor').querySelector('input').focus();
+}
+onSubmit(byId('second-factor').querySelector('form'), async ({ typed }) => {
+  const digits = typed.replaceAll(' ', '');
+  const proof = /^\d{6}$/.test(digits) ? { code: digits } : { recoveryCode: typed };
+  try {
+    await call('POST', '/api/v2/sessions/second-factor', { challenge, proof });
+  } catch (error) {
+    if (error.code === 'challenge_ended') show('log-in');
+    throw error;
+  }
+  await enter();
+});
+
+// A device that waits to be let in brought us here; remembered while somebody logs in.
+let device = location.pathname === '/device' ? { code: new URLSearchParams(location.search).get('code') ?? '' } : undefined;
+function openDevice() {
+  show('device');
+  byId('device').querySelector('input').value = device.code;
+}
+onSubmit(byId('device').querySelector('form'), async ({ userCode }) => {
+  byId('asking').hidden = true;
+  const asking = await call('GET', `/api/v2/device-logins/${encodeURIComponent(userCode.trim())}`);
+  device = { code: userCode.trim() };
+  const facts = [
+    ['Code', asking.userCode.toUpperCase()],
+    ['What', asking.client],
+    ['From address', asking.address],
+    ['Asked', when(asking.askedAt)],
+  ];
+  byId('asking')
+    .querySelector('dl')
+    .replaceChildren(...facts.flatMap(([name, value]) => [element('dt', {}, name), element('dd', {}, value)]));
+  byId('asking').hidden = false;
+});
+for (const [decision, words] of [
+  ['approve', 'The device is let in. You can close this page.'],
+  ['deny', 'The device stays out.'],
+]) {
+  byId(decision).addEventListener('click', async () => {
+    tell();
+    try {
+      await call('POST', `/api/v2/device-logins/${decision}`, { userCode: device.code });
+      byId('asking').hidden = true;
+      byId('device').querySelector('form').hidden = true;
+      byId('decided').textContent = words;
+      byId('decided').hidden = false;
+    } catch (error) {
+      tell(error.message);
+    }
+  });
+}
+
+/** After a log-in: to where the browser was meant to go. */
+const enter = () => (device ? openDevice() : openOverview());
 onSubmit(byId('make-key'), async (fields) => {
   const readOnly = ['organization:read', 'server:read', 'plan:read', 'run:read', 'backup:read', 'storage:read'];
   const key = await call('POST', '/api/v2/api-keys', { name: fields.name, scopes: fields.readOnly ? readOnly : ['*'] });
@@ -190,8 +253,10 @@ byId('log-out').addEventListener('click', async () => {
 
 async function start() {
   const token = new URLSearchParams(location.search).get('token');
+  // Of a log-in at an identity provider, behind the #.
+  const waiting = new URLSearchParams(location.hash.slice(1)).get('challenge');
   // The one-time token must not stay in the history or in a screenshot of the address bar.
-  if (location.pathname !== '/' || location.search) history.replaceState(null, '', '/');
+  if (location.pathname !== '/' || location.search || location.hash) history.replaceState(null, '', '/');
   try {
     const { ownerExists } = await call('GET', '/api/v2/setup');
     if (!ownerExists) {
@@ -199,8 +264,9 @@ async function start() {
       if (token) byId('set-up').querySelector('[name=token]').value = token;
       return;
     }
+    if (waiting) return askSecondFactor(waiting);
     await call('GET', '/api/v2/me');
-    await openOverview();
+    await enter();
   } catch (error) {
     if (error.status === 401) return show('log-in');
     tell(error instanceof Problem ? error.message : 'Rahat Backup cannot be reached at the moment. Load the page again in a few seconds.');

@@ -32,6 +32,8 @@ export class GatewayModule implements NestModule {
       principals: runtime.principals,
       subjects: new SubjectCache(ask),
       tries: new RateLimit('log-in', config.RAHAT_LOGIN_TRIES_PER_MINUTE, 60),
+      // A device asks every five seconds: so many of one address may wait at once.
+      questions: new RateLimit('device-log-in', 12 * config.RAHAT_LOGIN_TRIES_PER_MINUTE, 60),
       requestIdOf,
     });
     const forwarding = services && new Forwarding(services, runtime.principals, requestIdOf);

@@ -20,6 +20,7 @@ const subject: AuthenticatedSubject = {
 const KNOWN: Record<string, AuthenticatedSubject> = {
   'good-token': subject,
   [COOKIE]: subject,
+  'has-to-enrol': { ...subject, scopes: [], mustEnrol: true },
   rhb_key: { ...subject, kind: 'api-key', subject: 'key_1', session: undefined },
 };
 
@@ -101,6 +102,13 @@ describe('the front door', () => {
       },
       authorization: null,
       cookie: null,
+    });
+  });
+
+  it('passes on that a session may do nothing but add a second factor', async () => {
+    expect(await call('GET', '/api/v2/seen', { authorization: 'Bearer has-to-enrol' })).toMatchObject({
+      status: 403,
+      body: { code: 'second_factor_required' },
     });
   });
 

@@ -5,6 +5,7 @@ import {
   usersList,
   usersRemove,
   usersResetLink,
+  usersSecondFactorsRemove,
   usersSessionsEnd,
   usersSessionsList,
   usersUpdate,
@@ -13,6 +14,7 @@ import {
 import type { Role } from '@rahat/contracts';
 import { answer, openApi, type Api } from '../session/api.js';
 import { allPages } from '../session/pages.js';
+import { openPersonalApi, type PersonalOptions } from '../session/personal-api.js';
 import { resolve } from '../session/resolve.js';
 import { age, table, visible } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
@@ -95,6 +97,14 @@ export async function makeResetLink(terminal: Terminal, wanted: string): Promise
   );
 }
 
+/** Nobody does this by an API key: it takes you, and a fresh proof. */
+export async function removeSecondFactors(terminal: Terminal, wanted: string, options: PersonalOptions): Promise<void> {
+  await using personal = await openPersonalApi(options);
+  const { id, email } = await findUser(personal, wanted);
+  await answer(usersSecondFactorsRemove({ client: personal.client, path: { id } }));
+  terminal.result({ id, email }, `${visible(email)} logs in with the password alone from now on; their sessions have ended.`);
+}
+
 export async function showSessions(terminal: Terminal, wanted: string, { end }: { end: boolean }): Promise<void> {
   const api = await openApi();
   const { id, email } = await findUser(api, wanted);
@@ -116,10 +126,10 @@ export async function showSessions(terminal: Terminal, wanted: string, { end }: 
 }
 
 /** By e-mail, name, id or the beginning of one. */
-async function findUser(api: Api, wanted: string): Promise<User> {
+async function findUser(api: Pick<Api, 'client'>, wanted: string): Promise<User> {
   const users = await loadUsers(api);
   return users.find(({ email }) => email.toLowerCase() === wanted.toLowerCase()) ?? resolve('user', wanted, users);
 }
 
-const loadUsers = (api: Api): Promise<User[]> =>
+const loadUsers = (api: Pick<Api, 'client'>): Promise<User[]> =>
   allPages((cursor) => answer(usersList({ client: api.client, query: { cursor, limit: 200 } })));

@@ -1,7 +1,8 @@
-import { createClient, createConfig, sessionsCreate, sessionsEnd, type Client } from '@rahat/api-client';
+import { createClient, createConfig, sessionsEnd, type Client } from '@rahat/api-client';
 import { RahatError } from '@rahat/contracts';
 import { askSecret } from '../terminal/ask-secret.js';
-import { answer, openApi } from './api.js';
+import { openApi } from './api.js';
+import { logInByPassword } from './password-log-in.js';
 
 export interface PersonalOptions {
   email?: string;
@@ -28,7 +29,7 @@ export async function openPersonalApi(options: PersonalOptions & { password?: st
   const password =
     options.password ?? (await askSecret({ label: 'Your password', variable: 'RAHAT_PASSWORD', fromStdin: options.passwordStdin }));
   const { client: anonymous } = await openApi({ anonymous: true });
-  const { accessToken } = await answer(sessionsCreate({ client: anonymous, body: { email, password } }));
+  const { accessToken } = await logInByPassword(anonymous, { email, password });
   const personal = {
     client: clientWith(login.url, accessToken),
     url: login.url,

@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client/index.js';
-import type { ApiKeysCreateData, ApiKeysCreateErrors, ApiKeysCreateResponses, ApiKeysGetData, ApiKeysGetErrors, ApiKeysGetResponses, ApiKeysListData, ApiKeysListErrors, ApiKeysListResponses, ApiKeysRevokeData, ApiKeysRevokeErrors, ApiKeysRevokeResponses, AuditListData, AuditListErrors, AuditListResponses, AuditVerifyData, AuditVerifyErrors, AuditVerifyResponses, BackupsAnnotateData, BackupsAnnotateErrors, BackupsAnnotateResponses, BackupsBringBackData, BackupsBringBackErrors, BackupsBringBackResponses, BackupsGetData, BackupsGetErrors, BackupsGetResponses, BackupsHoldData, BackupsHoldErrors, BackupsHoldResponses, BackupsListData, BackupsListErrors, BackupsListResponses, BackupsReleaseData, BackupsReleaseErrors, BackupsReleaseResponses, BackupsRemoveData, BackupsRemoveErrors, BackupsRemoveResponses, BackupsVerifyData, BackupsVerifyErrors, BackupsVerifyResponses, CatalogRebuildData, CatalogRebuildErrors, CatalogRebuildResponses, CollectionsListData, CollectionsListErrors, CollectionsListResponses, CollectionsRunData, CollectionsRunErrors, CollectionsRunResponses, CollectionsUpdateData, CollectionsUpdateErrors, CollectionsUpdateResponses, DatabasesDiscoverData, DatabasesDiscoverErrors, DatabasesDiscoverResponses, DatabasesListData, DatabasesListErrors, DatabasesListResponses, DatabasesUpdateData, DatabasesUpdateErrors, DatabasesUpdateResponses, DeadLettersDiscardData, DeadLettersDiscardErrors, DeadLettersDiscardResponses, DeadLettersGetData, DeadLettersGetErrors, DeadLettersGetResponses, DeadLettersListData, DeadLettersListErrors, DeadLettersListResponses, DeadLettersRetryData, DeadLettersRetryErrors, DeadLettersRetryResponses, DocumentsApplyData, DocumentsApplyErrors, DocumentsApplyResponses, DocumentsExportData, DocumentsExportErrors, DocumentsExportResponses, InvitationsAcceptData, InvitationsAcceptErrors, InvitationsAcceptResponses, InvitationsCreateData, InvitationsCreateErrors, InvitationsCreateResponses, InvitationsListData, InvitationsListErrors, InvitationsListResponses, InvitationsLookData, InvitationsLookErrors, InvitationsLookResponses, InvitationsRevokeData, InvitationsRevokeErrors, InvitationsRevokeResponses, MeGetData, MeGetErrors, MeGetResponses, MePasswordChangeData, MePasswordChangeErrors, MePasswordChangeResponses, OrganizationGetData, OrganizationGetErrors, OrganizationGetResponses, OrganizationsCreateData, OrganizationsCreateErrors, OrganizationsCreateResponses, OrganizationsListData, OrganizationsListErrors, OrganizationsListResponses, OrganizationUpdateData, OrganizationUpdateErrors, OrganizationUpdateResponses, PasswordResetsUseData, PasswordResetsUseErrors, PasswordResetsUseResponses, PlansConfirmRetentionData, PlansConfirmRetentionErrors, PlansConfirmRetentionResponses, PlansCreateData, PlansCreateErrors, PlansCreateResponses, PlansDeleteData, PlansDeleteErrors, PlansDeleteResponses, PlansExplainScheduleData, PlansExplainScheduleErrors, PlansExplainScheduleResponses, PlansGetData, PlansGetErrors, PlansGetResponses, PlansListData, PlansListErrors, PlansListResponses, PlansNoteData, PlansNoteErrors, PlansNoteResponses, PlansPauseData, PlansPauseErrors, PlansPauseResponses, PlansResumeData, PlansResumeErrors, PlansResumeResponses, PlansRetentionData, PlansRetentionErrors, PlansRetentionResponses, PlansRunData, PlansRunErrors, PlansRunResponses, PlansUpdateData, PlansUpdateErrors, PlansUpdateResponses, RepositoriesAttachData, RepositoriesAttachErrors, RepositoriesAttachResponses, RepositoriesCreateData, RepositoriesCreateErrors, RepositoriesCreateResponses, RepositoriesGetData, RepositoriesGetErrors, RepositoriesGetResponses, RepositoriesListData, RepositoriesListErrors, RepositoriesListResponses, RepositoriesListSnapshotsData, RepositoriesListSnapshotsErrors, RepositoriesListSnapshotsResponses, RestorePlansCreateData, RestorePlansCreateErrors, RestorePlansCreateResponses, RestorePlansGetData, RestorePlansGetErrors, RestorePlansGetResponses, RestoresRunData, RestoresRunErrors, RestoresRunResponses, RolesListData, RolesListErrors, RolesListResponses, RunsAnnotateData, RunsAnnotateErrors, RunsAnnotateResponses, RunsCancelData, RunsCancelErrors, RunsCancelResponses, RunsEventsData, RunsEventsErrors, RunsEventsResponses, RunsGetData, RunsGetErrors, RunsGetResponses, RunsListData, RunsListErrors, RunsListResponses, RunsLogData, RunsLogErrors, RunsLogResponses, RunsPauseData, RunsPauseErrors, RunsPauseResponses, RunsResumeData, RunsResumeErrors, RunsResumeResponses, SavedSearchesCreateData, SavedSearchesCreateErrors, SavedSearchesCreateResponses, SavedSearchesListData, SavedSearchesListErrors, SavedSearchesListResponses, SavedSearchesRemoveData, SavedSearchesRemoveErrors, SavedSearchesRemoveResponses, SchedulingGetData, SchedulingGetErrors, SchedulingGetResponses, SchedulingPutData, SchedulingPutErrors, SchedulingPutResponses, SearchData, SearchErrors, SearchResponses, ServerGroupsCreateData, ServerGroupsCreateErrors, ServerGroupsCreateResponses, ServerGroupsDeleteData, ServerGroupsDeleteErrors, ServerGroupsDeleteResponses, ServerGroupsGetData, ServerGroupsGetErrors, ServerGroupsGetResponses, ServerGroupsListData, ServerGroupsListErrors, ServerGroupsListResponses, ServerGroupsUpdateData, ServerGroupsUpdateErrors, ServerGroupsUpdateResponses, ServersCreateData, ServersCreateErrors, ServersCreateResponses, ServersDeleteData, ServersDeleteErrors, ServersDeleteResponses, ServersGetData, ServersGetErrors, ServersGetResponses, ServersListData, ServersListErrors, ServersListResponses, ServersNoteData, ServersNoteErrors, ServersNoteResponses, ServersTestData, ServersTestErrors, ServersTestResponses, ServersTryData, ServersTryErrors, ServersTryResponses, ServersUpdateData, ServersUpdateErrors, ServersUpdateResponses, SessionsCreateData, SessionsCreateErrors, SessionsCreateResponses, SessionsEndData, SessionsEndErrors, SessionsEndOneData, SessionsEndOneErrors, SessionsEndOneResponses, SessionsEndOthersData, SessionsEndOthersErrors, SessionsEndOthersResponses, SessionsEndResponses, SessionsEnterOrganizationData, SessionsEnterOrganizationErrors, SessionsEnterOrganizationResponses, SessionsListData, SessionsListErrors, SessionsListResponses, SessionsRefreshData, SessionsRefreshErrors, SessionsRefreshResponses, SetupCreateData, SetupCreateErrors, SetupCreateResponses, SetupGetData, SetupGetErrors, SetupGetResponses, StatusGetData, StatusGetErrors, StatusGetResponses, StoragesCreateData, StoragesCreateErrors, StoragesCreateResponses, StoragesGetData, StoragesGetErrors, StoragesGetResponses, StoragesListData, StoragesListErrors, StoragesListResponses, TemplatesCreateData, TemplatesCreateErrors, TemplatesCreatePlanData, TemplatesCreatePlanErrors, TemplatesCreatePlanResponses, TemplatesCreateResponses, TemplatesDeleteData, TemplatesDeleteErrors, TemplatesDeleteResponses, TemplatesGetData, TemplatesGetErrors, TemplatesGetResponses, TemplatesListData, TemplatesListErrors, TemplatesListResponses, TemplatesUpdateData, TemplatesUpdateErrors, TemplatesUpdateResponses, TrashListData, TrashListErrors, TrashListResponses, UsersGetData, UsersGetErrors, UsersGetResponses, UsersListData, UsersListErrors, UsersListResponses, UsersRemoveData, UsersRemoveErrors, UsersRemoveResponses, UsersResetLinkData, UsersResetLinkErrors, UsersResetLinkResponses, UsersSessionsEndData, UsersSessionsEndErrors, UsersSessionsEndResponses, UsersSessionsListData, UsersSessionsListErrors, UsersSessionsListResponses, UsersUpdateData, UsersUpdateErrors, UsersUpdateResponses } from './types.gen.js';
+import type { ApiKeysCreateData, ApiKeysCreateErrors, ApiKeysCreateResponses, ApiKeysGetData, ApiKeysGetErrors, ApiKeysGetResponses, ApiKeysListData, ApiKeysListErrors, ApiKeysListResponses, ApiKeysRevokeData, ApiKeysRevokeErrors, ApiKeysRevokeResponses, AuditListData, AuditListErrors, AuditListResponses, AuditVerifyData, AuditVerifyErrors, AuditVerifyResponses, BackupsAnnotateData, BackupsAnnotateErrors, BackupsAnnotateResponses, BackupsBringBackData, BackupsBringBackErrors, BackupsBringBackResponses, BackupsGetData, BackupsGetErrors, BackupsGetResponses, BackupsHoldData, BackupsHoldErrors, BackupsHoldResponses, BackupsListData, BackupsListErrors, BackupsListResponses, BackupsReleaseData, BackupsReleaseErrors, BackupsReleaseResponses, BackupsRemoveData, BackupsRemoveErrors, BackupsRemoveResponses, BackupsVerifyData, BackupsVerifyErrors, BackupsVerifyResponses, CatalogRebuildData, CatalogRebuildErrors, CatalogRebuildResponses, CollectionsListData, CollectionsListErrors, CollectionsListResponses, CollectionsRunData, CollectionsRunErrors, CollectionsRunResponses, CollectionsUpdateData, CollectionsUpdateErrors, CollectionsUpdateResponses, DatabasesDiscoverData, DatabasesDiscoverErrors, DatabasesDiscoverResponses, DatabasesListData, DatabasesListErrors, DatabasesListResponses, DatabasesUpdateData, DatabasesUpdateErrors, DatabasesUpdateResponses, DeadLettersDiscardData, DeadLettersDiscardErrors, DeadLettersDiscardResponses, DeadLettersGetData, DeadLettersGetErrors, DeadLettersGetResponses, DeadLettersListData, DeadLettersListErrors, DeadLettersListResponses, DeadLettersRetryData, DeadLettersRetryErrors, DeadLettersRetryResponses, DeviceLoginsApproveData, DeviceLoginsApproveErrors, DeviceLoginsApproveResponses, DeviceLoginsBeginData, DeviceLoginsBeginErrors, DeviceLoginsBeginResponses, DeviceLoginsDenyData, DeviceLoginsDenyErrors, DeviceLoginsDenyResponses, DeviceLoginsGetData, DeviceLoginsGetErrors, DeviceLoginsGetResponses, DeviceLoginsTokenData, DeviceLoginsTokenErrors, DeviceLoginsTokenResponses, DocumentsApplyData, DocumentsApplyErrors, DocumentsApplyResponses, DocumentsExportData, DocumentsExportErrors, DocumentsExportResponses, InvitationsAcceptData, InvitationsAcceptErrors, InvitationsAcceptResponses, InvitationsCreateData, InvitationsCreateErrors, InvitationsCreateResponses, InvitationsListData, InvitationsListErrors, InvitationsListResponses, InvitationsLookData, InvitationsLookErrors, InvitationsLookResponses, InvitationsRevokeData, InvitationsRevokeErrors, InvitationsRevokeResponses, MeGetData, MeGetErrors, MeGetResponses, MePasswordChangeData, MePasswordChangeErrors, MePasswordChangeResponses, MeProveData, MeProveErrors, MeProvePasskeyOptionsData, MeProvePasskeyOptionsErrors, MeProvePasskeyOptionsResponses, MeProveResponses, OrganizationGetData, OrganizationGetErrors, OrganizationGetResponses, OrganizationsCreateData, OrganizationsCreateErrors, OrganizationsCreateResponses, OrganizationSecurityGetData, OrganizationSecurityGetErrors, OrganizationSecurityGetResponses, OrganizationSecurityUpdateData, OrganizationSecurityUpdateErrors, OrganizationSecurityUpdateResponses, OrganizationsListData, OrganizationsListErrors, OrganizationsListResponses, OrganizationUpdateData, OrganizationUpdateErrors, OrganizationUpdateResponses, PasskeysCreateData, PasskeysCreateErrors, PasskeysCreateResponses, PasskeysListData, PasskeysListErrors, PasskeysListResponses, PasskeysOptionsData, PasskeysOptionsErrors, PasskeysOptionsResponses, PasskeysRemoveData, PasskeysRemoveErrors, PasskeysRemoveResponses, PasskeysRenameData, PasskeysRenameErrors, PasskeysRenameResponses, PasswordResetsUseData, PasswordResetsUseErrors, PasswordResetsUseResponses, PlansConfirmRetentionData, PlansConfirmRetentionErrors, PlansConfirmRetentionResponses, PlansCreateData, PlansCreateErrors, PlansCreateResponses, PlansDeleteData, PlansDeleteErrors, PlansDeleteResponses, PlansExplainScheduleData, PlansExplainScheduleErrors, PlansExplainScheduleResponses, PlansGetData, PlansGetErrors, PlansGetResponses, PlansListData, PlansListErrors, PlansListResponses, PlansNoteData, PlansNoteErrors, PlansNoteResponses, PlansPauseData, PlansPauseErrors, PlansPauseResponses, PlansResumeData, PlansResumeErrors, PlansResumeResponses, PlansRetentionData, PlansRetentionErrors, PlansRetentionResponses, PlansRunData, PlansRunErrors, PlansRunResponses, PlansUpdateData, PlansUpdateErrors, PlansUpdateResponses, RecoveryCodesRenewData, RecoveryCodesRenewErrors, RecoveryCodesRenewResponses, RepositoriesAttachData, RepositoriesAttachErrors, RepositoriesAttachResponses, RepositoriesCreateData, RepositoriesCreateErrors, RepositoriesCreateResponses, RepositoriesGetData, RepositoriesGetErrors, RepositoriesGetResponses, RepositoriesListData, RepositoriesListErrors, RepositoriesListResponses, RepositoriesListSnapshotsData, RepositoriesListSnapshotsErrors, RepositoriesListSnapshotsResponses, RestorePlansCreateData, RestorePlansCreateErrors, RestorePlansCreateResponses, RestorePlansGetData, RestorePlansGetErrors, RestorePlansGetResponses, RestoresRunData, RestoresRunErrors, RestoresRunResponses, RolesListData, RolesListErrors, RolesListResponses, RunsAnnotateData, RunsAnnotateErrors, RunsAnnotateResponses, RunsCancelData, RunsCancelErrors, RunsCancelResponses, RunsEventsData, RunsEventsErrors, RunsEventsResponses, RunsGetData, RunsGetErrors, RunsGetResponses, RunsListData, RunsListErrors, RunsListResponses, RunsLogData, RunsLogErrors, RunsLogResponses, RunsPauseData, RunsPauseErrors, RunsPauseResponses, RunsResumeData, RunsResumeErrors, RunsResumeResponses, SavedSearchesCreateData, SavedSearchesCreateErrors, SavedSearchesCreateResponses, SavedSearchesListData, SavedSearchesListErrors, SavedSearchesListResponses, SavedSearchesRemoveData, SavedSearchesRemoveErrors, SavedSearchesRemoveResponses, SchedulingGetData, SchedulingGetErrors, SchedulingGetResponses, SchedulingPutData, SchedulingPutErrors, SchedulingPutResponses, SearchData, SearchErrors, SearchResponses, SecondFactorsGetData, SecondFactorsGetErrors, SecondFactorsGetResponses, ServerGroupsCreateData, ServerGroupsCreateErrors, ServerGroupsCreateResponses, ServerGroupsDeleteData, ServerGroupsDeleteErrors, ServerGroupsDeleteResponses, ServerGroupsGetData, ServerGroupsGetErrors, ServerGroupsGetResponses, ServerGroupsListData, ServerGroupsListErrors, ServerGroupsListResponses, ServerGroupsUpdateData, ServerGroupsUpdateErrors, ServerGroupsUpdateResponses, ServersCreateData, ServersCreateErrors, ServersCreateResponses, ServersDeleteData, ServersDeleteErrors, ServersDeleteResponses, ServersGetData, ServersGetErrors, ServersGetResponses, ServersListData, ServersListErrors, ServersListResponses, ServersNoteData, ServersNoteErrors, ServersNoteResponses, ServersTestData, ServersTestErrors, ServersTestResponses, ServersTryData, ServersTryErrors, ServersTryResponses, ServersUpdateData, ServersUpdateErrors, ServersUpdateResponses, SessionsCreateByPasskeyData, SessionsCreateByPasskeyErrors, SessionsCreateByPasskeyResponses, SessionsCreateData, SessionsCreateErrors, SessionsCreateResponses, SessionsEndData, SessionsEndErrors, SessionsEndOneData, SessionsEndOneErrors, SessionsEndOneResponses, SessionsEndOthersData, SessionsEndOthersErrors, SessionsEndOthersResponses, SessionsEndResponses, SessionsEnterOrganizationData, SessionsEnterOrganizationErrors, SessionsEnterOrganizationResponses, SessionsListData, SessionsListErrors, SessionsListResponses, SessionsPasskeyOptionsData, SessionsPasskeyOptionsErrors, SessionsPasskeyOptionsResponses, SessionsProveData, SessionsProveErrors, SessionsProveResponses, SessionsRefreshData, SessionsRefreshErrors, SessionsRefreshResponses, SetupCreateData, SetupCreateErrors, SetupCreateResponses, SetupGetData, SetupGetErrors, SetupGetResponses, SignOnFinishData, SignOnFinishErrors, SignOnFinishResponses, SignOnProvidersCreateData, SignOnProvidersCreateErrors, SignOnProvidersCreateResponses, SignOnProvidersListData, SignOnProvidersListErrors, SignOnProvidersListResponses, SignOnProvidersRemoveData, SignOnProvidersRemoveErrors, SignOnProvidersRemoveResponses, SignOnProvidersUpdateData, SignOnProvidersUpdateErrors, SignOnProvidersUpdateResponses, SignOnStartData, SignOnStartErrors, SignOnStartResponses, StatusGetData, StatusGetErrors, StatusGetResponses, StoragesCreateData, StoragesCreateErrors, StoragesCreateResponses, StoragesGetData, StoragesGetErrors, StoragesGetResponses, StoragesListData, StoragesListErrors, StoragesListResponses, TemplatesCreateData, TemplatesCreateErrors, TemplatesCreatePlanData, TemplatesCreatePlanErrors, TemplatesCreatePlanResponses, TemplatesCreateResponses, TemplatesDeleteData, TemplatesDeleteErrors, TemplatesDeleteResponses, TemplatesGetData, TemplatesGetErrors, TemplatesGetResponses, TemplatesListData, TemplatesListErrors, TemplatesListResponses, TemplatesUpdateData, TemplatesUpdateErrors, TemplatesUpdateResponses, TotpConfirmData, TotpConfirmErrors, TotpConfirmResponses, TotpEnrolData, TotpEnrolErrors, TotpEnrolResponses, TotpRemoveData, TotpRemoveErrors, TotpRemoveResponses, TrashListData, TrashListErrors, TrashListResponses, UsersGetData, UsersGetErrors, UsersGetResponses, UsersListData, UsersListErrors, UsersListResponses, UsersRemoveData, UsersRemoveErrors, UsersRemoveResponses, UsersResetLinkData, UsersResetLinkErrors, UsersResetLinkResponses, UsersSecondFactorsRemoveData, UsersSecondFactorsRemoveErrors, UsersSecondFactorsRemoveResponses, UsersSessionsEndData, UsersSessionsEndErrors, UsersSessionsEndResponses, UsersSessionsListData, UsersSessionsListErrors, UsersSessionsListResponses, UsersUpdateData, UsersUpdateErrors, UsersUpdateResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -245,6 +245,67 @@ export const deadLettersRetry = <ThrowOnError extends boolean = false>(options: 
 });
 
 /**
+ * A device without a browser asks to be let in (RFC 8628)
+ */
+export const deviceLoginsBegin = <ThrowOnError extends boolean = false>(options: Options<DeviceLoginsBeginData, ThrowOnError>): RequestResult<DeviceLoginsBeginResponses, DeviceLoginsBeginErrors, ThrowOnError> => (options.client ?? client).post<DeviceLoginsBeginResponses, DeviceLoginsBeginErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/device-logins',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Let the device in, as yourself
+ */
+export const deviceLoginsApprove = <ThrowOnError extends boolean = false>(options: Options<DeviceLoginsApproveData, ThrowOnError>): RequestResult<DeviceLoginsApproveResponses, DeviceLoginsApproveErrors, ThrowOnError> => (options.client ?? client).post<DeviceLoginsApproveResponses, DeviceLoginsApproveErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/device-logins/approve',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Keep the device out
+ */
+export const deviceLoginsDeny = <ThrowOnError extends boolean = false>(options: Options<DeviceLoginsDenyData, ThrowOnError>): RequestResult<DeviceLoginsDenyResponses, DeviceLoginsDenyErrors, ThrowOnError> => (options.client ?? client).post<DeviceLoginsDenyResponses, DeviceLoginsDenyErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/device-logins/deny',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Asked by the device until somebody decided: authorization_pending, slow_down, or its tokens, once
+ */
+export const deviceLoginsToken = <ThrowOnError extends boolean = false>(options: Options<DeviceLoginsTokenData, ThrowOnError>): RequestResult<DeviceLoginsTokenResponses, DeviceLoginsTokenErrors, ThrowOnError> => (options.client ?? client).post<DeviceLoginsTokenResponses, DeviceLoginsTokenErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/device-logins/token',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Who asks with this code, from which address, since when
+ */
+export const deviceLoginsGet = <ThrowOnError extends boolean = false>(options: Options<DeviceLoginsGetData, ThrowOnError>): RequestResult<DeviceLoginsGetResponses, DeviceLoginsGetErrors, ThrowOnError> => (options.client ?? client).get<DeviceLoginsGetResponses, DeviceLoginsGetErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/device-logins/{userCode}',
+    ...options
+});
+
+/**
  * The organization as documents, with secrets as references
  */
 export const documentsExport = <ThrowOnError extends boolean = false>(options?: Options<DocumentsExportData, ThrowOnError>): RequestResult<DocumentsExportResponses, DocumentsExportErrors, ThrowOnError> => (options?.client ?? client).get<DocumentsExportResponses, DocumentsExportErrors, ThrowOnError>({
@@ -333,11 +394,135 @@ export const meGet = <ThrowOnError extends boolean = false>(options?: Options<Me
 });
 
 /**
+ * Your passkeys
+ */
+export const passkeysList = <ThrowOnError extends boolean = false>(options?: Options<PasskeysListData, ThrowOnError>): RequestResult<PasskeysListResponses, PasskeysListErrors, ThrowOnError> => (options?.client ?? client).get<PasskeysListResponses, PasskeysListErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/me/passkeys',
+    ...options
+});
+
+/**
+ * Keep the passkey that was made; gives recovery codes with the first factor
+ */
+export const passkeysCreate = <ThrowOnError extends boolean = false>(options: Options<PasskeysCreateData, ThrowOnError>): RequestResult<PasskeysCreateResponses, PasskeysCreateErrors, ThrowOnError> => (options.client ?? client).post<PasskeysCreateResponses, PasskeysCreateErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/me/passkeys',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * What a browser asks an authenticator for, to make a passkey; needs a fresh proof
+ */
+export const passkeysOptions = <ThrowOnError extends boolean = false>(options?: Options<PasskeysOptionsData, ThrowOnError>): RequestResult<PasskeysOptionsResponses, PasskeysOptionsErrors, ThrowOnError> => (options?.client ?? client).post<PasskeysOptionsResponses, PasskeysOptionsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/me/passkeys/options',
+    ...options
+});
+
+/**
+ * Remove a passkey; needs a fresh proof
+ */
+export const passkeysRemove = <ThrowOnError extends boolean = false>(options: Options<PasskeysRemoveData, ThrowOnError>): RequestResult<PasskeysRemoveResponses, PasskeysRemoveErrors, ThrowOnError> => (options.client ?? client).delete<PasskeysRemoveResponses, PasskeysRemoveErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/me/passkeys/{id}',
+    ...options
+});
+
+/**
+ * Give a passkey another name
+ */
+export const passkeysRename = <ThrowOnError extends boolean = false>(options: Options<PasskeysRenameData, ThrowOnError>): RequestResult<PasskeysRenameResponses, PasskeysRenameErrors, ThrowOnError> => (options.client ?? client).patch<PasskeysRenameResponses, PasskeysRenameErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/me/passkeys/{id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
  * Change your password; your other sessions end
  */
 export const mePasswordChange = <ThrowOnError extends boolean = false>(options: Options<MePasswordChangeData, ThrowOnError>): RequestResult<MePasswordChangeResponses, MePasswordChangeErrors, ThrowOnError> => (options.client ?? client).put<MePasswordChangeResponses, MePasswordChangeErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/me/password',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Prove again who you are: opens for ten minutes what needs a fresh proof
+ */
+export const meProve = <ThrowOnError extends boolean = false>(options: Options<MeProveData, ThrowOnError>): RequestResult<MeProveResponses, MeProveErrors, ThrowOnError> => (options.client ?? client).post<MeProveResponses, MeProveErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/me/proof',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * What a browser asks an authenticator for, to prove again who you are
+ */
+export const meProvePasskeyOptions = <ThrowOnError extends boolean = false>(options?: Options<MeProvePasskeyOptionsData, ThrowOnError>): RequestResult<MeProvePasskeyOptionsResponses, MeProvePasskeyOptionsErrors, ThrowOnError> => (options?.client ?? client).post<MeProvePasskeyOptionsResponses, MeProvePasskeyOptionsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/me/proof/passkey-options',
+    ...options
+});
+
+/**
+ * Your second factors, and whether your organization requires one
+ */
+export const secondFactorsGet = <ThrowOnError extends boolean = false>(options?: Options<SecondFactorsGetData, ThrowOnError>): RequestResult<SecondFactorsGetResponses, SecondFactorsGetErrors, ThrowOnError> => (options?.client ?? client).get<SecondFactorsGetResponses, SecondFactorsGetErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/me/second-factors',
+    ...options
+});
+
+/**
+ * New recovery codes, shown this once; the ones before stop working
+ */
+export const recoveryCodesRenew = <ThrowOnError extends boolean = false>(options?: Options<RecoveryCodesRenewData, ThrowOnError>): RequestResult<RecoveryCodesRenewResponses, RecoveryCodesRenewErrors, ThrowOnError> => (options?.client ?? client).post<RecoveryCodesRenewResponses, RecoveryCodesRenewErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/me/second-factors/recovery-codes',
+    ...options
+});
+
+/**
+ * Remove the authenticator app; needs a fresh proof
+ */
+export const totpRemove = <ThrowOnError extends boolean = false>(options?: Options<TotpRemoveData, ThrowOnError>): RequestResult<TotpRemoveResponses, TotpRemoveErrors, ThrowOnError> => (options?.client ?? client).delete<TotpRemoveResponses, TotpRemoveErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/me/second-factors/totp',
+    ...options
+});
+
+/**
+ * A secret for an authenticator app, shown this once; it counts when a code confirmed it
+ */
+export const totpEnrol = <ThrowOnError extends boolean = false>(options?: Options<TotpEnrolData, ThrowOnError>): RequestResult<TotpEnrolResponses, TotpEnrolErrors, ThrowOnError> => (options?.client ?? client).post<TotpEnrolResponses, TotpEnrolErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/me/second-factors/totp',
+    ...options
+});
+
+/**
+ * Confirm the app by a code; gives recovery codes with the first factor
+ */
+export const totpConfirm = <ThrowOnError extends boolean = false>(options: Options<TotpConfirmData, ThrowOnError>): RequestResult<TotpConfirmResponses, TotpConfirmErrors, ThrowOnError> => (options.client ?? client).post<TotpConfirmResponses, TotpConfirmErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/me/second-factors/totp/confirm',
     ...options,
     headers: {
         'Content-Type': 'application/json',
@@ -360,6 +545,28 @@ export const organizationGet = <ThrowOnError extends boolean = false>(options?: 
 export const organizationUpdate = <ThrowOnError extends boolean = false>(options: Options<OrganizationUpdateData, ThrowOnError>): RequestResult<OrganizationUpdateResponses, OrganizationUpdateErrors, ThrowOnError> => (options.client ?? client).patch<OrganizationUpdateResponses, OrganizationUpdateErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/organization',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * What the organization asks of a log-in
+ */
+export const organizationSecurityGet = <ThrowOnError extends boolean = false>(options?: Options<OrganizationSecurityGetData, ThrowOnError>): RequestResult<OrganizationSecurityGetResponses, OrganizationSecurityGetErrors, ThrowOnError> => (options?.client ?? client).get<OrganizationSecurityGetResponses, OrganizationSecurityGetErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/organization/security',
+    ...options
+});
+
+/**
+ * Require a second factor of everybody: who has none can only add one until then; needs a fresh proof
+ */
+export const organizationSecurityUpdate = <ThrowOnError extends boolean = false>(options: Options<OrganizationSecurityUpdateData, ThrowOnError>): RequestResult<OrganizationSecurityUpdateResponses, OrganizationSecurityUpdateErrors, ThrowOnError> => (options.client ?? client).patch<OrganizationSecurityUpdateResponses, OrganizationSecurityUpdateErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/organization/security',
     ...options,
     headers: {
         'Content-Type': 'application/json',
@@ -991,11 +1198,50 @@ export const sessionsEndOthers = <ThrowOnError extends boolean = false>(options?
 });
 
 /**
+ * Log in by a passkey alone, if it verified its user
+ */
+export const sessionsCreateByPasskey = <ThrowOnError extends boolean = false>(options: Options<SessionsCreateByPasskeyData, ThrowOnError>): RequestResult<SessionsCreateByPasskeyResponses, SessionsCreateByPasskeyErrors, ThrowOnError> => (options.client ?? client).post<SessionsCreateByPasskeyResponses, SessionsCreateByPasskeyErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/sessions/passkey',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * What a browser asks an authenticator for
+ */
+export const sessionsPasskeyOptions = <ThrowOnError extends boolean = false>(options: Options<SessionsPasskeyOptionsData, ThrowOnError>): RequestResult<SessionsPasskeyOptionsResponses, SessionsPasskeyOptionsErrors, ThrowOnError> => (options.client ?? client).post<SessionsPasskeyOptionsResponses, SessionsPasskeyOptionsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/sessions/passkey/options',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
  * A new pair of tokens for a refresh token, which works once
  */
 export const sessionsRefresh = <ThrowOnError extends boolean = false>(options: Options<SessionsRefreshData, ThrowOnError>): RequestResult<SessionsRefreshResponses, SessionsRefreshErrors, ThrowOnError> => (options.client ?? client).post<SessionsRefreshResponses, SessionsRefreshErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/sessions/refresh',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * The second step of a log-in: a code of the app, a recovery code or a passkey
+ */
+export const sessionsProve = <ThrowOnError extends boolean = false>(options: Options<SessionsProveData, ThrowOnError>): RequestResult<SessionsProveResponses, SessionsProveErrors, ThrowOnError> => (options.client ?? client).post<SessionsProveResponses, SessionsProveErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/sessions/second-factor',
     ...options,
     headers: {
         'Content-Type': 'application/json',
@@ -1032,6 +1278,68 @@ export const setupCreate = <ThrowOnError extends boolean = false>(options: Optio
         'Content-Type': 'application/json',
         ...options.headers
     }
+});
+
+/**
+ * The identity providers of the organization
+ */
+export const signOnProvidersList = <ThrowOnError extends boolean = false>(options?: Options<SignOnProvidersListData, ThrowOnError>): RequestResult<SignOnProvidersListResponses, SignOnProvidersListErrors, ThrowOnError> => (options?.client ?? client).get<SignOnProvidersListResponses, SignOnProvidersListErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/sign-on-providers',
+    ...options
+});
+
+/**
+ * Let users in by an OpenID Connect provider; needs a fresh proof
+ */
+export const signOnProvidersCreate = <ThrowOnError extends boolean = false>(options: Options<SignOnProvidersCreateData, ThrowOnError>): RequestResult<SignOnProvidersCreateResponses, SignOnProvidersCreateErrors, ThrowOnError> => (options.client ?? client).post<SignOnProvidersCreateResponses, SignOnProvidersCreateErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/sign-on-providers',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Remove an identity provider; its users stay; needs a fresh proof
+ */
+export const signOnProvidersRemove = <ThrowOnError extends boolean = false>(options: Options<SignOnProvidersRemoveData, ThrowOnError>): RequestResult<SignOnProvidersRemoveResponses, SignOnProvidersRemoveErrors, ThrowOnError> => (options.client ?? client).delete<SignOnProvidersRemoveResponses, SignOnProvidersRemoveErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/sign-on-providers/{id}',
+    ...options
+});
+
+/**
+ * Change an identity provider, or switch it off; needs a fresh proof
+ */
+export const signOnProvidersUpdate = <ThrowOnError extends boolean = false>(options: Options<SignOnProvidersUpdateData, ThrowOnError>): RequestResult<SignOnProvidersUpdateResponses, SignOnProvidersUpdateErrors, ThrowOnError> => (options.client ?? client).patch<SignOnProvidersUpdateResponses, SignOnProvidersUpdateErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/sign-on-providers/{id}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Takes the answer of the identity provider; sets the session cookie
+ */
+export const signOnFinish = <ThrowOnError extends boolean = false>(options: Options<SignOnFinishData, ThrowOnError>): RequestResult<SignOnFinishResponses, SignOnFinishErrors, ThrowOnError> => (options.client ?? client).get<SignOnFinishResponses, SignOnFinishErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/sign-on/{provider}/callback',
+    ...options
+});
+
+/**
+ * Sends the browser to the identity provider
+ */
+export const signOnStart = <ThrowOnError extends boolean = false>(options: Options<SignOnStartData, ThrowOnError>): RequestResult<SignOnStartResponses, SignOnStartErrors, ThrowOnError> => (options.client ?? client).get<SignOnStartResponses, SignOnStartErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/sign-on/{provider}/start',
+    ...options
 });
 
 /**
@@ -1195,6 +1503,15 @@ export const usersUpdate = <ThrowOnError extends boolean = false>(options: Optio
 export const usersResetLink = <ThrowOnError extends boolean = false>(options: Options<UsersResetLinkData, ThrowOnError>): RequestResult<UsersResetLinkResponses, UsersResetLinkErrors, ThrowOnError> => (options.client ?? client).post<UsersResetLinkResponses, UsersResetLinkErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/users/{id}/reset-link',
+    ...options
+});
+
+/**
+ * Take all second factors from a member who lost them; ends their sessions; needs a fresh proof
+ */
+export const usersSecondFactorsRemove = <ThrowOnError extends boolean = false>(options: Options<UsersSecondFactorsRemoveData, ThrowOnError>): RequestResult<UsersSecondFactorsRemoveResponses, UsersSecondFactorsRemoveErrors, ThrowOnError> => (options.client ?? client).delete<UsersSecondFactorsRemoveResponses, UsersSecondFactorsRemoveErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/users/{id}/second-factors',
     ...options
 });
 

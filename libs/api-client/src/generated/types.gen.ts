@@ -204,6 +204,10 @@ export type BackupHold = {
     at: string;
 };
 
+export type BeginDeviceLogin = {
+    client: string;
+};
+
 export type ChangeCollectionPolicy = {
     cron?: string | null;
     timeZone?: string;
@@ -230,6 +234,14 @@ export type ConfirmRetention = {
     hash: string;
 };
 
+export type ConfirmTotp = {
+    code: string;
+};
+
+export type ConfirmedTotp = {
+    recoveryCodes: Array<string> | null;
+};
+
 export type CreateApiKey = {
     name: string;
     scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'dead-letter:write'>;
@@ -244,6 +256,11 @@ export type CreateInvitation = {
 
 export type CreateOrganization = {
     name: string;
+};
+
+export type CreatePasskey = {
+    name: string;
+    passkey: PasskeyAttestation;
 };
 
 export type CreatePlan = {
@@ -465,6 +482,22 @@ export type CreateServerGroup = {
     description?: string;
 };
 
+export type CreateSignOnProvider = {
+    name: string;
+    issuer: string;
+    clientId: string;
+    clientSecret?: string;
+    scopes?: Array<string>;
+    groupClaim?: string;
+    roles?: Array<{
+        group: string;
+        role: 'admin' | 'operator' | 'viewer' | 'auditor';
+    }>;
+    otherwise?: 'admin' | 'operator' | 'viewer' | 'auditor' | null;
+    emailDomains?: Array<string>;
+    createsUsers?: boolean;
+};
+
 export type CreateStorage = {
     name: string;
     settings: LocalStorageSettings | S3StorageConnection;
@@ -505,6 +538,15 @@ export type CreatedInvitation = {
     createdAt: string;
     expiresAt: string;
     token: string;
+};
+
+export type CreatedPasskey = {
+    id: string;
+    name: string;
+    backedUp: boolean;
+    createdAt: string;
+    lastUsedAt: string | null;
+    recoveryCodes: Array<string> | null;
 };
 
 export type CreatedRepository = {
@@ -570,6 +612,23 @@ export type DeadLetter = {
     payload: unknown;
 };
 
+export type DeviceLogin = {
+    deviceCode: string;
+    userCode: string;
+    verificationUri: string;
+    verificationUriComplete: string;
+    expiresInSeconds: number;
+    intervalSeconds: number;
+};
+
+export type DeviceLoginRequest = {
+    userCode: string;
+    client: string;
+    address: string;
+    askedAt: string;
+    expiresAt: string;
+};
+
 export type DocumentChange = {
     kind: 'Scheduling' | 'ServerGroup' | 'Storage' | 'Repository' | 'Server' | 'Template' | 'Plan';
     name: string;
@@ -601,6 +660,18 @@ export type Finding = {
     message: string;
     object?: string;
     fix?: string;
+};
+
+export type FreshProof = {
+    proof: {
+        password: string;
+    } | {
+        code: string;
+    } | {
+        recoveryCode: string;
+    } | {
+        passkey: PasskeyAssertion;
+    };
 };
 
 export type HoldBackup = {
@@ -636,6 +707,12 @@ export type LocalStorageSettings = {
     path: string;
 };
 
+export type LoginChallenge = {
+    challenge: string;
+    expiresInSeconds: number;
+    methods: Array<'totp' | 'recovery_code' | 'passkey'>;
+};
+
 export type LoginRequest = {
     email: string;
     password: string;
@@ -664,11 +741,73 @@ export type Organization = {
     createdAt: string;
 };
 
+export type OrganizationSecurity = {
+    secondFactorRequired: boolean;
+    signOnCountsAsSecondFactor: boolean;
+};
+
 export type OwnOrganization = {
     id: string;
     name: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
     current: boolean;
+};
+
+export type Passkey = {
+    id: string;
+    name: string;
+    backedUp: boolean;
+    createdAt: string;
+    lastUsedAt: string | null;
+};
+
+export type PasskeyAssertion = {
+    id: string;
+    rawId: string;
+    type: 'public-key';
+    response: {
+        clientDataJSON: string;
+        authenticatorData: string;
+        signature: string;
+        userHandle?: string;
+    };
+    authenticatorAttachment?: 'platform' | 'cross-platform';
+    clientExtensionResults?: {
+        [key: string]: unknown;
+    };
+};
+
+export type PasskeyAttestation = {
+    id: string;
+    rawId: string;
+    type: 'public-key';
+    response: {
+        clientDataJSON: string;
+        attestationObject: string;
+        transports?: Array<string>;
+    };
+    authenticatorAttachment?: 'platform' | 'cross-platform';
+    clientExtensionResults?: {
+        [key: string]: unknown;
+    };
+};
+
+export type PasskeyLogin = {
+    passkey: PasskeyAssertion;
+};
+
+export type PasskeyLoginOptionsRequest = {
+    challenge?: string;
+};
+
+export type PasskeyOptions = {
+    options: {
+        [key: string]: unknown;
+    };
+};
+
+export type Passkeys = {
+    data: Array<Passkey>;
 };
 
 export type PausePlan = {
@@ -958,12 +1097,20 @@ export type RebuildCatalog = {
     dryRun?: boolean;
 };
 
+export type RecoveryCodes = {
+    recoveryCodes: Array<string>;
+};
+
 export type RefreshRequest = {
     refreshToken?: string;
 };
 
 export type RemoveBackup = {
     reason: string;
+};
+
+export type RenamePasskey = {
+    name: string;
 };
 
 export type Repository = {
@@ -1421,6 +1568,27 @@ export type SearchResult = {
     backups: Array<Backup>;
 };
 
+export type SecondFactorLogin = {
+    challenge: string;
+    proof: SecondFactorProof;
+};
+
+export type SecondFactorProof = {
+    code: string;
+} | {
+    recoveryCode: string;
+} | {
+    passkey: PasskeyAssertion;
+};
+
+export type SecondFactorState = {
+    totpSince: string | null;
+    passkeys: number;
+    recoveryCodesLeft: number;
+    required: boolean;
+    mustEnrol: boolean;
+};
+
 export type Server = {
     id: string;
     name: string;
@@ -1489,6 +1657,31 @@ export type SetupState = {
     ownerExists: boolean;
 };
 
+export type SignOnProvider = {
+    id: string;
+    name: string;
+    issuer: string;
+    clientId: string;
+    scopes: Array<string>;
+    groupClaim: string;
+    roles: Array<{
+        group: string;
+        role: 'admin' | 'operator' | 'viewer' | 'auditor';
+    }>;
+    otherwise: 'admin' | 'operator' | 'viewer' | 'auditor' | null;
+    emailDomains: Array<string>;
+    createsUsers: boolean;
+    enabled: boolean;
+    hasClientSecret: boolean;
+    startUri: string;
+    redirectUri: string;
+    createdAt: string;
+};
+
+export type SignOnProviders = {
+    data: Array<SignOnProvider>;
+};
+
 export type StartedRuns = {
     runs: Array<Run>;
 };
@@ -1509,6 +1702,10 @@ export type Storage = {
     totalBytes: number | null;
 };
 
+export type TakeDeviceTokens = {
+    deviceCode: string;
+};
+
 export type Template = {
     name: string;
     description: string;
@@ -1521,6 +1718,12 @@ export type TokenPair = {
     accessToken: string;
     expiresInSeconds: number;
     refreshToken: string;
+};
+
+export type TotpEnrolment = {
+    secret: string;
+    otpauthUri: string;
+    qrCode: string;
 };
 
 export type TrashedBackup = {
@@ -1554,6 +1757,11 @@ export type UpdateDatabase = {
 
 export type UpdateOrganization = {
     name: string;
+};
+
+export type UpdateOrganizationSecurity = {
+    secondFactorRequired?: boolean;
+    signOnCountsAsSecondFactor?: boolean;
 };
 
 export type UpdatePlan = {
@@ -1660,6 +1868,21 @@ export type UpdateServerGroup = {
     description?: string;
 };
 
+export type UpdateSignOnProvider = {
+    name?: string;
+    clientSecret?: string;
+    scopes?: Array<string>;
+    groupClaim?: string;
+    roles?: Array<{
+        group: string;
+        role: 'admin' | 'operator' | 'viewer' | 'auditor';
+    }>;
+    otherwise?: 'admin' | 'operator' | 'viewer' | 'auditor' | null;
+    emailDomains?: Array<string>;
+    createsUsers?: boolean;
+    enabled?: boolean;
+};
+
 export type UpdateTemplate = {
     name?: string;
     description?: string;
@@ -1677,6 +1900,10 @@ export type User = {
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
     joinedAt: string;
     lastSeenAt: string | null;
+};
+
+export type UserCode = {
+    userCode: string;
 };
 
 export type VerificationSchedule = {
@@ -2278,6 +2505,118 @@ export type DeadLettersRetryResponses = {
 
 export type DeadLettersRetryResponse = DeadLettersRetryResponses[keyof DeadLettersRetryResponses];
 
+export type DeviceLoginsBeginData = {
+    body: BeginDeviceLogin;
+    path?: never;
+    query?: never;
+    url: '/api/v2/device-logins';
+};
+
+export type DeviceLoginsBeginErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type DeviceLoginsBeginError = DeviceLoginsBeginErrors[keyof DeviceLoginsBeginErrors];
+
+export type DeviceLoginsBeginResponses = {
+    201: DeviceLogin;
+};
+
+export type DeviceLoginsBeginResponse = DeviceLoginsBeginResponses[keyof DeviceLoginsBeginResponses];
+
+export type DeviceLoginsApproveData = {
+    body: UserCode;
+    path?: never;
+    query?: never;
+    url: '/api/v2/device-logins/approve';
+};
+
+export type DeviceLoginsApproveErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type DeviceLoginsApproveError = DeviceLoginsApproveErrors[keyof DeviceLoginsApproveErrors];
+
+export type DeviceLoginsApproveResponses = {
+    204: void;
+};
+
+export type DeviceLoginsApproveResponse = DeviceLoginsApproveResponses[keyof DeviceLoginsApproveResponses];
+
+export type DeviceLoginsDenyData = {
+    body: UserCode;
+    path?: never;
+    query?: never;
+    url: '/api/v2/device-logins/deny';
+};
+
+export type DeviceLoginsDenyErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type DeviceLoginsDenyError = DeviceLoginsDenyErrors[keyof DeviceLoginsDenyErrors];
+
+export type DeviceLoginsDenyResponses = {
+    204: void;
+};
+
+export type DeviceLoginsDenyResponse = DeviceLoginsDenyResponses[keyof DeviceLoginsDenyResponses];
+
+export type DeviceLoginsTokenData = {
+    body: TakeDeviceTokens;
+    path?: never;
+    query?: never;
+    url: '/api/v2/device-logins/token';
+};
+
+export type DeviceLoginsTokenErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type DeviceLoginsTokenError = DeviceLoginsTokenErrors[keyof DeviceLoginsTokenErrors];
+
+export type DeviceLoginsTokenResponses = {
+    200: TokenPair;
+};
+
+export type DeviceLoginsTokenResponse = DeviceLoginsTokenResponses[keyof DeviceLoginsTokenResponses];
+
+export type DeviceLoginsGetData = {
+    body?: never;
+    path: {
+        userCode: string;
+    };
+    query?: never;
+    url: '/api/v2/device-logins/{userCode}';
+};
+
+export type DeviceLoginsGetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type DeviceLoginsGetError = DeviceLoginsGetErrors[keyof DeviceLoginsGetErrors];
+
+export type DeviceLoginsGetResponses = {
+    200: DeviceLoginRequest;
+};
+
+export type DeviceLoginsGetResponse = DeviceLoginsGetResponses[keyof DeviceLoginsGetResponses];
+
 export type DocumentsExportData = {
     body?: never;
     path?: never;
@@ -2465,6 +2804,120 @@ export type MeGetResponses = {
 
 export type MeGetResponse = MeGetResponses[keyof MeGetResponses];
 
+export type PasskeysListData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/me/passkeys';
+};
+
+export type PasskeysListErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type PasskeysListError = PasskeysListErrors[keyof PasskeysListErrors];
+
+export type PasskeysListResponses = {
+    200: Passkeys;
+};
+
+export type PasskeysListResponse = PasskeysListResponses[keyof PasskeysListResponses];
+
+export type PasskeysCreateData = {
+    body: CreatePasskey;
+    path?: never;
+    query?: never;
+    url: '/api/v2/me/passkeys';
+};
+
+export type PasskeysCreateErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type PasskeysCreateError = PasskeysCreateErrors[keyof PasskeysCreateErrors];
+
+export type PasskeysCreateResponses = {
+    201: CreatedPasskey;
+};
+
+export type PasskeysCreateResponse = PasskeysCreateResponses[keyof PasskeysCreateResponses];
+
+export type PasskeysOptionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/me/passkeys/options';
+};
+
+export type PasskeysOptionsErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type PasskeysOptionsError = PasskeysOptionsErrors[keyof PasskeysOptionsErrors];
+
+export type PasskeysOptionsResponses = {
+    200: PasskeyOptions;
+};
+
+export type PasskeysOptionsResponse = PasskeysOptionsResponses[keyof PasskeysOptionsResponses];
+
+export type PasskeysRemoveData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/me/passkeys/{id}';
+};
+
+export type PasskeysRemoveErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type PasskeysRemoveError = PasskeysRemoveErrors[keyof PasskeysRemoveErrors];
+
+export type PasskeysRemoveResponses = {
+    204: void;
+};
+
+export type PasskeysRemoveResponse = PasskeysRemoveResponses[keyof PasskeysRemoveResponses];
+
+export type PasskeysRenameData = {
+    body: RenamePasskey;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/me/passkeys/{id}';
+};
+
+export type PasskeysRenameErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type PasskeysRenameError = PasskeysRenameErrors[keyof PasskeysRenameErrors];
+
+export type PasskeysRenameResponses = {
+    200: Passkey;
+};
+
+export type PasskeysRenameResponse = PasskeysRenameResponses[keyof PasskeysRenameResponses];
+
 export type MePasswordChangeData = {
     body: ChangePassword;
     path?: never;
@@ -2486,6 +2939,160 @@ export type MePasswordChangeResponses = {
 };
 
 export type MePasswordChangeResponse = MePasswordChangeResponses[keyof MePasswordChangeResponses];
+
+export type MeProveData = {
+    body: FreshProof;
+    path?: never;
+    query?: never;
+    url: '/api/v2/me/proof';
+};
+
+export type MeProveErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type MeProveError = MeProveErrors[keyof MeProveErrors];
+
+export type MeProveResponses = {
+    204: void;
+};
+
+export type MeProveResponse = MeProveResponses[keyof MeProveResponses];
+
+export type MeProvePasskeyOptionsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/me/proof/passkey-options';
+};
+
+export type MeProvePasskeyOptionsErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type MeProvePasskeyOptionsError = MeProvePasskeyOptionsErrors[keyof MeProvePasskeyOptionsErrors];
+
+export type MeProvePasskeyOptionsResponses = {
+    200: PasskeyOptions;
+};
+
+export type MeProvePasskeyOptionsResponse = MeProvePasskeyOptionsResponses[keyof MeProvePasskeyOptionsResponses];
+
+export type SecondFactorsGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/me/second-factors';
+};
+
+export type SecondFactorsGetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SecondFactorsGetError = SecondFactorsGetErrors[keyof SecondFactorsGetErrors];
+
+export type SecondFactorsGetResponses = {
+    200: SecondFactorState;
+};
+
+export type SecondFactorsGetResponse = SecondFactorsGetResponses[keyof SecondFactorsGetResponses];
+
+export type RecoveryCodesRenewData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/me/second-factors/recovery-codes';
+};
+
+export type RecoveryCodesRenewErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type RecoveryCodesRenewError = RecoveryCodesRenewErrors[keyof RecoveryCodesRenewErrors];
+
+export type RecoveryCodesRenewResponses = {
+    201: RecoveryCodes;
+};
+
+export type RecoveryCodesRenewResponse = RecoveryCodesRenewResponses[keyof RecoveryCodesRenewResponses];
+
+export type TotpRemoveData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/me/second-factors/totp';
+};
+
+export type TotpRemoveErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type TotpRemoveError = TotpRemoveErrors[keyof TotpRemoveErrors];
+
+export type TotpRemoveResponses = {
+    204: void;
+};
+
+export type TotpRemoveResponse = TotpRemoveResponses[keyof TotpRemoveResponses];
+
+export type TotpEnrolData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/me/second-factors/totp';
+};
+
+export type TotpEnrolErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type TotpEnrolError = TotpEnrolErrors[keyof TotpEnrolErrors];
+
+export type TotpEnrolResponses = {
+    201: TotpEnrolment;
+};
+
+export type TotpEnrolResponse = TotpEnrolResponses[keyof TotpEnrolResponses];
+
+export type TotpConfirmData = {
+    body: ConfirmTotp;
+    path?: never;
+    query?: never;
+    url: '/api/v2/me/second-factors/totp/confirm';
+};
+
+export type TotpConfirmErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type TotpConfirmError = TotpConfirmErrors[keyof TotpConfirmErrors];
+
+export type TotpConfirmResponses = {
+    200: ConfirmedTotp;
+};
+
+export type TotpConfirmResponse = TotpConfirmResponses[keyof TotpConfirmResponses];
 
 export type OrganizationGetData = {
     body?: never;
@@ -2530,6 +3137,50 @@ export type OrganizationUpdateResponses = {
 };
 
 export type OrganizationUpdateResponse = OrganizationUpdateResponses[keyof OrganizationUpdateResponses];
+
+export type OrganizationSecurityGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/organization/security';
+};
+
+export type OrganizationSecurityGetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type OrganizationSecurityGetError = OrganizationSecurityGetErrors[keyof OrganizationSecurityGetErrors];
+
+export type OrganizationSecurityGetResponses = {
+    200: OrganizationSecurity;
+};
+
+export type OrganizationSecurityGetResponse = OrganizationSecurityGetResponses[keyof OrganizationSecurityGetResponses];
+
+export type OrganizationSecurityUpdateData = {
+    body: UpdateOrganizationSecurity;
+    path?: never;
+    query?: never;
+    url: '/api/v2/organization/security';
+};
+
+export type OrganizationSecurityUpdateErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type OrganizationSecurityUpdateError = OrganizationSecurityUpdateErrors[keyof OrganizationSecurityUpdateErrors];
+
+export type OrganizationSecurityUpdateResponses = {
+    200: OrganizationSecurity;
+};
+
+export type OrganizationSecurityUpdateResponse = OrganizationSecurityUpdateResponses[keyof OrganizationSecurityUpdateResponses];
 
 export type OrganizationsListData = {
     body?: never;
@@ -3950,6 +4601,10 @@ export type SessionsCreateError = SessionsCreateErrors[keyof SessionsCreateError
 
 export type SessionsCreateResponses = {
     201: TokenPair;
+    /**
+     * A second factor is due: `sessions_prove` takes it
+     */
+    202: LoginChallenge;
 };
 
 export type SessionsCreateResponse = SessionsCreateResponses[keyof SessionsCreateResponses];
@@ -4020,6 +4675,50 @@ export type SessionsEndOthersResponses = {
 
 export type SessionsEndOthersResponse = SessionsEndOthersResponses[keyof SessionsEndOthersResponses];
 
+export type SessionsCreateByPasskeyData = {
+    body: PasskeyLogin;
+    path?: never;
+    query?: never;
+    url: '/api/v2/sessions/passkey';
+};
+
+export type SessionsCreateByPasskeyErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SessionsCreateByPasskeyError = SessionsCreateByPasskeyErrors[keyof SessionsCreateByPasskeyErrors];
+
+export type SessionsCreateByPasskeyResponses = {
+    201: TokenPair;
+};
+
+export type SessionsCreateByPasskeyResponse = SessionsCreateByPasskeyResponses[keyof SessionsCreateByPasskeyResponses];
+
+export type SessionsPasskeyOptionsData = {
+    body: PasskeyLoginOptionsRequest;
+    path?: never;
+    query?: never;
+    url: '/api/v2/sessions/passkey/options';
+};
+
+export type SessionsPasskeyOptionsErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SessionsPasskeyOptionsError = SessionsPasskeyOptionsErrors[keyof SessionsPasskeyOptionsErrors];
+
+export type SessionsPasskeyOptionsResponses = {
+    200: PasskeyOptions;
+};
+
+export type SessionsPasskeyOptionsResponse = SessionsPasskeyOptionsResponses[keyof SessionsPasskeyOptionsResponses];
+
 export type SessionsRefreshData = {
     body: RefreshRequest;
     path?: never;
@@ -4041,6 +4740,28 @@ export type SessionsRefreshResponses = {
 };
 
 export type SessionsRefreshResponse = SessionsRefreshResponses[keyof SessionsRefreshResponses];
+
+export type SessionsProveData = {
+    body: SecondFactorLogin;
+    path?: never;
+    query?: never;
+    url: '/api/v2/sessions/second-factor';
+};
+
+export type SessionsProveErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SessionsProveError = SessionsProveErrors[keyof SessionsProveErrors];
+
+export type SessionsProveResponses = {
+    201: TokenPair;
+};
+
+export type SessionsProveResponse = SessionsProveResponses[keyof SessionsProveResponses];
 
 export type SessionsEndOneData = {
     body?: never;
@@ -4109,6 +4830,152 @@ export type SetupCreateResponses = {
 };
 
 export type SetupCreateResponse = SetupCreateResponses[keyof SetupCreateResponses];
+
+export type SignOnProvidersListData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/sign-on-providers';
+};
+
+export type SignOnProvidersListErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SignOnProvidersListError = SignOnProvidersListErrors[keyof SignOnProvidersListErrors];
+
+export type SignOnProvidersListResponses = {
+    200: SignOnProviders;
+};
+
+export type SignOnProvidersListResponse = SignOnProvidersListResponses[keyof SignOnProvidersListResponses];
+
+export type SignOnProvidersCreateData = {
+    body: CreateSignOnProvider;
+    path?: never;
+    query?: never;
+    url: '/api/v2/sign-on-providers';
+};
+
+export type SignOnProvidersCreateErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SignOnProvidersCreateError = SignOnProvidersCreateErrors[keyof SignOnProvidersCreateErrors];
+
+export type SignOnProvidersCreateResponses = {
+    201: SignOnProvider;
+};
+
+export type SignOnProvidersCreateResponse = SignOnProvidersCreateResponses[keyof SignOnProvidersCreateResponses];
+
+export type SignOnProvidersRemoveData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/sign-on-providers/{id}';
+};
+
+export type SignOnProvidersRemoveErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SignOnProvidersRemoveError = SignOnProvidersRemoveErrors[keyof SignOnProvidersRemoveErrors];
+
+export type SignOnProvidersRemoveResponses = {
+    204: void;
+};
+
+export type SignOnProvidersRemoveResponse = SignOnProvidersRemoveResponses[keyof SignOnProvidersRemoveResponses];
+
+export type SignOnProvidersUpdateData = {
+    body: UpdateSignOnProvider;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/sign-on-providers/{id}';
+};
+
+export type SignOnProvidersUpdateErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SignOnProvidersUpdateError = SignOnProvidersUpdateErrors[keyof SignOnProvidersUpdateErrors];
+
+export type SignOnProvidersUpdateResponses = {
+    200: SignOnProvider;
+};
+
+export type SignOnProvidersUpdateResponse = SignOnProvidersUpdateResponses[keyof SignOnProvidersUpdateResponses];
+
+export type SignOnFinishData = {
+    body?: never;
+    path: {
+        provider: string;
+    };
+    query?: never;
+    url: '/api/v2/sign-on/{provider}/callback';
+};
+
+export type SignOnFinishErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SignOnFinishError = SignOnFinishErrors[keyof SignOnFinishErrors];
+
+export type SignOnFinishResponses = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SignOnFinishResponse = SignOnFinishResponses[keyof SignOnFinishResponses];
+
+export type SignOnStartData = {
+    body?: never;
+    path: {
+        provider: string;
+    };
+    query?: never;
+    url: '/api/v2/sign-on/{provider}/start';
+};
+
+export type SignOnStartErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SignOnStartError = SignOnStartErrors[keyof SignOnStartErrors];
+
+export type SignOnStartResponses = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SignOnStartResponse = SignOnStartResponses[keyof SignOnStartResponses];
 
 export type StatusGetData = {
     body?: never;
@@ -4513,6 +5380,30 @@ export type UsersResetLinkResponses = {
 };
 
 export type UsersResetLinkResponse = UsersResetLinkResponses[keyof UsersResetLinkResponses];
+
+export type UsersSecondFactorsRemoveData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/users/{id}/second-factors';
+};
+
+export type UsersSecondFactorsRemoveErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type UsersSecondFactorsRemoveError = UsersSecondFactorsRemoveErrors[keyof UsersSecondFactorsRemoveErrors];
+
+export type UsersSecondFactorsRemoveResponses = {
+    204: void;
+};
+
+export type UsersSecondFactorsRemoveResponse = UsersSecondFactorsRemoveResponses[keyof UsersSecondFactorsRemoveResponses];
 
 export type UsersSessionsEndData = {
     body?: never;

@@ -49,6 +49,7 @@ export const AuthenticatedSubject = z.object({
   scopes: z.array(Scope),
   expiresAt: z.iso.datetime(),
   session: z.string().optional(),
+  mustEnrol: z.boolean().optional(),
   /** An API key's own limit, where it has one. */
   requestsPerMinute: z.number().int().min(1).optional(),
 });

@@ -97,6 +97,18 @@ describe('an outgoing request', () => {
     await expect(send(local(), 'http://127.0.0.1:1/')).rejects.toMatchObject({ code: 'unavailable' });
   });
 
+  it('gives a library the whole answer with its headers, and none that is too long', async () => {
+    const fetched = (url: string, mostBytes: number) =>
+      local().fetch({ url: `http://127.0.0.1:${port}${url}`, method: 'GET', timeoutMs: 2_000 }, { mostBytes });
+    const redirect = await fetched('/elsewhere', 100);
+    expect([redirect.status, redirect.headers.get('location')]).toEqual([302, 'http://169.254.169.254/latest/meta-data']);
+    expect((await (await fetched('/long', 1_000_000)).text()).length).toBe(1_000_000);
+    await expect(fetched('/long', 999_999)).rejects.toMatchObject({ code: 'unavailable', retryable: false });
+    await expect(
+      new OutgoingClient().fetch({ url: `http://127.0.0.1:${port}/`, method: 'GET', timeoutMs: 2_000 }, { mostBytes: 9 }),
+    ).rejects.toMatchObject({ code: 'outgoing_refused' });
+  });
+
   it('knows public addresses', () => {
     for (const address of ['8.8.8.8', '172.15.0.1', '172.32.0.1', '2606:4700::1111', '::ffff:8.8.8.8'])
       expect([address, isPublic(address)]).toEqual([address, true]);

@@ -44,12 +44,33 @@ export class OutgoingClient {
   }
 
   async send(request: OutgoingRequest): Promise<OutgoingAnswer> {
+    return this.ask(request, async (answer) => ({ status: answer.statusCode!, text: await beginningOf(answer) }));
+  }
+
+  /** For libraries that are given a `fetch`: the whole answer, or an error when it is longer than `mostBytes`. */
+  async fetch(request: OutgoingRequest, { mostBytes }: { mostBytes: number }): Promise<Response> {
+    return this.ask(request, async (answer) => {
+      const body = await wholeOf(answer, mostBytes);
+      const headers = Object.entries(answer.headers).flatMap(([name, value]) =>
+        (Array.isArray(value) ? value : [value ?? '']).map((one): [string, string] => [name, one]),
+      );
+      const status = answer.statusCode!;
+      return new Response([204, 205, 304].includes(status) ? null : new Uint8Array(body), { status, headers });
+    });
+  }
+
+  /** Whether the operator named this host: then it may be called although it is private, and without TLS. */
+  isNamed(host: string): boolean {
+    const literal = host.replace(/^\[(.*)\]$/, '$1');
+    return this.allowedHosts.has(host.toLowerCase().replace(/\.$/, '')) || (isIP(literal) !== 0 && isIn(this.allowedNetworks, literal));
+  }
+
+  private async ask<T>(request: OutgoingRequest, read: (answer: IncomingMessage) => Promise<T>): Promise<T> {
     const url = this.checked(request.url);
     const deadline = AbortSignal.timeout(request.timeoutMs);
     const signal = request.signal ? AbortSignal.any([request.signal, deadline]) : deadline;
     try {
-      const answer = await this.exchange(url, request, signal);
-      return { status: answer.statusCode!, text: await beginningOf(answer) };
+      return await read(await this.exchange(url, request, signal));
     } catch (error) {
       if (request.signal?.aborted) throw request.signal.reason;
       if (deadline.aborted) throw new RahatError('deadline_exceeded', `${url.host} did not answer within ${request.timeoutMs / 1000} s`);
@@ -114,6 +135,17 @@ async function beginningOf(answer: IncomingMessage): Promise<string> {
   }
   answer.destroy();
   return Buffer.concat(pieces).subarray(0, KEPT_BYTES).toString('utf8');
+}
+
+async function wholeOf(answer: IncomingMessage, mostBytes: number): Promise<Buffer> {
+  const pieces: Buffer[] = [];
+  let size = 0;
+  for await (const piece of answer as AsyncIterable<Buffer>) {
+    pieces.push(piece);
+    size += piece.length;
+    if (size > mostBytes) throw new RahatError('unavailable', `The answer is longer than ${mostBytes} bytes`, { retryable: false });
+  }
+  return Buffer.concat(pieces);
 }
 
 function refused(host: string): RahatError {

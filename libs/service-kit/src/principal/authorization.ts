@@ -13,6 +13,11 @@ export type PrincipalRequest = Request & { principal?: Principal };
 /** The caller needs every one of `scopes`; none means any authenticated caller. */
 export const Requires = (...scopes: Scope[]) => SetMetadata(AUTHORIZATION, { access: 'scopes', scopes } satisfies Authorization);
 
+export const OPEN_TO_ENROLMENT = 'rahat:open-to-enrolment';
+
+/** Also for a user who has to add a second factor first; everything else is closed to them until then. */
+export const OpenToEnrolment = () => SetMetadata(OPEN_TO_ENROLMENT, true);
+
 /** Open to everyone, without a principal. */
 export const Public = () => SetMetadata(AUTHORIZATION, { access: 'public' } satisfies Authorization);
 

@@ -1,7 +1,7 @@
 import { type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { allows, type Principal, RahatError } from '@rahat/contracts';
-import { AUTHORIZATION, type Authorization, type PrincipalRequest } from './authorization.js';
+import { AUTHORIZATION, OPEN_TO_ENROLMENT, type Authorization, type PrincipalRequest } from './authorization.js';
 import { PRINCIPAL_HEADER, type PrincipalVerifier } from './principal-token.js';
 
 /** Verifies the principal of every request and what the handler asks of it. */
@@ -12,15 +12,15 @@ export class PrincipalGuard implements CanActivate {
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const authorization = this.reflector.getAllAndOverride<Authorization | undefined>(AUTHORIZATION, [
-      context.getHandler(),
-      context.getClass(),
-    ]);
+    const places = [context.getHandler(), context.getClass()];
+    const authorization = this.reflector.getAllAndOverride<Authorization | undefined>(AUTHORIZATION, places);
     const request = context.switchToHttp().getRequest<PrincipalRequest>();
     const token = request.headers[PRINCIPAL_HEADER];
     if (typeof token === 'string') request.principal = await this.verifier.verify(token);
     if (authorization?.access === 'public') return true;
     if (!request.principal) throw new RahatError('unauthenticated', 'This request needs authentication');
+    if (request.principal.mustEnrol && this.reflector.getAllAndOverride<boolean>(OPEN_TO_ENROLMENT, places) !== true)
+      throw new RahatError('second_factor_required', 'Your organization requires a second factor, and this session has shown none.');
     demand(request.principal, authorization, `${context.getClass().name}.${context.getHandler().name}`);
     return true;
   }

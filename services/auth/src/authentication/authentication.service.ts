@@ -20,6 +20,7 @@ interface SessionRow {
   name: string;
   role: Role;
   expires_at: Date;
+  must_enrol: boolean;
 }
 
 interface KeyRow {
@@ -62,8 +63,10 @@ export class AuthenticationService {
   private async bySession(condition: string, parameters: unknown[]): Promise<AuthenticatedSubject> {
     const row = await this.database.asSystem('authenticate a session', async (transaction) => {
       const [session] = await transaction.query<SessionRow>(
-        `SELECT s.id, s.organization_id, s.user_id, s.expires_at, u.name, m.role
+        `SELECT s.id, s.organization_id, s.user_id, s.expires_at, u.name, m.role,
+                o.second_factor_required AND NOT s.second_factor AND NOT (s.method = 'sign-on' AND o.sign_on_counts_as_second_factor) AS must_enrol
          FROM sessions s JOIN users u ON u.id = s.user_id JOIN memberships m ON m.user_id = s.user_id AND m.organization_id = s.organization_id
+           JOIN organizations o ON o.organization_id = s.organization_id
          WHERE s.revoked_at IS NULL AND s.expires_at > now() AND ${condition}`,
         parameters,
       );
@@ -81,8 +84,10 @@ export class AuthenticationService {
       name: row.name,
       organization: row.organization_id,
       role: row.role,
-      scopes: [...ROLE_SCOPES[row.role]],
+      // Told twice: who looks at scopes alone, lets nobody through either.
+      scopes: row.must_enrol ? [] : [...ROLE_SCOPES[row.role]],
       session: row.id,
+      ...(row.must_enrol ? { mustEnrol: true } : {}),
       expiresAt: new Date(Math.min(row.expires_at.getTime(), Date.now() + ANSWER_HOLDS_MS)).toISOString(),
     };
   }

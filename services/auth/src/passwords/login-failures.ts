@@ -29,16 +29,16 @@ export async function reserveAttempt(transaction: Transaction, kind: Kind, name:
   return 0;
 }
 
-/** A right password takes back the account's count and the one attempt that was reserved for the address. */
-export async function forgiveAttempt(transaction: Transaction, email: string, address: string): Promise<void> {
-  await forgetFailures(transaction, email);
+/** A right proof takes back the account's count, where it was of one, and the one attempt that was reserved for the address. */
+export async function forgiveAttempt(transaction: Transaction, account: string | undefined, address: string): Promise<void> {
+  if (account !== undefined) await forgetFailures(transaction, account);
   await transaction.query(`UPDATE login_failures SET failures = greatest(failures - 1, 0), blocked_until = now() WHERE subject = $1`, [
     subjectOf('address', address),
   ]);
 }
 
-export async function forgetFailures(transaction: Transaction, email: string): Promise<void> {
-  await transaction.query(`DELETE FROM login_failures WHERE subject = $1`, [subjectOf('account', email)]);
+export async function forgetFailures(transaction: Transaction, account: string): Promise<void> {
+  await transaction.query(`DELETE FROM login_failures WHERE subject = $1`, [subjectOf('account', account)]);
 }
 
 /** Hashed, because what is typed into an e-mail field is sometimes a password. */

@@ -12,7 +12,7 @@ import { hashPassword } from './password-hash.js';
 
 const HOURS = 1;
 /** Whoever sits at the machine; there is no user behind it. */
-const CONSOLE: Actor = { kind: 'system', id: 'console', name: 'console of the machine' };
+export const CONSOLE: Actor = { kind: 'system', id: 'console', name: 'console of the machine' };
 
 interface OpenReset {
   id: string;
@@ -118,10 +118,10 @@ function demandUsable(reset: OpenReset, account: Account | undefined): Account {
 }
 
 /** One organization must not get into another one by the password of somebody who belongs to both. */
-function demandOnlyHere(account: Account, organization: string): void {
+export function demandOnlyHere(account: Account, organization: string): void {
   if (account.organizations.some(({ id }) => id !== organization))
-    throw new RahatError('conflict', 'This user belongs to other organizations as well, so none of them can reset the password.', {
-      hint: 'The user can change it with the present one; else `rahat-backup admin reset-password` on the machine of the platform.',
+    throw new RahatError('conflict', 'This user belongs to other organizations as well, so none of them can reset how they log in.', {
+      hint: 'They can do it themselves; else `rahat-backup admin` on the machine of the platform.',
     });
 }
 

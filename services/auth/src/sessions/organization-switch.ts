@@ -31,6 +31,12 @@ export class OrganizationSwitch {
         organization,
       ]);
       if (member === undefined) throw new RahatError('not_found', 'You belong to no such organization.');
+      // The identity provider of one organization says nothing about who may enter another one.
+      const [signedOn] = await transaction.query(`SELECT FROM sessions WHERE id = $1 AND method = 'sign-on'`, [session]);
+      if (signedOn !== undefined && organization !== principal.organization)
+        throw new RahatError('forbidden', 'A session by an identity provider stays in its organization.', {
+          hint: 'Log in with a password or a passkey.',
+        });
       await transaction.query(`DELETE FROM refresh_tokens WHERE session_id = $1`, [session]);
       const moved = await transaction.query(
         `UPDATE sessions SET organization_id = $3, cookie_hash = $4, seen_at = now() WHERE id = $1 AND user_id = $2 AND revoked_at IS NULL AND expires_at > now() RETURNING id`,

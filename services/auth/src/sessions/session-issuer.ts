@@ -13,16 +13,29 @@ export interface StartedSession {
   cookie: string;
 }
 
+/** How somebody came in. */
+export type LogInMethod = 'set-up' | 'password' | 'passkey' | 'sign-on' | 'device';
+
+export interface SessionOwner {
+  id: string;
+  organization: string;
+  address: string;
+  userAgent?: string;
+  /** Default: a password. */
+  method?: LogInMethod;
+  /** Whether a second factor was shown; default: none was. */
+  secondFactor?: boolean;
+  /** Whether its owner proved who they are just now; a device that somebody else let in did not. Default: they did. */
+  provenNow?: boolean;
+}
+
 /** Starts a session and gives everything that proves it; only hashes stay behind. */
-export async function startSession(
-  transaction: Transaction,
-  signer: Signer,
-  user: { id: string; organization: string; address: string; userAgent?: string },
-): Promise<StartedSession> {
+export async function startSession(transaction: Transaction, signer: Signer, user: SessionOwner): Promise<StartedSession> {
   const session = newId('session');
   const cookie = newOpaqueToken(COOKIE_PREFIX);
   await transaction.query(
-    `INSERT INTO sessions (id, organization_id, user_id, cookie_hash, address, user_agent, expires_at) VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(days => $7))`,
+    `INSERT INTO sessions (id, organization_id, user_id, cookie_hash, address, user_agent, method, second_factor, proven_at, expires_at)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, CASE WHEN $9 THEN now() ELSE '-infinity' END, now() + make_interval(days => $10))`,
     [
       session,
       user.organization,
@@ -30,6 +43,9 @@ export async function startSession(
       tokenHash(cookie),
       user.address,
       user.userAgent?.slice(0, MOST_OF_USER_AGENT) ?? null,
+      user.method ?? 'password',
+      user.secondFactor ?? false,
+      user.provenNow ?? true,
       SESSION_DAYS,
     ],
   );

@@ -1,11 +1,24 @@
 import type { ServerResponse } from 'node:http';
 import { Body, Controller, Delete, Headers, HttpCode, Inject, Ip, Post, Res } from '@nestjs/common';
-import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { LoginRequest, RahatError, RefreshRequest, TokenPair, type Principal } from '@rahat/contracts';
-import { CONFIG, CurrentPrincipal, Public, Requires } from '@rahat/service-kit';
+import { ApiAcceptedResponse, ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import {
+  LoginChallenge,
+  LoginRequest,
+  PasskeyLogin,
+  PasskeyLoginOptionsRequest,
+  PasskeyOptions,
+  RahatError,
+  RefreshRequest,
+  SecondFactorLogin,
+  TokenPair,
+  type Principal,
+} from '@rahat/contracts';
+import { CONFIG, CurrentPrincipal, OpenToEnrolment, Public, Requires } from '@rahat/service-kit';
 import type { z } from 'zod';
 import type { AuthConfig } from '../config.js';
-import { clearSessionCookie, setSessionCookie } from './session-cookie.js';
+import { answerLogIn } from './log-in-answer.js';
+import { LogInService } from './log-in.service.js';
+import { clearSessionCookie } from './session-cookie.js';
 import { SessionsService } from './sessions.service.js';
 
 @ApiTags('sessions')
@@ -13,6 +26,7 @@ import { SessionsService } from './sessions.service.js';
 export class SessionsController {
   constructor(
     @Inject(SessionsService) private readonly sessions: SessionsService,
+    @Inject(LogInService) private readonly logIns: LogInService,
     @Inject(CONFIG) private readonly config: AuthConfig,
   ) {}
 
@@ -20,25 +34,49 @@ export class SessionsController {
   @Public()
   @ApiOperation({ operationId: 'sessions_create', summary: 'Log in; also sets the session cookie for browsers' })
   @ApiCreatedResponse({ standardSchema: TokenPair })
+  @ApiAcceptedResponse({ standardSchema: LoginChallenge, description: 'A second factor is due: `sessions_prove` takes it' })
   async create(
     @Body({ schema: LoginRequest }) request: LoginRequest,
     @Ip() address: string,
     @Headers('user-agent') userAgent: string | undefined,
     @Res({ passthrough: true }) response: ServerResponse,
-  ): Promise<TokenPair> {
-    const result = await this.sessions.logIn(request, address, userAgent);
-    switch (result.outcome) {
-      case 'wait':
-        response.setHeader('retry-after', result.seconds);
-        throw new RahatError('rate_limited', `Too many failed log-ins. Try again in ${result.seconds} s.`);
-      case 'refused':
-        throw new RahatError('unauthenticated', 'The e-mail or the password is wrong.', {
-          hint: 'Check both; after several failures each try has to wait.',
-        });
-      case 'started':
-        setSessionCookie(response, this.config, result.started.cookie);
-        return result.started.tokens;
-    }
+  ): Promise<TokenPair | LoginChallenge> {
+    return answerLogIn(response, this.config, await this.logIns.byPassword(request, { address, userAgent }));
+  }
+
+  @Post('second-factor')
+  @Public()
+  @ApiOperation({ operationId: 'sessions_prove', summary: 'The second step of a log-in: a code of the app, a recovery code or a passkey' })
+  @ApiCreatedResponse({ standardSchema: TokenPair })
+  async prove(
+    @Body({ schema: SecondFactorLogin }) request: SecondFactorLogin,
+    @Ip() address: string,
+    @Headers('user-agent') userAgent: string | undefined,
+    @Res({ passthrough: true }) response: ServerResponse,
+  ): Promise<TokenPair | LoginChallenge> {
+    return answerLogIn(response, this.config, await this.logIns.bySecondFactor(request, { address, userAgent }));
+  }
+
+  @Post('passkey/options')
+  @Public()
+  @HttpCode(200)
+  @ApiOperation({ operationId: 'sessions_passkey_options', summary: 'What a browser asks an authenticator for' })
+  @ApiOkResponse({ standardSchema: PasskeyOptions })
+  async passkeyOptions(@Body({ schema: PasskeyLoginOptionsRequest }) request: PasskeyLoginOptionsRequest): Promise<PasskeyOptions> {
+    return { options: { ...(await this.logIns.passkeyOptions(request.challenge)) } };
+  }
+
+  @Post('passkey')
+  @Public()
+  @ApiOperation({ operationId: 'sessions_create_by_passkey', summary: 'Log in by a passkey alone, if it verified its user' })
+  @ApiCreatedResponse({ standardSchema: TokenPair })
+  async createByPasskey(
+    @Body({ schema: PasskeyLogin }) request: PasskeyLogin,
+    @Ip() address: string,
+    @Headers('user-agent') userAgent: string | undefined,
+    @Res({ passthrough: true }) response: ServerResponse,
+  ): Promise<TokenPair | LoginChallenge> {
+    return answerLogIn(response, this.config, await this.logIns.byPasskey(request.passkey, { address, userAgent }));
   }
 
   @Post('refresh')
@@ -56,6 +94,7 @@ export class SessionsController {
 
   @Delete('current')
   @Requires()
+  @OpenToEnrolment()
   @HttpCode(204)
   @ApiOperation({
     operationId: 'sessions_end',

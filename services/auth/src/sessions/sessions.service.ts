@@ -1,22 +1,10 @@
-import { RahatError, type LoginRequest, type Principal, type TokenPair } from '@rahat/contracts';
+import { RahatError, type Principal, type TokenPair } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import type { FirstStart } from '../organizations/first-start.js';
-import { forgiveAttempt, reserveAttempt } from '../passwords/login-failures.js';
-import { passwordMatches } from '../passwords/password-hash.js';
+import type { ServiceDatabase } from '@rahat/persistence';
 import type { SigningKeys } from '../signing-keys/signing-keys.js';
 import { actorOf, recordAct } from '../trail/trail.js';
 import { REFRESH_PREFIX, tokenHash } from './opaque-token.js';
-import { issueTokens, startSession, type StartedSession } from './session-issuer.js';
-
-export type LogInOutcome = { outcome: 'started'; started: StartedSession } | { outcome: 'refused' } | { outcome: 'wait'; seconds: number };
-
-interface KnownUser {
-  id: string;
-  organization_id: string;
-  name: string;
-  password_hash: string | null;
-}
+import { issueTokens } from './session-issuer.js';
 
 interface UsedToken {
   session_id: string;
@@ -32,34 +20,7 @@ export class SessionsService {
     private readonly database: ServiceDatabase,
     private readonly outbox: Outbox,
     private readonly keys: SigningKeys,
-    private readonly firstStart: FirstStart,
   ) {}
-
-  async logIn(request: LoginRequest, address: string, userAgent?: string): Promise<LogInOutcome> {
-    const seconds = await this.database.asSystem('count a log-in attempt', async (transaction) =>
-      Math.max(await reserveAttempt(transaction, 'account', request.email), await reserveAttempt(transaction, 'address', address)),
-    );
-    if (seconds > 0) return { outcome: 'wait', seconds };
-    const user = await this.userByEmail(request.email);
-    const matches = await passwordMatches(user?.password_hash ?? undefined, request.password);
-    if (user === undefined || !matches) {
-      await this.recordRefusal(user, address);
-      return { outcome: 'refused' };
-    }
-    const signer = await this.keys.signer();
-    return this.database.inOrganization(user.organization_id, async (transaction) => {
-      await removeOldSessions(transaction);
-      await forgiveAttempt(transaction, request.email, address);
-      const started = await startSession(transaction, signer, { id: user.id, organization: user.organization_id, address, userAgent });
-      await recordAct(this.outbox, transaction, {
-        organization: user.organization_id,
-        actor: { kind: 'user', id: user.id, name: user.name, address },
-        action: 'session.started',
-        target: { kind: 'session', id: started.session },
-      });
-      return { outcome: 'started', started };
-    });
-  }
 
   /** Each refresh token works once. A second use means that somebody else has a copy: the whole session ends. */
   async refresh(refreshToken: string, address: string): Promise<TokenPair> {
@@ -92,16 +53,6 @@ export class SessionsService {
     });
   }
 
-  private async userByEmail(email: string): Promise<KnownUser | undefined> {
-    return this.database.asSystem('find a user by e-mail', async (transaction) => {
-      const [user] = await transaction.query<KnownUser>(
-        `SELECT u.id, u.organization_id, u.name, u.password_hash FROM users u JOIN memberships m ON m.user_id = u.id AND m.organization_id = u.organization_id WHERE lower(u.email) = lower($1)`,
-        [email],
-      );
-      return user;
-    });
-  }
-
   private async useRefreshToken(hash: Buffer): Promise<UsedToken | undefined> {
     return this.database.asSystem('use a refresh token', async (transaction) => {
       // The row lock makes of two simultaneous uses a first and a second one.
@@ -130,26 +81,4 @@ export class SessionsService {
       });
     });
   }
-
-  /** What was typed is not kept: people type passwords into the wrong field. */
-  private async recordRefusal(user: KnownUser | undefined, address: string): Promise<void> {
-    const organization = user?.organization_id ?? (await this.firstStart.defaultOrganization());
-    await this.database.inOrganization(organization, (transaction) =>
-      recordAct(this.outbox, transaction, {
-        organization,
-        actor: { kind: 'system', id: 'auth', name: 'auth', address },
-        action: 'session.refused',
-        target: user === undefined ? { kind: 'user', id: 'unknown' } : { kind: 'user', id: user.id, name: user.name },
-        details: { reason: 'Wrong e-mail or password.' },
-      }),
-    );
-  }
-}
-
-/** Long after a session's end nobody asks for it, nor for its refresh tokens. */
-async function removeOldSessions(transaction: Transaction): Promise<void> {
-  await transaction.query(
-    `DELETE FROM refresh_tokens t USING sessions s WHERE s.id = t.session_id AND s.expires_at < now() - interval '7 days'`,
-  );
-  await transaction.query(`DELETE FROM sessions WHERE expires_at < now() - interval '7 days'`);
 }

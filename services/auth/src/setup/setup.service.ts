@@ -51,12 +51,13 @@ export class SetupService {
         action: 'owner.created',
         target: { kind: 'user', id: user, name: request.name },
       });
-      const started = await startSession(transaction, signer, { id: user, organization, address });
+      const started = await startSession(transaction, signer, { id: user, organization, address, method: 'set-up' });
       await recordAct(this.outbox, transaction, {
         organization,
         actor,
         action: 'session.started',
         target: { kind: 'session', id: started.session },
+        details: { method: 'set-up' },
       });
       return started;
     });

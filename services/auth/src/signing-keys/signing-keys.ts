@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { exportJWK, exportPKCS8, generateKeyPair, importJWK, importPKCS8, type CryptoKey, type JWK } from 'jose';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { SecretBox, SecretPlace } from '@rahat/secrets';
@@ -6,7 +7,7 @@ import { ACCESS_TOKEN_SECONDS } from './access-token.js';
 
 const RELOAD_AFTER_MS = 30_000;
 /** An unknown key id makes us look again, but not more often than this: token spam must not become query spam. */
-const LOOK_AGAIN_AFTER_MS = 2_000;
+const LOOK_AGAIN_AFTER_MS = 500;
 
 /** Asked for before a transaction begins: it may need a connection of its own. */
 export interface Signer {
@@ -23,7 +24,10 @@ interface SigningKey extends Signer {
 /** The ES256 keys of access tokens: kept in the database, private halves sealed, replaced before they grow old. */
 export class SigningKeys {
   private keys = new Map<string, SigningKey>();
+  /** When the question began whose answer `keys` is. */
   private loadedAt = 0;
+  private loading: Promise<void> | undefined;
+  private lookingAgain: Promise<void> | undefined;
 
   constructor(
     private readonly database: ServiceDatabase,
@@ -40,8 +44,11 @@ export class SigningKeys {
     return this.youngest()!;
   }
 
+  /** Another replica may have made the key just now, so an unknown one is waited for until we have looked after it was asked for. */
   async publicKeyOf(kid: string): Promise<CryptoKey | undefined> {
-    if (Date.now() - this.loadedAt > (this.keys.has(kid) ? RELOAD_AFTER_MS : LOOK_AGAIN_AFTER_MS)) await this.load();
+    const askedAt = Date.now();
+    if (this.keys.has(kid) && askedAt - this.loadedAt > RELOAD_AFTER_MS) await this.load();
+    while (!this.keys.has(kid) && this.loadedAt <= askedAt) await this.lookAgain();
     return this.keys.get(kid)?.publicKey;
   }
 
@@ -63,7 +70,7 @@ export class SigningKeys {
       await transaction.query(`DELETE FROM signing_keys WHERE verifies_until < clock_timestamp()`);
       await this.create(transaction);
     });
-    await this.load();
+    await this.read();
   }
 
   private async create(transaction: Transaction): Promise<void> {
@@ -82,7 +89,20 @@ export class SigningKeys {
     return [...this.keys.values()].sort((a, b) => b.signsUntil.getTime() - a.signsUntil.getTime())[0];
   }
 
-  private async load(): Promise<void> {
+  /** One question for all who ask at once. */
+  private load(): Promise<void> {
+    return (this.loading ??= this.read().finally(() => (this.loading = undefined)));
+  }
+
+  private lookAgain(): Promise<void> {
+    const wait = Math.max(0, this.loadedAt + LOOK_AGAIN_AFTER_MS - Date.now());
+    return (this.lookingAgain ??= sleep(wait)
+      .then(() => this.load())
+      .finally(() => (this.lookingAgain = undefined)));
+  }
+
+  private async read(): Promise<void> {
+    const began = Date.now();
     const rows = await this.database.asSystem('load the signing keys', (transaction) =>
       transaction.query<{ kid: string; public_jwk: JWK; sealed_private: string; signs_until: Date }>(
         `SELECT kid, public_jwk, sealed_private, signs_until FROM signing_keys WHERE verifies_until > clock_timestamp() ORDER BY created_at DESC`,
@@ -97,7 +117,7 @@ export class SigningKeys {
       loaded.set(row.kid, { kid: row.kid, publicJwk: row.public_jwk, privateKey, publicKey, signsUntil: row.signs_until });
     }
     this.keys = loaded;
-    this.loadedAt = Date.now();
+    this.loadedAt = began;
   }
 }
 

@@ -38,7 +38,7 @@ export interface TestAuth extends AsyncDisposable {
   join(role: Role, email: string, by?: Principal): ReturnType<TestAuth['enter']>;
 }
 
-export async function startTestAuth(): Promise<TestAuth> {
+export async function startTestAuth(config: Record<string, string> = {}): Promise<TestAuth> {
   await using parts = new AsyncDisposableStack();
   const server = parts.use(await startPostgresql({ major: 15 }));
   const { serviceUrls } = await provisionDatabase({ adminUrl: server.connectionString(), services: [{ name: 'auth', password: 'pw' }] });
@@ -54,7 +54,7 @@ export async function startTestAuth(): Promise<TestAuth> {
   const application = await startTestApplication((runtime) =>
     AuthModule.register({
       runtime: { ...runtime, service: 'auth', database, outbox },
-      config: configSchema.parse({}),
+      config: configSchema.parse(config),
       secretBox: createSecretBox(randomBytes(32)),
     }),
   );

@@ -1,6 +1,7 @@
 /** Which service owns a public path, by the first segment behind `/api/v2/` (design.md §3). */
 const OWNERS: Record<string, Owner> = {
   'api-keys': 'auth',
+  'device-logins': 'auth',
   invitations: 'auth',
   me: 'auth',
   organization: 'auth',
@@ -9,6 +10,8 @@ const OWNERS: Record<string, Owner> = {
   roles: 'auth',
   sessions: 'auth',
   setup: 'auth',
+  'sign-on': 'auth',
+  'sign-on-providers': 'auth',
   users: 'auth',
   backups: 'scheduler',
   catalog: 'scheduler',

@@ -12,6 +12,8 @@ export interface FrontDoorParts {
   subjects: SubjectCache;
   /** Counts tries to get in, by address. */
   tries: RateLimit;
+  /** Counts the questions of devices that wait to be let in, by address. */
+  questions: RateLimit;
   requestIdOf: (request: Request) => string;
 }
 
@@ -24,18 +26,11 @@ export class FrontDoor {
     const door = doorOf(request.method, request.originalUrl);
     // Only a service can sign one, and PrincipalGuard checks that; outside of /internal not even a real one is taken.
     if (door !== 'internal') delete request.headers[PRINCIPAL_HEADER];
-    if (door === 'entrance') this.enter(request, response);
+    if (door === 'entrance') enter(request, response, this.parts.tries);
+    if (door === 'waiting-room') enter(request, response, this.parts.questions);
     if (door === 'api') await this.authenticate(request);
     next();
   };
-
-  private enter(request: Request, response: Response): void {
-    refuseForeignPage(request.method, request.headers);
-    const decision = this.parts.tries.take(addressOf(request));
-    for (const [name, value] of Object.entries(this.parts.tries.headers(decision))) response.setHeader(name, value);
-    if (!decision.allowed)
-      throw new RahatError('rate_limited', `Too many tries from this address. Try again in ${decision.resetSeconds} s.`);
-  }
 
   private async authenticate(request: Request): Promise<void> {
     const credential = credentialOf(request.headers);
@@ -50,9 +45,16 @@ export class FrontDoor {
   }
 }
 
+function enter(request: Request, response: Response, limit: RateLimit): void {
+  refuseForeignPage(request.method, request.headers);
+  const decision = limit.take(addressOf(request));
+  for (const [name, value] of Object.entries(limit.headers(decision))) response.setHeader(name, value);
+  if (!decision.allowed) throw new RahatError('rate_limited', `Too many tries from this address. Try again in ${decision.resetSeconds} s.`);
+}
+
 function principalOf(subject: AuthenticatedSubject, address: string, requestId: string): Principal {
-  const { kind, name, organization, role, scopes, session } = subject;
-  return { kind, subject: subject.subject, name, organization, role, scopes, session, address, requestId };
+  const { kind, name, organization, role, scopes, session, mustEnrol } = subject;
+  return { kind, subject: subject.subject, name, organization, role, scopes, session, mustEnrol, address, requestId };
 }
 
 function addressOf(request: Request): string {

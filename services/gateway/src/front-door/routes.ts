@@ -4,8 +4,10 @@ import { RahatError } from '@rahat/contracts';
 export type Door =
   /** Between services: PrincipalGuard demands a service's principal there, so the header stays. */
   | 'internal'
-  /** Log-in, refresh, set-up, invitations and resets: no credential is looked at, tries are counted. */
+  /** Every step of every way in, refresh, set-up, invitations and resets: no credential is looked at, tries are counted. */
   | 'entrance'
+  /** A device asks whether it was let in: the same, but it asks every few seconds and is counted apart. */
+  | 'waiting-room'
   /** Readable by everybody. */
   | 'public'
   | 'api';
@@ -14,16 +16,24 @@ export type Door =
 const ENTRANCES = new Set([
   '/api/v2/sessions',
   '/api/v2/sessions/refresh',
+  '/api/v2/sessions/second-factor',
+  '/api/v2/sessions/passkey',
+  '/api/v2/sessions/passkey/options',
+  '/api/v2/device-logins',
   '/api/v2/setup',
   '/api/v2/invitations/look',
   '/api/v2/invitations/accept',
   '/api/v2/password-resets',
 ]);
+/** A browser is sent to an identity provider, and comes back from it. */
+const SIGN_ON = /^\/api\/v2\/sign-on\/[^/]+\/(start|callback)$/;
 
 export function doorOf(method: string, url: string): Door {
   const path = pathOf(url);
   if (path.startsWith('/internal/')) return 'internal';
   if (method.toUpperCase() === 'POST' && ENTRANCES.has(path)) return 'entrance';
+  if (SIGN_ON.test(path)) return 'entrance';
+  if (method.toUpperCase() === 'POST' && path === '/api/v2/device-logins/token') return 'waiting-room';
   if (
     !path.startsWith('/api/') ||
     path === '/api/v2/setup' ||

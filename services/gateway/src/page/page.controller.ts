@@ -16,7 +16,7 @@ export class PageController {
   private readonly style = read('app.css');
   private readonly icon = read('icon.svg');
 
-  @Get(['/', '/setup'])
+  @Get(['/', '/setup', '/device'])
   @Header('content-type', 'text/html; charset=utf-8')
   @Header('cache-control', 'no-cache')
   index(): string {
