@@ -29,3 +29,5 @@ export { CurrentPrincipal, InternalOnly, Public, Requires, type PrincipalRequest
 export { PrincipalGuard } from './principal/principal.guard.js';
 export { openPrincipalKeys, type PrincipalKeys } from './principal/principal-keys.js';
 export { ADDRESS_HEADER, PRINCIPAL_HEADER, type PrincipalSigner, type PrincipalVerifier } from './principal/principal-token.js';
+export { actorOf, recordAct, recordOwnAct, type Act } from './trail/acts.js';
+export { changesBetween } from './trail/changes.js';

@@ -1,11 +1,11 @@
 import { RahatError, type Principal, type RebuildCatalog, type Run } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { recordAct } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import type { Places } from '../documents/places.js';
 import type { RunLedger } from '../runs/run-ledger.js';
 import { presentRun, type RunRow } from '../runs/runs.table.js';
-import { recordAct } from '../trail/trail.js';
 
 const ATTEMPTS = 3;
 const DEADLINE_MINUTES = 720;
