@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings';
+import { addAuditCommands } from './audit-program.js';
 import { addBackupCommands } from './backup-program.js';
 import { addCatalogCommands } from './catalog-program.js';
 import type { CommandRunner } from './command-runner.js';
@@ -129,6 +130,7 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY, RA
     );
 
   addSearchCommands(program, run);
+  addAuditCommands(program, run);
   addRepositoryCommands(program, run);
 
   const config = program.command('config').description('where this command gets its settings from');

@@ -22,6 +22,7 @@ export const Scope = z.enum([
   'storage:read',
   'storage:write',
   'audit:read',
+  'audit:write',
 ]);
 export type Scope = z.infer<typeof Scope>;
 

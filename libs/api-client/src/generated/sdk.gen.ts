@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, ClientMeta, Options as Options2, RequestResult, TDataShape } from './client/index.js';
-import type { ApiKeysCreateData, ApiKeysCreateErrors, ApiKeysCreateResponses, ApiKeysListData, ApiKeysListErrors, ApiKeysListResponses, ApiKeysRevokeData, ApiKeysRevokeErrors, ApiKeysRevokeResponses, AuditListData, AuditListErrors, AuditListResponses, AuditVerifyData, AuditVerifyErrors, AuditVerifyResponses, BackupsAnnotateData, BackupsAnnotateErrors, BackupsAnnotateResponses, BackupsBringBackData, BackupsBringBackErrors, BackupsBringBackResponses, BackupsGetData, BackupsGetErrors, BackupsGetResponses, BackupsHoldData, BackupsHoldErrors, BackupsHoldResponses, BackupsListData, BackupsListErrors, BackupsListResponses, BackupsReleaseData, BackupsReleaseErrors, BackupsReleaseResponses, BackupsRemoveData, BackupsRemoveErrors, BackupsRemoveResponses, BackupsVerifyData, BackupsVerifyErrors, BackupsVerifyResponses, CatalogRebuildData, CatalogRebuildErrors, CatalogRebuildResponses, CollectionsListData, CollectionsListErrors, CollectionsListResponses, CollectionsRunData, CollectionsRunErrors, CollectionsRunResponses, CollectionsUpdateData, CollectionsUpdateErrors, CollectionsUpdateResponses, DatabasesDiscoverData, DatabasesDiscoverErrors, DatabasesDiscoverResponses, DatabasesListData, DatabasesListErrors, DatabasesListResponses, DatabasesUpdateData, DatabasesUpdateErrors, DatabasesUpdateResponses, DeadLettersDiscardData, DeadLettersDiscardErrors, DeadLettersDiscardResponses, DeadLettersGetData, DeadLettersGetErrors, DeadLettersGetResponses, DeadLettersListData, DeadLettersListErrors, DeadLettersListResponses, DeadLettersRetryData, DeadLettersRetryErrors, DeadLettersRetryResponses, DocumentsApplyData, DocumentsApplyErrors, DocumentsApplyResponses, DocumentsExportData, DocumentsExportErrors, DocumentsExportResponses, MeGetData, MeGetErrors, MeGetResponses, PlansConfirmRetentionData, PlansConfirmRetentionErrors, PlansConfirmRetentionResponses, PlansCreateData, PlansCreateErrors, PlansCreateResponses, PlansDeleteData, PlansDeleteErrors, PlansDeleteResponses, PlansExplainScheduleData, PlansExplainScheduleErrors, PlansExplainScheduleResponses, PlansGetData, PlansGetErrors, PlansGetResponses, PlansListData, PlansListErrors, PlansListResponses, PlansNoteData, PlansNoteErrors, PlansNoteResponses, PlansPauseData, PlansPauseErrors, PlansPauseResponses, PlansResumeData, PlansResumeErrors, PlansResumeResponses, PlansRetentionData, PlansRetentionErrors, PlansRetentionResponses, PlansRunData, PlansRunErrors, PlansRunResponses, PlansUpdateData, PlansUpdateErrors, PlansUpdateResponses, RepositoriesCreateData, RepositoriesCreateErrors, RepositoriesCreateResponses, RepositoriesGetData, RepositoriesGetErrors, RepositoriesGetResponses, RepositoriesListData, RepositoriesListErrors, RepositoriesListResponses, RepositoriesListSnapshotsData, RepositoriesListSnapshotsErrors, RepositoriesListSnapshotsResponses, RestorePlansCreateData, RestorePlansCreateErrors, RestorePlansCreateResponses, RestorePlansGetData, RestorePlansGetErrors, RestorePlansGetResponses, RestoresRunData, RestoresRunErrors, RestoresRunResponses, RunsAnnotateData, RunsAnnotateErrors, RunsAnnotateResponses, RunsCancelData, RunsCancelErrors, RunsCancelResponses, RunsEventsData, RunsEventsErrors, RunsEventsResponses, RunsGetData, RunsGetErrors, RunsGetResponses, RunsListData, RunsListErrors, RunsListResponses, RunsLogData, RunsLogErrors, RunsLogResponses, RunsPauseData, RunsPauseErrors, RunsPauseResponses, RunsResumeData, RunsResumeErrors, RunsResumeResponses, SavedSearchesCreateData, SavedSearchesCreateErrors, SavedSearchesCreateResponses, SavedSearchesListData, SavedSearchesListErrors, SavedSearchesListResponses, SavedSearchesRemoveData, SavedSearchesRemoveErrors, SavedSearchesRemoveResponses, SchedulingGetData, SchedulingGetErrors, SchedulingGetResponses, SchedulingPutData, SchedulingPutErrors, SchedulingPutResponses, SearchData, SearchErrors, SearchResponses, ServerGroupsCreateData, ServerGroupsCreateErrors, ServerGroupsCreateResponses, ServerGroupsDeleteData, ServerGroupsDeleteErrors, ServerGroupsDeleteResponses, ServerGroupsGetData, ServerGroupsGetErrors, ServerGroupsGetResponses, ServerGroupsListData, ServerGroupsListErrors, ServerGroupsListResponses, ServerGroupsUpdateData, ServerGroupsUpdateErrors, ServerGroupsUpdateResponses, ServersCreateData, ServersCreateErrors, ServersCreateResponses, ServersDeleteData, ServersDeleteErrors, ServersDeleteResponses, ServersGetData, ServersGetErrors, ServersGetResponses, ServersListData, ServersListErrors, ServersListResponses, ServersNoteData, ServersNoteErrors, ServersNoteResponses, ServersTestData, ServersTestErrors, ServersTestResponses, ServersTryData, ServersTryErrors, ServersTryResponses, ServersUpdateData, ServersUpdateErrors, ServersUpdateResponses, SessionsCreateData, SessionsCreateErrors, SessionsCreateResponses, SessionsEndData, SessionsEndErrors, SessionsEndResponses, SessionsRefreshData, SessionsRefreshErrors, SessionsRefreshResponses, SetupCreateData, SetupCreateErrors, SetupCreateResponses, SetupGetData, SetupGetErrors, SetupGetResponses, StatusGetData, StatusGetErrors, StatusGetResponses, StoragesCreateData, StoragesCreateErrors, StoragesCreateResponses, StoragesGetData, StoragesGetErrors, StoragesGetResponses, StoragesListData, StoragesListErrors, StoragesListResponses, TemplatesCreateData, TemplatesCreateErrors, TemplatesCreatePlanData, TemplatesCreatePlanErrors, TemplatesCreatePlanResponses, TemplatesCreateResponses, TemplatesDeleteData, TemplatesDeleteErrors, TemplatesDeleteResponses, TemplatesGetData, TemplatesGetErrors, TemplatesGetResponses, TemplatesListData, TemplatesListErrors, TemplatesListResponses, TemplatesUpdateData, TemplatesUpdateErrors, TemplatesUpdateResponses, TrashListData, TrashListErrors, TrashListResponses } from './types.gen.js';
+import type { ApiKeysCreateData, ApiKeysCreateErrors, ApiKeysCreateResponses, ApiKeysListData, ApiKeysListErrors, ApiKeysListResponses, ApiKeysRevokeData, ApiKeysRevokeErrors, ApiKeysRevokeResponses, AuditExportData, AuditExportErrors, AuditExportResponses, AuditGetData, AuditGetErrors, AuditGetResponses, AuditHeadsData, AuditHeadsErrors, AuditHeadsResponses, AuditKeysData, AuditKeysErrors, AuditKeysResponses, AuditListData, AuditListErrors, AuditListResponses, AuditRetentionGetData, AuditRetentionGetErrors, AuditRetentionGetResponses, AuditRetentionSetData, AuditRetentionSetErrors, AuditRetentionSetResponses, AuditSignHeadData, AuditSignHeadErrors, AuditSignHeadResponses, AuditVerifyData, AuditVerifyErrors, AuditVerifyResponses, BackupsAnnotateData, BackupsAnnotateErrors, BackupsAnnotateResponses, BackupsBringBackData, BackupsBringBackErrors, BackupsBringBackResponses, BackupsGetData, BackupsGetErrors, BackupsGetResponses, BackupsHoldData, BackupsHoldErrors, BackupsHoldResponses, BackupsListData, BackupsListErrors, BackupsListResponses, BackupsReleaseData, BackupsReleaseErrors, BackupsReleaseResponses, BackupsRemoveData, BackupsRemoveErrors, BackupsRemoveResponses, BackupsVerifyData, BackupsVerifyErrors, BackupsVerifyResponses, CatalogRebuildData, CatalogRebuildErrors, CatalogRebuildResponses, CollectionsListData, CollectionsListErrors, CollectionsListResponses, CollectionsRunData, CollectionsRunErrors, CollectionsRunResponses, CollectionsUpdateData, CollectionsUpdateErrors, CollectionsUpdateResponses, DatabasesDiscoverData, DatabasesDiscoverErrors, DatabasesDiscoverResponses, DatabasesListData, DatabasesListErrors, DatabasesListResponses, DatabasesUpdateData, DatabasesUpdateErrors, DatabasesUpdateResponses, DeadLettersDiscardData, DeadLettersDiscardErrors, DeadLettersDiscardResponses, DeadLettersGetData, DeadLettersGetErrors, DeadLettersGetResponses, DeadLettersListData, DeadLettersListErrors, DeadLettersListResponses, DeadLettersRetryData, DeadLettersRetryErrors, DeadLettersRetryResponses, DocumentsApplyData, DocumentsApplyErrors, DocumentsApplyResponses, DocumentsExportData, DocumentsExportErrors, DocumentsExportResponses, MeGetData, MeGetErrors, MeGetResponses, PlansConfirmRetentionData, PlansConfirmRetentionErrors, PlansConfirmRetentionResponses, PlansCreateData, PlansCreateErrors, PlansCreateResponses, PlansDeleteData, PlansDeleteErrors, PlansDeleteResponses, PlansExplainScheduleData, PlansExplainScheduleErrors, PlansExplainScheduleResponses, PlansGetData, PlansGetErrors, PlansGetResponses, PlansListData, PlansListErrors, PlansListResponses, PlansNoteData, PlansNoteErrors, PlansNoteResponses, PlansPauseData, PlansPauseErrors, PlansPauseResponses, PlansResumeData, PlansResumeErrors, PlansResumeResponses, PlansRetentionData, PlansRetentionErrors, PlansRetentionResponses, PlansRunData, PlansRunErrors, PlansRunResponses, PlansUpdateData, PlansUpdateErrors, PlansUpdateResponses, RepositoriesCreateData, RepositoriesCreateErrors, RepositoriesCreateResponses, RepositoriesGetData, RepositoriesGetErrors, RepositoriesGetResponses, RepositoriesListData, RepositoriesListErrors, RepositoriesListResponses, RepositoriesListSnapshotsData, RepositoriesListSnapshotsErrors, RepositoriesListSnapshotsResponses, RestorePlansCreateData, RestorePlansCreateErrors, RestorePlansCreateResponses, RestorePlansGetData, RestorePlansGetErrors, RestorePlansGetResponses, RestoresRunData, RestoresRunErrors, RestoresRunResponses, RunsAnnotateData, RunsAnnotateErrors, RunsAnnotateResponses, RunsCancelData, RunsCancelErrors, RunsCancelResponses, RunsEventsData, RunsEventsErrors, RunsEventsResponses, RunsGetData, RunsGetErrors, RunsGetResponses, RunsListData, RunsListErrors, RunsListResponses, RunsLogData, RunsLogErrors, RunsLogResponses, RunsPauseData, RunsPauseErrors, RunsPauseResponses, RunsResumeData, RunsResumeErrors, RunsResumeResponses, SavedSearchesCreateData, SavedSearchesCreateErrors, SavedSearchesCreateResponses, SavedSearchesListData, SavedSearchesListErrors, SavedSearchesListResponses, SavedSearchesRemoveData, SavedSearchesRemoveErrors, SavedSearchesRemoveResponses, SchedulingGetData, SchedulingGetErrors, SchedulingGetResponses, SchedulingPutData, SchedulingPutErrors, SchedulingPutResponses, SearchData, SearchErrors, SearchResponses, ServerGroupsCreateData, ServerGroupsCreateErrors, ServerGroupsCreateResponses, ServerGroupsDeleteData, ServerGroupsDeleteErrors, ServerGroupsDeleteResponses, ServerGroupsGetData, ServerGroupsGetErrors, ServerGroupsGetResponses, ServerGroupsListData, ServerGroupsListErrors, ServerGroupsListResponses, ServerGroupsUpdateData, ServerGroupsUpdateErrors, ServerGroupsUpdateResponses, ServersCreateData, ServersCreateErrors, ServersCreateResponses, ServersDeleteData, ServersDeleteErrors, ServersDeleteResponses, ServersGetData, ServersGetErrors, ServersGetResponses, ServersListData, ServersListErrors, ServersListResponses, ServersNoteData, ServersNoteErrors, ServersNoteResponses, ServersTestData, ServersTestErrors, ServersTestResponses, ServersTryData, ServersTryErrors, ServersTryResponses, ServersUpdateData, ServersUpdateErrors, ServersUpdateResponses, SessionsCreateData, SessionsCreateErrors, SessionsCreateResponses, SessionsEndData, SessionsEndErrors, SessionsEndResponses, SessionsRefreshData, SessionsRefreshErrors, SessionsRefreshResponses, SetupCreateData, SetupCreateErrors, SetupCreateResponses, SetupGetData, SetupGetErrors, SetupGetResponses, StatusGetData, StatusGetErrors, StatusGetResponses, StoragesCreateData, StoragesCreateErrors, StoragesCreateResponses, StoragesGetData, StoragesGetErrors, StoragesGetResponses, StoragesListData, StoragesListErrors, StoragesListResponses, TemplatesCreateData, TemplatesCreateErrors, TemplatesCreatePlanData, TemplatesCreatePlanErrors, TemplatesCreatePlanResponses, TemplatesCreateResponses, TemplatesDeleteData, TemplatesDeleteErrors, TemplatesDeleteResponses, TemplatesGetData, TemplatesGetErrors, TemplatesGetResponses, TemplatesListData, TemplatesListErrors, TemplatesListResponses, TemplatesUpdateData, TemplatesUpdateErrors, TemplatesUpdateResponses, TrashListData, TrashListErrors, TrashListResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -50,7 +50,7 @@ export const apiKeysRevoke = <ThrowOnError extends boolean = false>(options: Opt
 });
 
 /**
- * Who did what, newest first
+ * Who did what, newest first; by actor, action, target, address, request, time and words
  */
 export const auditList = <ThrowOnError extends boolean = false>(options?: Options<AuditListData, ThrowOnError>): RequestResult<AuditListResponses, AuditListErrors, ThrowOnError> => (options?.client ?? client).get<AuditListResponses, AuditListErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],
@@ -59,7 +59,74 @@ export const auditList = <ThrowOnError extends boolean = false>(options?: Option
 });
 
 /**
- * Recompute the hash chain of the trail and name its first broken link; with the head of an earlier answer also a cut-off end
+ * One entry by its number
+ */
+export const auditGet = <ThrowOnError extends boolean = false>(options: Options<AuditGetData, ThrowOnError>): RequestResult<AuditGetResponses, AuditGetErrors, ThrowOnError> => (options.client ?? client).get<AuditGetResponses, AuditGetErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/audit/entries/{sequence}',
+    ...options
+});
+
+/**
+ * The trail with its signed heads as JSON lines, which can be verified offline, or as CSV; that it was exported is recorded
+ */
+export const auditExport = <ThrowOnError extends boolean = false>(options?: Options<AuditExportData, ThrowOnError>): RequestResult<AuditExportResponses, AuditExportErrors, ThrowOnError> => (options?.client ?? client).get<AuditExportResponses, AuditExportErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/audit/export',
+    ...options
+});
+
+/**
+ * Signed heads of the trail, newest first
+ */
+export const auditHeads = <ThrowOnError extends boolean = false>(options?: Options<AuditHeadsData, ThrowOnError>): RequestResult<AuditHeadsResponses, AuditHeadsErrors, ThrowOnError> => (options?.client ?? client).get<AuditHeadsResponses, AuditHeadsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/audit/heads',
+    ...options
+});
+
+/**
+ * Sign the trail as it stands; keep the answer elsewhere, and give it to a verification
+ */
+export const auditSignHead = <ThrowOnError extends boolean = false>(options?: Options<AuditSignHeadData, ThrowOnError>): RequestResult<AuditSignHeadResponses, AuditSignHeadErrors, ThrowOnError> => (options?.client ?? client).post<AuditSignHeadResponses, AuditSignHeadErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/audit/heads',
+    ...options
+});
+
+/**
+ * The public keys of signed heads, as a JSON web key set
+ */
+export const auditKeys = <ThrowOnError extends boolean = false>(options?: Options<AuditKeysData, ThrowOnError>): RequestResult<AuditKeysResponses, AuditKeysErrors, ThrowOnError> => (options?.client ?? client).get<AuditKeysResponses, AuditKeysErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/audit/keys',
+    ...options
+});
+
+/**
+ * How long the trail is kept
+ */
+export const auditRetentionGet = <ThrowOnError extends boolean = false>(options?: Options<AuditRetentionGetData, ThrowOnError>): RequestResult<AuditRetentionGetResponses, AuditRetentionGetErrors, ThrowOnError> => (options?.client ?? client).get<AuditRetentionGetResponses, AuditRetentionGetErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/audit/retention',
+    ...options
+});
+
+/**
+ * Keep the trail for ever, or for 90 days and more; a signed mark takes the place of what is dropped
+ */
+export const auditRetentionSet = <ThrowOnError extends boolean = false>(options: Options<AuditRetentionSetData, ThrowOnError>): RequestResult<AuditRetentionSetResponses, AuditRetentionSetErrors, ThrowOnError> => (options.client ?? client).put<AuditRetentionSetResponses, AuditRetentionSetErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/api/v2/audit/retention',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Recompute the hash chain, hold it against the signed heads, and name the first fault; with a head noted elsewhere also a cut-off end
  */
 export const auditVerify = <ThrowOnError extends boolean = false>(options?: Options<AuditVerifyData, ThrowOnError>): RequestResult<AuditVerifyResponses, AuditVerifyErrors, ThrowOnError> => (options?.client ?? client).get<AuditVerifyResponses, AuditVerifyErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],

@@ -12,7 +12,7 @@ export type Annotate = {
 export type ApiKey = {
     id: string;
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read'>;
+    scopes: Array<'*' | 'organization:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write'>;
     createdAt: string;
     expiresAt: string | null;
     lastUsedAt: string | null;
@@ -87,17 +87,49 @@ export type AuditEntry = {
         id: string;
         name: string | null;
     };
+    before: {
+        [key: string]: unknown;
+    } | null;
+    after: {
+        [key: string]: unknown;
+    } | null;
     details: {
         [key: string]: unknown;
     };
+    request: string | null;
     previousHash: string;
     hash: string;
+};
+
+export type AuditHead = {
+    sequence: number;
+    signed: string;
+    signedAt: string;
+};
+
+export type AuditKeys = {
+    keys: Array<{
+        kid: string;
+        kty: string;
+        crv: string;
+        x: string;
+        y: string;
+        alg: string;
+        use: string;
+    }>;
+};
+
+export type AuditRetention = {
+    keepDays: number | null;
 };
 
 export type AuditVerification = {
     intact: boolean;
     entries: number;
     head: string | null;
+    sequence: number;
+    droppedThrough: number | null;
+    signedHeads: number;
     brokenAt: number | null;
     reason: string | null;
 };
@@ -170,7 +202,7 @@ export type ConfirmRetention = {
 
 export type CreateApiKey = {
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read'>;
+    scopes: Array<'*' | 'organization:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write'>;
     expiresAt?: string;
 };
 
@@ -407,7 +439,7 @@ export type CreateTemplate = {
 export type CreatedApiKey = {
     id: string;
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read'>;
+    scopes: Array<'*' | 'organization:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write'>;
     createdAt: string;
     expiresAt: string | null;
     lastUsedAt: string | null;
@@ -521,7 +553,7 @@ export type Me = {
     kind: 'user' | 'api-key' | 'service';
     name: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
-    scopes: Array<'*' | 'organization:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read'>;
+    scopes: Array<'*' | 'organization:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write'>;
     organization: {
         id: string;
         name: string;
@@ -1577,6 +1609,15 @@ export type AuditListData = {
     query?: {
         cursor?: string;
         limit?: number;
+        actor?: string;
+        action?: string;
+        targetKind?: string;
+        target?: string;
+        address?: string;
+        request?: string;
+        from?: string;
+        to?: string;
+        q?: string;
     };
     url: '/api/v2/audit';
 };
@@ -1601,6 +1642,177 @@ export type AuditListResponses = {
 };
 
 export type AuditListResponse = AuditListResponses[keyof AuditListResponses];
+
+export type AuditGetData = {
+    body?: never;
+    path: {
+        sequence: number;
+    };
+    query?: never;
+    url: '/api/v2/audit/entries/{sequence}';
+};
+
+export type AuditGetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type AuditGetError = AuditGetErrors[keyof AuditGetErrors];
+
+export type AuditGetResponses = {
+    200: AuditEntry;
+};
+
+export type AuditGetResponse = AuditGetResponses[keyof AuditGetResponses];
+
+export type AuditExportData = {
+    body?: never;
+    path?: never;
+    query?: {
+        format?: 'jsonl' | 'csv';
+        after?: number;
+    };
+    url: '/api/v2/audit/export';
+};
+
+export type AuditExportErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type AuditExportError = AuditExportErrors[keyof AuditExportErrors];
+
+export type AuditExportResponses = {
+    /**
+     * One line for each entry
+     */
+    200: string;
+};
+
+export type AuditExportResponse = AuditExportResponses[keyof AuditExportResponses];
+
+export type AuditHeadsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        cursor?: string;
+        limit?: number;
+    };
+    url: '/api/v2/audit/heads';
+};
+
+export type AuditHeadsErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type AuditHeadsError = AuditHeadsErrors[keyof AuditHeadsErrors];
+
+export type AuditHeadsResponses = {
+    200: {
+        data: Array<AuditHead>;
+        page: {
+            nextCursor: string | null;
+            hasMore: boolean;
+        };
+    };
+};
+
+export type AuditHeadsResponse = AuditHeadsResponses[keyof AuditHeadsResponses];
+
+export type AuditSignHeadData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/audit/heads';
+};
+
+export type AuditSignHeadErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type AuditSignHeadError = AuditSignHeadErrors[keyof AuditSignHeadErrors];
+
+export type AuditSignHeadResponses = {
+    200: AuditHead;
+};
+
+export type AuditSignHeadResponse = AuditSignHeadResponses[keyof AuditSignHeadResponses];
+
+export type AuditKeysData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/audit/keys';
+};
+
+export type AuditKeysErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type AuditKeysError = AuditKeysErrors[keyof AuditKeysErrors];
+
+export type AuditKeysResponses = {
+    200: AuditKeys;
+};
+
+export type AuditKeysResponse = AuditKeysResponses[keyof AuditKeysResponses];
+
+export type AuditRetentionGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/audit/retention';
+};
+
+export type AuditRetentionGetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type AuditRetentionGetError = AuditRetentionGetErrors[keyof AuditRetentionGetErrors];
+
+export type AuditRetentionGetResponses = {
+    200: AuditRetention;
+};
+
+export type AuditRetentionGetResponse = AuditRetentionGetResponses[keyof AuditRetentionGetResponses];
+
+export type AuditRetentionSetData = {
+    body: AuditRetention;
+    path?: never;
+    query?: never;
+    url: '/api/v2/audit/retention';
+};
+
+export type AuditRetentionSetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type AuditRetentionSetError = AuditRetentionSetErrors[keyof AuditRetentionSetErrors];
+
+export type AuditRetentionSetResponses = {
+    200: AuditRetention;
+};
+
+export type AuditRetentionSetResponse = AuditRetentionSetResponses[keyof AuditRetentionSetResponses];
 
 export type AuditVerifyData = {
     body?: never;
