@@ -538,6 +538,34 @@ export type HoldBackup = {
     reason: string;
 };
 
+export type LiveEvent = {
+    run: string;
+    type: string;
+    state: string;
+    attempt: number;
+    plan?: string;
+    server?: string;
+    error?: {
+        code: string;
+        message: string;
+    };
+    at: string;
+} | {
+    backup: string;
+    level?: string;
+    at: string;
+} | {
+    run: string;
+    attempt: number;
+    phase: string;
+    object?: string;
+    bytes: number;
+    totalBytes?: number;
+    at: string;
+} | {
+    [key: string]: unknown;
+};
+
 export type LocalStorageSettings = {
     driver: 'local';
     path: string;
@@ -1146,6 +1174,24 @@ export type RunRestore = {
     plan: string;
     hash: string;
     confirm?: string;
+};
+
+export type RunStreamEvent = {
+    at: string;
+    attempt: number;
+    level: string;
+    message: string;
+} | {
+    attempt: number;
+    phase: string;
+    object?: string;
+    bytes: number;
+    totalBytes?: number;
+    at: string;
+} | {
+    id: string;
+    type: string;
+    state: string;
 };
 
 export type S3StorageConnection = {
@@ -2297,6 +2343,37 @@ export type DocumentsApplyResponses = {
 
 export type DocumentsApplyResponse = DocumentsApplyResponses[keyof DocumentsApplyResponses];
 
+export type EventsFollowData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the last event that was read: what came since comes first
+         */
+        'last-event-id'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v2/events';
+};
+
+export type EventsFollowErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type EventsFollowError = EventsFollowErrors[keyof EventsFollowErrors];
+
+export type EventsFollowResponses = {
+    /**
+     * Events without an end
+     */
+    200: LiveEvent;
+};
+
+export type EventsFollowResponse = EventsFollowResponses[keyof EventsFollowResponses];
+
 export type MeGetData = {
     body?: never;
     path?: never;
@@ -2916,8 +2993,11 @@ export type RunsCancelResponse = RunsCancelResponses[keyof RunsCancelResponses];
 
 export type RunsEventsData = {
     body?: never;
-    headers: {
-        'last-event-id': string;
+    headers?: {
+        /**
+         * Id of the last event that was read: the lines since come first
+         */
+        'last-event-id'?: string;
     };
     path: {
         id: string;
@@ -2936,8 +3016,13 @@ export type RunsEventsErrors = {
 export type RunsEventsError = RunsEventsErrors[keyof RunsEventsErrors];
 
 export type RunsEventsResponses = {
-    200: unknown;
+    /**
+     * Events until the run is over
+     */
+    200: RunStreamEvent;
 };
+
+export type RunsEventsResponse = RunsEventsResponses[keyof RunsEventsResponses];
 
 export type RunsLogData = {
     body?: never;

@@ -4,6 +4,7 @@ import type { NextFunction, Request, Response } from 'express';
 import { credentialOf } from './credential.js';
 import { refuseForeignPage, refuseForgedRequest } from './cross-site.js';
 import type { RateLimit } from './rate-limit.js';
+import { endWithCredential, isEventStream } from './ending-streams.js';
 import { doorOf, refuseUnreadablePath } from './routes.js';
 import type { SubjectCache } from './subject-cache.js';
 
@@ -25,7 +26,7 @@ export class FrontDoor {
     // Only a service can sign one, and PrincipalGuard checks that; outside of /internal not even a real one is taken.
     if (door !== 'internal') delete request.headers[PRINCIPAL_HEADER];
     if (door === 'entrance') this.enter(request, response);
-    if (door === 'api') await this.authenticate(request);
+    if (door === 'api') await this.authenticate(request, response);
     next();
   };
 
@@ -37,12 +38,14 @@ export class FrontDoor {
       throw new RahatError('rate_limited', `Too many tries from this address. Try again in ${decision.resetSeconds} s.`);
   }
 
-  private async authenticate(request: Request): Promise<void> {
+  private async authenticate(request: Request, response: Response): Promise<void> {
     const credential = credentialOf(request.headers);
     if (credential.by === 'nothing') return;
     if (credential.by === 'cookie') refuseForgedRequest(request.method, request.headers);
     const address = addressOf(request);
     const subject = await this.parts.subjects.subjectOf(credential.text, address);
+    if (isEventStream(request.method, request.originalUrl))
+      endWithCredential(response, subject, () => this.parts.subjects.subjectOf(credential.text, address));
     request.headers[PRINCIPAL_HEADER] = await this.parts.principals.sign(principalOf(subject, address, this.parts.requestIdOf(request)));
     // Nobody behind the front door has any use for them.
     delete request.headers.authorization;

@@ -8,6 +8,7 @@ import { SearchTheCatalog1764310000000 } from './0007-search-the-catalog.js';
 import { RebuildTheCatalog1764320000000 } from './0008-rebuild-the-catalog.js';
 import { KeepProtections1764330000000 } from './0009-keep-protections.js';
 import { WeighEditedPlans1764340000000 } from './0010-weigh-edited-plans.js';
+import { KeepLiveEvents1764430100000 } from './0011-keep-live-events.js';
 
 export const schedulerMigrations = [
   CreateScheduler1763900000000,
@@ -20,4 +21,5 @@ export const schedulerMigrations = [
   RebuildTheCatalog1764320000000,
   KeepProtections1764330000000,
   WeighEditedPlans1764340000000,
+  KeepLiveEvents1764430100000,
 ];
