@@ -72,11 +72,16 @@ export function addAuditCommands<Args extends unknown[], Opts extends Record<str
     .command('retention')
     .description('how long the trail is kept, or keep it for so many days (90 and more), or for ever')
     .option('--keep-days <days>', 'a number, or forever', keptDays)
-    .action(run(async (terminal, { keepDays }: { keepDays?: number | null }) => (await trail()).retention(terminal, keepDays)));
+    .action(
+      run(async (terminal, { keepDays }: { keepDays?: number | 'forever' }) =>
+        (await trail()).retention(terminal, keepDays === 'forever' ? null : keepDays),
+      ),
+    );
 }
 
-function keptDays(text: string): number | null {
-  if (text === 'forever') return null;
+/** Commander takes null for nothing at all. */
+function keptDays(text: string): number | 'forever' {
+  if (text === 'forever') return text;
   if (!/^\d{1,5}$/.test(text)) throw new InvalidArgumentError('A number of days is needed, or forever.');
   return Number(text);
 }

@@ -16,6 +16,7 @@ export { OutgoingClient } from './outgoing/outgoing-client.js';
 export { describeApi } from './http/open-api.js';
 export { ProblemFilter } from './http/problem.filter.js';
 export { problemOf } from './http/problem.js';
+export { currentRequestId } from './http/request-id.js';
 export { InternalClient, type InternalClientOptions } from './internal-client.js';
 export { versionBeside } from './version-beside.js';
 export { addressesOf, ServiceAddresses, wasRefused } from './service-addresses.js';
