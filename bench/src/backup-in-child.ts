@@ -1,7 +1,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import type { PostgresqlConnection } from '@rahat/contracts';
-import { runProcessFlags } from '@rahat/execution';
+import { runProcess } from '@rahat/execution';
 
 /** The worker's own default. */
 const HEAP_MB = 192;
@@ -22,7 +22,8 @@ export interface BackupMeasurement {
 /** A backup in a process of its own, as the worker runs it; the time includes the process's start. */
 export async function backUpInChild(task: BackupTask): Promise<BackupMeasurement> {
   const started = performance.now();
-  const child = fork(new URL('./backup-child.js', import.meta.url), { execArgv: runProcessFlags(HEAP_MB) });
+  const { execArgv, env } = runProcess(HEAP_MB);
+  const child = fork(new URL('./backup-child.js', import.meta.url), { execArgv, env: { ...process.env, ...env } });
   child.send(task);
   const [report] = (await once(child, 'message')) as [{ addedBytes: number; peakMb: number; error?: string }];
   await once(child, 'exit');

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runProcessFlags } from '@rahat/execution';
+import { runProcess } from '@rahat/execution';
 import type { Command } from './measured-process.js';
 
 /** A backup program that takes part, with everything that it keeps below `home`. */
@@ -31,20 +31,20 @@ const FETCHED = '/var/cache/rahat-backup/bench-peers/programs';
 export const rahat: ContestantFactory = (home) => {
   const repository = path.join(home, 'repository');
   const child = fileURLToPath(new URL('./repository-child.js', import.meta.url));
-  const command = (...args: string[]): Command => ({
-    program: process.execPath,
-    args: [...runProcessFlags(HEAP_MB), child, repository, path.join(home, 'passphrase'), ...args],
-  });
+  const command = (work: 'reads' | 'writes', ...args: string[]): Command => {
+    const { execArgv, env } = runProcess(HEAP_MB, work);
+    return { program: process.execPath, env, args: [...execArgv, child, repository, path.join(home, 'passphrase'), ...args] };
+  };
   return {
     name: 'rahat',
     version: process.version,
     settings: 'zstd 3, AES-256-GCM, Argon2id 64 MiB × 3',
     repository,
-    create: () => command('create'),
-    backUpStream: () => command('backup-stream'),
-    restoreStream: () => command('restore-stream'),
-    backUpFolder: (folder) => command('backup-folder', folder),
-    restoreFolder: (_source, target) => command('restore-folder', target),
+    create: () => command('writes', 'create'),
+    backUpStream: () => command('writes', 'backup-stream'),
+    restoreStream: () => command('reads', 'restore-stream'),
+    backUpFolder: (folder) => command('writes', 'backup-folder', folder),
+    restoreFolder: (_source, target) => command('reads', 'restore-folder', target),
   };
 };
 

@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { RahatError } from '@rahat/contracts';
-import { runProcessFlags } from '@rahat/execution';
+import { runProcess } from '@rahat/execution';
 import type { CollectReport } from '@rahat/repository';
 import type { BenchOptions } from '../bench-options.js';
 import { runMeasured, type Usage } from '../repository/measured-process.js';
@@ -50,7 +50,8 @@ export async function collectionSuite({ quick, chunks: wanted, log }: BenchOptio
 type Measured<T> = Usage & { facts: T };
 
 async function child<T>(...args: string[]): Promise<Measured<T>> {
-  const usage = await runMeasured({ program: process.execPath, args: [...runProcessFlags(HEAP_MB), CHILD, ...args] });
+  const { execArgv, env } = runProcess(HEAP_MB);
+  const usage = await runMeasured({ program: process.execPath, args: [...execArgv, CHILD, ...args], env });
   return { ...usage, facts: JSON.parse(usage.output || '{}') as T };
 }
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runProcessFlags } from '@rahat/execution';
+import { runProcess } from '@rahat/execution';
 import type { LookUpRates } from '@rahat/repository/measuring';
 import type { BenchOptions } from '../bench-options.js';
 import { runMeasured, type Usage } from '../repository/measured-process.js';
@@ -96,7 +96,8 @@ interface Measured<T> {
 }
 
 async function child<T>(...args: string[]): Promise<Measured<T> & Usage> {
-  const usage = await runMeasured({ program: process.execPath, args: [...runProcessFlags(HEAP_MB), CHILD, ...args] });
+  const { execArgv, env } = runProcess(HEAP_MB);
+  const usage = await runMeasured({ program: process.execPath, args: [...execArgv, CHILD, ...args], env });
   return { ...usage, facts: JSON.parse(usage.output || '{}') as T };
 }
 

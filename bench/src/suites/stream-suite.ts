@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runProcessFlags } from '@rahat/execution';
+import { runProcess } from '@rahat/execution';
 import type { BenchOptions } from '../bench-options.js';
 import { runMeasured } from '../repository/measured-process.js';
 import type { BenchResult } from '../result-table.js';
@@ -31,8 +31,9 @@ export async function streamSuite({ sizeMb, log }: BenchOptions): Promise<BenchR
   const scratch = await mkdtemp(path.join(os.tmpdir(), 'rahat-bench-stream-'));
   try {
     log(`backing up a stream of ${sizeMb / 1000} GB …`);
-    const args = [...runProcessFlags(HEAP_MB), CHILD, path.join(scratch, 'repository'), String(sizeMb * 1e6)];
-    const { output } = await runMeasured({ program: process.execPath, args, hear: (text) => log(text.trim()) });
+    const { execArgv, env } = runProcess(HEAP_MB);
+    const args = [...execArgv, CHILD, path.join(scratch, 'repository'), String(sizeMb * 1e6)];
+    const { output } = await runMeasured({ program: process.execPath, args, env, hear: (text) => log(text.trim()) });
     const told = output
       .trim()
       .split('\n')

@@ -14,6 +14,7 @@ export {
   KIT_FORMATS,
   keyBlock,
   makeRecoveryKit,
+  readKitFile,
   readKitRepository,
   readPrintedKeys,
   renderKit,
@@ -23,7 +24,7 @@ export {
 } from '@rahat/recovery-kit';
 export type { AddedKeyslot, KeyslotListing, NewWayIn, SlotCredential } from '@rahat/repository';
 export { PauseGate } from './pause-gate.js';
-export { runProcessFlags } from './run-process-flags.js';
+export { runProcess, type RunProcess } from './run-process.js';
 export type { TellFound } from './rebuild.js';
 export type { ExecutionOptions, ExecutionProgress, LogLevel } from './run-context.js';
 export { embeddedToolFolders } from './embedded-tools.js';

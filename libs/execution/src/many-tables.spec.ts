@@ -9,7 +9,7 @@ import { openBlobStore } from '@rahat/blob-store-registry';
 import { type Evidence, newId, type RunSecrets, type RunSpec } from '@rahat/contracts';
 import { createRepository, grantCredential } from '@rahat/repository';
 import { type PostgresqlServer, startPostgresql } from '@rahat/test-servers';
-import { runProcessFlags } from './index.js';
+import { runProcess } from './index.js';
 
 const TABLES = 20_000;
 /** The worker's own default: who needs more dies. `npm run bench -- --suite main` measures the rest. */
@@ -85,7 +85,8 @@ async function runInChild(change: Pick<RunSpec, 'type'> & Record<string, unknown
   };
   const scratchFolder = join(folder, `scratch-${change.type}`);
   await mkdir(scratchFolder, { mode: 0o700 });
-  const child = fork(join(folder, 'child.mjs'), [], { execArgv: runProcessFlags(HEAP_MB) });
+  const { execArgv, env } = runProcess(HEAP_MB);
+  const child = fork(join(folder, 'child.mjs'), [], { execArgv, env: { ...process.env, ...env } });
   child.send({ spec: { ...head, ...limits, ...change }, secrets: secretsFor(change.type), scratchFolder });
   const ended = once(child, 'exit');
   const told = await Promise.race([once(child, 'message'), ended]);

@@ -16,8 +16,11 @@ import type { SessionJobs } from '../threads/session-jobs.js';
 
 /** Frames beyond those that threads compress: one that is placed and one that waits. */
 const FRAMES_AHEAD = 2;
-/** The open data pack and four on their way to the storage, one less while a metadata pack is open; a fast storage needs two. */
-const PACK_BUFFERS = 5;
+/**
+ * The open pack and one on its way, so that a slow storage costs no memory: more in flight would only hide jitter, for a pack's upload
+ * is parallel in itself where that helps (parts, blob-stores/s3).
+ */
+const PACK_BUFFERS = 2;
 /** repository.md §7.2: so that a retry after a crash finds its own earlier work. */
 const PACKS_PER_SEGMENT = 32;
 const SEGMENT_INTERVAL_MS = 5 * 60 * 1000;

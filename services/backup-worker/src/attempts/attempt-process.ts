@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AttemptResult, RahatError, type RunSecrets, type RunSpec } from '@rahat/contracts';
-import { type ExecutionProgress, runProcessFlags, type TellFound } from '@rahat/execution';
+import { type ExecutionProgress, runProcess, type TellFound } from '@rahat/execution';
 import type { ExecuteOrder, FoundAnswer, FromChild, LogLine, ToChild } from './child-messages.js';
 import { endProcessesIn } from './process-folder.js';
 
@@ -53,11 +53,12 @@ export class AttemptProcess {
 
   constructor(private readonly options: AttemptProcessOptions) {
     const { heapMb, scratchFolder, spec } = options;
+    const { execArgv, env } = runProcess(heapMb, spec.type === 'restore' ? 'reads' : 'writes');
     this.child = fork(options.program ?? RUN_CHILD, [], {
       // A group of its own: a signal to the worker's terminal doesn't reach it, and one kill reaches all of it.
       detached: true,
-      execArgv: runProcessFlags(heapMb),
-      env: environment(),
+      execArgv,
+      env: { ...environment(), ...env },
       cwd: scratchFolder,
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
