@@ -42,6 +42,11 @@ const boundaries = [
     ),
     bannedExternalImports: ['@nestjs/*', 'typeorm', 'bullmq'],
   },
+  {
+    sourceTag: 'scope:audit-trail',
+    onlyDependOnLibsWithTags: only('contracts'),
+    bannedExternalImports: ['@nestjs/*', 'typeorm', 'bullmq'],
+  },
   { sourceTag: 'scope:persistence', onlyDependOnLibsWithTags: only('contracts') },
   { sourceTag: 'scope:messaging', onlyDependOnLibsWithTags: only('contracts', 'persistence') },
   { sourceTag: 'scope:service-kit', onlyDependOnLibsWithTags: only('contracts', 'persistence', 'messaging') },
@@ -53,6 +58,7 @@ const boundaries = [
     sourceTag: 'scope:service',
     onlyDependOnLibsWithTags: only(
       'contracts',
+      'audit-trail',
       'service-kit',
       'persistence',
       'messaging',
@@ -67,7 +73,7 @@ const boundaries = [
     ),
   },
   { sourceTag: 'scope:standalone', onlyDependOnLibsWithTags: ['*'] },
-  { sourceTag: 'scope:client', onlyDependOnLibsWithTags: only('contracts', 'api-client', 'execution', 'translations') },
+  { sourceTag: 'scope:client', onlyDependOnLibsWithTags: only('contracts', 'api-client', 'audit-trail', 'execution', 'translations') },
   // The second reader proves the document only as long as it shares nothing with the engine.
   { sourceTag: 'scope:reader', onlyDependOnLibsWithTags: [] },
   { sourceTag: 'scope:bench', onlyDependOnLibsWithTags: ['*'] },

@@ -1,4 +1,5 @@
 import { Command } from '@commander-js/extra-typings';
+import { addAuditCommands } from './audit-program.js';
 import { addBackupCommands } from './backup-program.js';
 import { addCatalogCommands } from './catalog-program.js';
 import type { CommandRunner } from './command-runner.js';
@@ -160,6 +161,7 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_SECOND_FACTOR, RAHAT_NEW_PASSWORD
     );
 
   addSearchCommands(program, run);
+  addAuditCommands(program, run);
   addRepositoryCommands(program, run);
 
   const config = program.command('config').description('where this command gets its settings from');

@@ -43,6 +43,7 @@ export * from './http/templates.js';
 export * from './http/dead-letters.js';
 export * from './http/documents.js';
 export * from './http/runs.js';
+export * from './http/events.js';
 export * from './http/annotations.js';
 export * from './http/search.js';
 export * from './http/storages.js';

@@ -25,6 +25,7 @@ export const Scope = z.enum([
   'storage:read',
   'storage:write',
   'audit:read',
+  'audit:write',
   'dead-letter:write',
 ]);
 export type Scope = z.infer<typeof Scope>;

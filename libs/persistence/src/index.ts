@@ -1,3 +1,4 @@
+export { handToKeeper } from './append-only.js';
 export { DatabaseAway } from './database-errors.js';
 export type { ServiceDatabase, Transaction } from './service-database.js';
 export { openServiceDatabase, type Migration, type ServiceDatabaseOptions } from './open-service-database.js';

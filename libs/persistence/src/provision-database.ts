@@ -1,7 +1,8 @@
 import { RahatError } from '@rahat/contracts';
 import pg from 'pg';
+import { handOverFunction } from './append-only.js';
 import { translateDatabaseError } from './database-errors.js';
-import { quoteIdentifier, quoteLiteral, schemaNamesOf } from './schema-names.js';
+import { quoteIdentifier, quoteLiteral, schemaNamesOf, type SchemaNames } from './schema-names.js';
 import { scramVerifier } from './scram-verifier.js';
 
 export interface ProvisionOptions {
@@ -70,12 +71,22 @@ async function demandRights(client: pg.Client): Promise<void> {
 }
 
 async function provisionService(client: pg.Client, service: string, password: string): Promise<void> {
-  const { schema, role, systemRole } = schemaNamesOf(service);
+  const names = schemaNamesOf(service);
+  const { schema, role, systemRole, keeperRole } = names;
   await makeRole(client, role, password);
   await makeRole(client, systemRole);
+  await makeRole(client, keeperRole);
   await client.query(`GRANT ${quoteIdentifier(systemRole)} TO ${quoteIdentifier(role)}`);
-  await makeSchema(client, schema, role);
+  await makeSchema(client, schema, role, keeperRole);
   await client.query(`GRANT USAGE ON SCHEMA ${quoteIdentifier(schema)} TO ${quoteIdentifier(systemRole)}`);
+  await letServiceHandOver(client, names);
+}
+
+/** As whoever provisions: a service can give a thing to its keeper, and neither the service nor anybody it can become gets it back. */
+async function letServiceHandOver(client: pg.Client, names: SchemaNames): Promise<void> {
+  const { rowCount } = await client.query(`SELECT 1 FROM pg_roles WHERE rolname = current_user AND rolsuper`);
+  if (!rowCount) for (const role of [names.role, names.keeperRole]) await client.query(`GRANT ${quoteIdentifier(role)} TO CURRENT_USER`);
+  await client.query(handOverFunction(names));
 }
 
 async function provisionQueue(client: pg.Client, queue: NonNullable<ProvisionOptions['queue']>): Promise<void> {
@@ -90,7 +101,7 @@ async function makeRole(client: pg.Client, role: string, password?: string): Pro
   await client.query(`${rowCount ? 'ALTER' : 'CREATE'} ROLE ${quoteIdentifier(role)} ${login}`);
 }
 
-async function makeSchema(client: pg.Client, schema: string, owner: string): Promise<void> {
+async function makeSchema(client: pg.Client, schema: string, owner: string, keeper?: string): Promise<void> {
   const { rows } = await client.query<{ owner: string }>('SELECT nspowner::regrole::text AS owner FROM pg_namespace WHERE nspname = $1', [
     schema,
   ]);
@@ -99,7 +110,7 @@ async function makeSchema(client: pg.Client, schema: string, owner: string): Pro
     const { rowCount } = await client.query(`SELECT 1 FROM pg_roles WHERE rolname = current_user AND rolsuper`);
     if (!rowCount) await client.query(`GRANT ${quoteIdentifier(owner)} TO CURRENT_USER`);
     await client.query(`CREATE SCHEMA ${quoteIdentifier(schema)} AUTHORIZATION ${quoteIdentifier(owner)}`);
-  } else if (rows[0].owner.replaceAll('"', '') !== owner) {
+  } else if (![owner, keeper].includes(rows[0].owner.replaceAll('"', ''))) {
     throw new RahatError('configuration_invalid', `The schema ${schema} belongs to ${rows[0].owner} and not to ${owner}`, {
       hint: 'Give Rahat Backup a database of its own.',
     });

@@ -7,13 +7,15 @@ export interface SchemaNames {
   role: string;
   /** Sees all organizations; can't log in, is entered by `SET LOCAL ROLE`. */
   systemRole: string;
+  /** Owns what the service may only add to; can't log in, and nobody is a member of it. */
+  keeperRole: string;
 }
 
 export function schemaNamesOf(service: string): SchemaNames {
   const schema = service.replaceAll('-', '_');
   // Names go into SQL as identifiers and 63 bytes is PostgreSQL's limit for one.
   if (!/^[a-z][a-z0-9_]{0,40}$/.test(schema)) throw new RahatError('internal', `"${service}" cannot be the name of a service`);
-  return { schema, role: `rahat_${schema}`, systemRole: `rahat_${schema}_system` };
+  return { schema, role: `rahat_${schema}`, systemRole: `rahat_${schema}_system`, keeperRole: `rahat_${schema}_keeper` };
 }
 
 export function quoteIdentifier(name: string): string {

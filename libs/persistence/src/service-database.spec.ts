@@ -5,6 +5,7 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 import {
   DatabaseAway,
   enableRowSecurity,
+  handToKeeper,
   messagingTables,
   openServiceDatabase,
   provisionDatabase,
@@ -25,6 +26,18 @@ class CreateNotes1764000000000 implements MigrationInterface {
 const SERVICES = [
   { name: 'scheduler', password: "p'w\\1$x" },
   { name: 'audit', password: 'pw-audit' },
+];
+
+/** What nobody may do to a table that was handed to the keeper, whatever it owned before. */
+const KEPT = [
+  'UPDATE kept SET a = 2',
+  'DELETE FROM kept',
+  'TRUNCATE kept',
+  'DROP TABLE kept',
+  'ALTER TABLE kept OWNER TO CURRENT_USER',
+  'SET ROLE rahat_audit_keeper',
+  'SET ROLE rahat_audit_system; DELETE FROM kept',
+  'ALTER SCHEMA audit OWNER TO CURRENT_USER',
 ];
 
 let server: PostgresqlServer;
@@ -202,7 +215,15 @@ describe('provisioning', () => {
       for (let round = 0; round < 2; round++) {
         const made = await provisionDatabase({ adminUrl, services: SERVICES, queue });
         expect(await queryAs(made.queueUrl!, 'SELECT current_schema() AS schema')).toEqual([{ schema: 'bullmq' }]);
+        const url = made.serviceUrls.audit!;
+        if (round === 0) await queryAs(url, `CREATE TABLE kept (a int); ${handToKeeper('audit', { tables: ['kept'], functions: [] })}`);
+        await queryAs(url, `INSERT INTO kept VALUES (1)`);
+        for (const taken of KEPT) await expect(queryAs(url, taken)).rejects.toThrow(/permission denied|must be (owner|able)/);
+        expect(await queryAs(url, 'SELECT count(*)::int AS rows FROM kept')).toEqual([{ rows: round + 1 }]);
       }
+      await expect(
+        queryAs(adminUrl.replace('operator:op', 'rahat_audit:pw-audit'), handToKeeper('scheduler', { tables: [], functions: [] })),
+      ).rejects.toThrow(/permission denied/);
     },
   );
 });

@@ -16,6 +16,7 @@ export { OutgoingClient } from './outgoing/outgoing-client.js';
 export { describeApi } from './http/open-api.js';
 export { ProblemFilter } from './http/problem.filter.js';
 export { problemOf } from './http/problem.js';
+export { currentRequestId } from './http/request-id.js';
 export { InternalClient, type InternalClientOptions } from './internal-client.js';
 export { versionBeside } from './version-beside.js';
 export { addressesOf, ServiceAddresses, wasRefused } from './service-addresses.js';
@@ -29,3 +30,5 @@ export { CurrentPrincipal, InternalOnly, OpenToEnrolment, Public, Requires, type
 export { PrincipalGuard } from './principal/principal.guard.js';
 export { openPrincipalKeys, type PrincipalKeys } from './principal/principal-keys.js';
 export { ADDRESS_HEADER, PRINCIPAL_HEADER, type PrincipalSigner, type PrincipalVerifier } from './principal/principal-token.js';
+export { actorOf, recordAct, recordOwnAct, type Act } from './trail/acts.js';
+export { changesBetween } from './trail/changes.js';

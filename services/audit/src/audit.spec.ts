@@ -1,11 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId, ROLE_SCOPES, type EventPayload, type Principal, type Role } from '@rahat/contracts';
 import { openMessaging, type Messaging } from '@rahat/messaging';
 import { openServiceDatabase, provisionDatabase, type ServiceDatabase } from '@rahat/persistence';
+import { createSecretBox } from '@rahat/secrets';
 import { startTestApplication, type TestApplication } from '@rahat/service-kit/testing';
 import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
-import { AuditModule, migrations } from './index.js';
+import { AuditModule, configSchema, migrations } from './index.js';
 
 const organization = newId('organization');
 const auditor: Principal = {
@@ -36,7 +38,12 @@ beforeAll(async () => {
   messaging = await openMessaging({ postgresUrl: queueUrl!, prefix: 'test' });
   const outbox = messaging.outbox(database);
   application = await startTestApplication(
-    (runtime) => AuditModule.register({ runtime: { ...runtime, service: 'audit', database, outbox }, config: {} }),
+    (runtime) =>
+      AuditModule.register({
+        runtime: { ...runtime, service: 'audit', database, outbox },
+        config: configSchema.parse({}),
+        secretBox: createSecretBox(randomBytes(32)),
+      }),
     messaging,
   );
   await database.asSystem('test', async (transaction) => {
@@ -90,13 +97,41 @@ describe('the audit service', () => {
   });
 
   it('asks for a principal, for the right to read it, and shows only the own organization', async () => {
-    for (const path of ['/api/v2/audit', '/api/v2/audit/verify']) {
+    for (const path of ['', '/verify', '/heads', '/keys', '/export', '/retention', '/entries/1'].map((rest) => `/api/v2/audit${rest}`)) {
       expect((await call(path)).status).toBe(401);
       for (const role of ['viewer', 'operator'] satisfies Role[])
         expect((await call(path, { ...auditor, role, scopes: [...ROLE_SCOPES[role]] })).status).toBe(403);
     }
+    expect((await application.call('PUT', '/api/v2/audit/retention', { as: auditor, body: { keepDays: 90 } })).status).toBe(403);
     const stranger = { ...auditor, organization: newId('organization') };
     expect((await call('/api/v2/audit', stranger)).body.data).toEqual([]);
     expect((await call('/api/v2/audit/verify', stranger)).body).toMatchObject({ intact: true, entries: 0 });
+  });
+
+  it('gives the trail out as a file and its head to keep elsewhere, and takes a retention of 90 days and more', async () => {
+    const owner: Principal = { ...auditor, role: 'owner', scopes: ['*'], organization: newId('organization') };
+    const put = (body: unknown) => application.call('PUT', '/api/v2/audit/retention', { as: owner, body });
+    for (const body of [{ keepDays: 89 }, { keepDays: '90' }, {}, { keepDays: 90, organization: 'org_x' }])
+      expect((await put(body)).status).toBe(422);
+    expect((await application.call('POST', '/api/v2/audit/heads', { as: owner })).status).toBe(404);
+    expect((await put({ keepDays: 365 })).body).toEqual({ keepDays: 365 });
+    const head = (await application.call('POST', '/api/v2/audit/heads', { as: owner })).body;
+    expect(head).toMatchObject({ sequence: 1 });
+    expect((await call('/api/v2/audit/heads', owner)).body.data).toEqual([head]);
+    expect((await call(`/api/v2/audit/verify?head=${head.signed}`, owner)).body).toMatchObject({ intact: true, signedHeads: 1 });
+    expect((await call(`/api/v2/audit/verify?head=${head.signed}`, auditor)).status).toBe(422);
+    const file = await application.call('GET', '/api/v2/audit/export', { as: owner });
+    expect(file.headers.get('content-disposition')).toBe('attachment; filename="audit-trail.jsonl"');
+    expect(
+      String(file.body)
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line).type),
+    ).toEqual(['trail', 'entry', 'entry', 'end']);
+    expect((await call('/api/v2/audit/keys', owner)).body.keys[0]).not.toHaveProperty('d');
+    expect((await call('/api/v2/audit/entries/1', owner)).body).toMatchObject({
+      action: 'audit.retention_changed',
+      after: { keepDays: 365 },
+    });
   });
 });

@@ -1,5 +1,6 @@
 import 'reflect-metadata';
-import { runService } from '@rahat/service-kit/process';
+import { createSecretBox, readKeyFile } from '@rahat/secrets';
+import { masterKeyConfig, runService } from '@rahat/service-kit/process';
 import { AuditModule } from './audit.module.js';
 import { auditConfig } from './config.js';
 import { auditMigrations } from './migrations/index.js';
@@ -7,7 +8,8 @@ import { auditMigrations } from './migrations/index.js';
 await runService({
   service: 'audit',
   main: import.meta.url,
-  config: auditConfig,
+  config: auditConfig.extend(masterKeyConfig),
   migrations: auditMigrations,
-  module: (runtime, config) => AuditModule.register({ runtime, config }),
+  module: async (runtime, config) =>
+    AuditModule.register({ runtime, config, secretBox: createSecretBox(await readKeyFile(config.RAHAT_MASTER_KEY_PATH)) }),
 });

@@ -24,6 +24,10 @@ import { DeadLettersService } from './dead-letters/dead-letters.service.js';
 import { DocumentsController } from './documents/documents.controller.js';
 import { DocumentsService } from './documents/documents.service.js';
 import { placesBehind } from './documents/places.js';
+import { LiveController } from './live/live.controller.js';
+import { LiveHub } from './live/live-hub.js';
+import { liveOutbox } from './live/live-outbox.js';
+import { OrganizationEvents } from './live/organization-events.js';
 import { ProtectionMetrics } from './metrics/protection-metrics.js';
 import { RunMetrics } from './metrics/run-metrics.js';
 import { ListPages } from './paging/list-page.js';
@@ -93,7 +97,9 @@ export interface SchedulerParts {
 @Module({})
 export class SchedulerModule {
   static register({ runtime, config, secretBox, internal, clock = systemClock }: SchedulerParts): DynamicModule {
-    const { database, outbox, messaging } = runtime;
+    const { database, messaging } = runtime;
+    const outbox = liveOutbox(runtime.outbox, messaging);
+    const liveHub = new LiveHub(messaging);
     const repositories = repositoriesBehind(internal);
     const secrets = new ServerSecrets(secretBox, config);
     const questions = new WorkerQuestions(messaging, secrets);
@@ -150,6 +156,7 @@ export class SchedulerModule {
     return {
       module: SchedulerModule,
       controllers: [
+        LiveController,
         ServersController,
         ServerGroupsController,
         SchedulingController,
@@ -213,7 +220,9 @@ export class SchedulerModule {
           RunsService,
           (pagesOf) => new RunsService(database, outbox, messaging, ledger, { runs: pagesOf('runs'), log: pagesOf('log') }, clock),
         ),
-        { provide: RunEvents, useValue: new RunEvents(database) },
+        { provide: LiveHub, useValue: liveHub },
+        { provide: OrganizationEvents, useValue: new OrganizationEvents(database, liveHub, clock) },
+        { provide: RunEvents, useValue: new RunEvents(database, liveHub) },
         listing(BackupsService, (pagesOf) => new BackupsService(database, outbox, verification, pagesOf('backups'))),
         { provide: RebuildService, useValue: new RebuildService(database, outbox, ledger, placesBehind(internal), clock) },
         {

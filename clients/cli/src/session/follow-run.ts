@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { runsGet, type Run } from '@rahat/api-client';
+import { runsEvents, runsGet, type Run } from '@rahat/api-client';
 import { RahatError, type ErrorCode } from '@rahat/contracts';
 import { EXIT } from '../exit-codes.js';
 import { bytes } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { answer, type Api } from './api.js';
 
-const POLL_MS = 400;
+const LOOK_AGAIN_MS = 400;
+/** Streams beat every 20 s. */
+const LONGEST_SILENCE_MS = 60_000;
 const ENDED = new Set<Run['state']>(['succeeded', 'partial', 'failed', 'cancelled', 'missed', 'skipped']);
 
 /** Shows a run's progress until it ended. A platform that restarts meanwhile is waited for. */
@@ -21,10 +23,37 @@ export async function followRun(api: Api, terminal: Terminal, id: string, name: 
         return run;
       }
       terminal.progress(`${name}: ${describe(run)}`);
+      await watch(api, id, run, (changed) => terminal.progress(`${name}: ${describe(changed)}`));
     } catch (error) {
       if (!(error instanceof RahatError && error.code === 'unavailable') || (unanswered += 1) > 75) throw error;
     }
-    await sleep(POLL_MS);
+    await sleep(LOOK_AGAIN_MS);
+  }
+}
+
+/** Until the stream of its events ends, for whatever reason: what came of the run is asked for then. */
+async function watch(api: Api, id: string, begin: Run, show: (run: Run) => void): Promise<void> {
+  let run = begin;
+  const silence = new AbortController();
+  const listening = setTimeout(() => silence.abort(), LONGEST_SILENCE_MS);
+  const { stream } = await runsEvents({
+    client: api.client,
+    path: { id },
+    sseMaxRetryAttempts: 1,
+    signal: silence.signal,
+    onSseEvent: ({ event, data }) => {
+      listening.refresh();
+      if (event === 'run') run = { ...(data as unknown as Run), progress: (data as unknown as Run).progress ?? run.progress };
+      else if (event === 'progress') run = { ...run, progress: data as unknown as Run['progress'] };
+      else return;
+      show(run);
+    },
+  });
+  try {
+    // Each event was shown as it came.
+    for await (const _event of stream);
+  } finally {
+    clearTimeout(listening);
   }
 }
 

@@ -28,7 +28,7 @@ export type Annotate = {
 export type ApiKey = {
     id: string;
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     requestsPerMinute: number | null;
     createdBy: {
         id: string;
@@ -142,17 +142,49 @@ export type AuditEntry = {
         id: string;
         name: string | null;
     };
+    before: {
+        [key: string]: unknown;
+    } | null;
+    after: {
+        [key: string]: unknown;
+    } | null;
     details: {
         [key: string]: unknown;
     };
+    request: string | null;
     previousHash: string;
     hash: string;
+};
+
+export type AuditHead = {
+    sequence: number;
+    signed: string;
+    signedAt: string;
+};
+
+export type AuditKeys = {
+    keys: Array<{
+        kid: string;
+        kty: string;
+        crv: string;
+        x: string;
+        y: string;
+        alg: string;
+        use: string;
+    }>;
+};
+
+export type AuditRetention = {
+    keepDays: number | null;
 };
 
 export type AuditVerification = {
     intact: boolean;
     entries: number;
     head: string | null;
+    sequence: number;
+    droppedThrough: number | null;
+    signedHeads: number;
     brokenAt: number | null;
     reason: string | null;
 };
@@ -244,7 +276,7 @@ export type ConfirmedTotp = {
 
 export type CreateApiKey = {
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     expiresAt?: string;
     requestsPerMinute?: number;
 };
@@ -512,7 +544,7 @@ export type CreateTemplate = {
 export type CreatedApiKey = {
     id: string;
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     requestsPerMinute: number | null;
     createdBy: {
         id: string;
@@ -702,6 +734,34 @@ export type InvitationForGuest = {
     accountExists: boolean;
 };
 
+export type LiveEvent = {
+    run: string;
+    type: string;
+    state: string;
+    attempt: number;
+    plan?: string;
+    server?: string;
+    error?: {
+        code: string;
+        message: string;
+    };
+    at: string;
+} | {
+    backup: string;
+    level?: string;
+    at: string;
+} | {
+    run: string;
+    attempt: number;
+    phase: string;
+    object?: string;
+    bytes: number;
+    totalBytes?: number;
+    at: string;
+} | {
+    [key: string]: unknown;
+};
+
 export type LocalStorageSettings = {
     driver: 'local';
     path: string;
@@ -727,7 +787,7 @@ export type Me = {
     kind: 'user' | 'api-key' | 'service';
     name: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     organization: {
         id: string;
         name: string;
@@ -1239,7 +1299,7 @@ export type RetentionPreview = {
 export type RoleDescription = {
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
     description: string;
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
 };
 
 export type RoleList = {
@@ -1443,6 +1503,24 @@ export type RunRestore = {
     plan: string;
     hash: string;
     confirm?: string;
+};
+
+export type RunStreamEvent = {
+    at: string;
+    attempt: number;
+    level: string;
+    message: string;
+} | {
+    attempt: number;
+    phase: string;
+    object?: string;
+    bytes: number;
+    totalBytes?: number;
+    at: string;
+} | {
+    id: string;
+    type: string;
+    state: string;
 };
 
 export type S3StorageConnection = {
@@ -2041,6 +2119,15 @@ export type AuditListData = {
     query?: {
         cursor?: string;
         limit?: number;
+        actor?: string;
+        action?: string;
+        targetKind?: string;
+        target?: string;
+        address?: string;
+        request?: string;
+        from?: string;
+        to?: string;
+        q?: string;
     };
     url: '/api/v2/audit';
 };
@@ -2065,6 +2152,177 @@ export type AuditListResponses = {
 };
 
 export type AuditListResponse = AuditListResponses[keyof AuditListResponses];
+
+export type AuditGetData = {
+    body?: never;
+    path: {
+        sequence: number;
+    };
+    query?: never;
+    url: '/api/v2/audit/entries/{sequence}';
+};
+
+export type AuditGetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type AuditGetError = AuditGetErrors[keyof AuditGetErrors];
+
+export type AuditGetResponses = {
+    200: AuditEntry;
+};
+
+export type AuditGetResponse = AuditGetResponses[keyof AuditGetResponses];
+
+export type AuditExportData = {
+    body?: never;
+    path?: never;
+    query?: {
+        format?: 'jsonl' | 'csv';
+        after?: number;
+    };
+    url: '/api/v2/audit/export';
+};
+
+export type AuditExportErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type AuditExportError = AuditExportErrors[keyof AuditExportErrors];
+
+export type AuditExportResponses = {
+    /**
+     * One line for each entry
+     */
+    200: string;
+};
+
+export type AuditExportResponse = AuditExportResponses[keyof AuditExportResponses];
+
+export type AuditHeadsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        cursor?: string;
+        limit?: number;
+    };
+    url: '/api/v2/audit/heads';
+};
+
+export type AuditHeadsErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type AuditHeadsError = AuditHeadsErrors[keyof AuditHeadsErrors];
+
+export type AuditHeadsResponses = {
+    200: {
+        data: Array<AuditHead>;
+        page: {
+            nextCursor: string | null;
+            hasMore: boolean;
+        };
+    };
+};
+
+export type AuditHeadsResponse = AuditHeadsResponses[keyof AuditHeadsResponses];
+
+export type AuditSignHeadData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/audit/heads';
+};
+
+export type AuditSignHeadErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type AuditSignHeadError = AuditSignHeadErrors[keyof AuditSignHeadErrors];
+
+export type AuditSignHeadResponses = {
+    200: AuditHead;
+};
+
+export type AuditSignHeadResponse = AuditSignHeadResponses[keyof AuditSignHeadResponses];
+
+export type AuditKeysData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/audit/keys';
+};
+
+export type AuditKeysErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type AuditKeysError = AuditKeysErrors[keyof AuditKeysErrors];
+
+export type AuditKeysResponses = {
+    200: AuditKeys;
+};
+
+export type AuditKeysResponse = AuditKeysResponses[keyof AuditKeysResponses];
+
+export type AuditRetentionGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/audit/retention';
+};
+
+export type AuditRetentionGetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type AuditRetentionGetError = AuditRetentionGetErrors[keyof AuditRetentionGetErrors];
+
+export type AuditRetentionGetResponses = {
+    200: AuditRetention;
+};
+
+export type AuditRetentionGetResponse = AuditRetentionGetResponses[keyof AuditRetentionGetResponses];
+
+export type AuditRetentionSetData = {
+    body: AuditRetention;
+    path?: never;
+    query?: never;
+    url: '/api/v2/audit/retention';
+};
+
+export type AuditRetentionSetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type AuditRetentionSetError = AuditRetentionSetErrors[keyof AuditRetentionSetErrors];
+
+export type AuditRetentionSetResponses = {
+    200: AuditRetention;
+};
+
+export type AuditRetentionSetResponse = AuditRetentionSetResponses[keyof AuditRetentionSetResponses];
 
 export type AuditVerifyData = {
     body?: never;
@@ -2660,6 +2918,37 @@ export type DocumentsApplyResponses = {
 };
 
 export type DocumentsApplyResponse = DocumentsApplyResponses[keyof DocumentsApplyResponses];
+
+export type EventsFollowData = {
+    body?: never;
+    headers?: {
+        /**
+         * Id of the last event that was read: what came since comes first
+         */
+        'last-event-id'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v2/events';
+};
+
+export type EventsFollowErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type EventsFollowError = EventsFollowErrors[keyof EventsFollowErrors];
+
+export type EventsFollowResponses = {
+    /**
+     * Events without an end
+     */
+    200: LiveEvent;
+};
+
+export type EventsFollowResponse = EventsFollowResponses[keyof EventsFollowResponses];
 
 export type InvitationsListData = {
     body?: never;
@@ -3898,8 +4187,11 @@ export type RunsCancelResponse = RunsCancelResponses[keyof RunsCancelResponses];
 
 export type RunsEventsData = {
     body?: never;
-    headers: {
-        'last-event-id': string;
+    headers?: {
+        /**
+         * Id of the last event that was read: the lines since come first
+         */
+        'last-event-id'?: string;
     };
     path: {
         id: string;
@@ -3918,8 +4210,13 @@ export type RunsEventsErrors = {
 export type RunsEventsError = RunsEventsErrors[keyof RunsEventsErrors];
 
 export type RunsEventsResponses = {
-    200: unknown;
+    /**
+     * Events until the run is over
+     */
+    200: RunStreamEvent;
 };
+
+export type RunsEventsResponse = RunsEventsResponses[keyof RunsEventsResponses];
 
 export type RunsLogData = {
     body?: never;

@@ -15,13 +15,13 @@ export class EventsConsumer {
 
   onApplicationBootstrap(): void {
     this.subscription = this.messaging.consumeEvents('audit', this.database, {
-      'audit.recorded.v1': (event, { transaction }) => this.trail.append(transaction, event),
+      'audit.recorded.v1': async (event, { transaction }) => void (await this.trail.append(transaction, event)),
       'run.changed.v1': async (event, { transaction }) => {
         const outcome = outcomeOfRun(event);
         if (outcome !== undefined) await this.trail.append(transaction, outcome);
       },
-      'backup.proven.v1': (event, { transaction }) => this.trail.append(transaction, proofOfBackup(event)),
-      'organization.created.v1': (event, { transaction }) => this.trail.append(transaction, birthOfOrganization(event)),
+      'backup.proven.v1': async (event, { transaction }) => void (await this.trail.append(transaction, proofOfBackup(event))),
+      'organization.created.v1': async (event, { transaction }) => void (await this.trail.append(transaction, birthOfOrganization(event))),
     });
   }
 

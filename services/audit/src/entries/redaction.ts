@@ -1,6 +1,8 @@
 const SECRET_NAME = /pass(word|phrase)|secret|token|credential|private|authorization|cookie|(master|metadata|recovery)_?key|api_?key$/i;
 const SECRET_TEXT = /rhb_[0-9a-f]{32}_[0-9a-f]{64}_[0-9a-f]{8}|rh[sr]_[\w-]{40,}|(?<=:\/\/[^\s:/@]*:)[^\s@/]+(?=@)/g;
 const DEEPEST = 8;
+/** Says of a credential that it was given anew (changesBetween of the service kit). */
+const CHANGED = '[changed]';
 
 /** Second defence: the trail is kept for ever, so what looks like a secret doesn't enter it. */
 export function withoutSecrets(value: unknown, depth = 0): unknown {
@@ -11,7 +13,7 @@ export function withoutSecrets(value: unknown, depth = 0): unknown {
   return Object.fromEntries(
     Object.entries(value).map(([key, member]) => [
       key,
-      SECRET_NAME.test(key) && typeof member === 'string' ? '[redacted]' : withoutSecrets(member, depth + 1),
+      SECRET_NAME.test(key) && typeof member === 'string' && member !== CHANGED ? '[redacted]' : withoutSecrets(member, depth + 1),
     ]),
   );
 }

@@ -13,8 +13,9 @@ import {
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Cursors } from '@rahat/service-kit';
+import { actorOf } from '@rahat/service-kit';
 import { z } from 'zod';
-import { actorOf, recordAct } from '../trail/trail.js';
+import { recordAct } from '../trail/trail.js';
 import { presentApiKey, SELECT_API_KEYS, type ApiKeyRow } from './api-key-row.js';
 import { newApiKey } from './api-key-format.js';
 

@@ -8,13 +8,14 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { actorOf } from '@rahat/service-kit';
 import { forgiveAttempt, reserveAttempt } from '../passwords/login-failures.js';
 import type { Asker } from '../sessions/log-in.service.js';
 import { DEVICE_PREFIX, newOpaqueToken, tokenHash } from '../sessions/opaque-token.js';
 import { startSession, type LogInMethod } from '../sessions/session-issuer.js';
 import { CONSONANTS, newTypedCode, typedCodeHash } from '../setup/typed-code.js';
 import type { Signer, SigningKeys } from '../signing-keys/signing-keys.js';
-import { actorOf, recordAct } from '../trail/trail.js';
+import { recordAct } from '../trail/trail.js';
 import { personalSession } from '../two-factor/fresh-proof.js';
 
 const EXPIRES_SECONDS = 900;

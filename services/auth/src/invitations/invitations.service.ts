@@ -11,9 +11,10 @@ import {
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Cursors } from '@rahat/service-kit';
+import { actorOf } from '@rahat/service-kit';
 import { z } from 'zod';
 import { INVITATION_PREFIX, newLinkToken } from '../passwords/link-token.js';
-import { actorOf, recordAct } from '../trail/trail.js';
+import { recordAct } from '../trail/trail.js';
 import { callerNow, demandReach, lockOrganization, type Caller } from '../users/reach.js';
 import { presentInvitation, SELECT_INVITATIONS, type InvitationRow } from './invitation-row.js';
 

@@ -11,9 +11,10 @@ import {
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Cursors } from '@rahat/service-kit';
+import { actorOf } from '@rahat/service-kit';
 import { z } from 'zod';
 import { userOf } from '../sessions/session-overview.js';
-import { actorOf, recordAct } from '../trail/trail.js';
+import { recordAct } from '../trail/trail.js';
 import { callerNow, lockOrganization } from '../users/reach.js';
 
 const Position = z.tuple([z.literal('organizations'), z.string()]);

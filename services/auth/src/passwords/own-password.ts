@@ -1,8 +1,8 @@
 import { RahatError, type ChangePassword, type Principal } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
+import { actorOf } from '@rahat/service-kit';
 import { userOf } from '../sessions/session-overview.js';
-import { actorOf } from '../trail/trail.js';
 import { endSessions } from '../users/departure.js';
 import { accountById, countTry, recordInEach } from './accounts.js';
 import { demandStrongPassword } from './demand-strong-password.js';

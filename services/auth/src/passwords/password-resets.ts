@@ -1,7 +1,8 @@
 import { newId, RahatError, type Actor, type Principal, type ResetLink, type ResetPassword, type Role } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { actorOf, recordAct } from '../trail/trail.js';
+import { actorOf } from '@rahat/service-kit';
+import { recordAct } from '../trail/trail.js';
 import { endSessions } from '../users/departure.js';
 import { callerNow, demandReach, lockOrganization } from '../users/reach.js';
 import { accountByEmail, accountById, recordInEach, type Account } from './accounts.js';

@@ -1,8 +1,9 @@
 import { RahatError, type Principal } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
+import { actorOf } from '@rahat/service-kit';
 import type { SigningKeys } from '../signing-keys/signing-keys.js';
-import { actorOf, recordAct } from '../trail/trail.js';
+import { recordAct } from '../trail/trail.js';
 import { COOKIE_PREFIX, newOpaqueToken, tokenHash } from './opaque-token.js';
 import { issueTokens, type StartedSession } from './session-issuer.js';
 import { userOf } from './session-overview.js';

@@ -2,8 +2,9 @@ import { RahatError, type Page, type PageQuery, type Principal, type Session, ty
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Cursors } from '@rahat/service-kit';
+import { actorOf } from '@rahat/service-kit';
 import { z } from 'zod';
-import { actorOf, recordAct } from '../trail/trail.js';
+import { recordAct } from '../trail/trail.js';
 import { endSessions } from '../users/departure.js';
 import { callerNow, demandReach } from '../users/reach.js';
 

@@ -1,8 +1,9 @@
 import { RahatError, type Principal, type TokenPair } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
+import { actorOf } from '@rahat/service-kit';
 import type { SigningKeys } from '../signing-keys/signing-keys.js';
-import { actorOf, recordAct } from '../trail/trail.js';
+import { recordAct } from '../trail/trail.js';
 import { REFRESH_PREFIX, tokenHash } from './opaque-token.js';
 import { issueTokens } from './session-issuer.js';
 

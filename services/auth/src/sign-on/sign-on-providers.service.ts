@@ -9,7 +9,8 @@ import {
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { SecretBox, SecretPlace } from '@rahat/secrets';
-import { actorOf, recordAct } from '../trail/trail.js';
+import { actorOf } from '@rahat/service-kit';
+import { recordAct } from '../trail/trail.js';
 import { demandPresentRight } from '../two-factor/fresh-proof.js';
 import type { IdentityProviders, ProviderSettings } from './identity-provider.js';
 

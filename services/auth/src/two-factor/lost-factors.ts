@@ -1,11 +1,11 @@
 import { RahatError, type Actor, type Principal, type Role } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { actorOf } from '@rahat/service-kit';
 import { accountByEmail, accountById, recordInEach, type Account } from '../passwords/accounts.js';
 import { CONSOLE, demandOnlyHere } from '../passwords/password-resets.js';
 import { forgetFailures } from '../passwords/login-failures.js';
 import { secondFactorAccount } from '../sessions/log-in.service.js';
-import { actorOf } from '../trail/trail.js';
 import { endSessions } from '../users/departure.js';
 import { callerNow, demandReach, lockOrganization } from '../users/reach.js';
 import { demandFreshProof } from './fresh-proof.js';

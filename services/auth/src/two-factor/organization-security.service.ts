@@ -1,7 +1,8 @@
 import { RahatError, type OrganizationSecurity, type Principal, type UpdateOrganizationSecurity } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { actorOf, recordAct } from '../trail/trail.js';
+import { actorOf } from '@rahat/service-kit';
+import { recordAct } from '../trail/trail.js';
 import { demandPresentRight } from './fresh-proof.js';
 
 interface Row {

@@ -8,10 +8,11 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { actorOf } from '@rahat/service-kit';
 import { forgiveAttempt, reserveAttempt } from '../passwords/login-failures.js';
 import { passwordMatches } from '../passwords/password-hash.js';
 import { secondFactorAccount } from '../sessions/log-in.service.js';
-import { actorOf, recordAct } from '../trail/trail.js';
+import { recordAct } from '../trail/trail.js';
 import { demandFreshProof, personalSession } from './fresh-proof.js';
 import { makeRecoveryCodes } from './recovery-codes.js';
 import { methodsOf, type EnrolledFactors, type SecondFactors } from './second-factors.js';

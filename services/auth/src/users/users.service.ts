@@ -2,8 +2,9 @@ import { RahatError, type Page, type PageQuery, type Principal, type Role, type 
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Cursors } from '@rahat/service-kit';
+import { actorOf } from '@rahat/service-kit';
 import { z } from 'zod';
-import { actorOf, recordAct } from '../trail/trail.js';
+import { recordAct } from '../trail/trail.js';
 import { endEverythingOf, revokeInvitationsBeyond, leaveHome } from './departure.js';
 import { callerNow, demandReach, lockOrganization } from './reach.js';
 import { presentUser, SELECT_MEMBERS, type UserRow } from './user-row.js';

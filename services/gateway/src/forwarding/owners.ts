@@ -18,6 +18,7 @@ const OWNERS: Record<string, Owner> = {
   collections: 'scheduler',
   'dead-letters': 'scheduler',
   documents: 'scheduler',
+  events: 'scheduler',
   plans: 'scheduler',
   'restore-plans': 'scheduler',
   restores: 'scheduler',

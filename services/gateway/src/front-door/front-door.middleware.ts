@@ -4,6 +4,7 @@ import type { NextFunction, Request, Response } from 'express';
 import { credentialOf } from './credential.js';
 import { refuseForeignPage, refuseForgedRequest } from './cross-site.js';
 import type { RateLimit } from './rate-limit.js';
+import { endWithCredential, isEventStream } from './ending-streams.js';
 import { doorOf, refuseUnreadablePath } from './routes.js';
 import type { SubjectCache } from './subject-cache.js';
 
@@ -28,16 +29,18 @@ export class FrontDoor {
     if (door !== 'internal') delete request.headers[PRINCIPAL_HEADER];
     if (door === 'entrance') enter(request, response, this.parts.tries);
     if (door === 'waiting-room') enter(request, response, this.parts.questions);
-    if (door === 'api') await this.authenticate(request);
+    if (door === 'api') await this.authenticate(request, response);
     next();
   };
 
-  private async authenticate(request: Request): Promise<void> {
+  private async authenticate(request: Request, response: Response): Promise<void> {
     const credential = credentialOf(request.headers);
     if (credential.by === 'nothing') return;
     if (credential.by === 'cookie') refuseForgedRequest(request.method, request.headers);
     const address = addressOf(request);
     const subject = await this.parts.subjects.subjectOf(credential.text, address);
+    if (isEventStream(request.method, request.originalUrl))
+      endWithCredential(response, subject, () => this.parts.subjects.subjectOf(credential.text, address));
     request.headers[PRINCIPAL_HEADER] = await this.parts.principals.sign(principalOf(subject, address, this.parts.requestIdOf(request)));
     // Nobody behind the front door has any use for them.
     delete request.headers.authorization;

@@ -1,9 +1,9 @@
 import type { Backup, BackupQuery, Page, Principal, Run, VerifyBackup } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
+import { recordAct } from '@rahat/service-kit';
 import type { ListPages } from '../paging/list-page.js';
 import { presentRun } from '../runs/runs.table.js';
-import { recordAct } from '../trail/trail.js';
 import type { VerificationChain } from '../verification/verification-chain.js';
 import { foundIds } from '../catalog/found-ids.js';
 import { BACKUP_ORDER, backupConditions } from './backup-list.js';

@@ -9,6 +9,7 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { changesBetween, recordAct } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import { mistaken } from '../input/mistake.js';
 import type { ListPages } from '../paging/list-page.js';
@@ -16,7 +17,6 @@ import { mistakesIn } from '../plans/schedule.js';
 import type { Repositories } from '../runs/repositories.js';
 import type { RunLedger } from '../runs/run-ledger.js';
 import { presentRun } from '../runs/runs.table.js';
-import { recordAct } from '../trail/trail.js';
 import {
   findCollectionPolicy,
   presentCollectionPolicy,
@@ -63,12 +63,13 @@ export class CollectionsService {
         `UPDATE collection_policies SET cron = $2, time_zone = $3, undo_days = $4, pool = $5, rewrite = $6, replan = true WHERE repository_id = $1`,
         [repository, cron, timeZone, undoDays, pool, rewrite],
       );
+      const policy = presentCollectionPolicy(await findCollectionPolicy(transaction, repository));
       await recordAct(this.outbox, transaction, principal, {
         action: 'collection.policy_changed',
         target: { kind: 'repository', id: repository },
-        details: { cron, timeZone, undoDays, pool, rewrite },
+        details: { ...changesBetween(presentCollectionPolicy(before), policy) },
       });
-      return presentCollectionPolicy(await findCollectionPolicy(transaction, repository));
+      return policy;
     });
   }
 

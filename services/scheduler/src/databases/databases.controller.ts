@@ -16,7 +16,7 @@ export class DatabasesController {
   @ApiOperation({ operationId: 'databases_discover', summary: 'Ask the server for its databases now' })
   @ApiOkResponse({ standardSchema: pageOf(Database) })
   async discover(@CurrentPrincipal() principal: Principal, @Param('server') server: string): Promise<Page<Database>> {
-    return whole(await this.discovery.discover(principal.organization, server));
+    return whole(await this.discovery.discover(principal, server));
   }
 
   @Get('databases')

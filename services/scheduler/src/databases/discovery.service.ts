@@ -1,13 +1,14 @@
 import { carriesTags, newId, type Answer, type DatabaseQuery, type Principal, type UpdateDatabase } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { changesBetween, recordAct } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import { replanFor } from '../plans/plan-servers.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
 import { findServer, type ServerRow } from '../servers/servers.table.js';
 import type { WorkerQuestions } from '../servers/worker-questions.js';
-import { recordAct, recordOwnAct } from '../trail/trail.js';
-import { databasesOf, findDatabase, type DatabaseRow } from './databases.table.js';
+import { recordOwnAct } from '../trail/trail.js';
+import { databasesOf, findDatabase, presentDatabase, type DatabaseRow } from './databases.table.js';
 
 type Found = Answer<'server.discover.v1'>['databases'][number];
 
@@ -21,15 +22,17 @@ export class DiscoveryService {
   ) {}
 
   /** Asks the server which databases it has. An error of the asking changes nothing: a server out of reach has lost no database. */
-  async discover(organization: string, serverId: string): Promise<DatabaseRow[]> {
-    const server = await this.database.inOrganization(organization, (transaction) => findServer(transaction, serverId));
-    return this.discoverOn(server);
+  async discover(principal: Principal, serverId: string): Promise<DatabaseRow[]> {
+    const server = await this.database.inOrganization(principal.organization, (transaction) => findServer(transaction, serverId));
+    return this.discoverOn(server, principal);
   }
 
-  async discoverOn(server: ServerRow): Promise<DatabaseRow[]> {
+  /** By the scheduler itself where no `principal` asks. */
+  async discoverOn(server: ServerRow, principal?: Principal): Promise<DatabaseRow[]> {
     const { databases } = await this.questions.discover(server.pool, server.engine, this.secrets.connectionOf(server));
     return this.database.inOrganization(server.organization_id, async (transaction) => {
       await transaction.query(`UPDATE servers SET discovered_at = $2 WHERE id = $1`, [server.id, this.clock.now()]);
+      await this.recordUse(transaction, server, principal, databases.length);
       const changed = await this.take(transaction, server, databases);
       if (changed) await replanFor(transaction, server);
       return databasesOf(transaction, server.id);
@@ -60,10 +63,22 @@ export class DiscoveryService {
               ? 'database.excluded'
               : 'database.included',
         target: { kind: 'database', id, name: before.name },
-        details: { ...request },
+        details: { ...changesBetween(presentDatabase(before), presentDatabase(row!)) },
       });
       return row!;
     });
+  }
+
+  /** The stored password was opened for it. */
+  private async recordUse(transaction: Transaction, server: ServerRow, principal: Principal | undefined, found: number): Promise<void> {
+    const act = {
+      action: 'server.discovered',
+      target: { kind: 'server', id: server.id, name: server.name },
+      details: { databases: found },
+    };
+    await (principal
+      ? recordAct(this.outbox, transaction, principal, act)
+      : recordOwnAct(this.outbox, transaction, server.organization_id, act));
   }
 
   /** Gives whether the set of databases changed. Vanished ones are marked and stay, because their backups do. */

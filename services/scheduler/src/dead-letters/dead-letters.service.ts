@@ -1,10 +1,9 @@
 import { RahatError, type DeadLetter, type Page, type PageQuery, type Principal } from '@rahat/contracts';
 import type { DeadLetterBox, Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
-import { redactSecrets } from '@rahat/service-kit';
+import { recordAct, redactSecrets } from '@rahat/service-kit';
 import { z } from 'zod';
 import type { ListPages } from '../paging/list-page.js';
-import { recordAct } from '../trail/trail.js';
 
 const BATCH = 100;
 

@@ -8,6 +8,7 @@ import { SearchTheCatalog1764310000000 } from './0007-search-the-catalog.js';
 import { RebuildTheCatalog1764320000000 } from './0008-rebuild-the-catalog.js';
 import { KeepProtections1764330000000 } from './0009-keep-protections.js';
 import { WeighEditedPlans1764340000000 } from './0010-weigh-edited-plans.js';
+import { KeepLiveEvents1764430100000 } from './0013-keep-live-events.js';
 import { MarkDueBackups1764450000000 } from './0011-mark-due-backups.js';
 import { RebuildAttached1764450100000 } from './0012-rebuild-attached.js';
 
@@ -22,6 +23,7 @@ export const schedulerMigrations = [
   RebuildTheCatalog1764320000000,
   KeepProtections1764330000000,
   WeighEditedPlans1764340000000,
+  KeepLiveEvents1764430100000,
   MarkDueBackups1764450000000,
   RebuildAttached1764450100000,
 ];

@@ -14,6 +14,7 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { changesBetween, recordAct } from '@rahat/service-kit';
 import { foundIds, ListConditions } from '../catalog/found-ids.js';
 import type { Clock } from '../clock/clock.js';
 import { databasesOf, missingIn } from '../databases/databases.table.js';
@@ -24,7 +25,6 @@ import type { Repositories } from '../runs/repositories.js';
 import { assertGroups } from '../servers/server-groups.table.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
 import { findServer, type ServerRow } from '../servers/servers.table.js';
-import { recordAct } from '../trail/trail.js';
 import { assertAssertions, assertVerificationSchedules, assertWindows, schedulesIn, serversIn } from './plan-input.js';
 import { storedHooks, type StoredHook } from './plan-hooks.js';
 import type { PlanPauses } from './plan-pauses.js';
@@ -67,12 +67,13 @@ export class PlansService {
         now,
         id,
       );
+      const plan = presentPlan(written.row, written.schedules, now);
       await recordAct(this.outbox, transaction, principal, {
         action: 'plan.created',
         target: targetOf(written.row),
-        details: withoutSecrets(request),
+        details: { ...changesBetween(undefined, plan, { hookAuthorization: givesAuthorization(hooks) }) },
       });
-      return presentPlan(written.row, written.schedules, now);
+      return plan;
     });
   }
 
@@ -117,17 +118,19 @@ export class PlansService {
       await this.assertDatabases(organization, servers ?? { servers: seen.server_ids, groups: [], tags: [] }, request.databases);
     return this.database.inOrganization(organization, async (transaction) => {
       const before = await lockPlan(transaction, id);
+      const shownBefore = await this.present(transaction, before, now);
       const schedules = schedulesIn(request, (await schedulesOfPlan(transaction, before)).map(inputOf), before.method, now);
       const hooks = request.hooks === undefined ? {} : { hooks: this.sealed(request.hooks, before.hooks, organization, id) };
       let row = await changePlan(transaction, before, { ...changesOf(request), ...hooks }, schedules, now);
       if (request.enabled === false) row = await this.pauses.pause(transaction, row, principal, {}, now);
       if (request.enabled === true) row = await this.pauses.resume(transaction, row, now);
+      const plan = await this.present(transaction, row, now);
       await recordAct(this.outbox, transaction, principal, {
         action: 'plan.updated',
         target: targetOf(row),
-        details: withoutSecrets(request),
+        details: { ...changesBetween(shownBefore, plan, { hookAuthorization: givesAuthorization(request.hooks) }) },
       });
-      return this.present(transaction, row);
+      return plan;
     });
   }
 
@@ -139,13 +142,13 @@ export class PlansService {
   }
 
   async pause(principal: Principal, id: string, request: PausePlan): Promise<Plan> {
-    return this.turn(principal, id, 'plan.paused', request, (transaction, plan, now) =>
+    return this.turn(principal, id, 'plan.paused', (transaction, plan, now) =>
       this.pauses.pause(transaction, plan, principal, request, now),
     );
   }
 
   async resume(principal: Principal, id: string): Promise<Plan> {
-    return this.turn(principal, id, 'plan.resumed', {}, (transaction, plan, now) => this.pauses.resume(transaction, plan, now));
+    return this.turn(principal, id, 'plan.resumed', (transaction, plan, now) => this.pauses.resume(transaction, plan, now));
   }
 
   /** Its backups stay, and no retention touches them any more. */
@@ -153,7 +156,8 @@ export class PlansService {
     await this.database.inOrganization(principal.organization, async (transaction) => {
       const row = await findPlan(transaction, id);
       await transaction.query(`UPDATE plans SET deleted_at = $2, enabled = false, replan = true WHERE id = $1`, [id, this.clock.now()]);
-      await recordAct(this.outbox, transaction, principal, { action: 'plan.deleted', target: targetOf(row) });
+      const details = { ...changesBetween(await this.present(transaction, row), undefined) };
+      await recordAct(this.outbox, transaction, principal, { action: 'plan.deleted', target: targetOf(row), details });
     });
   }
 
@@ -161,14 +165,17 @@ export class PlansService {
     principal: Principal,
     id: string,
     action: string,
-    details: object,
     turn: (transaction: Transaction, plan: PlanRow, now: Date) => Promise<PlanRow>,
   ): Promise<Plan> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
       const before = await lockPlan(transaction, id);
-      const row = await turn(transaction, before, this.clock.now());
-      if (row !== before) await recordAct(this.outbox, transaction, principal, { action, target: targetOf(row), details: { ...details } });
-      return this.present(transaction, row);
+      const now = this.clock.now();
+      const shownBefore = await this.present(transaction, before, now);
+      const row = await turn(transaction, before, now);
+      const plan = await this.present(transaction, row, now);
+      const details = { ...changesBetween(shownBefore, plan) };
+      if (row !== before) await recordAct(this.outbox, transaction, principal, { action, target: targetOf(row), details });
+      return plan;
     });
   }
 
@@ -178,8 +185,8 @@ export class PlansService {
     );
   }
 
-  private async present(transaction: Transaction, row: PlanRow): Promise<Plan> {
-    return presentPlan(row, await schedulesOfPlan(transaction, row), this.clock.now());
+  private async present(transaction: Transaction, row: PlanRow, now = this.clock.now()): Promise<Plan> {
+    return presentPlan(row, await schedulesOfPlan(transaction, row), now);
   }
 
   private async assertServers(organization: string, selection: ServerSelection, pointer: string): Promise<void> {
@@ -233,8 +240,7 @@ function targetOf(row: PlanRow) {
   return { kind: 'plan', id: row.id, name: row.name };
 }
 
-/** The trail tells what was asked for, without what nobody may read. */
-function withoutSecrets<T extends { hooks?: HookInput[] }>(request: T): Record<string, unknown> {
-  const hooks = request.hooks?.map((hook) => (hook.kind === 'http' ? { ...hook, authorization: undefined } : hook));
-  return { ...request, ...(hooks === undefined ? {} : { hooks }) };
+/** Presentations have none; the trail tells that one was given. */
+function givesAuthorization(hooks: readonly HookInput[] | undefined): boolean {
+  return (hooks ?? []).some((hook) => hook.kind === 'http' && typeof hook.authorization === 'string');
 }

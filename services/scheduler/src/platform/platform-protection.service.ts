@@ -9,6 +9,7 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { recordAct } from '@rahat/service-kit';
 import { NAMED_BACKUPS, presentBackup, type NamedBackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
 import { insertPlan } from '../plans/plan-rows.js';
@@ -17,7 +18,6 @@ import type { BackupNow } from '../runs/backup-now.js';
 import { presentRun, type RunRow } from '../runs/runs.table.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
 import type { ServerRow } from '../servers/servers.table.js';
-import { recordAct } from '../trail/trail.js';
 
 const SERVER_NAME = 'Rahat Backup metadata';
 const PLAN_NAME = 'Rahat Backup protects itself';

@@ -1,12 +1,12 @@
 import { RahatError, type KnownPlaces, type Principal, type RebuildCatalog, type Run } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { recordAct } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import type { Places } from '../documents/places.js';
 import type { RunLedger } from '../runs/run-ledger.js';
 import { presentRun, type RunRow } from '../runs/runs.table.js';
 import { newRebuild } from './new-rebuild.js';
-import { recordAct } from '../trail/trail.js';
 
 /** Makes the catalog anew from the repositories alone: each is read by a run of its own. */
 export class RebuildService {

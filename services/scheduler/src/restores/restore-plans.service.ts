@@ -15,6 +15,7 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { recordAct } from '@rahat/service-kit';
 import { findBackup, lockForReading, type NamedBackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
 import { mistaken } from '../input/mistake.js';
@@ -25,7 +26,6 @@ import { presentRun } from '../runs/runs.table.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
 import { findServer, type ServerRow } from '../servers/servers.table.js';
 import type { WorkerQuestions } from '../servers/worker-questions.js';
-import { recordAct } from '../trail/trail.js';
 import { newDatabaseName } from './new-database-name.js';
 
 type Outline = Answer<'restore.outline.v1'>;
@@ -101,7 +101,8 @@ export class RestorePlansService {
       await recordAct(this.outbox, transaction, principal, {
         action: 'restore.planned',
         target: { kind: 'restore_plan', id: row.id },
-        details: { backup: backup.id, server: server.id, target },
+        // The worker looked at both: the password of the server and the keys of the repository were opened for it.
+        details: { backup: backup.id, server: server.id, repository: backup.repository_id, target },
       });
       return present(row);
     });

@@ -1,9 +1,9 @@
 import { RahatError, type Backup, type HoldBackup, type Principal } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
+import { changesBetween, recordAct } from '@rahat/service-kit';
 import { findBackup, lockForReading, presentBackup } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
-import { recordAct } from '../trail/trail.js';
 
 /** What somebody said must stay, until somebody says that it need not. */
 export class BackupHolds {
@@ -16,14 +16,15 @@ export class BackupHolds {
   /** A second hold takes the place of the first. */
   async hold(principal: Principal, id: string, { reason }: HoldBackup): Promise<Backup> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
-      await lockForReading(transaction, id);
+      const before = await lockForReading(transaction, id);
       const hold = { reason, by: principal.name, at: this.clock.now().toISOString() };
       await transaction.query(`UPDATE backups SET hold = $2, retention_reason = $3 WHERE id = $1`, [
         id,
         JSON.stringify(hold),
         `held: ${reason}`,
       ]);
-      await recordAct(this.outbox, transaction, principal, { action: 'backup.held', target: { kind: 'backup', id }, details: { reason } });
+      const details = { ...changesBetween({ hold: before.hold }, { hold }) };
+      await recordAct(this.outbox, transaction, principal, { action: 'backup.held', target: { kind: 'backup', id }, details });
       return presentBackup(await findBackup(transaction, id));
     });
   }
@@ -40,7 +41,7 @@ export class BackupHolds {
       await recordAct(this.outbox, transaction, principal, {
         action: 'backup.released',
         target: { kind: 'backup', id },
-        details: { reason: hold.reason },
+        details: { ...changesBetween({ hold }, { hold: null }) },
       });
       return presentBackup(await findBackup(transaction, id));
     });

@@ -1,10 +1,11 @@
 import { RahatError, type ConfirmRetention, type Principal, type RetentionPreview } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { recordAct } from '@rahat/service-kit';
 import type { BackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
 import { findPlan, type PlanRow } from '../plans/plans.table.js';
-import { recordAct, recordOwnAct } from '../trail/trail.js';
+import { recordOwnAct } from '../trail/trail.js';
 import { isNewlyDue, planBrakeOn, weighLine, type Brake } from './brake.js';
 import {
   decidedLines,

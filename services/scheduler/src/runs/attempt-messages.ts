@@ -3,6 +3,7 @@ import type { Answer, CommandPayload, Question, RunProgress } from '@rahat/contr
 import type { Messaging } from '@rahat/messaging';
 import type { Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
+import { signalLive } from '../live/live-signal.js';
 import type { AttemptEnd } from './attempt-end.js';
 import type { RunLedger } from './run-ledger.js';
 import { isTerminal } from './run-states.js';
@@ -51,6 +52,7 @@ export class AttemptMessages {
       `UPDATE runs SET progress = $3, heartbeat_at = $4, progressed_at = CASE WHEN $5 THEN $4 ELSE progressed_at END WHERE id = $1 AND attempt = $2 AND state = 'running'`,
       [id, attempt, JSON.stringify(progress), this.clock.now(), moved],
     );
+    signalLive(this.messaging, transaction, { organization: run.organization_id, run: id, kind: 'progress', attempt, progress });
   }
 
   /** Lines of an earlier attempt are kept too: they tell why it ended. */
@@ -71,6 +73,7 @@ export class AttemptMessages {
         message.lines.map((line) => line.message.replaceAll('\0', '\uFFFD')),
       ],
     );
+    signalLive(this.messaging, transaction, { organization: run.organization_id, run: run.id, kind: 'logged' });
   }
 
   async finished(transaction: Transaction, message: CommandPayload<'attempt.finished.v1'>): Promise<void> {

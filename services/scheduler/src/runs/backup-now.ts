@@ -1,11 +1,11 @@
 import { assertTypeSupported, RahatError, type BackupType, type Principal, type Run } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { recordAct } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import type { DiscoveryService } from '../databases/discovery.service.js';
 import { serversOf } from '../plans/plan-servers.js';
 import { coversWholeServer, findPlan, type PlanRow } from '../plans/plans.table.js';
-import { recordAct } from '../trail/trail.js';
 import { coverageOf } from './coverage.js';
 import { priorityOf } from './priorities.js';
 import type { RunLedger } from './run-ledger.js';

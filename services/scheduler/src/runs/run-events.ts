@@ -1,61 +1,81 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { Principal } from '@rahat/contracts';
+import { RahatError, type Principal, type Run } from '@rahat/contracts';
 import type { ServiceDatabase } from '@rahat/persistence';
-import { Observable } from 'rxjs';
+import type { EventStream } from '../live/event-stream.js';
+import type { LiveHub } from '../live/live-hub.js';
+import { Wake } from '../live/wake.js';
 import { isTerminal } from './run-states.js';
 import { findRun, presentRun } from './runs.table.js';
 import { logAfter, presentLogLine } from './runs.service.js';
 
-export interface RunEvent {
-  /** Position in the log; a reconnect sends it back as Last-Event-ID. */
-  id: string;
-  type: 'run' | 'log';
-  data: object;
-}
-
-const LOOK_EVERY_MS = 500;
+/** A signal may be lost; so late a change then comes at most. */
+const LOOK_AT_LATEST_MS = 5_000;
+/** The last lines may reach us after the end. */
+const LAST_LOOK_AFTER_MS = 500;
 const LINES_AT_ONCE = 500;
 
-/** A run as it goes on, read from PostgreSQL, so that any replica can serve it: `log` lines and the `run` at each change, until it is over. */
+/**
+ * A run as it goes on: `log` lines and the `run` at each change, read from PostgreSQL, so that any replica can serve it, until it is over;
+ * `progress` straight from the signal.
+ */
 export class RunEvents {
-  constructor(private readonly database: ServiceDatabase) {}
+  constructor(
+    private readonly database: ServiceDatabase,
+    private readonly hub: LiveHub,
+  ) {}
 
-  async follow(principal: Principal, id: string, lastEventId: string | undefined): Promise<Observable<RunEvent>> {
+  async follow({ organization }: Principal, id: string, lastEventId: string | undefined, stream: EventStream): Promise<void> {
     // Not found is an answer of its own, before the stream begins.
-    await this.database.inOrganization(principal.organization, (transaction) => findRun(transaction, id));
-    return new Observable((subscriber) => {
-      const stop = new AbortController();
-      void (async () => {
-        for await (const event of this.events(principal, id, lastEventId, stop.signal)) subscriber.next(event);
-        subscriber.complete();
-      })().catch((error: unknown) => {
-        if (!stop.signal.aborted) subscriber.error(error);
-      });
-      return () => stop.abort();
+    await this.database.inOrganization(organization, (transaction) => findRun(transaction, id));
+    const wake = new Wake();
+    stream.begin();
+    stream.onClose(wake.now);
+    this.hub.attend(stream, organization, (signal) => {
+      if (signal.run !== id) return;
+      if (signal.kind === 'progress') stream.sendIfReading({ type: 'progress', data: { attempt: signal.attempt, ...signal.progress } });
+      else wake.now();
     });
+    // An error now can't be an answer any more.
+    await this.tell(organization, id, lastEventId, stream, wake).finally(() => stream.end());
   }
 
-  private async *events(principal: Principal, id: string, lastEventId: string | undefined, signal: AbortSignal): AsyncGenerator<RunEvent> {
+  private async tell(organization: string, id: string, lastEventId: string | undefined, stream: EventStream, wake: Wake): Promise<void> {
     let position = lastEventId && /^\d{1,18}$/.test(lastEventId) ? lastEventId : '0';
     let shown = '';
     let over = false;
-    while (!signal.aborted) {
-      const { run, lines } = await this.database.inOrganization(principal.organization, async (transaction) => ({
-        // The run first: its lines are written before its end, so none is missed when it is over.
-        run: presentRun(await findRun(transaction, id)),
-        lines: await logAfter(transaction, id, position, LINES_AT_ONCE),
-      }));
+    while (!stream.closed) {
+      const look = await this.look(organization, id, position);
+      if (look === undefined) {
+        await wake.atLatestAfter(LOOK_AT_LATEST_MS);
+        continue;
+      }
+      const { run, lines } = look;
       for (const line of lines) {
         position = line.sequence;
-        yield { id: position, type: 'log', data: presentLogLine(line) };
+        stream.send({ id: position, type: 'log', data: presentLogLine(line) });
       }
-      const current = JSON.stringify(run);
-      if (current !== shown) yield { id: position, type: 'run', data: run };
+      // Its progress comes by itself.
+      const current = JSON.stringify({ ...run, progress: null });
+      if (current !== shown) stream.send({ id: position, type: 'run', data: run });
       shown = current;
-      // The last lines may reach us after the end: one more look.
+      await stream.drained();
+      if (lines.length === LINES_AT_ONCE) continue;
       if (over && lines.length === 0) return;
       over = isTerminal(run.state);
-      await sleep(LOOK_EVERY_MS, undefined, { signal });
+      await wake.atLatestAfter(over ? LAST_LOOK_AFTER_MS : LOOK_AT_LATEST_MS);
+    }
+  }
+
+  /** undefined while the database is away. */
+  private async look(organization: string, id: string, position: string) {
+    try {
+      return await this.database.inOrganization(organization, async (transaction) => ({
+        // The run first: its lines are written before its end, so none is missed when it is over.
+        run: presentRun(await findRun(transaction, id)) satisfies Run,
+        lines: await logAfter(transaction, id, position, LINES_AT_ONCE),
+      }));
+    } catch (error) {
+      if (RahatError.from(error).retryable) return undefined;
+      throw error;
     }
   }
 }

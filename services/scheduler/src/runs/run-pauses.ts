@@ -1,8 +1,8 @@
 import { RahatError, type Principal, type Run } from '@rahat/contracts';
 import type { Messaging, Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { recordAct } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
-import { recordAct } from '../trail/trail.js';
 import { lockRun, presentRun, type RunRow } from './runs.table.js';
 
 /**

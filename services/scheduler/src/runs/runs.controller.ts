@@ -1,9 +1,10 @@
-import { Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Sse } from '@nestjs/common';
-import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { pageOf, PageQuery, Run, RunLog, RunQuery, type Page, type Principal } from '@rahat/contracts';
+import type { ServerResponse } from 'node:http';
+import { Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
+import { ApiAcceptedResponse, ApiHeader, ApiOkResponse, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
+import { pageOf, PageQuery, Run, RunLog, RunQuery, RunStreamEvent, type Page, type Principal } from '@rahat/contracts';
 import { CurrentPrincipal, Requires } from '@rahat/service-kit';
-import type { Observable } from 'rxjs';
-import { RunEvents, type RunEvent } from './run-events.js';
+import { EventStream } from '../live/event-stream.js';
+import { RunEvents } from './run-events.js';
 import { RunPauses } from './run-pauses.js';
 import { RunsService } from './runs.service.js';
 
@@ -44,15 +45,22 @@ export class RunsController {
     return this.runs.log(principal, id, query);
   }
 
-  @Sse(':id/events')
+  @Get(':id/events')
   @Requires('run:read')
-  @ApiOperation({ operationId: 'runs_events', summary: 'The run as server-sent events: run at each change, log for each line' })
+  @ApiOperation({
+    operationId: 'runs_events',
+    summary: 'The run as server-sent events until it is over: run at each change, log for each line, progress',
+  })
+  @ApiHeader({ name: 'last-event-id', required: false, description: 'Id of the last event that was read: the lines since come first' })
+  @ApiProduces('text/event-stream')
+  @ApiOkResponse({ standardSchema: RunStreamEvent, description: 'Events until the run is over' })
   async events(
     @CurrentPrincipal() principal: Principal,
     @Param('id') id: string,
+    @Res() response: ServerResponse,
     @Headers('last-event-id') lastEventId?: string,
-  ): Promise<Observable<RunEvent>> {
-    return this.runEvents.follow(principal, id, lastEventId);
+  ): Promise<void> {
+    await this.runEvents.follow(principal, id, lastEventId, new EventStream(response));
   }
 
   @Post(':id/pause')

@@ -2,8 +2,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Principal, Scheduling } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
+import { changesBetween, recordAct } from '@rahat/service-kit';
 import { assertWindows } from '../plans/plan-input.js';
-import { recordAct } from '../trail/trail.js';
 import { schedulingOf } from './scheduling.table.js';
 
 /** The organization's windows and limits. */
@@ -32,7 +32,7 @@ export class SchedulingService {
       await recordAct(this.outbox, transaction, principal, {
         action: 'scheduling.updated',
         target: { kind: 'organization', id: organization },
-        details: { before, after: request },
+        details: { ...changesBetween(before, request) },
       });
       return request;
     });

@@ -1,8 +1,8 @@
 import { newId, RahatError, type CreateSavedSearch, type Page, type PageQuery, type Principal, type SavedSearch } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
+import { changesBetween, recordAct } from '@rahat/service-kit';
 import type { ListPages } from '../paging/list-page.js';
-import { recordAct } from '../trail/trail.js';
 
 interface SavedSearchRow {
   id: string;
@@ -42,7 +42,7 @@ export class SavedSearchesService {
       await recordAct(this.outbox, transaction, principal, {
         action: 'saved_search.created',
         target: { kind: 'saved_search', id: row.id, name },
-        details: { list, query },
+        details: { ...changesBetween(undefined, present(row)) },
       });
       return present(row);
     });
@@ -50,11 +50,12 @@ export class SavedSearchesService {
 
   async remove(principal: Principal, id: string): Promise<void> {
     await this.database.inOrganization(principal.organization, async (transaction) => {
-      const [row] = await transaction.query<{ name: string }>(`DELETE FROM saved_searches WHERE id = $1 RETURNING name`, [id]);
+      const [row] = await transaction.query<SavedSearchRow>(`DELETE FROM saved_searches WHERE id = $1 RETURNING *`, [id]);
       if (!row) throw new RahatError('not_found', `There is no saved search ${id}`);
       await recordAct(this.outbox, transaction, principal, {
         action: 'saved_search.removed',
         target: { kind: 'saved_search', id, name: row.name },
+        details: { ...changesBetween(present(row), undefined) },
       });
     });
   }

@@ -10,8 +10,8 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { changesBetween, recordAct } from '@rahat/service-kit';
 import type { ListPages } from '../paging/list-page.js';
-import { recordAct } from '../trail/trail.js';
 import { COUNTED_GROUPS, findServerGroup, presentServerGroup, type ServerGroupRow } from './server-groups.table.js';
 
 export class ServerGroupsService {
@@ -31,7 +31,7 @@ export class ServerGroupsService {
         request.name,
         request.description,
       ]);
-      return this.told(transaction, principal, 'server_group.created', id, { ...request });
+      return this.told(transaction, principal, 'server_group.created', id);
     });
   }
 
@@ -62,7 +62,7 @@ export class ServerGroupsService {
         request.name ?? null,
         request.description ?? null,
       ]);
-      return this.told(transaction, principal, 'server_group.updated', id, { ...request });
+      return this.told(transaction, principal, 'server_group.updated', id, before);
     });
   }
 
@@ -83,6 +83,7 @@ export class ServerGroupsService {
       await recordAct(this.outbox, transaction, principal, {
         action: 'server_group.deleted',
         target: { kind: 'server_group', id, name: group.name },
+        details: { ...changesBetween(presentServerGroup(group), undefined) },
       });
     });
   }
@@ -92,11 +93,12 @@ export class ServerGroupsService {
     principal: Principal,
     action: string,
     id: string,
-    details: Record<string, unknown>,
+    before?: ServerGroupRow,
   ): Promise<ServerGroup> {
-    const row = await findServerGroup(transaction, id);
-    await recordAct(this.outbox, transaction, principal, { action, target: { kind: 'server_group', id, name: row.name }, details });
-    return presentServerGroup(row);
+    const group = presentServerGroup(await findServerGroup(transaction, id));
+    const details = { ...changesBetween(before && presentServerGroup(before), group) };
+    await recordAct(this.outbox, transaction, principal, { action, target: { kind: 'server_group', id, name: group.name }, details });
+    return group;
   }
 }
 

@@ -12,13 +12,13 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { changesBetween, recordAct } from '@rahat/service-kit';
 import { foundIds, ListConditions } from '../catalog/found-ids.js';
 import type { Clock } from '../clock/clock.js';
 import { mistaken } from '../input/mistake.js';
 import { assertWindows } from '../plans/plan-input.js';
 import { replanFor } from '../plans/plan-servers.js';
 import type { ListPages } from '../paging/list-page.js';
-import { recordAct } from '../trail/trail.js';
 import { parsePostgresqlUrl } from './postgresql-url.js';
 import { assertGroups } from './server-groups.table.js';
 import type { ServerSecrets } from './server-secrets.js';
@@ -63,12 +63,13 @@ export class ServersService {
         ],
       );
       await replanFor(transaction, row!);
+      const server = presentServer(row!);
       await recordAct(this.outbox, transaction, principal, {
         action: 'server.created',
         target: targetOf(row!),
-        details: { address, pool: request.pool, groups: request.groups, tags: request.tags },
+        details: { ...changesBetween(undefined, server, { password: true }) },
       });
-      return presentServer(row!);
+      return server;
     });
   }
 
@@ -135,7 +136,7 @@ export class ServersService {
       await recordAct(this.outbox, transaction, principal, {
         action: 'server.updated',
         target: targetOf(row!),
-        details: { ...request, url: undefined, password: undefined, address: changed?.address, passwordChanged: password !== undefined },
+        details: { ...changesBetween(presentServer(before), presentServer(row!), { password: password !== undefined }) },
       });
       return presentServer(row!);
     });
@@ -166,7 +167,8 @@ export class ServersService {
         throw new RahatError('conflict', 'A run of this server is not finished', { hint: 'Wait for it, or cancel it.' });
       await transaction.query(`UPDATE servers SET deleted_at = $2 WHERE id = $1`, [id, this.clock.now()]);
       await replanFor(transaction, row);
-      await recordAct(this.outbox, transaction, principal, { action: 'server.deleted', target: targetOf(row) });
+      const details = { ...changesBetween(presentServer(row), undefined) };
+      await recordAct(this.outbox, transaction, principal, { action: 'server.deleted', target: targetOf(row), details });
     });
   }
 
@@ -180,8 +182,11 @@ export class ServersService {
   async test(principal: Principal, id: string): Promise<ProbeReport> {
     const server = await this.database.inOrganization(principal.organization, (transaction) => findServer(transaction, id));
     const report = await this.questions.probe(server.pool, server.engine, this.secrets.connectionOf(server));
-    if (!report.reachable) return report;
     const { changed } = await this.database.inOrganization(principal.organization, async (transaction) => {
+      // The stored password was opened for it, whatever came of that.
+      const { reachable } = report;
+      await recordAct(this.outbox, transaction, principal, { action: 'server.tested', target: targetOf(server), details: { reachable } });
+      if (!reachable) return { changed: false };
       const recorded = await recordIdentity(transaction, id, report);
       if (recorded.changed) {
         await recordAct(this.outbox, transaction, principal, {

@@ -13,10 +13,10 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { changesBetween, recordAct } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import { assertSchedules, assertVerificationSchedules, assertWindows } from '../plans/plan-input.js';
 import type { PlansService } from '../plans/plans.service.js';
-import { recordAct } from '../trail/trail.js';
 import { BUILT_IN_TEMPLATES } from './built-in-templates.js';
 import { findTemplate, ownTemplates, presentTemplate, type TemplateRow } from './templates.table.js';
 
@@ -46,7 +46,7 @@ export class TemplatesService {
         `INSERT INTO templates (id, organization_id, name, description, content) VALUES ($1, $2, $3, $4, $5) RETURNING *`,
         [newId('template'), principal.organization, request.name, request.description, JSON.stringify(request.content)],
       );
-      return this.told(transaction, principal, 'template.created', row!, { ...request });
+      return this.told(transaction, principal, 'template.created', row!);
     });
   }
 
@@ -60,7 +60,7 @@ export class TemplatesService {
         `UPDATE templates SET name = COALESCE($2, name), description = COALESCE($3, description), content = COALESCE($4::jsonb, content) WHERE id = $1 RETURNING *`,
         [before.id, request.name ?? null, request.description ?? null, request.content ? JSON.stringify(request.content) : null],
       );
-      return this.told(transaction, principal, 'template.updated', row!, { ...request });
+      return this.told(transaction, principal, 'template.updated', row!, before);
     });
   }
 
@@ -72,6 +72,7 @@ export class TemplatesService {
       await recordAct(this.outbox, transaction, principal, {
         action: 'template.deleted',
         target: { kind: 'template', id: template.id, name: template.name },
+        details: { ...changesBetween(template, undefined) },
       });
     });
   }
@@ -101,10 +102,12 @@ export class TemplatesService {
     principal: Principal,
     action: string,
     row: TemplateRow,
-    details: Record<string, unknown>,
+    before?: Template,
   ): Promise<Template> {
+    const template = presentTemplate(row);
+    const details = { ...changesBetween(before, template) };
     await recordAct(this.outbox, transaction, principal, { action, target: { kind: 'template', id: row.id, name: row.name }, details });
-    return presentTemplate(row);
+    return template;
   }
 }
 

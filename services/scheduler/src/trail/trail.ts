@@ -1,47 +1,8 @@
-import type { Actor, EventPayload, Principal } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { Transaction } from '@rahat/persistence';
-
-type Recorded = EventPayload<'audit.recorded.v1'>;
-
-/** Tells the audit trail, in the transaction of the act itself: what is committed is recorded. */
-export async function recordAct(
-  outbox: Outbox,
-  transaction: Transaction,
-  principal: Principal,
-  act: Pick<Recorded, 'action' | 'target'> & { details?: Recorded['details'] },
-): Promise<void> {
-  await outbox.event(transaction, 'audit.recorded.v1', {
-    organization: principal.organization,
-    actor: actorOf(principal),
-    details: {},
-    request: principal.requestId,
-    at: new Date().toISOString(),
-    ...act,
-  });
-}
+import { recordOwnAct as recordActOf, type Act } from '@rahat/service-kit';
 
 /** What the scheduler did by itself, such as retention. */
-export async function recordOwnAct(
-  outbox: Outbox,
-  transaction: Transaction,
-  organization: string,
-  act: Pick<Recorded, 'action' | 'target'> & { details?: Recorded['details'] },
-): Promise<void> {
-  await outbox.event(transaction, 'audit.recorded.v1', {
-    organization,
-    actor: { kind: 'system', id: 'scheduler', name: 'scheduler' },
-    details: {},
-    at: new Date().toISOString(),
-    ...act,
-  });
-}
-
-function actorOf(principal: Principal): Actor {
-  return {
-    kind: principal.kind === 'service' ? 'system' : principal.kind,
-    id: principal.subject,
-    name: principal.name,
-    address: principal.address,
-  };
+export async function recordOwnAct(outbox: Outbox, transaction: Transaction, organization: string, act: Act): Promise<void> {
+  await recordActOf(outbox, transaction, 'scheduler', { organization, ...act });
 }

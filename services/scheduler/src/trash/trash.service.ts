@@ -9,13 +9,13 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { recordAct } from '@rahat/service-kit';
 import { findBackup, lockForReading, presentBackup, type NamedBackupRow } from '../backups/backups.table.js';
 import type { ListPages } from '../paging/list-page.js';
 import type { PlanRow } from '../plans/plans.table.js';
 import { lineOf, policyOf } from '../retention/lines.js';
 import type { Removals } from '../retention/removals.js';
 import { obstacleTo, type LinePolicy } from '../retention/retention.js';
-import { recordAct } from '../trail/trail.js';
 import type { Returns } from './returns.js';
 import { presentTrashed, TRASHED, type TrashedRow } from './trash.table.js';
 

@@ -117,7 +117,7 @@ function rootModule({ keys, parts }: ApplicationParts, services: ServiceConfigs,
         internal: internalOf('scheduler') as scheduler.SchedulerParts['internal'],
       }),
       storage.StorageModule.register({ runtime: parts.runtimeOf('storage'), config: services.storage, secretBox }),
-      audit.AuditModule.register({ runtime: parts.runtimeOf('audit'), config: services.audit }),
+      audit.AuditModule.register({ runtime: parts.runtimeOf('audit'), config: services.audit, secretBox }),
       worker.BackupWorkerModule.register({ runtime: parts.statelessRuntimeOf('backup-worker'), config: services.worker }),
     ],
   };

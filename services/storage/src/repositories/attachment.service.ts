@@ -5,11 +5,11 @@ import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { openRepository, type CatalogEntry, type Repository, type RepositorySurvey } from '@rahat/repository';
 import type { SecretBox } from '@rahat/secrets';
+import { recordAct } from '@rahat/service-kit';
 import type { StorageConfig } from '../config.js';
 import { refusePlace } from '../storages/local-folder.js';
 import { connectionOf } from '../storages/storage-secret.js';
 import { storageOf } from '../storages/storages.service.js';
-import { actorOf, recordAct } from '../trail/trail.js';
 import { isFolderName } from './prefix.js';
 import { presentRepository, refuseTaken, repositoryOf } from './repositories.service.js';
 import { sealSecrets } from './repository-secrets.js';
@@ -46,13 +46,10 @@ export class AttachmentService {
     const row = await this.database.inOrganization(organization, async (transaction) => {
       await refuseTaken(transaction, storage, name, prefix);
       const id = await this.insert(transaction, organization, { ...request, repository });
-      await recordAct(this.outbox, transaction, {
-        organization,
-        actor: actorOf(principal),
+      await recordAct(this.outbox, transaction, principal, {
         action: 'repository.attached',
         target: { kind: 'repository', id, name },
         details: { storage: storage.id, prefix, repositoryId: repository.id, snapshots: survey.snapshots, wayIn: request.wayIn.type },
-        request: principal.requestId,
       });
       return repositoryOf(transaction, id);
     });

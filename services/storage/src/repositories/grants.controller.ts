@@ -19,6 +19,6 @@ export class GrantsController {
     @Body({ schema: RepositoryGrantRequest }) request: z.infer<typeof RepositoryGrantRequest>,
   ): Promise<z.infer<typeof RepositoryGrant>> {
     if (request.repository !== id) throw new RahatError('invalid_input', 'Path and body name different repositories.');
-    return this.repositories.grant(principal.organization, id, request.power);
+    return this.repositories.grant(principal, id, request.power);
   }
 }

@@ -19,13 +19,12 @@ import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { createRepository, grantCredential, type Repository as OpenRepository } from '@rahat/repository';
 import type { SecretBox } from '@rahat/secrets';
-import type { Cursors } from '@rahat/service-kit';
+import { changesBetween, recordAct, type Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
 import type { StorageConfig } from '../config.js';
 import { refusePlace } from '../storages/local-folder.js';
 import { connectionOf } from '../storages/storage-secret.js';
 import { storageOf, type StorageRow } from '../storages/storages.service.js';
-import { actorOf, recordAct } from '../trail/trail.js';
 import { newPassphrase } from './passphrase.js';
 import { isFolderName, prefixFromName } from './prefix.js';
 import { openSecrets, sealSecrets } from './repository-secrets.js';
@@ -78,13 +77,12 @@ export class RepositoriesService {
         `INSERT INTO repositories (id, organization_id, storage_id, name, prefix, repository_id, sealed_master_key, sealed_identity_secret) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
         [id, principal.organization, storage.id, request.name, prefix, made.id, sealed.masterKey, sealed.identitySecret],
       );
-      await recordAct(this.outbox, transaction, {
-        organization: principal.organization,
-        actor: actorOf(principal),
+      await recordAct(this.outbox, transaction, principal, {
         action: 'repository.created',
         target: { kind: 'repository', id, name: request.name },
-        details: { storage: storage.id, prefix, repositoryId: made.id },
-        request: principal.requestId,
+        details: {
+          ...changesBetween(undefined, { name: request.name, storage: storage.id, prefix, repositoryId: made.id }, { passphrase: true }),
+        },
       });
       return repositoryOf(transaction, id);
     });
@@ -109,8 +107,16 @@ export class RepositoriesService {
   }
 
   /** What one attempt needs to reach the repository, with the power that was asked for; for services only. */
-  async grant(organization: string, id: string, power: RepositoryPower): Promise<RepositoryGrant> {
-    const row = await this.row(organization, id);
+  async grant(principal: Principal, id: string, power: RepositoryPower): Promise<RepositoryGrant> {
+    const row = await this.database.inOrganization(principal.organization, async (transaction) => {
+      const found = await repositoryOf(transaction, id);
+      await recordAct(this.outbox, transaction, principal, {
+        action: 'repository.keys_used',
+        target: { kind: 'repository', id, name: found.name },
+        details: { power },
+      });
+      return found;
+    });
     return {
       repositoryId: row.repository_id,
       storageId: row.storage_id,

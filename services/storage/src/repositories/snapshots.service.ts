@@ -12,10 +12,9 @@ import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { openRepository, type Repository, type SnapshotListing } from '@rahat/repository';
 import type { SecretBox } from '@rahat/secrets';
-import type { Cursors } from '@rahat/service-kit';
+import { recordAct, recordOwnAct, type Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
 import { connectionOf } from '../storages/storage-secret.js';
-import { recordAct } from '../trail/trail.js';
 import { repositoryOf, type RepositoryRow } from './repositories.service.js';
 import { openSecrets } from './repository-secrets.js';
 
@@ -32,7 +31,13 @@ export class SnapshotsService {
 
   /** Newest first. Manifests are read oldest first, so only the wanted page is held. */
   async list(principal: Principal, repositoryId: string, page: PageQuery): Promise<Page<RepositorySnapshot>> {
-    const row = await this.database.inOrganization(principal.organization, (transaction) => repositoryOf(transaction, repositoryId));
+    const row = await this.database.inOrganization(principal.organization, async (transaction) => {
+      const found = await repositoryOf(transaction, repositoryId);
+      // The repository's keys are opened, and what they open is shown.
+      const target = { kind: 'repository', id: repositoryId, name: found.name };
+      await recordAct(this.outbox, transaction, principal, { action: 'repository.browsed', target, details: { limit: page.limit } });
+      return found;
+    });
     const [, , after] = page.cursor === undefined ? [] : this.cursors.decode(page.cursor, Position);
     const repository = await this.open(row);
     const newest: SnapshotListing[] = [];
@@ -57,9 +62,8 @@ export class SnapshotsService {
       snapshot,
       ...(error === undefined ? {} : { error: error.serialize() }),
     });
-    await recordAct(this.outbox, transaction, {
+    await recordOwnAct(this.outbox, transaction, 'storage', {
       organization,
-      actor: { kind: 'system', id: 'storage', name: 'catalog' },
       action: error === undefined ? 'snapshot.removed' : 'snapshot.remove_failed',
       target: { kind: 'snapshot', id: snapshot },
       details: {
@@ -81,9 +85,8 @@ export class SnapshotsService {
       snapshot,
       ...(error === undefined ? {} : { error: error.serialize() }),
     });
-    await recordAct(this.outbox, transaction, {
+    await recordOwnAct(this.outbox, transaction, 'storage', {
       organization,
-      actor: { kind: 'system', id: 'storage', name: 'catalog' },
       action: error === undefined ? 'snapshot.returned' : 'snapshot.return_failed',
       target: { kind: 'snapshot', id: snapshot },
       details: { repository, backup, ...(error === undefined ? {} : { error: error.code, message: error.message }) },
@@ -95,9 +98,8 @@ export class SnapshotsService {
     const { organization, snapshot, repository, run } = command;
     const found = await this.moveToTrash(transaction, command);
     if (!found) return;
-    await recordAct(this.outbox, transaction, {
+    await recordOwnAct(this.outbox, transaction, 'storage', {
       organization,
-      actor: { kind: 'system', id: 'storage', name: 'reconciler' },
       action: 'snapshot.discarded',
       target: { kind: 'snapshot', id: snapshot },
       details: { repository, run, reason: 'committed by an attempt whose result was not accepted' },

@@ -4,10 +4,9 @@ import { newId, RahatError, storagePlace } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { SecretBox } from '@rahat/secrets';
-import type { Cursors } from '@rahat/service-kit';
+import { changesBetween, recordAct, type Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
 import type { StorageConfig } from '../config.js';
-import { actorOf, recordAct } from '../trail/trail.js';
 import { isInside, prepareLocalFolder, spaceOf } from './local-folder.js';
 import { probeStorage } from './probe-storage.js';
 import { sealStorageSecret, splitSecret } from './storage-secret.js';
@@ -69,13 +68,10 @@ export class StoragesService {
     );
     if (created === undefined)
       throw new RahatError('conflict', `There is a storage named "${name}" already.`, { hint: 'Choose another name.' });
-    await recordAct(this.outbox, transaction, {
-      organization: principal.organization,
-      actor: actorOf(principal),
+    await recordAct(this.outbox, transaction, principal, {
       action: 'storage.created',
       target: { kind: 'storage', id: created.id, name: created.name },
-      details: { settings },
-      request: principal.requestId,
+      details: { ...changesBetween(undefined, { name, settings }, { credential: secret !== null }) },
     });
     return created;
   }

@@ -1,8 +1,9 @@
-import { QUEUES, RahatError } from '@rahat/contracts';
+import { QUEUES, RahatError, type RunType } from '@rahat/contracts';
 import type { Messaging, Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
 import type { Clock } from '../../clock/clock.js';
 import type { SchedulerConfig } from '../../config.js';
+import { recordOwnAct } from '../../trail/trail.js';
 import type { RunLedger } from '../run-ledger.js';
 import type { RunOutcomes } from '../run-outcomes.js';
 import type { RunSpecs } from '../run-specs.js';
@@ -11,6 +12,8 @@ import { lockRun, type RunRow } from '../runs.table.js';
 const RUNS_AT_ONCE = 50;
 const PAUSE_AFTER_FAILURE_MS = 15_000;
 const SENDS_PER_ID = 10;
+/** Runs whose worker is given the password of the server. */
+const USES_SERVER: ReadonlySet<RunType> = new Set(['backup', 'restore']);
 
 /** Brings queued attempts to their pool's queue. The grant is fetched outside of any transaction. */
 export class Dispatch {
@@ -79,6 +82,12 @@ export class Dispatch {
           { spec },
           { id: messageId(run), priority: run.priority },
         );
+        if (USES_SERVER.has(run.type) && run.server_id)
+          await recordOwnAct(this.outbox, transaction, run.organization_id, {
+            action: 'server.credential_used',
+            target: { kind: 'server', id: run.server_id },
+            details: { run: run.id, attempt: run.attempt, purpose: run.type, pool },
+          });
       });
     } catch (error) {
       await this.giveUpOrWait(run, RahatError.from(error));

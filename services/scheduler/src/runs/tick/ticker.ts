@@ -11,6 +11,7 @@ import type { Returns } from '../../trash/returns.js';
 import { startDueVerifications } from '../../verification/start-due-verifications.js';
 import type { VerificationChain } from '../../verification/verification-chain.js';
 import type { Memory } from '../memory.js';
+import { forgetOldLiveEvents, LIVE_EVENTS_KEPT_MS } from '../../live/live-events.table.js';
 import type { RunLedger } from '../run-ledger.js';
 import type { DiscoverNewDatabases } from './discover-new-databases.js';
 import type { Dispatch } from './dispatch.js';
@@ -99,6 +100,11 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     await this.step('retry removals', () => this.alone('removals', (transaction) => this.removals.retryRemovals(transaction)));
     await this.step('retry returns', () => this.alone('returns', (transaction) => this.returns.retry(transaction)));
     await this.step('look for what was left', () => this.alone('left snapshots', (transaction) => this.leftSnapshots.settle(transaction)));
+    await this.step('forget live events', () =>
+      this.alone('live events', (transaction) =>
+        forgetOldLiveEvents(transaction, new Date(this.clock.now().getTime() - 2 * LIVE_EVENTS_KEPT_MS)),
+      ),
+    );
     // Waits for workers' answers, so the tick doesn't wait for it.
     this.discovering ??= this.step('discover databases', () => this.discovery.discoverDue()).finally(() => (this.discovering = undefined));
   }

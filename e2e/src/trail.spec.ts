@@ -1,0 +1,257 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { apiKeysCreate, auditList, auditVerify, plansRetention, runsGet, trashList, type AuditEntry, type Run } from '@rahat/api-client';
+import { data } from '@rahat/demo';
+import { cliEnvironment, rahatBackup } from './cli.js';
+import { shapes, STANDALONE } from './shapes.js';
+import { TRAIL_ACTIONS } from './trail-actions.js';
+import { openWorld, type World } from './world.js';
+
+const DOCUMENT = fileURLToPath(new URL('../../libs/api-client/openapi.json', import.meta.url));
+const ENDED: ReadonlySet<Run['state']> = new Set(['succeeded', 'partial', 'failed', 'cancelled']);
+const PLANTED = 'planted-hook-authorization';
+const CHANGING = new Set(['post', 'put', 'patch', 'delete']);
+
+interface Operation {
+  id: string;
+  method: string;
+  path: string;
+}
+
+async function operations(): Promise<Operation[]> {
+  const { paths } = JSON.parse(await readFile(DOCUMENT, 'utf8')) as { paths: Record<string, Record<string, { operationId: string }>> };
+  return Object.entries(paths).flatMap(([route, methods]) =>
+    Object.entries(methods).map(([method, { operationId }]) => ({ id: operationId, method, path: route })),
+  );
+}
+
+/** One organization's life, in which every request that changes something is made once. The tests follow upon each other. */
+describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (shape) => {
+  let world: World;
+  let known: Map<string, Operation>;
+  /** What was called, with the id of its request. */
+  const called = new Map<string, string>();
+  let authorization: string;
+
+  beforeAll(async () => {
+    world = await openWorld([], shape);
+    await world.source.query('CREATE TABLE things (id int)', [], 'shop');
+    known = new Map((await operations()).map((operation) => [operation.id, operation]));
+  }, 120_000);
+  afterAll(async () => world[Symbol.asyncDispose]());
+
+  /** Answers with the body. */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  async function call(id: string, parameters: Record<string, string> = {}, body?: unknown): Promise<any> {
+    const operation = known.get(id);
+    if (!operation) throw new Error(`There is no operation ${id}`);
+    const route = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => parameters[name]!);
+    const response = await fetch(world.platform.url + route, {
+      method: operation.method.toUpperCase(),
+      headers: { authorization, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${id} answered with ${response.status}: ${text}`);
+    called.set(id, response.headers.get('x-request-id')!);
+    return /^application\/json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : text;
+  }
+
+  const run = (id: string) => data(runsGet({ client: world.platform.client, path: { id } }));
+  async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
+    for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(100)) {
+      const found = await look();
+      if (found !== undefined) return found;
+    }
+    throw new Error('It did not come to that.');
+  }
+  const ended = (id: string) =>
+    until(async () => {
+      const now = await run(id);
+      return ENDED.has(now.state) ? now : undefined;
+    });
+  const entriesOf = async (request: string): Promise<AuditEntry[]> =>
+    (await data(auditList({ client: world.platform.client, query: { request } }))).data;
+  const entryOf = (id: string, action: string) =>
+    until(async () => (await entriesOf(called.get(id)!)).find((entry) => entry.action === action));
+
+  it('has a word for each operation that changes something', () => {
+    const changing = [...known.values()].filter(({ method }) => CHANGING.has(method)).map(({ id }) => id);
+    expect(changing.filter((id) => !(id in TRAIL_ACTIONS))).toEqual([]);
+    expect(Object.keys(TRAIL_ACTIONS).filter((id) => !known.has(id))).toEqual([]);
+  });
+
+  it('is left by a whole life', async () => {
+    const key = await data(apiKeysCreate({ client: world.platform.client, body: { name: 'story', scopes: ['*'] } }));
+    authorization = `Bearer ${key.secret}`;
+    const { password, ...address } = world.connection;
+    await call('servers_try', {}, { name: 'shop', address, password });
+    const server = await call('servers_create', {}, { name: 'shop', address, password });
+    await call('servers_test', { id: server.id });
+    await call('servers_update', { id: server.id }, { tags: ['a=1'], password });
+    await call('servers_note', { id: server.id }, { note: 'in the cellar' });
+    const { data: databases } = await call('databases_discover', { server: server.id });
+    const shop = databases.find(({ name }: { name: string }) => name === 'shop');
+    await call('databases_update', { server: server.id, id: shop.id }, { tags: ['b=2'] });
+    const group = await call('server_groups_create', {}, { name: 'Europe' });
+    await call('server_groups_update', { id: group.id }, { name: 'Asia' });
+    await call('server_groups_delete', { id: group.id });
+    const settings = { driver: 'local', path: path.join(world.folder, 'storage') };
+    const storage = await call('storages_create', {}, { name: 'nas', settings });
+    const repository = await call('repositories_create', {}, { name: 'nas', storage: storage.id });
+    const hook = { kind: 'http', name: 'tell', when: 'after_failure', url: 'http://203.0.113.1/', authorization: PLANTED };
+    const outline = { databases: ['shop'], verify: [], hooks: [hook] };
+    const plan = await call('plans_create', {}, { name: 'nightly', server: server.id, repository: repository.id, ...outline });
+    await call('plans_update', { id: plan.id }, { retention: { keepLast: 20, keepProven: 1 } });
+    await call('plans_note', { id: plan.id }, { note: 'the one' });
+    await call('plans_pause', { id: plan.id }, { reason: 'a move' });
+    await call('plans_resume', { id: plan.id });
+    const template = await call('templates_create', {}, { name: 'small', content: { verify: [] } });
+    await call('templates_update', { id: template.id }, { description: 'for small ones' });
+    const second = await call(
+      'templates_create_plan',
+      { id: template.id },
+      {
+        name: 'second',
+        server: server.id,
+        repository: repository.id,
+        databases: ['shop'],
+      },
+    );
+    await call('templates_delete', { id: template.id });
+    const search = await call('saved_searches_create', {}, { name: 'failed', list: 'runs', query: { state: 'failed' } });
+    await call('saved_searches_remove', { id: search.id });
+    await call('scheduling_put', {}, { blackouts: [], limits: { pools: { default: 9 }, storages: {} } });
+    await call(
+      'documents_apply',
+      {},
+      {
+        documents: [{ apiVersion: 'rahat.io/v1alpha1', kind: 'ServerGroup', metadata: { name: 'Africa' } }],
+      },
+    );
+
+    const { runs: first } = await call('plans_run', { id: plan.id });
+    const backup = (await ended(first[0].id)).backup!;
+    await call('runs_annotate', { id: first[0].id }, { note: 'the first' });
+    await call('backups_annotate', { id: backup }, { tags: ['c=3'] });
+    await call('backups_hold', { id: backup }, { reason: 'the law' });
+    await call('backups_release', { id: backup });
+    await ended((await call('backups_verify', { id: backup }, { level: 'BASIC' })).id);
+    await call('repositories_list_snapshots', { id: repository.id });
+    const restorePlan = await call('restore_plans_create', {}, { backup, target: { kind: 'database', name: 'shop_again' } });
+    await ended((await call('restores_run', {}, { plan: restorePlan.id, hash: restorePlan.hash })).id);
+
+    // While somebody holds its table the backup waits, and can be paused, resumed and cancelled.
+    const holder = await world.source.connect('shop');
+    await holder.query('BEGIN; LOCK TABLE things IN ACCESS EXCLUSIVE MODE');
+    const { runs: held } = await call('plans_run', { id: second.id });
+    await until(async () => ((await run(held[0].id)).state === 'running' ? true : undefined));
+    await call('runs_pause', { id: held[0].id });
+    await call('runs_resume', { id: held[0].id });
+    await call('runs_cancel', { id: held[0].id });
+    await ended(held[0].id);
+    await holder.end();
+
+    // A second one, as proven as the first, which so may go.
+    const { runs: again } = await call('plans_run', { id: plan.id });
+    const newest = (await ended(again[0].id)).backup!;
+    await ended((await call('backups_verify', { id: newest }, { level: 'BASIC' })).id);
+    const preview = await data(plansRetention({ client: world.platform.client, path: { id: plan.id } }));
+    await call('plans_confirm_retention', { id: plan.id }, { hash: preview.hash });
+    await call('backups_remove', { id: backup }, { reason: 'no longer needed' });
+    const trash = async () => (await data(trashList({ client: world.platform.client, query: {} }))).data;
+    await until(async () => (await trash()).find((trashed) => trashed.backup === backup && trashed.state === 'trashed'));
+    await call('backups_bring_back', { id: backup });
+    await until(async () => ((await trash()).length === 0 ? true : undefined));
+    await call('collections_update', { repository: repository.id }, { undoDays: 30 });
+    await ended((await call('collections_run', { repository: repository.id })).id);
+    for (const { id } of (await call('catalog_rebuild', {}, { repository: repository.id, dryRun: true })).runs) await ended(id);
+
+    await call('plans_delete', { id: plan.id });
+    await call('plans_delete', { id: second.id });
+    await call('servers_delete', { id: server.id });
+    await call('audit_retention_set', {}, { keepDays: 365 });
+    await call('audit_sign_head');
+    await call('audit_export');
+    const session = await call('sessions_create', {}, { email: 'owner@example.org', password: world.owner.password });
+    authorization = `Bearer ${session.accessToken}`;
+    const { id: other } = await call('api_keys_create', {}, { name: 'other', scopes: ['audit:read'] });
+    await call('api_keys_revoke', { id: other });
+    await call('sessions_refresh', {}, { refreshToken: session.refreshToken });
+    await call('sessions_end');
+  }, 240_000);
+
+  it.each(Object.entries(TRAIL_ACTIONS))('has the entry of %s', async (id, declared) => {
+    if (id === 'setup_create') {
+      const { data: found } = await data(auditList({ client: world.platform.client, query: { action: String(declared) } }));
+      expect(found).toMatchObject([{ actor: { address: '127.0.0.1' } }]);
+      return;
+    }
+    if (typeof declared === 'object' && 'provenIn' in declared) {
+      const spec = await readFile(fileURLToPath(new URL(`../../${declared.provenIn}`, import.meta.url)), 'utf8');
+      expect(spec).toContain(declared.action);
+      return;
+    }
+    expect(called.get(id)).toMatch(/^request_/);
+    if (typeof declared === 'object') {
+      expect(declared.none.length).toBeGreaterThan(20);
+      return;
+    }
+    expect(await entryOf(id, declared)).toMatchObject({
+      actor: { kind: expect.stringMatching(/^(user|api-key)$/), address: '127.0.0.1' },
+      request: called.get(id),
+    });
+  });
+
+  it('tells what was before and after, and of credentials only that they changed', async () => {
+    expect(await entryOf('servers_update', 'server.updated')).toMatchObject({
+      before: { tags: [] },
+      after: { tags: ['a=1'], password: '[changed]' },
+    });
+    expect(await entryOf('plans_update', 'plan.updated')).toMatchObject({ after: { retention: { keepLast: 20 } } });
+    expect(await entryOf('server_groups_update', 'server_group.updated')).toMatchObject({
+      before: { name: 'Europe' },
+      after: { name: 'Asia' },
+    });
+    expect(await entryOf('plans_pause', 'plan.paused')).toMatchObject({ before: { enabled: true }, after: { enabled: false } });
+    expect((await entryOf('plans_delete', 'plan.deleted')).after).toBeNull();
+  });
+
+  it('tells each use of a stored secret', async () => {
+    const actions = async (action: string) =>
+      (await data(auditList({ client: world.platform.client, query: { action, limit: 100 } }))).data;
+    const purposes = (await actions('server.credential_used')).map(({ details }) => details['purpose']);
+    expect(purposes).toEqual(expect.arrayContaining(['backup', 'restore']));
+    const powers = (await actions('repository.keys_used')).map(({ details }) => details['power']);
+    expect(powers).toEqual(expect.arrayContaining(['read', 'write-only']));
+  });
+
+  it('is whole, holds no secret, and is verified offline by the command line', async () => {
+    const { client } = world.platform;
+    expect(await data(auditVerify({ client }))).toMatchObject({ intact: true, droppedThrough: null });
+    const environment = { ...(await cliEnvironment(world.platform)), HOME: world.folder };
+    const cli = <T>(...args: string[]) => rahatBackup<T>(['audit', ...args], environment);
+    const file = path.join(world.folder, 'trail.jsonl');
+    expect((await cli('export', '--to', file)).exitCode).toBe(0);
+    expect((await cli('export', '--to', file)).error?.code).toBe('conflict');
+    const text = await readFile(file, 'utf8');
+    for (const secret of [PLANTED, world.connection.password, world.owner.password]) expect(text).not.toContain(secret);
+    const keys = path.join(world.folder, 'keys.json');
+    await writeFile(keys, JSON.stringify((await cli('keys')).data));
+    const offline = (...args: string[]) => rahatBackup<{ intact: boolean }>(['audit', 'verify', ...args], { HOME: world.folder });
+    expect(await offline('--file', file, '--keys', keys)).toMatchObject({ exitCode: 0, data: { intact: true } });
+    await writeFile(`${file}.changed`, text.replace('cellar', 'cellat'));
+    expect(await offline('--file', `${file}.changed`)).toMatchObject({ exitCode: 1, data: { intact: false } });
+    const head = await cli<{ signed: string; sequence: number }>('head');
+    expect(await cli('verify', '--head', head.data.signed)).toMatchObject({ exitCode: 0, data: { intact: true } });
+    expect(await cli('search', 'cellar', '--action', 'server.annotated')).toMatchObject({ data: [{ after: { note: 'in the cellar' } }] });
+    expect(await cli('list', '--action', 'plan.', '--limit', '2')).toMatchObject({ data: [{}, {}] });
+    expect(await cli('show', '1')).toMatchObject({ data: { sequence: 1 } });
+    expect(await cli('retention')).toMatchObject({ data: { keepDays: 365 } });
+    expect(await cli('retention', '--keep-days', '30')).toMatchObject({ exitCode: 2 });
+    expect(await cli('retention', '--keep-days', 'forever')).toMatchObject({ data: { keepDays: null } });
+  });
+});

@@ -1,0 +1,121 @@
+import type { Principal } from '@rahat/contracts';
+import type { ServiceDatabase } from '@rahat/persistence';
+import type { Clock } from '../clock/clock.js';
+import type { EventStream } from './event-stream.js';
+import {
+  currentPosition,
+  decodePosition,
+  encodePosition,
+  isAfter,
+  liveEventsAfter,
+  positionOf,
+  type LiveEventRow,
+  type LivePosition,
+} from './live-events.table.js';
+import type { LiveHub } from './live-hub.js';
+import type { LiveSignal } from './live-signal.js';
+import { Wake } from './wake.js';
+
+/** An event that was signalled can be read when all older transactions have ended. A signal may be lost, too; so late an event then comes at most. */
+const LOOKS_AFTER_MS = [100, 300, 1_000, 5_000];
+
+interface Reader {
+  stream: EventStream;
+  position: LivePosition;
+  /** False while it reads by itself what it missed. */
+  live: boolean;
+}
+
+/** What happens in an organization: read from the database once for all of its readers, progress straight from the signal. */
+export class OrganizationEvents {
+  private readonly feeds = new Map<string, Feed>();
+
+  constructor(
+    private readonly database: ServiceDatabase,
+    private readonly hub: LiveHub,
+    private readonly clock: Clock,
+  ) {}
+
+  async follow({ organization }: Principal, lastEventId: string | undefined, stream: EventStream): Promise<void> {
+    const now = this.clock.now();
+    const known = lastEventId === undefined ? undefined : decodePosition(lastEventId, now);
+    const start = await this.database.inOrganization(organization, currentPosition);
+    // One that was given by a server of another life would wait for ever.
+    const resumed = known !== undefined && !isAfter(known, start);
+    const reader: Reader = { stream, position: resumed ? known : start, live: false };
+    stream.begin();
+    stream.send({ type: lastEventId === undefined || resumed ? 'ready' : 'reset', data: {}, id: encodePosition(reader.position, now) });
+    const feed = this.feedOf(organization, start);
+    feed.readers.add(reader);
+    stream.onClose(() => feed.readers.delete(reader));
+    this.hub.attend(stream, organization, (signal) => feed.heard(signal, reader));
+    // Whose database went away meanwhile comes back and goes on from the last event.
+    await feed.catchUp(reader).catch(() => stream.end());
+  }
+
+  private feedOf(organization: string, start: LivePosition): Feed {
+    const known = this.feeds.get(organization);
+    if (known) return known;
+    const feed = new Feed(
+      (position) => this.database.inOrganization(organization, (transaction) => liveEventsAfter(transaction, organization, position)),
+      start,
+      this.clock,
+    );
+    this.feeds.set(organization, feed);
+    void feed.run().finally(() => this.feeds.delete(organization));
+    return feed;
+  }
+}
+
+/** The events of one organization, as long as somebody reads them. */
+class Feed {
+  readonly readers = new Set<Reader>();
+  private readonly wake = new Wake();
+  /** In vain since the last signal. */
+  private looks = LOOKS_AFTER_MS.length;
+
+  constructor(
+    private readonly read: (after: LivePosition) => Promise<LiveEventRow[]>,
+    private position: LivePosition,
+    private readonly clock: Clock,
+  ) {}
+
+  heard(signal: LiveSignal, reader: Reader): void {
+    if (signal.kind === 'changed') {
+      this.looks = 0;
+      this.wake.now();
+    } else if (signal.kind === 'progress')
+      reader.stream.sendIfReading({ type: 'progress', data: { run: signal.run, attempt: signal.attempt, ...signal.progress } });
+  }
+
+  async run(): Promise<void> {
+    do {
+      // A database that is away is asked again; readers wait with us.
+      const rows = await this.read(this.position).catch(() => []);
+      for (const row of rows) {
+        this.position = positionOf(row);
+        for (const reader of this.readers) if (reader.live) this.tell(reader, row);
+      }
+      if (rows.length === 0) await this.wake.atLatestAfter(LOOKS_AFTER_MS[this.looks++] ?? LOOKS_AFTER_MS.at(-1)!);
+    } while (this.readers.size > 0);
+  }
+
+  /** Alone from where the reader left off, until it stands where all others are. */
+  async catchUp(reader: Reader): Promise<void> {
+    while (!reader.stream.closed) {
+      const rows = await this.read(reader.position);
+      for (const row of rows) this.tell(reader, row);
+      await reader.stream.drained();
+      if (rows.length > 0 || isAfter(this.position, reader.position)) continue;
+      reader.live = true;
+      return;
+    }
+  }
+
+  private tell(reader: Reader, row: LiveEventRow): void {
+    const position = positionOf(row);
+    if (!isAfter(position, reader.position)) return;
+    reader.position = position;
+    reader.stream.send({ type: row.type, data: row.data, id: encodePosition(position, this.clock.now()) });
+  }
+}
