@@ -783,7 +783,6 @@ export const databasesDiscover = <ThrowOnError extends boolean = false>(options:
  * Log in; also sets the session cookie for browsers
  */
 export const sessionsCreate = <ThrowOnError extends boolean = false>(options: Options<SessionsCreateData, ThrowOnError>): RequestResult<SessionsCreateResponses, SessionsCreateErrors, ThrowOnError> => (options.client ?? client).post<SessionsCreateResponses, SessionsCreateErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/sessions',
     ...options,
     headers: {
@@ -805,7 +804,6 @@ export const sessionsEnd = <ThrowOnError extends boolean = false>(options?: Opti
  * A new pair of tokens for a refresh token, which works once
  */
 export const sessionsRefresh = <ThrowOnError extends boolean = false>(options: Options<SessionsRefreshData, ThrowOnError>): RequestResult<SessionsRefreshResponses, SessionsRefreshErrors, ThrowOnError> => (options.client ?? client).post<SessionsRefreshResponses, SessionsRefreshErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/sessions/refresh',
     ...options,
     headers: {
@@ -817,17 +815,12 @@ export const sessionsRefresh = <ThrowOnError extends boolean = false>(options: O
 /**
  * Whether an owner exists
  */
-export const setupGet = <ThrowOnError extends boolean = false>(options?: Options<SetupGetData, ThrowOnError>): RequestResult<SetupGetResponses, SetupGetErrors, ThrowOnError> => (options?.client ?? client).get<SetupGetResponses, SetupGetErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
-    url: '/api/v2/setup',
-    ...options
-});
+export const setupGet = <ThrowOnError extends boolean = false>(options?: Options<SetupGetData, ThrowOnError>): RequestResult<SetupGetResponses, SetupGetErrors, ThrowOnError> => (options?.client ?? client).get<SetupGetResponses, SetupGetErrors, ThrowOnError>({ url: '/api/v2/setup', ...options });
 
 /**
  * Make the first owner with the one-time token of the console, and log in
  */
 export const setupCreate = <ThrowOnError extends boolean = false>(options: Options<SetupCreateData, ThrowOnError>): RequestResult<SetupCreateResponses, SetupCreateErrors, ThrowOnError> => (options.client ?? client).post<SetupCreateResponses, SetupCreateErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/setup',
     ...options,
     headers: {

@@ -1527,6 +1527,12 @@ export type ApiKeysListResponse = ApiKeysListResponses[keyof ApiKeysListResponse
 
 export type ApiKeysCreateData = {
     body: CreateApiKey;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/api-keys';
@@ -1719,6 +1725,12 @@ export type BackupsAnnotateResponse = BackupsAnnotateResponses[keyof BackupsAnno
 
 export type BackupsBringBackData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -1791,6 +1803,12 @@ export type BackupsHoldResponse = BackupsHoldResponses[keyof BackupsHoldResponse
 
 export type BackupsRemoveData = {
     body: RemoveBackup;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -1815,6 +1833,12 @@ export type BackupsRemoveResponse = BackupsRemoveResponses[keyof BackupsRemoveRe
 
 export type BackupsVerifyData = {
     body: VerifyBackup;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -1839,6 +1863,12 @@ export type BackupsVerifyResponse = BackupsVerifyResponses[keyof BackupsVerifyRe
 
 export type CatalogRebuildData = {
     body: RebuildCatalog;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/catalog/rebuild';
@@ -1916,6 +1946,12 @@ export type CollectionsUpdateResponse = CollectionsUpdateResponses[keyof Collect
 
 export type CollectionsRunData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         repository: string;
     };
@@ -2019,6 +2055,12 @@ export type DeadLettersGetResponse = DeadLettersGetResponses[keyof DeadLettersGe
 
 export type DeadLettersRetryData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -2065,6 +2107,12 @@ export type DocumentsExportResponse = DocumentsExportResponses[keyof DocumentsEx
 
 export type DocumentsApplyData = {
     body: ApplyDocuments;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/documents/apply';
@@ -2144,6 +2192,12 @@ export type PlansListResponse = PlansListResponses[keyof PlansListResponses];
 
 export type PlansCreateData = {
     body: CreatePlan;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/plans';
@@ -2290,6 +2344,12 @@ export type PlansNoteResponse = PlansNoteResponses[keyof PlansNoteResponses];
 
 export type PlansPauseData = {
     body: PausePlan;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -2314,6 +2374,12 @@ export type PlansPauseResponse = PlansPauseResponses[keyof PlansPauseResponses];
 
 export type PlansResumeData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -2362,6 +2428,12 @@ export type PlansRetentionResponse = PlansRetentionResponses[keyof PlansRetentio
 
 export type PlansConfirmRetentionData = {
     body: ConfirmRetention;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -2386,6 +2458,12 @@ export type PlansConfirmRetentionResponse = PlansConfirmRetentionResponses[keyof
 
 export type PlansRunData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -2443,6 +2521,12 @@ export type RepositoriesListResponse = RepositoriesListResponses[keyof Repositor
 
 export type RepositoriesCreateData = {
     body: CreateRepository;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/repositories';
@@ -2522,6 +2606,12 @@ export type RepositoriesListSnapshotsResponse = RepositoriesListSnapshotsRespons
 
 export type RestorePlansCreateData = {
     body: CreateRestorePlan;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/restore-plans';
@@ -2568,6 +2658,12 @@ export type RestorePlansGetResponse = RestorePlansGetResponses[keyof RestorePlan
 
 export type RestoresRunData = {
     body: RunRestore;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/restores';
@@ -2680,6 +2776,12 @@ export type RunsAnnotateResponse = RunsAnnotateResponses[keyof RunsAnnotateRespo
 
 export type RunsCancelData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -2756,6 +2858,12 @@ export type RunsLogResponse = RunsLogResponses[keyof RunsLogResponses];
 
 export type RunsPauseData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -2780,6 +2888,12 @@ export type RunsPauseResponse = RunsPauseResponses[keyof RunsPauseResponses];
 
 export type RunsResumeData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -2835,6 +2949,12 @@ export type SavedSearchesListResponse = SavedSearchesListResponses[keyof SavedSe
 
 export type SavedSearchesCreateData = {
     body: CreateSavedSearch;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/saved-searches';
@@ -2981,6 +3101,12 @@ export type ServerGroupsListResponse = ServerGroupsListResponses[keyof ServerGro
 
 export type ServerGroupsCreateData = {
     body: CreateServerGroup;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/server-groups';
@@ -3109,6 +3235,12 @@ export type ServersListResponse = ServersListResponses[keyof ServersListResponse
 
 export type ServersCreateData = {
     body: CreateServer;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/servers';
@@ -3131,6 +3263,12 @@ export type ServersCreateResponse = ServersCreateResponses[keyof ServersCreateRe
 
 export type ServersTryData = {
     body: CreateServer;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/servers/test';
@@ -3249,6 +3387,12 @@ export type ServersNoteResponse = ServersNoteResponses[keyof ServersNoteResponse
 
 export type ServersTestData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -3330,6 +3474,12 @@ export type DatabasesUpdateResponse = DatabasesUpdateResponses[keyof DatabasesUp
 
 export type DatabasesDiscoverData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         server: string;
     };
@@ -3360,6 +3510,12 @@ export type DatabasesDiscoverResponse = DatabasesDiscoverResponses[keyof Databas
 
 export type SessionsCreateData = {
     body: LoginRequest;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/sessions';
@@ -3404,6 +3560,12 @@ export type SessionsEndResponse = SessionsEndResponses[keyof SessionsEndResponse
 
 export type SessionsRefreshData = {
     body: RefreshRequest;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/sessions/refresh';
@@ -3448,6 +3610,12 @@ export type SetupGetResponse = SetupGetResponses[keyof SetupGetResponses];
 
 export type SetupCreateData = {
     body: SetupRequest;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/setup';
@@ -3523,6 +3691,12 @@ export type StoragesListResponse = StoragesListResponses[keyof StoragesListRespo
 
 export type StoragesCreateData = {
     body: CreateStorage;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/storages';
@@ -3597,6 +3771,12 @@ export type TemplatesListResponse = TemplatesListResponses[keyof TemplatesListRe
 
 export type TemplatesCreateData = {
     body: CreateTemplate;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/templates';
@@ -3691,6 +3871,12 @@ export type TemplatesUpdateResponse = TemplatesUpdateResponses[keyof TemplatesUp
 
 export type TemplatesCreatePlanData = {
     body: CreatePlanFromTemplate;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };

@@ -75,5 +75,7 @@ export const AuthenticatedSubject = z.object({
   scopes: z.array(Scope),
   expiresAt: z.iso.datetime(),
   session: z.string().optional(),
+  /** An API key's own limit. */
+  requestsPerMinute: z.number().int().positive().optional(),
 });
 export type AuthenticatedSubject = z.infer<typeof AuthenticatedSubject>;
