@@ -1,19 +1,25 @@
-import { RahatError, type AuthenticatedSubject, type Principal } from '@rahat/contracts';
+import type { AuthenticatedSubject, Principal } from '@rahat/contracts';
 import { PRINCIPAL_HEADER, type PrincipalSigner } from '@rahat/service-kit';
 import type { NextFunction, Request, Response } from 'express';
-import { credentialOf } from './credential.js';
+import { classOf } from '../limits/endpoint-class.js';
+import type { EntranceQueue } from '../limits/entrance-queue.js';
+import type { RequestLimits } from '../limits/request-limits.js';
+import { rememberCaller } from './caller.js';
+import { credentialOf, type Credential } from './credential.js';
 import { refuseForeignPage, refuseForgedRequest } from './cross-site.js';
-import type { RateLimit } from './rate-limit.js';
-import { doorOf, refuseUnreadablePath } from './routes.js';
+import { doorOf, isOfApi, refuseUnreadablePath } from './routes.js';
 import type { SubjectCache } from './subject-cache.js';
 
 export interface FrontDoorParts {
   principals: PrincipalSigner;
   subjects: SubjectCache;
-  /** Counts tries to get in, by address. */
-  tries: RateLimit;
+  limits: RequestLimits;
+  entrance: EntranceQueue;
   requestIdOf: (request: Request) => string;
 }
+
+/** Strangers at the entrance belong to no organization yet. */
+const PLATFORM = 'platform';
 
 /** Turns a credential from outside into the principal that services believe; nothing else gets one through. */
 export class FrontDoor {
@@ -24,30 +30,63 @@ export class FrontDoor {
     const door = doorOf(request.method, request.originalUrl);
     // Only a service can sign one, and PrincipalGuard checks that; outside of /internal not even a real one is taken.
     if (door !== 'internal') delete request.headers[PRINCIPAL_HEADER];
-    if (door === 'entrance') this.enter(request, response);
-    if (door === 'api') await this.authenticate(request);
+    if (door === 'entrance') await this.enter(request, response);
+    if (door === 'public' && isOfApi(request.originalUrl)) await this.charge(request, response);
+    if (door === 'api') await this.authenticate(request, response);
     next();
   };
 
-  private enter(request: Request, response: Response): void {
-    refuseForeignPage(request.method, request.headers);
-    const decision = this.parts.tries.take(addressOf(request));
-    for (const [name, value] of Object.entries(this.parts.tries.headers(decision))) response.setHeader(name, value);
-    if (!decision.allowed)
-      throw new RahatError('rate_limited', `Too many tries from this address. Try again in ${decision.resetSeconds} s.`);
+  private async enter(request: Request, response: Response): Promise<void> {
+    const { limits, entrance } = this.parts;
+    const address = addressOf(request);
+    // Not counted as a try: another site's page shall not use up those of its visitor.
+    await this.chargingItsRefusal(request, response, () => refuseForeignPage(request.method, request.headers));
+    await limits.charge(response, [limits.entrance(address)]);
+    await entrance.enter(response);
+    rememberCaller(response, { organization: PLATFORM, subject: address });
   }
 
-  private async authenticate(request: Request): Promise<void> {
-    const credential = credentialOf(request.headers);
-    if (credential.by === 'nothing') return;
-    if (credential.by === 'cookie') refuseForgedRequest(request.method, request.headers);
+  private async authenticate(request: Request, response: Response): Promise<void> {
+    const credential = await this.chargingItsRefusal(request, response, () => readCredential(request));
+    if (credential.by === 'nothing') return this.charge(request, response);
     const address = addressOf(request);
-    const subject = await this.parts.subjects.subjectOf(credential.text, address);
+    const subject = await this.subjectOf(credential.text, address, request, response);
+    rememberCaller(response, subject);
     request.headers[PRINCIPAL_HEADER] = await this.parts.principals.sign(principalOf(subject, address, this.parts.requestIdOf(request)));
     // Nobody behind the front door has any use for them.
     delete request.headers.authorization;
     delete request.headers.cookie;
   }
+
+  /** Whoever is known is counted in one look; a stranger's address is before auth is troubled. */
+  private async subjectOf(credential: string, address: string, request: Request, response: Response): Promise<AuthenticatedSubject> {
+    const { limits, subjects } = this.parts;
+    const known = await subjects.known(credential);
+    if (known === undefined) await limits.charge(response, [limits.address(address)]);
+    const subject = known ?? (await subjects.subjectOf(credential, address));
+    const own = limits.subject(subject, classOf(request.method, request.originalUrl));
+    await limits.charge(response, known === undefined ? own : [limits.address(address), ...own]);
+    return subject;
+  }
+
+  private charge(request: Request, response: Response): Promise<void> {
+    return this.parts.limits.charge(response, [this.parts.limits.address(addressOf(request))]);
+  }
+
+  private async chargingItsRefusal<T>(request: Request, response: Response, read: () => T): Promise<T> {
+    try {
+      return read();
+    } catch (error) {
+      await this.charge(request, response);
+      throw error;
+    }
+  }
+}
+
+function readCredential(request: Request): Credential {
+  const credential = credentialOf(request.headers);
+  if (credential.by === 'cookie') refuseForgedRequest(request.method, request.headers);
+  return credential;
 }
 
 function principalOf(subject: AuthenticatedSubject, address: string, requestId: string): Principal {
