@@ -13,6 +13,7 @@ const SUITES: Record<string, () => Promise<(options: BenchOptions) => Promise<Be
   repository: async () => (await import('./suites/repository-suite.js')).repositorySuite,
   stream: async () => (await import('./suites/stream-suite.js')).streamSuite,
   orchestration: async () => (await import('./suites/orchestration-suite.js')).orchestrationSuite,
+  api: async () => (await import('./suites/api-suite.js')).apiSuite,
   simulation: async () => (await import('./suites/simulation-suite.js')).simulationSuite,
 };
 

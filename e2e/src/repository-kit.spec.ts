@@ -17,6 +17,19 @@ interface Drill {
   tables: { table: string; actualRows: number; matches: boolean }[];
 }
 
+const TEXT = 'BT /F1 12 Tf 10 50 Td (Dear customer) Tj ET';
+/** A PDF of something else. */
+const LETTER = `%PDF-1.4
+1 0 obj <</Type /Catalog /Pages 2 0 R>> endobj
+2 0 obj <</Type /Pages /Kids [3 0 R] /Count 1>> endobj
+3 0 obj <</Type /Page /Parent 2 0 R /MediaBox [0 0 99 99] /Contents 4 0 R /Resources <</Font <</F1 5 0 R>>>>>> endobj
+4 0 obj <</Length ${TEXT.length}>> stream
+${TEXT}
+endstream endobj
+5 0 obj <</Type /Font /Subtype /Type1 /BaseFont /Helvetica>> endobj
+trailer <</Root 1 0 R>>
+`;
+
 /** A repository with one backup; afterwards its server and everything but the folder is gone. */
 async function backUpShop(home: string): Promise<{ folder: string; id: string }> {
   await using server = await startPostgresql({ major: 15 });
@@ -69,6 +82,7 @@ describe('a recovery kit, by the command line', () => {
   let folder: string;
   let id: string;
   let kit: string;
+  let pdf: string;
 
   const make = (to: string, ...args: string[]) =>
     rahatBackup<{ slot: string; files: string[] }>(['repository', 'kit', '--path', folder, '--to', to, ...args], {
@@ -93,7 +107,7 @@ describe('a recovery kit, by the command line', () => {
     expect(made.data.files).toEqual([kit]);
     expect((await stat(kit)).mode & 0o777).toBe(0o600);
     expect(await readFile(kit, 'utf8')).toContain(folder);
-    const pdf = path.join(home, 'kit.pdf');
+    pdf = path.join(home, 'kit.pdf');
     expect((await make(pdf)).data.files).toEqual([pdf]);
     expect((await readFile(pdf)).subarray(0, 5).toString()).toBe('%PDF-');
 
@@ -112,6 +126,32 @@ describe('a recovery kit, by the command line', () => {
     expect(data).toMatchObject({ repository: id, place: folder, restoredOn: expect.stringContaining('PostgreSQL') });
     expect(data.tables).toMatchObject([{ table: 'orders', actualRows: 5000, matches: true }]);
   }, 120_000);
+
+  it('does so with the PDF that is printed, and lists and shows by it too', async () => {
+    const { data, error, exitCode } = await drill('--kit', pdf);
+    expect({ error, exitCode }).toEqual({ error: undefined, exitCode: 0 });
+    expect(data).toMatchObject({ repository: id, place: folder, tables: [{ table: 'orders', actualRows: 5000, matches: true }] });
+    const snapshots = await rahatBackup<{ serverName: string }[]>(['repository', 'snapshots', '--kit', pdf], { HOME: empty });
+    expect(snapshots.data).toMatchObject([{ serverName: 'shop server' }]);
+  }, 120_000);
+
+  it('tells of a PDF that is damaged, of something else, or of a key with a wrong check word', async () => {
+    const bytes = await readFile(pdf);
+    const files = { 'cut.pdf': bytes.subarray(0, bytes.length >> 1), 'letter.pdf': LETTER };
+    for (const [name, content] of Object.entries(files)) {
+      const file = path.join(home, name);
+      await writeFile(file, content);
+      const told = await drill('--kit', file);
+      expect(told).toMatchObject({ exitCode: 2, error: { code: 'invalid_input', message: expect.stringContaining(name) } });
+      expect(told.error).toMatchObject({ hint: expect.any(String) });
+    }
+    const wrong = path.join(home, 'wrong.txt');
+    await writeFile(wrong, (await readFile(kit, 'utf8')).replace(/( 3\. {2}\S+ {2}\()[a-z]{5}/, '$1babab'));
+    expect(await drill('--kit', wrong)).toMatchObject({
+      exitCode: 2,
+      error: { code: 'recovery_key_mistyped', message: expect.stringContaining('group 3') },
+    });
+  }, 60_000);
 
   it('restores with as many shares as are needed, and not with fewer', async () => {
     const { data } = await make(path.join(home, 'board.txt'), '--shares', '2/3');

@@ -31,22 +31,20 @@ const FETCHED = '/var/cache/rahat-backup/bench-peers/programs';
 export const rahat: ContestantFactory = (home) => {
   const repository = path.join(home, 'repository');
   const child = fileURLToPath(new URL('./repository-child.js', import.meta.url));
-  const { execArgv, env } = runProcess(HEAP_MB);
-  const command = (...args: string[]): Command => ({
-    program: process.execPath,
-    env,
-    args: [...execArgv, child, repository, path.join(home, 'passphrase'), ...args],
-  });
+  const command = (work: 'reads' | 'writes', ...args: string[]): Command => {
+    const { execArgv, env } = runProcess(HEAP_MB, work);
+    return { program: process.execPath, env, args: [...execArgv, child, repository, path.join(home, 'passphrase'), ...args] };
+  };
   return {
     name: 'rahat',
     version: process.version,
     settings: 'zstd 3, AES-256-GCM, Argon2id 64 MiB × 3',
     repository,
-    create: () => command('create'),
-    backUpStream: () => command('backup-stream'),
-    restoreStream: () => command('restore-stream'),
-    backUpFolder: (folder) => command('backup-folder', folder),
-    restoreFolder: (_source, target) => command('restore-folder', target),
+    create: () => command('writes', 'create'),
+    backUpStream: () => command('writes', 'backup-stream'),
+    restoreStream: () => command('reads', 'restore-stream'),
+    backUpFolder: (folder) => command('writes', 'backup-folder', folder),
+    restoreFolder: (_source, target) => command('reads', 'restore-folder', target),
   };
 };
 

@@ -1,6 +1,6 @@
 import type { Command } from '@commander-js/extra-typings';
 import type { CommandRunner } from './command-runner.js';
-import { PATH, PATH_HELP } from './repository-options.js';
+import { PATH, PATH_HELP, PATH_OF_KIT_HELP } from './repository-options.js';
 
 type Kit = typeof import('./commands/repository-kit.js');
 
@@ -23,7 +23,7 @@ export function addKitCommands<Args extends unknown[], Opts extends Record<strin
     .description(
       'prove that a kit and the storage are enough: restores a snapshot on a server of its own and compares every table; exit code 1 if it is damaged',
     )
-    .option(PATH, 'where the repository lies; of a kit as text (--key-file) what stands in it')
+    .option(PATH, PATH_OF_KIT_HELP)
     .option('--snapshot <id>', 'id, its beginning, or latest', 'latest')
     .action(run(async (terminal, options: Parameters<Kit['drill']>[1]) => (await load()).drill(terminal, options)));
 }

@@ -3,7 +3,7 @@ import type { CommandRunner } from './command-runner.js';
 import { addKeyCommands } from './repository-keys-program.js';
 import { addKitCommands } from './repository-kit-program.js';
 import { wholeNumber } from './option-values.js';
-import { DRY_RUN_HELP, PATH, PATH_HELP } from './repository-options.js';
+import { DRY_RUN_HELP, PATH, PATH_HELP, PATH_OF_KIT_HELP } from './repository-options.js';
 
 type Care = typeof import('./commands/repository-care.js');
 type Distrust = typeof import('./commands/offline-distrust.js');
@@ -22,7 +22,11 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
       'works on the storage alone: no server, only the passphrase (RAHAT_PASSPHRASE or a prompt; of a second repository RAHAT_OTHER_PASSPHRASE), a recovery key (RAHAT_RECOVERY_KEY) or shares of one',
     )
     .option('--with <way>', 'what opens it: passphrase, recovery-key or shares', 'passphrase')
-    .option('--key-file <file>', 'open it with the recovery key or the share in this file; a recovery kit will do; repeatable', collect)
+    .option(
+      '--kit, --key-file <file>',
+      'open it with a recovery kit, as text or as the PDF that was printed, or with a file of its key or a share alone; repeatable',
+      collect,
+    )
     .configureHelp({ showGlobalOptions: true });
   // The options of `repository` may stand before or after its commands.
   const run: CommandRunner =
@@ -41,12 +45,12 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
   repository
     .command('snapshots')
     .description('list what can be restored')
-    .requiredOption(PATH, PATH_HELP)
+    .option(PATH, PATH_OF_KIT_HELP)
     .action(run(async (terminal, options: Parameters<Offline['listSnapshots']>[1]) => (await offline()).listSnapshots(terminal, options)));
   repository
     .command('show')
     .description('show one snapshot and its objects')
-    .requiredOption(PATH, PATH_HELP)
+    .option(PATH, PATH_OF_KIT_HELP)
     .option('--snapshot <id>', 'id, its beginning, or latest', 'latest')
     .action(run(async (terminal, options: Parameters<Care['showSnapshot']>[1]) => (await care()).showSnapshot(terminal, options)));
   repository
@@ -66,13 +70,13 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
   repository
     .command('check')
     .description('look for damage; exit code 1 if there is any')
-    .requiredOption(PATH, PATH_HELP)
+    .option(PATH, PATH_OF_KIT_HELP)
     .option('--level <level>', 'structure, read-data or deep', 'deep')
     .option('--share <share>', 'read only a part of the packs: 3/10, or 10% for the next tenth each time')
     .action(run(async (terminal, options: Parameters<Care['checkRepository']>[1]) => (await care()).checkRepository(terminal, options)));
   repository
     .command('restore')
-    .requiredOption(PATH, PATH_HELP)
+    .option(PATH, PATH_OF_KIT_HELP)
     .option('--snapshot <id>', 'id, its beginning, or latest', 'latest')
     .option('--to <url>', 'postgresql://user@host:port/database of the target server; password from RAHAT_DB_PASSWORD')
     .option('--as <name>', 'name of the new database')

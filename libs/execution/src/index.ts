@@ -14,6 +14,7 @@ export {
   KIT_FORMATS,
   keyBlock,
   makeRecoveryKit,
+  readKitFile,
   readKitRepository,
   readPrintedKeys,
   renderKit,

@@ -31,9 +31,9 @@ type Font = keyof typeof FONTS;
 /** Ligatures would make other signs of commands than those to be typed. */
 const NO_LIGATURES: PDFKit.Mixins.TextOptions = { features: { liga: false, calt: false } as never };
 
-/** The same sheet for a printer: A4, black on white but for its warning, fonts built in. */
-export async function renderPdf(sheet: KitSheet): Promise<Buffer> {
-  return new KitPdf(sheet, kitContents(sheet)).render();
+/** The same sheet for a printer: A4, black on white but for its warning, fonts built in. Its text goes along, to be read again. */
+export async function renderPdf(sheet: KitSheet, attached: { name: string; text: string }): Promise<Buffer> {
+  return new KitPdf(sheet, kitContents(sheet)).render(attached);
 }
 
 class KitPdf {
@@ -53,7 +53,7 @@ class KitPdf {
     for (const [name, file] of Object.entries(FONTS)) this.pdf.registerFont(name, fileURLToPath(import.meta.resolve(file)));
   }
 
-  async render(): Promise<Buffer> {
+  async render(attached: { name: string; text: string }): Promise<Buffer> {
     for (const [, value] of this.contents.facts) this.refuseUnknownLetters(value);
     const bytes = buffer(this.pdf);
     this.header();
@@ -62,6 +62,7 @@ class KitPdf {
     this.key();
     for (const { title, steps } of this.contents.sections) this.section(title, steps);
     this.footers();
+    this.pdf.file(Buffer.from(attached.text), { name: attached.name, type: 'text/plain' });
     this.pdf.end();
     return bytes;
   }

@@ -116,8 +116,9 @@ describe('a recovery kit', () => {
     expect(readKitRepository(texts.map((one) => one.replaceAll('\n', '\r\n')))).toEqual({ id: repository.id, place: PLACE });
     expect(readKitRepository(['810M-4GYX 8H2M-CHZR'])).toBeUndefined();
     const [elsewhere] = (await sheetsOf({ place: '/mnt/other' })).sheets;
-    const contradicting = [texts[0]!, await text(elsewhere!)];
-    expect(() => readKitRepository(contradicting)).toThrow(/different repositories/);
+    expect(readKitRepository([texts[0]!, await text(elsewhere!)])).toEqual({ id: repository.id });
+    const ofAnother = texts[0]!.replaceAll(repository.id, 'f'.repeat(32));
+    expect(() => readKitRepository([texts[1]!, ofAnother])).toThrow(/different repositories/);
   });
 
   it('with letters that its fonts lack is refused as a PDF, and whole as a text', async () => {

@@ -3,6 +3,8 @@ import { renderText } from './kit-text.js';
 
 export const KIT_FORMATS = ['pdf', 'txt'] as const;
 export type KitFormat = (typeof KIT_FORMATS)[number];
+/** The name under which a PDF holds the kit as text. */
+export const ATTACHED_TEXT = 'recovery-kit.txt';
 
 /** The bytes of a file. What draws a PDF is loaded only for one. */
 export async function renderKit(sheet: KitSheet, format: KitFormat): Promise<Buffer> {
@@ -10,7 +12,7 @@ export async function renderKit(sheet: KitSheet, format: KitFormat): Promise<Buf
     case 'txt':
       return Buffer.from(renderText(sheet));
     case 'pdf':
-      return (await import('./kit-pdf.js')).renderPdf(sheet);
+      return (await import('./kit-pdf.js')).renderPdf(sheet, { name: ATTACHED_TEXT, text: renderText(sheet) });
   }
 }
 

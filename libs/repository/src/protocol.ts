@@ -31,6 +31,8 @@ export interface Protocol {
   undoUnderLease: boolean;
   /** A manifest that an undo puts back must lie within the lease. */
   undoWithinLease: boolean;
+  /** A removal isn't undone between its two steps. */
+  undoAwaitsRemoval: boolean;
   /** A snapshot that an undo brought back while it was removed is put back soon or never. */
   putBackInTime: boolean;
   /** A collector looks for live sessions before it looks for what they may have left behind. */
@@ -84,6 +86,7 @@ export const PROTOCOL: Protocol = {
   wholeManifestsStay: true,
   undoUnderLease: true,
   undoWithinLease: true,
+  undoAwaitsRemoval: true,
   putBackInTime: true,
   leasesBeforeSnapshots: true,
   deleteAfterGrace: true,

@@ -7,10 +7,10 @@ import { comparison } from '../terminal/comparison.js';
 import { age, bytes, table, visible } from '../terminal/format.js';
 import { untilInterrupted } from '../terminal/interrupt.js';
 import type { Terminal } from '../terminal/terminal.js';
-import { openOffline, type Opening } from './open-offline.js';
+import { openOffline, type KitOpening } from './open-offline.js';
 import { parseTableName } from './table-names.js';
 
-export async function listSnapshots(terminal: Terminal, options: Opening): Promise<void> {
+export async function listSnapshots(terminal: Terminal, options: KitOpening): Promise<void> {
   const repository = await openOffline(options);
   const snapshots = await Array.fromAsync(repository.snapshots());
   const rows = snapshots.map((snapshot) =>
@@ -30,7 +30,7 @@ export async function listSnapshots(terminal: Terminal, options: Opening): Promi
   if (snapshots.some(({ readable }) => !readable)) process.exitCode = EXIT.failed;
 }
 
-export interface OfflineRestoreOptions extends Opening {
+export interface OfflineRestoreOptions extends KitOpening {
   snapshot: string;
   to?: string;
   as?: string;

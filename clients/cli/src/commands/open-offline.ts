@@ -1,9 +1,15 @@
 import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
-import { createOfflineRepository, openOfflineRepository, type OfflineRepository } from '@rahat/execution';
+import {
+  createOfflineRepository,
+  openOfflineRepository,
+  readKitRepository,
+  readPrintedKeys,
+  type OfflineRepository,
+} from '@rahat/execution';
 import { isS3Address, RahatError } from '@rahat/contracts';
-import { askCredential, type CredentialSource } from '../terminal/ask-credential.js';
+import { askCredential, readKeyFiles, type CredentialSource } from '../terminal/ask-credential.js';
 import { askSecret } from '../terminal/ask-secret.js';
 
 /** Where a repository lies, and what opens it. */
@@ -11,12 +17,34 @@ export interface Opening extends CredentialSource {
   path: string;
 }
 
+/** The same, where a recovery kit may say where it lies. */
+export interface KitOpening extends CredentialSource {
+  path?: string;
+}
+
 export const PASSPHRASE = { label: 'Passphrase of the repository', variable: 'RAHAT_PASSPHRASE' };
 const OTHER_PASSPHRASE = { label: 'Passphrase of the other repository', variable: 'RAHAT_OTHER_PASSPHRASE' };
 
 /** The repository's place (a folder, or s3://…) and what a person holds are enough; no platform is needed. */
-export async function openOffline(opening: Opening): Promise<OfflineRepository> {
-  return openOfflineRepository(existingPlace(opening.path), await askCredential(opening, PASSPHRASE));
+export async function openOffline(opening: KitOpening): Promise<OfflineRepository> {
+  return (await openLocated(opening)).repository;
+}
+
+export async function openLocated(opening: KitOpening): Promise<{ place: string; repository: OfflineRepository }> {
+  const texts = opening.keyFile && (await readKeyFiles(opening.keyFile));
+  const kit = texts && readKitRepository(texts);
+  const place = opening.path ?? kit?.place;
+  if (place === undefined)
+    throw new RahatError('invalid_input', 'Where does the repository lie?', {
+      hint: kit
+        ? 'Give --path: the kit does not tell it letter by letter, or the kits do not say the same.'
+        : 'Give --path, or a recovery kit with --kit.',
+    });
+  const credential = texts ? readPrintedKeys(texts) : await askCredential(opening, PASSPHRASE);
+  const repository = await openOfflineRepository(existingPlace(place), credential);
+  if (kit && kit.id !== repository.id)
+    throw new RahatError('conflict', `At ${place} lies another repository than that of the kit (${kit.id}).`);
+  return { place, repository };
 }
 
 /** The second repository of a command: its passphrase has a variable of its own. */

@@ -6,7 +6,7 @@ import { affectedLines } from '../terminal/affected.js';
 import { bytes, table, visible } from '../terminal/format.js';
 import { untilInterrupted } from '../terminal/interrupt.js';
 import type { Terminal } from '../terminal/terminal.js';
-import { createOffline, openOffline, openOther, type Opening } from './open-offline.js';
+import { createOffline, openOffline, openOther, type KitOpening, type Opening } from './open-offline.js';
 
 export async function initRepository(terminal: Terminal, options: { path: string; siblingOf?: string }): Promise<void> {
   const { id } = await createOffline(options.path, options.siblingOf);
@@ -27,7 +27,7 @@ export async function repositoryStats(terminal: Terminal, options: Opening): Pro
   );
 }
 
-export async function showSnapshot(terminal: Terminal, options: Opening & { snapshot: string }): Promise<void> {
+export async function showSnapshot(terminal: Terminal, options: KitOpening & { snapshot: string }): Promise<void> {
   const { engine } = await openOffline(options);
   const manifest = await engine.findSnapshot(options.snapshot);
   const { snapshot, server, database, method, consistentAt, tool, sizeBytes, writer } = manifest;
@@ -46,7 +46,7 @@ export function parseLevel(text: string): (typeof LEVELS)[number] {
   throw new RahatError('invalid_input', `There is no check level "${text}".`, { hint: 'Use structure, read-data or deep.' });
 }
 
-export async function checkRepository(terminal: Terminal, options: Opening & { level: string; share?: string }): Promise<void> {
+export async function checkRepository(terminal: Terminal, options: KitOpening & { level: string; share?: string }): Promise<void> {
   const level = parseLevel(options.level);
   const { engine } = await openOffline(options);
   const share = options.share === undefined ? undefined : await chooseShare(options.share, engine.id);

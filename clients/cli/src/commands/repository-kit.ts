@@ -4,7 +4,6 @@ import {
   embeddedToolFolders,
   KIT_FORMATS,
   makeRecoveryKit,
-  readKitRepository,
   renderKit,
   sheetFileName,
   type KitFormat,
@@ -12,11 +11,10 @@ import {
 } from '@rahat/execution';
 import { isS3Address, parseS3Address, RahatError, repositoryPlace } from '@rahat/contracts';
 import { EXIT } from '../exit-codes.js';
-import { readKeyFiles } from '../terminal/ask-credential.js';
 import { bytes, visible } from '../terminal/format.js';
 import { untilInterrupted } from '../terminal/interrupt.js';
 import type { Terminal } from '../terminal/terminal.js';
-import { openOffline, type Opening } from './open-offline.js';
+import { openLocated, openOffline, type KitOpening, type Opening } from './open-offline.js';
 import { parseShares } from './repository-keys.js';
 
 export async function makeKit(terminal: Terminal, options: Opening & { to: string; name?: string; shares?: string }): Promise<void> {
@@ -70,16 +68,8 @@ async function writeSheets(sheets: KitSheet[], file: string, format: KitFormat):
   }
 }
 
-export async function drill(terminal: Terminal, options: Omit<Opening, 'path'> & { path?: string; snapshot: string }): Promise<void> {
-  const kit = options.keyFile === undefined ? undefined : readKitRepository(await readKeyFiles(options.keyFile));
-  const place = options.path ?? kit?.place;
-  if (place === undefined)
-    throw new RahatError('invalid_input', 'Where does the repository lie?', {
-      hint: 'Give a kit as text with --key-file, or --path as it stands on the kit.',
-    });
-  const repository = await openOffline({ ...options, path: place });
-  if (kit && kit.id !== repository.id)
-    throw new RahatError('conflict', `At ${place} lies another repository than that of the kit (${kit.id}).`);
+export async function drill(terminal: Terminal, options: KitOpening & { snapshot: string }): Promise<void> {
+  const { place, repository } = await openLocated(options);
   const evidence = await repository.verify(options.snapshot, 'FULL', {
     signal: untilInterrupted('Cancelled; a drill changes nothing.'),
     toolFolders: embeddedToolFolders(),

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { RahatError } from '@rahat/contracts';
-import { readPrintedKeys, type SlotCredential } from '@rahat/execution';
+import { readKitFile, readPrintedKeys, type SlotCredential } from '@rahat/execution';
 import { askAtTerminal, askSecret, type SecretSource } from './ask-secret.js';
 
 export const WAYS_IN = ['passphrase', 'recovery-key', 'shares'] as const;
@@ -10,7 +10,7 @@ export type WayIn = (typeof WAYS_IN)[number];
 export interface CredentialSource {
   /** What is asked for; the passphrase where nothing is said. */
   with?: string;
-  /** Files with a printed recovery key or shares of one; the text of a recovery kit will do. */
+  /** Files with a printed recovery key or shares of one; a recovery kit will do, as text or as PDF. */
   keyFile?: string[];
 }
 
@@ -48,14 +48,21 @@ async function askShares(): Promise<string[]> {
   }
 }
 
+/** The texts of recovery kits, or of keys alone. */
 export function readKeyFiles(files: string[]): Promise<string[]> {
-  return Promise.all(files.map(readText));
+  return Promise.all(files.map(readKeyFile));
 }
 
-async function readText(file: string): Promise<string> {
+/** A kit has some tens of kilobytes. */
+const MAX_KEY_FILE_BYTES = 8 * 1024 * 1024;
+
+async function readKeyFile(file: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8');
+    const { size } = await stat(file);
+    if (size > MAX_KEY_FILE_BYTES) throw new RahatError('invalid_input', 'it is larger than any recovery kit.');
+    return await readKitFile(await readFile(file));
   } catch (cause) {
-    throw new RahatError('invalid_input', `The file ${file} cannot be read: ${(cause as Error).message}`, { cause });
+    const { message, hint } = cause instanceof RahatError ? cause : { message: (cause as Error).message, hint: undefined };
+    throw new RahatError('invalid_input', `The file ${file} cannot be read: ${message}`, { hint, cause });
   }
 }

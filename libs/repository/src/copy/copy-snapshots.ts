@@ -4,8 +4,9 @@ import type { RepositoryContext } from '../context.js';
 import { PENDING_PACK } from '../index/chunk-table.js';
 import { loadIndexForReading, loadIndexForWriting } from '../index/load-index.js';
 import { trashName } from '../layout.js';
+import { inOrder } from '../frames/in-order.js';
 import { Lease } from '../leases/lease.js';
-import { FrameSource } from '../reading/frame-source.js';
+import { FrameSource, openReadsOf } from '../reading/frame-source.js';
 import { recipeReader } from '../reading/recipe-reader.js';
 import { sealManifest } from '../snapshots/manifest-files.js';
 import type { Manifest } from '../snapshots/manifest.js';
@@ -174,9 +175,10 @@ async function countMissing(
 /** Ids, oldest first; damaged manifests are told of where everything is copied. */
 async function chooseSnapshots(source: RepositoryContext, wanted: string[] | undefined, report: CopyReport): Promise<string[]> {
   if (wanted) {
-    const manifests = await Promise.all([...new Set(wanted)].map((id) => findSnapshot(source, id)));
-    const oldestFirst = manifests.toSorted((a, b) => Date.parse(a.createdAt) - Date.parse(b.createdAt));
-    return [...new Set(oldestFirst.map(({ snapshot }) => snapshot))];
+    const createdAt = new Map<string, number>();
+    for await (const manifest of inOrder(new Set(wanted), openReadsOf(source), (id) => findSnapshot(source, id)))
+      createdAt.set(manifest.snapshot, Date.parse(manifest.createdAt));
+    return [...createdAt.keys()].toSorted((a, b) => createdAt.get(a)! - createdAt.get(b)!);
   }
   const ids: string[] = [];
   for await (const listing of listSnapshots(source)) {

@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { RahatError } from '@rahat/contracts';
-import { backUp, digests, noise, restore } from '../testing/builders.js';
+import { backUp, describing, digests, noise, pieces, restore, snapshotFacts } from '../testing/builders.js';
 import { flip } from '../testing/damage.js';
 import { CONTENT, place, reopen, siblings, writeContent } from '../testing/siblings.js';
 
@@ -58,6 +59,25 @@ describe('a copy between siblings', () => {
     await expect(source.repository.copyTo(target.repository, { snapshots: ['backup_9'] })).rejects.toMatchObject({
       code: 'snapshot_not_found',
     });
+  });
+
+  it('looks for many that are named with no more requests under way than a session may have', async () => {
+    const [source, target] = await siblings();
+    const names = Array.from({ length: 150 }, (_, i) => `backup_${i}`);
+    await using session = await source.repository.beginWriting({ writer: 'worker-1' });
+    const object = await session.writeObject(describing('rows'), pieces(noise(20_000)));
+    for (const name of names) await session.commit(name, snapshotFacts(), [object]);
+    let open = 0;
+    let most = 0;
+    source.store.onCall = async () => {
+      most = Math.max(most, ++open);
+      await sleep(1);
+      open--;
+    };
+    const report = await source.repository.copyTo(target.repository, { snapshots: names, dryRun: true });
+    expect(report.copied.map(({ snapshot }) => snapshot).toSorted()).toEqual(names.toSorted());
+    expect(most).toBeGreaterThan(10);
+    expect(most).toBeLessThanOrEqual(64);
   });
 
   it('goes on where it was broken off: what came is not read again', async () => {

@@ -186,6 +186,8 @@ describe('the local cache of the index', () => {
 
 describe('a cache that is damaged', () => {
   const HEADER = 40;
+  const FOURTH_BLOCK = HEADER + 3 * (BLOCK_BYTES + 16);
+  const IN_FOURTH_BLOCK = 3 * 512 + 4;
   const flip = (position: number): void => {
     const bytes = readFileSync(indexFile());
     bytes[position]! ^= 1;
@@ -222,10 +224,13 @@ describe('a cache that is damaged', () => {
   });
 
   it('loses no chunk for a reader when a row is flipped: they come from the repository again', async () => {
-    const packs = await warmCache();
-    flip(HEADER + 3 * (BLOCK_BYTES + 16) + 77);
+    // All of them in the file: what is taken in besides is looked for there, and may meet the damage while the index is loaded.
+    const packs = [randomPack(MANY), randomPack(FEW), randomPack(FEW)];
+    await putSegment(context, packs);
+    (await load()).index.close();
+    flip(FOURTH_BLOCK + 77);
     const { index } = await load();
-    const damaged = chunkIdAt(packs[0]!.table, 3 * 512 + 4);
+    const damaged = chunkIdAt(packs[0]!.table, IN_FOURTH_BLOCK);
     expect(index.chunks.get(damaged)).toBeUndefined();
     expect(notices).toEqual([expect.stringContaining('damaged')]);
     expect(existsSync(indexFile())).toBe(false);
@@ -238,6 +243,20 @@ describe('a cache that is damaged', () => {
     expectToHold(again.index, packs);
     again.index.close();
   }, 30_000);
+
+  it('is made anew when a flipped row is met while segments are taken in', async () => {
+    const packs = await warmCache();
+    const alike = randomPack(FEW);
+    // A slot tells no more of an id than these bytes, so the row itself is looked at.
+    chunkIdAt(packs[0]!.table, IN_FOURTH_BLOCK).copy(alike.table.chunkIds, 0, 0, 8);
+    await putSegment(context, [alike]);
+    flip(FOURTH_BLOCK + 77);
+    const { index } = await load();
+    expect(notices).toEqual([expect.stringContaining('damaged')]);
+    expect(index.chunks.lostBlocks).toBe(0);
+    expectToHold(index, [...packs, alike], 1);
+    index.close();
+  });
 
   it('loses no chunk when the file is cut off or overwritten while it is used', async () => {
     const packs = await warmCache();

@@ -21,6 +21,10 @@ const MAX_CACHED_KEYS = 4096;
 /** As many as an S3 client has connections. A stream whose chunks lie in thousands of small packs would open thousands of files. */
 const OPEN_READS = 64;
 
+export function openReadsOf({ openReads = OPEN_READS, protocol }: RepositoryContext): number {
+  return protocol.readsAreBounded ? openReads : Infinity;
+}
+
 /** Frames of a session's index: fetched by coalesced ranged reads, authenticated, and shared by all that read at the same time. */
 export class FrameSource {
   readonly opener: FrameOpener;
@@ -34,9 +38,8 @@ export class FrameSource {
     private readonly lease?: Lease,
   ) {
     this.opener = new FrameOpener(context.threads);
-    const { openReads = OPEN_READS, protocol } = context;
-    this.memory = new FrameMemory(protocol.framesAreBounded ? context.frameMemoryBytes : Infinity);
-    this.slots = new Slots(protocol.readsAreBounded ? openReads : Infinity);
+    this.memory = new FrameMemory(context.protocol.framesAreBounded ? context.frameMemoryBytes : Infinity);
+    this.slots = new Slots(openReadsOf(context));
   }
 
   /** Starts the reads that are needed. Whoever holds a frame opens it when its turn comes, and releases it. Places must be distinct. */

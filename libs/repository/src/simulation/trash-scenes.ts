@@ -1,5 +1,14 @@
 import type { Scene } from './scene.js';
-import { MINUTE_MS } from './simulated-machine.js';
+import { MINUTE_MS, type StopPlace } from './simulated-machine.js';
+import { LEASE_TTL_MS } from './world.js';
+
+/** Of a removal, when its copy is in the trash. */
+const AFTER_ITS_COPY: readonly StopPlace[] = [
+  { nth: 1, operation: 'put', prefix: 'trash/' },
+  { nth: 1, operation: 'stat', prefix: 'trash/' },
+  { nth: 1, operation: 'stat', prefix: 'snapshots/' },
+  { nth: 1, operation: 'remove', prefix: 'snapshots/' },
+];
 
 /** Of snapshots that are taken away while somebody needs them. */
 export const TRASH_SCENES: readonly Scene[] = [
@@ -85,18 +94,30 @@ export const TRASH_SCENES: readonly Scene[] = [
     },
   },
   {
-    name: 'a removal stands still while its snapshot is purged and deleted',
+    name: 'a removal stands still while it is undone, or its snapshot is purged and deleted',
     async play(director) {
+      const { random, world } = director;
       const { old } = await director.past({ trashed: false });
       const retention = director.retention();
       const other = director.retention();
+      const outwaitUndo = (): Promise<void> => director.sleep(world.terms.undoPeriodMs + MINUTE_MS);
+      if (random.chance(0.5)) {
+        const undoes = async (): Promise<void> => {
+          await director.sleep(random.between(1000, LEASE_TTL_MS / 3));
+          await other.undo(old);
+          if (random.chance(0.2)) retention.stage.machine.die();
+        };
+        await director.during(retention, () => retention.trash(old), undoes, random.pick(AFTER_ITS_COPY));
+        await outwaitUndo();
+        return director.collect();
+      }
       const deletes = async (): Promise<void> => {
-        await director.sleep(director.world.terms.undoPeriodMs + MINUTE_MS);
+        await outwaitUndo();
         await director.collect();
         await director.grace();
         await director.collect();
       };
-      await director.during(retention, () => retention.trash(old), deletes, director.someCall(6));
+      await director.during(retention, () => retention.trash(old), deletes, director.someCall(7));
       await other.undo(old);
     },
   },

@@ -159,9 +159,11 @@ export async function expectContent(session: ReadSession, manifest: Manifest, wa
 /** Whether the snapshot was taken away. */
 export async function trashSnapshot(stage: Stage, chosen: ReportedSnapshot): Promise<boolean> {
   const begun = tally(stage);
-  const remove = (): Promise<void> => stage.repository.moveToTrash(chosen.id);
-  // A removal that is repeated can be undone no longer than the first one.
-  chosen.trashedAtMs ??= stage.world.timeline.nowMs;
+  const remove = (): Promise<void> => {
+    // A removal that is repeated can be undone no longer than the first one.
+    chosen.trashedAtMs ??= stage.world.timeline.nowMs;
+    return stage.repository.moveToTrash(chosen.id);
+  };
   const removed = await tolerating(stage, remove, (code) => code === 'snapshot_not_found' && chosen.purged);
   if (removed) await repeatSometimes(stage, `the removal of ${chosen.id}`, begun, remove);
   return removed;
@@ -175,7 +177,8 @@ export async function undoRemoval(stage: Stage, chosen: ReportedSnapshot): Promi
     await repository.restoreFromTrash(chosen.id);
     world.ledger.reportUndo(chosen);
   };
-  const isBack = await tolerating(stage, undo, (code) => code === 'snapshot_not_found');
+  // A conflict: the removal is under way.
+  const isBack = await tolerating(stage, undo, (code) => code === 'snapshot_not_found' || code === 'conflict');
   if (isBack) await repeatSometimes(stage, `the undo of the removal of ${chosen.id}`, begun, undo);
   return isBack;
 }

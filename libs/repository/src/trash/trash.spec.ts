@@ -1,8 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
+import { RahatError } from '@rahat/contracts';
 import { backUp, digests, newRepository, noise, restore } from '../testing/builders.js';
 import { MemoryStore } from '../testing/memory-store.js';
 import { reopen } from '../testing/siblings.js';
 
+const MINUTE_MS = 60_000;
 const CONTENT = { rows: noise(60_000, 3) };
 
 describe('a removal to the trash', () => {
@@ -31,6 +33,51 @@ describe('a removal to the trash', () => {
       expect(broughtBack || inTrash).toBe(true);
       expect(digests(await restore(repository, 'backup_1'))).toEqual(digests(CONTENT));
     }
+  });
+
+  it('is not undone between its two steps, and whoever asks is told so; a removal that was broken off there is, when its time is over', async () => {
+    const store = new MemoryStore();
+    const repository = await newRepository(store);
+    await backUp(repository, 'backup_1', CONTENT);
+    let now = Date.now() + 1000;
+    store.now = () => new Date(now);
+    store.onCall = (operation, name) => {
+      if (operation === 'remove' && name === 'snapshots/backup_1') throw new RahatError('storage_unreachable', 'cut off');
+    };
+    await expect(repository.moveToTrash('backup_1')).rejects.toMatchObject({ code: 'storage_unreachable' });
+    store.onCall = () => undefined;
+    now += 10 * MINUTE_MS;
+    await expect(repository.restoreFromTrash('backup_1')).rejects.toMatchObject({ code: 'conflict', retryable: true });
+    now += 25 * MINUTE_MS;
+    for (let twice = 0; twice < 2; twice++) await repository.restoreFromTrash('backup_1');
+    expect(digests(await restore(repository, 'backup_1'))).toEqual(digests(CONTENT));
+
+    // Its copy is purged like any other, and nobody is told that the snapshot is gone.
+    now += 8 * 24 * 60 * MINUTE_MS;
+    expect(await repository.collect()).toMatchObject({ snapshots: 1, purgedSnapshots: [] });
+    expect([store.names('snapshots/'), store.names('trash/')]).toEqual([['snapshots/backup_1'], []]);
+  });
+
+  it('that comes to its second step after the undo leaves the snapshot alone', async () => {
+    const store = new MemoryStore();
+    const repository = await newRepository(store);
+    await backUp(repository, 'backup_1', CONTENT);
+    const other = await reopen(store);
+    let now = Date.now() + 1000;
+    store.now = () => new Date(now);
+    // Delivered twice, and the second one hangs until all is over.
+    let asleep = false;
+    store.onCall = async (operation, name) => {
+      if (asleep || operation !== 'stat' || name !== 'trash/backup_1') return;
+      asleep = true;
+      now += 1000;
+      await other.moveToTrash('backup_1');
+      now += 1000;
+      await other.restoreFromTrash('backup_1');
+    };
+    await repository.moveToTrash('backup_1');
+    expect(store.names('snapshots/')).toEqual(['snapshots/backup_1']);
+    expect(digests(await restore(repository, 'backup_1'))).toEqual(digests(CONTENT));
   });
 
   it('puts nothing back that a collection may have deleted while the process was suspended', async () => {

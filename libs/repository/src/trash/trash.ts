@@ -7,8 +7,8 @@ import { removeUnlessLocked } from '../object-lock/refused-removals.js';
 import { assertSnapshotId, openManifest } from '../snapshots/manifest-files.js';
 
 /**
- * Retention's step; collection still counts the snapshot as live until it is purged from trash/. Repeating it completes it. Where
- * somebody brings the snapshot back at the same moment, it stays.
+ * Retention's step; collection still counts the snapshot as live until it is purged from trash/. Repeating it completes it. An undo
+ * isn't done between its two steps (`restoreFromTrash`); where somebody else's removal was undone meanwhile, the snapshot stays.
  */
 export async function moveToTrash(context: RepositoryContext, id: string): Promise<void> {
   assertSnapshotId(id);
@@ -16,11 +16,16 @@ export async function moveToTrash(context: RepositoryContext, id: string): Promi
   const file = await manifestToMove(context, id, snapshotName(id), trashName(id));
   if (!file) return;
   await assertUnlocked(context, id);
+  const beganMs = clock.monotonicMs();
   await store.put(trashName(id), file);
   const trashed = await store.stat(trashName(id));
-  // An undo was faster.
-  if (!trashed) return;
+  const standing = await store.stat(snapshotName(id));
+  // An undo was faster: it takes the copy out of the trash, and puts the manifest anew.
+  if (!trashed || (standing && standing.modifiedAt > trashed.modifiedAt)) return;
   const removingMs = clock.monotonicMs();
+  // From twice this time on an undo takes the removal for broken off.
+  if (removingMs - beganMs > leaseTtlMs / 2)
+    throw new RahatError('lease_lost', `The removal of snapshot ${id} was held up for too long; repeat it.`);
   await store.remove(snapshotName(id));
   // An undo between the two took the copy out of the trash, and none would be left. Much later it is the collector who took it.
   const broughtBack = (await store.stat(trashName(id))) === undefined && clock.monotonicMs() - removingMs < leaseTtlMs / 2;
@@ -39,6 +44,8 @@ async function putBack(context: RepositoryContext, id: string, file: Buffer, tra
   const lease = await Lease.take(context, 'writer', 'snapshot that was brought back while it was removed');
   try {
     if (isTimed && !inTime(lease.beganAtMs)) return;
+    // The undo came after the removal, and its manifest is not ours to replace.
+    if (await store.stat(snapshotName(id))) return;
     await store.put(snapshotName(id), file);
     if (!isTimed) return;
     const stat = await store.stat(snapshotName(id));
@@ -50,7 +57,8 @@ async function putBack(context: RepositoryContext, id: string, file: Buffer, tra
 
 /**
  * Undoes it. The trash may be purged at this moment, so the snapshot counts as restored only if its manifest was put back under a
- * lease: no collection deletes what a session that is older than its decision may bring back (repository.md §8).
+ * lease: no collection deletes what a session that is older than its decision may bring back (repository.md §8). While the removal
+ * itself may be under way it is refused as a `conflict`: the removal's last step would take away what was brought back.
  */
 export async function restoreFromTrash(context: RepositoryContext, id: string): Promise<void> {
   assertSnapshotId(id);
@@ -58,6 +66,8 @@ export async function restoreFromTrash(context: RepositoryContext, id: string): 
   try {
     const file = await manifestToMove(context, id, trashName(id), snapshotName(id));
     if (!file) return;
+    const standing = await context.store.stat(snapshotName(id));
+    if (standing) await assertNotUnderWay(context, id, { standing, nowMs: lease?.beganAtMs ?? context.clock.now().getTime() });
     await lease?.assertStored();
     await context.store.put(snapshotName(id), file);
     const stat = await context.store.stat(snapshotName(id));
@@ -68,10 +78,27 @@ export async function restoreFromTrash(context: RepositoryContext, id: string): 
       await context.store.remove(snapshotName(id));
       throw new RahatError('lease_lost', `Snapshot ${id} was put back too late to be sure that it is whole; repeat the undo.`);
     }
-    await context.store.remove(trashName(id));
+    // The copy of a removal that was never completed stays until its time is over, in case that its process is not dead but asleep.
+    if (!standing) await context.store.remove(trashName(id));
   } finally {
     await lease?.release().catch(() => undefined);
   }
+}
+
+/** A removal has put its copy into the trash, and not yet taken the manifest away. Of an undo the manifest is the younger one. */
+async function assertNotUnderWay(
+  { store, leaseTtlMs, protocol }: RepositoryContext,
+  id: string,
+  { standing, nowMs }: { standing: BlobStat; nowMs: number },
+): Promise<void> {
+  const trashed = await store.stat(trashName(id));
+  if (!trashed || standing.modifiedAt >= trashed.modifiedAt || !protocol.undoAwaitsRemoval) return;
+  const brokenOffAtMs = trashed.modifiedAt.getTime() + leaseTtlMs;
+  if (nowMs > brokenOffAtMs) return;
+  throw new RahatError('conflict', `The removal of snapshot ${id} is still under way; it can be undone when it is done.`, {
+    hint: `Repeat the undo in a moment; should the removal have been broken off, after ${new Date(brokenOffAtMs).toISOString()}.`,
+    retryable: true,
+  });
 }
 
 /** Asked beforehand, so that no copy is left in the trash of what can't be removed. */
@@ -103,7 +130,9 @@ export async function purgeTrash(context: RepositoryContext, olderThanMs: number
     const stat = await context.store.stat(name);
     if (!stat || stat.modifiedAt.getTime() > olderThanMs) continue;
     if (!options.dryRun && !(await removeUnlessLocked(context.store, name))) continue;
-    purged.push(name.slice(TRASH_PREFIX.length));
+    const id = name.slice(TRASH_PREFIX.length);
+    // What stands isn't removed: its removal was broken off, and perhaps undone.
+    if (!(await context.store.stat(snapshotName(id)))) purged.push(id);
   }
   return purged;
 }

@@ -28,15 +28,15 @@ export async function publishManifest(
 ): Promise<Manifest> {
   const name = snapshotName(manifest.snapshot);
   const { store, protocol } = context;
-  const standing = protocol.standingManifestsAdopted ? await standingManifest(context, manifest) : undefined;
+  const { conditionalPut } = store.capabilities;
+  const standing = await adoptableManifest(context, manifest);
   if (standing) return await adopt(lease, standing);
   await lease.assertStored();
   // Without conditional puts whoever was stopped in the last call would put over what another worker has committed meanwhile.
-  const another =
-    store.capabilities.conditionalPut || !protocol.standingManifestsAdopted ? undefined : await standingManifest(context, manifest);
+  const another = conditionalPut ? undefined : await adoptableManifest(context, manifest);
   if (another) return await adopt(lease, another);
   try {
-    await store.put(name, file, { ifAbsent: store.capabilities.conditionalPut, signal });
+    await store.put(name, file, { ifAbsent: conditionalPut, signal });
   } catch (error) {
     if (!(error instanceof RahatError) || error.code !== 'blob_exists') {
       await takeBackWhatCameLate(context, lease, { manifest, file });
@@ -55,7 +55,7 @@ export async function publishManifest(
     );
   // Without conditional puts a second writer of this id may have looked before and put after us: what stands there decides,
   // and is not ours to take back.
-  if (!store.capabilities.conditionalPut) await standingManifest(context, manifest);
+  if (!conditionalPut) await standingManifest(context, manifest);
   if (!lease.covers(stat.modifiedAt) && protocol.manifestWithinLease) {
     await takeBack(context, manifest.snapshot);
     throw new RahatError(
@@ -105,6 +105,11 @@ async function isWhole(context: RepositoryContext, snapshotId: string): Promise<
 async function adopt(lease: Lease, standing: Manifest): Promise<Manifest> {
   await lease.assertStored();
   return standing;
+}
+
+/** What a repetition, or whoever comes second, takes for its own. */
+async function adoptableManifest(context: RepositoryContext, manifest: Manifest): Promise<Manifest | undefined> {
+  return context.protocol.standingManifestsAdopted ? standingManifest(context, manifest) : undefined;
 }
 
 /** A snapshot of this id that holds the same content; another content is a conflict. */

@@ -53,7 +53,7 @@ export class AttemptProcess {
 
   constructor(private readonly options: AttemptProcessOptions) {
     const { heapMb, scratchFolder, spec } = options;
-    const { execArgv, env } = runProcess(heapMb);
+    const { execArgv, env } = runProcess(heapMb, spec.type === 'restore' ? 'reads' : 'writes');
     this.child = fork(options.program ?? RUN_CHILD, [], {
       // A group of its own: a signal to the worker's terminal doesn't reach it, and one kill reaches all of it.
       detached: true,

@@ -1,0 +1,79 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { BenchOptions } from '../bench-options.js';
+import { catalogRoutes } from '../orchestration/catalog-routes.js';
+import { percentile, spread } from '../orchestration/durations.js';
+import type { Catalog } from '../orchestration/scheduler.js';
+import { SeededRandom } from '../repository/seeded-random.js';
+import type { BenchResult } from '../result-table.js';
+import { keysFor, type FilledCluster } from './filled-cluster.js';
+import { Caller, type Answer } from './requests.js';
+
+const USERS = { full: 1_000, quick: 100 };
+const SECONDS = { full: 120, quick: 20 };
+/** Each opens the next page after so long. */
+const THINK_MS = 10_000;
+/** Every tenth request writes a note. */
+const WRITE_EVERY = 10;
+const READ_LIMIT_MS = 200;
+const WRITE_LIMIT_MS = 400;
+
+interface Seen {
+  reads: number[];
+  writes: number[];
+  failures: string[];
+}
+
+/** Users who open page after page, each over a connection of his own, half of them at each gateway. */
+export async function browsingCase(cluster: FilledCluster, { quick, log }: BenchOptions): Promise<BenchResult[]> {
+  const size = quick ? 'quick' : 'full';
+  const users = USERS[size];
+  log(`a key for each of ${users} users …`);
+  const keys = await keysFor(cluster.client, users);
+  const callers = keys.map((key, number) => new Caller(cluster.gateways[number % cluster.gateways.length]!, key, number));
+  log(`${users} users browse for ${SECONDS[size]} s …`);
+  const seen: Seen = { reads: [], writes: [], failures: [] };
+  const end = performance.now() + 1000 * SECONDS[size];
+  await Promise.all(callers.map((caller, number) => browse(caller, cluster.catalog, new SeededRandom().seed(number), end, seen)));
+  for (const caller of callers) caller.close();
+  const each = `${users} users, a request of each every ${THINK_MS / 1000} s: ${Math.round((seen.reads.length + seen.writes.length) / SECONDS[size])} requests/s`;
+  const result = (name: string, times: number[], limit: number): BenchResult => ({
+    case: `${name} by ${users} users over ${cluster.catalog.backups} backups, p95`,
+    ours: percentile(times, 0.95),
+    unit: 'ms',
+    target: `< ${limit} ms`,
+    met: percentile(times, 0.95) < limit,
+    note: `${spread(times)}; ${each}`,
+  });
+  return [
+    result('reads', seen.reads, READ_LIMIT_MS),
+    result('writes', seen.writes, WRITE_LIMIT_MS),
+    {
+      case: `requests of ${users} users that failed`,
+      ours: (100 * seen.failures.length) / (seen.failures.length + seen.reads.length + seen.writes.length),
+      unit: '%',
+      target: 'none',
+      met: seen.failures.length === 0,
+      note: [...new Set(seen.failures)].slice(0, 3).join('; '),
+    },
+  ];
+}
+
+async function browse(caller: Caller, catalog: Catalog, random: SeededRandom, end: number, seen: Seen): Promise<void> {
+  const routes = catalogRoutes(catalog);
+  const pause = (share: number): Promise<void> => sleep(Math.min(share * THINK_MS, Math.max(0, end - performance.now())));
+  // They don't all begin at once.
+  await pause(random.below(1_000) / 1_000);
+  while (performance.now() < end) {
+    const writes = random.below(WRITE_EVERY) === 0;
+    const route = routes[random.below(routes.length)]!;
+    const answer = writes ? await writeNote(caller, catalog, random) : await caller.call('GET', route.path);
+    if (answer.status === 200) seen[writes ? 'writes' : 'reads'].push(answer.ms);
+    else seen.failures.push(`${writes ? 'a note' : route.name}: ${answer.status} ${answer.body.slice(0, 200)}`);
+    await pause(0.5 + random.below(1_000) / 1_000);
+  }
+}
+
+function writeNote(caller: Caller, catalog: Catalog, random: SeededRandom): Promise<Answer> {
+  const server = `server_${random.below(catalog.servers).toString(16).padStart(32, '0')}`;
+  return caller.call('PUT', `/api/v2/servers/${server}/note`, { note: `looked at ${random.next()}` });
+}
