@@ -11,7 +11,6 @@ import type { Registry } from 'prom-client';
 import { allowedMethodsIn } from './http/allowed-methods.js';
 import { readJson, refuseOtherThanJson } from './http/body-rules.js';
 import { guardConnections } from './http/connections.js';
-import { EntityTags } from './http/entity-tags.js';
 import { showErrorCode } from './http/error-pages.js';
 import { createOpenApiDocument } from './http/open-api.js';
 import { invalidRequest } from './http/problem.js';
@@ -81,7 +80,6 @@ export async function createApplication(rootModule: Type | DynamicModule, option
   nest.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }));
   nest.useGlobalGuards(new PrincipalGuard(options.principalKeys.verifier, nest.get(Reflector)));
   (nest.getHttpAdapter().getInstance() as Express).get('/api/errors/:code', showErrorCode);
-  nest.useGlobalInterceptors(new EntityTags(nest.get(Reflector)));
   const document = createOpenApiDocument(nest, { title: options.name, version: options.version });
   nest.useGlobalFilters(new ProblemFilter(allowedMethodsIn(document)));
   let told = document;
