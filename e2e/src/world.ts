@@ -13,6 +13,8 @@ export interface World extends AsyncDisposable {
   source: PostgresqlServer;
   connection: PostgresqlConnection;
   platform: Platform;
+  /** Of the platform. */
+  owner: { email: string; password: string };
   /** Starts the platform again on the same data folder, e.g. after a kill. */
   startAgain(): Promise<Platform>;
 }
@@ -67,6 +69,7 @@ export async function openWorld(
       tls: 'disable' as const,
     },
     platform,
+    owner: { email: options.email, password: options.password },
     async startAgain() {
       world.platform = await startPlatform(options);
       return world.platform;

@@ -5,6 +5,7 @@ import type { CommandRunner } from './command-runner.js';
 import { addDeadLetterCommands } from './dead-letter-program.js';
 import { addDocumentCommands } from './documents-program.js';
 import { EXIT_CODE_HELP } from './exit-codes.js';
+import { addPeopleCommands } from './people-program.js';
 import { addPlanCommands } from './plan-program.js';
 import { addRepositoryCommands } from './repository-program.js';
 import { addRunCommands } from './run-program.js';
@@ -30,7 +31,7 @@ export function buildProgram({ quiet }: { quiet: boolean }): Command {
       'after',
       `${EXIT_CODE_HELP}
 
-Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY, RAHAT_PASSPHRASE, RAHAT_NEW_PASSPHRASE, RAHAT_OTHER_PASSPHRASE and RAHAT_RECOVERY_KEY (each also with _FILE), standard input, or a prompt.`,
+Secrets are never flags: RAHAT_PASSWORD, RAHAT_NEW_PASSWORD, RAHAT_LINK_TOKEN, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY, RAHAT_PASSPHRASE, RAHAT_NEW_PASSPHRASE, RAHAT_OTHER_PASSPHRASE and RAHAT_RECOVERY_KEY (each also with _FILE), standard input, or a prompt.`,
     );
 
   // Global flags may stand before or after the command.
@@ -65,6 +66,7 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_DB_PASSWORD, RAHAT_SECRET_KEY, RA
     .description('forget the API key of this machine')
     .action(run(async (terminal) => (await import('./commands/login.js')).logout(terminal)));
 
+  addPeopleCommands(program, run);
   addServerCommands(program, run);
   addDeadLetterCommands(program, run);
 

@@ -44,6 +44,9 @@ export const ERROR_CATALOGUE = {
   configuration_invalid: entry(500, 'The configuration is not valid', false),
   setup_required: entry(409, 'Rahat Backup has no owner yet', false, 'Open the set-up URL that the start printed.'),
   setup_token_invalid: entry(403, 'The set-up token is wrong, used or expired', false, 'Restart Rahat Backup to get a new one.'),
+  password_refused: entry(422, 'The password is too easy to guess', false, 'Take a longer one: some words that do not belong together.'),
+  link_invalid: entry(403, 'The link is wrong, used or expired', false, 'Ask the one who sent it for a new one.'),
+  last_owner: entry(409, 'An organization needs an owner', false, 'Make somebody else an owner first.'),
 
   cancelled: entry(409, 'The work was cancelled', false),
   deadline_exceeded: entry(504, 'The work took longer than allowed', true),

@@ -7,6 +7,8 @@ const PREFIXES = {
   user: 'user',
   session: 'session',
   apiKey: 'key',
+  invitation: 'invitation',
+  passwordReset: 'reset',
   server: 'server',
   serverGroup: 'group',
   database: 'database',

@@ -10,5 +10,6 @@ export { ensureMetadataDatabase } from './embedded-postgresql/metadata-database.
 export { protectPlatform, type LocalStorage, type SelfBackup } from './first-act/self-backup.js';
 export { readOrMakePassword } from './keys/password-file.js';
 export { openInstallationKeys, type InstallationKeys } from './keys/installation-keys.js';
+export { findServiceDatabase } from './provisioning/find-service-database.js';
 export { provisionServices, type ProvisionedServices } from './provisioning/provision-services.js';
 export { becameOf, tiedToUs } from './processes/child-program.js';

@@ -10,5 +10,6 @@ export type {
   Subscription,
   WorkerHandlers,
 } from './messaging.js';
+export { openOutbox } from './outbox-writer.js';
 export { openMessaging, type MessagingOptions } from './open-messaging.js';
 export type { DeadLetter } from './dead-letters.js';

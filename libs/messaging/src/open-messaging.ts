@@ -15,6 +15,7 @@ import type {
   WorkerHandlers,
 } from './messaging.js';
 import { OutboxRelay, type OutboxRow, type SentState } from './outbox-relay.js';
+import { DEFAULT_PRIORITY, openOutbox } from './outbox-writer.js';
 import { openPostgresBackend } from './postgres-backend.js';
 import { ask, replyTo } from './questions.js';
 import type { QueueBackend } from './queue-backend.js';
@@ -34,7 +35,6 @@ export interface MessagingOptions {
 }
 
 const DEFAULT_RETRY = { attempts: 10, firstDelayMs: 500 };
-const DEFAULT_PRIORITY = 50;
 const KEEP_COMPLETED = { count: 1_000, age: 24 * 60 * 60 };
 const KEEP_FAILED = { count: 5_000, age: 7 * 24 * 60 * 60 };
 const SEND_TIMEOUT_MS = 10_000;
@@ -85,27 +85,7 @@ class BullMessaging implements Messaging {
       this.onError,
     );
     this.relays.push(relay);
-    const put = async (transaction: Parameters<Outbox['event']>[0], row: OutboxRow) => {
-      await transaction.query(
-        `INSERT INTO outbox (id, kind, queue, name, payload, priority, delay_ms) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO NOTHING`,
-        [row.id, row.kind, row.queue, row.name, JSON.stringify(row.payload), row.priority, row.delay_ms],
-      );
-      transaction.afterCommit(() => relay.wake());
-    };
-    return {
-      command: (transaction, queue, name, payload, { id = newId('message'), delayMs = 0, priority = DEFAULT_PRIORITY } = {}) =>
-        put(transaction, { id, kind: 'command', queue, name, payload: parseCommand(name, payload), priority, delay_ms: delayMs }),
-      event: (transaction, name, payload) =>
-        put(transaction, {
-          id: newId('message'),
-          kind: 'event',
-          queue: null,
-          name,
-          payload: parseEvent(name, payload),
-          priority: DEFAULT_PRIORITY,
-          delay_ms: 0,
-        }),
-    };
+    return openOutbox(() => relay.wake());
   }
 
   consumeCommands(queue: string, database: ServiceDatabase, handlers: CommandHandlers): Subscription {

@@ -1,4 +1,4 @@
-import { Module, type DynamicModule } from '@nestjs/common';
+import { Module, type DynamicModule, type Provider } from '@nestjs/common';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
 import type { SecretBox } from '@rahat/secrets';
@@ -8,15 +8,29 @@ import { ApiKeysService } from './api-keys/api-keys.service.js';
 import { AuthenticateController } from './authentication/authenticate.controller.js';
 import { AuthenticationService } from './authentication/authentication.service.js';
 import type { AuthConfig } from './config.js';
+import { GuestsService } from './invitations/guests.service.js';
+import { InvitationsController } from './invitations/invitations.controller.js';
+import { InvitationsService } from './invitations/invitations.service.js';
 import { MeController } from './me/me.controller.js';
 import { FirstStartController } from './organizations/first-start.controller.js';
 import { FirstStart } from './organizations/first-start.js';
+import { OrganizationsController } from './organizations/organizations.controller.js';
+import { OrganizationsService } from './organizations/organizations.service.js';
+import { OwnPassword } from './passwords/own-password.js';
+import { PasswordResets } from './passwords/password-resets.js';
+import { PasswordsController } from './passwords/passwords.controller.js';
+import { RolesController } from './roles/roles.controller.js';
+import { OrganizationSwitch } from './sessions/organization-switch.js';
+import { OwnSessionsController } from './sessions/own-sessions.controller.js';
+import { SessionOverview } from './sessions/session-overview.js';
 import { SessionsController } from './sessions/sessions.controller.js';
 import { SessionsService } from './sessions/sessions.service.js';
 import { SetupController } from './setup/setup.controller.js';
 import { SetupService } from './setup/setup.service.js';
 import { JwksController } from './signing-keys/jwks.controller.js';
 import { SigningKeys } from './signing-keys/signing-keys.js';
+import { UsersController } from './users/users.controller.js';
+import { UsersService } from './users/users.service.js';
 
 @Module({})
 export class AuthModule {
@@ -26,6 +40,13 @@ export class AuthModule {
       controllers: [
         SetupController,
         SessionsController,
+        // Behind it: `sessions/current` must not be taken for an id.
+        OwnSessionsController,
+        OrganizationsController,
+        UsersController,
+        InvitationsController,
+        RolesController,
+        PasswordsController,
         MeController,
         ApiKeysController,
         JwksController,
@@ -56,6 +77,7 @@ export class AuthModule {
           inject: [CURSORS],
           useFactory: (cursors: Cursors) => new ApiKeysService(runtime.database, runtime.outbox, cursors),
         },
+        ...peopleProviders(runtime),
         {
           provide: AuthenticationService,
           inject: [SigningKeys],
@@ -65,4 +87,19 @@ export class AuthModule {
       exports: [FirstStart, SigningKeys],
     };
   }
+}
+
+/** Who belongs to which organization, and how they get in and out. */
+function peopleProviders({ database, outbox }: ServiceRuntime): Provider[] {
+  const lists = [OrganizationsService, UsersService, InvitationsService, SessionOverview];
+  const others = [GuestsService, OwnPassword, PasswordResets];
+  return [
+    ...lists.map((List) => ({ provide: List, inject: [CURSORS], useFactory: (cursors: Cursors) => new List(database, outbox, cursors) })),
+    ...others.map((Other) => ({ provide: Other, useFactory: () => new Other(database, outbox) })),
+    {
+      provide: OrganizationSwitch,
+      inject: [SigningKeys],
+      useFactory: (keys: SigningKeys) => new OrganizationSwitch(database, outbox, keys),
+    },
+  ];
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { newId, type CreatedApiKey, type Principal, type TokenPair } from '@rahat/contracts';
+import { newId, ROLE_SCOPES, Scope, type CreatedApiKey, type Principal, type TokenPair } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import { openServiceDatabase, provisionDatabase, type ServiceDatabase } from '@rahat/persistence';
 import { createSecretBox } from '@rahat/secrets';
@@ -209,6 +209,38 @@ describe('API keys', () => {
     expect((await create({ expiresAt: '2020-01-01T00:00:00Z' })).status).toBe(422);
   });
 
+  it('tell where they were used last, who made them, and their own limit', async () => {
+    const key = (await create({ requestsPerMinute: 90 })).body as CreatedApiKey;
+    expect((await authenticate(key.secret)).body).toMatchObject({ requestsPerMinute: 90 });
+    expect((await call('GET', `/api/v2/api-keys/${key.id}`, undefined, owner)).body).toMatchObject({
+      id: key.id,
+      requestsPerMinute: 90,
+      createdBy: { id: owner.subject, name: 'Ada' },
+      lastUsedFrom: '10.0.0.9',
+    });
+    const asker = application.service('gateway', organization);
+    await call('POST', '/internal/v1/authenticate', { credential: key.secret, address: '10.0.0.7' }, asker);
+    expect((await call('GET', `/api/v2/api-keys/${key.id}`, undefined, owner)).body.lastUsedFrom).toBe('10.0.0.7');
+    expect((await authenticate(((await create()).body as CreatedApiKey).secret)).body).not.toHaveProperty('requestsPerMinute');
+    for (const requestsPerMinute of [0, -1, 1.5, 1e9, '5']) expect((await create({ requestsPerMinute })).status).toBe(422);
+  });
+
+  it('belong to who made them: others see and revoke them with the scope for it alone', async () => {
+    const key = (await create()).body as CreatedApiKey;
+    const colleague = principal({ subject: newId('user'), role: 'viewer', scopes: [...ROLE_SCOPES.viewer] });
+    expect((await call('GET', '/api/v2/api-keys', undefined, colleague)).body.data).toEqual([]);
+    for (const method of ['GET', 'DELETE'])
+      expect((await call(method, `/api/v2/api-keys/${key.id}`, undefined, colleague)).status).toBe(404);
+    const auditor = { ...colleague, role: 'auditor' as const, scopes: [...ROLE_SCOPES.auditor] };
+    expect((await call('GET', `/api/v2/api-keys/${key.id}`, undefined, auditor)).status).toBe(200);
+    expect((await call('DELETE', `/api/v2/api-keys/${key.id}`, undefined, auditor)).status).toBe(404);
+    const admin = { ...colleague, role: 'admin' as const, scopes: [...ROLE_SCOPES.admin] };
+    expect((await call('DELETE', `/api/v2/api-keys/${key.id}`, undefined, admin)).status).toBe(204);
+    expect((await authenticate(key.secret)).status).toBe(401);
+    // Who is no member any more makes none, whatever the principal says.
+    expect((await create({ scopes: ['plan:read'] }, colleague)).status).toBe(403);
+  });
+
   it('never exceed their maker, now or later', async () => {
     const admin = principal({ scopes: ['api-key:write', 'plan:read'] });
     for (const scopes of [['*'], ['plan:write'], ['plan:read', 'audit:read']]) expect((await create({ scopes }, admin)).status).toBe(403);
@@ -237,9 +269,30 @@ describe('API keys', () => {
 describe('every route', () => {
   const stranger = () => principal({ organization: newId('organization'), subject: newId('user') });
   const routes: [string, string, Principal['scopes']][] = [
-    ['GET', '/api/v2/api-keys', ['api-key:read']],
-    ['POST', '/api/v2/api-keys', ['api-key:write']],
-    ['DELETE', '/api/v2/api-keys/:key', ['api-key:write']],
+    ['GET', '/api/v2/api-keys', []],
+    ['POST', '/api/v2/api-keys', []],
+    ['GET', '/api/v2/api-keys/:key', []],
+    ['DELETE', '/api/v2/api-keys/:key', []],
+    ['GET', '/api/v2/organization', ['organization:read']],
+    ['PATCH', '/api/v2/organization', ['organization:write']],
+    ['GET', '/api/v2/organizations', []],
+    ['POST', '/api/v2/organizations', ['organization:create']],
+    ['GET', '/api/v2/roles', ['organization:read']],
+    ['GET', '/api/v2/users', ['user:read']],
+    ['GET', '/api/v2/users/:user', ['user:read']],
+    ['PATCH', '/api/v2/users/:user', ['user:write']],
+    ['DELETE', '/api/v2/users/:user', ['user:write']],
+    ['POST', '/api/v2/users/:user/reset-link', ['user:write']],
+    ['GET', '/api/v2/users/:user/sessions', ['user:read']],
+    ['DELETE', '/api/v2/users/:user/sessions', ['user:write']],
+    ['GET', '/api/v2/invitations', ['user:read']],
+    ['POST', '/api/v2/invitations', ['user:write']],
+    ['DELETE', '/api/v2/invitations/:invitation', ['user:write']],
+    ['GET', '/api/v2/sessions', []],
+    ['DELETE', '/api/v2/sessions/others', []],
+    ['DELETE', '/api/v2/sessions/:session', []],
+    ['POST', '/api/v2/sessions/current/organization', []],
+    ['PUT', '/api/v2/me/password', []],
     ['GET', '/api/v2/me', []],
     ['DELETE', '/api/v2/sessions/current', []],
   ];
@@ -254,10 +307,11 @@ describe('every route', () => {
   });
 
   it('refuses a weaker role', async () => {
-    const viewer = principal({ role: 'viewer', scopes: ['organization:read', 'plan:read'] });
     for (const [method, path, scopes] of routes) {
       if (scopes.length === 0) continue;
-      expect((await call(method, path, method === 'POST' ? { name: 'x', scopes: ['plan:read'] } : undefined, viewer)).status).toBe(403);
+      const others = Scope.options.filter((scope) => scope !== '*' && !scopes.includes(scope));
+      const weak = principal({ role: 'viewer', scopes: others });
+      expect((await call(method, path, method === 'GET' ? undefined : {}, weak)).status).toBe(403);
     }
   });
 
@@ -271,7 +325,16 @@ describe('every route', () => {
     await call('DELETE', '/api/v2/sessions/current', undefined, stranger());
     expect((await authenticate(key.secret)).status).toBe(200);
     expect((await call('GET', '/api/v2/me', undefined, stranger())).body.organization.name).not.toBe('Acme');
-    for (const table of ['organizations', 'users', 'memberships', 'sessions', 'refresh_tokens', 'api_keys']) {
+    for (const table of [
+      'organizations',
+      'users',
+      'memberships',
+      'sessions',
+      'refresh_tokens',
+      'api_keys',
+      'invitations',
+      'password_resets',
+    ]) {
       expect(await database.inOrganization(newId('organization'), (transaction) => transaction.query(`SELECT * FROM ${table}`))).toEqual(
         [],
       );

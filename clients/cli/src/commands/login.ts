@@ -48,7 +48,7 @@ export async function login(terminal: Terminal, options: LoginOptions): Promise<
 
 export async function logout(terminal: Terminal): Promise<void> {
   await forgetLogin();
-  terminal.result({}, 'Logged out here. Revoke the key itself with DELETE /api/v2/api-keys/{id}.');
+  terminal.result({}, 'Logged out here. Revoke the key itself with `rahat-backup api-key revoke`.');
 }
 
 async function askText(message: string): Promise<string> {

@@ -4,6 +4,22 @@ export type ClientOptions = {
     baseUrl: `${string}://${string}` | (string & {});
 };
 
+export type AcceptInvitation = {
+    token: string;
+    name?: string;
+    password: string;
+};
+
+export type AcceptedInvitation = {
+    user: string;
+    email: string;
+    role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+    organization: {
+        id: string;
+        name: string;
+    };
+};
+
 export type Annotate = {
     tags?: Array<string>;
     note?: string;
@@ -12,10 +28,16 @@ export type Annotate = {
 export type ApiKey = {
     id: string;
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'dead-letter:write'>;
+    requestsPerMinute: number | null;
+    createdBy: {
+        id: string;
+        name: string;
+    };
     createdAt: string;
     expiresAt: string | null;
     lastUsedAt: string | null;
+    lastUsedFrom: string | null;
     revokedAt: string | null;
 };
 
@@ -156,6 +178,11 @@ export type ChangeCollectionPolicy = {
     pool?: string;
 };
 
+export type ChangePassword = {
+    currentPassword: string;
+    newPassword: string;
+};
+
 export type CollectionPolicy = {
     repository: string;
     cron: string | null;
@@ -170,8 +197,18 @@ export type ConfirmRetention = {
 
 export type CreateApiKey = {
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'dead-letter:write'>;
     expiresAt?: string;
+    requestsPerMinute?: number;
+};
+
+export type CreateInvitation = {
+    email: string;
+    role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+};
+
+export type CreateOrganization = {
+    name: string;
 };
 
 export type CreatePlan = {
@@ -407,12 +444,32 @@ export type CreateTemplate = {
 export type CreatedApiKey = {
     id: string;
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'dead-letter:write'>;
+    requestsPerMinute: number | null;
+    createdBy: {
+        id: string;
+        name: string;
+    };
     createdAt: string;
     expiresAt: string | null;
     lastUsedAt: string | null;
+    lastUsedFrom: string | null;
     revokedAt: string | null;
     secret: string;
+};
+
+export type CreatedInvitation = {
+    id: string;
+    email: string;
+    role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+    state: 'open' | 'accepted' | 'revoked' | 'expired';
+    invitedBy: {
+        id: string;
+        name: string;
+    };
+    createdAt: string;
+    expiresAt: string;
+    token: string;
 };
 
 export type CreatedRepository = {
@@ -488,6 +545,14 @@ export type DocumentChange = {
     }>;
 };
 
+export type EndedSessions = {
+    ended: number;
+};
+
+export type EnterOrganization = {
+    organization: string;
+};
+
 export type ExportedDocuments = {
     documents: Array<{
         [key: string]: unknown;
@@ -506,6 +571,30 @@ export type HoldBackup = {
     reason: string;
 };
 
+export type Invitation = {
+    id: string;
+    email: string;
+    role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+    state: 'open' | 'accepted' | 'revoked' | 'expired';
+    invitedBy: {
+        id: string;
+        name: string;
+    };
+    createdAt: string;
+    expiresAt: string;
+};
+
+export type InvitationForGuest = {
+    organization: {
+        id: string;
+        name: string;
+    };
+    email: string;
+    role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+    expiresAt: string;
+    accountExists: boolean;
+};
+
 export type LocalStorageSettings = {
     driver: 'local';
     path: string;
@@ -516,16 +605,34 @@ export type LoginRequest = {
     password: string;
 };
 
+export type LookAtInvitation = {
+    token: string;
+};
+
 export type Me = {
     id: string;
     kind: 'user' | 'api-key' | 'service';
     name: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
-    scopes: Array<'*' | 'organization:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'dead-letter:write'>;
     organization: {
         id: string;
         name: string;
     };
+};
+
+export type Organization = {
+    id: string;
+    name: string;
+    members: number;
+    createdAt: string;
+};
+
+export type OwnOrganization = {
+    id: string;
+    name: string;
+    role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+    current: boolean;
 };
 
 export type PausePlan = {
@@ -856,6 +963,17 @@ export type RepositorySnapshot = {
     };
 };
 
+export type ResetLink = {
+    user: string;
+    token: string;
+    expiresAt: string;
+};
+
+export type ResetPassword = {
+    token: string;
+    password: string;
+};
+
 export type RestorePlan = {
     id: string;
     backup: string;
@@ -920,6 +1038,16 @@ export type RetentionPreview = {
         kept: boolean;
         reason: string;
     }>;
+};
+
+export type RoleDescription = {
+    role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+    description: string;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'dead-letter:write'>;
+};
+
+export type RoleList = {
+    data: Array<RoleDescription>;
 };
 
 export type Run = {
@@ -1277,6 +1405,20 @@ export type ServerGroup = {
     createdAt: string;
 };
 
+export type Session = {
+    id: string;
+    organization: {
+        id: string;
+        name: string;
+    };
+    address: string;
+    userAgent: string | null;
+    createdAt: string;
+    lastSeenAt: string;
+    expiresAt: string;
+    current: boolean;
+};
+
 export type SetNote = {
     note: string;
 };
@@ -1354,6 +1496,10 @@ export type TrashedBackup = {
 export type UpdateDatabase = {
     excluded?: boolean;
     tags?: Array<string>;
+};
+
+export type UpdateOrganization = {
+    name: string;
 };
 
 export type UpdatePlan = {
@@ -1466,6 +1612,19 @@ export type UpdateTemplate = {
     content?: PlanOutlineInput;
 };
 
+export type UpdateUser = {
+    role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+};
+
+export type User = {
+    id: string;
+    name: string;
+    email: string;
+    role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+    joinedAt: string;
+    lastSeenAt: string | null;
+};
+
 export type VerificationSchedule = {
     level: 'BASIC' | 'DATABASE' | 'FULL';
     cron: string;
@@ -1576,6 +1735,30 @@ export type ApiKeysRevokeResponses = {
 };
 
 export type ApiKeysRevokeResponse = ApiKeysRevokeResponses[keyof ApiKeysRevokeResponses];
+
+export type ApiKeysGetData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/api-keys/{id}';
+};
+
+export type ApiKeysGetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type ApiKeysGetError = ApiKeysGetErrors[keyof ApiKeysGetErrors];
+
+export type ApiKeysGetResponses = {
+    200: ApiKey;
+};
+
+export type ApiKeysGetResponse = ApiKeysGetResponses[keyof ApiKeysGetResponses];
 
 export type AuditListData = {
     body?: never;
@@ -2133,6 +2316,145 @@ export type DocumentsApplyResponses = {
 
 export type DocumentsApplyResponse = DocumentsApplyResponses[keyof DocumentsApplyResponses];
 
+export type InvitationsListData = {
+    body?: never;
+    path?: never;
+    query?: {
+        cursor?: string;
+        limit?: number;
+    };
+    url: '/api/v2/invitations';
+};
+
+export type InvitationsListErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type InvitationsListError = InvitationsListErrors[keyof InvitationsListErrors];
+
+export type InvitationsListResponses = {
+    200: {
+        data: Array<Invitation>;
+        page: {
+            nextCursor: string | null;
+            hasMore: boolean;
+        };
+    };
+};
+
+export type InvitationsListResponse = InvitationsListResponses[keyof InvitationsListResponses];
+
+export type InvitationsCreateData = {
+    body: CreateInvitation;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v2/invitations';
+};
+
+export type InvitationsCreateErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type InvitationsCreateError = InvitationsCreateErrors[keyof InvitationsCreateErrors];
+
+export type InvitationsCreateResponses = {
+    201: CreatedInvitation;
+};
+
+export type InvitationsCreateResponse = InvitationsCreateResponses[keyof InvitationsCreateResponses];
+
+export type InvitationsAcceptData = {
+    body: AcceptInvitation;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v2/invitations/accept';
+};
+
+export type InvitationsAcceptErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type InvitationsAcceptError = InvitationsAcceptErrors[keyof InvitationsAcceptErrors];
+
+export type InvitationsAcceptResponses = {
+    201: AcceptedInvitation;
+};
+
+export type InvitationsAcceptResponse = InvitationsAcceptResponses[keyof InvitationsAcceptResponses];
+
+export type InvitationsLookData = {
+    body: LookAtInvitation;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v2/invitations/look';
+};
+
+export type InvitationsLookErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type InvitationsLookError = InvitationsLookErrors[keyof InvitationsLookErrors];
+
+export type InvitationsLookResponses = {
+    200: InvitationForGuest;
+};
+
+export type InvitationsLookResponse = InvitationsLookResponses[keyof InvitationsLookResponses];
+
+export type InvitationsRevokeData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/invitations/{id}';
+};
+
+export type InvitationsRevokeErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type InvitationsRevokeError = InvitationsRevokeErrors[keyof InvitationsRevokeErrors];
+
+export type InvitationsRevokeResponses = {
+    204: void;
+};
+
+export type InvitationsRevokeResponse = InvitationsRevokeResponses[keyof InvitationsRevokeResponses];
+
 export type MeGetData = {
     body?: never;
     path?: never;
@@ -2154,6 +2476,159 @@ export type MeGetResponses = {
 };
 
 export type MeGetResponse = MeGetResponses[keyof MeGetResponses];
+
+export type MePasswordChangeData = {
+    body: ChangePassword;
+    path?: never;
+    query?: never;
+    url: '/api/v2/me/password';
+};
+
+export type MePasswordChangeErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type MePasswordChangeError = MePasswordChangeErrors[keyof MePasswordChangeErrors];
+
+export type MePasswordChangeResponses = {
+    204: void;
+};
+
+export type MePasswordChangeResponse = MePasswordChangeResponses[keyof MePasswordChangeResponses];
+
+export type OrganizationGetData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/organization';
+};
+
+export type OrganizationGetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type OrganizationGetError = OrganizationGetErrors[keyof OrganizationGetErrors];
+
+export type OrganizationGetResponses = {
+    200: Organization;
+};
+
+export type OrganizationGetResponse = OrganizationGetResponses[keyof OrganizationGetResponses];
+
+export type OrganizationUpdateData = {
+    body: UpdateOrganization;
+    path?: never;
+    query?: never;
+    url: '/api/v2/organization';
+};
+
+export type OrganizationUpdateErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type OrganizationUpdateError = OrganizationUpdateErrors[keyof OrganizationUpdateErrors];
+
+export type OrganizationUpdateResponses = {
+    200: Organization;
+};
+
+export type OrganizationUpdateResponse = OrganizationUpdateResponses[keyof OrganizationUpdateResponses];
+
+export type OrganizationsListData = {
+    body?: never;
+    path?: never;
+    query?: {
+        cursor?: string;
+        limit?: number;
+    };
+    url: '/api/v2/organizations';
+};
+
+export type OrganizationsListErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type OrganizationsListError = OrganizationsListErrors[keyof OrganizationsListErrors];
+
+export type OrganizationsListResponses = {
+    200: {
+        data: Array<OwnOrganization>;
+        page: {
+            nextCursor: string | null;
+            hasMore: boolean;
+        };
+    };
+};
+
+export type OrganizationsListResponse = OrganizationsListResponses[keyof OrganizationsListResponses];
+
+export type OrganizationsCreateData = {
+    body: CreateOrganization;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v2/organizations';
+};
+
+export type OrganizationsCreateErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type OrganizationsCreateError = OrganizationsCreateErrors[keyof OrganizationsCreateErrors];
+
+export type OrganizationsCreateResponses = {
+    201: Organization;
+};
+
+export type OrganizationsCreateResponse = OrganizationsCreateResponses[keyof OrganizationsCreateResponses];
+
+export type PasswordResetsUseData = {
+    body: ResetPassword;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v2/password-resets';
+};
+
+export type PasswordResetsUseErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type PasswordResetsUseError = PasswordResetsUseErrors[keyof PasswordResetsUseErrors];
+
+export type PasswordResetsUseResponses = {
+    204: void;
+};
+
+export type PasswordResetsUseResponse = PasswordResetsUseResponses[keyof PasswordResetsUseResponses];
 
 export type PlansListData = {
     body?: never;
@@ -2683,6 +3158,28 @@ export type RestoresRunResponses = {
 };
 
 export type RestoresRunResponse = RestoresRunResponses[keyof RestoresRunResponses];
+
+export type RolesListData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/roles';
+};
+
+export type RolesListErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type RolesListError = RolesListErrors[keyof RolesListErrors];
+
+export type RolesListResponses = {
+    200: RoleList;
+};
+
+export type RolesListResponse = RolesListResponses[keyof RolesListResponses];
 
 export type RunsListData = {
     body?: never;
@@ -3508,6 +4005,37 @@ export type DatabasesDiscoverResponses = {
 
 export type DatabasesDiscoverResponse = DatabasesDiscoverResponses[keyof DatabasesDiscoverResponses];
 
+export type SessionsListData = {
+    body?: never;
+    path?: never;
+    query?: {
+        cursor?: string;
+        limit?: number;
+    };
+    url: '/api/v2/sessions';
+};
+
+export type SessionsListErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SessionsListError = SessionsListErrors[keyof SessionsListErrors];
+
+export type SessionsListResponses = {
+    200: {
+        data: Array<Session>;
+        page: {
+            nextCursor: string | null;
+            hasMore: boolean;
+        };
+    };
+};
+
+export type SessionsListResponse = SessionsListResponses[keyof SessionsListResponses];
+
 export type SessionsCreateData = {
     body: LoginRequest;
     headers?: {
@@ -3558,6 +4086,56 @@ export type SessionsEndResponses = {
 
 export type SessionsEndResponse = SessionsEndResponses[keyof SessionsEndResponses];
 
+export type SessionsEnterOrganizationData = {
+    body: EnterOrganization;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v2/sessions/current/organization';
+};
+
+export type SessionsEnterOrganizationErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SessionsEnterOrganizationError = SessionsEnterOrganizationErrors[keyof SessionsEnterOrganizationErrors];
+
+export type SessionsEnterOrganizationResponses = {
+    200: TokenPair;
+};
+
+export type SessionsEnterOrganizationResponse = SessionsEnterOrganizationResponses[keyof SessionsEnterOrganizationResponses];
+
+export type SessionsEndOthersData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/sessions/others';
+};
+
+export type SessionsEndOthersErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SessionsEndOthersError = SessionsEndOthersErrors[keyof SessionsEndOthersErrors];
+
+export type SessionsEndOthersResponses = {
+    200: EndedSessions;
+};
+
+export type SessionsEndOthersResponse = SessionsEndOthersResponses[keyof SessionsEndOthersResponses];
+
 export type SessionsRefreshData = {
     body: RefreshRequest;
     headers?: {
@@ -3585,6 +4163,30 @@ export type SessionsRefreshResponses = {
 };
 
 export type SessionsRefreshResponse = SessionsRefreshResponses[keyof SessionsRefreshResponses];
+
+export type SessionsEndOneData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/sessions/{id}';
+};
+
+export type SessionsEndOneErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SessionsEndOneError = SessionsEndOneErrors[keyof SessionsEndOneErrors];
+
+export type SessionsEndOneResponses = {
+    204: void;
+};
+
+export type SessionsEndOneResponse = SessionsEndOneResponses[keyof SessionsEndOneResponses];
 
 export type SetupGetData = {
     body?: never;
@@ -3930,3 +4532,193 @@ export type TrashListResponses = {
 };
 
 export type TrashListResponse = TrashListResponses[keyof TrashListResponses];
+
+export type UsersListData = {
+    body?: never;
+    path?: never;
+    query?: {
+        cursor?: string;
+        limit?: number;
+    };
+    url: '/api/v2/users';
+};
+
+export type UsersListErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type UsersListError = UsersListErrors[keyof UsersListErrors];
+
+export type UsersListResponses = {
+    200: {
+        data: Array<User>;
+        page: {
+            nextCursor: string | null;
+            hasMore: boolean;
+        };
+    };
+};
+
+export type UsersListResponse = UsersListResponses[keyof UsersListResponses];
+
+export type UsersRemoveData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/users/{id}';
+};
+
+export type UsersRemoveErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type UsersRemoveError = UsersRemoveErrors[keyof UsersRemoveErrors];
+
+export type UsersRemoveResponses = {
+    204: void;
+};
+
+export type UsersRemoveResponse = UsersRemoveResponses[keyof UsersRemoveResponses];
+
+export type UsersGetData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/users/{id}';
+};
+
+export type UsersGetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type UsersGetError = UsersGetErrors[keyof UsersGetErrors];
+
+export type UsersGetResponses = {
+    200: User;
+};
+
+export type UsersGetResponse = UsersGetResponses[keyof UsersGetResponses];
+
+export type UsersUpdateData = {
+    body: UpdateUser;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/users/{id}';
+};
+
+export type UsersUpdateErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type UsersUpdateError = UsersUpdateErrors[keyof UsersUpdateErrors];
+
+export type UsersUpdateResponses = {
+    200: User;
+};
+
+export type UsersUpdateResponse = UsersUpdateResponses[keyof UsersUpdateResponses];
+
+export type UsersResetLinkData = {
+    body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/users/{id}/reset-link';
+};
+
+export type UsersResetLinkErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type UsersResetLinkError = UsersResetLinkErrors[keyof UsersResetLinkErrors];
+
+export type UsersResetLinkResponses = {
+    201: ResetLink;
+};
+
+export type UsersResetLinkResponse = UsersResetLinkResponses[keyof UsersResetLinkResponses];
+
+export type UsersSessionsEndData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/users/{id}/sessions';
+};
+
+export type UsersSessionsEndErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type UsersSessionsEndError = UsersSessionsEndErrors[keyof UsersSessionsEndErrors];
+
+export type UsersSessionsEndResponses = {
+    200: EndedSessions;
+};
+
+export type UsersSessionsEndResponse = UsersSessionsEndResponses[keyof UsersSessionsEndResponses];
+
+export type UsersSessionsListData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: {
+        cursor?: string;
+        limit?: number;
+    };
+    url: '/api/v2/users/{id}/sessions';
+};
+
+export type UsersSessionsListErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type UsersSessionsListError = UsersSessionsListErrors[keyof UsersSessionsListErrors];
+
+export type UsersSessionsListResponses = {
+    200: {
+        data: Array<Session>;
+        page: {
+            nextCursor: string | null;
+            hasMore: boolean;
+        };
+    };
+};
+
+export type UsersSessionsListResponse = UsersSessionsListResponses[keyof UsersSessionsListResponses];

@@ -1,9 +1,7 @@
 import { z } from 'zod';
 import { PlainText } from '../plain-text.js';
 import { Role, Scope } from '../principal.js';
-
-const Email = z.email().max(254);
-const Password = z.string().min(12, 'at least 12 characters').max(1024);
+import { EmailAddress, NewPassword, PresentPassword } from './credentials.js';
 
 export const SetupState = z.object({ ownerExists: z.boolean() }).meta({ id: 'SetupState' });
 export const SetupRequest = z
@@ -11,17 +9,14 @@ export const SetupRequest = z
     token: z.string().min(1),
     organization: PlainText.min(1).max(100).default('My organization'),
     name: PlainText.min(1).max(100),
-    email: Email,
-    password: Password,
+    email: EmailAddress,
+    password: NewPassword,
   })
   .strict()
   .meta({ id: 'SetupRequest' });
 export type SetupRequest = z.infer<typeof SetupRequest>;
 
-export const LoginRequest = z
-  .object({ email: Email, password: z.string().min(1).max(1024) })
-  .strict()
-  .meta({ id: 'LoginRequest' });
+export const LoginRequest = z.object({ email: EmailAddress, password: PresentPassword }).strict().meta({ id: 'LoginRequest' });
 export type LoginRequest = z.infer<typeof LoginRequest>;
 
 export const TokenPair = z
@@ -43,27 +38,6 @@ export const Me = z
   .meta({ id: 'Me' });
 export type Me = z.infer<typeof Me>;
 
-export const CreateApiKey = z
-  .object({ name: PlainText.min(1).max(100), scopes: z.array(Scope).min(1), expiresAt: z.iso.datetime().optional() })
-  .strict()
-  .meta({ id: 'CreateApiKey' });
-export type CreateApiKey = z.infer<typeof CreateApiKey>;
-export const ApiKey = z
-  .object({
-    id: z.string(),
-    name: z.string(),
-    scopes: z.array(Scope),
-    createdAt: z.iso.datetime(),
-    expiresAt: z.iso.datetime().nullable(),
-    lastUsedAt: z.iso.datetime().nullable(),
-    revokedAt: z.iso.datetime().nullable(),
-  })
-  .meta({ id: 'ApiKey' });
-export type ApiKey = z.infer<typeof ApiKey>;
-/** The secret `rhb_<id>_<secret>_<crc>` is shown once. */
-export const CreatedApiKey = ApiKey.extend({ secret: z.string() }).meta({ id: 'CreatedApiKey' });
-export type CreatedApiKey = z.infer<typeof CreatedApiKey>;
-
 /** Asked by the gateway at auth (`POST /internal/v1/authenticate`): a bearer credential → who it is. */
 export const AuthenticateRequest = z.object({ credential: z.string(), address: z.string() }).strict();
 export const AuthenticatedSubject = z.object({
@@ -75,7 +49,7 @@ export const AuthenticatedSubject = z.object({
   scopes: z.array(Scope),
   expiresAt: z.iso.datetime(),
   session: z.string().optional(),
-  /** An API key's own limit. */
-  requestsPerMinute: z.number().int().positive().optional(),
+  /** An API key's own limit, where it has one. */
+  requestsPerMinute: z.number().int().min(1).optional(),
 });
 export type AuthenticatedSubject = z.infer<typeof AuthenticatedSubject>;

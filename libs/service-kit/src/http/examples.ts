@@ -2,6 +2,7 @@ type JsonSchema = Record<string, unknown>;
 type Schemas = Record<string, unknown>;
 
 const DEEPEST = 8;
+const ID_PATTERN = /^\^([a-z-]+)_\[0-9a-f\]\{32\}\$$/;
 /** One moment for all of them. */
 const FORMATS: Record<string, string> = {
   'date-time': '2026-01-31T03:00:00.000Z',
@@ -78,6 +79,8 @@ function firstOf(values: unknown[]): unknown {
 function textOf({ format, pattern, minLength = 0, maxLength = Infinity }: JsonSchema, name: string): string | undefined {
   const known = typeof format === 'string' ? FORMATS[format] : undefined;
   if (known !== undefined) return known;
+  const prefix = typeof pattern === 'string' ? ID_PATTERN.exec(pattern)?.[1] : undefined;
+  if (prefix !== undefined) return `${prefix}_01920000000070008000000000000000`;
   const text = (TEXTS[name] ?? 'text').padEnd(minLength as number, '.').slice(0, maxLength as number);
   return typeof pattern !== 'string' || new RegExp(pattern, 'u').test(text) ? text : undefined;
 }

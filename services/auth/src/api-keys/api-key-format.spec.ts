@@ -21,6 +21,8 @@ describe('API key', () => {
     expect(scopesOfKey(['plan:write', 'plan:read'], 'owner')).toEqual(['plan:write', 'plan:read']);
     expect(scopesOfKey(['plan:write', 'plan:read'], 'viewer')).toEqual(['plan:read']);
     expect(scopesOfKey(['*'], 'viewer')).not.toContain('*');
-    expect(scopesOfKey(['*'], 'admin')).toEqual(['*']);
+    expect(scopesOfKey(['*'], 'admin')).toEqual(expect.arrayContaining(['user:write', 'plan:write']));
+    expect(scopesOfKey(['*'], 'admin')).not.toContain('*');
+    expect(scopesOfKey(['organization:create', 'plan:read'], 'admin')).toEqual(['plan:read']);
   });
 });

@@ -10,25 +10,36 @@ export class ApiKeysController {
   constructor(@Inject(ApiKeysService) private readonly apiKeys: ApiKeysService) {}
 
   @Post()
-  @Requires('api-key:write')
-  @ApiOperation({ operationId: 'api_keys_create', summary: 'Make an API key; its secret is shown this once' })
+  @Requires()
+  @ApiOperation({ operationId: 'api_keys_create', summary: 'Make an API key within your own rights; its secret is shown this once' })
   @ApiCreatedResponse({ standardSchema: CreatedApiKey })
   async create(@CurrentPrincipal() principal: Principal, @Body({ schema: CreateApiKey }) request: CreateApiKey): Promise<CreatedApiKey> {
     return this.apiKeys.create(principal, request);
   }
 
   @Get()
-  @Requires('api-key:read')
-  @ApiOperation({ operationId: 'api_keys_list', summary: 'The API keys of the organization, newest first' })
+  @Requires()
+  @ApiOperation({ operationId: 'api_keys_list', summary: 'Your API keys, or with api-key:read those of the organization; newest first' })
   @ApiOkResponse({ standardSchema: pageOf(ApiKey) })
   async list(@CurrentPrincipal() principal: Principal, @Query({ schema: PageQuery }) page: PageQuery): Promise<Page<ApiKey>> {
     return this.apiKeys.list(principal, page);
   }
 
+  @Get(':id')
+  @Requires()
+  @ApiOperation({ operationId: 'api_keys_get', summary: 'One API key, without its secret' })
+  @ApiOkResponse({ standardSchema: ApiKey })
+  async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<ApiKey> {
+    return this.apiKeys.get(principal, id);
+  }
+
   @Delete(':id')
-  @Requires('api-key:write')
+  @Requires()
   @HttpCode(204)
-  @ApiOperation({ operationId: 'api_keys_revoke', summary: 'Revoke an API key; it stops within 10 seconds' })
+  @ApiOperation({
+    operationId: 'api_keys_revoke',
+    summary: 'Revoke an API key of yours, or with api-key:write any; it stops within 10 seconds',
+  })
   @ApiNoContentResponse()
   async revoke(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<void> {
     await this.apiKeys.revoke(principal, id);

@@ -1,33 +1,26 @@
 import {
   allows,
+  covers,
   RahatError,
-  Scope,
   type ApiKey,
   type CreateApiKey,
   type CreatedApiKey,
   type Page,
   type PageQuery,
   type Principal,
+  type Scope,
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
 import { actorOf, recordAct } from '../trail/trail.js';
+import { presentApiKey, SELECT_API_KEYS, type ApiKeyRow } from './api-key-row.js';
 import { newApiKey } from './api-key-format.js';
 
 const Position = z.tuple([z.literal('api-keys'), z.string()]);
 
-interface ApiKeyRow {
-  id: string;
-  name: string;
-  scopes: Scope[];
-  created_at: Date;
-  expires_at: Date | null;
-  used_at: Date | null;
-  revoked_at: Date | null;
-}
-
+/** Everybody has the keys they made; `api-key:read` and `api-key:write` are for those of the others. */
 export class ApiKeysService {
   constructor(
     private readonly database: ServiceDatabase,
@@ -38,27 +31,36 @@ export class ApiKeysService {
   async create(principal: Principal, request: CreateApiKey): Promise<CreatedApiKey> {
     // A key that makes keys would outlive its own expiry and revocation.
     if (principal.kind !== 'user') throw new RahatError('forbidden', 'Only a logged-in user can make API keys.');
-    const missing = request.scopes.filter((scope) => !allows(principal, scope));
+    const missing = request.scopes.filter((scope) => !mayGive(principal, scope));
     if (missing.length > 0) throw new RahatError('forbidden', `You cannot give away scopes that you do not have: ${missing.join(', ')}.`);
     if (request.expiresAt !== undefined && Date.parse(request.expiresAt) <= Date.now())
       throw new RahatError('invalid_input', 'expiresAt lies in the past.');
     const key = newApiKey();
+    const scopes = [...new Set(request.scopes)];
     return this.database.inOrganization(principal.organization, async (transaction) => {
-      const [row] = await transaction.query<ApiKeyRow>(
-        `INSERT INTO api_keys (id, organization_id, name, secret_hash, scopes, created_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
-         RETURNING id, name, scopes, created_at, expires_at, used_at, revoked_at`,
+      // Waits for a removal of the maker that is under way, which revokes the keys it sees.
+      const [member] = await transaction.query(`SELECT FROM memberships WHERE organization_id = $1 AND user_id = $2 FOR SHARE`, [
+        principal.organization,
+        principal.subject,
+      ]);
+      if (member === undefined) throw new RahatError('forbidden', 'You do not belong to this organization any more.');
+      await transaction.query(
+        `INSERT INTO api_keys (id, organization_id, name, secret_hash, scopes, created_by, expires_at, requests_per_minute) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
         [
           key.id,
           principal.organization,
           request.name,
           key.secretHash,
-          [...new Set(request.scopes)],
+          scopes,
           principal.subject,
           request.expiresAt ?? null,
+          request.requestsPerMinute ?? null,
         ],
       );
-      await this.record(transaction, principal, 'api_key.created', row!, { scopes: request.scopes, expiresAt: request.expiresAt ?? null });
-      return { ...present(row!), secret: key.text };
+      const row = await this.find(transaction, principal, key.id, 'api-key:read');
+      const after = { scopes, expiresAt: request.expiresAt ?? null, requestsPerMinute: request.requestsPerMinute ?? null };
+      await this.record(transaction, principal, 'api_key.created', row, { before: null, after });
+      return { ...presentApiKey(row), secret: key.text };
     });
   }
 
@@ -66,30 +68,42 @@ export class ApiKeysService {
     const after = page.cursor === undefined ? null : this.cursors.decode(page.cursor, Position)[1];
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
       transaction.query<ApiKeyRow>(
-        `SELECT id, name, scopes, created_at, expires_at, used_at, revoked_at FROM api_keys WHERE ($1::text IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`,
-        [after, page.limit + 1],
+        `${SELECT_API_KEYS} WHERE k.organization_id = $1 AND ($2::text IS NULL OR k.created_by = $2) AND ($3::text IS NULL OR k.id < $3) ORDER BY k.id DESC LIMIT $4`,
+        [principal.organization, makerSeenBy(principal, 'api-key:read'), after, page.limit + 1],
       ),
     );
-    const data = rows.slice(0, page.limit).map(present);
+    const data = rows.slice(0, page.limit).map(presentApiKey);
     const hasMore = rows.length > page.limit;
     return { data, page: { nextCursor: hasMore ? this.cursors.encode(['api-keys', data.at(-1)!.id]) : null, hasMore } };
   }
 
+  async get(principal: Principal, id: string): Promise<ApiKey> {
+    return presentApiKey(
+      await this.database.inOrganization(principal.organization, (transaction) => this.find(transaction, principal, id, 'api-key:read')),
+    );
+  }
+
   async revoke(principal: Principal, id: string): Promise<void> {
     await this.database.inOrganization(principal.organization, async (transaction) => {
-      const [row] = await transaction.query<ApiKeyRow & { was_active: boolean }>(
-        `SELECT *, revoked_at IS NULL AS was_active FROM api_keys WHERE id = $1 FOR UPDATE`,
-        [id],
-      );
-      if (row === undefined) throw new RahatError('not_found', 'There is no such API key.');
-      if (!row.was_active) return;
+      await transaction.query(`SELECT FROM api_keys WHERE id = $1 FOR UPDATE`, [id]);
+      const row = await this.find(transaction, principal, id, 'api-key:write');
+      if (row.revoked_at !== null) return;
       await transaction.query(`UPDATE api_keys SET revoked_at = now() WHERE id = $1`, [id]);
-      await this.record(transaction, principal, 'api_key.revoked', row, {});
+      await this.record(transaction, principal, 'api_key.revoked', row, { before: { scopes: row.scopes }, after: null });
     });
   }
 
+  private async find(transaction: Transaction, principal: Principal, id: string, needed: Scope): Promise<ApiKeyRow> {
+    const [row] = await transaction.query<ApiKeyRow>(
+      `${SELECT_API_KEYS} WHERE k.organization_id = $1 AND k.id = $2 AND ($3::text IS NULL OR k.created_by = $3)`,
+      [principal.organization, id, makerSeenBy(principal, needed)],
+    );
+    if (row === undefined) throw new RahatError('not_found', 'There is no such API key.');
+    return row;
+  }
+
   private async record(
-    transaction: Parameters<typeof recordAct>[1],
+    transaction: Transaction,
     principal: Principal,
     action: string,
     key: ApiKeyRow,
@@ -106,14 +120,12 @@ export class ApiKeysService {
   }
 }
 
-function present(row: ApiKeyRow): ApiKey {
-  return {
-    id: row.id,
-    name: row.name,
-    scopes: row.scopes,
-    createdAt: row.created_at.toISOString(),
-    expiresAt: row.expires_at?.toISOString() ?? null,
-    lastUsedAt: row.used_at?.toISOString() ?? null,
-    revokedAt: row.revoked_at?.toISOString() ?? null,
-  };
+/** `*` means whatever the maker may do at the time; only who has all of that now can say so. */
+function mayGive(principal: Principal, scope: Scope): boolean {
+  return scope === '*' ? covers(principal.scopes, principal.role) : allows(principal, scope);
+}
+
+/** Null: keys of every maker. A key made nobody's keys, so one without the scope sees none. */
+function makerSeenBy(principal: Principal, needed: Scope): string | null {
+  return allows(principal, needed) ? null : principal.subject;
 }

@@ -29,6 +29,7 @@ interface KeyRow {
   scopes: Scope[];
   role: Role;
   expires_at: Date | null;
+  requests_per_minute: number | null;
 }
 
 /** Says who is behind a credential, from what is true in the database now: revocation and role changes count at once. */
@@ -93,14 +94,14 @@ export class AuthenticationService {
         ? undefined
         : await this.database.asSystem('authenticate an API key', async (transaction) => {
             const [found] = await transaction.query<KeyRow>(
-              `SELECT k.organization_id, k.name, k.secret_hash, k.scopes, k.expires_at, m.role FROM api_keys k
+              `SELECT k.organization_id, k.name, k.secret_hash, k.scopes, k.expires_at, k.requests_per_minute, m.role FROM api_keys k
          JOIN memberships m ON m.user_id = k.created_by AND m.organization_id = k.organization_id
          WHERE k.id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())`,
               [key.id],
             );
             if (found === undefined || !sameHash(found.secret_hash, key.secretHash)) return undefined;
             await transaction.query(
-              `UPDATE api_keys SET used_at = now(), used_from = $3 WHERE id = $1 AND (used_at IS NULL OR used_at < now() - make_interval(secs => $2))`,
+              `UPDATE api_keys SET used_at = now(), used_from = $3 WHERE id = $1 AND (used_at IS NULL OR used_at < now() - make_interval(secs => $2) OR used_from IS DISTINCT FROM $3)`,
               [key.id, TOUCH_SECONDS, address],
             );
             return found;
@@ -114,6 +115,7 @@ export class AuthenticationService {
       organization: row.organization_id,
       role: row.role,
       scopes: scopesOfKey(row.scopes, row.role),
+      requestsPerMinute: row.requests_per_minute ?? undefined,
       expiresAt: new Date(Math.min(row.expires_at?.getTime() ?? holdsUntil, holdsUntil)).toISOString(),
     };
   }

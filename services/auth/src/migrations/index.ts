@@ -1,4 +1,5 @@
 import { CreateAuth1763900000000 } from './0001-create-auth.js';
 import { KeepSentMessages1764240000000 } from './0002-keep-sent-messages.js';
+import { People1764410000000 } from './0003-people.js';
 
-export const authMigrations = [CreateAuth1763900000000, KeepSentMessages1764240000000];
+export const authMigrations = [CreateAuth1763900000000, KeepSentMessages1764240000000, People1764410000000];

@@ -31,10 +31,14 @@ export async function reserveAttempt(transaction: Transaction, kind: Kind, name:
 
 /** A right password takes back the account's count and the one attempt that was reserved for the address. */
 export async function forgiveAttempt(transaction: Transaction, email: string, address: string): Promise<void> {
-  await transaction.query(`DELETE FROM login_failures WHERE subject = $1`, [subjectOf('account', email)]);
+  await forgetFailures(transaction, email);
   await transaction.query(`UPDATE login_failures SET failures = greatest(failures - 1, 0), blocked_until = now() WHERE subject = $1`, [
     subjectOf('address', address),
   ]);
+}
+
+export async function forgetFailures(transaction: Transaction, email: string): Promise<void> {
+  await transaction.query(`DELETE FROM login_failures WHERE subject = $1`, [subjectOf('account', email)]);
 }
 
 /** Hashed, because what is typed into an e-mail field is sometimes a password. */

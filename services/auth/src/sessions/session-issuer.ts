@@ -5,6 +5,7 @@ import type { Signer } from '../signing-keys/signing-keys.js';
 import { COOKIE_PREFIX, newOpaqueToken, REFRESH_PREFIX, tokenHash } from './opaque-token.js';
 
 export const SESSION_DAYS = 30;
+const MOST_OF_USER_AGENT = 300;
 
 export interface StartedSession {
   session: string;
@@ -16,13 +17,21 @@ export interface StartedSession {
 export async function startSession(
   transaction: Transaction,
   signer: Signer,
-  user: { id: string; organization: string; address: string },
+  user: { id: string; organization: string; address: string; userAgent?: string },
 ): Promise<StartedSession> {
   const session = newId('session');
   const cookie = newOpaqueToken(COOKIE_PREFIX);
   await transaction.query(
-    `INSERT INTO sessions (id, organization_id, user_id, cookie_hash, address, expires_at) VALUES ($1, $2, $3, $4, $5, now() + make_interval(days => $6))`,
-    [session, user.organization, user.id, tokenHash(cookie), user.address, SESSION_DAYS],
+    `INSERT INTO sessions (id, organization_id, user_id, cookie_hash, address, user_agent, expires_at) VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(days => $7))`,
+    [
+      session,
+      user.organization,
+      user.id,
+      tokenHash(cookie),
+      user.address,
+      user.userAgent?.slice(0, MOST_OF_USER_AGENT) ?? null,
+      SESSION_DAYS,
+    ],
   );
   return { session, cookie, tokens: await issueTokens(transaction, signer, { session, user: user.id, organization: user.organization }) };
 }

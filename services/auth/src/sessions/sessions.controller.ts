@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { Body, Controller, Delete, HttpCode, Inject, Ip, Post, Res } from '@nestjs/common';
+import { Body, Controller, Delete, Headers, HttpCode, Inject, Ip, Post, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { LoginRequest, RahatError, RefreshRequest, TokenPair, type Principal } from '@rahat/contracts';
 import { CONFIG, CurrentPrincipal, Public, Requires } from '@rahat/service-kit';
@@ -23,9 +23,10 @@ export class SessionsController {
   async create(
     @Body({ schema: LoginRequest }) request: LoginRequest,
     @Ip() address: string,
+    @Headers('user-agent') userAgent: string | undefined,
     @Res({ passthrough: true }) response: ServerResponse,
   ): Promise<TokenPair> {
-    const result = await this.sessions.logIn(request, address);
+    const result = await this.sessions.logIn(request, address, userAgent);
     switch (result.outcome) {
       case 'wait':
         response.setHeader('retry-after', result.seconds);

@@ -15,7 +15,7 @@ interface KnownUser {
   id: string;
   organization_id: string;
   name: string;
-  password_hash: string;
+  password_hash: string | null;
 }
 
 interface UsedToken {
@@ -35,13 +35,13 @@ export class SessionsService {
     private readonly firstStart: FirstStart,
   ) {}
 
-  async logIn(request: LoginRequest, address: string): Promise<LogInOutcome> {
+  async logIn(request: LoginRequest, address: string, userAgent?: string): Promise<LogInOutcome> {
     const seconds = await this.database.asSystem('count a log-in attempt', async (transaction) =>
       Math.max(await reserveAttempt(transaction, 'account', request.email), await reserveAttempt(transaction, 'address', address)),
     );
     if (seconds > 0) return { outcome: 'wait', seconds };
     const user = await this.userByEmail(request.email);
-    const matches = await passwordMatches(user?.password_hash, request.password);
+    const matches = await passwordMatches(user?.password_hash ?? undefined, request.password);
     if (user === undefined || !matches) {
       await this.recordRefusal(user, address);
       return { outcome: 'refused' };
@@ -50,7 +50,7 @@ export class SessionsService {
     return this.database.inOrganization(user.organization_id, async (transaction) => {
       await removeOldSessions(transaction);
       await forgiveAttempt(transaction, request.email, address);
-      const started = await startSession(transaction, signer, { id: user.id, organization: user.organization_id, address });
+      const started = await startSession(transaction, signer, { id: user.id, organization: user.organization_id, address, userAgent });
       await recordAct(this.outbox, transaction, {
         organization: user.organization_id,
         actor: { kind: 'user', id: user.id, name: user.name, address },

@@ -2,6 +2,7 @@ import { newId, RahatError, type SetupRequest } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
 import type { FirstStart } from '../organizations/first-start.js';
+import { demandStrongPassword } from '../passwords/demand-strong-password.js';
 import { hashPassword } from '../passwords/password-hash.js';
 import { startSession, type StartedSession } from '../sessions/session-issuer.js';
 import type { SigningKeys } from '../signing-keys/signing-keys.js';
@@ -18,6 +19,7 @@ export class SetupService {
 
   /** Makes the first owner. The token is used up in the same transaction, so a failed set-up can be repeated. */
   async makeOwner(request: SetupRequest, address: string): Promise<StartedSession> {
+    await demandStrongPassword(request.password, { ...request, organizations: [request.organization] });
     const passwordHash = await hashPassword(request.password);
     const organization = await this.firstStart.defaultOrganization();
     const signer = await this.keys.signer();

@@ -1,9 +1,15 @@
 /** Which service owns a public path, by the first segment behind `/api/v2/` (design.md §3). */
 const OWNERS: Record<string, Owner> = {
   'api-keys': 'auth',
+  invitations: 'auth',
   me: 'auth',
+  organization: 'auth',
+  organizations: 'auth',
+  'password-resets': 'auth',
+  roles: 'auth',
   sessions: 'auth',
   setup: 'auth',
+  users: 'auth',
   backups: 'scheduler',
   catalog: 'scheduler',
   collections: 'scheduler',

@@ -4,17 +4,26 @@ import { RahatError } from '@rahat/contracts';
 export type Door =
   /** Between services: PrincipalGuard demands a service's principal there, so the header stays. */
   | 'internal'
-  /** Log-in, refresh and set-up: no credential is looked at, tries are counted. */
+  /** Log-in, refresh, set-up, invitations and resets: no credential is looked at, tries are counted. */
   | 'entrance'
   /** Readable by everybody. */
   | 'public'
   | 'api';
 
+/** POST to them is a try to get in. */
+const ENTRANCES = new Set([
+  '/api/v2/sessions',
+  '/api/v2/sessions/refresh',
+  '/api/v2/setup',
+  '/api/v2/invitations/look',
+  '/api/v2/invitations/accept',
+  '/api/v2/password-resets',
+]);
+
 export function doorOf(method: string, url: string): Door {
   const path = pathOf(url);
   if (path.startsWith('/internal/')) return 'internal';
-  if (method.toUpperCase() === 'POST' && (path === '/api/v2/sessions' || path === '/api/v2/sessions/refresh' || path === '/api/v2/setup'))
-    return 'entrance';
+  if (method.toUpperCase() === 'POST' && ENTRANCES.has(path)) return 'entrance';
   if (
     !path.startsWith('/api/') ||
     path === '/api/v2/setup' ||

@@ -10,7 +10,7 @@ export class DeadLettersController {
   constructor(@Inject(DeadLettersService) private readonly letters: DeadLettersService) {}
 
   @Get()
-  @Requires('*')
+  @Requires('dead-letter:write')
   @ApiOperation({ operationId: 'deadLetters_list', summary: 'Messages between services that were given up' })
   @ApiOkResponse({ standardSchema: pageOf(DeadLetter) })
   async list(@CurrentPrincipal() principal: Principal, @Query({ schema: PageQuery }) page: PageQuery): Promise<Page<DeadLetter>> {
@@ -18,7 +18,7 @@ export class DeadLettersController {
   }
 
   @Get(':id')
-  @Requires('*')
+  @Requires('dead-letter:write')
   @ApiOperation({ operationId: 'deadLetters_get', summary: 'One of them, with what it said' })
   @ApiOkResponse({ standardSchema: DeadLetter })
   async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<DeadLetter> {
@@ -26,7 +26,7 @@ export class DeadLettersController {
   }
 
   @Post(':id/retry')
-  @Requires('*')
+  @Requires('dead-letter:write')
   @HttpCode(204)
   @ApiOperation({ operationId: 'deadLetters_retry', summary: 'Put it back to where it lay, with all its tries' })
   @ApiNoContentResponse()
@@ -35,7 +35,7 @@ export class DeadLettersController {
   }
 
   @Delete(':id')
-  @Requires('*')
+  @Requires('dead-letter:write')
   @HttpCode(204)
   @ApiOperation({ operationId: 'deadLetters_discard', summary: 'Drop it; what it asked for is not done' })
   @ApiNoContentResponse()

@@ -1,0 +1,123 @@
+import {
+  newId,
+  RahatError,
+  type CreatedInvitation,
+  type CreateInvitation,
+  type Invitation,
+  type Page,
+  type PageQuery,
+  type Principal,
+} from '@rahat/contracts';
+import type { Outbox } from '@rahat/messaging';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { Cursors } from '@rahat/service-kit';
+import { z } from 'zod';
+import { INVITATION_PREFIX, newLinkToken } from '../passwords/link-token.js';
+import { actorOf, recordAct } from '../trail/trail.js';
+import { callerNow, demandReach, lockOrganization, type Caller } from '../users/reach.js';
+import { presentInvitation, SELECT_INVITATIONS, type InvitationRow } from './invitation-row.js';
+
+const DAYS = 7;
+const Position = z.tuple([z.literal('invitations'), z.string()]);
+
+/** Invitations as the organization that gives them sees them. */
+export class InvitationsService {
+  constructor(
+    private readonly database: ServiceDatabase,
+    private readonly outbox: Outbox,
+    private readonly cursors: Cursors,
+  ) {}
+
+  /** There is no mail: who invites hands the token over. An open invitation of the same e-mail gives way to the new one. */
+  async create(principal: Principal, { email, role }: CreateInvitation): Promise<CreatedInvitation> {
+    const { organization } = principal;
+    const { token, hash } = newLinkToken(INVITATION_PREFIX);
+    return this.database.inOrganization(organization, async (transaction) => {
+      await lockOrganization(transaction, organization);
+      const caller = await callerNow(transaction, principal, 'user:write');
+      demandReach(caller, role, 'invite an');
+      const members = await transaction.query(
+        `SELECT FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.organization_id = $1 AND lower(u.email) = lower($2)`,
+        [organization, email],
+      );
+      if (members.length > 0) throw new RahatError('conflict', `${email} belongs to your organization already.`);
+      await this.replaceOpen(transaction, principal, caller, email);
+      const id = newId('invitation');
+      await transaction.query(
+        `INSERT INTO invitations (id, organization_id, email, role, token_hash, invited_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(days => $7))`,
+        [id, organization, email, role, hash, caller.user, DAYS],
+      );
+      const invitation = presentInvitation(await find(transaction, organization, id));
+      await this.record(transaction, principal, 'invitation.created', invitation, {
+        before: null,
+        after: { email, role, expiresAt: invitation.expiresAt },
+      });
+      return { ...invitation, token };
+    });
+  }
+
+  async list(principal: Principal, page: PageQuery): Promise<Page<Invitation>> {
+    const before = page.cursor === undefined ? null : this.cursors.decode(page.cursor, Position)[1];
+    const rows = await this.database.inOrganization(principal.organization, (transaction) =>
+      transaction.query<InvitationRow>(
+        `${SELECT_INVITATIONS} WHERE i.organization_id = $1 AND ($2::text IS NULL OR i.id < $2) ORDER BY i.id DESC LIMIT $3`,
+        [principal.organization, before, page.limit + 1],
+      ),
+    );
+    const data = rows.slice(0, page.limit).map(presentInvitation);
+    const hasMore = rows.length > page.limit;
+    return { data, page: { nextCursor: hasMore ? this.cursors.encode(['invitations', data.at(-1)!.id]) : null, hasMore } };
+  }
+
+  async revoke(principal: Principal, id: string): Promise<void> {
+    await this.database.inOrganization(principal.organization, async (transaction) => {
+      await lockOrganization(transaction, principal.organization);
+      const caller = await callerNow(transaction, principal, 'user:write');
+      const row = await find(transaction, principal.organization, id);
+      if (row.state === 'revoked' || row.state === 'expired') return;
+      if (row.state === 'accepted')
+        throw new RahatError('conflict', `${row.email} has accepted this invitation.`, { hint: 'Remove the user instead.' });
+      await this.revokeOpen(transaction, principal, caller, row);
+    });
+  }
+
+  private async replaceOpen(transaction: Transaction, principal: Principal, caller: Caller, email: string): Promise<void> {
+    const [open] = await transaction.query<InvitationRow>(
+      `${SELECT_INVITATIONS} WHERE i.organization_id = $1 AND lower(i.email) = lower($2) AND i.accepted_at IS NULL AND i.revoked_at IS NULL`,
+      [principal.organization, email],
+    );
+    if (open !== undefined) await this.revokeOpen(transaction, principal, caller, open);
+  }
+
+  private async revokeOpen(transaction: Transaction, principal: Principal, caller: Caller, row: InvitationRow): Promise<void> {
+    demandReach(caller, row.role, 'revoke the invitation of an');
+    await transaction.query(`UPDATE invitations SET revoked_at = now() WHERE id = $1`, [row.id]);
+    await this.record(transaction, principal, 'invitation.revoked', row, { before: { email: row.email, role: row.role }, after: null });
+  }
+
+  private async record(
+    transaction: Transaction,
+    principal: Principal,
+    action: string,
+    invitation: { id: string; email: string },
+    details: Record<string, unknown>,
+  ): Promise<void> {
+    await recordAct(this.outbox, transaction, {
+      organization: principal.organization,
+      actor: actorOf(principal),
+      action,
+      target: { kind: 'invitation', id: invitation.id, name: invitation.email },
+      details,
+      request: principal.requestId,
+    });
+  }
+}
+
+async function find(transaction: Transaction, organization: string, id: string): Promise<InvitationRow> {
+  const [row] = await transaction.query<InvitationRow>(`${SELECT_INVITATIONS} WHERE i.organization_id = $1 AND i.id = $2`, [
+    organization,
+    id,
+  ]);
+  if (row === undefined) throw new RahatError('not_found', 'There is no such invitation.');
+  return row;
+}

@@ -1,0 +1,108 @@
+import {
+  newId,
+  RahatError,
+  type Organization,
+  type OwnOrganization,
+  type Page,
+  type PageQuery,
+  type Principal,
+  type Role,
+} from '@rahat/contracts';
+import type { Outbox } from '@rahat/messaging';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { Cursors } from '@rahat/service-kit';
+import { z } from 'zod';
+import { userOf } from '../sessions/session-overview.js';
+import { actorOf, recordAct } from '../trail/trail.js';
+import { callerNow, lockOrganization } from '../users/reach.js';
+
+const Position = z.tuple([z.literal('organizations'), z.string()]);
+/** So that nobody fills the platform with them. */
+const MOST_OWNED = 100;
+
+export class OrganizationsService {
+  constructor(
+    private readonly database: ServiceDatabase,
+    private readonly outbox: Outbox,
+    private readonly cursors: Cursors,
+  ) {}
+
+  async current({ organization }: Principal): Promise<Organization> {
+    return this.database.inOrganization(organization, (transaction) => read(transaction, organization));
+  }
+
+  async rename(principal: Principal, name: string): Promise<Organization> {
+    const { organization } = principal;
+    return this.database.inOrganization(organization, async (transaction) => {
+      const before = await lockOrganization(transaction, organization);
+      await callerNow(transaction, principal, 'organization:write');
+      if (before !== name) {
+        await transaction.query(`UPDATE organizations SET name = $2 WHERE organization_id = $1`, [organization, name]);
+        await recordAct(this.outbox, transaction, {
+          organization,
+          actor: actorOf(principal),
+          action: 'organization.renamed',
+          target: { kind: 'organization', id: organization, name },
+          details: { before: { name: before }, after: { name } },
+          request: principal.requestId,
+        });
+      }
+      return read(transaction, organization);
+    });
+  }
+
+  /** A key has one; a person may have several. */
+  async list(principal: Principal, page: PageQuery): Promise<Page<OwnOrganization>> {
+    const after = page.cursor === undefined ? null : this.cursors.decode(page.cursor, Position)[1];
+    const rows = await this.database.asSystem('list the organizations of a user', (transaction) =>
+      transaction.query<{ id: string; name: string; role: Role }>(
+        principal.kind === 'user'
+          ? `SELECT o.organization_id AS id, o.name, m.role FROM memberships m JOIN organizations o USING (organization_id)
+             WHERE m.user_id = $1 AND ($2::text IS NULL OR o.organization_id > $2) ORDER BY o.organization_id LIMIT $3`
+          : `SELECT o.organization_id AS id, o.name, $4::text AS role FROM organizations o
+             WHERE o.organization_id = $1 AND ($2::text IS NULL OR o.organization_id > $2) LIMIT $3`,
+        principal.kind === 'user'
+          ? [principal.subject, after, page.limit + 1]
+          : [principal.organization, after, page.limit + 1, principal.role],
+      ),
+    );
+    const data = rows.slice(0, page.limit).map((row) => ({ ...row, current: row.id === principal.organization }));
+    const hasMore = rows.length > page.limit;
+    return { data, page: { nextCursor: hasMore ? this.cursors.encode(['organizations', data.at(-1)!.id]) : null, hasMore } };
+  }
+
+  /** The caller owns it. Their session stays where it is. */
+  async create(principal: Principal, name: string): Promise<Organization> {
+    const user = userOf(principal);
+    const organization = newId('organization');
+    return this.database.asSystem('make an organization', async (transaction) => {
+      await callerNow(transaction, principal, 'organization:create');
+      // One after the other, for the count.
+      await transaction.query(`SELECT FROM users WHERE id = $1 FOR UPDATE`, [user]);
+      const owned = await transaction.query(`SELECT FROM memberships WHERE user_id = $1 AND role = 'owner' LIMIT $2`, [user, MOST_OWNED]);
+      if (owned.length === MOST_OWNED) throw new RahatError('conflict', `You own ${MOST_OWNED} organizations already.`);
+      await transaction.query(`INSERT INTO organizations (organization_id, name) VALUES ($1, $2)`, [organization, name]);
+      await transaction.query(`INSERT INTO memberships (organization_id, user_id, role) VALUES ($1, $2, 'owner')`, [organization, user]);
+      await this.outbox.event(transaction, 'organization.created.v1', { organization, name, at: new Date().toISOString() });
+      await recordAct(this.outbox, transaction, {
+        organization,
+        actor: actorOf(principal),
+        action: 'owner.created',
+        target: { kind: 'user', id: user, name: principal.name },
+        details: { before: null, after: { organization: name, role: 'owner' } },
+        request: principal.requestId,
+      });
+      return read(transaction, organization);
+    });
+  }
+}
+
+async function read(transaction: Transaction, organization: string): Promise<Organization> {
+  const [row] = await transaction.query<{ name: string; created_at: Date; members: number }>(
+    `SELECT name, created_at, (SELECT count(*)::int FROM memberships m WHERE m.organization_id = o.organization_id) AS members
+     FROM organizations o WHERE organization_id = $1`,
+    [organization],
+  );
+  if (row === undefined) throw new RahatError('not_found', 'There is no such organization.');
+  return { id: organization, name: row.name, members: row.members, createdAt: row.created_at.toISOString() };
+}

@@ -1,0 +1,144 @@
+import { newId, RahatError, type Actor, type Principal, type ResetLink, type ResetPassword, type Role } from '@rahat/contracts';
+import type { Outbox } from '@rahat/messaging';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { actorOf, recordAct } from '../trail/trail.js';
+import { endSessions } from '../users/departure.js';
+import { callerNow, demandReach, lockOrganization } from '../users/reach.js';
+import { accountByEmail, accountById, recordInEach, type Account } from './accounts.js';
+import { demandStrongPassword } from './demand-strong-password.js';
+import { linkTokenHash, newLinkToken, RESET_PREFIX } from './link-token.js';
+import { forgetFailures } from './login-failures.js';
+import { hashPassword } from './password-hash.js';
+
+const HOURS = 1;
+/** Whoever sits at the machine; there is no user behind it. */
+const CONSOLE: Actor = { kind: 'system', id: 'console', name: 'console of the machine' };
+
+interface OpenReset {
+  id: string;
+  organization_id: string | null;
+  user_id: string;
+}
+
+/** Links by which somebody sets a new password without the present one. There is no mail: who makes a link hands it over. */
+export class PasswordResets {
+  constructor(
+    private readonly database: ServiceDatabase,
+    private readonly outbox: Outbox,
+  ) {}
+
+  async issue(principal: Principal, user: string): Promise<ResetLink> {
+    return this.database.asSystem('make a reset link', async (transaction) => {
+      await lockOrganization(transaction, principal.organization);
+      const caller = await callerNow(transaction, principal, 'user:write');
+      const [member] = await transaction.query<{ role: Role }>(`SELECT role FROM memberships WHERE organization_id = $1 AND user_id = $2`, [
+        principal.organization,
+        user,
+      ]);
+      const account = await accountById(transaction, user);
+      if (member === undefined || account === undefined) throw new RahatError('not_found', 'There is no such user in your organization.');
+      if (caller.user === user)
+        throw new RahatError('conflict', 'You cannot make a reset link for yourself.', {
+          hint: 'Change your password with the present one, or ask another owner or admin.',
+        });
+      demandReach(caller, member.role, 'reset the password of an');
+      demandOnlyHere(account, principal.organization);
+      const link = await insert(transaction, account, principal.organization);
+      await recordAct(this.outbox, transaction, {
+        organization: principal.organization,
+        actor: actorOf(principal),
+        action: 'password.reset_link_made',
+        target: { kind: 'user', id: user, name: account.name },
+        details: { expiresAt: link.expiresAt },
+        request: principal.requestId,
+      });
+      return link;
+    });
+  }
+
+  /** For the console of the machine: asks for no right, because who can read the keys and the database has all of them. */
+  async issueOnConsole(email: string): Promise<ResetLink> {
+    return this.database.asSystem('make a reset link on the console', async (transaction) => {
+      const account = await accountByEmail(transaction, email);
+      if (account === undefined) throw new RahatError('not_found', `There is no user with the e-mail ${email}.`);
+      await forgetFailures(transaction, account.email);
+      const link = await insert(transaction, account, null);
+      await recordInEach(this.outbox, transaction, account, {
+        actor: CONSOLE,
+        action: 'password.reset_link_made',
+        target: { kind: 'user', id: account.id, name: account.name },
+        details: { expiresAt: link.expiresAt },
+      });
+      return link;
+    });
+  }
+
+  /** Sets the password, ends all sessions of the user, and lets nobody wait who was locked out by failures. */
+  async use({ token, password }: ResetPassword, address?: string): Promise<void> {
+    const hash = linkTokenHash(token);
+    const account = await this.database.asSystem('read a reset link', async (transaction) => {
+      const reset = await findOpen(transaction, hash);
+      return demandUsable(reset, await accountById(transaction, reset.user_id));
+    });
+    await demandStrongPassword(password, { ...account, organizations: account.organizations.map(({ name }) => name) });
+    const passwordHash = await hashPassword(password);
+    await this.database.asSystem('reset a password', async (transaction) => {
+      const reset = await findOpen(transaction, hash);
+      await transaction.query(`SELECT FROM users WHERE id = $1 FOR UPDATE`, [reset.user_id]);
+      const now = demandUsable(reset, await accountById(transaction, reset.user_id));
+      await transaction.query(`UPDATE users SET password_hash = $2 WHERE id = $1`, [now.id, passwordHash]);
+      await transaction.query(`UPDATE password_resets SET used_at = now() WHERE user_id = $1 AND used_at IS NULL`, [now.id]);
+      await forgetFailures(transaction, now.email);
+      const ended = await endSessions(transaction, { user: now.id, because: 'password reset' });
+      await recordInEach(this.outbox, transaction, now, {
+        actor: { kind: 'user', id: now.id, name: now.name, address },
+        action: 'password.reset',
+        target: { kind: 'user', id: now.id, name: now.name },
+        details: { endedSessions: ended },
+      });
+    });
+  }
+}
+
+/** The row lock makes of two simultaneous uses a first and a second one. */
+async function findOpen(transaction: Transaction, hash: Buffer): Promise<OpenReset> {
+  const [reset] = await transaction.query<OpenReset>(
+    `SELECT id, organization_id, user_id FROM password_resets WHERE token_hash = $1 AND used_at IS NULL AND expires_at > now() FOR UPDATE`,
+    [hash],
+  );
+  if (reset === undefined) throw wrongLink();
+  return reset;
+}
+
+/** They may have joined another organization since the link was made. */
+function demandUsable(reset: OpenReset, account: Account | undefined): Account {
+  if (account === undefined) throw wrongLink();
+  if (reset.organization_id !== null) demandOnlyHere(account, reset.organization_id);
+  return account;
+}
+
+/** One organization must not get into another one by the password of somebody who belongs to both. */
+function demandOnlyHere(account: Account, organization: string): void {
+  if (account.organizations.some(({ id }) => id !== organization))
+    throw new RahatError('conflict', 'This user belongs to other organizations as well, so none of them can reset the password.', {
+      hint: 'The user can change it with the present one; else `rahat-backup admin reset-password` on the machine of the platform.',
+    });
+}
+
+async function insert(transaction: Transaction, account: Account, organization: string | null): Promise<ResetLink> {
+  await transaction.query(
+    `UPDATE password_resets SET used_at = now() WHERE user_id = $1 AND used_at IS NULL AND organization_id IS NOT DISTINCT FROM $2`,
+    [account.id, organization],
+  );
+  await transaction.query(`DELETE FROM password_resets WHERE expires_at < now() - interval '7 days'`);
+  const { token, hash } = newLinkToken(RESET_PREFIX);
+  const [row] = await transaction.query<{ expires_at: Date }>(
+    `INSERT INTO password_resets (id, organization_id, user_id, token_hash, expires_at) VALUES ($1, $2, $3, $4, now() + make_interval(hours => $5)) RETURNING expires_at`,
+    [newId('passwordReset'), organization, account.id, hash, HOURS],
+  );
+  return { user: account.id, token, expiresAt: row!.expires_at.toISOString() };
+}
+
+function wrongLink(): RahatError {
+  return new RahatError('link_invalid', 'This reset link is wrong, already used, or older than an hour.');
+}

@@ -1,0 +1,108 @@
+import { RahatError, type Page, type PageQuery, type Principal, type Role, type User } from '@rahat/contracts';
+import type { Outbox } from '@rahat/messaging';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { Cursors } from '@rahat/service-kit';
+import { z } from 'zod';
+import { actorOf, recordAct } from '../trail/trail.js';
+import { endEverythingOf, revokeInvitationsBeyond, leaveHome } from './departure.js';
+import { callerNow, demandReach, lockOrganization } from './reach.js';
+import { presentUser, SELECT_MEMBERS, type UserRow } from './user-row.js';
+
+const Position = z.tuple([z.literal('users'), z.string()]);
+
+/** The members of an organization, and what they are in it. */
+export class UsersService {
+  constructor(
+    private readonly database: ServiceDatabase,
+    private readonly outbox: Outbox,
+    private readonly cursors: Cursors,
+  ) {}
+
+  async list(principal: Principal, page: PageQuery): Promise<Page<User>> {
+    const after = page.cursor === undefined ? null : this.cursors.decode(page.cursor, Position)[1];
+    const rows = await this.database.inOrganization(principal.organization, (transaction) =>
+      transaction.query<UserRow>(`${SELECT_MEMBERS} AND ($2::text IS NULL OR m.user_id > $2) ORDER BY m.user_id LIMIT $3`, [
+        principal.organization,
+        after,
+        page.limit + 1,
+      ]),
+    );
+    const data = rows.slice(0, page.limit).map(presentUser);
+    const hasMore = rows.length > page.limit;
+    return { data, page: { nextCursor: hasMore ? this.cursors.encode(['users', data.at(-1)!.id]) : null, hasMore } };
+  }
+
+  async get(principal: Principal, id: string): Promise<User> {
+    return presentUser(await this.database.inOrganization(principal.organization, (transaction) => find(transaction, principal, id)));
+  }
+
+  async setRole(principal: Principal, id: string, role: Role): Promise<User> {
+    return this.database.inOrganization(principal.organization, async (transaction) => {
+      await lockOrganization(transaction, principal.organization);
+      const caller = await callerNow(transaction, principal, 'user:write');
+      const before = await find(transaction, principal, id);
+      demandReach(caller, before.role, 'change an');
+      demandReach(caller, role, 'make somebody');
+      if (before.role === role) return presentUser(before);
+      if (before.role === 'owner') await demandAnotherOwner(transaction, principal.organization, id);
+      await transaction.query(`UPDATE memberships SET role = $3 WHERE organization_id = $1 AND user_id = $2`, [
+        principal.organization,
+        id,
+        role,
+      ]);
+      await revokeInvitationsBeyond(transaction, principal.organization, id, role);
+      await this.record(transaction, principal, 'user.role_changed', before, { before: { role: before.role }, after: { role } });
+      return presentUser({ ...before, role });
+    });
+  }
+
+  /** Ends their sessions here and the keys they made, too. Across organizations, because it depends on the others where they belong now. */
+  async remove(principal: Principal, id: string): Promise<void> {
+    await this.database.asSystem('remove a user from an organization', async (transaction) => {
+      await lockOrganization(transaction, principal.organization);
+      const caller = await callerNow(transaction, principal, 'user:write');
+      const before = await find(transaction, principal, id);
+      demandReach(caller, before.role, 'remove an');
+      if (before.role === 'owner') await demandAnotherOwner(transaction, principal.organization, id);
+      const ended = await endEverythingOf(transaction, principal.organization, id);
+      await transaction.query(`DELETE FROM memberships WHERE organization_id = $1 AND user_id = $2`, [principal.organization, id]);
+      await leaveHome(transaction, principal.organization, id);
+      await this.record(transaction, principal, 'user.removed', before, {
+        before: { email: before.email, role: before.role },
+        after: null,
+        ...ended,
+      });
+    });
+  }
+
+  private async record(
+    transaction: Transaction,
+    principal: Principal,
+    action: string,
+    user: UserRow,
+    details: Record<string, unknown>,
+  ): Promise<void> {
+    await recordAct(this.outbox, transaction, {
+      organization: principal.organization,
+      actor: actorOf(principal),
+      action,
+      target: { kind: 'user', id: user.id, name: user.name },
+      details,
+      request: principal.requestId,
+    });
+  }
+}
+
+async function find(transaction: Transaction, principal: Principal, id: string): Promise<UserRow> {
+  const [row] = await transaction.query<UserRow>(`${SELECT_MEMBERS} AND m.user_id = $2`, [principal.organization, id]);
+  if (row === undefined) throw new RahatError('not_found', 'There is no such user in your organization.');
+  return row;
+}
+
+async function demandAnotherOwner(transaction: Transaction, organization: string, user: string): Promise<void> {
+  const others = await transaction.query(
+    `SELECT FROM memberships WHERE organization_id = $1 AND role = 'owner' AND user_id <> $2 LIMIT 1`,
+    [organization, user],
+  );
+  if (others.length === 0) throw new RahatError('last_owner', 'This is the only owner of the organization.');
+}
