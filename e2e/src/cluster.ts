@@ -81,7 +81,7 @@ export async function tellRedis(url: string, command: string): Promise<void> {
   await promise.finally(() => socket.destroy());
 }
 
-async function until<T>(what: string, look: () => Promise<T | undefined>, limitMs = COMES_BACK_LIMIT_MS): Promise<T> {
+export async function until<T>(what: string, look: () => Promise<T | undefined>, limitMs = COMES_BACK_LIMIT_MS): Promise<T> {
   for (const deadline = Date.now() + limitMs; Date.now() < deadline; await sleep(100)) {
     const found = await look();
     if (found !== undefined) return found;

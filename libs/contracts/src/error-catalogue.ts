@@ -10,6 +10,30 @@ interface ErrorEntry {
 export const ERROR_CATALOGUE = {
   internal: entry(500, 'Something went wrong inside Rahat Backup', false, 'See the log of this request; report it with the request id.'),
   invalid_input: entry(422, 'The request is not valid', false),
+  malformed_request: entry(400, 'The request cannot be understood', false),
+  method_not_allowed: entry(405, 'This path has no such method', false, 'The header Allow names the methods that it has.'),
+  request_timeout: entry(408, 'The request did not arrive in time', true),
+  payload_too_large: entry(413, 'The request is too large', false),
+  unsupported_media_type: entry(
+    415,
+    'The body is of a type that is not understood',
+    false,
+    'Send JSON with "Content-Type: application/json".',
+  ),
+  headers_too_large: entry(431, 'The headers of the request are too large', false),
+  idempotency_key_reused: entry(
+    422,
+    'This Idempotency-Key belongs to another request',
+    false,
+    'Use a new key for each request, and the same key only to repeat it unchanged.',
+  ),
+  idempotency_in_flight: entry(409, 'The same request is under way', true, 'Repeat it in a moment to get its answer.'),
+  idempotency_answer_not_kept: entry(
+    409,
+    'This request was made before, and its answer was not kept',
+    false,
+    'Answers with a secret are given once; look at what was made, or use a new key.',
+  ),
   unauthenticated: entry(401, 'Authentication is needed', false, 'Log in, or send a valid API key.'),
   second_factor_refused: entry(
     401,

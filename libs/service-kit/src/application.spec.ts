@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Body, ConflictException, Controller, Get, HttpCode, Inject, Module, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
-import { newId, type Principal, RahatError } from '@rahat/contracts';
+import { ERROR_CATALOGUE, newId, type Principal, RahatError } from '@rahat/contracts';
 import type { Response } from 'express';
 import { z } from 'zod';
 import {
@@ -248,12 +249,56 @@ describe('an application', () => {
       expect([status, body.code]).toEqual([500, 'internal']);
       expect(JSON.stringify(body)).not.toMatch(/secret|hunter2|stack|\.ts/);
     }
-    expect((await call('/api/v2/things', { as: owner, body: '{"a":' })).body).toMatchObject({ status: 400, code: 'invalid_input' });
+    expect((await call('/api/v2/things', { as: owner, body: '{"a":"hunter2' })).body).toMatchObject({
+      status: 400,
+      code: 'malformed_request',
+      detail: 'The body is not valid JSON.',
+    });
     expect((await call('/api/v2/things', { as: owner, body: `"${'x'.repeat(1_100_000)}"` })).body).toMatchObject({
       status: 413,
-      code: 'invalid_input',
+      code: 'payload_too_large',
     });
-    expect(await (await fetch(`${url}/api/errors/storage_full`)).text()).toContain('The storage is full');
+    const deep = (levels: number) => `{"name":"\\"[[","address":${'['.repeat(levels)}${']'.repeat(levels)}}`;
+    expect((await call('/api/v2/things', { as: owner, body: deep(40) })).body).toMatchObject({ status: 400, code: 'malformed_request' });
+    expect((await call('/api/v2/things', { as: owner, body: deep(20) })).body).toMatchObject({ status: 422 });
+    expect((await call('/api/v2/things', { as: owner, body: '<a/>', headers: { 'content-type': 'text/xml' } })).body).toMatchObject({
+      status: 415,
+      code: 'unsupported_media_type',
+    });
+    expect((await call('/api/v2/things', { as: owner, body: '{}', headers: { 'content-encoding': 'compress' } })).body).toMatchObject({
+      status: 415,
+      code: 'unsupported_media_type',
+    });
+    const wrongMethod = await fetch(`${url}/api/v2/THINGS/me/`, { method: 'DELETE' });
+    expect([wrongMethod.headers.get('allow'), await wrongMethod.json()]).toEqual([
+      'GET, HEAD',
+      expect.objectContaining({ status: 405, code: 'method_not_allowed' }),
+    ]);
+    expect((await call('/api/errors/nothing_of_ours')).body).toMatchObject({ status: 404, code: 'not_found' });
+  });
+
+  it('has a page for every code that a problem can have', async () => {
+    for (const [code, { title, status }] of Object.entries(ERROR_CATALOGUE)) {
+      const page = await fetch(`${url}/api/errors/${code}`);
+      expect([page.status, await page.text()]).toEqual([200, expect.stringContaining(`${code} (HTTP ${status})\n${title}\n`)]);
+    }
+  });
+
+  it.each([
+    ['headers beyond any need', `GET / HTTP/1.1\r\nHost: x\r\nX-Large: ${'x'.repeat(20_000)}\r\n\r\n`, 431, 'headers_too_large'],
+    ['what is not HTTP', 'HELLO\r\n\r\n', 400, 'malformed_request'],
+    [
+      'a body of two lengths',
+      'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
+      400,
+      'malformed_request',
+    ],
+  ])('answers %s with a problem, too', async (_what, bytes, status, code) => {
+    const socket = connect({ host: '127.0.0.1', port: Number(new URL(url).port) }, () => socket.write(bytes));
+    const [head, body] = (await text(socket)).split('\r\n\r\n');
+    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(head).toContain('X-Request-Id: request_');
+    expect(JSON.parse(body!)).toMatchObject({ status, code });
   });
 
   it('gives cursors that only this installation can make', async () => {
@@ -320,7 +365,7 @@ describe('an application', () => {
 
   it('logs each request with its id, and no secret', async () => {
     const { id } = await call('/api/v2/things/open?token=hunter3', { headers: { authorization: 'Bearer hunter4', cookie: 'a=hunter5' } });
-    const line = log.map((text) => JSON.parse(text)).find((entry) => entry.requestId === id);
+    const line = log.map((entry) => JSON.parse(entry)).find((entry) => entry.requestId === id);
     expect(line).toMatchObject({
       level: 'info',
       service: 'things',

@@ -8,6 +8,9 @@ import type { Express, NextFunction, Request, Response } from 'express';
 import { Logger, LoggerModule } from 'nestjs-pino';
 import type { Logger as PinoLogger } from 'pino';
 import type { Registry } from 'prom-client';
+import { allowedMethodsIn } from './http/allowed-methods.js';
+import { readJson, refuseOtherThanJson } from './http/body-rules.js';
+import { guardConnections } from './http/connections.js';
 import { showErrorCode } from './http/error-pages.js';
 import { createOpenApiDocument } from './http/open-api.js';
 import { invalidRequest } from './http/problem.js';
@@ -72,12 +75,13 @@ export async function createApplication(rootModule: Type | DynamicModule, option
   nest.useLogger(nest.get(Logger));
   nest.disable('x-powered-by');
   nest.use(giveRequestId, measureRequests(metrics), believeFrontDoor(options.principalKeys.verifier));
-  if (options.bodies !== 'left') nest.useBodyParser('json', { limit: options.bodyLimit ?? '1mb' });
+  guardConnections(nest.getHttpServer() as Server);
+  if (options.bodies !== 'left') nest.use(readJson(options.bodyLimit ?? '1mb'), refuseOtherThanJson);
   nest.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }));
   nest.useGlobalGuards(new PrincipalGuard(options.principalKeys.verifier, nest.get(Reflector)));
-  nest.useGlobalFilters(new ProblemFilter());
   (nest.getHttpAdapter().getInstance() as Express).get('/api/errors/:code', showErrorCode);
   const document = createOpenApiDocument(nest, { title: options.name, version: options.version });
+  nest.useGlobalFilters(new ProblemFilter(allowedMethodsIn(document)));
   let told = document;
   if (options.openApi) {
     const { openApi } = options;

@@ -12,6 +12,7 @@ export { createApplication, type Application, type ApplicationOptions, type List
 export { loadConfig } from './configuration/load-config.js';
 export { LogLevel, OptionalPostgresqlUrl, OptionalRedisUrl, port } from './configuration/settings.js';
 export { CURSORS, type Cursors } from './http/cursors.js';
+export { IfMatch, Tagged, whatever, type Expected } from './http/entity-tags.js';
 export { OutgoingClient } from './outgoing/outgoing-client.js';
 export { describeApi } from './http/open-api.js';
 export { ProblemFilter } from './http/problem.filter.js';

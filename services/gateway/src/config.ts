@@ -1,10 +1,23 @@
 import { z } from 'zod';
 
+const perMinute = (byDefault: number) => z.coerce.number().int().min(1).max(10_000_000).default(byDefault);
+
 /** The environment of the gateway. */
 export const gatewayConfig = z.object({
   /** Reverse proxies in front of the gateway; that many entries of X-Forwarded-For are believed. */
   RAHAT_TRUSTED_PROXIES: z.coerce.number().int().min(0).max(10).default(0),
   /** Log-in and set-up tries of one address in a minute. */
   RAHAT_LOGIN_TRIES_PER_MINUTE: z.coerce.number().int().min(1).max(10_000).default(20),
+  /** Log-ins that are checked at once by this process; the others wait for a moment. */
+  RAHAT_GATEWAY_LOGINS_AT_ONCE: z.coerce.number().int().min(1).max(1_000).default(4),
+  /** Requests of one address in a minute, whoever makes them; a whole office may be behind one. */
+  RAHAT_GATEWAY_ADDRESS_REQUESTS_PER_MINUTE: perMinute(12_000),
+  /** Of one user or API key. */
+  RAHAT_GATEWAY_READS_PER_MINUTE: perMinute(3_000),
+  RAHAT_GATEWAY_WRITES_PER_MINUTE: perMinute(1_200),
+  /** Restores, searches, exports, verifications and what knocks at servers elsewhere. */
+  RAHAT_GATEWAY_HEAVY_REQUESTS_PER_MINUTE: perMinute(240),
+  /** A service that took a request and says nothing for so long is stuck. */
+  RAHAT_GATEWAY_ANSWER_TIMEOUT_SECONDS: z.coerce.number().min(0.1).max(3_600).default(120),
 });
 export type GatewayConfig = z.infer<typeof gatewayConfig>;

@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { Controller, Get, Module, Post, Req } from '@nestjs/common';
+import { request as openRequest } from 'node:http';
+import { Body, Controller, Get, Module, Post, Req, Res } from '@nestjs/common';
 import { RahatError, type AuthenticatedSubject, type Principal } from '@rahat/contracts';
 import { CurrentPrincipal, InternalOnly, Public, Requires } from '@rahat/service-kit';
-import type { Request } from 'express';
-import { configSchema, GatewayModule } from './index.js';
+import type { Request, Response } from 'express';
+import { configSchema, GatewayModule, sharedInDatabase } from './index.js';
+import { startGatewayDatabase, type GatewayDatabase } from './testing/gateway-database.js';
 import { startTestApplication, type TestApplication } from '@rahat/service-kit/testing';
 
 const COOKIE = `rhs_${'c'.repeat(43)}`;
@@ -22,7 +24,11 @@ const KNOWN: Record<string, AuthenticatedSubject> = {
   [COOKIE]: subject,
   'has-to-enrol': { ...subject, scopes: [], mustEnrol: true },
   rhb_key: { ...subject, kind: 'api-key', subject: 'key_1', session: undefined },
+  rhb_slow_key: { ...subject, kind: 'api-key', subject: 'key_2', session: undefined, requestsPerMinute: 2 },
 };
+
+let made = 0;
+let answerNow: (() => void) | undefined;
 
 /** Stands behind the front door and tells what reached it. */
 @Controller()
@@ -37,6 +43,26 @@ class Behind {
   @Requires('plan:read')
   change() {
     return { changed: true };
+  }
+
+  /** Does what the body says, and counts. */
+  @Post('api/v2/things')
+  @Requires()
+  async make(
+    @Body() body: { fails?: boolean; waits?: boolean; secret?: string; large?: boolean },
+    @Res({ passthrough: true }) response: Response,
+  ) {
+    made += 1;
+    if (body.waits) await new Promise<void>((resolve) => (answerNow = resolve));
+    if (body.fails) throw new RahatError('storage_unreachable', 'nas is away');
+    response.setHeader('location', `/api/v2/things/${made}`);
+    return { number: made, ...(body.secret ? { clientSecret: body.secret } : {}), ...(body.large ? { text: 'x'.repeat(300_000) } : {}) };
+  }
+
+  @Post('api/v2/api-keys')
+  @Requires()
+  makeKey() {
+    return { number: ++made, url: 'https://planted-in-an-url' };
   }
 
   @Post('api/v2/sessions')
@@ -68,15 +94,20 @@ const internal = {
   },
 } as Parameters<typeof GatewayModule.register>[0]['internal'];
 
+let database: GatewayDatabase;
 beforeAll(async () => {
+  database = await startGatewayDatabase();
   const config = configSchema.parse({ RAHAT_LOGIN_TRIES_PER_MINUTE: 3 });
   application = await startTestApplication((runtime) => ({
     module: BehindModule,
     controllers: [Behind],
-    imports: [GatewayModule.register({ runtime, config, internal })],
+    imports: [GatewayModule.register({ runtime, config, internal, shared: sharedInDatabase(database.database, 'one') })],
   }));
 });
-afterAll(() => application?.close());
+afterAll(async () => {
+  await application?.close();
+  await database?.[Symbol.asyncDispose]();
+});
 
 const call = (method: string, path: string, headers: Record<string, string> = {}, body?: unknown) =>
   application.call(method, path, { headers, body });
@@ -173,14 +204,128 @@ describe('the front door', () => {
     expect(answers[4]!.body).toMatchObject({ code: 'rate_limited', status: 429 });
   });
 
+  it('tells on every answer of the API how much is left, and holds a key to its own limit', async () => {
+    for (const [path, headers, policy] of [
+      ['/api/v2/seen', {}, '"address";q=12000;w=60'],
+      ['/api/v2/nothing', { authorization: 'Bearer good-token' }, '"address";q=12000;w=60, "read";q=3000;w=60'],
+      ['/api/v2/seen', { authorization: 'Basic YTpi' }, '"address";q=12000;w=60'],
+      ['/api/v2/setup', {}, '"address";q=12000;w=60'],
+    ] as const) {
+      const answer = await call('GET', path, { ...headers });
+      expect(answer.headers.get('ratelimit-policy')).toBe(policy);
+      expect(answer.headers.get('ratelimit')).toMatch(/^"address";r=\d+;t=\d+/);
+    }
+    const statuses = [];
+    for (let index = 0; index < 3; index++) statuses.push(await call('GET', '/api/v2/seen', { authorization: 'Bearer rhb_slow_key' }));
+    expect(statuses.map(({ status }) => status)).toEqual([200, 200, 429]);
+    expect(statuses[2]!.body).toMatchObject({ code: 'rate_limited', retryable: true });
+    expect(Number(statuses[2]!.headers.get('retry-after'))).toBeGreaterThan(0);
+    expect(statuses[2]!.headers.get('ratelimit')).toContain('"api-key";r=0;t=');
+  });
+
   it('refuses a path that nobody can read', async () => {
     for (const path of ['/api/v2/plans/%00', '/api/v2/plans/%E0%A4%A', '/internal/v1/%00'])
-      expect((await call('GET', path)).body).toMatchObject({ code: 'invalid_input' });
+      expect((await call('GET', path)).body).toMatchObject({ code: 'malformed_request' });
   });
 
   it('answers an unknown path with a problem', async () => {
     for (const path of ['/api/v2/nothing', '/nothing'])
       expect(await call('GET', path)).toMatchObject({ status: 404, body: { code: 'not_found', status: 404 } });
+  });
+});
+
+describe('a POST with an Idempotency-Key', () => {
+  const post = (key: string | undefined, body: unknown, headers: Record<string, string> = {}, path = '/api/v2/things') =>
+    call('POST', path, { authorization: 'Bearer good-token', ...(key === undefined ? {} : { 'idempotency-key': key }), ...headers }, body);
+
+  it('is made once, and answered the same whenever it is repeated', async () => {
+    const first = await post('a-1', { a: 1 });
+    expect([first.status, first.headers.get('idempotency-replayed')]).toEqual([201, null]);
+    const before = made;
+    for (const key of ['a-1', '"a-1"']) {
+      const again = await post(key, { a: 1 });
+      expect(again).toMatchObject({ status: 201, body: first.body });
+      expect(again.headers.get('idempotency-replayed')).toBe('true');
+      for (const header of ['location', 'content-type']) expect(again.headers.get(header)).toBe(first.headers.get(header));
+      expect(again.headers.get('x-request-id')).not.toBe(first.headers.get('x-request-id'));
+      expect(again.headers.get('ratelimit')).not.toBeNull();
+    }
+    expect(made).toBe(before);
+    expect((await post(undefined, { a: 1 })).body.number).toBe(before + 1);
+  });
+
+  it('belongs to its caller and path, and to one body', async () => {
+    await post('b-1', { a: 1 });
+    expect((await post('b-1', { a: 2 })).body).toMatchObject({ status: 422, code: 'idempotency_key_reused' });
+    expect((await post('b-1', { a: 1 }, {}, '/api/v2/things?x=1')).body).toMatchObject({ code: 'idempotency_key_reused' });
+    const before = made;
+    expect((await post('b-1', { a: 2 }, { authorization: 'Bearer rhb_key' })).status).toBe(201);
+    expect(made).toBe(before + 1);
+    expect((await post('b-1', { a: 2 }, {}, '/api/v2/change')).body).toEqual({ changed: true });
+  });
+
+  it('is refused while the first one is under way, and made once by a crowd', async () => {
+    const before = made;
+    const first = post('c-1', { waits: true });
+    while (made === before) await new Promise((resolve) => setTimeout(resolve, 5));
+    const second = await post('c-1', { waits: true });
+    expect(second).toMatchObject({ status: 409, body: { code: 'idempotency_in_flight', retryable: true } });
+    expect(second.headers.get('retry-after')).toBe('1');
+    answerNow!();
+    expect((await first).status).toBe(201);
+    const crowd = await Promise.all(Array.from({ length: 10 }, () => post('c-2', { crowd: true })));
+    expect(made).toBe(before + 2);
+    expect(new Set(crowd.map(({ status }) => status))).toEqual(new Set([201, 409]));
+  });
+
+  it('is seen through when the caller has gone, who gets the answer later', async () => {
+    const before = made;
+    const leaving = openRequest(`${application.url}/api/v2/things`, {
+      method: 'POST',
+      headers: { authorization: 'Bearer good-token', 'idempotency-key': 'd-1', 'content-type': 'application/json' },
+    });
+    leaving.on('error', () => undefined);
+    leaving.end('{"waits":true}');
+    while (made === before) await new Promise((resolve) => setTimeout(resolve, 5));
+    leaving.destroy();
+    await new Promise((resolve) => leaving.once('close', resolve));
+    answerNow!();
+    let answer = await post('d-1', { waits: true });
+    while (answer.status === 409) answer = await post('d-1', { waits: true });
+    expect(answer).toMatchObject({ status: 201, body: { number: before + 1 } });
+    expect(made).toBe(before + 1);
+  });
+
+  it('may be made again after a fault, but not after a refusal', async () => {
+    const before = made;
+    expect((await post('e-1', { fails: true })).status).toBe(503);
+    expect((await post('e-1', { fails: true })).status).toBe(503);
+    expect(made).toBe(before + 2);
+    const refused = await post('e-2', {}, {}, '/api/v2/nothing');
+    expect([refused.status, (await post('e-2', {}, {}, '/api/v2/nothing')).headers.get('idempotency-replayed')]).toEqual([404, 'true']);
+  });
+
+  it('keeps no secret and no endless answer; it says that the request was made', async () => {
+    for (const [key, body, path] of [
+      ['f-1', { secret: 'planted-secret' }, undefined],
+      ['f-2', { large: true }, undefined],
+      ['f-3', {}, '/api/v2/api-keys'],
+    ] as const) {
+      const before = made;
+      expect((await post(key, body, {}, path)).status).toBe(201);
+      expect((await post(key, body, {}, path)).body).toMatchObject({ status: 409, code: 'idempotency_answer_not_kept' });
+      expect(made).toBe(before + 1);
+    }
+    expect(await database.stored()).not.toContain('planted');
+  });
+
+  it('is refused when nobody can read its key, and is nothing for a stranger', async () => {
+    for (const key of ['', 'a b', '"', `"${'x'.repeat(256)}"`, 'x'.repeat(256)])
+      expect((await post(key, {})).body).toMatchObject({ status: 422, code: 'invalid_input' });
+    for (let index = 0; index < 2; index++) {
+      const stranger = await call('POST', '/api/v2/things', { 'idempotency-key': 'g-1' }, {});
+      expect([stranger.status, stranger.headers.get('idempotency-replayed')]).toEqual([401, null]);
+    }
   });
 });
 

@@ -315,7 +315,6 @@ export const deadLettersRetry = <ThrowOnError extends boolean = false>(options: 
  * A device without a browser asks to be let in (RFC 8628)
  */
 export const deviceLoginsBegin = <ThrowOnError extends boolean = false>(options: Options<DeviceLoginsBeginData, ThrowOnError>): RequestResult<DeviceLoginsBeginResponses, DeviceLoginsBeginErrors, ThrowOnError> => (options.client ?? client).post<DeviceLoginsBeginResponses, DeviceLoginsBeginErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/device-logins',
     ...options,
     headers: {
@@ -354,7 +353,6 @@ export const deviceLoginsDeny = <ThrowOnError extends boolean = false>(options: 
  * Asked by the device until somebody decided: authorization_pending, slow_down, or its tokens, once
  */
 export const deviceLoginsToken = <ThrowOnError extends boolean = false>(options: Options<DeviceLoginsTokenData, ThrowOnError>): RequestResult<DeviceLoginsTokenResponses, DeviceLoginsTokenErrors, ThrowOnError> => (options.client ?? client).post<DeviceLoginsTokenResponses, DeviceLoginsTokenErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/device-logins/token',
     ...options,
     headers: {
@@ -429,7 +427,6 @@ export const invitationsCreate = <ThrowOnError extends boolean = false>(options:
  * Accept an invitation, as a new user or with an account that exists
  */
 export const invitationsAccept = <ThrowOnError extends boolean = false>(options: Options<InvitationsAcceptData, ThrowOnError>): RequestResult<InvitationsAcceptResponses, InvitationsAcceptErrors, ThrowOnError> => (options.client ?? client).post<InvitationsAcceptResponses, InvitationsAcceptErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/invitations/accept',
     ...options,
     headers: {
@@ -442,7 +439,6 @@ export const invitationsAccept = <ThrowOnError extends boolean = false>(options:
  * What a token invites to
  */
 export const invitationsLook = <ThrowOnError extends boolean = false>(options: Options<InvitationsLookData, ThrowOnError>): RequestResult<InvitationsLookResponses, InvitationsLookErrors, ThrowOnError> => (options.client ?? client).post<InvitationsLookResponses, InvitationsLookErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/invitations/look',
     ...options,
     headers: {
@@ -676,7 +672,6 @@ export const organizationsCreate = <ThrowOnError extends boolean = false>(option
  * Set a new password by a reset link, which works once; all sessions end
  */
 export const passwordResetsUse = <ThrowOnError extends boolean = false>(options: Options<PasswordResetsUseData, ThrowOnError>): RequestResult<PasswordResetsUseResponses, PasswordResetsUseErrors, ThrowOnError> => (options.client ?? client).post<PasswordResetsUseResponses, PasswordResetsUseErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/password-resets',
     ...options,
     headers: {
@@ -1233,7 +1228,6 @@ export const sessionsList = <ThrowOnError extends boolean = false>(options?: Opt
  * Log in; also sets the session cookie for browsers
  */
 export const sessionsCreate = <ThrowOnError extends boolean = false>(options: Options<SessionsCreateData, ThrowOnError>): RequestResult<SessionsCreateResponses, SessionsCreateErrors, ThrowOnError> => (options.client ?? client).post<SessionsCreateResponses, SessionsCreateErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/sessions',
     ...options,
     headers: {
@@ -1277,7 +1271,6 @@ export const sessionsEndOthers = <ThrowOnError extends boolean = false>(options?
  * Log in by a passkey alone, if it verified its user
  */
 export const sessionsCreateByPasskey = <ThrowOnError extends boolean = false>(options: Options<SessionsCreateByPasskeyData, ThrowOnError>): RequestResult<SessionsCreateByPasskeyResponses, SessionsCreateByPasskeyErrors, ThrowOnError> => (options.client ?? client).post<SessionsCreateByPasskeyResponses, SessionsCreateByPasskeyErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/sessions/passkey',
     ...options,
     headers: {
@@ -1290,7 +1283,6 @@ export const sessionsCreateByPasskey = <ThrowOnError extends boolean = false>(op
  * What a browser asks an authenticator for
  */
 export const sessionsPasskeyOptions = <ThrowOnError extends boolean = false>(options: Options<SessionsPasskeyOptionsData, ThrowOnError>): RequestResult<SessionsPasskeyOptionsResponses, SessionsPasskeyOptionsErrors, ThrowOnError> => (options.client ?? client).post<SessionsPasskeyOptionsResponses, SessionsPasskeyOptionsErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/sessions/passkey/options',
     ...options,
     headers: {
@@ -1303,7 +1295,6 @@ export const sessionsPasskeyOptions = <ThrowOnError extends boolean = false>(opt
  * A new pair of tokens for a refresh token, which works once
  */
 export const sessionsRefresh = <ThrowOnError extends boolean = false>(options: Options<SessionsRefreshData, ThrowOnError>): RequestResult<SessionsRefreshResponses, SessionsRefreshErrors, ThrowOnError> => (options.client ?? client).post<SessionsRefreshResponses, SessionsRefreshErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/sessions/refresh',
     ...options,
     headers: {
@@ -1316,7 +1307,6 @@ export const sessionsRefresh = <ThrowOnError extends boolean = false>(options: O
  * The second step of a log-in: a code of the app, a recovery code or a passkey
  */
 export const sessionsProve = <ThrowOnError extends boolean = false>(options: Options<SessionsProveData, ThrowOnError>): RequestResult<SessionsProveResponses, SessionsProveErrors, ThrowOnError> => (options.client ?? client).post<SessionsProveResponses, SessionsProveErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/sessions/second-factor',
     ...options,
     headers: {
@@ -1337,17 +1327,12 @@ export const sessionsEndOne = <ThrowOnError extends boolean = false>(options: Op
 /**
  * Whether an owner exists
  */
-export const setupGet = <ThrowOnError extends boolean = false>(options?: Options<SetupGetData, ThrowOnError>): RequestResult<SetupGetResponses, SetupGetErrors, ThrowOnError> => (options?.client ?? client).get<SetupGetResponses, SetupGetErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
-    url: '/api/v2/setup',
-    ...options
-});
+export const setupGet = <ThrowOnError extends boolean = false>(options?: Options<SetupGetData, ThrowOnError>): RequestResult<SetupGetResponses, SetupGetErrors, ThrowOnError> => (options?.client ?? client).get<SetupGetResponses, SetupGetErrors, ThrowOnError>({ url: '/api/v2/setup', ...options });
 
 /**
  * Make the first owner with the one-time token of the console, and log in
  */
 export const setupCreate = <ThrowOnError extends boolean = false>(options: Options<SetupCreateData, ThrowOnError>): RequestResult<SetupCreateResponses, SetupCreateErrors, ThrowOnError> => (options.client ?? client).post<SetupCreateResponses, SetupCreateErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/api/v2/setup',
     ...options,
     headers: {
@@ -1403,20 +1388,12 @@ export const signOnProvidersUpdate = <ThrowOnError extends boolean = false>(opti
 /**
  * Takes the answer of the identity provider; sets the session cookie
  */
-export const signOnFinish = <ThrowOnError extends boolean = false>(options: Options<SignOnFinishData, ThrowOnError>): RequestResult<SignOnFinishResponses, SignOnFinishErrors, ThrowOnError> => (options.client ?? client).get<SignOnFinishResponses, SignOnFinishErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
-    url: '/api/v2/sign-on/{provider}/callback',
-    ...options
-});
+export const signOnFinish = <ThrowOnError extends boolean = false>(options: Options<SignOnFinishData, ThrowOnError>): RequestResult<SignOnFinishResponses, SignOnFinishErrors, ThrowOnError> => (options.client ?? client).get<SignOnFinishResponses, SignOnFinishErrors, ThrowOnError>({ url: '/api/v2/sign-on/{provider}/callback', ...options });
 
 /**
  * Sends the browser to the identity provider
  */
-export const signOnStart = <ThrowOnError extends boolean = false>(options: Options<SignOnStartData, ThrowOnError>): RequestResult<SignOnStartResponses, SignOnStartErrors, ThrowOnError> => (options.client ?? client).get<SignOnStartResponses, SignOnStartErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
-    url: '/api/v2/sign-on/{provider}/start',
-    ...options
-});
+export const signOnStart = <ThrowOnError extends boolean = false>(options: Options<SignOnStartData, ThrowOnError>): RequestResult<SignOnStartResponses, SignOnStartErrors, ThrowOnError> => (options.client ?? client).get<SignOnStartResponses, SignOnStartErrors, ThrowOnError>({ url: '/api/v2/sign-on/{provider}/start', ...options });
 
 /**
  * Can everything be restored? One line per database, computed from what is restorable now

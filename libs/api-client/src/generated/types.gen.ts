@@ -2045,6 +2045,12 @@ export type ApiKeysListResponse = ApiKeysListResponses[keyof ApiKeysListResponse
 
 export type ApiKeysCreateData = {
     body: CreateApiKey;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/api-keys';
@@ -2238,6 +2244,12 @@ export type AuditHeadsResponse = AuditHeadsResponses[keyof AuditHeadsResponses];
 
 export type AuditSignHeadData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/audit/heads';
@@ -2441,6 +2453,12 @@ export type BackupsAnnotateResponse = BackupsAnnotateResponses[keyof BackupsAnno
 
 export type BackupsBringBackData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -2513,6 +2531,12 @@ export type BackupsHoldResponse = BackupsHoldResponses[keyof BackupsHoldResponse
 
 export type BackupsRemoveData = {
     body: RemoveBackup;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -2537,6 +2561,12 @@ export type BackupsRemoveResponse = BackupsRemoveResponses[keyof BackupsRemoveRe
 
 export type BackupsVerifyData = {
     body: VerifyBackup;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -2561,6 +2591,12 @@ export type BackupsVerifyResponse = BackupsVerifyResponses[keyof BackupsVerifyRe
 
 export type CatalogRebuildData = {
     body: RebuildCatalog;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/catalog/rebuild';
@@ -2638,6 +2674,12 @@ export type CollectionsUpdateResponse = CollectionsUpdateResponses[keyof Collect
 
 export type CollectionsRunData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         repository: string;
     };
@@ -2741,6 +2783,12 @@ export type DeadLettersGetResponse = DeadLettersGetResponses[keyof DeadLettersGe
 
 export type DeadLettersRetryData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -2765,6 +2813,12 @@ export type DeadLettersRetryResponse = DeadLettersRetryResponses[keyof DeadLette
 
 export type DeviceLoginsBeginData = {
     body: BeginDeviceLogin;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/device-logins';
@@ -2787,6 +2841,12 @@ export type DeviceLoginsBeginResponse = DeviceLoginsBeginResponses[keyof DeviceL
 
 export type DeviceLoginsApproveData = {
     body: UserCode;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/device-logins/approve';
@@ -2809,6 +2869,12 @@ export type DeviceLoginsApproveResponse = DeviceLoginsApproveResponses[keyof Dev
 
 export type DeviceLoginsDenyData = {
     body: UserCode;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/device-logins/deny';
@@ -2831,6 +2897,12 @@ export type DeviceLoginsDenyResponse = DeviceLoginsDenyResponses[keyof DeviceLog
 
 export type DeviceLoginsTokenData = {
     body: TakeDeviceTokens;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/device-logins/token';
@@ -2899,6 +2971,12 @@ export type DocumentsExportResponse = DocumentsExportResponses[keyof DocumentsEx
 
 export type DocumentsApplyData = {
     body: ApplyDocuments;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/documents/apply';
@@ -2983,6 +3061,12 @@ export type InvitationsListResponse = InvitationsListResponses[keyof Invitations
 
 export type InvitationsCreateData = {
     body: CreateInvitation;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/invitations';
@@ -3005,6 +3089,12 @@ export type InvitationsCreateResponse = InvitationsCreateResponses[keyof Invitat
 
 export type InvitationsAcceptData = {
     body: AcceptInvitation;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/invitations/accept';
@@ -3027,6 +3117,12 @@ export type InvitationsAcceptResponse = InvitationsAcceptResponses[keyof Invitat
 
 export type InvitationsLookData = {
     body: LookAtInvitation;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/invitations/look';
@@ -3117,6 +3213,12 @@ export type PasskeysListResponse = PasskeysListResponses[keyof PasskeysListRespo
 
 export type PasskeysCreateData = {
     body: CreatePasskey;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/me/passkeys';
@@ -3139,6 +3241,12 @@ export type PasskeysCreateResponse = PasskeysCreateResponses[keyof PasskeysCreat
 
 export type PasskeysOptionsData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/me/passkeys/options';
@@ -3231,6 +3339,12 @@ export type MePasswordChangeResponse = MePasswordChangeResponses[keyof MePasswor
 
 export type MeProveData = {
     body: FreshProof;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/me/proof';
@@ -3253,6 +3367,12 @@ export type MeProveResponse = MeProveResponses[keyof MeProveResponses];
 
 export type MeProvePasskeyOptionsData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/me/proof/passkey-options';
@@ -3297,6 +3417,12 @@ export type SecondFactorsGetResponse = SecondFactorsGetResponses[keyof SecondFac
 
 export type RecoveryCodesRenewData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/me/second-factors/recovery-codes';
@@ -3341,6 +3467,12 @@ export type TotpRemoveResponse = TotpRemoveResponses[keyof TotpRemoveResponses];
 
 export type TotpEnrolData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/me/second-factors/totp';
@@ -3363,6 +3495,12 @@ export type TotpEnrolResponse = TotpEnrolResponses[keyof TotpEnrolResponses];
 
 export type TotpConfirmData = {
     body: ConfirmTotp;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/me/second-factors/totp/confirm';
@@ -3504,6 +3642,12 @@ export type OrganizationsListResponse = OrganizationsListResponses[keyof Organiz
 
 export type OrganizationsCreateData = {
     body: CreateOrganization;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/organizations';
@@ -3526,6 +3670,12 @@ export type OrganizationsCreateResponse = OrganizationsCreateResponses[keyof Org
 
 export type PasswordResetsUseData = {
     body: ResetPassword;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/password-resets';
@@ -3583,6 +3733,12 @@ export type PlansListResponse = PlansListResponses[keyof PlansListResponses];
 
 export type PlansCreateData = {
     body: CreatePlan;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/plans';
@@ -3729,6 +3885,12 @@ export type PlansNoteResponse = PlansNoteResponses[keyof PlansNoteResponses];
 
 export type PlansPauseData = {
     body: PausePlan;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -3753,6 +3915,12 @@ export type PlansPauseResponse = PlansPauseResponses[keyof PlansPauseResponses];
 
 export type PlansResumeData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -3801,6 +3969,12 @@ export type PlansRetentionResponse = PlansRetentionResponses[keyof PlansRetentio
 
 export type PlansConfirmRetentionData = {
     body: ConfirmRetention;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -3825,6 +3999,12 @@ export type PlansConfirmRetentionResponse = PlansConfirmRetentionResponses[keyof
 
 export type PlansRunData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -3882,6 +4062,12 @@ export type RepositoriesListResponse = RepositoriesListResponses[keyof Repositor
 
 export type RepositoriesCreateData = {
     body: CreateRepository;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/repositories';
@@ -3904,6 +4090,12 @@ export type RepositoriesCreateResponse = RepositoriesCreateResponses[keyof Repos
 
 export type RepositoriesAttachData = {
     body: AttachRepository;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/repositories/attach';
@@ -3983,6 +4175,12 @@ export type RepositoriesListSnapshotsResponse = RepositoriesListSnapshotsRespons
 
 export type RestorePlansCreateData = {
     body: CreateRestorePlan;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/restore-plans';
@@ -4029,6 +4227,12 @@ export type RestorePlansGetResponse = RestorePlansGetResponses[keyof RestorePlan
 
 export type RestoresRunData = {
     body: RunRestore;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/restores';
@@ -4163,6 +4367,12 @@ export type RunsAnnotateResponse = RunsAnnotateResponses[keyof RunsAnnotateRespo
 
 export type RunsCancelData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -4247,6 +4457,12 @@ export type RunsLogResponse = RunsLogResponses[keyof RunsLogResponses];
 
 export type RunsPauseData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -4271,6 +4487,12 @@ export type RunsPauseResponse = RunsPauseResponses[keyof RunsPauseResponses];
 
 export type RunsResumeData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -4326,6 +4548,12 @@ export type SavedSearchesListResponse = SavedSearchesListResponses[keyof SavedSe
 
 export type SavedSearchesCreateData = {
     body: CreateSavedSearch;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/saved-searches';
@@ -4472,6 +4700,12 @@ export type ServerGroupsListResponse = ServerGroupsListResponses[keyof ServerGro
 
 export type ServerGroupsCreateData = {
     body: CreateServerGroup;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/server-groups';
@@ -4600,6 +4834,12 @@ export type ServersListResponse = ServersListResponses[keyof ServersListResponse
 
 export type ServersCreateData = {
     body: CreateServer;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/servers';
@@ -4622,6 +4862,12 @@ export type ServersCreateResponse = ServersCreateResponses[keyof ServersCreateRe
 
 export type ServersTryData = {
     body: CreateServer;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/servers/test';
@@ -4740,6 +4986,12 @@ export type ServersNoteResponse = ServersNoteResponses[keyof ServersNoteResponse
 
 export type ServersTestData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -4821,6 +5073,12 @@ export type DatabasesUpdateResponse = DatabasesUpdateResponses[keyof DatabasesUp
 
 export type DatabasesDiscoverData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         server: string;
     };
@@ -4882,6 +5140,12 @@ export type SessionsListResponse = SessionsListResponses[keyof SessionsListRespo
 
 export type SessionsCreateData = {
     body: LoginRequest;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/sessions';
@@ -4930,6 +5194,12 @@ export type SessionsEndResponse = SessionsEndResponses[keyof SessionsEndResponse
 
 export type SessionsEnterOrganizationData = {
     body: EnterOrganization;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/sessions/current/organization';
@@ -4974,6 +5244,12 @@ export type SessionsEndOthersResponse = SessionsEndOthersResponses[keyof Session
 
 export type SessionsCreateByPasskeyData = {
     body: PasskeyLogin;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/sessions/passkey';
@@ -4996,6 +5272,12 @@ export type SessionsCreateByPasskeyResponse = SessionsCreateByPasskeyResponses[k
 
 export type SessionsPasskeyOptionsData = {
     body: PasskeyLoginOptionsRequest;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/sessions/passkey/options';
@@ -5018,6 +5300,12 @@ export type SessionsPasskeyOptionsResponse = SessionsPasskeyOptionsResponses[key
 
 export type SessionsRefreshData = {
     body: RefreshRequest;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/sessions/refresh';
@@ -5040,6 +5328,12 @@ export type SessionsRefreshResponse = SessionsRefreshResponses[keyof SessionsRef
 
 export type SessionsProveData = {
     body: SecondFactorLogin;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/sessions/second-factor';
@@ -5108,6 +5402,12 @@ export type SetupGetResponse = SetupGetResponses[keyof SetupGetResponses];
 
 export type SetupCreateData = {
     body: SetupRequest;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/setup';
@@ -5152,6 +5452,12 @@ export type SignOnProvidersListResponse = SignOnProvidersListResponses[keyof Sig
 
 export type SignOnProvidersCreateData = {
     body: CreateSignOnProvider;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/sign-on-providers';
@@ -5329,6 +5635,12 @@ export type StoragesListResponse = StoragesListResponses[keyof StoragesListRespo
 
 export type StoragesCreateData = {
     body: CreateStorage;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/storages';
@@ -5403,6 +5715,12 @@ export type TemplatesListResponse = TemplatesListResponses[keyof TemplatesListRe
 
 export type TemplatesCreateData = {
     body: CreateTemplate;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path?: never;
     query?: never;
     url: '/api/v2/templates';
@@ -5497,6 +5815,12 @@ export type TemplatesUpdateResponse = TemplatesUpdateResponses[keyof TemplatesUp
 
 export type TemplatesCreatePlanData = {
     body: CreatePlanFromTemplate;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };
@@ -5656,6 +5980,12 @@ export type UsersUpdateResponse = UsersUpdateResponses[keyof UsersUpdateResponse
 
 export type UsersResetLinkData = {
     body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
     path: {
         id: string;
     };

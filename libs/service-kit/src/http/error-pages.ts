@@ -1,13 +1,10 @@
-import { ERROR_CATALOGUE, type ErrorCode } from '@rahat/contracts';
+import { ERROR_CATALOGUE, RahatError, type ErrorCode } from '@rahat/contracts';
 import type { Request, Response } from 'express';
 
 /** Where a problem's `type` leads: what the code means and what to do. */
 export function showErrorCode(request: Request, response: Response): void {
   const code = String(request.params.code);
-  if (!Object.hasOwn(ERROR_CATALOGUE, code)) {
-    response.status(404).type('text/plain').send('There is no such error code.\n');
-    return;
-  }
+  if (!Object.hasOwn(ERROR_CATALOGUE, code)) throw new RahatError('not_found', 'There is no such error code.');
   const { status, title, retryable, hint } = ERROR_CATALOGUE[code as ErrorCode];
   const lines = [
     `${code} (HTTP ${status})`,

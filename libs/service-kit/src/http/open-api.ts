@@ -3,6 +3,8 @@ import { NestFactory } from '@nestjs/core';
 import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { Problem } from '@rahat/contracts';
 import { z } from 'zod';
+import { exampleOf } from './examples.js';
+import { ACCESS_EXTENSION } from '../principal/authorization.js';
 import { idlePlatformModule } from '../platform-module.js';
 
 export interface ApiTitle {
@@ -11,6 +13,16 @@ export interface ApiTitle {
 }
 
 type JsonSchema = Record<string, unknown>;
+type Operation = Record<string, unknown> & { responses: Record<string, unknown>; parameters?: Record<string, unknown>[] };
+/** Of the front door, which no controller knows of. */
+const IDEMPOTENCY_KEY = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description: 'Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true',
+  schema: { type: 'string', minLength: 1, maxLength: 255, pattern: '^[!#-\\[\\]-~]+$' },
+};
+
 type Schemas = NonNullable<NonNullable<OpenAPIObject['components']>['schemas']>;
 
 /** The OpenAPI 3.1 document of a module's controllers, without starting anything: providers are not made. */
@@ -37,17 +49,40 @@ export function createOpenApiDocument(app: INestApplication, { title, version }:
     standardSchemaConverter: (schema, { schemaType }) => (schema instanceof z.core.$ZodType ? convert(schema, schemaType) : undefined),
   });
   const schemas = { ...document.components?.schemas, ...convert(Problem, 'output').components } as Schemas;
-  return nameUnambiguousInputs({
+  const described = nameUnambiguousInputs({
     ...document,
     paths: sorted(
       Object.fromEntries(
         Object.entries(document.paths)
           .filter(([path]) => !path.startsWith('/internal/'))
-          .map(([path, item]) => [path, withProblems(item)]),
+          .map(([path, item]) => [path, describedByAll(item)]),
       ),
     ),
     components: { ...document.components, schemas: sorted(schemas) },
   });
+  return withExamples(described);
+}
+
+interface Described {
+  content?: Record<string, { schema?: JsonSchema; example?: unknown }>;
+}
+
+/** Of what an operation takes and of what it answers when all is well. */
+function withExamples(document: OpenAPIObject): OpenAPIObject {
+  const schemas = document.components?.schemas ?? {};
+  const show = (part: Described | undefined, direction: 'input' | 'output') => {
+    const json = part?.content?.['application/json'];
+    const example = json?.schema && exampleOf(json.schema, schemas, direction);
+    if (example !== undefined) json!.example = example;
+  };
+  for (const operation of Object.values(document.paths).flatMap(
+    (item) => Object.values(item) as (Operation & { requestBody?: Described })[],
+  )) {
+    show(operation.requestBody, 'input');
+    for (const [status, response] of Object.entries(operation.responses ?? {}))
+      if (status.startsWith('2')) show(response as Described, 'output');
+  }
+  return document;
 }
 
 /** What is only ever sent needs no suffix to keep it from what is received. */
@@ -130,16 +165,26 @@ function reference(name: string): JsonSchema {
   return { $ref: `#/components/schemas/${name}` };
 }
 
-function withProblems<T extends object>(item: T): T {
-  const problem = { description: 'A problem (RFC 9457)', content: { 'application/problem+json': { schema: reference('Problem') } } };
+function describedByAll<T extends object>(item: T): T {
   return Object.fromEntries(
     Object.entries(item).map(([method, operation]) => [
       method,
       typeof operation === 'object' && operation !== null && 'responses' in operation
-        ? { ...operation, responses: { ...(operation.responses as object), default: problem } }
+        ? withWhatAllHave(method, operation as Operation)
         : operation,
     ]),
   ) as T;
+}
+
+function withWhatAllHave(method: string, operation: Operation): Operation {
+  const problem = { description: 'A problem (RFC 9457)', content: { 'application/problem+json': { schema: reference('Problem') } } };
+  const open = (operation[ACCESS_EXTENSION] as { access?: string } | undefined)?.access === 'public';
+  return {
+    ...operation,
+    ...(method === 'post' ? { parameters: [...(operation.parameters ?? []), IDEMPOTENCY_KEY] } : {}),
+    responses: { ...operation.responses, default: problem },
+    ...(open ? { security: [] } : {}),
+  };
 }
 
 /** The document is kept in the repository; the order of imports must not change it. */

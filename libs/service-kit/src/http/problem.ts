@@ -32,17 +32,19 @@ export function invalidRequest(issues: readonly SchemaIssue[]): InvalidRequest {
 }
 
 const CODE_OF_STATUS: Record<number, ErrorCode> = {
-  400: 'invalid_input',
+  400: 'malformed_request',
   401: 'unauthenticated',
   403: 'forbidden',
   404: 'not_found',
-  405: 'invalid_input',
+  405: 'method_not_allowed',
+  408: 'request_timeout',
   409: 'conflict',
   412: 'precondition_failed',
-  413: 'invalid_input',
-  415: 'invalid_input',
+  413: 'payload_too_large',
+  415: 'unsupported_media_type',
   422: 'invalid_input',
   429: 'rate_limited',
+  431: 'headers_too_large',
   503: 'unavailable',
   504: 'deadline_exceeded',
 };

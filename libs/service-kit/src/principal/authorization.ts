@@ -1,4 +1,5 @@
-import { createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
+import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
+import { ApiExtension } from '@nestjs/swagger';
 import type { Principal, Scope } from '@rahat/contracts';
 import type { Request } from 'express';
 
@@ -10,8 +11,14 @@ export const AUTHORIZATION = 'rahat:authorization';
 /** A request whose caller was verified. */
 export type PrincipalRequest = Request & { principal?: Principal };
 
+/** Tells the same in the API's document, where tests and readers find it. */
+export const ACCESS_EXTENSION = 'x-rahat-access';
+
+const declare = (authorization: Authorization) =>
+  applyDecorators(SetMetadata(AUTHORIZATION, authorization), ApiExtension(ACCESS_EXTENSION, { ...authorization }));
+
 /** The caller needs every one of `scopes`; none means any authenticated caller. */
-export const Requires = (...scopes: Scope[]) => SetMetadata(AUTHORIZATION, { access: 'scopes', scopes } satisfies Authorization);
+export const Requires = (...scopes: Scope[]) => declare({ access: 'scopes', scopes });
 
 export const OPEN_TO_ENROLMENT = 'rahat:open-to-enrolment';
 
@@ -19,7 +26,7 @@ export const OPEN_TO_ENROLMENT = 'rahat:open-to-enrolment';
 export const OpenToEnrolment = () => SetMetadata(OPEN_TO_ENROLMENT, true);
 
 /** Open to everyone, without a principal. */
-export const Public = () => SetMetadata(AUTHORIZATION, { access: 'public' } satisfies Authorization);
+export const Public = () => declare({ access: 'public' });
 
 /** Open to other services only. */
 export const InternalOnly = () => SetMetadata(AUTHORIZATION, { access: 'internal' } satisfies Authorization);

@@ -74,8 +74,11 @@ export async function planProcesses(parts: PlanParts): Promise<ProcessPlan[]> {
       drainLimitMs: DRAIN_LIMIT_MS,
     };
   };
-  const withData = (service: string): NodeJS.ProcessEnv => ({
+  const databaseOf = (service: string): NodeJS.ProcessEnv => ({
     DATABASE_URL_FILE: secretFile(`${service}-database-url`, parts.databases.serviceUrls[service]!),
+  });
+  const withData = (service: string): NodeJS.ProcessEnv => ({
+    ...databaseOf(service),
     RAHAT_MASTER_KEY_PATH: keys.masterKeyFile,
   });
 
@@ -83,6 +86,8 @@ export async function planProcesses(parts: PlanParts): Promise<ProcessPlan[]> {
   for (const name of GATEWAYS)
     plans.push(
       await plan(name, 'gateway', config.RAHAT_HOST, {
+        // Without a Redis they meet in the database.
+        ...(parts.redisUrl ? {} : databaseOf('gateway')),
         RAHAT_AUTH_URL: urlsOf(['auth']),
         RAHAT_SCHEDULER_URL: urlsOf(SCHEDULERS),
         RAHAT_STORAGE_URL: urlsOf(['storage']),
@@ -111,7 +116,7 @@ export async function planProcesses(parts: PlanParts): Promise<ProcessPlan[]> {
 }
 
 /** The services that keep data, each in a schema of its own. */
-export const SERVICES_WITH_DATA = [...SINGLE, 'scheduler'];
+export const SERVICES_WITH_DATA = [...SINGLE, 'scheduler', 'gateway'];
 
 /** Of the command line, which may stand in the same terminal. */
 const SECRET = /PASSWORD|PASSPHRASE|SECRET|TOKEN|RECOVERY_KEY/;

@@ -7,7 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { AuthenticatedSubject } from '@rahat/contracts';
 import { startTestApplication, type TestApplication } from '@rahat/service-kit/testing';
-import { configSchema, GatewayModule } from '../index.js';
+import { configSchema, GatewayModule, sharedInDatabase } from '../index.js';
+import { startGatewayDatabase, type GatewayDatabase } from '../testing/gateway-database.js';
 import { ownerOf } from './owners.js';
 
 const ADA: AuthenticatedSubject = {
@@ -48,8 +49,12 @@ class Service {
 describe('the gateway in front of services of their own', () => {
   const [plans, audit] = [new Service(), new Service()];
   let gateway: TestApplication;
+  let database: GatewayDatabase;
 
   beforeAll(async () => {
+    database = await startGatewayDatabase();
+    const shared = sharedInDatabase(database.database, 'several');
+    const config = configSchema.parse({ RAHAT_GATEWAY_ANSWER_TIMEOUT_SECONDS: 2 });
     await plans.listen();
     await audit.listen();
     const services = {
@@ -59,11 +64,9 @@ describe('the gateway in front of services of their own', () => {
       RAHAT_AUTH_URL: 'http://127.0.0.1:1',
     };
     const internal = { post: async () => ADA } as unknown as Parameters<typeof GatewayModule.register>[0]['internal'];
-    gateway = await startTestApplication(
-      (runtime) => GatewayModule.register({ runtime, config: configSchema.parse({}), internal, services }),
-      undefined,
-      { bodies: 'left' },
-    );
+    gateway = await startTestApplication((runtime) => GatewayModule.register({ runtime, config, internal, services, shared }), undefined, {
+      bodies: 'left',
+    });
   });
   afterEach(() => {
     plans.behaviour = audit.behaviour = (_request, response) => response.end('{}');
@@ -71,6 +74,7 @@ describe('the gateway in front of services of their own', () => {
   afterAll(async () => {
     await gateway.close();
     await Promise.all([plans.close(), audit.close()]);
+    await database[Symbol.asyncDispose]();
   });
 
   const ask = async (path: string, init: RequestInit = {}) =>
@@ -172,6 +176,54 @@ describe('the gateway in front of services of their own', () => {
     const broken = await ask('/api/v2/plans');
     expect(broken.status).toBe(503);
     expect(await broken.json()).toMatchObject({ code: 'unavailable' });
+    expect(broken.headers.get('retry-after')).toBe('5');
+  });
+
+  it('gives up a service that takes a request and says nothing', async () => {
+    plans.behaviour = () => undefined;
+    const answer = await ask('/api/v2/plans');
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([504, 'application/problem+json; charset=utf-8']);
+    expect(await answer.json()).toMatchObject({ code: 'deadline_exceeded', retryable: true });
+  });
+
+  it('sees a POST with an Idempotency-Key through, and makes it once', async () => {
+    const bodies: string[] = [];
+    let answerNow: () => void = () => undefined;
+    plans.behaviour = async (request, response) => {
+      bodies.push(await text(request));
+      await new Promise<void>((resolve) => (answerNow = resolve));
+      response.writeHead(202, { 'content-type': 'application/json', location: '/api/v2/runs/run_1' }).write('{"run":');
+      response.end('"run_1"}');
+    };
+    const post = (signal?: AbortSignal, body = '{ "a": 1 }') =>
+      ask('/api/v2/plans/plan_1/runs', {
+        method: 'POST',
+        body,
+        signal,
+        headers: { 'idempotency-key': 'once', 'content-type': 'application/json' },
+      });
+    const leave = new AbortController();
+    const left = post(leave.signal).catch(() => 'left');
+    while (bodies.length === 0) await sleep(5);
+    leave.abort();
+    expect(await left).toBe('left');
+    expect((await post()).status).toBe(409);
+    answerNow();
+    let answer = await post();
+    while (answer.status === 409) answer = await post();
+    expect([answer.status, answer.headers.get('location'), answer.headers.get('idempotency-replayed'), await answer.text()]).toEqual([
+      202,
+      '/api/v2/runs/run_1',
+      'true',
+      '{"run":"run_1"}',
+    ]);
+    expect((await post(undefined, '{"a":1}')).status).toBe(202);
+    expect((await post(undefined, '{"a":2}')).status).toBe(422);
+    expect(bodies).toEqual(['{ "a": 1 }']);
+
+    plans.behaviour = (request) => void request.socket.destroy();
+    const broken = () => ask('/api/v2/plans', { method: 'POST', body: '{}', headers: { 'idempotency-key': 'twice' } });
+    expect([(await broken()).status, (await broken()).status]).toEqual([503, 503]);
   });
 });
 

@@ -6,18 +6,18 @@ import {
   type OutgoingHttpHeaders,
 } from 'node:http';
 import { request as openSecureRequest } from 'node:https';
+import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RahatError } from '@rahat/contracts';
 import { ADDRESS_HEADER, addressesOf, wasRefused, type PrincipalSigner } from '@rahat/service-kit';
 import type { NextFunction, Request, Response } from 'express';
+import { heldBody } from '../idempotency/held-body.js';
 import { ownerOf, type Owner } from './owners.js';
 
 /** A service that is just being restarted is waited for. */
 const PATIENCE_MS = 10_000;
 const KNOCK_AGAIN_MS = 100;
-/** A service that took a request and says nothing at all is stuck; streams begin at once. */
-const FIRST_BYTE_TIMEOUT_MS = 120_000;
 
 /** RFC 9110 §7.6.1: they belong to one connection and not to the message. */
 const OF_ONE_CONNECTION = [
@@ -38,6 +38,8 @@ export class Forwarding {
     private readonly config: object,
     private readonly principals: PrincipalSigner,
     private readonly requestIdOf: (request: Request) => string,
+    /** A service that took a request and says nothing at all is stuck; streams begin at once. */
+    private readonly firstByteTimeoutMs: number,
   ) {}
 
   readonly use = async (request: Request, response: Response, next: NextFunction): Promise<void> => {
@@ -51,9 +53,11 @@ export class Forwarding {
       [ADDRESS_HEADER]: await this.principals.signAddress(request.ip ?? 'unknown'),
     };
     const upstream = await this.connect(owner, request, headers);
+    const answering = this.firstByteOf(upstream, owner);
+    const held = heldBody(request);
+    if (held !== undefined) return answerWhole(upstream.end(held), answering, response, owner);
     // Who hangs up takes no answer, and who is cut off got none: neither leaves the other side waiting.
     response.once('close', () => upstream.destroy());
-    const answering = firstByteOf(upstream, owner);
     // Not waited for: a service may answer before it has read all, and then reads no more; its answer counts.
     pipeline(request, upstream).catch(() => undefined);
     const answer = await answering;
@@ -75,6 +79,17 @@ export class Forwarding {
       if (request.destroyed || Date.now() >= until) throw unavailable(owner);
     }
   }
+
+  private firstByteOf(upstream: ClientRequest, owner: Owner): Promise<IncomingMessage> {
+    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+    const timer = setTimeout(() => {
+      reject(new RahatError('deadline_exceeded', `The service ${owner} did not answer in ${this.firstByteTimeoutMs / 1000} s.`));
+      upstream.destroy();
+    }, this.firstByteTimeoutMs);
+    upstream.once('error', (error) => reject(unavailable(owner, error)));
+    upstream.once('response', resolve);
+    return promise.finally(() => clearTimeout(timer));
+  }
 }
 
 /** The path goes as it came: resolved like a link, dots and slashes in it could lead to another one than its owner was found by. */
@@ -91,12 +106,14 @@ function connected(upstream: ClientRequest): Promise<ClientRequest> {
   return promise;
 }
 
-function firstByteOf(upstream: ClientRequest, owner: Owner): Promise<IncomingMessage> {
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const timer = setTimeout(() => upstream.destroy(new Error('no answer in time')), FIRST_BYTE_TIMEOUT_MS);
-  upstream.once('error', (error) => reject(unavailable(owner, error)));
-  upstream.once('response', resolve);
-  return promise.finally(() => clearTimeout(timer));
+/** A request that is made once is seen through, even when who asked has gone: they will ask again, for the answer. */
+async function answerWhole(upstream: ClientRequest, answering: Promise<IncomingMessage>, response: Response, owner: Owner): Promise<void> {
+  const answer = await answering;
+  const body = await buffer(answer).catch((error: unknown) => {
+    upstream.destroy();
+    throw unavailable(owner, error);
+  });
+  response.writeHead(answer.statusCode!, withoutHopHeaders(answer.headers)).end(body);
 }
 
 function withoutHopHeaders(headers: IncomingHttpHeaders): OutgoingHttpHeaders {

@@ -2,7 +2,6 @@ import { describe, expect, it } from '@jest/globals';
 import type { AuthenticatedSubject } from '@rahat/contracts';
 import { credentialOf } from './credential.js';
 import { refuseForeignPage, refuseForgedRequest } from './cross-site.js';
-import { RateLimit } from './rate-limit.js';
 import { doorOf } from './routes.js';
 import { SubjectCache } from './subject-cache.js';
 
@@ -62,26 +61,6 @@ describe('requests forged by another site', () => {
       expect(() => refuseForgedRequest(method, { 'x-rahat-csrf': '1', 'sec-fetch-site': 'same-origin' })).not.toThrow();
     }
     expect(() => refuseForgedRequest('GET', {})).not.toThrow();
-  });
-});
-
-describe('rate limit', () => {
-  it('counts each address for itself and starts again after the window', () => {
-    let now = 0;
-    const limit = new RateLimit('log-in', 2, 60, () => now);
-    expect([limit.take('a'), limit.take('a'), limit.take('a'), limit.take('b')].map((decision) => decision.allowed)).toEqual([
-      true,
-      true,
-      false,
-      true,
-    ]);
-    expect(limit.headers(limit.take('a'))).toEqual({
-      'RateLimit-Policy': '"log-in";q=2;w=60',
-      RateLimit: '"log-in";r=0;t=60',
-      'Retry-After': '60',
-    });
-    now = 60_000;
-    expect(limit.take('a').allowed).toBe(true);
   });
 });
 

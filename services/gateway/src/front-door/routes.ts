@@ -52,10 +52,15 @@ export function refuseUnreadablePath(url: string): void {
   } catch {
     // Told below, as for a NUL.
   }
-  throw new RahatError('invalid_input', 'The path of the request cannot be read.');
+  throw new RahatError('malformed_request', 'The path of the request cannot be read.');
 }
 
-function pathOf(url: string): string {
+/** Its answers tell the limits. */
+export function isOfApi(url: string): boolean {
+  return pathOf(url).startsWith('/api/');
+}
+
+export function pathOf(url: string): string {
   const path = url.split('?', 1)[0]!.toLowerCase().replace(/\/+$/, '');
   return path === '' ? '/' : path;
 }

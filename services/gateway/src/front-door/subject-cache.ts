@@ -14,13 +14,19 @@ export class SubjectCache {
     private readonly now: () => number = Date.now,
   ) {}
 
+  /** Undefined when auth has to be asked. */
+  async known(credential: string): Promise<AuthenticatedSubject | undefined> {
+    const subject = await this.answerTo(credential);
+    return subject && Date.parse(subject.expiresAt) > this.now() ? subject : undefined;
+  }
+
   async subjectOf(credential: string, address: string): Promise<AuthenticatedSubject> {
-    const key = createHash('sha256').update(credential).digest('base64');
-    const known = this.answers.get(key);
-    if (known !== undefined && known.until > this.now()) {
-      const subject = await known.subject;
-      if (Date.parse(subject.expiresAt) > this.now()) return subject;
+    // Not by `known` alone: between a look that waits and the question below others would ask as well.
+    if (this.answerTo(credential) !== undefined) {
+      const known = await this.known(credential);
+      if (known !== undefined) return known;
     }
+    const key = keyOf(credential);
     const subject = this.ask(credential, address);
     this.answers.delete(key);
     this.answers.set(key, { until: this.now() + HOLD_MS, subject });
@@ -33,9 +39,18 @@ export class SubjectCache {
     }
   }
 
+  private answerTo(credential: string): Promise<AuthenticatedSubject> | undefined {
+    const answer = this.answers.get(keyOf(credential));
+    return answer !== undefined && answer.until > this.now() ? answer.subject : undefined;
+  }
+
   private forgetOldest(): void {
     if (this.answers.size <= MOST_CREDENTIALS) return;
     const oldest = this.answers.keys().next().value;
     if (oldest !== undefined) this.answers.delete(oldest);
   }
+}
+
+function keyOf(credential: string): string {
+  return createHash('sha256').update(credential).digest('base64');
 }

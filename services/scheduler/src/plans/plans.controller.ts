@@ -16,7 +16,7 @@ import {
   type Page,
   type Principal,
 } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
 import { RetentionService } from '../retention/retention.service.js';
 import { announceRuns, type LocationResponse } from '../runs/location.js';
 import { BackupNow } from '../runs/backup-now.js';
@@ -37,6 +37,7 @@ export class PlansController {
   @Requires('plan:write')
   @ApiOperation({ operationId: 'plans_create', summary: 'Say what to back up, when, where to and how it is verified' })
   @ApiCreatedResponse({ standardSchema: Plan })
+  @Tagged('nextRuns')
   async create(@CurrentPrincipal() principal: Principal, @Body({ schema: CreatePlan }) request: CreatePlan): Promise<Plan> {
     return this.plans.create(principal, request);
   }
@@ -67,6 +68,7 @@ export class PlansController {
   @Requires('plan:read')
   @ApiOperation({ operationId: 'plans_get', summary: 'One plan, with its next five runs' })
   @ApiOkResponse({ standardSchema: Plan })
+  @Tagged('nextRuns')
   async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<Plan> {
     return this.plans.get(principal, id);
   }
@@ -75,12 +77,14 @@ export class PlansController {
   @Requires('plan:write')
   @ApiOperation({ operationId: 'plans_update', summary: 'Change, pause or resume a plan' })
   @ApiOkResponse({ standardSchema: Plan })
+  @Tagged('nextRuns')
   async update(
     @CurrentPrincipal() principal: Principal,
     @Param('id') id: string,
     @Body({ schema: UpdatePlan }) request: UpdatePlan,
+    @IfMatch() expected: Expected,
   ): Promise<Plan> {
-    return this.plans.update(principal, id, request);
+    return this.plans.update(principal, id, request, expected);
   }
 
   @Delete(':id')
@@ -88,8 +92,9 @@ export class PlansController {
   @HttpCode(204)
   @ApiOperation({ operationId: 'plans_delete', summary: 'Delete a plan; its backups stay' })
   @ApiNoContentResponse()
-  async remove(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<void> {
-    await this.plans.remove(principal, id);
+  @Tagged('nextRuns')
+  async remove(@CurrentPrincipal() principal: Principal, @Param('id') id: string, @IfMatch() expected: Expected): Promise<void> {
+    await this.plans.remove(principal, id, expected);
   }
 
   @Post(':id/pause')
@@ -97,6 +102,7 @@ export class PlansController {
   @HttpCode(200)
   @ApiOperation({ operationId: 'plans_pause', summary: 'Pause a plan: its occurrences are told as skipped until it is resumed' })
   @ApiOkResponse({ standardSchema: Plan })
+  @Tagged('nextRuns')
   async pause(
     @CurrentPrincipal() principal: Principal,
     @Param('id') id: string,
@@ -110,6 +116,7 @@ export class PlansController {
   @HttpCode(200)
   @ApiOperation({ operationId: 'plans_resume', summary: 'Let a paused plan go on' })
   @ApiOkResponse({ standardSchema: Plan })
+  @Tagged('nextRuns')
   async resume(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<Plan> {
     return this.plans.resume(principal, id);
   }

@@ -14,7 +14,7 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { changesBetween, recordAct } from '@rahat/service-kit';
+import { changesBetween, recordAct, whatever, type Expected } from '@rahat/service-kit';
 import { foundIds, ListConditions } from '../catalog/found-ids.js';
 import type { Clock } from '../clock/clock.js';
 import { databasesOf, missingIn } from '../databases/databases.table.js';
@@ -105,7 +105,7 @@ export class PlansService {
     );
   }
 
-  async update(principal: Principal, id: string, request: UpdatePlan): Promise<Plan> {
+  async update(principal: Principal, id: string, request: UpdatePlan, expected: Expected = whatever): Promise<Plan> {
     const { organization } = principal;
     const now = this.clock.now();
     assertWindows(request.blackouts);
@@ -119,6 +119,7 @@ export class PlansService {
     return this.database.inOrganization(organization, async (transaction) => {
       const before = await lockPlan(transaction, id);
       const shownBefore = await this.present(transaction, before, now);
+      expected(shownBefore);
       const schedules = schedulesIn(request, (await schedulesOfPlan(transaction, before)).map(inputOf), before.method, now);
       const hooks = request.hooks === undefined ? {} : { hooks: this.sealed(request.hooks, before.hooks, organization, id) };
       let row = await changePlan(transaction, before, { ...changesOf(request), ...hooks }, schedules, now);
@@ -152,11 +153,13 @@ export class PlansService {
   }
 
   /** Its backups stay, and no retention touches them any more. */
-  async remove(principal: Principal, id: string): Promise<void> {
+  async remove(principal: Principal, id: string, expected: Expected = whatever): Promise<void> {
     await this.database.inOrganization(principal.organization, async (transaction) => {
-      const row = await findPlan(transaction, id);
+      const row = await lockPlan(transaction, id);
+      const shown = await this.present(transaction, row);
+      expected(shown);
       await transaction.query(`UPDATE plans SET deleted_at = $2, enabled = false, replan = true WHERE id = $1`, [id, this.clock.now()]);
-      const details = { ...changesBetween(await this.present(transaction, row), undefined) };
+      const details = { ...changesBetween(shown, undefined) };
       await recordAct(this.outbox, transaction, principal, { action: 'plan.deleted', target: targetOf(row), details });
     });
   }

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Inject, Put } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Scheduling, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
 import { SchedulingService } from './scheduling.service.js';
 
 @ApiTags('plans')
@@ -13,6 +13,7 @@ export class SchedulingController {
   @Requires('plan:read')
   @ApiOperation({ operationId: 'scheduling_get', summary: "The organization's blackout windows and limits of runs at once" })
   @ApiOkResponse({ standardSchema: Scheduling })
+  @Tagged()
   async get(@CurrentPrincipal() principal: Principal): Promise<Scheduling> {
     return this.scheduling.get(principal);
   }
@@ -21,7 +22,12 @@ export class SchedulingController {
   @Requires('plan:write')
   @ApiOperation({ operationId: 'scheduling_put', summary: "Set the organization's blackout windows and limits of runs at once" })
   @ApiOkResponse({ standardSchema: Scheduling })
-  async put(@CurrentPrincipal() principal: Principal, @Body({ schema: Scheduling }) request: Scheduling): Promise<Scheduling> {
-    return this.scheduling.put(principal, request);
+  @Tagged()
+  async put(
+    @CurrentPrincipal() principal: Principal,
+    @Body({ schema: Scheduling }) request: Scheduling,
+    @IfMatch() expected: Expected,
+  ): Promise<Scheduling> {
+    return this.scheduling.put(principal, request, expected);
   }
 }

@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Principal, Scheduling } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
-import { changesBetween, recordAct } from '@rahat/service-kit';
+import { changesBetween, recordAct, whatever, type Expected } from '@rahat/service-kit';
 import { assertWindows } from '../plans/plan-input.js';
 import { schedulingOf } from './scheduling.table.js';
 
@@ -17,11 +17,14 @@ export class SchedulingService {
     return this.database.inOrganization(principal.organization, (transaction) => schedulingOf(transaction, principal.organization));
   }
 
-  async put(principal: Principal, request: Scheduling): Promise<Scheduling> {
+  async put(principal: Principal, request: Scheduling, expected: Expected = whatever): Promise<Scheduling> {
     const { organization } = principal;
     assertWindows(request.blackouts);
     return this.database.inOrganization(organization, async (transaction) => {
+      // There may be no row yet that could be locked.
+      await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended('rahat.scheduling.' || $1, 0))`, [organization]);
       const before = await schedulingOf(transaction, organization);
+      expected(before);
       if (isDeepStrictEqual(before, request)) return before;
       await transaction.query(
         `INSERT INTO scheduling (organization_id, blackouts, limits) VALUES ($1, $2, $3) ON CONFLICT (organization_id) DO UPDATE SET blackouts = $2, limits = $3`,

@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CreateServerGroup, pageOf, PageQuery, ServerGroup, UpdateServerGroup, type Page, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
 import { ServerGroupsService } from './server-groups.service.js';
 
 @ApiTags('servers')
@@ -13,6 +13,7 @@ export class ServerGroupsController {
   @Requires('server:write')
   @ApiOperation({ operationId: 'server_groups_create', summary: 'Make a group of servers that plans can select' })
   @ApiCreatedResponse({ standardSchema: ServerGroup })
+  @Tagged('servers')
   async create(
     @CurrentPrincipal() principal: Principal,
     @Body({ schema: CreateServerGroup }) request: CreateServerGroup,
@@ -32,6 +33,7 @@ export class ServerGroupsController {
   @Requires('server:read')
   @ApiOperation({ operationId: 'server_groups_get', summary: 'One server group' })
   @ApiOkResponse({ standardSchema: ServerGroup })
+  @Tagged('servers')
   async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<ServerGroup> {
     return this.groups.get(principal, id);
   }
@@ -40,12 +42,14 @@ export class ServerGroupsController {
   @Requires('server:write')
   @ApiOperation({ operationId: 'server_groups_update', summary: 'Rename or describe a server group' })
   @ApiOkResponse({ standardSchema: ServerGroup })
+  @Tagged('servers')
   async update(
     @CurrentPrincipal() principal: Principal,
     @Param('id') id: string,
     @Body({ schema: UpdateServerGroup }) request: UpdateServerGroup,
+    @IfMatch() expected: Expected,
   ): Promise<ServerGroup> {
-    return this.groups.update(principal, id, request);
+    return this.groups.update(principal, id, request, expected);
   }
 
   @Delete(':id')
@@ -53,7 +57,8 @@ export class ServerGroupsController {
   @HttpCode(204)
   @ApiOperation({ operationId: 'server_groups_delete', summary: 'Delete a group that no plan selects; its servers stay' })
   @ApiNoContentResponse()
-  async remove(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<void> {
-    await this.groups.remove(principal, id);
+  @Tagged('servers')
+  async remove(@CurrentPrincipal() principal: Principal, @Param('id') id: string, @IfMatch() expected: Expected): Promise<void> {
+    await this.groups.remove(principal, id, expected);
   }
 }

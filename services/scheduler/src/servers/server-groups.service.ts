@@ -10,7 +10,8 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { changesBetween, recordAct } from '@rahat/service-kit';
+import { changesBetween, recordAct, whatever, type Expected } from '@rahat/service-kit';
+import { lockRow } from '../input/lock-row.js';
 import type { ListPages } from '../paging/list-page.js';
 import { COUNTED_GROUPS, findServerGroup, presentServerGroup, type ServerGroupRow } from './server-groups.table.js';
 
@@ -52,9 +53,11 @@ export class ServerGroupsService {
     );
   }
 
-  async update(principal: Principal, id: string, request: UpdateServerGroup): Promise<ServerGroup> {
+  async update(principal: Principal, id: string, request: UpdateServerGroup, expected: Expected = whatever): Promise<ServerGroup> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
+      await lockRow(transaction, 'server_groups', id);
       const before = await findServerGroup(transaction, id);
+      expected(presentServerGroup(before));
       if (request.name !== undefined && request.name.toLowerCase() !== before.name.toLowerCase())
         await assertNameFree(transaction, request.name);
       await transaction.query(`UPDATE server_groups SET name = COALESCE($2, name), description = COALESCE($3, description) WHERE id = $1`, [
@@ -67,9 +70,11 @@ export class ServerGroupsService {
   }
 
   /** Its servers stay, without it. */
-  async remove(principal: Principal, id: string): Promise<void> {
+  async remove(principal: Principal, id: string, expected: Expected = whatever): Promise<void> {
     await this.database.inOrganization(principal.organization, async (transaction) => {
+      await lockRow(transaction, 'server_groups', id);
       const group = await findServerGroup(transaction, id);
+      expected(presentServerGroup(group));
       const plans = await transaction.query<{ name: string }>(
         `SELECT name FROM plans WHERE $1 = ANY (server_groups) AND deleted_at IS NULL ORDER BY name`,
         [id],

@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CreateServer, pageOf, ProbeReport, Server, ServerQuery, UpdateServer, type Page, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
 import { ServersService } from './servers.service.js';
 
 @ApiTags('servers')
@@ -13,6 +13,7 @@ export class ServersController {
   @Requires('server:write')
   @ApiOperation({ operationId: 'servers_create', summary: 'Add a database server by URL, or by address and password' })
   @ApiCreatedResponse({ standardSchema: Server })
+  @Tagged('identity', 'version')
   async create(@CurrentPrincipal() principal: Principal, @Body({ schema: CreateServer }) request: CreateServer): Promise<Server> {
     return this.servers.create(principal, request);
   }
@@ -38,6 +39,7 @@ export class ServersController {
   @Requires('server:read')
   @ApiOperation({ operationId: 'servers_get', summary: 'One server' })
   @ApiOkResponse({ standardSchema: Server })
+  @Tagged('identity', 'version')
   async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<Server> {
     return this.servers.get(principal, id);
   }
@@ -49,12 +51,14 @@ export class ServersController {
     summary: 'Change name, address, password, worker pool, groups, tags, limits or blackout windows',
   })
   @ApiOkResponse({ standardSchema: Server })
+  @Tagged('identity', 'version')
   async update(
     @CurrentPrincipal() principal: Principal,
     @Param('id') id: string,
     @Body({ schema: UpdateServer }) request: UpdateServer,
+    @IfMatch() expected: Expected,
   ): Promise<Server> {
-    return this.servers.update(principal, id, request);
+    return this.servers.update(principal, id, request, expected);
   }
 
   @Delete(':id')
@@ -62,8 +66,9 @@ export class ServersController {
   @HttpCode(204)
   @ApiOperation({ operationId: 'servers_delete', summary: 'Delete a server that no plan protects; its backups stay' })
   @ApiNoContentResponse()
-  async remove(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<void> {
-    await this.servers.remove(principal, id);
+  @Tagged('identity', 'version')
+  async remove(@CurrentPrincipal() principal: Principal, @Param('id') id: string, @IfMatch() expected: Expected): Promise<void> {
+    await this.servers.remove(principal, id, expected);
   }
 
   @Post(':id/test')

@@ -12,9 +12,10 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { changesBetween, recordAct } from '@rahat/service-kit';
+import { changesBetween, recordAct, whatever, type Expected } from '@rahat/service-kit';
 import { foundIds, ListConditions } from '../catalog/found-ids.js';
 import type { Clock } from '../clock/clock.js';
+import { lockRow } from '../input/lock-row.js';
 import { mistaken } from '../input/mistake.js';
 import { assertWindows } from '../plans/plan-input.js';
 import { replanFor } from '../plans/plan-servers.js';
@@ -92,9 +93,11 @@ export class ServersService {
     return presentServer(await this.database.inOrganization(principal.organization, (transaction) => findServer(transaction, id)));
   }
 
-  async update(principal: Principal, id: string, request: UpdateServer): Promise<Server> {
+  async update(principal: Principal, id: string, request: UpdateServer, expected: Expected = whatever): Promise<Server> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
+      await lockRow(transaction, 'servers', id);
       const before = await findServer(transaction, id);
+      expected(presentServer(before));
       if (before.platform && (request.name ?? request.url ?? request.address ?? request.password) !== undefined)
         throw new RahatError('conflict', "The platform's own server follows the platform's configuration");
       if (request.name !== undefined && request.name.toLowerCase() !== before.name.toLowerCase())
@@ -148,9 +151,11 @@ export class ServersService {
   }
 
   /** Backups stay restorable; what would still back up or restore has to go first. */
-  async remove(principal: Principal, id: string): Promise<void> {
+  async remove(principal: Principal, id: string, expected: Expected = whatever): Promise<void> {
     await this.database.inOrganization(principal.organization, async (transaction) => {
+      await lockRow(transaction, 'servers', id);
       const row = await findServer(transaction, id);
+      expected(presentServer(row));
       if (row.platform) throw new RahatError('conflict', "The platform's own server cannot be deleted");
       const plans = await transaction.query<{ name: string }>(
         `SELECT name FROM plans WHERE $1 = ANY (server_ids) AND deleted_at IS NULL ORDER BY name`,

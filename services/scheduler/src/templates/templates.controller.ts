@@ -10,7 +10,7 @@ import {
   type Page,
   type Principal,
 } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
 import { TemplatesService } from './templates.service.js';
 
 @ApiTags('templates')
@@ -22,6 +22,7 @@ export class TemplatesController {
   @Requires('plan:write')
   @ApiOperation({ operationId: 'templates_create', summary: 'Keep an outline of plans to start from, or import one' })
   @ApiCreatedResponse({ standardSchema: Template })
+  @Tagged()
   async create(@CurrentPrincipal() principal: Principal, @Body({ schema: CreateTemplate }) request: CreateTemplate): Promise<Template> {
     return this.templates.create(principal, request);
   }
@@ -38,6 +39,7 @@ export class TemplatesController {
   @Requires('plan:read')
   @ApiOperation({ operationId: 'templates_get', summary: 'One template, by id or name' })
   @ApiOkResponse({ standardSchema: Template })
+  @Tagged()
   async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<Template> {
     return this.templates.get(principal, id);
   }
@@ -46,12 +48,14 @@ export class TemplatesController {
   @Requires('plan:write')
   @ApiOperation({ operationId: 'templates_update', summary: 'Change a template of your own; plans made from it stay as they are' })
   @ApiOkResponse({ standardSchema: Template })
+  @Tagged()
   async update(
     @CurrentPrincipal() principal: Principal,
     @Param('id') id: string,
     @Body({ schema: UpdateTemplate }) request: UpdateTemplate,
+    @IfMatch() expected: Expected,
   ): Promise<Template> {
-    return this.templates.update(principal, id, request);
+    return this.templates.update(principal, id, request, expected);
   }
 
   @Delete(':id')
@@ -59,8 +63,9 @@ export class TemplatesController {
   @HttpCode(204)
   @ApiOperation({ operationId: 'templates_delete', summary: 'Delete a template of your own' })
   @ApiNoContentResponse()
-  async remove(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<void> {
-    await this.templates.remove(principal, id);
+  @Tagged()
+  async remove(@CurrentPrincipal() principal: Principal, @Param('id') id: string, @IfMatch() expected: Expected): Promise<void> {
+    await this.templates.remove(principal, id, expected);
   }
 
   @Post(':id/plans')

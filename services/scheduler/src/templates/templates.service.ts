@@ -13,8 +13,9 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { changesBetween, recordAct } from '@rahat/service-kit';
+import { changesBetween, recordAct, whatever, type Expected } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
+import { lockRow } from '../input/lock-row.js';
 import { assertSchedules, assertVerificationSchedules, assertWindows } from '../plans/plan-input.js';
 import type { PlansService } from '../plans/plans.service.js';
 import { BUILT_IN_TEMPLATES } from './built-in-templates.js';
@@ -50,10 +51,10 @@ export class TemplatesService {
     });
   }
 
-  async update(principal: Principal, id: string, request: UpdateTemplate): Promise<Template> {
+  async update(principal: Principal, id: string, request: UpdateTemplate, expected: Expected = whatever): Promise<Template> {
     this.assertContent(request.content ?? {});
     return this.database.inOrganization(principal.organization, async (transaction) => {
-      const before = await this.ownOne(transaction, id);
+      const before = await this.ownOne(transaction, id, expected);
       if (request.name !== undefined && request.name.toLowerCase() !== before.name.toLowerCase())
         await assertNameFree(transaction, request.name);
       const [row] = await transaction.query<TemplateRow>(
@@ -65,9 +66,9 @@ export class TemplatesService {
   }
 
   /** Plans that were made from it stay as they are. */
-  async remove(principal: Principal, id: string): Promise<void> {
+  async remove(principal: Principal, id: string, expected: Expected = whatever): Promise<void> {
     await this.database.inOrganization(principal.organization, async (transaction) => {
-      const template = await this.ownOne(transaction, id);
+      const template = await this.ownOne(transaction, id, expected);
       await transaction.query(`DELETE FROM templates WHERE id = $1`, [template.id]);
       await recordAct(this.outbox, transaction, principal, {
         action: 'template.deleted',
@@ -88,8 +89,11 @@ export class TemplatesService {
     assertSchedules(content.schedules ?? [], content.method ?? 'postgresql.logical', this.clock.now(), '/content');
   }
 
-  private async ownOne(transaction: Transaction, id: string): Promise<Template> {
+  private async ownOne(transaction: Transaction, idOrName: string, expected: Expected): Promise<Template> {
+    const { id } = await findTemplate(transaction, idOrName);
+    await lockRow(transaction, 'templates', id);
     const template = await findTemplate(transaction, id);
+    expected(template);
     if (template.builtIn)
       throw new RahatError('conflict', `The template '${template.name}' came with the product`, {
         hint: 'Make one of your own of its content.',

@@ -108,6 +108,7 @@ function rootModule({ keys, parts }: ApplicationParts, services: ServiceConfigs,
         runtime: parts.statelessRuntimeOf('gateway'),
         config: services.gateway,
         internal: internalOf('gateway'),
+        shared: gateway.sharedInDatabase(parts.databaseOf('gateway'), 'one'),
       }),
       auth.AuthModule.register({ runtime: parts.runtimeOf('auth'), config: services.auth, secretBox }),
       scheduler.SchedulerModule.register({

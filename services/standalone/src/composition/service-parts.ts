@@ -3,6 +3,7 @@ import { openMessaging, type Messaging } from '@rahat/messaging';
 import { openServiceDatabase, type Migration, type ServiceDatabase } from '@rahat/persistence';
 import * as audit from '@rahat/service-audit';
 import * as auth from '@rahat/service-auth';
+import * as gateway from '@rahat/service-gateway';
 import type { ServiceRuntime, StatelessRuntime } from '@rahat/service-kit';
 import * as scheduler from '@rahat/service-scheduler';
 import * as storage from '@rahat/service-storage';
@@ -15,6 +16,7 @@ const MIGRATIONS: Record<string, Migration[]> = {
   scheduler: scheduler.migrations,
   storage: storage.migrations,
   audit: audit.migrations,
+  gateway: gateway.migrations,
 };
 const POOL_SIZE = 10;
 
@@ -23,6 +25,7 @@ export interface ServiceParts {
   messaging: Messaging;
   runtimeOf(service: string): ServiceRuntime;
   statelessRuntimeOf(service: string): StatelessRuntime;
+  databaseOf(service: string): ServiceDatabase;
   migrations: number;
   /** What readiness asks, by name. */
   checks: Record<string, () => Promise<unknown>>;
@@ -64,6 +67,7 @@ export async function openServiceParts(
   return {
     messaging,
     statelessRuntimeOf: stateless,
+    databaseOf: (service) => databases.get(service)!,
     runtimeOf(service) {
       const database = databases.get(service)!;
       return { ...stateless(service), database, outbox: messaging.outbox(database) };

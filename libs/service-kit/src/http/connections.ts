@@ -1,0 +1,47 @@
+import type { Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { newId, RahatError, type ErrorCode } from '@rahat/contracts';
+import { problemOf } from './problem.js';
+
+/** Slow clients hold a connection for no longer than this before all of their request is there. */
+const HEADERS_TIMEOUT_MS = 20_000;
+const REQUEST_TIMEOUT_MS = 60_000;
+/** Beyond that new ones are closed at once; each costs memory and a file descriptor. */
+const MOST_CONNECTIONS = 20_000;
+
+const CODES: Record<string, ErrorCode> = {
+  HPE_HEADER_OVERFLOW: 'headers_too_large',
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 'payload_too_large',
+  ERR_HTTP_REQUEST_TIMEOUT: 'request_timeout',
+};
+
+/** What no handler ever sees is limited, and answered like everything else. */
+export function guardConnections(server: Server): void {
+  server.headersTimeout = HEADERS_TIMEOUT_MS;
+  server.requestTimeout = REQUEST_TIMEOUT_MS;
+  server.maxConnections = MOST_CONNECTIONS;
+  server.on('clientError', (error: Error & { code?: string }, socket) => answerUnreadable(error, socket));
+}
+
+function answerUnreadable({ code = '' }: { code?: string }, socket: Duplex): void {
+  // A second answer on a connection whose first one is under way would be read as a part of that.
+  const busy = (socket as Duplex & { _httpMessage?: { headersSent?: boolean } })._httpMessage?.headersSent === true;
+  if (code === 'ECONNRESET' || !socket.writable || busy) return void socket.destroy();
+  const requestId = newId('request');
+  const error = new RahatError(
+    CODES[code] ?? 'malformed_request',
+    code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'The request took too long to arrive.' : 'The request is not HTTP as it should be.',
+  );
+  const problem = problemOf(error, requestId);
+  const body = JSON.stringify(problem);
+  const head = [
+    `HTTP/1.1 ${problem.status} ${problem.title}`,
+    'Content-Type: application/problem+json; charset=utf-8',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+    `X-Request-Id: ${requestId}`,
+    'X-Content-Type-Options: nosniff',
+    'Cache-Control: no-store',
+    'Connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}

@@ -1,0 +1,91 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ADDRESS, PASSWORD, startTestScheduler, type TestScheduler } from './testing/start-test-scheduler.js';
+
+let scheduler: TestScheduler;
+beforeAll(async () => {
+  scheduler = await startTestScheduler();
+});
+afterAll(async () => scheduler?.[Symbol.asyncDispose]());
+
+const call = (method: string, path: string, body?: unknown, headers: Record<string, string> = {}) =>
+  scheduler.application.call(method, path, { body, headers, as: scheduler.admin });
+const make = async (place: string, body: object): Promise<string> => `${place}/${(await call('POST', place, body)).body.id}`;
+
+/** Each with something to edit of it; the second edit is another one. */
+const EDITED: [name: string, make: () => Promise<string>, method: string, first: object, second: object][] = [
+  [
+    'a server',
+    () => make('/api/v2/servers', { name: 'edited', address: ADDRESS, password: PASSWORD }),
+    'PATCH',
+    { tags: ['one'] },
+    { tags: ['two'] },
+  ],
+  ['a server group', () => make('/api/v2/server-groups', { name: 'edited' }), 'PATCH', { description: 'one' }, { description: 'two' }],
+  [
+    'a template',
+    () => make('/api/v2/templates', { name: 'edited', content: {} }),
+    'PATCH',
+    { description: 'one' },
+    { content: { jitterMinutes: 2 } },
+  ],
+  ['a plan', async () => `/api/v2/plans/${(await scheduler.plan({ cron: '* * * * *' })).id}`, 'PATCH', { priority: 1 }, { tags: ['two'] }],
+  [
+    "the organization's scheduling",
+    async () => '/api/v2/scheduling',
+    'PUT',
+    { blackouts: [], limits: { pools: { default: 1 }, storages: {} } },
+    { blackouts: [], limits: { pools: { default: 2 }, storages: {} } },
+  ],
+];
+
+/** So that each of the two edits is a change again. */
+function asItWas(body: object): object {
+  if (!('id' in body)) return { blackouts: [], limits: { pools: {}, storages: {} } };
+  const before = { tags: [], description: '', priority: 50, content: {} };
+  return Object.fromEntries(Object.entries(before).filter(([name]) => name in body));
+}
+
+describe.each(EDITED)('%s', (_name, makeOne, method, first, second) => {
+  let path: string;
+  const tagOf = async () => (await call('GET', path)).headers.get('etag')!;
+  beforeAll(async () => {
+    path = await makeOne();
+  });
+
+  it('is not sent again to who has it, and has the same tag until somebody edits it', async () => {
+    const tag = await tagOf();
+    expect(tag).toMatch(/^"[\w-]{27}"$/);
+    expect((await call('GET', path, undefined, { 'if-none-match': tag })).status).toBe(304);
+    // Its next runs are other ones by then.
+    scheduler.clock.advance(120_000);
+    expect(await tagOf()).toBe(tag);
+  });
+
+  it('is edited by exactly one of two who saw the same', async () => {
+    for (let round = 0; round < 5; round++) {
+      const tag = await tagOf();
+      const both = await Promise.all([first, second].map((body) => call(method, path, body, { 'if-match': tag })));
+      expect(both.map(({ status }) => status).sort()).toEqual([200, 412]);
+      const [winner, loser] = both[0]!.status === 200 ? both : [both[1]!, both[0]!];
+      expect(loser!.body).toMatchObject({ code: 'precondition_failed' });
+      expect(winner!.headers.get('etag')).toBe(await tagOf());
+      expect(await tagOf()).not.toBe(tag);
+      expect((await call(method, path, asItWas(winner!.body))).status).toBe(200);
+    }
+  });
+
+  it('is edited by who says nothing, or that it be there', async () => {
+    expect((await call(method, path, first)).status).toBe(200);
+    expect((await call(method, path, second, { 'if-match': '*' })).status).toBe(200);
+    expect((await call(method, path, first, { 'if-match': `W/${await tagOf()}` })).status).toBe(412);
+    expect((await call(method, path, first, { 'if-match': `"other", ${await tagOf()}` })).status).toBe(200);
+  });
+
+  (method === 'PUT' ? it.skip : it)('is not deleted by who saw something else', async () => {
+    const tag = await tagOf();
+    await call(method, path, asItWas((await call('GET', path)).body));
+    expect((await call('DELETE', path, undefined, { 'if-match': tag })).status).toBe(412);
+    expect((await call('DELETE', path, undefined, { 'if-match': await tagOf() })).status).toBe(204);
+    expect((await call('GET', path)).status).toBe(404);
+  });
+});
