@@ -11,7 +11,7 @@ export interface Operation {
   access?: { access: 'public' } | { access: 'scopes'; scopes: Scope[] };
   parameters: { name: string; in: string; required?: boolean; schema: JsonSchema }[];
   body?: JsonSchema;
-  responses: Record<string, { content?: Record<string, unknown> }>;
+  responses: Record<string, { content?: Record<string, { schema?: JsonSchema }> }>;
 }
 
 export interface ApiDocument {

@@ -1,4 +1,5 @@
 import fc, { type Arbitrary } from 'fast-check';
+import { z } from 'zod';
 import type { JsonSchema } from './api-document.js';
 
 const DEEPEST = 5;
@@ -84,6 +85,16 @@ function objectOf(schema: JsonSchema, of: (part: unknown) => Arbitrary<unknown>,
     .tuple(own, fc.dictionary(fc.string({ maxLength: 10 }), of(schema.additionalProperties), { maxKeys: 2 }))
     .map(([one, more]) => ({ ...more, ...one }));
 }
+
+/** Why a schema of the document does not accept a value; undefined when it does. */
+export function refusalOf(schema: JsonSchema, schemas: Record<string, JsonSchema>, value: unknown): string | undefined {
+  const local = <T>(part: T) => JSON.parse(JSON.stringify(part).replaceAll('#/components/schemas/', '#/$defs/')) as T;
+  const result = z.fromJSONSchema({ ...local(schema), $defs: local(schemas) } as never).safeParse(value);
+  return result.success ? undefined : result.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; ');
+}
+
+// The first text takes seconds to be thought of. Better here than between two requests, whose connection would be closed by then.
+textOf({});
 
 const NASTY: unknown[] = [
   null,

@@ -41,7 +41,10 @@ export const PasskeyAttestation = z
   .meta({ id: 'PasskeyAttestation' });
 export type PasskeyAttestation = z.infer<typeof PasskeyAttestation>;
 
-const Code = z.string().regex(/^\d{6}$/, 'expected the 6 digits that the app shows');
+const Code = z
+  .string()
+  .regex(/^\d{6}$/, 'expected the 6 digits that the app shows')
+  .meta({ examples: ['492039'] });
 const ByTotp = z.object({ code: Code }).strict();
 const ByRecoveryCode = z.object({ recoveryCode: z.string().min(1).max(100) }).strict();
 const ByPasskey = z.object({ passkey: PasskeyAssertion }).strict();
