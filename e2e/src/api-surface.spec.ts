@@ -191,7 +191,7 @@ function mistakeIn({ responses }: Operation, { status, type, text }: Answer, { s
   if (text !== '' && !types.some((one) => type.startsWith(one)))
     return `${status} has the type ${type}, documented is ${types.join(', ') || 'none'}`;
   const schema = documented.content?.[type.split(';', 1)[0]!]?.schema;
-  const refusal = schema && /json$/.test(type.split(';', 1)[0]!) && refusalOf(schema, schemas, JSON.parse(text));
+  const refusal = schema && /[/+]json$/.test(type.split(';', 1)[0]!) && refusalOf(schema, schemas, JSON.parse(text));
   return refusal ? `${status} is not what is documented: ${refusal} in ${text.slice(0, 300)}` : undefined;
 }
 
