@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Moment } from '../moment.js';
 import { Tags } from '../tags.js';
 
 /** Whatever somebody wants to remember; found by the search. */
@@ -17,6 +18,6 @@ export type Annotate = z.infer<typeof Annotate>;
 /** Of a list: words that occur or begin what occurs; a span of time. */
 export const SearchFilters = {
   q: z.string().trim().min(1).max(200).optional(),
-  since: z.iso.datetime({ offset: true }).optional(),
-  until: z.iso.datetime({ offset: true }).optional(),
+  since: Moment.optional(),
+  until: Moment.optional(),
 };

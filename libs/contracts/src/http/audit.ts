@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Moment } from '../moment.js';
 import { PageQuery } from './page.js';
 
 const values = z.record(z.string(), z.unknown());
@@ -38,8 +39,8 @@ export const AuditQuery = PageQuery.extend({
   target: oneLine.optional(),
   address: oneLine.optional(),
   request: oneLine.optional(),
-  from: z.iso.datetime({ offset: true }).optional(),
-  to: z.iso.datetime({ offset: true }).optional(),
+  from: Moment.optional(),
+  to: Moment.optional(),
   /** Words, or their beginnings, that all occur in the entry. */
   q: oneLine.optional(),
 });

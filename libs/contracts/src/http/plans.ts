@@ -3,6 +3,7 @@ import { Assertions } from '../assertions.js';
 import { BlackoutPolicy, BlackoutWindows } from '../blackouts.js';
 import { Hook, HookInput, HookOutline } from '../hooks.js';
 import { BackupMethod, BackupType, VerificationLevel } from '../labels.js';
+import { Moment } from '../moment.js';
 import { PlainText } from '../plain-text.js';
 import { Tags, TagFilter } from '../tags.js';
 import { VerificationSchedules, VerifyEvery } from '../verification.js';
@@ -165,7 +166,7 @@ export type UpdatePlan = z.infer<typeof UpdatePlan>;
 
 /** `POST /api/v2/plans/{id}/pause`: its occurrences are told as skipped until it is resumed. */
 export const PausePlan = z
-  .object({ reason: PlainText.trim().min(1).max(300).optional(), until: z.iso.datetime({ offset: true }).optional() })
+  .object({ reason: PlainText.trim().min(1).max(300).optional(), until: Moment.optional() })
   .strict()
   .meta({ id: 'PausePlan' });
 export type PausePlan = z.infer<typeof PausePlan>;

@@ -67,6 +67,8 @@ describe('the search', () => {
       expect([query, await lists(query)]).toEqual([query, 1]);
     for (const query of [`database=${database}`, `since=${hour(-1)}`, `until=${hour(1)}`, `since=${hour(-1)}&until=${hour(1)}&q=shop`])
       expect([query, await lists(query)]).toEqual([query, 1]);
+    // An offset that RFC 3339 knows and PostgreSQL doesn't.
+    expect(await lists(`since=${encodeURIComponent('0468-04-18T21:24:08.13136-17:37')}`)).toBe(1);
     for (const query of ['tag=other', 'tag=case=8', 'proof=FULL', 'state=partial', 'type=log', `since=${hour(1)}`, `until=${hour(-1)}`])
       expect([query, await lists(query)]).toEqual([query, 0]);
     expect((await get(`/api/v2/runs?server=${plan.server}&type=verification&since=${hour(-1)}`)).data).toHaveLength(1);
