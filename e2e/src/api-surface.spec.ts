@@ -133,10 +133,12 @@ describe.each(shapes(STANDALONE))('the whole API ($form, $queues)', (shape) => {
   it('bears whatever is sent to it: no answer is undocumented, none an inner fault', async () => {
     const wrong: string[] = [];
     let seed = SEED;
-    for (const operation of document.operations) {
+    // Failed log-ins close the entrance for a while, and what comes after could not log in.
+    const isPublic = ({ access }: Operation) => access?.access === 'public';
+    for (const operation of document.operations.toSorted((one, other) => Number(isPublic(one)) - Number(isPublic(other)))) {
       for (const [index, { path, body }] of requestsTo(operation, ++seed).entries()) {
         // Some things only a person may do, and some of them end the person's session.
-        const asPerson = index % 2 === 1;
+        const asPerson = index % 2 === 1 && !isPublic(operation);
         if (asPerson && !(await isLoggedIn())) session = await logInAsPerson(world, world.owner.email);
         const answer = await call(operation, path, asPerson ? session : keys['owner'], body);
         const mistake = mistakeIn(operation, answer, document);

@@ -2648,6 +2648,30 @@ export type CollectionsListResponses = {
 
 export type CollectionsListResponse = CollectionsListResponses[keyof CollectionsListResponses];
 
+export type CollectionsGetData = {
+    body?: never;
+    path: {
+        repository: string;
+    };
+    query?: never;
+    url: '/api/v2/collections/{repository}';
+};
+
+export type CollectionsGetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type CollectionsGetError = CollectionsGetErrors[keyof CollectionsGetErrors];
+
+export type CollectionsGetResponses = {
+    200: CollectionPolicy;
+};
+
+export type CollectionsGetResponse = CollectionsGetResponses[keyof CollectionsGetResponses];
+
 export type CollectionsUpdateData = {
     body: ChangeCollectionPolicy;
     path: {

@@ -10,7 +10,7 @@ import {
   type Page,
   type Principal,
 } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
 import { OrganizationsService } from './organizations.service.js';
 
 @ApiTags('organizations')
@@ -22,6 +22,7 @@ export class OrganizationsController {
   @Requires('organization:read')
   @ApiOperation({ operationId: 'organization_get', summary: 'The organization that the caller acts in' })
   @ApiOkResponse({ standardSchema: Organization })
+  @Tagged('members')
   async get(@CurrentPrincipal() principal: Principal): Promise<Organization> {
     return this.organizations.current(principal);
   }
@@ -30,11 +31,13 @@ export class OrganizationsController {
   @Requires('organization:write')
   @ApiOperation({ operationId: 'organization_update', summary: 'Rename the organization' })
   @ApiOkResponse({ standardSchema: Organization })
+  @Tagged('members')
   async update(
     @CurrentPrincipal() principal: Principal,
     @Body({ schema: UpdateOrganization }) request: UpdateOrganization,
+    @IfMatch() expected: Expected,
   ): Promise<Organization> {
-    return this.organizations.rename(principal, request.name);
+    return this.organizations.rename(principal, request.name, expected);
   }
 
   @Get('organizations')

@@ -10,8 +10,7 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import type { Cursors } from '@rahat/service-kit';
-import { actorOf } from '@rahat/service-kit';
+import { actorOf, type Cursors, type Expected } from '@rahat/service-kit';
 import { z } from 'zod';
 import { userOf } from '../sessions/session-overview.js';
 import { recordAct } from '../trail/trail.js';
@@ -32,11 +31,12 @@ export class OrganizationsService {
     return this.database.inOrganization(organization, (transaction) => read(transaction, organization));
   }
 
-  async rename(principal: Principal, name: string): Promise<Organization> {
+  async rename(principal: Principal, name: string, expected: Expected): Promise<Organization> {
     const { organization } = principal;
     return this.database.inOrganization(organization, async (transaction) => {
       const before = await lockOrganization(transaction, organization);
       await callerNow(transaction, principal, 'organization:write');
+      expected(await read(transaction, organization));
       if (before !== name) {
         await transaction.query(`UPDATE organizations SET name = $2 WHERE organization_id = $1`, [organization, name]);
         await recordAct(this.outbox, transaction, {

@@ -33,6 +33,23 @@ describe('the own organization', () => {
     expect(auth.acts).toHaveLength(before);
   });
 
+  it.each<[path: string, first: object, second: object]>([
+    ['/api/v2/organization', { name: 'Acme & Sons' }, { name: 'Two' }],
+    ['/api/v2/organization/security', { signOnCountsAsSecondFactor: false }, { signOnCountsAsSecondFactor: true }],
+  ])('is edited at %s by exactly one of two who saw the same', async (path, first, second) => {
+    const { owner, application } = auth;
+    const call = (method: string, body?: object, headers = {}) => application.call(method, path, { body, headers, as: owner });
+    const tag = async () => (await call('GET')).headers.get('etag')!;
+    expect((await call('PATCH', second)).status).toBe(200);
+    const seen = await tag();
+    expect((await call('GET', undefined, { 'if-none-match': seen })).status).toBe(304);
+    const edited = await call('PATCH', first, { 'if-match': seen });
+    expect(edited).toMatchObject({ status: 200, body: first });
+    expect(edited.headers.get('etag')).toBe(await tag());
+    expect(await call('PATCH', second, { 'if-match': seen })).toMatchObject({ status: 412, body: { code: 'precondition_failed' } });
+    expect((await call('GET')).body).toMatchObject(first);
+  });
+
   it('takes no member that a client may not set', async () => {
     for (const body of [{ name: 'a', id: 'org_x' }, { name: '' }, { name: '  ' }, { name: 'a\u0000b' }, { name: 'x'.repeat(101) }, {}])
       expect((await auth.call('PATCH', '/api/v2/organization', body, auth.owner)).status).toBe(422);

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Inject, Patch } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { OrganizationSecurity, UpdateOrganizationSecurity, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
 import { OrganizationSecurityService } from './organization-security.service.js';
 
 @ApiTags('organization')
@@ -13,6 +13,7 @@ export class OrganizationSecurityController {
   @Requires('organization:read')
   @ApiOperation({ operationId: 'organization_security_get', summary: 'What the organization asks of a log-in' })
   @ApiOkResponse({ standardSchema: OrganizationSecurity })
+  @Tagged()
   async get(@CurrentPrincipal() principal: Principal): Promise<OrganizationSecurity> {
     return this.security.get(principal);
   }
@@ -24,10 +25,12 @@ export class OrganizationSecurityController {
     summary: 'Require a second factor of everybody: who has none can only add one until then; needs a fresh proof',
   })
   @ApiOkResponse({ standardSchema: OrganizationSecurity })
+  @Tagged()
   async update(
     @CurrentPrincipal() principal: Principal,
     @Body({ schema: UpdateOrganizationSecurity }) request: UpdateOrganizationSecurity,
+    @IfMatch() expected: Expected,
   ): Promise<OrganizationSecurity> {
-    return this.security.update(principal, request);
+    return this.security.update(principal, request, expected);
   }
 }

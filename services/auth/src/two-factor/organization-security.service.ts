@@ -1,7 +1,7 @@
 import { RahatError, type OrganizationSecurity, type Principal, type UpdateOrganizationSecurity } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { actorOf } from '@rahat/service-kit';
+import { actorOf, type Expected } from '@rahat/service-kit';
 import { recordAct } from '../trail/trail.js';
 import { demandPresentRight } from './fresh-proof.js';
 
@@ -24,10 +24,11 @@ export class OrganizationSecurityService {
   }
 
   /** Open sessions without a second factor are limited from now on; API keys are not concerned. */
-  async update(principal: Principal, change: UpdateOrganizationSecurity): Promise<OrganizationSecurity> {
+  async update(principal: Principal, change: UpdateOrganizationSecurity, expected: Expected): Promise<OrganizationSecurity> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
       await demandPresentRight(transaction, principal, 'organization:write');
       const before = await this.row(transaction, principal.organization);
+      expected(present(before));
       if (change.secondFactorRequired === true && !before.second_factor_required) await demandOwnFactor(transaction, principal);
       const [after] = await transaction.query<Row>(
         `UPDATE organizations SET second_factor_required = coalesce($2, second_factor_required),

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Patch, Post, Query, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ChangeCollectionPolicy, CollectionPolicy, pageOf, PageQuery, Run, type Page, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
 import { announceRun, type LocationResponse } from '../runs/location.js';
 import { CollectionsService } from './collections.service.js';
 
@@ -18,16 +18,27 @@ export class CollectionsController {
     return this.collections.list(principal, query);
   }
 
+  @Get(':repository')
+  @Requires('storage:read')
+  @ApiOperation({ operationId: 'collections_get', summary: 'When this repository is freed of what no snapshot needs' })
+  @ApiOkResponse({ standardSchema: CollectionPolicy })
+  @Tagged()
+  async get(@CurrentPrincipal() principal: Principal, @Param('repository') repository: string): Promise<CollectionPolicy> {
+    return this.collections.get(principal, repository);
+  }
+
   @Patch(':repository')
   @Requires('storage:write')
   @ApiOperation({ operationId: 'collections_update', summary: 'When this repository is collected, and how long a removal can be undone' })
   @ApiOkResponse({ standardSchema: CollectionPolicy })
+  @Tagged()
   async change(
     @CurrentPrincipal() principal: Principal,
     @Param('repository') repository: string,
     @Body({ schema: ChangeCollectionPolicy }) change: ChangeCollectionPolicy,
+    @IfMatch() expected: Expected,
   ): Promise<CollectionPolicy> {
-    return this.collections.change(principal, repository, change);
+    return this.collections.change(principal, repository, change, expected);
   }
 
   @Post(':repository/runs')

@@ -9,7 +9,7 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { changesBetween, recordAct } from '@rahat/service-kit';
+import { changesBetween, recordAct, type Expected } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import { mistaken } from '../input/mistake.js';
 import type { ListPages } from '../paging/list-page.js';
@@ -47,9 +47,16 @@ export class CollectionsService {
     return this.pages.page(rows, query.limit, presentCollectionPolicy, (row) => [row.repository_id]);
   }
 
-  async change(principal: Principal, repository: string, change: ChangeCollectionPolicy): Promise<CollectionPolicy> {
+  async get(principal: Principal, repository: string): Promise<CollectionPolicy> {
+    return this.database.inOrganization(principal.organization, async (transaction) =>
+      presentCollectionPolicy(await findCollectionPolicy(transaction, repository)),
+    );
+  }
+
+  async change(principal: Principal, repository: string, change: ChangeCollectionPolicy, expected: Expected): Promise<CollectionPolicy> {
     return this.inRepository(principal, repository, async (transaction) => {
       const before = await findCollectionPolicy(transaction, repository);
+      expected(presentCollectionPolicy(before));
       const {
         cron = before.cron,
         timeZone = before.time_zone,
