@@ -15,7 +15,7 @@ import { DEVICE_PREFIX, newOpaqueToken, tokenHash } from '../sessions/opaque-tok
 import { startSession, type LogInMethod } from '../sessions/session-issuer.js';
 import { CONSONANTS, newTypedCode, typedCodeHash } from '../setup/typed-code.js';
 import type { Signer, SigningKeys } from '../signing-keys/signing-keys.js';
-import { recordActOf } from '../trail/trail.js';
+import { recordActOf, type Who } from '../trail/trail.js';
 import { personalSession } from '../two-factor/fresh-proof.js';
 
 const EXPIRES_SECONDS = 900;
@@ -127,16 +127,15 @@ export class DeviceLoginService {
       secondFactor: approver.second_factor,
       provenNow: false,
     });
-    await recordActOf(
-      this.outbox,
-      transaction,
-      { organization: approver.organization_id, actor: { kind: 'user', id: approver.user_id, name: approver.name, address: from.address } },
-      {
-        action: 'session.started',
-        target: { kind: 'session', id: started.session },
-        details: { method: 'device', client },
-      },
-    );
+    const who: Who = {
+      organization: approver.organization_id,
+      actor: { kind: 'user', id: approver.user_id, name: approver.name, address: from.address },
+    };
+    await recordActOf(this.outbox, transaction, who, {
+      action: 'session.started',
+      target: { kind: 'session', id: started.session },
+      details: { method: 'device', client },
+    });
     return { outcome: 'taken', tokens: started.tokens };
   }
 

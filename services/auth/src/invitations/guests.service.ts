@@ -7,7 +7,7 @@ import { demandStrongPassword } from '../passwords/demand-strong-password.js';
 import { linkTokenHash } from '../passwords/link-token.js';
 import { forgiveAttempt } from '../passwords/login-failures.js';
 import { hashPassword, passwordMatches } from '../passwords/password-hash.js';
-import { recordActOf } from '../trail/trail.js';
+import { recordActOf, type Who } from '../trail/trail.js';
 import { lockOrganization } from '../users/reach.js';
 import { SELECT_INVITATIONS, type InvitationRow } from './invitation-row.js';
 
@@ -97,16 +97,12 @@ export class GuestsService {
       );
       if (joined.length === 0) throw new RahatError('conflict', 'You belong to this organization already.');
       await transaction.query(`UPDATE invitations SET accepted_at = now() WHERE id = $1`, [id]);
-      await recordActOf(
-        this.outbox,
-        transaction,
-        { organization, actor: { kind: 'user', ...user, address } },
-        {
-          action: 'user.joined',
-          target: { kind: 'user', ...user },
-          details: { ...changesBetween(undefined, { email, role }), invitation: id },
-        },
-      );
+      const who: Who = { organization, actor: { kind: 'user', ...user, address } };
+      await recordActOf(this.outbox, transaction, who, {
+        action: 'user.joined',
+        target: { kind: 'user', ...user },
+        details: { ...changesBetween(undefined, { email, role }), invitation: id },
+      });
       return { user: user.id, email, role, organization: { id: organization, name } };
     });
   }

@@ -6,7 +6,7 @@ import type { PasskeyCeremonies } from '../passkeys/passkey-ceremonies.js';
 import { forgiveAttempt, reserveAttempt } from '../passwords/login-failures.js';
 import { passwordMatches } from '../passwords/password-hash.js';
 import type { Signer, SigningKeys } from '../signing-keys/signing-keys.js';
-import { recordActOf } from '../trail/trail.js';
+import { recordActOf, type Who } from '../trail/trail.js';
 import { methodsOf, type SecondFactors } from '../two-factor/second-factors.js';
 import { CHALLENGE_SECONDS, endChallenge, findChallenge, issueChallenge, tryChallenge } from './login-challenges.js';
 import { startSession, type LogInMethod, type StartedSession } from './session-issuer.js';
@@ -132,16 +132,12 @@ export class LogInService {
   private async start(transaction: Transaction, signer: Signer, user: ProvenUser, from: Asker, factor?: string): Promise<StartedSession> {
     await removeOldSessions(transaction);
     const started = await startSession(transaction, signer, { ...user, ...from });
-    await recordActOf(
-      this.outbox,
-      transaction,
-      { organization: user.organization, actor: { kind: 'user', id: user.id, name: user.name, address: from.address } },
-      {
-        action: 'session.started',
-        target: { kind: 'session', id: started.session },
-        details: { method: user.method, ...(factor === undefined ? {} : { secondFactor: factor }) },
-      },
-    );
+    const who: Who = { organization: user.organization, actor: { kind: 'user', id: user.id, name: user.name, address: from.address } };
+    await recordActOf(this.outbox, transaction, who, {
+      action: 'session.started',
+      target: { kind: 'session', id: started.session },
+      details: { method: user.method, ...(factor === undefined ? {} : { secondFactor: factor }) },
+    });
     return started;
   }
 
@@ -172,16 +168,12 @@ export class LogInService {
     action: string,
     details: Record<string, unknown>,
   ): Promise<void> {
-    await recordActOf(
-      this.outbox,
-      transaction,
-      { organization: user.organization, actor: { kind: 'system', id: 'auth', name: 'auth', address } },
-      {
-        action,
-        target: { kind: 'user', id: user.id, name: user.name },
-        details,
-      },
-    );
+    const who: Who = { organization: user.organization, actor: { kind: 'system', id: 'auth', name: 'auth', address } };
+    await recordActOf(this.outbox, transaction, who, {
+      action,
+      target: { kind: 'user', id: user.id, name: user.name },
+      details,
+    });
   }
 
   /** What was typed is not kept: people type passwords into the wrong field. */

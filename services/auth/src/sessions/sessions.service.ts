@@ -3,7 +3,7 @@ import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
 import { recordAct } from '@rahat/service-kit';
 import type { SigningKeys } from '../signing-keys/signing-keys.js';
-import { recordActOf } from '../trail/trail.js';
+import { recordActOf, type Who } from '../trail/trail.js';
 import { REFRESH_PREFIX, tokenHash } from './opaque-token.js';
 import { issueTokens } from './session-issuer.js';
 
@@ -70,16 +70,12 @@ export class SessionsService {
         `UPDATE sessions SET revoked_at = now(), revoked_because = 'refresh token used twice' WHERE id = $1 AND revoked_at IS NULL`,
         [used.session_id],
       );
-      await recordActOf(
-        this.outbox,
-        transaction,
-        { organization: used.organization_id, actor: { kind: 'user', id: used.user_id, name: used.name, address } },
-        {
-          action: 'session.revoked',
-          target: { kind: 'session', id: used.session_id },
-          details: { reason: 'A refresh token was used a second time.' },
-        },
-      );
+      const who: Who = { organization: used.organization_id, actor: { kind: 'user', id: used.user_id, name: used.name, address } };
+      await recordActOf(this.outbox, transaction, who, {
+        action: 'session.revoked',
+        target: { kind: 'session', id: used.session_id },
+        details: { reason: 'A refresh token was used a second time.' },
+      });
     });
   }
 }

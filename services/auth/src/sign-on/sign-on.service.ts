@@ -5,7 +5,7 @@ import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { SecretBox } from '@rahat/secrets';
 import { changesBetween } from '@rahat/service-kit';
 import type { Asker, LogInOutcome, LogInService } from '../sessions/log-in.service.js';
-import { recordActOf } from '../trail/trail.js';
+import { recordActOf, type Who } from '../trail/trail.js';
 import { revokeInvitationsBeyond } from '../users/departure.js';
 import { lockOrganization } from '../users/reach.js';
 import type { IdentityProviders, SignedOn, SignOnAttempt } from './identity-provider.js';
@@ -172,16 +172,12 @@ export class SignOnService {
     user: { id: string; name: string },
     details: Record<string, unknown>,
   ): Promise<void> {
-    await recordActOf(
-      this.outbox,
-      transaction,
-      { organization: provider.organization_id, actor: { kind: 'system', id: 'auth', name: 'auth' } },
-      {
-        action,
-        target: { kind: 'user', id: user.id, name: user.name },
-        details,
-      },
-    );
+    const who: Who = { organization: provider.organization_id, actor: { kind: 'system', id: 'auth', name: 'auth' } };
+    await recordActOf(this.outbox, transaction, who, {
+      action,
+      target: { kind: 'user', id: user.id, name: user.name },
+      details,
+    });
   }
 }
 

@@ -3,13 +3,14 @@ import type { Outbox } from '@rahat/messaging';
 import type { Transaction } from '@rahat/persistence';
 import { currentRequestId, type Act } from '@rahat/service-kit';
 
+/** Who acts, and in whose trail it stands. */
+export interface Who {
+  organization: string;
+  actor: Actor;
+}
+
 /** `recordAct` for who has no principal: who logs in, whoever has a link, the console of the machine. */
-export async function recordActOf(
-  outbox: Outbox,
-  transaction: Transaction,
-  { organization, actor }: { organization: string; actor: Actor },
-  act: Act,
-): Promise<void> {
+export async function recordActOf(outbox: Outbox, transaction: Transaction, { organization, actor }: Who, act: Act): Promise<void> {
   const request = currentRequestId();
   await outbox.event(transaction, 'audit.recorded.v1', {
     organization,
