@@ -3,62 +3,51 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { apiKeysCreate, auditList, auditVerify, plansRetention, runsGet, trashList, type AuditEntry, type Run } from '@rahat/api-client';
+import {
+  apiKeysCreate,
+  auditList,
+  auditVerify,
+  createClient,
+  createConfig,
+  plansRetention,
+  runsGet,
+  trashList,
+  type Client,
+  type Run,
+} from '@rahat/api-client';
+import { openBlobStore } from '@rahat/blob-store-registry';
 import { data } from '@rahat/demo';
+import { createRepository } from '@rahat/repository';
 import { cliEnvironment, rahatBackup } from './cli.js';
 import { shapes, STANDALONE } from './shapes.js';
 import { TRAIL_ACTIONS } from './trail-actions.js';
+import { Calls, readOperations, type Operation } from './trail-calls.js';
+import { PEOPLE_ENVIRONMENT, tellOfPeople } from './trail-of-people.js';
 import { openWorld, type World } from './world.js';
 
-const DOCUMENT = fileURLToPath(new URL('../../libs/api-client/openapi.json', import.meta.url));
 const ENDED: ReadonlySet<Run['state']> = new Set(['succeeded', 'partial', 'failed', 'cancelled']);
 const PLANTED = 'planted-hook-authorization';
+const PASSPHRASE = 'planted passphrase of another installation';
+const CHEAP_KDF = { memoryKib: 8, passes: 1, parallelism: 1 };
 const CHANGING = new Set(['post', 'put', 'patch', 'delete']);
-
-interface Operation {
-  id: string;
-  method: string;
-  path: string;
-}
-
-async function operations(): Promise<Operation[]> {
-  const { paths } = JSON.parse(await readFile(DOCUMENT, 'utf8')) as { paths: Record<string, Record<string, { operationId: string }>> };
-  return Object.entries(paths).flatMap(([route, methods]) =>
-    Object.entries(methods).map(([method, { operationId }]) => ({ id: operationId, method, path: route })),
-  );
-}
 
 /** One organization's life, in which every request that changes something is made once. The tests follow upon each other. */
 describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (shape) => {
   let world: World;
   let known: Map<string, Operation>;
-  /** What was called, with the id of its request. */
-  const called = new Map<string, string>();
-  let authorization: string;
+  let nobody: Calls;
+  /** Who reads where the entry of an operation stands, if not at home. */
+  const readers = new Map<string, Client>();
+  const secrets = [PLANTED, PASSPHRASE];
 
   beforeAll(async () => {
-    world = await openWorld([], shape);
+    world = await openWorld([], shape, { environment: PEOPLE_ENVIRONMENT });
     await world.source.query('CREATE TABLE things (id int)', [], 'shop');
-    known = new Map((await operations()).map((operation) => [operation.id, operation]));
+    known = await readOperations();
+    nobody = Calls.ofNobody(world.platform.url, known);
+    secrets.push(world.connection.password, world.owner.password);
   }, 120_000);
   afterAll(async () => world[Symbol.asyncDispose]());
-
-  /** Answers with the body. */
-  // eslint-disable-next-line @typescript-eslint/no-explicit-any
-  async function call(id: string, parameters: Record<string, string> = {}, body?: unknown): Promise<any> {
-    const operation = known.get(id);
-    if (!operation) throw new Error(`There is no operation ${id}`);
-    const route = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => parameters[name]!);
-    const response = await fetch(world.platform.url + route, {
-      method: operation.method.toUpperCase(),
-      headers: { authorization, ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-      body: body === undefined ? undefined : JSON.stringify(body),
-    });
-    const text = await response.text();
-    if (!response.ok) throw new Error(`${id} answered with ${response.status}: ${text}`);
-    called.set(id, response.headers.get('x-request-id')!);
-    return /^application\/json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : text;
-  }
 
   const run = (id: string) => data(runsGet({ client: world.platform.client, path: { id } }));
   async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
@@ -68,15 +57,19 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
     }
     throw new Error('It did not come to that.');
   }
+  const clientOf = (key: string) =>
+    createClient(createConfig({ baseUrl: world.platform.url, headers: { authorization: `Bearer ${key}` } }));
   const ended = (id: string) =>
     until(async () => {
       const now = await run(id);
       return ENDED.has(now.state) ? now : undefined;
     });
-  const entriesOf = async (request: string): Promise<AuditEntry[]> =>
-    (await data(auditList({ client: world.platform.client, query: { request } }))).data;
   const entryOf = (id: string, action: string) =>
-    until(async () => (await entriesOf(called.get(id)!)).find((entry) => entry.action === action));
+    until(async () => {
+      const client = readers.get(id) ?? world.platform.client;
+      const { data: entries } = await data(auditList({ client, query: { request: nobody.requestOf(id) } }));
+      return entries.find((entry) => entry.action === action);
+    });
 
   it('has a word for each operation that changes something', () => {
     const changing = [...known.values()].filter(({ method }) => CHANGING.has(method)).map(({ id }) => id);
@@ -86,7 +79,8 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
 
   it('is left by a whole life', async () => {
     const key = await data(apiKeysCreate({ client: world.platform.client, body: { name: 'story', scopes: ['*'] } }));
-    authorization = `Bearer ${key.secret}`;
+    const story = nobody.as(key.secret);
+    const call: Calls['call'] = (...what) => story.call(...what);
     const { password, ...address } = world.connection;
     await call('servers_try', {}, { name: 'shop', address, password });
     const server = await call('servers_create', {}, { name: 'shop', address, password });
@@ -102,6 +96,10 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
     const settings = { driver: 'local', path: path.join(world.folder, 'storage') };
     const storage = await call('storages_create', {}, { name: 'nas', settings });
     const repository = await call('repositories_create', {}, { name: 'nas', storage: storage.id });
+    const place = await openBlobStore({ driver: 'local', path: settings.path }, 'before');
+    await createRepository(place, { passphrase: PASSPHRASE, kdf: CHEAP_KDF });
+    const wayIn = { type: 'passphrase', passphrase: PASSPHRASE };
+    await call('repositories_attach', {}, { name: 'before', storage: storage.id, prefix: 'before', wayIn });
     const hook = { kind: 'http', name: 'tell', when: 'after_failure', url: 'http://203.0.113.1/', authorization: PLANTED };
     const outline = { databases: ['shop'], verify: [], hooks: [hook] };
     const plan = await call('plans_create', {}, { name: 'nightly', server: server.id, repository: repository.id, ...outline });
@@ -176,12 +174,15 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
     await call('audit_retention_set', {}, { keepDays: 365 });
     await call('audit_sign_head');
     await call('audit_export');
-    const session = await call('sessions_create', {}, { email: 'owner@example.org', password: world.owner.password });
-    authorization = `Bearer ${session.accessToken}`;
-    const { id: other } = await call('api_keys_create', {}, { name: 'other', scopes: ['audit:read'] });
-    await call('api_keys_revoke', { id: other });
-    await call('sessions_refresh', {}, { refreshToken: session.refreshToken });
-    await call('sessions_end');
+    const people = await tellOfPeople(nobody, world.owner);
+    secrets.push(...people.secrets);
+    readers.set('organizations_create', clientOf(people.elsewhere));
+    const session = await nobody.call('sessions_create', {}, world.owner);
+    const own = nobody.as(session.accessToken);
+    const { id: other } = await own.call('api_keys_create', {}, { name: 'other', scopes: ['audit:read'] });
+    await own.call('api_keys_revoke', { id: other });
+    await nobody.call('sessions_refresh', {}, { refreshToken: session.refreshToken });
+    await own.call('sessions_end');
   }, 240_000);
 
   it.each(Object.entries(TRAIL_ACTIONS))('has the entry of %s', async (id, declared) => {
@@ -195,14 +196,14 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
       expect(spec).toContain(declared.action);
       return;
     }
-    expect(called.get(id)).toMatch(/^request_/);
+    expect(nobody.requestOf(id)).toMatch(/^request_/);
     if (typeof declared === 'object') {
       expect(declared.none.length).toBeGreaterThan(20);
       return;
     }
     expect(await entryOf(id, declared)).toMatchObject({
       actor: { kind: expect.stringMatching(/^(user|api-key)$/), address: '127.0.0.1' },
-      request: called.get(id),
+      request: nobody.requestOf(id),
     });
   });
 
@@ -218,6 +219,31 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
     });
     expect(await entryOf('plans_pause', 'plan.paused')).toMatchObject({ before: { enabled: true }, after: { enabled: false } });
     expect((await entryOf('plans_delete', 'plan.deleted')).after).toBeNull();
+    expect(await entryOf('organization_update', 'organization.renamed')).toMatchObject({
+      before: { name: 'Demo' },
+      after: { name: 'Acme' },
+    });
+    expect(await entryOf('organization_security_update', 'organization.security_changed')).toMatchObject({
+      before: { signOnCountsAsSecondFactor: false },
+      after: { signOnCountsAsSecondFactor: true },
+    });
+    const { before, after } = await entryOf('sign_on_providers_update', 'sign_on_provider.changed');
+    expect([before, after]).toEqual([{ enabled: true }, { enabled: false, clientSecret: '[changed]' }]);
+    expect(await entryOf('users_update', 'user.role_changed')).toMatchObject({ before: { role: 'operator' }, after: { role: 'viewer' } });
+    expect(await entryOf('users_remove', 'user.removed')).toMatchObject({ before: { email: 'vera@example.org' }, after: null });
+    expect(await entryOf('invitations_revoke', 'invitation.revoked')).toMatchObject({
+      before: { state: 'open' },
+      after: { state: 'revoked' },
+    });
+    expect(await entryOf('api_keys_create', 'api_key.created')).toMatchObject({ before: null, after: { scopes: ['audit:read'] } });
+    expect(await entryOf('api_keys_revoke', 'api_key.revoked')).toMatchObject({
+      before: { revokedAt: null },
+      after: { revokedAt: expect.any(String) },
+    });
+    expect(await entryOf('passkeys_rename', 'passkey.renamed')).toMatchObject({
+      before: { name: 'laptop' },
+      after: { name: 'old laptop' },
+    });
   });
 
   it('tells each use of a stored secret', async () => {
@@ -238,19 +264,25 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
     expect((await cli('export', '--to', file)).exitCode).toBe(0);
     expect((await cli('export', '--to', file)).error?.code).toBe('conflict');
     const text = await readFile(file, 'utf8');
-    for (const secret of [PLANTED, world.connection.password, world.owner.password]) expect(text).not.toContain(secret);
+    expect(secrets.filter((secret) => text.includes(secret))).toEqual([]);
     const keys = path.join(world.folder, 'keys.json');
     await writeFile(keys, JSON.stringify((await cli('keys')).data));
     const offline = (...args: string[]) => rahatBackup<{ intact: boolean }>(['audit', 'verify', ...args], { HOME: world.folder });
     expect(await offline('--file', file, '--keys', keys)).toMatchObject({ exitCode: 0, data: { intact: true } });
     await writeFile(`${file}.changed`, text.replace('cellar', 'cellat'));
     expect(await offline('--file', `${file}.changed`)).toMatchObject({ exitCode: 1, data: { intact: false } });
-    const head = await cli<{ signed: string; sequence: number }>('head');
+    const [head, found, listed, shown, kept] = await Promise.all([
+      cli<{ signed: string }>('head'),
+      cli('search', 'cellar', '--action', 'server.annotated'),
+      cli('list', '--action', 'plan.', '--limit', '2'),
+      cli('show', '1'),
+      cli('retention'),
+    ]);
+    expect(found).toMatchObject({ data: [{ after: { note: 'in the cellar' } }] });
+    expect(listed).toMatchObject({ data: [{}, {}] });
+    expect(shown).toMatchObject({ data: { sequence: 1 } });
+    expect(kept).toMatchObject({ data: { keepDays: 365 } });
     expect(await cli('verify', '--head', head.data.signed)).toMatchObject({ exitCode: 0, data: { intact: true } });
-    expect(await cli('search', 'cellar', '--action', 'server.annotated')).toMatchObject({ data: [{ after: { note: 'in the cellar' } }] });
-    expect(await cli('list', '--action', 'plan.', '--limit', '2')).toMatchObject({ data: [{}, {}] });
-    expect(await cli('show', '1')).toMatchObject({ data: { sequence: 1 } });
-    expect(await cli('retention')).toMatchObject({ data: { keepDays: 365 } });
     expect(await cli('retention', '--keep-days', '30')).toMatchObject({ exitCode: 2 });
     expect(await cli('retention', '--keep-days', 'forever')).toMatchObject({ data: { keepDays: null } });
   });

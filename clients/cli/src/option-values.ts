@@ -18,7 +18,9 @@ export function byteSize(text: string): number {
   return value;
 }
 
-/** `none` takes a limit away. */
-export function orNone(parse: (text: string) => number): (text: string) => number | null {
-  return (text) => (text === 'none' ? null : parse(text));
+/** What takes a limit away; a word to the end, because Commander makes an empty text of a null. */
+export type OrNone = number | 'none';
+
+export function orNone(parse: (text: string) => number): (text: string) => OrNone {
+  return (text) => (text === 'none' ? text : parse(text));
 }

@@ -32,4 +32,4 @@ export { PrincipalGuard } from './principal/principal.guard.js';
 export { openPrincipalKeys, type PrincipalKeys } from './principal/principal-keys.js';
 export { ADDRESS_HEADER, PRINCIPAL_HEADER, type PrincipalSigner, type PrincipalVerifier } from './principal/principal-token.js';
 export { actorOf, recordAct, recordOwnAct, type Act } from './trail/acts.js';
-export { changesBetween } from './trail/changes.js';
+export { changesBetween, type Changes } from './trail/changes.js';

@@ -27,10 +27,10 @@ describe('options of a plan', () => {
 
   it('say of retention only what was said, sizes in units of a thousand, and none for no limit', () => {
     expect(retentionOf({ priority: 1 })).toBeUndefined();
-    expect(retentionOf({ keepMonthly: 12, maxSize: null })).toEqual({ keepMonthly: 12, maxBytes: null });
+    expect(retentionOf({ keepMonthly: 12, maxSize: 'none' })).toEqual({ keepMonthly: 12, maxBytes: null });
     expect(['500GB', '1.5t', '20 MB', '7'].map(byteSize)).toEqual([500e9, 1.5e12, 20e6, 7]);
     for (const wrong of ['0', 'many', '5 XB', '-1GB', '']) expect(() => byteSize(wrong)).toThrow('A size is needed');
-    expect([orNone(byteSize)('none'), orNone(byteSize)('1KB')]).toEqual([null, 1000]);
+    expect([orNone(byteSize)('none'), orNone(byteSize)('1KB')]).toEqual(['none', 1000]);
     const none = { keepDays: null, keepHourly: 0, keepDaily: 0, keepWeekly: 0, keepMonthly: 0, keepYearly: 0, maxBytes: null };
     expect(retentionInWords({ ...none, keepLast: 14, keepProven: 2 })).toBe('the last 14; never below 2 proven');
     expect(retentionInWords({ ...none, keepLast: 1, keepProven: 2, keepDays: 30, keepMonthly: 12, maxBytes: 5e11 })).toBe(

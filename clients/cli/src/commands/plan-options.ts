@@ -1,6 +1,7 @@
 import { RahatError, type ScheduleInput } from '@rahat/contracts';
 import type { Plan } from '@rahat/api-client';
 import type { Api } from '../session/api.js';
+import type { OrNone } from '../option-values.js';
 import { bytes } from '../terminal/format.js';
 import { findGroup } from './server-groups.js';
 import { findServer } from './servers.js';
@@ -21,13 +22,13 @@ export interface PlanOptions {
   tag?: string[];
   keepLast?: number;
   keepProven?: number;
-  keepDays?: number | null;
+  keepDays?: OrNone;
   keepHourly?: number;
   keepDaily?: number;
   keepWeekly?: number;
   keepMonthly?: number;
   keepYearly?: number;
-  maxSize?: number | null;
+  maxSize?: OrNone;
   verify?: string;
   verifyEvery?: string[];
   verifySchedule?: string[];
@@ -82,9 +83,14 @@ export function catchUpOf(text: string | undefined): 'run_once' | 'skip' | undef
 
 /** What the options say of retention; undefined when they say nothing. */
 export function retentionOf(options: PlanOptions) {
-  const { keepLast, keepProven, keepDays, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly, maxSize: maxBytes } = options;
-  const said = { keepLast, keepProven, keepDays, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly, maxBytes };
+  const { keepLast, keepProven, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly } = options;
+  const limits = { keepDays: limitOf(options.keepDays), maxBytes: limitOf(options.maxSize) };
+  const said = { keepLast, keepProven, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly, ...limits };
   return Object.values(said).every((value) => value === undefined) ? undefined : said;
+}
+
+function limitOf(said: OrNone | undefined): number | null | undefined {
+  return said === 'none' ? null : said;
 }
 
 /** `14 backups, one of each of the last 12 months`: what a policy keeps, in words. */

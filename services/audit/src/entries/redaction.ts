@@ -1,5 +1,5 @@
 const SECRET_NAME = /pass(word|phrase)|secret|token|credential|private|authorization|cookie|(master|metadata|recovery)_?key|api_?key$/i;
-const SECRET_TEXT = /rhb_[0-9a-f]{32}_[0-9a-f]{64}_[0-9a-f]{8}|rh[sr]_[\w-]{40,}|(?<=:\/\/[^\s:/@]*:)[^\s@/]+(?=@)/g;
+const SECRET_TEXT = /rhb_[0-9a-f]{32}_[0-9a-f]{64}_[0-9a-f]{8}|rh[cdiprs]_[\w-]{40,}|(?<=:\/\/[^\s:/@]*:)[^\s@/]+(?=@)/g;
 const DEEPEST = 8;
 /** Says of a credential that it was given anew (changesBetween of the service kit). */
 const CHANGED = '[changed]';

@@ -12,10 +12,8 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import type { Cursors } from '@rahat/service-kit';
-import { actorOf } from '@rahat/service-kit';
+import { changesBetween, recordAct, type Changes, type Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
-import { recordAct } from '../trail/trail.js';
 import { presentApiKey, SELECT_API_KEYS, type ApiKeyRow } from './api-key-row.js';
 import { newApiKey } from './api-key-format.js';
 
@@ -59,9 +57,9 @@ export class ApiKeysService {
         ],
       );
       const row = await this.find(transaction, principal, key.id, 'api-key:read');
-      const after = { scopes, expiresAt: request.expiresAt ?? null, requestsPerMinute: request.requestsPerMinute ?? null };
-      await this.record(transaction, principal, 'api_key.created', row, { before: null, after });
-      return { ...presentApiKey(row), secret: key.text };
+      const made = presentApiKey(row);
+      await this.record(transaction, principal, 'api_key.created', made, changesBetween(undefined, made));
+      return { ...made, secret: key.text };
     });
   }
 
@@ -90,7 +88,8 @@ export class ApiKeysService {
       const row = await this.find(transaction, principal, id, 'api-key:write');
       if (row.revoked_at !== null) return;
       await transaction.query(`UPDATE api_keys SET revoked_at = now() WHERE id = $1`, [id]);
-      await this.record(transaction, principal, 'api_key.revoked', row, { before: { scopes: row.scopes }, after: null });
+      const revoked = await this.find(transaction, principal, id, 'api-key:write');
+      await this.record(transaction, principal, 'api_key.revoked', row, changesBetween(presentApiKey(row), presentApiKey(revoked)));
     });
   }
 
@@ -107,16 +106,13 @@ export class ApiKeysService {
     transaction: Transaction,
     principal: Principal,
     action: string,
-    key: ApiKeyRow,
-    details: Record<string, unknown>,
+    { id, name }: { id: string; name: string },
+    changes: Changes,
   ): Promise<void> {
-    await recordAct(this.outbox, transaction, {
-      organization: principal.organization,
-      actor: actorOf(principal),
+    await recordAct(this.outbox, transaction, principal, {
       action,
-      target: { kind: 'api_key', id: key.id, name: key.name },
-      details,
-      request: principal.requestId,
+      target: { kind: 'api_key', id, name },
+      details: { ...changes },
     });
   }
 }

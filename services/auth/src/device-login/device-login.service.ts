@@ -8,14 +8,14 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { actorOf } from '@rahat/service-kit';
+import { recordAct } from '@rahat/service-kit';
 import { forgiveAttempt, reserveAttempt } from '../passwords/login-failures.js';
 import type { Asker } from '../sessions/log-in.service.js';
 import { DEVICE_PREFIX, newOpaqueToken, tokenHash } from '../sessions/opaque-token.js';
 import { startSession, type LogInMethod } from '../sessions/session-issuer.js';
 import { CONSONANTS, newTypedCode, typedCodeHash } from '../setup/typed-code.js';
 import type { Signer, SigningKeys } from '../signing-keys/signing-keys.js';
-import { recordAct } from '../trail/trail.js';
+import { recordActOf, type Who } from '../trail/trail.js';
 import { personalSession } from '../two-factor/fresh-proof.js';
 
 const EXPIRES_SECONDS = 900;
@@ -127,9 +127,11 @@ export class DeviceLoginService {
       secondFactor: approver.second_factor,
       provenNow: false,
     });
-    await recordAct(this.outbox, transaction, {
+    const who: Who = {
       organization: approver.organization_id,
       actor: { kind: 'user', id: approver.user_id, name: approver.name, address: from.address },
+    };
+    await recordActOf(this.outbox, transaction, who, {
       action: 'session.started',
       target: { kind: 'session', id: started.session },
       details: { method: 'device', client },
@@ -158,13 +160,10 @@ export class DeviceLoginService {
         [hash, decision, ...approver],
       );
       for (const { client, address } of decided)
-        await recordAct(this.outbox, transaction, {
-          organization: principal.organization,
-          actor: actorOf(principal),
+        await recordAct(this.outbox, transaction, principal, {
           action: `device_login.${decision}`,
           target: { kind: 'user', id: principal.subject, name: principal.name },
           details: { client, address },
-          request: principal.requestId,
         });
       return decided;
     });

@@ -1,12 +1,13 @@
 import { newId, NewPassword, RahatError, type AcceptedInvitation, type AcceptInvitation, type InvitationForGuest } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { changesBetween } from '@rahat/service-kit';
 import { accountByEmail, countTry, type Account } from '../passwords/accounts.js';
 import { demandStrongPassword } from '../passwords/demand-strong-password.js';
 import { linkTokenHash } from '../passwords/link-token.js';
 import { forgiveAttempt } from '../passwords/login-failures.js';
 import { hashPassword, passwordMatches } from '../passwords/password-hash.js';
-import { recordAct } from '../trail/trail.js';
+import { recordActOf, type Who } from '../trail/trail.js';
 import { lockOrganization } from '../users/reach.js';
 import { SELECT_INVITATIONS, type InvitationRow } from './invitation-row.js';
 
@@ -96,12 +97,11 @@ export class GuestsService {
       );
       if (joined.length === 0) throw new RahatError('conflict', 'You belong to this organization already.');
       await transaction.query(`UPDATE invitations SET accepted_at = now() WHERE id = $1`, [id]);
-      await recordAct(this.outbox, transaction, {
-        organization,
-        actor: { kind: 'user', ...user, address },
+      const who: Who = { organization, actor: { kind: 'user', ...user, address } };
+      await recordActOf(this.outbox, transaction, who, {
         action: 'user.joined',
         target: { kind: 'user', ...user },
-        details: { before: null, after: { email, role }, invitation: id },
+        details: { ...changesBetween(undefined, { email, role }), invitation: id },
       });
       return { user: user.id, email, role, organization: { id: organization, name } };
     });
@@ -109,13 +109,16 @@ export class GuestsService {
 
   private async recordRefusal({ invitation }: Invited, account: Account, address: string): Promise<void> {
     await this.database.inOrganization(invitation.organization_id, (transaction) =>
-      recordAct(this.outbox, transaction, {
-        organization: invitation.organization_id,
-        actor: { kind: 'system', id: 'auth', name: 'auth', address },
-        action: 'invitation.refused',
-        target: { kind: 'invitation', id: invitation.id, name: invitation.email },
-        details: { reason: 'Wrong password.', user: account.id },
-      }),
+      recordActOf(
+        this.outbox,
+        transaction,
+        { organization: invitation.organization_id, actor: { kind: 'system', id: 'auth', name: 'auth', address } },
+        {
+          action: 'invitation.refused',
+          target: { kind: 'invitation', id: invitation.id, name: invitation.email },
+          details: { reason: 'Wrong password.', user: account.id },
+        },
+      ),
     );
   }
 }

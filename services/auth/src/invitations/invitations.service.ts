@@ -10,11 +10,9 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import type { Cursors } from '@rahat/service-kit';
-import { actorOf } from '@rahat/service-kit';
+import { changesBetween, recordAct, type Changes, type Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
 import { INVITATION_PREFIX, newLinkToken } from '../passwords/link-token.js';
-import { recordAct } from '../trail/trail.js';
 import { callerNow, demandReach, lockOrganization, type Caller } from '../users/reach.js';
 import { presentInvitation, SELECT_INVITATIONS, type InvitationRow } from './invitation-row.js';
 
@@ -49,10 +47,7 @@ export class InvitationsService {
         [id, organization, email, role, hash, caller.user, DAYS],
       );
       const invitation = presentInvitation(await find(transaction, organization, id));
-      await this.record(transaction, principal, 'invitation.created', invitation, {
-        before: null,
-        after: { email, role, expiresAt: invitation.expiresAt },
-      });
+      await this.record(transaction, principal, 'invitation.created', invitation, changesBetween(undefined, invitation));
       return { ...invitation, token };
     });
   }
@@ -93,7 +88,9 @@ export class InvitationsService {
   private async revokeOpen(transaction: Transaction, principal: Principal, caller: Caller, row: InvitationRow): Promise<void> {
     demandReach(caller, row.role, 'revoke the invitation of an');
     await transaction.query(`UPDATE invitations SET revoked_at = now() WHERE id = $1`, [row.id]);
-    await this.record(transaction, principal, 'invitation.revoked', row, { before: { email: row.email, role: row.role }, after: null });
+    const revoked = await find(transaction, principal.organization, row.id);
+    const changes = changesBetween(presentInvitation(row), presentInvitation(revoked));
+    await this.record(transaction, principal, 'invitation.revoked', row, changes);
   }
 
   private async record(
@@ -101,15 +98,12 @@ export class InvitationsService {
     principal: Principal,
     action: string,
     invitation: { id: string; email: string },
-    details: Record<string, unknown>,
+    changes: Changes,
   ): Promise<void> {
-    await recordAct(this.outbox, transaction, {
-      organization: principal.organization,
-      actor: actorOf(principal),
+    await recordAct(this.outbox, transaction, principal, {
       action,
       target: { kind: 'invitation', id: invitation.id, name: invitation.email },
-      details,
-      request: principal.requestId,
+      details: { ...changes },
     });
   }
 }

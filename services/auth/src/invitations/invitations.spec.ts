@@ -22,7 +22,7 @@ describe('an invitation', () => {
     const made = await invite('nina@example.org', 'operator', admin);
     expect(made).toMatchObject({ email: 'nina@example.org', role: 'operator', state: 'open', invitedBy: { name: 'alan' } });
     expect(Date.parse(made.expiresAt) - Date.now()).toBeGreaterThan(6.9 * 86_400_000);
-    expect(auth.acts.at(-1)).toMatchObject({ action: 'invitation.created', details: { before: null, after: { role: 'operator' } } });
+    expect(auth.acts.at(-1)).toMatchObject({ action: 'invitation.created', details: { after: { role: 'operator', state: 'open' } } });
     expect((await look(made.token)).body).toEqual({
       organization: { id: auth.organization, name: 'Acme' },
       email: 'nina@example.org',

@@ -10,11 +10,9 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import type { Cursors } from '@rahat/service-kit';
-import { actorOf } from '@rahat/service-kit';
+import { changesBetween, recordAct, type Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
 import { userOf } from '../sessions/session-overview.js';
-import { recordAct } from '../trail/trail.js';
 import { callerNow, lockOrganization } from '../users/reach.js';
 
 const Position = z.tuple([z.literal('organizations'), z.string()]);
@@ -39,13 +37,10 @@ export class OrganizationsService {
       await callerNow(transaction, principal, 'organization:write');
       if (before !== name) {
         await transaction.query(`UPDATE organizations SET name = $2 WHERE organization_id = $1`, [organization, name]);
-        await recordAct(this.outbox, transaction, {
-          organization,
-          actor: actorOf(principal),
+        await recordAct(this.outbox, transaction, principal, {
           action: 'organization.renamed',
           target: { kind: 'organization', id: organization, name },
-          details: { before: { name: before }, after: { name } },
-          request: principal.requestId,
+          details: { ...changesBetween({ name: before }, { name }) },
         });
       }
       return read(transaction, organization);
@@ -85,14 +80,10 @@ export class OrganizationsService {
       await transaction.query(`INSERT INTO organizations (organization_id, name) VALUES ($1, $2)`, [organization, name]);
       await transaction.query(`INSERT INTO memberships (organization_id, user_id, role) VALUES ($1, $2, 'owner')`, [organization, user]);
       await this.outbox.event(transaction, 'organization.created.v1', { organization, name, at: new Date().toISOString() });
-      await recordAct(this.outbox, transaction, {
-        organization,
-        actor: actorOf(principal),
-        action: 'owner.created',
-        target: { kind: 'user', id: user, name: principal.name },
-        details: { before: null, after: { organization: name, role: 'owner' } },
-        request: principal.requestId,
-      });
+      // The new organization's trail begins with it; the one that the maker comes from learns nothing of it.
+      const details = { ...changesBetween(undefined, { organization: name, role: 'owner' }) };
+      const target = { kind: 'user', id: user, name: principal.name };
+      await recordAct(this.outbox, transaction, { ...principal, organization }, { action: 'owner.created', target, details });
       return read(transaction, organization);
     });
   }

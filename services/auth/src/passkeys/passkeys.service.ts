@@ -1,5 +1,6 @@
 import { newId, RahatError, type CreatedPasskey, type CreatePasskey, type Passkey, type Principal } from '@rahat/contracts';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { changesBetween } from '@rahat/service-kit';
 import { demandFreshProof, personalSession } from '../two-factor/fresh-proof.js';
 import type { TwoFactorService } from '../two-factor/two-factor.service.js';
 import type { NewCredential, PasskeyCeremonies } from './passkey-ceremonies.js';
@@ -65,12 +66,17 @@ export class PasskeysService {
   async rename(principal: Principal, id: string, name: string): Promise<Passkey> {
     personalSession(principal);
     return this.database.inOrganization(principal.organization, async (transaction) => {
+      const [before] = await transaction.query<Pick<Row, 'name'>>(`SELECT name FROM passkeys WHERE id = $1 AND user_id = $2 FOR UPDATE`, [
+        id,
+        principal.subject,
+      ]);
       const [row] = await transaction.query<Row>(
         `UPDATE passkeys SET name = $3 WHERE id = $1 AND user_id = $2 RETURNING id, name, backed_up, created_at, used_at`,
         [id, principal.subject, name],
       );
-      if (row === undefined) throw new RahatError('not_found', 'You have no such passkey.');
-      await this.twoFactor.record(transaction, principal, 'passkey.renamed', { passkey: id, name });
+      if (before === undefined || row === undefined) throw new RahatError('not_found', 'You have no such passkey.');
+      const changes = changesBetween({ name: before.name }, { name });
+      await this.twoFactor.record(transaction, principal, 'passkey.renamed', { passkey: id, ...changes });
       return present(row);
     });
   }

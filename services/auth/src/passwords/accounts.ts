@@ -1,7 +1,8 @@
-import { RahatError } from '@rahat/contracts';
+import { RahatError, type Actor } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { recordAct, type Act } from '../trail/trail.js';
+import type { Act } from '@rahat/service-kit';
+import { recordActOf } from '../trail/trail.js';
 import { reserveAttempt } from './login-failures.js';
 
 /** A person with all that they belong to; read as system, because no organization sees the others. */
@@ -30,13 +31,8 @@ export async function accountByEmail(transaction: Transaction, email: string): P
 }
 
 /** What concerns a person wherever they belong stands in the trail of each of these organizations. */
-export async function recordInEach(
-  outbox: Outbox,
-  transaction: Transaction,
-  account: Account,
-  act: Omit<Act, 'organization'>,
-): Promise<void> {
-  for (const { id } of account.organizations) await recordAct(outbox, transaction, { ...act, organization: id });
+export async function recordInEach(outbox: Outbox, transaction: Transaction, account: Account, actor: Actor, act: Act): Promise<void> {
+  for (const { id } of account.organizations) await recordActOf(outbox, transaction, { organization: id, actor }, act);
 }
 
 /** Counts a try of a password as a log-in does: whoever has to wait there, waits here. */

@@ -39,12 +39,10 @@ export class OwnPassword {
       if (changed.length === 0) throw new RahatError('conflict', 'The password was changed just now by another request.');
       const ended = await endSessions(transaction, { user, except: principal.session, because: 'password changed' });
       await transaction.query(`UPDATE password_resets SET used_at = now() WHERE user_id = $1 AND used_at IS NULL`, [user]);
-      await recordInEach(this.outbox, transaction, account, {
-        actor: actorOf(principal),
+      await recordInEach(this.outbox, transaction, account, actorOf(principal), {
         action: 'password.changed',
         target: { kind: 'user', id: user, name: account.name },
         details: { endedSessions: ended },
-        request: principal.requestId,
       });
     });
   }

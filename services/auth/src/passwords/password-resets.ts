@@ -1,8 +1,7 @@
 import { newId, RahatError, type Actor, type Principal, type ResetLink, type ResetPassword, type Role } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { actorOf } from '@rahat/service-kit';
-import { recordAct } from '../trail/trail.js';
+import { recordAct } from '@rahat/service-kit';
 import { endSessions } from '../users/departure.js';
 import { callerNow, demandReach, lockOrganization } from '../users/reach.js';
 import { accountByEmail, accountById, recordInEach, type Account } from './accounts.js';
@@ -45,13 +44,10 @@ export class PasswordResets {
       demandReach(caller, member.role, 'reset the password of an');
       demandOnlyHere(account, principal.organization);
       const link = await insert(transaction, account, principal.organization);
-      await recordAct(this.outbox, transaction, {
-        organization: principal.organization,
-        actor: actorOf(principal),
+      await recordAct(this.outbox, transaction, principal, {
         action: 'password.reset_link_made',
         target: { kind: 'user', id: user, name: account.name },
         details: { expiresAt: link.expiresAt },
-        request: principal.requestId,
       });
       return link;
     });
@@ -64,8 +60,7 @@ export class PasswordResets {
       if (account === undefined) throw new RahatError('not_found', `There is no user with the e-mail ${email}.`);
       await forgetFailures(transaction, account.email);
       const link = await insert(transaction, account, null);
-      await recordInEach(this.outbox, transaction, account, {
-        actor: CONSOLE,
+      await recordInEach(this.outbox, transaction, account, CONSOLE, {
         action: 'password.reset_link_made',
         target: { kind: 'user', id: account.id, name: account.name },
         details: { expiresAt: link.expiresAt },
@@ -91,8 +86,8 @@ export class PasswordResets {
       await transaction.query(`UPDATE password_resets SET used_at = now() WHERE user_id = $1 AND used_at IS NULL`, [now.id]);
       await forgetFailures(transaction, now.email);
       const ended = await endSessions(transaction, { user: now.id, because: 'password reset' });
-      await recordInEach(this.outbox, transaction, now, {
-        actor: { kind: 'user', id: now.id, name: now.name, address },
+      const actor = { kind: 'user' as const, id: now.id, name: now.name, address };
+      await recordInEach(this.outbox, transaction, now, actor, {
         action: 'password.reset',
         target: { kind: 'user', id: now.id, name: now.name },
         details: { endedSessions: ended },

@@ -6,7 +6,7 @@ import type { PasskeyCeremonies } from '../passkeys/passkey-ceremonies.js';
 import { forgiveAttempt, reserveAttempt } from '../passwords/login-failures.js';
 import { passwordMatches } from '../passwords/password-hash.js';
 import type { Signer, SigningKeys } from '../signing-keys/signing-keys.js';
-import { recordAct } from '../trail/trail.js';
+import { recordActOf, type Who } from '../trail/trail.js';
 import { methodsOf, type SecondFactors } from '../two-factor/second-factors.js';
 import { CHALLENGE_SECONDS, endChallenge, findChallenge, issueChallenge, tryChallenge } from './login-challenges.js';
 import { startSession, type LogInMethod, type StartedSession } from './session-issuer.js';
@@ -132,9 +132,8 @@ export class LogInService {
   private async start(transaction: Transaction, signer: Signer, user: ProvenUser, from: Asker, factor?: string): Promise<StartedSession> {
     await removeOldSessions(transaction);
     const started = await startSession(transaction, signer, { ...user, ...from });
-    await recordAct(this.outbox, transaction, {
-      organization: user.organization,
-      actor: { kind: 'user', id: user.id, name: user.name, address: from.address },
+    const who: Who = { organization: user.organization, actor: { kind: 'user', id: user.id, name: user.name, address: from.address } };
+    await recordActOf(this.outbox, transaction, who, {
       action: 'session.started',
       target: { kind: 'session', id: started.session },
       details: { method: user.method, ...(factor === undefined ? {} : { secondFactor: factor }) },
@@ -169,9 +168,8 @@ export class LogInService {
     action: string,
     details: Record<string, unknown>,
   ): Promise<void> {
-    await recordAct(this.outbox, transaction, {
-      organization: user.organization,
-      actor: { kind: 'system', id: 'auth', name: 'auth', address },
+    const who: Who = { organization: user.organization, actor: { kind: 'system', id: 'auth', name: 'auth', address } };
+    await recordActOf(this.outbox, transaction, who, {
       action,
       target: { kind: 'user', id: user.id, name: user.name },
       details,

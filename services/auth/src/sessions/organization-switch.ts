@@ -1,9 +1,8 @@
 import { RahatError, type Principal } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
-import { actorOf } from '@rahat/service-kit';
+import { recordAct } from '@rahat/service-kit';
 import type { SigningKeys } from '../signing-keys/signing-keys.js';
-import { recordAct } from '../trail/trail.js';
 import { COOKIE_PREFIX, newOpaqueToken, tokenHash } from './opaque-token.js';
 import { issueTokens, type StartedSession } from './session-issuer.js';
 import { userOf } from './session-overview.js';
@@ -50,13 +49,12 @@ export class OrganizationSwitch {
         [organization, 'session.entered'],
       ] as const;
       for (const [where, action] of acts)
-        await recordAct(this.outbox, transaction, {
-          organization: where,
-          actor: actorOf(principal),
-          action,
-          target: { kind: 'session', id: session },
-          request: principal.requestId,
-        });
+        await recordAct(
+          this.outbox,
+          transaction,
+          { ...principal, organization: where },
+          { action, target: { kind: 'session', id: session } },
+        );
       return { session, cookie, tokens: await issueTokens(transaction, signer, { session, user, organization }) };
     });
   }

@@ -1,10 +1,8 @@
 import { RahatError, type Page, type PageQuery, type Principal, type Session, type User } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import type { Cursors } from '@rahat/service-kit';
-import { actorOf } from '@rahat/service-kit';
+import { recordAct, type Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
-import { recordAct } from '../trail/trail.js';
 import { endSessions } from '../users/departure.js';
 import { callerNow, demandReach } from '../users/reach.js';
 
@@ -102,14 +100,7 @@ export class SessionOverview {
     target: { kind: string; id: string; name?: string },
     details: Record<string, unknown>,
   ): Promise<void> {
-    await recordAct(this.outbox, transaction, {
-      organization,
-      actor: actorOf(principal),
-      action,
-      target,
-      details,
-      request: principal.requestId,
-    });
+    await recordAct(this.outbox, transaction, { ...principal, organization }, { action, target, details });
   }
 }
 

@@ -1,9 +1,9 @@
 import { RahatError, type Principal, type TokenPair } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
-import { actorOf } from '@rahat/service-kit';
+import { recordAct } from '@rahat/service-kit';
 import type { SigningKeys } from '../signing-keys/signing-keys.js';
-import { recordAct } from '../trail/trail.js';
+import { recordActOf, type Who } from '../trail/trail.js';
 import { REFRESH_PREFIX, tokenHash } from './opaque-token.js';
 import { issueTokens } from './session-issuer.js';
 
@@ -44,12 +44,9 @@ export class SessionsService {
         `UPDATE sessions SET revoked_at = now(), revoked_because = 'logged out' WHERE id = $1 AND revoked_at IS NULL`,
         [session],
       );
-      await recordAct(this.outbox, transaction, {
-        organization: principal.organization,
-        actor: actorOf(principal),
+      await recordAct(this.outbox, transaction, principal, {
         action: 'session.ended',
         target: { kind: 'session', id: session },
-        request: principal.requestId,
       });
     });
   }
@@ -73,9 +70,8 @@ export class SessionsService {
         `UPDATE sessions SET revoked_at = now(), revoked_because = 'refresh token used twice' WHERE id = $1 AND revoked_at IS NULL`,
         [used.session_id],
       );
-      await recordAct(this.outbox, transaction, {
-        organization: used.organization_id,
-        actor: { kind: 'user', id: used.user_id, name: used.name, address },
+      const who: Who = { organization: used.organization_id, actor: { kind: 'user', id: used.user_id, name: used.name, address } };
+      await recordActOf(this.outbox, transaction, who, {
         action: 'session.revoked',
         target: { kind: 'session', id: used.session_id },
         details: { reason: 'A refresh token was used a second time.' },

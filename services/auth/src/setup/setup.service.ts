@@ -6,7 +6,7 @@ import { demandStrongPassword } from '../passwords/demand-strong-password.js';
 import { hashPassword } from '../passwords/password-hash.js';
 import { startSession, type StartedSession } from '../sessions/session-issuer.js';
 import type { SigningKeys } from '../signing-keys/signing-keys.js';
-import { recordAct } from '../trail/trail.js';
+import { recordActOf, type Who } from '../trail/trail.js';
 import { setupTokenHash } from './setup-token.js';
 
 export class SetupService {
@@ -44,17 +44,13 @@ export class SetupService {
         passwordHash,
       ]);
       await transaction.query(`INSERT INTO memberships (organization_id, user_id, role) VALUES ($1, $2, 'owner')`, [organization, user]);
-      const actor = { kind: 'user' as const, id: user, name: request.name, address };
-      await recordAct(this.outbox, transaction, {
-        organization,
-        actor,
+      const who: Who = { organization, actor: { kind: 'user', id: user, name: request.name, address } };
+      await recordActOf(this.outbox, transaction, who, {
         action: 'owner.created',
         target: { kind: 'user', id: user, name: request.name },
       });
       const started = await startSession(transaction, signer, { id: user, organization, address, method: 'set-up' });
-      await recordAct(this.outbox, transaction, {
-        organization,
-        actor,
+      await recordActOf(this.outbox, transaction, who, {
         action: 'session.started',
         target: { kind: 'session', id: started.session },
         details: { method: 'set-up' },

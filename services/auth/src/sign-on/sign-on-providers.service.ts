@@ -9,8 +9,7 @@ import {
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { SecretBox, SecretPlace } from '@rahat/secrets';
-import { actorOf } from '@rahat/service-kit';
-import { recordAct } from '../trail/trail.js';
+import { changesBetween, recordAct, type Changes } from '@rahat/service-kit';
 import { demandPresentRight } from '../two-factor/fresh-proof.js';
 import type { IdentityProviders, ProviderSettings } from './identity-provider.js';
 
@@ -70,7 +69,8 @@ export class SignOnProvidersService {
           request.createsUsers,
         ],
       );
-      await this.record(transaction, principal, 'sign_on_provider.created', row!, { issuer, roles: request.roles });
+      const changes = changesBetween(undefined, settled(row!), { clientSecret: clientSecret !== undefined });
+      await this.record(transaction, principal, 'sign_on_provider.created', row!, changes);
       return this.present(row!);
     });
   }
@@ -85,7 +85,8 @@ export class SignOnProvidersService {
   async update(principal: Principal, id: string, change: UpdateSignOnProvider): Promise<SignOnProvider> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
       await demandPresentRight(transaction, principal, 'organization:write');
-      const { clientSecret, ...told } = change;
+      const { clientSecret } = change;
+      const [before] = await transaction.query<ProviderRow>(`SELECT * FROM sign_on_providers WHERE id = $1 FOR UPDATE`, [id]);
       const [row] = await transaction.query<ProviderRow>(
         `UPDATE sign_on_providers SET name = coalesce($2, name), sealed_secret = coalesce($3, sealed_secret), scopes = coalesce($4, scopes),
            group_claim = coalesce($5, group_claim), roles = coalesce($6, roles), otherwise = CASE WHEN $7 THEN $8 ELSE otherwise END,
@@ -105,11 +106,9 @@ export class SignOnProvidersService {
           change.enabled ?? null,
         ],
       );
-      if (row === undefined) throw noSuchProvider();
-      await this.record(transaction, principal, 'sign_on_provider.changed', row, {
-        ...told,
-        clientSecretReplaced: clientSecret !== undefined,
-      });
+      if (before === undefined || row === undefined) throw noSuchProvider();
+      const changes = changesBetween(settled(before), settled(row), { clientSecret: clientSecret !== undefined });
+      await this.record(transaction, principal, 'sign_on_provider.changed', row, changes);
       return this.present(row);
     });
   }
@@ -120,7 +119,7 @@ export class SignOnProvidersService {
       await demandPresentRight(transaction, principal, 'organization:write');
       const [row] = await transaction.query<ProviderRow>(`DELETE FROM sign_on_providers WHERE id = $1 RETURNING *`, [id]);
       if (row === undefined) throw noSuchProvider();
-      await this.record(transaction, principal, 'sign_on_provider.removed', row, { issuer: row.issuer });
+      await this.record(transaction, principal, 'sign_on_provider.removed', row, changesBetween(settled(row), undefined));
     });
   }
 
@@ -154,43 +153,37 @@ export class SignOnProvidersService {
     return `${this.publicUrl.replace(/\/+$/, '')}/api/v2/sign-on/${id}/callback`;
   }
 
-  private async record(
-    transaction: Transaction,
-    principal: Principal,
-    action: string,
-    row: ProviderRow,
-    details: Record<string, unknown>,
-  ): Promise<void> {
-    await recordAct(this.outbox, transaction, {
-      organization: principal.organization,
-      actor: actorOf(principal),
+  private async record(transaction: Transaction, principal: Principal, action: string, row: ProviderRow, changes: Changes): Promise<void> {
+    await recordAct(this.outbox, transaction, principal, {
       action,
       target: { kind: 'sign_on_provider', id: row.id, name: row.name },
-      details,
-      request: principal.requestId,
+      details: { ...changes },
     });
   }
 
   private present(row: ProviderRow): SignOnProvider {
     const redirectUri = this.redirectUri(row.id);
-    return {
-      id: row.id,
-      name: row.name,
-      issuer: row.issuer,
-      clientId: row.client_id,
-      hasClientSecret: row.sealed_secret !== null,
-      scopes: row.scopes,
-      groupClaim: row.group_claim,
-      roles: row.roles,
-      otherwise: row.otherwise,
-      emailDomains: row.email_domains,
-      createsUsers: row.creates_users,
-      enabled: row.enabled,
-      startUri: redirectUri.replace(/callback$/, 'start'),
-      redirectUri,
-      createdAt: row.created_at.toISOString(),
-    };
+    return { ...settled(row), startUri: redirectUri.replace(/callback$/, 'start'), redirectUri };
   }
+}
+
+/** As it stands, wherever the platform is reached. */
+function settled(row: ProviderRow): Omit<SignOnProvider, 'startUri' | 'redirectUri'> {
+  return {
+    id: row.id,
+    name: row.name,
+    issuer: row.issuer,
+    clientId: row.client_id,
+    hasClientSecret: row.sealed_secret !== null,
+    scopes: row.scopes,
+    groupClaim: row.group_claim,
+    roles: row.roles,
+    otherwise: row.otherwise,
+    emailDomains: row.email_domains,
+    createsUsers: row.creates_users,
+    enabled: row.enabled,
+    createdAt: row.created_at.toISOString(),
+  };
 }
 
 function noSuchProvider(): RahatError {

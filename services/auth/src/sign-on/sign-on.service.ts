@@ -3,8 +3,9 @@ import { newId, RahatError, type Role } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { SecretBox } from '@rahat/secrets';
+import { changesBetween } from '@rahat/service-kit';
 import type { Asker, LogInOutcome, LogInService } from '../sessions/log-in.service.js';
-import { recordAct } from '../trail/trail.js';
+import { recordActOf, type Who } from '../trail/trail.js';
 import { revokeInvitationsBeyond } from '../users/departure.js';
 import { lockOrganization } from '../users/reach.js';
 import type { IdentityProviders, SignedOn, SignOnAttempt } from './identity-provider.js';
@@ -144,19 +145,22 @@ export class SignOnService {
     );
     if (changed.length === 0) return;
     await revokeInvitationsBeyond(transaction, provider.organization_id, user.id, role);
-    const details = { before: { role: user.role }, after: { role }, provider: provider.name };
+    const details = { ...changesBetween({ role: user.role }, { role }), provider: provider.name };
     await this.record(transaction, provider, 'user.role_changed', user, details);
   }
 
   private async refuse(provider: ProviderRow, address: string, reason: string): Promise<LogInOutcome> {
     await this.database.inOrganization(provider.organization_id, (transaction) =>
-      recordAct(this.outbox, transaction, {
-        organization: provider.organization_id,
-        actor: { kind: 'system', id: 'auth', name: 'auth', address },
-        action: 'session.refused',
-        target: { kind: 'sign_on_provider', id: provider.id, name: provider.name },
-        details: { method: 'sign-on', reason },
-      }),
+      recordActOf(
+        this.outbox,
+        transaction,
+        { organization: provider.organization_id, actor: { kind: 'system', id: 'auth', name: 'auth', address } },
+        {
+          action: 'session.refused',
+          target: { kind: 'sign_on_provider', id: provider.id, name: provider.name },
+          details: { method: 'sign-on', reason },
+        },
+      ),
     );
     throw new RahatError('sign_on_failed', reason);
   }
@@ -168,9 +172,8 @@ export class SignOnService {
     user: { id: string; name: string },
     details: Record<string, unknown>,
   ): Promise<void> {
-    await recordAct(this.outbox, transaction, {
-      organization: provider.organization_id,
-      actor: { kind: 'system', id: 'auth', name: 'auth' },
+    const who: Who = { organization: provider.organization_id, actor: { kind: 'system', id: 'auth', name: 'auth' } };
+    await recordActOf(this.outbox, transaction, who, {
       action,
       target: { kind: 'user', id: user.id, name: user.name },
       details,

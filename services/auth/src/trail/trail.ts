@@ -1,19 +1,23 @@
-import type { EventPayload } from '@rahat/contracts';
+import type { Actor } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { Transaction } from '@rahat/persistence';
-import { currentRequestId } from '@rahat/service-kit';
+import { currentRequestId, type Act } from '@rahat/service-kit';
 
-type Recorded = EventPayload<'audit.recorded.v1'>;
-export type Act = Pick<Recorded, 'organization' | 'actor' | 'action' | 'target' | 'request'> & { details?: Recorded['details'] };
+/** Who acts, and in whose trail it stands. */
+export interface Who {
+  organization: string;
+  actor: Actor;
+}
 
-/** Tells the audit trail, in the transaction of the act itself: what is committed is recorded. */
-export async function recordAct(outbox: Outbox, transaction: Transaction, act: Act): Promise<void> {
-  // Who logs in has no principal yet that would carry it.
-  const request = act.request ?? currentRequestId();
+/** `recordAct` for who has no principal: who logs in, whoever has a link, the console of the machine. */
+export async function recordActOf(outbox: Outbox, transaction: Transaction, { organization, actor }: Who, act: Act): Promise<void> {
+  const request = currentRequestId();
   await outbox.event(transaction, 'audit.recorded.v1', {
+    organization,
+    actor,
     details: {},
-    ...act,
     ...(request ? { request } : {}),
     at: new Date().toISOString(),
+    ...act,
   });
 }

@@ -33,7 +33,7 @@ export class LostFactors {
         throw new RahatError('conflict', 'These are your own second factors.', { hint: 'Remove them one by one, as what is yours.' });
       demandReach(caller, member.role, 'remove the second factors of an');
       demandOnlyHere(account, principal.organization);
-      await this.remove(transaction, account, actorOf(principal), principal.requestId);
+      await this.remove(transaction, account, actorOf(principal));
     });
   }
 
@@ -48,17 +48,15 @@ export class LostFactors {
   }
 
   /** Whoever found the lost device has no session to go on with. */
-  private async remove(transaction: Transaction, account: Account, actor: Actor, request?: string): Promise<void> {
+  private async remove(transaction: Transaction, account: Account, actor: Actor): Promise<void> {
     for (const table of ['totp_factors', 'passkeys', 'recovery_codes', 'login_challenges'])
       await transaction.query(`DELETE FROM ${table} WHERE user_id = $1`, [account.id]);
     await forgetFailures(transaction, secondFactorAccount(account.id));
     const endedSessions = await endSessions(transaction, { user: account.id, because: 'second factors removed' });
-    await recordInEach(this.outbox, transaction, account, {
-      actor,
+    await recordInEach(this.outbox, transaction, account, actor, {
       action: 'second_factors.removed',
       target: { kind: 'user', id: account.id, name: account.name },
       details: { endedSessions },
-      request,
     });
   }
 }

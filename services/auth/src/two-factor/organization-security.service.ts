@@ -1,8 +1,7 @@
 import { RahatError, type OrganizationSecurity, type Principal, type UpdateOrganizationSecurity } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { actorOf } from '@rahat/service-kit';
-import { recordAct } from '../trail/trail.js';
+import { changesBetween, recordAct } from '@rahat/service-kit';
 import { demandPresentRight } from './fresh-proof.js';
 
 interface Row {
@@ -35,13 +34,10 @@ export class OrganizationSecurityService {
          WHERE organization_id = $1 RETURNING name, second_factor_required, sign_on_counts_as_second_factor`,
         [principal.organization, change.secondFactorRequired ?? null, change.signOnCountsAsSecondFactor ?? null],
       );
-      await recordAct(this.outbox, transaction, {
-        organization: principal.organization,
-        actor: actorOf(principal),
+      await recordAct(this.outbox, transaction, principal, {
         action: 'organization.security_changed',
         target: { kind: 'organization', id: principal.organization, name: before.name },
-        details: { before: present(before), after: present(after!) },
-        request: principal.requestId,
+        details: { ...changesBetween(present(before), present(after!)) },
       });
       return present(after!);
     });

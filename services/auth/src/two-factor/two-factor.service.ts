@@ -8,11 +8,10 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { actorOf } from '@rahat/service-kit';
+import { recordAct } from '@rahat/service-kit';
 import { forgiveAttempt, reserveAttempt } from '../passwords/login-failures.js';
 import { passwordMatches } from '../passwords/password-hash.js';
 import { secondFactorAccount } from '../sessions/log-in.service.js';
-import { recordAct } from '../trail/trail.js';
 import { demandFreshProof, personalSession } from './fresh-proof.js';
 import { makeRecoveryCodes } from './recovery-codes.js';
 import { methodsOf, type EnrolledFactors, type SecondFactors } from './second-factors.js';
@@ -146,13 +145,10 @@ export class TwoFactorService {
   }
 
   async record(transaction: Transaction, principal: Principal, action: string, details: Record<string, unknown>): Promise<void> {
-    await recordAct(this.outbox, transaction, {
-      organization: principal.organization,
-      actor: actorOf(principal),
+    await recordAct(this.outbox, transaction, principal, {
       action,
       target: { kind: 'user', id: principal.subject, name: principal.name },
       details,
-      request: principal.requestId,
     });
   }
 

@@ -1,10 +1,8 @@
 import { RahatError, type Page, type PageQuery, type Principal, type Role, type User } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import type { Cursors } from '@rahat/service-kit';
-import { actorOf } from '@rahat/service-kit';
+import { changesBetween, recordAct, type Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
-import { recordAct } from '../trail/trail.js';
 import { endEverythingOf, revokeInvitationsBeyond, leaveHome } from './departure.js';
 import { callerNow, demandReach, lockOrganization } from './reach.js';
 import { presentUser, SELECT_MEMBERS, type UserRow } from './user-row.js';
@@ -52,8 +50,9 @@ export class UsersService {
         role,
       ]);
       await revokeInvitationsBeyond(transaction, principal.organization, id, role);
-      await this.record(transaction, principal, 'user.role_changed', before, { before: { role: before.role }, after: { role } });
-      return presentUser({ ...before, role });
+      const after = presentUser({ ...before, role });
+      await this.record(transaction, principal, 'user.role_changed', before, { ...changesBetween(presentUser(before), after) });
+      return after;
     });
   }
 
@@ -68,11 +67,7 @@ export class UsersService {
       const ended = await endEverythingOf(transaction, principal.organization, id);
       await transaction.query(`DELETE FROM memberships WHERE organization_id = $1 AND user_id = $2`, [principal.organization, id]);
       await leaveHome(transaction, principal.organization, id);
-      await this.record(transaction, principal, 'user.removed', before, {
-        before: { email: before.email, role: before.role },
-        after: null,
-        ...ended,
-      });
+      await this.record(transaction, principal, 'user.removed', before, { ...changesBetween(presentUser(before), undefined), ...ended });
     });
   }
 
@@ -83,13 +78,10 @@ export class UsersService {
     user: UserRow,
     details: Record<string, unknown>,
   ): Promise<void> {
-    await recordAct(this.outbox, transaction, {
-      organization: principal.organization,
-      actor: actorOf(principal),
+    await recordAct(this.outbox, transaction, principal, {
       action,
       target: { kind: 'user', id: user.id, name: user.name },
       details,
-      request: principal.requestId,
     });
   }
 }

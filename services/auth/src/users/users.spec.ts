@@ -156,7 +156,6 @@ describe('a removed member', () => {
       action: 'user.removed',
       details: {
         before: { email: 'rita@example.org', role: 'admin' },
-        after: null,
         endedSessions: 1,
         revokedKeys: 1,
         revokedInvitations: 1,
