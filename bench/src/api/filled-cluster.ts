@@ -15,6 +15,9 @@ export interface FilledCluster {
   client: Client;
   /** Of the supervisor of all processes. */
   pid: number;
+  /** Of the data of all. */
+  folder: string;
+  organization: string;
   catalog: Catalog;
 }
 
@@ -27,7 +30,7 @@ export async function withFilledCluster<T>(
   await using postgresql = await startPostgresql(AS_EMBEDDED);
   const queues = hasRedis() ? 'redis' : 'postgresql';
   const environment = { ...ENVIRONMENT, RAHAT_QUEUES: queues, DATABASE_URL: postgresql.connectionString() };
-  return await withPlatform('cluster', { limitMs: LIMIT_MS, environment }, async ({ platform }) => {
+  return await withPlatform('cluster', { limitMs: LIMIT_MS, environment }, async ({ platform, folder }) => {
     const { client, lines, pid } = platform;
     const gateways = lines.flatMap((line) => /gateway-\d\s+(http:\S+)/.exec(line)?.[1] ?? []);
     if (gateways.length < 2) throw new RahatError('unavailable', `The cluster told of ${gateways.length} gateways.`);
@@ -35,7 +38,7 @@ export async function withFilledCluster<T>(
     const { organization } = await data(meGet({ client }));
     await using connection = await postgresql.connect().then((opened) => ({ opened, [Symbol.asyncDispose]: () => opened.end() }));
     await fillCatalogOf(connection.opened, organization.id, catalog);
-    return await measure({ gateways, client, pid, catalog });
+    return await measure({ gateways, client, pid, folder, organization: organization.id, catalog });
   });
 }
 

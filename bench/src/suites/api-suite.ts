@@ -1,6 +1,7 @@
 import { RahatError } from '@rahat/contracts';
 import { browsingCase } from '../api/browsing.js';
 import { withFilledCluster, type FilledCluster } from '../api/filled-cluster.js';
+import { liveSocketsCase } from '../api/live-sockets.js';
 import { logInFloodCase } from '../api/log-in-flood.js';
 import type { BenchOptions } from '../bench-options.js';
 import type { Catalog } from '../orchestration/scheduler.js';
@@ -12,6 +13,7 @@ const QUICK: Catalog = { servers: 50, databases: 500, backups: 50_000 };
 const CASES: Record<string, (cluster: FilledCluster, options: BenchOptions) => Promise<BenchResult[]>> = {
   browsing: browsingCase,
   'log-ins': logInFloodCase,
+  sockets: liveSocketsCase,
 };
 
 /** The front door of a cluster on this machine, which the users share with it. `quick`: a twentieth of the catalog, a tenth of the users. */

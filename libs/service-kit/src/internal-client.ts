@@ -32,6 +32,30 @@ export class InternalClient {
     return this.request('GET', service, path, undefined, schema, organization);
   }
 
+  /** An answer without an end, as it comes; it ends with `signal`, and by itself when the other side goes away. */
+  async stream(
+    service: string,
+    path: string,
+    organization: string,
+    { headers = {}, signal }: { headers?: Record<string, string>; signal: AbortSignal },
+  ): Promise<ReadableStream<Uint8Array>> {
+    const principal = await this.runtime.principals.signForService(this.runtime.service, organization);
+    for (const address of addressesOf(this.config, service)) {
+      try {
+        const response = await fetch(new URL(path, address), {
+          headers: { ...headers, [PRINCIPAL_HEADER]: principal },
+          redirect: 'error',
+          signal,
+        });
+        if (response.ok && response.body) return response.body;
+        throw errorOf(service, response.status, parseJson(await response.text()));
+      } catch (error) {
+        if (!wasRefused(error)) throw error;
+      }
+    }
+    throw new RahatError('unavailable', `The service ${service} is not reachable`);
+  }
+
   private async request<S extends z.ZodType>(
     method: 'GET' | 'POST',
     service: string,

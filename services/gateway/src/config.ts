@@ -17,6 +17,8 @@ export const gatewayConfig = z.object({
   RAHAT_GATEWAY_WRITES_PER_MINUTE: perMinute(1_200),
   /** Restores, searches, exports, verifications and what knocks at servers elsewhere. */
   RAHAT_GATEWAY_HEAVY_REQUESTS_PER_MINUTE: perMinute(240),
+  /** Sockets that one user or API key has open at a gateway. */
+  RAHAT_GATEWAY_SOCKETS_PER_USER: z.coerce.number().int().min(1).max(100_000).default(50),
   /** A service that took a request and says nothing for so long is stuck. */
   RAHAT_GATEWAY_ANSWER_TIMEOUT_SECONDS: z.coerce.number().min(0.1).max(3_600).default(120),
 });

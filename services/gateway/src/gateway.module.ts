@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import {
   Inject,
   Logger,
@@ -5,11 +6,13 @@ import {
   type DynamicModule,
   type MiddlewareConsumer,
   type NestModule,
+  type BeforeApplicationShutdown,
+  type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { AuthenticatedSubject } from '@rahat/contracts';
-import { CONFIG, METRICS, runtimeProviders, type InternalClient, type Registry, type StatelessRuntime } from '@rahat/service-kit';
+import { CONFIG, Gauge, METRICS, runtimeProviders, type InternalClient, type Registry, type StatelessRuntime } from '@rahat/service-kit';
 import type { Express, Request } from 'express';
 import type { GatewayConfig } from './config.js';
 import { Forwarding } from './forwarding/forward.js';
@@ -17,6 +20,8 @@ import { FrontDoor } from './front-door/front-door.middleware.js';
 import { securityHeaders } from './front-door/security-headers.js';
 import { SubjectCache } from './front-door/subject-cache.js';
 import { Idempotency } from './idempotency/idempotency.middleware.js';
+import { LiveSockets } from './live/live-sockets.js';
+import { LiveUpstream } from './live/live-upstream.js';
 import { limitMetrics } from './limits/counter-metrics.js';
 import { EntranceQueue } from './limits/entrance-queue.js';
 import { PatientCounter } from './limits/patient-counter.js';
@@ -27,7 +32,7 @@ import type { SharedState } from './shared/shared-state.js';
 export interface GatewayParts {
   runtime: StatelessRuntime;
   config: GatewayConfig;
-  internal: Pick<InternalClient, 'post'>;
+  internal: Pick<InternalClient, 'post' | 'get' | 'stream'>;
   /** Closed with the application. */
   shared: SharedState;
   /** Where the other services are, as `RAHAT_<SERVICE>_URL`; absent when their routes are in the same application. */
@@ -36,8 +41,14 @@ export interface GatewayParts {
 
 const SHARED = Symbol('rahat.gateway.shared');
 
+/** What requests and sockets have in common. */
+abstract class Guards {
+  abstract readonly subjects: SubjectCache;
+  abstract readonly limits: RequestLimits;
+}
+
 @Module({})
-export class GatewayModule implements NestModule, OnApplicationShutdown {
+export class GatewayModule implements NestModule, OnApplicationBootstrap, BeforeApplicationShutdown, OnApplicationShutdown {
   static register(parts: GatewayParts): DynamicModule {
     const { runtime, config, shared, services } = parts;
     const forwarding =
@@ -50,7 +61,13 @@ export class GatewayModule implements NestModule, OnApplicationShutdown {
       providers: [
         ...runtimeProviders(runtime, config),
         { provide: SHARED, useValue: shared },
-        { provide: FrontDoor, inject: [METRICS], useFactory: (metrics: Registry) => frontDoorOf(parts, metrics) },
+        { provide: Guards, inject: [METRICS], useFactory: (metrics: Registry) => guardsOf(parts, metrics) },
+        { provide: FrontDoor, inject: [Guards], useFactory: (guards: Guards) => frontDoorOf(parts, guards) },
+        {
+          provide: LiveSockets,
+          inject: [Guards, METRICS],
+          useFactory: (guards: Guards, metrics: Registry) => liveSocketsOf(parts, guards, metrics),
+        },
         { provide: Idempotency, useValue: new Idempotency(shared.answers, warn) },
         { provide: Forwarding, useValue: forwarding },
       ],
@@ -59,14 +76,15 @@ export class GatewayModule implements NestModule, OnApplicationShutdown {
 
   /** The headers are set before anything else answers, the API's own documentation included. */
   constructor(
-    @Inject(HttpAdapterHost) { httpAdapter }: HttpAdapterHost,
+    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
     @Inject(FrontDoor) private readonly frontDoor: FrontDoor,
     @Inject(Idempotency) private readonly idempotency: Idempotency,
     @Inject(Forwarding) private readonly forwarding: Forwarding | undefined,
+    @Inject(LiveSockets) private readonly sockets: LiveSockets,
     @Inject(SHARED) private readonly shared: SharedState,
     @Inject(CONFIG) config: GatewayConfig,
   ) {
-    const express = httpAdapter.getInstance<Express>();
+    const express = host.httpAdapter.getInstance<Express>();
     express.set('trust proxy', config.RAHAT_TRUSTED_PROXIES);
     express.disable('x-powered-by');
     express.use(securityHeaders);
@@ -77,22 +95,54 @@ export class GatewayModule implements NestModule, OnApplicationShutdown {
     consumer.apply(this.frontDoor.use, this.idempotency.use, ...forwarding).forRoutes('{*path}');
   }
 
+  onApplicationBootstrap(): void {
+    this.sockets.attach(this.host.httpAdapter.getHttpServer() as Server);
+  }
+
+  beforeApplicationShutdown(): void {
+    this.sockets.close();
+  }
+
   async onApplicationShutdown(): Promise<void> {
     await this.shared.close();
   }
 }
 
-function frontDoorOf({ runtime, config, internal, shared }: GatewayParts, metrics: Registry): FrontDoor {
+function guardsOf({ config, internal, shared }: GatewayParts, metrics: Registry): Guards {
   const reports = limitMetrics(metrics);
   const ask = (credential: string, address: string) =>
     internal.post('auth', '/internal/v1/authenticate', { credential, address }, AuthenticatedSubject, 'platform');
-  return new FrontDoor({
-    principals: runtime.principals,
+  return {
     subjects: new SubjectCache(ask),
     limits: new RequestLimits(new PatientCounter(shared.counter, reports), config, reports.refused),
+  };
+}
+
+function frontDoorOf({ runtime, config }: GatewayParts, guards: Guards): FrontDoor {
+  return new FrontDoor({
+    ...guards,
+    principals: runtime.principals,
     entrance: new EntranceQueue(config.RAHAT_GATEWAY_LOGINS_AT_ONCE),
     requestIdOf,
   });
+}
+
+function liveSocketsOf({ config, internal }: GatewayParts, guards: Guards, metrics: Registry): LiveSockets {
+  const sockets = new LiveSockets({
+    ...guards,
+    upstream: new LiveUpstream(internal),
+    socketsPerUser: config.RAHAT_GATEWAY_SOCKETS_PER_USER,
+    trustedProxies: config.RAHAT_TRUSTED_PROXIES,
+  });
+  new Gauge({
+    name: 'rahat_gateway_live_sockets',
+    help: 'Sockets that are open for live events',
+    registers: [metrics],
+    collect() {
+      this.set(sockets.count);
+    },
+  });
+  return sockets;
 }
 
 function requestIdOf(request: Request): string {

@@ -92,7 +92,7 @@ const internal = {
     if (known === undefined) throw new RahatError('unauthenticated', 'The session has ended.');
     return known;
   },
-} as Parameters<typeof GatewayModule.register>[0]['internal'];
+} as unknown as Parameters<typeof GatewayModule.register>[0]['internal'];
 
 let database: GatewayDatabase;
 beforeAll(async () => {

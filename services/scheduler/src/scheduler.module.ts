@@ -28,6 +28,7 @@ import { LiveController } from './live/live.controller.js';
 import { LiveHub } from './live/live-hub.js';
 import { liveOutbox } from './live/live-outbox.js';
 import { OrganizationEvents } from './live/organization-events.js';
+import { SharedLiveController } from './live/shared-live.controller.js';
 import { ProtectionMetrics } from './metrics/protection-metrics.js';
 import { RunMetrics } from './metrics/run-metrics.js';
 import { ListPages } from './paging/list-page.js';
@@ -157,6 +158,7 @@ export class SchedulerModule {
       module: SchedulerModule,
       controllers: [
         LiveController,
+        SharedLiveController,
         ServersController,
         ServerGroupsController,
         SchedulingController,

@@ -403,6 +403,8 @@ export const documentsApply = <ThrowOnError extends boolean = false>(options: Op
 
 /**
  * What happens in the organization, as server-sent events: run, backup.recorded, backup.proven, progress. After reset a reader has missed something and looks anew
+ *
+ * The same by socket.io at /api/v2/live (transport websocket, credential in auth.token): send follow with { run?, lastEventId? } and hear each as event { type, data, id?, run? }.
  */
 export const eventsFollow = <ThrowOnError extends boolean = false>(options?: Options<EventsFollowData, ThrowOnError, EventsFollowResponse>): Promise<ServerSentEventsResult<EventsFollowResponses>> => (options?.client ?? client).sse.get<EventsFollowResponses, EventsFollowErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],

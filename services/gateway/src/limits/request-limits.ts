@@ -7,6 +7,11 @@ import type { Count, LimitCounter } from './limit-counter.js';
 const WINDOW_SECONDS = 60;
 const ASKS_FOR_A_TRY = 12;
 
+/** Where the headers go; nowhere for what is asked for over a socket. */
+type Told = Pick<Response, 'getHeader' | 'setHeader'>;
+
+const NOBODY: Told = { getHeader: () => undefined, setHeader: () => undefined as never };
+
 /** A limit as the headers name it. */
 interface Policy {
   name: string;
@@ -47,8 +52,13 @@ export class RequestLimits {
     return [{ name: kindOfEndpoint, limit: limits[kindOfEndpoint], who: subject }, ...own];
   }
 
+  /** The same where there is no answer with headers. */
+  async chargeUnseen(policies: readonly Policy[]): Promise<void> {
+    await this.charge(NOBODY, policies);
+  }
+
   /** All of a request's limits in one look. May be called again for those that show later. */
-  async charge(response: Response, policies: readonly Policy[]): Promise<void> {
+  async charge(response: Told, policies: readonly Policy[]): Promise<void> {
     const counts = await this.counter.take(policies.map(({ name, who }) => ({ key: `${name}:${who}`, windowSeconds: WINDOW_SECONDS })));
     tell(response, policies, counts);
     const exceeded = policies
@@ -65,7 +75,7 @@ export class RequestLimits {
 }
 
 /** draft-ietf-httpapi-ratelimit-headers: lists of all policies that the request was counted by. */
-function tell(response: Response, policies: readonly Policy[], counts: readonly Count[]): void {
+function tell(response: Told, policies: readonly Policy[], counts: readonly Count[]): void {
   const add = (header: string, items: string[]) =>
     response.setHeader(header, [response.getHeader(header) ?? [], ...items].flat().join(', '));
   add(

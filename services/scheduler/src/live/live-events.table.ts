@@ -20,7 +20,7 @@ export interface LivePosition {
 }
 
 const LAST_ID = 2n ** 63n - 1n;
-const AT_ONCE = 500;
+export const AT_ONCE = 500;
 
 export async function recordLiveEvent(
   transaction: Transaction,

@@ -17,6 +17,8 @@ export class LiveController {
     operationId: 'events_follow',
     summary:
       'What happens in the organization, as server-sent events: run, backup.recorded, backup.proven, progress. After reset a reader has missed something and looks anew',
+    description:
+      'The same by socket.io at /api/v2/live (transport websocket, credential in auth.token): send follow with { run?, lastEventId? } and hear each as event { type, data, id?, run? }.',
   })
   @ApiHeader({ name: 'last-event-id', required: false, description: 'Id of the last event that was read: what came since comes first' })
   @ApiProduces('text/event-stream')

@@ -68,6 +68,9 @@ async function listen(path: string, as: Principal = scheduler.admin, lastEventId
 const statesIn = (heard: Heard[], run: string) =>
   heard.filter(({ event, data }) => event === 'run' && data['run'] === run).map(({ data }) => data['state']);
 
+const statesOf = (events: { type: string; data: Record<string, unknown> }[], run: string) =>
+  events.filter(({ type, data }) => type === 'run' && data['run'] === run).map(({ data }) => data['state']);
+
 async function backUp(): Promise<string> {
   const plan = await scheduler.plan();
   return (await scheduler.call('POST', `/api/v2/plans/${plan.id}/runs`)).body.runs[0].id as string;
@@ -147,6 +150,36 @@ describe('the events of an organization', () => {
     await reader.ended;
     expect(reader.heard.find(({ event }) => event === 'progress')).toMatchObject({ data: { attempt: 1, bytes: 11 } });
     expect(reader.heard.findLast(({ event }) => event === 'run')).toMatchObject({ data: { id: run, state: 'succeeded' } });
+  });
+});
+
+describe('pages of past events', () => {
+  const gateway = () => scheduler.application.service('gateway', scheduler.admin.organization);
+  const since = async (path: string, after?: string, as: Principal = gateway()) =>
+    scheduler.call('GET', `/internal/v1/live${path}${after === undefined ? '' : `?after=${encodeURIComponent(after)}`}`, undefined, as);
+
+  it('begin where a reader left off, and end where the stream goes on', async () => {
+    const { body: start } = await since('/since');
+    expect(start).toMatchObject({ missed: false, events: [], more: false, over: false });
+    const run = await backUp();
+    await scheduler.until(run, 'succeeded');
+    const page = await scheduler.eventually(async () => {
+      const { body } = await since('/since', start.position as string);
+      return statesOf(body.events, run).length === 3 && body;
+    });
+    expect(statesOf(page.events, run)).toEqual(['queued', 'running', 'succeeded']);
+    expect((await since('/since', page.position as string)).body).toMatchObject({ missed: false, events: [] });
+    expect((await since('/since', 'nonsense')).body).toMatchObject({ missed: true, events: [] });
+    const { body: ofRun } = await since(`/runs/${run}/since`);
+    expect(ofRun).toMatchObject({ over: true, more: false });
+    expect(ofRun.events.at(-1)).toMatchObject({ type: 'run', data: { id: run, state: 'succeeded' } });
+  });
+
+  it('are for services, of the organization that they act in', async () => {
+    expect((await since('/since', undefined, scheduler.admin)).status).toBe(403);
+    const run = await backUp();
+    const stranger = scheduler.application.service('gateway', newId('organization'));
+    expect((await since(`/runs/${run}/since`, undefined, stranger)).status).toBe(404);
   });
 });
 

@@ -1,8 +1,9 @@
-import type { Principal } from '@rahat/contracts';
+import type { LivePage, Principal } from '@rahat/contracts';
 import type { ServiceDatabase } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import type { EventStream } from './event-stream.js';
 import {
+  AT_ONCE,
   currentPosition,
   decodePosition,
   encodePosition,
@@ -51,6 +52,21 @@ export class OrganizationEvents {
     this.hub.attend(stream, organization, (signal) => feed.heard(signal, reader));
     // Whose database went away meanwhile comes back and goes on from the last event.
     await feed.catchUp(reader).catch(() => stream.end());
+  }
+
+  /** What came after a place, for a reader that then follows from there. */
+  async since(organization: string, lastEventId: string | undefined): Promise<LivePage> {
+    const now = this.clock.now();
+    return this.database.inOrganization(organization, async (transaction) => {
+      const known = lastEventId === undefined ? undefined : decodePosition(lastEventId, now);
+      const current = await currentPosition(transaction);
+      if (known === undefined || isAfter(known, current))
+        return { missed: lastEventId !== undefined, position: encodePosition(current, now), events: [], more: false, over: false };
+      const rows = await liveEventsAfter(transaction, organization, known);
+      const events = rows.map((row) => ({ type: row.type, data: row.data, id: encodePosition(positionOf(row), now) }));
+      const position = events.at(-1)?.id ?? encodePosition(known, now);
+      return { missed: false, position, events, more: rows.length === AT_ONCE, over: false };
+    });
   }
 
   private feedOf(organization: string, start: LivePosition): Feed {

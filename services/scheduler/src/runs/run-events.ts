@@ -1,4 +1,4 @@
-import { RahatError, type Principal, type Run } from '@rahat/contracts';
+import { RahatError, type LivePage, type Principal, type Run } from '@rahat/contracts';
 import type { ServiceDatabase } from '@rahat/persistence';
 import type { EventStream } from '../live/event-stream.js';
 import type { LiveHub } from '../live/live-hub.js';
@@ -38,8 +38,19 @@ export class RunEvents {
     await this.tell(organization, id, lastEventId, stream, wake).finally(() => stream.end());
   }
 
+  /** Its log after a place, and the run as it is, for a reader that then follows from there. */
+  async since(organization: string, id: string, lastEventId: string | undefined): Promise<LivePage> {
+    const after = placeIn(lastEventId);
+    const { run, lines } = await this.read(organization, id, after);
+    const position = lines.at(-1)?.sequence ?? after;
+    const more = lines.length === LINES_AT_ONCE;
+    const events: LivePage['events'] = lines.map((line) => ({ type: 'log', data: presentLogLine(line), id: line.sequence }));
+    if (!more) events.push({ type: 'run', data: run, id: position });
+    return { missed: false, position, events, more, over: !more && isTerminal(run.state) };
+  }
+
   private async tell(organization: string, id: string, lastEventId: string | undefined, stream: EventStream, wake: Wake): Promise<void> {
-    let position = lastEventId && /^\d{1,18}$/.test(lastEventId) ? lastEventId : '0';
+    let position = placeIn(lastEventId);
     let shown = '';
     let over = false;
     while (!stream.closed) {
@@ -68,14 +79,22 @@ export class RunEvents {
   /** undefined while the database is away. */
   private async look(organization: string, id: string, position: string) {
     try {
-      return await this.database.inOrganization(organization, async (transaction) => ({
-        // The run first: its lines are written before its end, so none is missed when it is over.
-        run: presentRun(await findRun(transaction, id)) satisfies Run,
-        lines: await logAfter(transaction, id, position, LINES_AT_ONCE),
-      }));
+      return await this.read(organization, id, position);
     } catch (error) {
       if (RahatError.from(error).retryable) return undefined;
       throw error;
     }
   }
+
+  private read(organization: string, id: string, position: string) {
+    return this.database.inOrganization(organization, async (transaction) => ({
+      // The run first: its lines are written before its end, so none is missed when it is over.
+      run: presentRun(await findRun(transaction, id)) satisfies Run,
+      lines: await logAfter(transaction, id, position, LINES_AT_ONCE),
+    }));
+  }
+}
+
+function placeIn(lastEventId: string | undefined): string {
+  return lastEventId && /^\d{1,18}$/.test(lastEventId) ? lastEventId : '0';
 }
