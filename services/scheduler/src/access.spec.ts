@@ -95,6 +95,7 @@ const routes = (): [string, string, object?][] => [
   ['POST', `/api/v2/backups/${ids.backup}/bring-back`],
   ['GET', '/api/v2/trash'],
   ['GET', '/api/v2/collections'],
+  ['GET', '/api/v2/collections/repository_known'],
   ['PATCH', '/api/v2/collections/repository_known', { undoDays: 3 }],
   ['POST', '/api/v2/collections/repository_known/runs'],
   ['POST', '/api/v2/catalog/rebuild', { repository: 'repository_known' }],

@@ -24,6 +24,8 @@ export class LocalStore implements BlobStore {
     objectLock: false,
     rangedRead: true,
     maxObjectSizeBytes: 2 ** 43,
+    // One file is written as fast as the disk takes several.
+    putsAtOnce: 1,
   };
   readonly description: string;
   private readonly root: string;

@@ -38,6 +38,8 @@ export interface BlobStoreCapabilities {
   objectLock: boolean;
   rangedRead: boolean;
   maxObjectSizeBytes: number;
+  /** As many puts as bring more than one does: each of them holds its blob in memory meanwhile. */
+  putsAtOnce: number;
 }
 
 export interface CallOptions {

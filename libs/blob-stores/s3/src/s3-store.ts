@@ -18,6 +18,8 @@ import { putInOne, putInParts, type ObjectHead } from './s3-upload.js';
 
 /** Amazon's limit of a single put. A conditional put of any size is a single one: it is what the probe has tried. */
 const LARGEST_SINGLE_PUT_BYTES = 5 * 1024 ** 3;
+/** A connection alone carries less than most networks do. */
+const PUTS_AT_ONCE = 4;
 
 /**
  * Blobs under `prefix` of a bucket, or of a part of one. Opening proves key, region and bucket, and finds out what the server
@@ -65,6 +67,7 @@ class S3Store implements BlobStore {
       serverTime: true,
       rangedRead: true,
       maxObjectSizeBytes: LARGEST_SINGLE_PUT_BYTES,
+      putsAtOnce: PUTS_AT_ONCE,
     };
   }
 

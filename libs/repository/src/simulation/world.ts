@@ -90,7 +90,7 @@ export class World {
     const { ciphers, conditionalPut, listLagMs } = this.terms;
     const sealing = ciphers ? undefined : PLAIN_SEALING;
     this.ledger = new Ledger({ keys: KEYS, repositoryId: REPOSITORY_ID, sealing }, { ...this.terms, leaseTtlMs: LEASE_TTL_MS });
-    const able = { serverTime: true, objectLock: false, rangedRead: true, maxObjectSizeBytes: 2 ** 40 };
+    const able = { serverTime: true, objectLock: false, rangedRead: true, maxObjectSizeBytes: 2 ** 40, putsAtOnce: 4 };
     this.storage = new SimulatedStorage(
       this.timeline,
       this.random,

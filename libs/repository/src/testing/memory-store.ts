@@ -10,6 +10,7 @@ export class MemoryStore implements BlobStore {
     objectLock: false,
     rangedRead: true,
     maxObjectSizeBytes: 2 ** 40,
+    putsAtOnce: 1,
   };
   readonly description = 'memory';
   readonly files = new Map<string, { bytes: Buffer; modifiedAt: Date }>();

@@ -16,11 +16,6 @@ import type { SessionJobs } from '../threads/session-jobs.js';
 
 /** Frames beyond those that threads compress: one that is placed and one that waits. */
 const FRAMES_AHEAD = 2;
-/**
- * The open pack and one on its way, so that a slow storage costs no memory: more in flight would only hide jitter, for a pack's upload
- * is parallel in itself where that helps (parts, blob-stores/s3).
- */
-const PACK_BUFFERS = 2;
 /** repository.md §7.2: so that a retry after a crash finds its own earlier work. */
 const PACKS_PER_SEGMENT = 32;
 const SEGMENT_INTERVAL_MS = 5 * 60 * 1000;
@@ -49,7 +44,8 @@ export class PackPipeline {
     private readonly options: { writer: string; speed: Speed; signal?: AbortSignal },
   ) {
     this.compressions = new Slots(jobs.parallel + FRAMES_AHEAD);
-    this.packSlots = new Slots(context.protocol.packsAreBounded ? PACK_BUFFERS : Infinity);
+    // The open pack, and those on their way: more would hide jitter alone, and a slow storage would fill the memory with them.
+    this.packSlots = new Slots(context.protocol.packsAreBounded ? 1 + context.store.capabilities.putsAtOnce : Infinity);
     this.lastSegmentAtMs = context.clock.monotonicMs();
   }
 

@@ -1,9 +1,9 @@
-import { newId, RahatError, type Actor, type Principal, type ResetLink, type ResetPassword, type Role } from '@rahat/contracts';
+import { newId, RahatError, type Principal, type ResetLink, type ResetPassword } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { recordAct } from '@rahat/service-kit';
 import { endSessions } from '../users/departure.js';
-import { callerNow, demandReach, lockOrganization } from '../users/reach.js';
+import { CONSOLE, demandOnlyHere, memberToLetIn } from '../users/way-back.js';
 import { accountByEmail, accountById, recordInEach, type Account } from './accounts.js';
 import { demandStrongPassword } from './demand-strong-password.js';
 import { linkTokenHash, newLinkToken, RESET_PREFIX } from './link-token.js';
@@ -11,8 +11,6 @@ import { forgetFailures } from './login-failures.js';
 import { hashPassword } from './password-hash.js';
 
 const HOURS = 1;
-/** Whoever sits at the machine; there is no user behind it. */
-export const CONSOLE: Actor = { kind: 'system', id: 'console', name: 'console of the machine' };
 
 interface OpenReset {
   id: string;
@@ -29,20 +27,12 @@ export class PasswordResets {
 
   async issue(principal: Principal, user: string): Promise<ResetLink> {
     return this.database.asSystem('make a reset link', async (transaction) => {
-      await lockOrganization(transaction, principal.organization);
-      const caller = await callerNow(transaction, principal, 'user:write');
-      const [member] = await transaction.query<{ role: Role }>(`SELECT role FROM memberships WHERE organization_id = $1 AND user_id = $2`, [
-        principal.organization,
-        user,
-      ]);
-      const account = await accountById(transaction, user);
-      if (member === undefined || account === undefined) throw new RahatError('not_found', 'There is no such user in your organization.');
-      if (caller.user === user)
-        throw new RahatError('conflict', 'You cannot make a reset link for yourself.', {
+      const account = await memberToLetIn(transaction, principal, user, {
+        verb: 'reset the password of an',
+        himself: new RahatError('conflict', 'You cannot make a reset link for yourself.', {
           hint: 'Change your password with the present one, or ask another owner or admin.',
-        });
-      demandReach(caller, member.role, 'reset the password of an');
-      demandOnlyHere(account, principal.organization);
+        }),
+      });
       const link = await insert(transaction, account, principal.organization);
       await recordAct(this.outbox, transaction, principal, {
         action: 'password.reset_link_made',
@@ -111,14 +101,6 @@ function demandUsable(reset: OpenReset, account: Account | undefined): Account {
   if (account === undefined) throw wrongLink();
   if (reset.organization_id !== null) demandOnlyHere(account, reset.organization_id);
   return account;
-}
-
-/** One organization must not get into another one by the password of somebody who belongs to both. */
-export function demandOnlyHere(account: Account, organization: string): void {
-  if (account.organizations.some(({ id }) => id !== organization))
-    throw new RahatError('conflict', 'This user belongs to other organizations as well, so none of them can reset how they log in.', {
-      hint: 'They can do it themselves; else `rahat-backup admin` on the machine of the platform.',
-    });
 }
 
 async function insert(transaction: Transaction, account: Account, organization: string | null): Promise<ResetLink> {

@@ -1,13 +1,12 @@
-import { RahatError, type Actor, type Principal, type Role } from '@rahat/contracts';
+import { RahatError, type Actor, type Principal } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { actorOf } from '@rahat/service-kit';
-import { accountByEmail, accountById, recordInEach, type Account } from '../passwords/accounts.js';
-import { CONSOLE, demandOnlyHere } from '../passwords/password-resets.js';
+import { accountByEmail, recordInEach, type Account } from '../passwords/accounts.js';
 import { forgetFailures } from '../passwords/login-failures.js';
 import { secondFactorAccount } from '../sessions/log-in.service.js';
 import { endSessions } from '../users/departure.js';
-import { callerNow, demandReach, lockOrganization } from '../users/reach.js';
+import { CONSOLE, memberToLetIn } from '../users/way-back.js';
 import { demandFreshProof } from './fresh-proof.js';
 
 /** For somebody who has lost all of their second factors: others take them away, and the password is the way in again. */
@@ -21,18 +20,10 @@ export class LostFactors {
   async removeOfMember(principal: Principal, user: string): Promise<void> {
     await this.database.asSystem('remove the second factors of a member', async (transaction) => {
       await demandFreshProof(transaction, principal);
-      await lockOrganization(transaction, principal.organization);
-      const caller = await callerNow(transaction, principal, 'user:write');
-      const [member] = await transaction.query<{ role: Role }>(`SELECT role FROM memberships WHERE organization_id = $1 AND user_id = $2`, [
-        principal.organization,
-        user,
-      ]);
-      const account = await accountById(transaction, user);
-      if (member === undefined || account === undefined) throw new RahatError('not_found', 'There is no such user in your organization.');
-      if (caller.user === user)
-        throw new RahatError('conflict', 'These are your own second factors.', { hint: 'Remove them one by one, as what is yours.' });
-      demandReach(caller, member.role, 'remove the second factors of an');
-      demandOnlyHere(account, principal.organization);
+      const account = await memberToLetIn(transaction, principal, user, {
+        verb: 'remove the second factors of an',
+        himself: new RahatError('conflict', 'These are your own second factors.', { hint: 'Remove them one by one, as what is yours.' }),
+      });
       await this.remove(transaction, account, actorOf(principal));
     });
   }

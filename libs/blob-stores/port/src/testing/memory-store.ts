@@ -16,6 +16,7 @@ export class MemoryStore implements BlobStore {
     objectLock: false,
     rangedRead: true,
     maxObjectSizeBytes: 2 ** 40,
+    putsAtOnce: 1,
   };
   readonly description = 'memory';
   readonly blobs = new Map<string, MemoryBlob>();
