@@ -8,6 +8,8 @@ import { contentOf, writeContent } from './content.js';
 import { Crew, type CrewMember } from './crew.js';
 import type { Report } from './crew-orders.js';
 
+/** So many times as long a life as at first gets who achieves nothing. */
+const LONGEST_LIVES = 4;
 const CREW: ('writer' | 'collector')[] = ['writer', 'writer', 'writer', 'collector'];
 
 /**
@@ -25,8 +27,11 @@ export async function killAgainAndAgain({ place, store }: Place, kills: number, 
     return { role, member: crew.hire({ role, seed: seed * 1000 + ++hired, clockOffsetMs }) };
   };
   const posts = CREW.map(hire);
-  for (let kill = 0; kill < kills; kill++) {
-    await pause(random.between(0, 1.5 * paceMs));
+  // A busy machine lets few of them come to a commit: then it goes on, because kills of those who achieve nothing prove nothing.
+  const achieved = (): boolean => crew.expected.size > kills / 10;
+  for (let kill = 0; kill < kills || (!achieved() && kill < LONGEST_LIVES * kills); kill++) {
+    const lives = Math.ceil((kill + 1) / kills);
+    await pause(random.between(0, 1.5 * lives * paceMs));
     const post = random.whole(0, posts.length - 1);
     const { role, member } = posts[post]!;
     await crew.kill(member);
@@ -35,7 +40,7 @@ export async function killAgainAndAgain({ place, store }: Place, kills: number, 
     if (snapshot !== undefined) await oneReadsBack(await reopened(store, repository), crew, snapshot, content!);
   }
   await Promise.all(posts.map(({ member }) => crew.kill(member)));
-  expect(crew.expected.size).toBeGreaterThan(kills / 10);
+  expect(achieved()).toBe(true);
   expectOnlyPassingTrouble(crew.reports);
 
   const next = await reopened(store, repository);
