@@ -11,7 +11,9 @@ export {
 export { createApplication, type Application, type ApplicationOptions, type ListenAddress } from './application.js';
 export { loadConfig } from './configuration/load-config.js';
 export { LogLevel, OptionalPostgresqlUrl, OptionalRedisUrl, port } from './configuration/settings.js';
+export { cookieIn } from './http/cookies.js';
 export { CURSORS, type Cursors } from './http/cursors.js';
+export { ListPages } from './http/list-pages.js';
 export { IfMatch, Tagged, whatever, type Expected } from './http/entity-tags.js';
 export { OutgoingClient } from './outgoing/outgoing-client.js';
 export { describeApi } from './http/open-api.js';
@@ -26,6 +28,7 @@ export { redactSecrets } from './operations/log-redaction.js';
 export { createLogger, type LogOptions } from './operations/logging.js';
 export { Counter, Gauge, Histogram, METRICS, type Registry } from './operations/metrics.js';
 export { loadedGauge, type GaugeSample } from './operations/loaded-gauge.js';
+export { Pulse } from './operations/pulse.js';
 export { remembered } from './operations/remembered.js';
 export { CurrentPrincipal, InternalOnly, OpenToEnrolment, Public, Requires, type PrincipalRequest } from './principal/authorization.js';
 export { PrincipalGuard } from './principal/principal.guard.js';

@@ -40,20 +40,11 @@ export class InternalClient {
     { headers = {}, signal }: { headers?: Record<string, string>; signal: AbortSignal },
   ): Promise<ReadableStream<Uint8Array>> {
     const principal = await this.runtime.principals.signForService(this.runtime.service, organization);
-    for (const address of addressesOf(this.config, service)) {
-      try {
-        const response = await fetch(new URL(path, address), {
-          headers: { ...headers, [PRINCIPAL_HEADER]: principal },
-          redirect: 'error',
-          signal,
-        });
-        if (response.ok && response.body) return response.body;
-        throw errorOf(service, response.status, parseJson(await response.text()));
-      } catch (error) {
-        if (!wasRefused(error)) throw error;
-      }
-    }
-    throw new RahatError('unavailable', `The service ${service} is not reachable`);
+    return this.atReplica(service, path, 0, async (url) => {
+      const response = await fetch(url, { headers: { ...headers, [PRINCIPAL_HEADER]: principal }, redirect: 'error', signal });
+      if (response.ok && response.body) return response.body;
+      throw errorOf(service, response.status, parseJson(await response.text()));
+    });
   }
 
   private async request<S extends z.ZodType>(
@@ -64,11 +55,9 @@ export class InternalClient {
     schema: S,
     organization: string,
   ): Promise<z.infer<S>> {
-    const { status, text } = await this.send(
-      service,
-      path,
-      { method, body: body === undefined ? undefined : JSON.stringify(body) },
-      organization,
+    const request = { method, body: body === undefined ? undefined : JSON.stringify(body) };
+    const { status, text } = await this.atReplica(service, path, this.options.patienceMs ?? 0, (url) =>
+      this.sendTo(service, url, request, organization),
     );
     const answer = parseJson(text);
     if (status >= 400) throw errorOf(service, status, answer);
@@ -82,11 +71,11 @@ export class InternalClient {
   }
 
   /** A replica that nobody listens at is passed over. */
-  private async send(service: string, path: string, request: RequestInit, organization: string): Promise<{ status: number; text: string }> {
-    for (const until = Date.now() + (this.options.patienceMs ?? 0); ; await sleep(KNOCK_AGAIN_MS)) {
+  private async atReplica<T>(service: string, path: string, patienceMs: number, ask: (url: URL) => Promise<T>): Promise<T> {
+    for (const until = Date.now() + patienceMs; ; await sleep(KNOCK_AGAIN_MS)) {
       for (const address of addressesOf(this.config, service)) {
         try {
-          return await this.sendTo(service, new URL(path, address), request, organization);
+          return await ask(new URL(path, address));
         } catch (error) {
           if (!wasRefused(error)) throw error;
         }

@@ -16,6 +16,7 @@ import { CONFIG, Gauge, METRICS, runtimeProviders, type InternalClient, type Reg
 import type { Express, Request } from 'express';
 import type { GatewayConfig } from './config.js';
 import { Forwarding } from './forwarding/forward.js';
+import { CredentialWatch } from './front-door/credential-watch.js';
 import { FrontDoor } from './front-door/front-door.middleware.js';
 import { securityHeaders } from './front-door/security-headers.js';
 import { SubjectCache } from './front-door/subject-cache.js';
@@ -44,6 +45,7 @@ const SHARED = Symbol('rahat.gateway.shared');
 /** What requests and sockets have in common. */
 abstract class Guards {
   abstract readonly subjects: SubjectCache;
+  abstract readonly watch: CredentialWatch;
   abstract readonly limits: RequestLimits;
 }
 
@@ -112,8 +114,10 @@ function guardsOf({ config, internal, shared }: GatewayParts, metrics: Registry)
   const reports = limitMetrics(metrics);
   const ask = (credential: string, address: string) =>
     internal.post('auth', '/internal/v1/authenticate', { credential, address }, AuthenticatedSubject, 'platform');
+  const subjects = new SubjectCache(ask);
   return {
-    subjects: new SubjectCache(ask),
+    subjects,
+    watch: new CredentialWatch((credential, address) => subjects.subjectOf(credential, address)),
     limits: new RequestLimits(new PatientCounter(shared.counter, reports), config, reports.refused),
   };
 }

@@ -2,6 +2,7 @@ import { Module, type DynamicModule, type Provider, type Type } from '@nestjs/co
 import type { SecretBox } from '@rahat/secrets';
 import {
   CURSORS,
+  ListPages,
   METRICS,
   runtimeProviders,
   type Cursors,
@@ -31,7 +32,6 @@ import { OrganizationEvents } from './live/organization-events.js';
 import { SharedLiveController } from './live/shared-live.controller.js';
 import { ProtectionMetrics } from './metrics/protection-metrics.js';
 import { RunMetrics } from './metrics/run-metrics.js';
-import { ListPages } from './paging/list-page.js';
 import { PlanPauses } from './plans/plan-pauses.js';
 import { PlansController } from './plans/plans.controller.js';
 import { PlansService } from './plans/plans.service.js';

@@ -1,11 +1,12 @@
-import { hostname } from 'node:os';
-import { apiKeysCreate, apiKeysRevoke, meGet, sessionsEnd, setupCreate, type Client, type TokenPair } from '@rahat/api-client';
+import { apiKeysRevoke, meGet, sessionsEnd, setupCreate, type Client, type TokenPair } from '@rahat/api-client';
 import { RahatError } from '@rahat/contracts';
 import { answer, openApi } from '../session/api.js';
 import { logInByDeviceCode } from '../session/device-log-in.js';
+import { makeMachineKey } from '../session/machine-key.js';
 import { logInByPassword } from '../session/password-log-in.js';
 import { clientWith } from '../session/personal-api.js';
 import { findLogin, forgetLogin, keepLogin } from '../session/settings.js';
+import { askEmail } from '../terminal/ask-email.js';
 import { askSecret } from '../terminal/ask-secret.js';
 import { visible } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
@@ -27,7 +28,7 @@ export async function login(terminal: Terminal, options: LoginOptions): Promise<
   const personal = clientWith(found.url, session.accessToken);
   try {
     const me = await answer(meGet({ client: personal }));
-    const key = await answer(apiKeysCreate({ client: personal, body: { name: `CLI on ${hostname()}`.slice(0, 100), scopes: ['*'] } }));
+    const key = await makeMachineKey(personal);
     const place = await keepLogin(found.url, key.secret);
     const data = { url: found.url, user: me.id, name: me.name, organization: me.organization, apiKey: key.id };
     terminal.result(data, `Logged in at ${found.url} as ${visible(me.name)}. The key is kept in ${place}.`);
@@ -61,7 +62,7 @@ export async function whoAmI(terminal: Terminal): Promise<void> {
 }
 
 async function openSession(client: Client, options: LoginOptions): Promise<TokenPair> {
-  const email = options.email ?? (await askText('E-mail'));
+  const email = options.email ?? (await askEmail(new RahatError('invalid_input', 'E-mail is needed.', { hint: 'Give --email.' })));
   const token = options.setup ? await askSecret({ label: 'One-time set-up token', variable: 'RAHAT_SETUP_TOKEN' }) : undefined;
   const password = await askSecret({
     label: options.setup ? 'New password (12 characters or more)' : 'Password',
@@ -92,12 +93,4 @@ async function revoke(id: string): Promise<boolean> {
   const { client } = await openApi();
   const { response } = await apiKeysRevoke({ client, path: { id } });
   return response?.ok ?? false;
-}
-
-async function askText(message: string): Promise<string> {
-  if (!process.stdin.isTTY) throw new RahatError('invalid_input', `${message} is needed.`, { hint: 'Give --email.' });
-  const { text, isCancel } = await import('@clack/prompts');
-  const given = await text({ message, output: process.stderr });
-  if (isCancel(given)) throw new RahatError('cancelled', 'Cancelled.');
-  return given;
 }

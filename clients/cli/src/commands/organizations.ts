@@ -1,6 +1,4 @@
-import { hostname } from 'node:os';
 import {
-  apiKeysCreate,
   organizationGet,
   organizationsCreate,
   organizationsList,
@@ -9,6 +7,7 @@ import {
   type Client,
 } from '@rahat/api-client';
 import { answer, openApi } from '../session/api.js';
+import { makeMachineKey } from '../session/machine-key.js';
 import { allPages } from '../session/pages.js';
 import { clientWith, openPersonalApi, type PersonalOptions } from '../session/personal-api.js';
 import { resolve } from '../session/resolve.js';
@@ -57,7 +56,7 @@ export async function useOrganization(terminal: Terminal, name: string, options:
   const client = clientWith(api.url, accessToken);
   // The session that was opened for this has new tokens now; it is ended by them.
   api.client = client;
-  const key = await answer(apiKeysCreate({ client, body: { name: `CLI on ${hostname()}`, scopes: ['*'] } }));
+  const key = await makeMachineKey(client);
   const organization = await answer(organizationGet({ client }));
   const place = await keepLogin(api.url, key.secret);
   terminal.result({ organization, apiKey: key.id }, `In ${visible(organization.name)} from now on. The key is kept in ${place}.`);

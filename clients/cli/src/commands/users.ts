@@ -9,6 +9,7 @@ import {
   usersSessionsEnd,
   usersSessionsList,
   usersUpdate,
+  type Invitation,
   type User,
 } from '@rahat/api-client';
 import type { Role } from '@rahat/contracts';
@@ -48,8 +49,7 @@ export async function inviteUser(terminal: Terminal, email: string, { role }: { 
 }
 
 export async function listInvitations(terminal: Terminal): Promise<void> {
-  const { client } = await openApi();
-  const invitations = await allPages((cursor) => answer(invitationsList({ client, query: { cursor, limit: 200 } })));
+  const invitations = await loadInvitations(await openApi());
   terminal.result(
     invitations,
     table(
@@ -60,16 +60,14 @@ export async function listInvitations(terminal: Terminal): Promise<void> {
 }
 
 export async function revokeInvitation(terminal: Terminal, wanted: string): Promise<void> {
-  const { client } = await openApi();
-  const open = (await allPages((cursor) => answer(invitationsList({ client, query: { cursor, limit: 200 } })))).filter(
-    ({ state }) => state === 'open',
-  );
+  const api = await openApi();
+  const open = (await loadInvitations(api)).filter(({ state }) => state === 'open');
   const { id, name } = resolve(
     'open invitation',
     wanted,
     open.map(({ id, email }) => ({ id, name: email })),
   );
-  await answer(invitationsRevoke({ client, path: { id } }));
+  await answer(invitationsRevoke({ client: api.client, path: { id } }));
   terminal.result({ id, email: name }, `The invitation of ${visible(name)} is revoked.`);
 }
 
@@ -133,3 +131,6 @@ async function findUser(api: Pick<Api, 'client'>, wanted: string): Promise<User>
 
 const loadUsers = (api: Pick<Api, 'client'>): Promise<User[]> =>
   allPages((cursor) => answer(usersList({ client: api.client, query: { cursor, limit: 200 } })));
+
+const loadInvitations = (api: Pick<Api, 'client'>): Promise<Invitation[]> =>
+  allPages((cursor) => answer(invitationsList({ client: api.client, query: { cursor, limit: 200 } })));

@@ -1,17 +1,17 @@
-import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { deviceLoginsBegin, deviceLoginsToken, type Client, type TokenPair } from '@rahat/api-client';
 import { RahatError } from '@rahat/contracts';
 import { untilInterrupted } from '../terminal/interrupt.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { answer } from './api.js';
+import { MACHINE_NAME } from './machine-key.js';
 
 /** RFC 8628 §3.5 */
 const SLOWER_BY_SECONDS = 5;
 
 /** Shows a code and waits until somebody who is logged in elsewhere has said yes to it. */
 export async function logInByDeviceCode(terminal: Terminal, client: Client, url: string): Promise<TokenPair> {
-  const device = await answer(deviceLoginsBegin({ client, body: { client: `CLI on ${hostname()}`.slice(0, 100) } }));
+  const device = await answer(deviceLoginsBegin({ client, body: { client: MACHINE_NAME } }));
   // A platform that does not know its public address gives a path.
   terminal.say(`Open ${new URL(device.verificationUriComplete, url).href}`);
   terminal.say(`and check that it shows the code ${device.userCode}. Waiting for your approval…`);

@@ -1,5 +1,6 @@
 import { createClient, createConfig, sessionsEnd, type Client } from '@rahat/api-client';
 import { RahatError } from '@rahat/contracts';
+import { askEmail } from '../terminal/ask-email.js';
 import { askSecret } from '../terminal/ask-secret.js';
 import { openApi } from './api.js';
 import { logInByPassword } from './password-log-in.js';
@@ -25,7 +26,7 @@ export async function openPersonalApi(options: PersonalOptions & { password?: st
     const { client } = await openApi();
     return { client, url: login.url, [Symbol.asyncDispose]: async () => undefined };
   }
-  const email = options.email ?? (await askEmail());
+  const email = options.email ?? (await askEmail(needsYou()));
   const password =
     options.password ?? (await askSecret({ label: 'Your password', variable: 'RAHAT_PASSWORD', fromStdin: options.passwordStdin }));
   const { client: anonymous } = await openApi({ anonymous: true });
@@ -44,13 +45,8 @@ export function clientWith(url: string, token: string): Client {
   return createClient(createConfig({ baseUrl: url, headers: { authorization: `Bearer ${token}` } }));
 }
 
-async function askEmail(): Promise<string> {
-  const { text, isCancel } = await import('@clack/prompts');
-  if (!process.stdin.isTTY)
-    throw new RahatError('invalid_input', 'This needs you, and not an API key.', {
-      hint: 'Give --email, and RAHAT_PASSWORD or --password-stdin.',
-    });
-  const given = await text({ message: 'E-mail', output: process.stderr });
-  if (isCancel(given)) throw new RahatError('cancelled', 'Cancelled.');
-  return given;
+function needsYou(): RahatError {
+  return new RahatError('invalid_input', 'This needs you, and not an API key.', {
+    hint: 'Give --email, and RAHAT_PASSWORD or --password-stdin.',
+  });
 }

@@ -1,4 +1,5 @@
 import { Logger } from '@nestjs/common';
+import { Pulse } from '@rahat/service-kit';
 import type { Heads } from '../heads/heads.js';
 import type { Retention } from '../retention/retention.js';
 
@@ -7,27 +8,22 @@ const LONGEST_PAUSE_MS = 60_000;
 /** Signs what has stood long enough and drops what is too old, again and again; replicas may do so at once. */
 export class Upkeep {
   private readonly log = new Logger('audit');
-  private readonly pauseMs: number;
-  private timer: NodeJS.Timeout | undefined;
-  private current: Promise<void> = Promise.resolve();
+  private readonly pulse: Pulse;
 
   constructor(
     private readonly heads: Heads,
     private readonly retention: Retention,
     private readonly headMinutes: number,
   ) {
-    this.pauseMs = Math.min(LONGEST_PAUSE_MS, headMinutes * 60_000);
+    this.pulse = new Pulse(() => this.lookAfterTrails(), Math.min(LONGEST_PAUSE_MS, headMinutes * 60_000));
   }
 
   onApplicationBootstrap(): void {
-    this.begin(0);
+    this.pulse.hurry();
   }
 
-  async onApplicationShutdown(): Promise<void> {
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    await this.current;
-    clearTimeout(this.timer);
+  onApplicationShutdown(): Promise<void> {
+    return this.pulse.stop();
   }
 
   async once(): Promise<void> {
@@ -35,14 +31,11 @@ export class Upkeep {
     await this.retention.dropWhatIsOld();
   }
 
-  private begin(afterMs: number): void {
-    this.timer = setTimeout(() => {
-      this.current = this.once()
-        .catch((error: unknown) => this.log.warn(`The trail was not looked after: ${(error as Error).message}`))
-        .finally(() => {
-          if (this.timer !== undefined) this.begin(this.pauseMs);
-        });
-    }, afterMs);
-    this.timer.unref();
+  private async lookAfterTrails(): Promise<void> {
+    try {
+      await this.once();
+    } catch (error) {
+      this.log.warn(`The trail was not looked after: ${(error as Error).message}`);
+    }
   }
 }

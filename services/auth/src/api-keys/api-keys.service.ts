@@ -12,20 +12,21 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { changesBetween, recordAct, type Changes, type Cursors } from '@rahat/service-kit';
-import { z } from 'zod';
+import { changesBetween, ListPages, recordAct, type Changes, type Cursors } from '@rahat/service-kit';
 import { presentApiKey, SELECT_API_KEYS, type ApiKeyRow } from './api-key-row.js';
 import { newApiKey } from './api-key-format.js';
 
-const Position = z.tuple([z.literal('api-keys'), z.string()]);
-
 /** Everybody has the keys they made; `api-key:read` and `api-key:write` are for those of the others. */
 export class ApiKeysService {
+  private readonly pages: ListPages;
+
   constructor(
     private readonly database: ServiceDatabase,
     private readonly outbox: Outbox,
-    private readonly cursors: Cursors,
-  ) {}
+    cursors: Cursors,
+  ) {
+    this.pages = new ListPages(cursors, 'api-keys');
+  }
 
   async create(principal: Principal, request: CreateApiKey): Promise<CreatedApiKey> {
     // A key that makes keys would outlive its own expiry and revocation.
@@ -64,16 +65,14 @@ export class ApiKeysService {
   }
 
   async list(principal: Principal, page: PageQuery): Promise<Page<ApiKey>> {
-    const after = page.cursor === undefined ? null : this.cursors.decode(page.cursor, Position)[1];
+    const [after = null] = this.pages.after(page.cursor);
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
       transaction.query<ApiKeyRow>(
         `${SELECT_API_KEYS} WHERE k.organization_id = $1 AND ($2::text IS NULL OR k.created_by = $2) AND ($3::text IS NULL OR k.id < $3) ORDER BY k.id DESC LIMIT $4`,
         [principal.organization, makerSeenBy(principal, 'api-key:read'), after, page.limit + 1],
       ),
     );
-    const data = rows.slice(0, page.limit).map(presentApiKey);
-    const hasMore = rows.length > page.limit;
-    return { data, page: { nextCursor: hasMore ? this.cursors.encode(['api-keys', data.at(-1)!.id]) : null, hasMore } };
+    return this.pages.page(rows, page.limit, presentApiKey, (row) => [row.id]);
   }
 
   async get(principal: Principal, id: string): Promise<ApiKey> {

@@ -9,7 +9,7 @@ import {
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { recordAct } from '@rahat/service-kit';
-import { forgiveAttempt, reserveAttempt } from '../passwords/login-failures.js';
+import { forgiveAttempt, reserveTry } from '../passwords/login-failures.js';
 import type { Asker } from '../sessions/log-in.service.js';
 import { DEVICE_PREFIX, newOpaqueToken, tokenHash } from '../sessions/opaque-token.js';
 import { startSession, type LogInMethod } from '../sessions/session-issuer.js';
@@ -177,9 +177,7 @@ export class DeviceLoginService {
   ): Promise<Asking> {
     personalSession(principal);
     const account = `device-code/${principal.subject}`;
-    const seconds = await this.database.asSystem('count a try of a user code', async (transaction) =>
-      Math.max(await reserveAttempt(transaction, 'account', account), await reserveAttempt(transaction, 'address', principal.address)),
-    );
+    const seconds = await reserveTry(this.database, account, principal.address);
     if (seconds > 0) throw new RahatError('rate_limited', `Too many wrong codes. Try again in ${seconds} s.`);
     const [asking] = await this.database.asSystem('find a log-in of a device by its code', async (transaction) => {
       const found = await find(transaction, typedCodeHash(userCode));

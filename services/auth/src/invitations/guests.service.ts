@@ -4,10 +4,10 @@ import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { changesBetween } from '@rahat/service-kit';
 import { accountByEmail, countTry, type Account } from '../passwords/accounts.js';
 import { demandStrongPassword } from '../passwords/demand-strong-password.js';
-import { linkTokenHash } from '../passwords/link-token.js';
 import { forgiveAttempt } from '../passwords/login-failures.js';
 import { hashPassword, passwordMatches } from '../passwords/password-hash.js';
-import { recordActOf, type Who } from '../trail/trail.js';
+import { tokenHash } from '../sessions/opaque-token.js';
+import { authItself, recordActOf, type Who } from '../trail/trail.js';
 import { lockOrganization } from '../users/reach.js';
 import { SELECT_INVITATIONS, type InvitationRow } from './invitation-row.js';
 
@@ -109,16 +109,11 @@ export class GuestsService {
 
   private async recordRefusal({ invitation }: Invited, account: Account, address: string): Promise<void> {
     await this.database.inOrganization(invitation.organization_id, (transaction) =>
-      recordActOf(
-        this.outbox,
-        transaction,
-        { organization: invitation.organization_id, actor: { kind: 'system', id: 'auth', name: 'auth', address } },
-        {
-          action: 'invitation.refused',
-          target: { kind: 'invitation', id: invitation.id, name: invitation.email },
-          details: { reason: 'Wrong password.', user: account.id },
-        },
-      ),
+      recordActOf(this.outbox, transaction, authItself(invitation.organization_id, address), {
+        action: 'invitation.refused',
+        target: { kind: 'invitation', id: invitation.id, name: invitation.email },
+        details: { reason: 'Wrong password.', user: account.id },
+      }),
     );
   }
 }
@@ -137,7 +132,7 @@ async function newAccount(
 async function findOpen(transaction: Transaction, token: string, lock: boolean): Promise<InvitationRow> {
   const [row] = await transaction.query<InvitationRow>(
     `${SELECT_INVITATIONS} WHERE i.token_hash = $1 AND i.accepted_at IS NULL AND i.revoked_at IS NULL AND i.expires_at > now() ${lock ? 'FOR UPDATE OF i' : ''}`,
-    [linkTokenHash(token)],
+    [tokenHash(token)],
   );
   if (row === undefined) throw new RahatError('link_invalid', 'This invitation is wrong, already used, revoked, or older than seven days.');
   return row;

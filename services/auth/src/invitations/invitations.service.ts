@@ -10,27 +10,29 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { changesBetween, recordAct, type Changes, type Cursors } from '@rahat/service-kit';
-import { z } from 'zod';
-import { INVITATION_PREFIX, newLinkToken } from '../passwords/link-token.js';
+import { changesBetween, ListPages, recordAct, type Changes, type Cursors } from '@rahat/service-kit';
+import { INVITATION_PREFIX, newOpaqueToken, tokenHash } from '../sessions/opaque-token.js';
 import { callerNow, demandReach, lockOrganization, type Caller } from '../users/reach.js';
 import { presentInvitation, SELECT_INVITATIONS, type InvitationRow } from './invitation-row.js';
 
 const DAYS = 7;
-const Position = z.tuple([z.literal('invitations'), z.string()]);
 
 /** Invitations as the organization that gives them sees them. */
 export class InvitationsService {
+  private readonly pages: ListPages;
+
   constructor(
     private readonly database: ServiceDatabase,
     private readonly outbox: Outbox,
-    private readonly cursors: Cursors,
-  ) {}
+    cursors: Cursors,
+  ) {
+    this.pages = new ListPages(cursors, 'invitations');
+  }
 
   /** There is no mail: who invites hands the token over. An open invitation of the same e-mail gives way to the new one. */
   async create(principal: Principal, { email, role }: CreateInvitation): Promise<CreatedInvitation> {
     const { organization } = principal;
-    const { token, hash } = newLinkToken(INVITATION_PREFIX);
+    const token = newOpaqueToken(INVITATION_PREFIX);
     return this.database.inOrganization(organization, async (transaction) => {
       await lockOrganization(transaction, organization);
       const caller = await callerNow(transaction, principal, 'user:write');
@@ -44,7 +46,7 @@ export class InvitationsService {
       const id = newId('invitation');
       await transaction.query(
         `INSERT INTO invitations (id, organization_id, email, role, token_hash, invited_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(days => $7))`,
-        [id, organization, email, role, hash, caller.user, DAYS],
+        [id, organization, email, role, tokenHash(token), caller.user, DAYS],
       );
       const invitation = presentInvitation(await find(transaction, organization, id));
       await this.record(transaction, principal, 'invitation.created', invitation, changesBetween(undefined, invitation));
@@ -53,16 +55,14 @@ export class InvitationsService {
   }
 
   async list(principal: Principal, page: PageQuery): Promise<Page<Invitation>> {
-    const before = page.cursor === undefined ? null : this.cursors.decode(page.cursor, Position)[1];
+    const [before = null] = this.pages.after(page.cursor);
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
       transaction.query<InvitationRow>(
         `${SELECT_INVITATIONS} WHERE i.organization_id = $1 AND ($2::text IS NULL OR i.id < $2) ORDER BY i.id DESC LIMIT $3`,
         [principal.organization, before, page.limit + 1],
       ),
     );
-    const data = rows.slice(0, page.limit).map(presentInvitation);
-    const hasMore = rows.length > page.limit;
-    return { data, page: { nextCursor: hasMore ? this.cursors.encode(['invitations', data.at(-1)!.id]) : null, hasMore } };
+    return this.pages.page(rows, page.limit, presentInvitation, (row) => [row.id]);
   }
 
   async revoke(principal: Principal, id: string): Promise<void> {

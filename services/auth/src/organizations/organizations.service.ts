@@ -10,21 +10,23 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { changesBetween, recordAct, type Cursors, type Expected } from '@rahat/service-kit';
-import { z } from 'zod';
+import { changesBetween, ListPages, recordAct, type Cursors, type Expected } from '@rahat/service-kit';
 import { userOf } from '../sessions/session-overview.js';
 import { callerNow, lockOrganization } from '../users/reach.js';
 
-const Position = z.tuple([z.literal('organizations'), z.string()]);
 /** So that nobody fills the platform with them. */
 const MOST_OWNED = 100;
 
 export class OrganizationsService {
+  private readonly pages: ListPages;
+
   constructor(
     private readonly database: ServiceDatabase,
     private readonly outbox: Outbox,
-    private readonly cursors: Cursors,
-  ) {}
+    cursors: Cursors,
+  ) {
+    this.pages = new ListPages(cursors, 'organizations');
+  }
 
   async current({ organization }: Principal): Promise<Organization> {
     return this.database.inOrganization(organization, (transaction) => read(transaction, organization));
@@ -50,7 +52,7 @@ export class OrganizationsService {
 
   /** A key has one; a person may have several. */
   async list(principal: Principal, page: PageQuery): Promise<Page<OwnOrganization>> {
-    const after = page.cursor === undefined ? null : this.cursors.decode(page.cursor, Position)[1];
+    const [after = null] = this.pages.after(page.cursor);
     const rows = await this.database.asSystem('list the organizations of a user', (transaction) =>
       transaction.query<{ id: string; name: string; role: Role }>(
         principal.kind === 'user'
@@ -63,9 +65,12 @@ export class OrganizationsService {
           : [principal.organization, after, page.limit + 1, principal.role],
       ),
     );
-    const data = rows.slice(0, page.limit).map((row) => ({ ...row, current: row.id === principal.organization }));
-    const hasMore = rows.length > page.limit;
-    return { data, page: { nextCursor: hasMore ? this.cursors.encode(['organizations', data.at(-1)!.id]) : null, hasMore } };
+    return this.pages.page(
+      rows,
+      page.limit,
+      (row) => ({ ...row, current: row.id === principal.organization }),
+      (row) => [row.id],
+    );
   }
 
   /** The caller owns it. Their session stays where it is. */

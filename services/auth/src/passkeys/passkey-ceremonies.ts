@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { RahatError, type PasskeyAssertion, type PasskeyAttestation } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 import {
@@ -7,6 +7,7 @@ import {
   verifyAuthenticationResponse,
   verifyRegistrationResponse,
 } from '@simplewebauthn/server';
+import { tokenHash } from '../sessions/opaque-token.js';
 
 type Purpose = 'register' | 'log-in' | 'second-factor';
 
@@ -153,7 +154,7 @@ async function newChallenge(transaction: Transaction, purpose: Purpose, user?: s
   await transaction.query(`DELETE FROM passkey_challenges WHERE expires_at < now()`);
   await transaction.query(
     `INSERT INTO passkey_challenges (hash, purpose, user_id, expires_at) VALUES ($1, $2, $3, now() + make_interval(secs => $4))`,
-    [hashOf(Buffer.from(challenge).toString('base64url')), purpose, user ?? null, CHALLENGE_SECONDS],
+    [tokenHash(Buffer.from(challenge).toString('base64url')), purpose, user ?? null, CHALLENGE_SECONDS],
   );
   return challenge;
 }
@@ -169,7 +170,7 @@ async function takeChallenge(
   if (challenge === undefined) return undefined;
   const taken = await transaction.query(
     `DELETE FROM passkey_challenges WHERE hash = $1 AND purpose = $2 AND user_id IS NOT DISTINCT FROM $3 AND expires_at > now() RETURNING hash`,
-    [hashOf(challenge), purpose, user ?? null],
+    [tokenHash(challenge), purpose, user ?? null],
   );
   return taken.length > 0 ? challenge : undefined;
 }
@@ -186,10 +187,6 @@ function challengeIn(clientDataJSON: string): string | undefined {
 /** A discoverable passkey says whose it is; that must be who it was registered for. */
 function handleFits(userHandle: string | undefined, user: string): boolean {
   return userHandle === undefined || Buffer.from(userHandle, 'base64url').toString('utf8') === user;
-}
-
-function hashOf(challenge: string): Buffer {
-  return createHash('sha256').update(challenge).digest();
 }
 
 /** The library throws at everything that is wrong with an answer; which it was is of use to an attacker only. */

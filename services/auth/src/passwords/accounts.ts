@@ -3,7 +3,7 @@ import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Act } from '@rahat/service-kit';
 import { recordActOf } from '../trail/trail.js';
-import { reserveAttempt } from './login-failures.js';
+import { reserveTry } from './login-failures.js';
 
 /** A person with all that they belong to; read as system, because no organization sees the others. */
 export interface Account {
@@ -37,8 +37,6 @@ export async function recordInEach(outbox: Outbox, transaction: Transaction, acc
 
 /** Counts a try of a password as a log-in does: whoever has to wait there, waits here. */
 export async function countTry(database: ServiceDatabase, email: string, address: string): Promise<void> {
-  const seconds = await database.asSystem('count a try of a password', async (transaction) =>
-    Math.max(await reserveAttempt(transaction, 'account', email), await reserveAttempt(transaction, 'address', address)),
-  );
+  const seconds = await reserveTry(database, email, address);
   if (seconds > 0) throw new RahatError('rate_limited', `Too many failed tries. Try again in ${seconds} s.`);
 }

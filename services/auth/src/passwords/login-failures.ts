@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Transaction } from '@rahat/persistence';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { BACK_OFF, backOffSeconds, FORGET_FAILURES_AFTER_SECONDS } from './back-off.js';
 
 type Kind = keyof typeof BACK_OFF;
@@ -27,6 +27,13 @@ export async function reserveAttempt(transaction: Transaction, kind: Kind, name:
     [subject, failures, backOffSeconds(BACK_OFF[kind], failures)],
   );
   return 0;
+}
+
+/** Counts a try of an account from an address, before it is looked at; gives how many seconds it has to wait. */
+export async function reserveTry(database: ServiceDatabase, account: string, address: string): Promise<number> {
+  return database.asSystem('count a try', async (transaction) =>
+    Math.max(await reserveAttempt(transaction, 'account', account), await reserveAttempt(transaction, 'address', address)),
+  );
 }
 
 /** A right proof takes back the account's count, where it was of one, and the one attempt that was reserved for the address. */

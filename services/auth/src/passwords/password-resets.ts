@@ -2,11 +2,11 @@ import { newId, RahatError, type Principal, type ResetLink, type ResetPassword }
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { recordAct } from '@rahat/service-kit';
+import { newOpaqueToken, RESET_PREFIX, tokenHash } from '../sessions/opaque-token.js';
 import { endSessions } from '../users/departure.js';
 import { CONSOLE, demandOnlyHere, memberToLetIn } from '../users/way-back.js';
 import { accountByEmail, accountById, recordInEach, type Account } from './accounts.js';
 import { demandStrongPassword } from './demand-strong-password.js';
-import { linkTokenHash, newLinkToken, RESET_PREFIX } from './link-token.js';
 import { forgetFailures } from './login-failures.js';
 import { hashPassword } from './password-hash.js';
 
@@ -61,7 +61,7 @@ export class PasswordResets {
 
   /** Sets the password, ends all sessions of the user, and lets nobody wait who was locked out by failures. */
   async use({ token, password }: ResetPassword, address?: string): Promise<void> {
-    const hash = linkTokenHash(token);
+    const hash = tokenHash(token);
     const account = await this.database.asSystem('read a reset link', async (transaction) => {
       const reset = await findOpen(transaction, hash);
       return demandUsable(reset, await accountById(transaction, reset.user_id));
@@ -109,10 +109,10 @@ async function insert(transaction: Transaction, account: Account, organization: 
     [account.id, organization],
   );
   await transaction.query(`DELETE FROM password_resets WHERE expires_at < now() - interval '7 days'`);
-  const { token, hash } = newLinkToken(RESET_PREFIX);
+  const token = newOpaqueToken(RESET_PREFIX);
   const [row] = await transaction.query<{ expires_at: Date }>(
     `INSERT INTO password_resets (id, organization_id, user_id, token_hash, expires_at) VALUES ($1, $2, $3, $4, now() + make_interval(hours => $5)) RETURNING expires_at`,
-    [newId('passwordReset'), organization, account.id, hash, HOURS],
+    [newId('passwordReset'), organization, account.id, tokenHash(token), HOURS],
   );
   return { user: account.id, token, expiresAt: row!.expires_at.toISOString() };
 }

@@ -3,10 +3,10 @@ import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { FirstStart } from '../organizations/first-start.js';
 import type { PasskeyCeremonies } from '../passkeys/passkey-ceremonies.js';
-import { forgiveAttempt, reserveAttempt } from '../passwords/login-failures.js';
+import { forgiveAttempt, reserveAttempt, reserveTry } from '../passwords/login-failures.js';
 import { passwordMatches } from '../passwords/password-hash.js';
 import type { Signer, SigningKeys } from '../signing-keys/signing-keys.js';
-import { recordActOf, type Who } from '../trail/trail.js';
+import { authItself, recordActOf, type Who } from '../trail/trail.js';
 import { methodsOf, type SecondFactors } from '../two-factor/second-factors.js';
 import { CHALLENGE_SECONDS, endChallenge, findChallenge, issueChallenge, tryChallenge } from './login-challenges.js';
 import { startSession, type LogInMethod, type StartedSession } from './session-issuer.js';
@@ -52,7 +52,7 @@ export class LogInService {
   ) {}
 
   async byPassword(request: LoginRequest, from: Asker): Promise<LogInOutcome> {
-    const seconds = await this.reserve(request.email, from.address);
+    const seconds = await reserveTry(this.database, request.email, from.address);
     if (seconds > 0) return { outcome: 'wait', seconds };
     const user = await this.userByEmail(request.email);
     const matches = await passwordMatches(user?.password_hash ?? undefined, request.password);
@@ -104,7 +104,7 @@ export class LogInService {
     const user = await this.challenged(challenge);
     if (user === undefined) return { outcome: 'refused', because: 'challenge_ended' };
     const account = secondFactorAccount(user.id);
-    const seconds = await this.reserve(account, from.address);
+    const seconds = await reserveTry(this.database, account, from.address);
     if (seconds > 0) return { outcome: 'wait', seconds };
     const signer = await this.keys.signer();
     return this.database.inOrganization(user.organization, async (transaction): Promise<LogInOutcome> => {
@@ -145,12 +145,6 @@ export class LogInService {
     return this.database.asSystem('find a log-in that waits', (transaction) => findChallenge(transaction, challenge));
   }
 
-  private async reserve(account: string, address: string): Promise<number> {
-    return this.database.asSystem('count a log-in attempt', async (transaction) =>
-      Math.max(await reserveAttempt(transaction, 'account', account), await reserveAttempt(transaction, 'address', address)),
-    );
-  }
-
   private async userByEmail(email: string): Promise<KnownUser | undefined> {
     return this.database.asSystem('find a user by e-mail', async (transaction) => {
       const [user] = await transaction.query<KnownUser>(
@@ -168,8 +162,7 @@ export class LogInService {
     action: string,
     details: Record<string, unknown>,
   ): Promise<void> {
-    const who: Who = { organization: user.organization, actor: { kind: 'system', id: 'auth', name: 'auth', address } };
-    await recordActOf(this.outbox, transaction, who, {
+    await recordActOf(this.outbox, transaction, authItself(user.organization, address), {
       action,
       target: { kind: 'user', id: user.id, name: user.name },
       details,

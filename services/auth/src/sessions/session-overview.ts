@@ -1,12 +1,9 @@
 import { RahatError, type Page, type PageQuery, type Principal, type Session, type User } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { recordAct, type Cursors } from '@rahat/service-kit';
-import { z } from 'zod';
+import { ListPages, recordAct, type Cursors } from '@rahat/service-kit';
 import { endSessions } from '../users/departure.js';
 import { callerNow, demandReach } from '../users/reach.js';
-
-const Position = z.tuple([z.literal('sessions'), z.string()]);
 
 interface SessionRow {
   id: string;
@@ -21,11 +18,15 @@ interface SessionRow {
 
 /** Where somebody is logged in, and how to end that. */
 export class SessionOverview {
+  private readonly pages: ListPages;
+
   constructor(
     private readonly database: ServiceDatabase,
     private readonly outbox: Outbox,
-    private readonly cursors: Cursors,
-  ) {}
+    cursors: Cursors,
+  ) {
+    this.pages = new ListPages(cursors, 'sessions');
+  }
 
   /** In all of the caller's organizations. */
   async listOwn(principal: Principal, page: PageQuery): Promise<Page<Session>> {
@@ -79,7 +80,7 @@ export class SessionOverview {
     organization: string | null,
     page: PageQuery,
   ): Promise<Page<Session>> {
-    const before = page.cursor === undefined ? null : this.cursors.decode(page.cursor, Position)[1];
+    const [before = null] = this.pages.after(page.cursor);
     const rows = await transaction.query<SessionRow>(
       `SELECT s.id, s.organization_id, o.name AS organization_name, s.address, s.user_agent, s.created_at, s.seen_at, s.expires_at
        FROM sessions s JOIN organizations o USING (organization_id)
@@ -87,9 +88,12 @@ export class SessionOverview {
        ORDER BY s.id DESC LIMIT $4`,
       [user, organization, before, page.limit + 1],
     );
-    const data = rows.slice(0, page.limit).map((row) => present(row, principal));
-    const hasMore = rows.length > page.limit;
-    return { data, page: { nextCursor: hasMore ? this.cursors.encode(['sessions', data.at(-1)!.id]) : null, hasMore } };
+    return this.pages.page(
+      rows,
+      page.limit,
+      (row) => present(row, principal),
+      (row) => [row.id],
+    );
   }
 
   private async record(

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { cookieIn } from '@rahat/service-kit';
 import type { AuthConfig } from '../config.js';
 
 const NAME = 'rahat_sign_on';
@@ -13,11 +14,7 @@ export function clearSignOnCookie(response: ServerResponse, config: AuthConfig):
 }
 
 export function signOnCookieOf(request: IncomingMessage): string | undefined {
-  return request.headers.cookie
-    ?.split(';')
-    .map((pair) => pair.trim())
-    .find((pair) => pair.startsWith(`${NAME}=`))
-    ?.slice(NAME.length + 1);
+  return cookieIn(request.headers.cookie, NAME);
 }
 
 function cookie(config: AuthConfig, value: string, maxAgeSeconds: number): string {

@@ -1,11 +1,12 @@
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { newId, RahatError, type Role } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { SecretBox } from '@rahat/secrets';
 import { changesBetween } from '@rahat/service-kit';
 import type { Asker, LogInOutcome, LogInService } from '../sessions/log-in.service.js';
-import { recordActOf, type Who } from '../trail/trail.js';
+import { tokenHash } from '../sessions/opaque-token.js';
+import { authItself, recordActOf } from '../trail/trail.js';
 import { revokeInvitationsBeyond } from '../users/departure.js';
 import { lockOrganization } from '../users/reach.js';
 import type { IdentityProviders, SignedOn, SignOnAttempt } from './identity-provider.js';
@@ -44,8 +45,8 @@ export class SignOnService {
         `INSERT INTO sign_on_attempts (state_hash, browser_hash, provider_id, organization_id, sealed, expires_at)
          VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))`,
         [
-          hashOf(attempt.state),
-          hashOf(browser),
+          tokenHash(attempt.state),
+          tokenHash(browser),
           provider.id,
           provider.organization_id,
           this.secretBox.seal(JSON.stringify(attempt), placeOf(provider, attempt.state)),
@@ -92,7 +93,7 @@ export class SignOnService {
     const [taken] = await this.database.asSystem('take a sign-on', (transaction) =>
       transaction.query<{ sealed: string }>(
         `DELETE FROM sign_on_attempts WHERE state_hash = $1 AND browser_hash = $2 AND provider_id = $3 AND expires_at > now() RETURNING sealed`,
-        [hashOf(state), hashOf(browser), provider.id],
+        [tokenHash(state), tokenHash(browser), provider.id],
       ),
     );
     if (taken === undefined) return undefined;
@@ -151,16 +152,11 @@ export class SignOnService {
 
   private async refuse(provider: ProviderRow, address: string, reason: string): Promise<LogInOutcome> {
     await this.database.inOrganization(provider.organization_id, (transaction) =>
-      recordActOf(
-        this.outbox,
-        transaction,
-        { organization: provider.organization_id, actor: { kind: 'system', id: 'auth', name: 'auth', address } },
-        {
-          action: 'session.refused',
-          target: { kind: 'sign_on_provider', id: provider.id, name: provider.name },
-          details: { method: 'sign-on', reason },
-        },
-      ),
+      recordActOf(this.outbox, transaction, authItself(provider.organization_id, address), {
+        action: 'session.refused',
+        target: { kind: 'sign_on_provider', id: provider.id, name: provider.name },
+        details: { method: 'sign-on', reason },
+      }),
     );
     throw new RahatError('sign_on_failed', reason);
   }
@@ -172,8 +168,7 @@ export class SignOnService {
     user: { id: string; name: string },
     details: Record<string, unknown>,
   ): Promise<void> {
-    const who: Who = { organization: provider.organization_id, actor: { kind: 'system', id: 'auth', name: 'auth' } };
-    await recordActOf(this.outbox, transaction, who, {
+    await recordActOf(this.outbox, transaction, authItself(provider.organization_id), {
       action,
       target: { kind: 'user', id: user.id, name: user.name },
       details,
@@ -230,10 +225,6 @@ function secret(): string {
   return randomBytes(32).toString('base64url');
 }
 
-function hashOf(text: string): Buffer {
-  return createHash('sha256').update(text).digest();
-}
-
 function placeOf(provider: ProviderRow, state: string) {
-  return { organization: provider.organization_id, record: `sign-on/${hashOf(state).toString('hex')}`, field: 'attempt' };
+  return { organization: provider.organization_id, record: `sign-on/${tokenHash(state).toString('hex')}`, field: 'attempt' };
 }

@@ -9,7 +9,7 @@ import {
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { recordAct } from '@rahat/service-kit';
-import { forgiveAttempt, reserveAttempt } from '../passwords/login-failures.js';
+import { forgiveAttempt, reserveTry } from '../passwords/login-failures.js';
 import { passwordMatches } from '../passwords/password-hash.js';
 import { secondFactorAccount } from '../sessions/log-in.service.js';
 import { demandFreshProof, personalSession } from './fresh-proof.js';
@@ -154,12 +154,7 @@ export class TwoFactorService {
 
   private async reserve(principal: Principal): Promise<number> {
     personalSession(principal);
-    return this.database.asSystem('count a proof', async (transaction) =>
-      Math.max(
-        await reserveAttempt(transaction, 'account', secondFactorAccount(principal.subject)),
-        await reserveAttempt(transaction, 'address', principal.address),
-      ),
-    );
+    return reserveTry(this.database, secondFactorAccount(principal.subject), principal.address);
   }
 
   private async forgive(transaction: Transaction, principal: Principal): Promise<void> {

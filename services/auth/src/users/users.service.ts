@@ -1,24 +1,25 @@
 import { RahatError, type Page, type PageQuery, type Principal, type Role, type User } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { changesBetween, recordAct, type Cursors } from '@rahat/service-kit';
-import { z } from 'zod';
+import { changesBetween, ListPages, recordAct, type Cursors } from '@rahat/service-kit';
 import { endEverythingOf, revokeInvitationsBeyond, leaveHome } from './departure.js';
 import { callerNow, demandReach, lockOrganization } from './reach.js';
 import { presentUser, SELECT_MEMBERS, type UserRow } from './user-row.js';
 
-const Position = z.tuple([z.literal('users'), z.string()]);
-
 /** The members of an organization, and what they are in it. */
 export class UsersService {
+  private readonly pages: ListPages;
+
   constructor(
     private readonly database: ServiceDatabase,
     private readonly outbox: Outbox,
-    private readonly cursors: Cursors,
-  ) {}
+    cursors: Cursors,
+  ) {
+    this.pages = new ListPages(cursors, 'users');
+  }
 
   async list(principal: Principal, page: PageQuery): Promise<Page<User>> {
-    const after = page.cursor === undefined ? null : this.cursors.decode(page.cursor, Position)[1];
+    const [after = null] = this.pages.after(page.cursor);
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
       transaction.query<UserRow>(`${SELECT_MEMBERS} AND ($2::text IS NULL OR m.user_id > $2) ORDER BY m.user_id LIMIT $3`, [
         principal.organization,
@@ -26,9 +27,7 @@ export class UsersService {
         page.limit + 1,
       ]),
     );
-    const data = rows.slice(0, page.limit).map(presentUser);
-    const hasMore = rows.length > page.limit;
-    return { data, page: { nextCursor: hasMore ? this.cursors.encode(['users', data.at(-1)!.id]) : null, hasMore } };
+    return this.pages.page(rows, page.limit, presentUser, (row) => [row.id]);
   }
 
   async get(principal: Principal, id: string): Promise<User> {

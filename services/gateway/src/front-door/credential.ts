@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { RahatError } from '@rahat/contracts';
+import { cookieIn } from '@rahat/service-kit';
 
 export const SESSION_COOKIE = 'rahat_session';
 /** What a session cookie's value starts with; the cookie's value is no bearer credential, nor the other way round. */
@@ -19,14 +20,6 @@ export function credentialOf(headers: IncomingHttpHeaders): Credential {
     }
     return { by: 'bearer', text };
   }
-  const text = cookieValue(headers.cookie, SESSION_COOKIE);
+  const text = cookieIn(headers.cookie, SESSION_COOKIE);
   return text !== undefined && COOKIE_VALUE.test(text) ? { by: 'cookie', text } : { by: 'nothing' };
-}
-
-function cookieValue(header: string | undefined, name: string): string | undefined {
-  return header
-    ?.split(';')
-    .map((pair) => pair.trim())
-    .find((pair) => pair.startsWith(`${name}=`))
-    ?.slice(name.length + 1);
 }

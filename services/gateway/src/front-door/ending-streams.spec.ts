@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { RahatError, type AuthenticatedSubject } from '@rahat/contracts';
 import type { Response } from 'express';
+import { CredentialWatch } from './credential-watch.js';
 import { endWithCredential, isEventStream } from './ending-streams.js';
 
 const ADA: AuthenticatedSubject = {
@@ -30,7 +31,7 @@ beforeAll(async () => {
       if (now instanceof Error) throw now;
       return now;
     };
-    endWithCredential(response as Response, ADA, look, 20);
+    endWithCredential(response as Response, new CredentialWatch(look, 20), 'of Ada', { began: ADA, address: '192.0.2.1' });
   }).listen(0, '127.0.0.1');
   await once(server, 'listening');
 });

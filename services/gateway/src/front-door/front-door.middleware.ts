@@ -6,6 +6,7 @@ import type { EntranceQueue } from '../limits/entrance-queue.js';
 import type { RequestLimits } from '../limits/request-limits.js';
 import { rememberCaller } from './caller.js';
 import { credentialOf, type Credential } from './credential.js';
+import type { CredentialWatch } from './credential-watch.js';
 import { refuseForeignPage, refuseForgedRequest } from './cross-site.js';
 import { endWithCredential, isEventStream } from './ending-streams.js';
 import { doorOf, isOfApi, refuseUnreadablePath } from './routes.js';
@@ -14,6 +15,7 @@ import type { SubjectCache } from './subject-cache.js';
 export interface FrontDoorParts {
   principals: PrincipalSigner;
   subjects: SubjectCache;
+  watch: CredentialWatch;
   limits: RequestLimits;
   entrance: EntranceQueue;
   requestIdOf: (request: Request) => string;
@@ -66,7 +68,7 @@ export class FrontDoor {
     const subject = await this.subjectOf(credential.text, address, request, response);
     rememberCaller(response, subject);
     if (isEventStream(request.method, request.originalUrl))
-      endWithCredential(response, subject, () => this.parts.subjects.subjectOf(credential.text, address));
+      endWithCredential(response, this.parts.watch, credential.text, { began: subject, address });
     request.headers[PRINCIPAL_HEADER] = await this.parts.principals.sign(principalOf(subject, address, this.parts.requestIdOf(request)));
     // Nobody behind the front door has any use for them.
     delete request.headers.authorization;

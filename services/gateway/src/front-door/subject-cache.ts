@@ -16,17 +16,15 @@ export class SubjectCache {
 
   /** Undefined when auth has to be asked. */
   async known(credential: string): Promise<AuthenticatedSubject | undefined> {
-    const subject = await this.answerTo(credential);
-    return subject && Date.parse(subject.expiresAt) > this.now() ? subject : undefined;
+    return this.unexpired(this.answerAt(keyOf(credential)));
   }
 
   async subjectOf(credential: string, address: string): Promise<AuthenticatedSubject> {
-    // Not by `known` alone: between a look that waits and the question below others would ask as well.
-    if (this.answerTo(credential) !== undefined) {
-      const known = await this.known(credential);
-      if (known !== undefined) return known;
-    }
     const key = keyOf(credential);
+    const answer = this.answerAt(key);
+    // Where there is none nothing is waited for: before the question below others would ask as well.
+    const known = answer && (await this.unexpired(answer));
+    if (known !== undefined) return known;
     const subject = this.ask(credential, address);
     this.answers.delete(key);
     this.answers.set(key, { until: this.now() + HOLD_MS, subject });
@@ -39,9 +37,14 @@ export class SubjectCache {
     }
   }
 
-  private answerTo(credential: string): Promise<AuthenticatedSubject> | undefined {
-    const answer = this.answers.get(keyOf(credential));
+  private answerAt(key: string): Promise<AuthenticatedSubject> | undefined {
+    const answer = this.answers.get(key);
     return answer !== undefined && answer.until > this.now() ? answer.subject : undefined;
+  }
+
+  private async unexpired(answer: Promise<AuthenticatedSubject> | undefined): Promise<AuthenticatedSubject | undefined> {
+    const subject = await answer;
+    return subject && Date.parse(subject.expiresAt) > this.now() ? subject : undefined;
   }
 
   private forgetOldest(): void {

@@ -2,10 +2,9 @@ import type { IncomingMessage, Server as HttpServer } from 'node:http';
 import { Logger } from '@nestjs/common';
 import { LiveFollow, RahatError, type AuthenticatedSubject } from '@rahat/contracts';
 import { Server } from 'socket.io';
-import { LOOK_AGAIN_MS } from '../front-door/ending-streams.js';
+import type { CredentialWatch } from '../front-door/credential-watch.js';
 import type { SubjectCache } from '../front-door/subject-cache.js';
 import type { RequestLimits } from '../limits/request-limits.js';
-import { CredentialWatch } from './credential-watch.js';
 import { Following } from './following.js';
 import { cutOff, type LiveServer, type LiveSocket, type SocketData } from './live-server.js';
 import type { LiveUpstream } from './live-upstream.js';
@@ -22,6 +21,7 @@ const FAREWELL_MS = 1_000;
 export interface LiveSocketsParts {
   upstream: LiveUpstream;
   subjects: SubjectCache;
+  watch: CredentialWatch;
   limits: RequestLimits;
   socketsPerUser: number;
   trustedProxies: number;
@@ -31,7 +31,6 @@ export interface LiveSocketsParts {
 export class LiveSockets {
   private readonly server: LiveServer;
   private readonly following: Following;
-  private readonly watch: CredentialWatch;
   private readonly open = new Map<string, number>();
   private readonly logger = new Logger('LiveSockets');
   private closing = false;
@@ -51,7 +50,6 @@ export class LiveSockets {
     });
     const sockets = this.server.of('/');
     this.following = new Following(sockets, parts.upstream);
-    this.watch = new CredentialWatch((credential, address) => parts.subjects.subjectOf(credential, address), LOOK_AGAIN_MS);
     sockets.use((socket, next) => void this.authenticate(socket).then(() => next(), refuse(next)));
     sockets.on('connection', (socket) => this.serve(socket));
   }
@@ -103,7 +101,7 @@ export class LiveSockets {
     // Several may have been let in at once.
     if (this.isOneTooMany(subject)) return void socket.disconnect(true);
     this.open.set(subject.subject, this.openOf(subject) + 1);
-    const unwatch = this.watch.watch(credential, { address, began: subject, end: () => socket.disconnect(true) });
+    const unwatch = this.parts.watch.watch(credential, { address, began: subject, end: () => socket.disconnect(true) });
     socket.once('disconnect', () => {
       unwatch();
       const left = this.openOf(subject) - 1;

@@ -1,8 +1,7 @@
 import type { Backup, BackupQuery, Page, Principal, Run, VerifyBackup } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
-import { recordAct } from '@rahat/service-kit';
-import type { ListPages } from '../paging/list-page.js';
+import { recordAct, type ListPages } from '@rahat/service-kit';
 import { presentRun } from '../runs/runs.table.js';
 import type { VerificationChain } from '../verification/verification-chain.js';
 import { foundIds } from '../catalog/found-ids.js';

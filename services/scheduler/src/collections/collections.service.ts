@@ -9,10 +9,9 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { changesBetween, recordAct, type Expected } from '@rahat/service-kit';
+import { changesBetween, recordAct, type Expected, type ListPages } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import { mistaken } from '../input/mistake.js';
-import type { ListPages } from '../paging/list-page.js';
 import { mistakesIn } from '../plans/schedule.js';
 import type { Repositories } from '../runs/repositories.js';
 import type { RunLedger } from '../runs/run-ledger.js';

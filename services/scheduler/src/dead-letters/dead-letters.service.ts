@@ -1,9 +1,8 @@
 import { RahatError, type DeadLetter, type Page, type PageQuery, type Principal } from '@rahat/contracts';
 import type { DeadLetterBox, Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
-import { recordAct, redactSecrets } from '@rahat/service-kit';
+import { recordAct, redactSecrets, type ListPages } from '@rahat/service-kit';
 import { z } from 'zod';
-import type { ListPages } from '../paging/list-page.js';
 
 const BATCH = 100;
 

@@ -39,13 +39,11 @@ export class OrganizationEvents {
 
   async follow({ organization }: Principal, lastEventId: string | undefined, stream: EventStream): Promise<void> {
     const now = this.clock.now();
-    const known = lastEventId === undefined ? undefined : decodePosition(lastEventId, now);
     const start = await this.database.inOrganization(organization, currentPosition);
-    // One that was given by a server of another life would wait for ever.
-    const resumed = known !== undefined && !isAfter(known, start);
-    const reader: Reader = { stream, position: resumed ? known : start, live: false };
+    const { position, missed } = resumeAt(lastEventId, start, now);
+    const reader: Reader = { stream, position: position ?? start, live: false };
     stream.begin();
-    stream.send({ type: lastEventId === undefined || resumed ? 'ready' : 'reset', data: {}, id: encodePosition(reader.position, now) });
+    stream.send({ type: missed ? 'reset' : 'ready', data: {}, id: encodePosition(reader.position, now) });
     const feed = this.feedOf(organization, start);
     feed.readers.add(reader);
     stream.onClose(() => feed.readers.delete(reader));
@@ -58,14 +56,13 @@ export class OrganizationEvents {
   async since(organization: string, lastEventId: string | undefined): Promise<LivePage> {
     const now = this.clock.now();
     return this.database.inOrganization(organization, async (transaction) => {
-      const known = lastEventId === undefined ? undefined : decodePosition(lastEventId, now);
       const current = await currentPosition(transaction);
-      if (known === undefined || isAfter(known, current))
-        return { missed: lastEventId !== undefined, position: encodePosition(current, now), events: [], more: false, over: false };
-      const rows = await liveEventsAfter(transaction, organization, known);
+      const { position, missed } = resumeAt(lastEventId, current, now);
+      if (position === undefined) return { missed, position: encodePosition(current, now), events: [], more: false, over: false };
+      const rows = await liveEventsAfter(transaction, organization, position);
       const events = rows.map((row) => ({ type: row.type, data: row.data, id: encodePosition(positionOf(row), now) }));
-      const position = events.at(-1)?.id ?? encodePosition(known, now);
-      return { missed: false, position, events, more: rows.length === AT_ONCE, over: false };
+      const reached = events.at(-1)?.id ?? encodePosition(position, now);
+      return { missed, position: reached, events, more: rows.length === AT_ONCE, over: false };
     });
   }
 
@@ -81,6 +78,14 @@ export class OrganizationEvents {
     void feed.run().finally(() => this.feeds.delete(organization));
     return feed;
   }
+}
+
+/** Where a reader goes on; nowhere, and with something missed, where the place that it gives is of no use. */
+function resumeAt(lastEventId: string | undefined, current: LivePosition, now: Date): { position?: LivePosition; missed: boolean } {
+  if (lastEventId === undefined) return { missed: false };
+  const position = decodePosition(lastEventId, now);
+  // One that was given by a server of another life would wait for ever.
+  return position !== undefined && !isAfter(position, current) ? { position, missed: false } : { missed: true };
 }
 
 /** The events of one organization, as long as somebody reads them. */

@@ -14,13 +14,12 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { changesBetween, recordAct, whatever, type Expected } from '@rahat/service-kit';
+import { changesBetween, recordAct, whatever, type Expected, type ListPages } from '@rahat/service-kit';
 import { foundIds, ListConditions } from '../catalog/found-ids.js';
 import type { Clock } from '../clock/clock.js';
 import { databasesOf, missingIn } from '../databases/databases.table.js';
 import type { DiscoveryService } from '../databases/discovery.service.js';
 import { mistaken } from '../input/mistake.js';
-import type { ListPages } from '../paging/list-page.js';
 import type { Repositories } from '../runs/repositories.js';
 import { assertGroups } from '../servers/server-groups.table.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';

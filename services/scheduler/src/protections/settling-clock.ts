@@ -1,5 +1,5 @@
 import { Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import { Pulse } from '../clock/pulse.js';
+import { Pulse } from '@rahat/service-kit';
 import type { Settling } from './settling.js';
 
 const PERIOD_MS = 60_000;

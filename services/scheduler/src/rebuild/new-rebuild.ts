@@ -1,6 +1,5 @@
 import type { Transaction } from '@rahat/persistence';
-import type { RunCause } from '../runs/runs.table.js';
-import type { NewRun } from '../runs/runs.table.js';
+import type { NewRun, RunCause } from '../runs/runs.table.js';
 
 const ATTEMPTS = 3;
 const DEADLINE_MINUTES = 720;

@@ -77,7 +77,10 @@ export async function decidedLines(transaction: Transaction, plan: PlanRow, poli
 }
 
 /** One retention of a plan at a time; undefined when there is no such plan any more. */
-export async function lockPlan(transaction: Transaction, id: string | null): Promise<{ plan: PlanRow; policy: LinePolicy } | undefined> {
+export async function lockForRetention(
+  transaction: Transaction,
+  id: string | null,
+): Promise<{ plan: PlanRow; policy: LinePolicy } | undefined> {
   const [plan] = await transaction.query<PlanRow & { time_zone: string | null }>(
     `SELECT *, (SELECT time_zone FROM schedules WHERE plan_id = plans.id ORDER BY position LIMIT 1) AS time_zone
      FROM plans WHERE id = $1 AND deleted_at IS NULL FOR UPDATE OF plans`,

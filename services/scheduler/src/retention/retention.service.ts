@@ -10,7 +10,7 @@ import { isNewlyDue, planBrakeOn, weighLine, type Brake } from './brake.js';
 import {
   decidedLines,
   lockBackups,
-  lockPlan,
+  lockForRetention,
   policyOf,
   tellBackups,
   type DecidedRow,
@@ -42,7 +42,7 @@ export class RetentionService {
   /** What the preview showed, and nothing else, even where the brake holds it up. */
   async confirm(principal: Principal, planId: string, { hash }: ConfirmRetention): Promise<RetentionPreview> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
-      const locked = await lockPlan(transaction, planId);
+      const locked = await lockForRetention(transaction, planId);
       if (!locked) throw new RahatError('not_found', `There is no plan ${planId}`);
       const { plan, policy } = locked;
       await lockBackups(transaction, plan);
@@ -67,7 +67,7 @@ export class RetentionService {
    * wait for each other at the plan's row.
    */
   async apply(transaction: Transaction, backup: Pick<BackupRow, 'plan_id' | 'server_id' | 'database_id'>): Promise<void> {
-    const locked = await lockPlan(transaction, backup.plan_id);
+    const locked = await lockForRetention(transaction, backup.plan_id);
     if (!locked) return;
     const { plan, policy } = locked;
     const line = { server: backup.server_id, database: backup.database_id };

@@ -1,5 +1,5 @@
 import type { Transaction } from '@rahat/persistence';
-import { coveredBy, databasesOf } from '../databases/databases.table.js';
+import { coveredBy, databasesOf, type DatabaseRow } from '../databases/databases.table.js';
 import { serversOf } from '../plans/plan-servers.js';
 import { coversWholeServer, type PlanRow } from '../plans/plans.table.js';
 import type { ServerRow } from '../servers/servers.table.js';
@@ -14,8 +14,14 @@ export interface Covered {
 export async function coverageOf(transaction: Transaction, plan: PlanRow): Promise<Covered[]> {
   const covered: Covered[] = [];
   for (const server of await serversOf(transaction, plan)) {
-    if (coversWholeServer(plan)) covered.push({ server, database: null });
-    else covered.push(...coveredBy(plan, await databasesOf(transaction, server.id)).map((database) => ({ server, database })));
+    const databases = coversWholeServer(plan) ? [] : await databasesOf(transaction, server.id);
+    covered.push(...coveredOn(plan, server, databases));
   }
   return covered;
+}
+
+/** Of one server of the plan, which has these databases. */
+export function coveredOn(plan: PlanRow, server: ServerRow, databases: readonly DatabaseRow[]): Covered[] {
+  if (coversWholeServer(plan)) return [{ server, database: null }];
+  return coveredBy(plan, databases).map((database) => ({ server, database }));
 }

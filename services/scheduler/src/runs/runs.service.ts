@@ -1,9 +1,8 @@
 import { RahatError, type Page, type PageQuery, type Principal, type Run, type RunLogLine, type RunQuery } from '@rahat/contracts';
 import type { Messaging, Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { recordAct } from '@rahat/service-kit';
+import { recordAct, type ListPages } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
-import type { ListPages } from '../paging/list-page.js';
 import type { RunLedger } from './run-ledger.js';
 import { foundIds } from '../catalog/found-ids.js';
 import { RUN_ORDER, runConditions } from './run-list.js';

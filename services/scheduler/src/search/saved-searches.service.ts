@@ -1,8 +1,7 @@
 import { newId, RahatError, type CreateSavedSearch, type Page, type PageQuery, type Principal, type SavedSearch } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
-import { changesBetween, recordAct } from '@rahat/service-kit';
-import type { ListPages } from '../paging/list-page.js';
+import { changesBetween, recordAct, type ListPages } from '@rahat/service-kit';
 
 interface SavedSearchRow {
   id: string;

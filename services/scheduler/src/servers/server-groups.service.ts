@@ -10,9 +10,8 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { changesBetween, recordAct, whatever, type Expected } from '@rahat/service-kit';
+import { changesBetween, recordAct, whatever, type Expected, type ListPages } from '@rahat/service-kit';
 import { lockRow } from '../input/lock-row.js';
-import type { ListPages } from '../paging/list-page.js';
 import { COUNTED_GROUPS, findServerGroup, presentServerGroup, type ServerGroupRow } from './server-groups.table.js';
 
 export class ServerGroupsService {

@@ -12,14 +12,13 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { changesBetween, recordAct, whatever, type Expected } from '@rahat/service-kit';
+import { changesBetween, recordAct, whatever, type Expected, type ListPages } from '@rahat/service-kit';
 import { foundIds, ListConditions } from '../catalog/found-ids.js';
 import type { Clock } from '../clock/clock.js';
 import { lockRow } from '../input/lock-row.js';
 import { mistaken } from '../input/mistake.js';
 import { assertWindows } from '../plans/plan-input.js';
 import { replanFor } from '../plans/plan-servers.js';
-import type { ListPages } from '../paging/list-page.js';
 import { parsePostgresqlUrl } from './postgresql-url.js';
 import { assertGroups } from './server-groups.table.js';
 import type { ServerSecrets } from './server-secrets.js';

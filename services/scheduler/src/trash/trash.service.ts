@@ -9,9 +9,8 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { recordAct } from '@rahat/service-kit';
+import { recordAct, type ListPages } from '@rahat/service-kit';
 import { findBackup, lockForReading, presentBackup, type NamedBackupRow } from '../backups/backups.table.js';
-import type { ListPages } from '../paging/list-page.js';
 import type { PlanRow } from '../plans/plans.table.js';
 import { lineOf, policyOf } from '../retention/lines.js';
 import type { Removals } from '../retention/removals.js';

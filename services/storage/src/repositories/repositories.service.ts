@@ -19,8 +19,7 @@ import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { createRepository, grantCredential, type Repository as OpenRepository } from '@rahat/repository';
 import type { SecretBox } from '@rahat/secrets';
-import { changesBetween, recordAct, type Cursors } from '@rahat/service-kit';
-import { z } from 'zod';
+import { changesBetween, ListPages, recordAct, type Cursors } from '@rahat/service-kit';
 import type { StorageConfig } from '../config.js';
 import { refusePlace } from '../storages/local-folder.js';
 import { connectionOf } from '../storages/storage-secret.js';
@@ -46,17 +45,20 @@ export interface RepositoryRow {
   sealed_secret: string | null;
 }
 
-const Position = z.tuple([z.literal('repositories'), z.string()]);
 const WITH_STORAGE = `SELECT r.*, s.settings, s.sealed_secret FROM repositories r JOIN storages s ON s.id = r.storage_id`;
 
 export class RepositoriesService {
+  private readonly pages: ListPages;
+
   constructor(
     private readonly database: ServiceDatabase,
     private readonly outbox: Outbox,
     private readonly secretBox: SecretBox,
     private readonly config: StorageConfig,
-    private readonly cursors: Cursors,
-  ) {}
+    cursors: Cursors,
+  ) {
+    this.pages = new ListPages(cursors, 'repositories');
+  }
 
   async create(principal: Principal, request: CreateRepository): Promise<CreatedRepository> {
     const prefix = request.prefix ?? prefixFromName(request.name);
@@ -90,16 +92,14 @@ export class RepositoriesService {
   }
 
   async list(principal: Principal, page: PageQuery): Promise<Page<Repository>> {
-    const after = page.cursor === undefined ? null : this.cursors.decode(page.cursor, Position)[1];
+    const [after = null] = this.pages.after(page.cursor);
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
       transaction.query<RepositoryRow>(`${WITH_STORAGE} WHERE ($1::text IS NULL OR r.id < $1) ORDER BY r.id DESC LIMIT $2`, [
         after,
         page.limit + 1,
       ]),
     );
-    const data = rows.slice(0, page.limit).map(presentRepository);
-    const hasMore = rows.length > page.limit;
-    return { data, page: { nextCursor: hasMore ? this.cursors.encode(['repositories', data.at(-1)!.id]) : null, hasMore } };
+    return this.pages.page(rows, page.limit, presentRepository, (row) => [row.id]);
   }
 
   async get(principal: Principal, id: string): Promise<Repository> {

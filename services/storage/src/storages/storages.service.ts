@@ -4,8 +4,7 @@ import { newId, RahatError, storagePlace } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { SecretBox } from '@rahat/secrets';
-import { changesBetween, recordAct, type Cursors } from '@rahat/service-kit';
-import { z } from 'zod';
+import { changesBetween, ListPages, recordAct, type Cursors } from '@rahat/service-kit';
 import type { StorageConfig } from '../config.js';
 import { isInside, prepareLocalFolder, spaceOf } from './local-folder.js';
 import { probeStorage } from './probe-storage.js';
@@ -13,7 +12,6 @@ import { sealStorageSecret, splitSecret } from './storage-secret.js';
 
 /** Somebody waits for the answer: trouble is told after one more try. */
 const AT_THE_FORM = { tries: 2 };
-const Position = z.tuple([z.literal('storages'), z.string()]);
 
 export interface StorageRow {
   id: string;
@@ -25,13 +23,17 @@ export interface StorageRow {
 }
 
 export class StoragesService {
+  private readonly pages: ListPages;
+
   constructor(
     private readonly database: ServiceDatabase,
     private readonly outbox: Outbox,
     private readonly secretBox: SecretBox,
     private readonly config: StorageConfig,
-    private readonly cursors: Cursors,
-  ) {}
+    cursors: Cursors,
+  ) {
+    this.pages = new ListPages(cursors, 'storages');
+  }
 
   async create(principal: Principal, request: CreateStorage): Promise<Storage> {
     const connection = await this.prepare(request.settings);
@@ -77,16 +79,15 @@ export class StoragesService {
   }
 
   async list(principal: Principal, page: PageQuery): Promise<Page<Storage>> {
-    const after = page.cursor === undefined ? null : this.cursors.decode(page.cursor, Position)[1];
+    const [after = null] = this.pages.after(page.cursor);
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
       transaction.query<StorageRow>(`SELECT * FROM storages WHERE ($1::text IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`, [
         after,
         page.limit + 1,
       ]),
     );
-    const data = await Promise.all(rows.slice(0, page.limit).map(present));
-    const hasMore = rows.length > page.limit;
-    return { data, page: { nextCursor: hasMore ? this.cursors.encode(['storages', data.at(-1)!.id]) : null, hasMore } };
+    const shown = this.pages.page(rows, page.limit, present, (row) => [row.id]);
+    return { ...shown, data: await Promise.all(shown.data) };
   }
 
   async get(principal: Principal, id: string): Promise<Storage> {

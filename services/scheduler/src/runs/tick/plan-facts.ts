@@ -1,11 +1,11 @@
 import { METHODS, type BlackoutWindow } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
-import { coveredBy, type DatabaseRow } from '../../databases/databases.table.js';
+import type { DatabaseRow } from '../../databases/databases.table.js';
 import { coversWholeServer, selectsByGroupOrTag, type PlanRow } from '../../plans/plans.table.js';
 import { schedulesOf, type ScheduleRow } from '../../plans/schedules.table.js';
 import { windowsOfOrganization } from '../../scheduling/scheduling.table.js';
 import type { ServerRow } from '../../servers/servers.table.js';
-import { coverageOf, type Covered } from '../coverage.js';
+import { coverageOf, coveredOn, type Covered } from '../coverage.js';
 
 /** What many plans are written down with, asked once for all of them: when thousands are new at once, a few questions for each take minutes. */
 export class PlanFacts {
@@ -64,10 +64,6 @@ export class PlanFacts {
       .flatMap((id) => this.servers.get(id) ?? [])
       .filter(({ organization_id, engine }) => organization_id === plan.organization_id && engine === METHODS[plan.method].engine)
       .sort((a, b) => (a.name < b.name ? -1 : 1));
-    return servers.flatMap((server): Covered[] =>
-      coversWholeServer(plan)
-        ? [{ server, database: null }]
-        : coveredBy(plan, this.databases.get(server.id) ?? []).map((database) => ({ server, database })),
-    );
+    return servers.flatMap((server) => coveredOn(plan, server, this.databases.get(server.id) ?? []));
   }
 }

@@ -1,7 +1,7 @@
 import { Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { Pulse } from '@rahat/service-kit';
 import type { Clock } from '../../clock/clock.js';
-import { Pulse } from '../../clock/pulse.js';
 import type { SchedulerConfig } from '../../config.js';
 import { planCollections } from '../../collections/plan-collections.js';
 import { startDueCollections } from '../../collections/start-due-collections.js';

@@ -1,6 +1,6 @@
 import type { Page } from '@rahat/contracts';
-import type { Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
+import type { Cursors } from './cursors.js';
 
 /** One list's pages: the cursor names the list, so that it can't be used for another one. */
 export class ListPages {

@@ -1,5 +1,7 @@
-import type { AuthenticatedSubject } from '@rahat/contracts';
-import { isStillGood } from '../front-door/ending-streams.js';
+import { RahatError, type AuthenticatedSubject } from '@rahat/contracts';
+
+/** With what is remembered of a credential (subject-cache.ts) this keeps below the ten seconds in which a revocation takes hold. */
+const LOOK_AGAIN_MS = 4_000;
 
 interface Watched {
   address: string;
@@ -7,14 +9,14 @@ interface Watched {
   end: () => void;
 }
 
-/** Looks at each credential again, once for all sockets that came with it, and ends them with it. */
+/** Looks at each credential again, once for all streams and sockets that came with it: they end when it does, or may do less than when they began. */
 export class CredentialWatch {
   private readonly watched = new Map<string, Set<Watched>>();
   private looking: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly look: (credential: string, address: string) => Promise<AuthenticatedSubject>,
-    private readonly everyMs: number,
+    private readonly everyMs = LOOK_AGAIN_MS,
   ) {}
 
   /** Gives what ends the watch. */
@@ -41,5 +43,16 @@ export class CredentialWatch {
           if (!good) end();
         });
     }
+  }
+}
+
+async function isStillGood(began: AuthenticatedSubject, look: () => Promise<AuthenticatedSubject>): Promise<boolean> {
+  try {
+    const now = await look();
+    return now.organization === began.organization && began.scopes.every((scope) => now.scopes.includes(scope));
+  } catch (error) {
+    // Auth may be restarting; that is no answer.
+    const { code } = RahatError.from(error);
+    return code !== 'unauthenticated' && code !== 'forbidden';
   }
 }
