@@ -47,19 +47,30 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   };
   try {
     const { url, token, lines } = await readBanner(child);
-    const anonymous = createClient(createConfig({ baseUrl: url }));
+    const anonymous = clientOf(url);
     const { email, password } = options;
     const session =
       token === undefined
         ? await data(sessionsCreate({ client: anonymous, body: { email, password } }))
         : await data(setupCreate({ client: anonymous, body: { token, name: 'Owner', organization: 'Demo', email, password } }));
     if (!('accessToken' in session)) throw new Error('the owner has a second factor, and nobody is here to show it');
-    const client = createClient(createConfig({ baseUrl: url, headers: { authorization: `Bearer ${session.accessToken}` } }));
+    const client = clientOf(url, session.accessToken);
     return { url, pid: child.pid!, client, lines, stop, ended, [Symbol.asyncDispose]: stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+/** As whom the token of a session or a key lets in; without one, as a stranger. */
+export function clientOf(url: string, token?: string): Client {
+  return createClient(createConfig({ baseUrl: url, headers: token === undefined ? {} : { authorization: `Bearer ${token}` } }));
+}
+
+/** Where the gateways of a cluster answer, as it told; everything in one process has one. */
+export function gatewaysOf({ url, lines }: Platform): string[] {
+  const told = lines.flatMap((line) => /gateway-\d\s+(http:\S+)/.exec(line)?.[1] ?? []);
+  return told.length > 0 ? told : [url];
 }
 
 /** The address stands in the set-up line at first, in a line of its own later. */

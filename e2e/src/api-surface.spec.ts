@@ -2,8 +2,6 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   apiKeysCreate,
   backupsList,
-  createClient,
-  createConfig,
   databasesList,
   invitationsCreate,
   meGet,
@@ -20,12 +18,12 @@ import {
   templatesCreate,
 } from '@rahat/api-client';
 import { ROLE_SCOPES, type Scope } from '@rahat/contracts';
-import { data } from '@rahat/demo';
+import { clientOf, data } from '@rahat/demo';
 import fc from 'fast-check';
 import { isTooWeak, pathOf, readApiDocument, ROLES, type ApiDocument, type Ids, type Operation } from './api-document.js';
-import { until } from './cluster.js';
 import { refusalOf, spoiled, valuesOf } from './schema-values.js';
 import { shapes, STANDALONE } from './shapes.js';
+import { until } from './until.js';
 import { openWorld, type World } from './world.js';
 import { withMetadata } from './yesterday.js';
 
@@ -199,7 +197,7 @@ function mistakeIn({ responses }: Operation, { status, type, text }: Answer, { s
 
 /** All of them have the owner's password. */
 async function logInAsPerson({ platform, owner }: World, email: string): Promise<string> {
-  const client = createClient(createConfig({ baseUrl: platform.url }));
+  const client = clientOf(platform.url);
   const answer = await data(sessionsCreate({ client, body: { email, password: owner.password } }));
   if (!('accessToken' in answer)) throw new Error(`${email} has a second factor.`);
   return answer.accessToken;

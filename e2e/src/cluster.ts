@@ -1,13 +1,11 @@
 import { connect } from 'node:net';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { apiKeysCreate, createClient, createConfig } from '@rahat/api-client';
-import { data } from '@rahat/demo';
+import { data, gatewaysOf } from '@rahat/demo';
 import { kill9 } from './processes.js';
+import { until } from './until.js';
 import type { World } from './world.js';
-
-const COMES_BACK_LIMIT_MS = 120_000;
 
 interface ClusterProcess {
   name: string;
@@ -46,7 +44,7 @@ export function untilPostmaster(world: World, reached: (pid: number) => boolean)
 /** A client as a patient user: asks the other gateway, or again, while there is no answer. */
 export async function becomePatient(world: World): Promise<void> {
   const key = await data(apiKeysCreate({ client: world.platform.client, body: { name: 'patient', scopes: ['*'] } }));
-  const gateways = world.platform.lines.flatMap((line) => /gateway-\d\s+(http:\S+)/.exec(line)?.[1] ?? []);
+  const gateways = gatewaysOf(world.platform);
   const patiently: typeof fetch = async (input) => {
     const request = input as Request;
     const { method, headers } = request;
@@ -79,12 +77,4 @@ export async function tellRedis(url: string, command: string): Promise<void> {
   });
   socket.once('error', reject);
   await promise.finally(() => socket.destroy());
-}
-
-export async function until<T>(what: string, look: () => Promise<T | undefined>, limitMs = COMES_BACK_LIMIT_MS): Promise<T> {
-  for (const deadline = Date.now() + limitMs; Date.now() < deadline; await sleep(100)) {
-    const found = await look();
-    if (found !== undefined) return found;
-  }
-  throw new Error(`Waited ${limitMs / 1000} s for ${what}.`);
 }

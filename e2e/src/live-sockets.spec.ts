@@ -1,11 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { apiKeysCreate, apiKeysRevoke } from '@rahat/api-client';
 import type { LiveMessage } from '@rahat/contracts';
-import { data } from '@rahat/demo';
+import { data, gatewaysOf } from '@rahat/demo';
 import { io, type Socket } from 'socket.io-client';
 import { backUp, protect, type Protection } from './protection.js';
 import { shapes, STANDALONE } from './shapes.js';
+import { until } from './until.js';
 import { openWorld, type World } from './world.js';
 
 describe.each(shapes(STANDALONE))('live events over sockets ($form, $queues)', (shape) => {
@@ -16,8 +16,7 @@ describe.each(shapes(STANDALONE))('live events over sockets ($form, $queues)', (
   beforeAll(async () => {
     world = await openWorld(['CREATE TABLE orders AS SELECT generate_series(1, 1000) AS id'], shape);
     protection = await protect(world);
-    const told = world.platform.lines.flatMap((line) => /gateway-\d\s+(http:\S+)/.exec(line)?.[1] ?? []);
-    gateways = told.length > 0 ? told : [world.platform.url];
+    gateways = gatewaysOf(world.platform);
   }, 180_000);
   afterAll(async () => {
     for (const socket of sockets) socket.disconnect();
@@ -41,16 +40,14 @@ describe.each(shapes(STANDALONE))('live events over sockets ($form, $queues)', (
       return type === 'run' && id === run ? [state] : [];
     });
 
-  async function until(holds: () => boolean, withinMs = 20_000): Promise<void> {
-    for (const end = Date.now() + withinMs; !holds(); await sleep(50)) if (Date.now() > end) throw new Error('That did not come to be.');
-  }
+  const heardOf = (holds: () => boolean, limitMs = 20_000) => until('the events', async () => holds() || undefined, limitMs);
 
   it('tell each change of a run at every gateway, go on after a pause, and end with the key', async () => {
     const { id, secret } = await makeKey();
     const readers = await Promise.all([...gateways, gateways[0]!].map((gateway) => listen(gateway, secret)));
     const first = await backUp(world, protection);
     for (const { heard } of readers) {
-      await until(() => statesIn(heard, first.id).includes('succeeded'));
+      await heardOf(() => statesIn(heard, first.id).includes('succeeded'));
       expect(heard[0]!.type).toBe('ready');
       expect(statesIn(heard, first.id)).toEqual(['queued', 'running', 'succeeded']);
     }
@@ -59,16 +56,16 @@ describe.each(shapes(STANDALONE))('live events over sockets ($form, $queues)', (
     gone!.socket.disconnect();
     const second = await backUp(world, protection);
     const back = await listen(gateways.at(-1)!, secret, { lastEventId: last });
-    await until(() => statesIn(back.heard, second.id).includes('succeeded'));
+    await heardOf(() => statesIn(back.heard, second.id).includes('succeeded'));
     expect(statesIn(back.heard, first.id)).toEqual([]);
     expect(statesIn(back.heard, second.id)).toEqual(['queued', 'running', 'succeeded']);
 
     const ofRun = await listen(gateways[0]!, secret, { run: second.id });
-    await until(() => ofRun.heard.at(-1)?.type === 'over');
+    await heardOf(() => ofRun.heard.at(-1)?.type === 'over');
     expect(ofRun.heard.some(({ type }) => type === 'log')).toBe(true);
     expect(ofRun.heard.findLast(({ type }) => type === 'run')).toMatchObject({ data: { id: second.id, state: 'succeeded' } });
 
     await data(apiKeysRevoke({ client: world.platform.client, path: { id } }));
-    await until(() => [...others, back, ofRun].every(({ socket }) => socket.disconnected), 10_000);
+    await heardOf(() => [...others, back, ofRun].every(({ socket }) => socket.disconnected), 10_000);
   }, 90_000);
 });

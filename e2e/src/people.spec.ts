@@ -1,10 +1,10 @@
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { auditList, createClient, createConfig, organizationUpdate, sessionsCreate, usersList, type AuditEntry } from '@rahat/api-client';
-import { data } from '@rahat/demo';
+import { auditList, organizationUpdate, sessionsCreate, usersList, type AuditEntry } from '@rahat/api-client';
+import { clientOf, data } from '@rahat/demo';
 import { cliEnvironment, rahatBackup } from './cli.js';
 import { shapes, STANDALONE } from './shapes.js';
+import { until } from './until.js';
 import { openWorld, readLogs, type World } from './world.js';
 
 const PASSWORD = 'seven otters juggle lanterns';
@@ -17,10 +17,9 @@ describe.each(shapes(STANDALONE))('people ($form, $queues)', (shape) => {
   let token: string;
   const anonymous = () => ({ RAHAT_URL: world.platform.url, HOME: path.join(world.folder, 'guest') });
   const asOwner = <T>(...args: string[]) => rahatBackup<T>(args, owner);
-  const clientOf = (accessToken: string) =>
-    createClient(createConfig({ baseUrl: world.platform.url, headers: { authorization: `Bearer ${accessToken}` } }));
+  const clientWith = (accessToken: string) => clientOf(world.platform.url, accessToken);
   const logIn = async (password: string) => {
-    const client = createClient(createConfig({ baseUrl: world.platform.url }));
+    const client = clientOf(world.platform.url);
     const session = await data(sessionsCreate({ client, body: { email: 'vera@example.org', password } }));
     if (!('accessToken' in session)) throw new Error('Vera has no second factor');
     return session;
@@ -57,7 +56,7 @@ describe.each(shapes(STANDALONE))('people ($form, $queues)', (shape) => {
     expect((await rahatBackup<{ name: string }>(['organization', 'show'], vera)).data).toMatchObject({ name: 'Demo', members: 2 });
     expect(await rahatBackup(['user', 'list'], vera)).toMatchObject({ exitCode: 3, error: { code: 'forbidden' } });
     expect(await rahatBackup(['organization', 'rename', 'Vera Inc.'], vera)).toMatchObject({ exitCode: 3 });
-    expect((await organizationUpdate({ client: clientOf(accessToken), body: { name: 'Vera Inc.' } })).response?.status).toBe(403);
+    expect((await organizationUpdate({ client: clientWith(accessToken), body: { name: 'Vera Inc.' } })).response?.status).toBe(403);
   });
 
   it('make keys within their own rights', async () => {
@@ -105,15 +104,11 @@ describe.each(shapes(STANDALONE))('people ($form, $queues)', (shape) => {
 
   it('who are removed are out within ten seconds', async () => {
     const { accessToken } = await logIn(PASSWORD);
-    const client = clientOf(accessToken);
+    const client = clientWith(accessToken);
     expect((await rahatBackup(['user', 'set-role', 'vera@example.org', 'auditor'], owner)).exitCode).toBe(0);
     const removed = await asOwner('user', 'remove', 'Vera');
-    const deadline = Date.now() + 10_000;
     expect(removed.error).toBeUndefined();
-    while ((await usersList({ client })).response?.status !== 401) {
-      if (Date.now() > deadline) throw new Error('the session still works');
-      await sleep(200);
-    }
+    await until('the session to end', async () => (await usersList({ client })).response?.status === 401 || undefined, 10_000);
     await expect(logIn(PASSWORD)).rejects.toThrow();
     expect(await asOwner('user', 'remove', 'owner@example.org')).toMatchObject({ exitCode: 5, error: { code: 'last_owner' } });
   });
@@ -151,12 +146,13 @@ describe.each(shapes(STANDALONE))('people ($form, $queues)', (shape) => {
 });
 
 /** The trail, once it has that action: entries come over a queue. */
-async function entriesUpTo(world: World, action: string): Promise<AuditEntry[]> {
-  const deadline = Date.now() + 20_000;
-  for (;;) {
-    const { data: entries } = await data(auditList({ client: world.platform.client, query: { limit: 200 } }));
-    if (entries.some((entry) => entry.action === action)) return entries;
-    if (Date.now() > deadline) throw new Error(`the trail has no ${action}: ${entries.map((entry) => entry.action).join(', ')}`);
-    await sleep(200);
-  }
+async function entriesUpTo({ platform: { client } }: World, action: string): Promise<AuditEntry[]> {
+  return until(
+    action,
+    async () => {
+      const { data: entries } = await data(auditList({ client, query: { limit: 200 } }));
+      return entries.some((entry) => entry.action === action) ? entries : undefined;
+    },
+    20_000,
+  );
 }

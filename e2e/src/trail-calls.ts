@@ -1,22 +1,4 @@
-import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
-
-const DOCUMENT = fileURLToPath(new URL('../../libs/api-client/openapi.json', import.meta.url));
-
-export interface Operation {
-  id: string;
-  method: string;
-  path: string;
-}
-
-/** Everything that the API can be asked for, by its id in the OpenAPI document. */
-export async function readOperations(): Promise<Map<string, Operation>> {
-  const { paths } = JSON.parse(await readFile(DOCUMENT, 'utf8')) as { paths: Record<string, Record<string, { operationId: string }>> };
-  const all = Object.entries(paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, { operationId }]): Operation => ({ id: operationId, method, path })),
-  );
-  return new Map(all.map((operation) => [operation.id, operation]));
-}
+import type { Operation } from './api-document.js';
 
 /** Calls operations by their ids, as somebody or nobody, and keeps the id of the last request of each. */
 export class Calls {
@@ -47,7 +29,7 @@ export class Calls {
     if (!operation) throw new Error(`There is no operation ${id}`);
     const route = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => parameters[name]!);
     const response = await fetch(this.url + route, {
-      method: operation.method.toUpperCase(),
+      method: operation.method,
       headers: {
         ...(this.token === undefined ? {} : { authorization: `Bearer ${this.token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),

@@ -1,35 +1,25 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import {
-  apiKeysCreate,
-  auditList,
-  auditVerify,
-  createClient,
-  createConfig,
-  plansRetention,
-  runsGet,
-  trashList,
-  type Client,
-  type Run,
-} from '@rahat/api-client';
+import { apiKeysCreate, auditList, auditVerify, plansRetention, trashList, type Client } from '@rahat/api-client';
 import { openBlobStore } from '@rahat/blob-store-registry';
-import { data } from '@rahat/demo';
+import { clientOf, data } from '@rahat/demo';
 import { createRepository } from '@rahat/repository';
+import { readApiDocument, type Operation } from './api-document.js';
 import { cliEnvironment, rahatBackup } from './cli.js';
+import { untilEnded, untilRun } from './protection.js';
 import { shapes, STANDALONE } from './shapes.js';
 import { TRAIL_ACTIONS } from './trail-actions.js';
-import { Calls, readOperations, type Operation } from './trail-calls.js';
+import { Calls } from './trail-calls.js';
 import { PEOPLE_ENVIRONMENT, tellOfPeople } from './trail-of-people.js';
+import { until } from './until.js';
 import { openWorld, type World } from './world.js';
 
-const ENDED: ReadonlySet<Run['state']> = new Set(['succeeded', 'partial', 'failed', 'cancelled']);
 const PLANTED = 'planted-hook-authorization';
 const PASSPHRASE = 'planted passphrase of another installation';
 const CHEAP_KDF = { memoryKib: 8, passes: 1, parallelism: 1 };
-const CHANGING = new Set(['post', 'put', 'patch', 'delete']);
+const CHANGING = new Set(['POST', 'PUT', 'PATCH', 'DELETE']);
 
 /** One organization's life, in which every request that changes something is made once. The tests follow upon each other. */
 describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (shape) => {
@@ -43,36 +33,23 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
   beforeAll(async () => {
     world = await openWorld([], shape, { environment: PEOPLE_ENVIRONMENT });
     await world.source.query('CREATE TABLE things (id int)', [], 'shop');
-    known = await readOperations();
+    const { operations } = await readApiDocument(world.platform.url);
+    known = new Map(operations.map((operation) => [operation.operationId, operation]));
     nobody = Calls.ofNobody(world.platform.url, known);
     secrets.push(world.connection.password, world.owner.password);
   }, 120_000);
   afterAll(async () => world[Symbol.asyncDispose]());
 
-  const run = (id: string) => data(runsGet({ client: world.platform.client, path: { id } }));
-  async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
-    for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(100)) {
-      const found = await look();
-      if (found !== undefined) return found;
-    }
-    throw new Error('It did not come to that.');
-  }
-  const clientOf = (key: string) =>
-    createClient(createConfig({ baseUrl: world.platform.url, headers: { authorization: `Bearer ${key}` } }));
-  const ended = (id: string) =>
-    until(async () => {
-      const now = await run(id);
-      return ENDED.has(now.state) ? now : undefined;
-    });
+  const ended = (id: string) => untilEnded(world, id);
   const entryOf = (id: string, action: string) =>
-    until(async () => {
+    until(`the entry of ${id}`, async () => {
       const client = readers.get(id) ?? world.platform.client;
       const { data: entries } = await data(auditList({ client, query: { request: nobody.requestOf(id) } }));
       return entries.find((entry) => entry.action === action);
     });
 
   it('has a word for each operation that changes something', () => {
-    const changing = [...known.values()].filter(({ method }) => CHANGING.has(method)).map(({ id }) => id);
+    const changing = [...known.values()].filter(({ method }) => CHANGING.has(method)).map(({ operationId }) => operationId);
     expect(changing.filter((id) => !(id in TRAIL_ACTIONS))).toEqual([]);
     expect(Object.keys(TRAIL_ACTIONS).filter((id) => !known.has(id))).toEqual([]);
   });
@@ -146,7 +123,7 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
     const holder = await world.source.connect('shop');
     await holder.query('BEGIN; LOCK TABLE things IN ACCESS EXCLUSIVE MODE');
     const { runs: held } = await call('plans_run', { id: second.id });
-    await until(async () => ((await run(held[0].id)).state === 'running' ? true : undefined));
+    await untilRun(world, held[0].id, ({ state }) => state === 'running');
     await call('runs_pause', { id: held[0].id });
     await call('runs_resume', { id: held[0].id });
     await call('runs_cancel', { id: held[0].id });
@@ -161,9 +138,11 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
     await call('plans_confirm_retention', { id: plan.id }, { hash: preview.hash });
     await call('backups_remove', { id: backup }, { reason: 'no longer needed' });
     const trash = async () => (await data(trashList({ client: world.platform.client, query: {} }))).data;
-    await until(async () => (await trash()).find((trashed) => trashed.backup === backup && trashed.state === 'trashed'));
+    await until('the backup in the trash', async () =>
+      (await trash()).find((trashed) => trashed.backup === backup && trashed.state === 'trashed'),
+    );
     await call('backups_bring_back', { id: backup });
-    await until(async () => ((await trash()).length === 0 ? true : undefined));
+    await until('an empty trash', async () => (await trash()).length === 0 || undefined);
     await call('collections_update', { repository: repository.id }, { undoDays: 30 });
     await ended((await call('collections_run', { repository: repository.id })).id);
     for (const { id } of (await call('catalog_rebuild', {}, { repository: repository.id, dryRun: true })).runs) await ended(id);
@@ -176,7 +155,7 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
     await call('audit_export');
     const people = await tellOfPeople(nobody, world.owner);
     secrets.push(...people.secrets);
-    readers.set('organizations_create', clientOf(people.elsewhere));
+    readers.set('organizations_create', clientOf(world.platform.url, people.elsewhere));
     const session = await nobody.call('sessions_create', {}, world.owner);
     const own = nobody.as(session.accessToken);
     const { id: other } = await own.call('api_keys_create', {}, { name: 'other', scopes: ['audit:read'] });

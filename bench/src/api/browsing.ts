@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { catalogId } from '@rahat/service-scheduler/testing';
 import type { BenchOptions } from '../bench-options.js';
 import { catalogRoutes } from '../orchestration/catalog-routes.js';
 import { percentile, spread } from '../orchestration/durations.js';
@@ -74,6 +75,6 @@ async function browse(caller: Caller, catalog: Catalog, random: SeededRandom, en
 }
 
 function writeNote(caller: Caller, catalog: Catalog, random: SeededRandom): Promise<Answer> {
-  const server = `server_${random.below(catalog.servers).toString(16).padStart(32, '0')}`;
+  const server = catalogId('server', random.below(catalog.servers));
   return caller.call('PUT', `/api/v2/servers/${server}/note`, { note: `looked at ${random.next()}` });
 }

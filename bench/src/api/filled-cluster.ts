@@ -1,6 +1,6 @@
 import { apiKeysCreate, meGet, type Client } from '@rahat/api-client';
 import { RahatError } from '@rahat/contracts';
-import { data } from '@rahat/demo';
+import { data, gatewaysOf } from '@rahat/demo';
 import { hasRedis, startPostgresql } from '@rahat/test-servers';
 import { withPlatform } from '../orchestration/platform.js';
 import { AS_EMBEDDED, fillCatalogOf, type Catalog } from '../orchestration/scheduler.js';
@@ -31,8 +31,8 @@ export async function withFilledCluster<T>(
   const queues = hasRedis() ? 'redis' : 'postgresql';
   const environment = { ...ENVIRONMENT, RAHAT_QUEUES: queues, DATABASE_URL: postgresql.connectionString() };
   return await withPlatform('cluster', { limitMs: LIMIT_MS, environment }, async ({ platform, folder }) => {
-    const { client, lines, pid } = platform;
-    const gateways = lines.flatMap((line) => /gateway-\d\s+(http:\S+)/.exec(line)?.[1] ?? []);
+    const { client, pid } = platform;
+    const gateways = gatewaysOf(platform);
     if (gateways.length < 2) throw new RahatError('unavailable', `The cluster told of ${gateways.length} gateways.`);
     log(`making ${catalog.databases} databases and ${catalog.backups} backups …`);
     const { organization } = await data(meGet({ client }));

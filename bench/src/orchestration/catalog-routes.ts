@@ -1,3 +1,4 @@
+import { catalogId } from '@rahat/service-scheduler/testing';
 import type { Catalog } from './scheduler.js';
 
 /** What a dashboard asks for, and how many rows there must be for the measurement to mean anything. */
@@ -13,8 +14,11 @@ const HOUR_MS = 3_600_000;
 export function catalogRoutes({ servers, databases, backups }: Catalog): CatalogRoute[] {
   const now = Date.now();
   const agoHours = (hours: number) => encodeURIComponent(new Date(now - hours * HOUR_MS).toISOString());
-  const id = (prefix: string, number: number) => `${prefix}_${number.toString(16).padStart(32, '0')}`;
-  const [server, database, plan] = [id('server', servers >> 1), id('database', databases >> 1), id('plan', servers >> 1)];
+  const [server, database, plan] = [
+    catalogId('server', servers >> 1),
+    catalogId('database', databases >> 1),
+    catalogId('plan', servers >> 1),
+  ];
   const hours = backups / databases;
   const oldest = `until=${agoHours(hours * 0.98)}`;
   const page = 50;

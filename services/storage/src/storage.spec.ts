@@ -8,10 +8,11 @@ import { openBlobStore } from '@rahat/blob-store-registry';
 import { newId, QUEUES, type CommandPayload, type Principal } from '@rahat/contracts';
 import { openMessaging, type Outbox } from '@rahat/messaging';
 import { openServiceDatabase, provisionDatabase, type ServiceDatabase } from '@rahat/persistence';
-import { openRepository, type SnapshotFacts } from '@rahat/repository';
+import { openRepository } from '@rahat/repository';
 import { createSecretBox } from '@rahat/secrets';
 import { hasS3, startPostgresql, startS3, type PostgresqlServer, type S3Server } from '@rahat/test-servers';
 import { configSchema, migrations, StorageModule } from './index.js';
+import { FACTS } from './testing/snapshot-facts.js';
 import { SnapshotCommandsConsumer } from './repositories/snapshot-commands.consumer.js';
 import { SnapshotsService } from './repositories/snapshots.service.js';
 import { startTestApplication, type TestApplication } from '@rahat/service-kit/testing';
@@ -284,22 +285,7 @@ describe('grants', () => {
 });
 
 describe('snapshots', () => {
-  const facts: SnapshotFacts = {
-    run: 'run_1',
-    attempt: 1,
-    organization,
-    server: { id: 'server_1', identity: 'i', name: 'shop server', version: '18' },
-    database: { name: 'shop' },
-    engine: 'postgresql',
-    method: 'postgresql.logical',
-    label: 'full',
-    consistency: 'snapshot',
-    positions: {},
-    consistentAt: '2026-11-24T00:00:00.000Z',
-    findings: [],
-    tool: 'test',
-    evidence: {},
-  };
+  const facts = { ...FACTS, organization };
   let repository: string;
   const remove = (change: Partial<CommandPayload<'snapshot.remove.v1'>> = {}) =>
     database.asSystem('test', (transaction) =>

@@ -306,18 +306,22 @@ describe('a rebuild of the catalog', () => {
 });
 
 describe('a database that was restored to yesterday', () => {
-  it('discards nothing of attempts whose end it may have forgotten, and a rebuild finds what they committed', async () => {
-    scheduler.scripts.push(async (attempt) => attempt.start());
-    const [started] = (await scheduler.call('POST', `/api/v2/plans/${plan.id}/runs`)).body.runs as Run[];
-    const running = await scheduler.until(started!.id, 'running');
-    const forgotten = await holds(running);
-    // Here the copy was taken; a day later it is the database.
+  /** The copy was taken while this run ran; a day later it is the database. */
+  async function restoreToYesterday(running: Run): Promise<void> {
     await scheduler.sql(`UPDATE scheduler.runs SET heartbeat_at = heartbeat_at - interval '1 day' WHERE id = '${running.id}'`);
     await scheduler.sql(`UPDATE scheduler.attempts SET queued_at = queued_at - interval '1 day' WHERE run_id = '${running.id}'`);
     await scheduler.sql(
       `UPDATE scheduler.memory SET beat_at = beat_at - interval '1 day', forgotten_until = forgotten_until - interval '1 day'`,
     );
     scheduler.clock.advance(30_000);
+  }
+
+  it('discards nothing of attempts whose end it may have forgotten, and a rebuild finds what they committed', async () => {
+    scheduler.scripts.push(async (attempt) => attempt.start());
+    const [started] = (await scheduler.call('POST', `/api/v2/plans/${plan.id}/runs`)).body.runs as Run[];
+    const running = await scheduler.until(started!.id, 'running');
+    const forgotten = await holds(running);
+    await restoreToYesterday(running);
     const ended = await scheduler.until(running.id, 'succeeded');
     expect(ended.attempt).toBe(2);
     expect(
@@ -343,12 +347,7 @@ describe('a database that was restored to yesterday', () => {
     const [started] = (await scheduler.call('POST', `/api/v2/plans/${plan.id}/runs`)).body.runs as Run[];
     const running = await scheduler.until(started!.id, 'running');
     const forgotten = await holds(running);
-    await scheduler.sql(`UPDATE scheduler.runs SET heartbeat_at = heartbeat_at - interval '1 day' WHERE id = '${running.id}'`);
-    await scheduler.sql(`UPDATE scheduler.attempts SET queued_at = queued_at - interval '1 day' WHERE run_id = '${running.id}'`);
-    await scheduler.sql(
-      `UPDATE scheduler.memory SET beat_at = beat_at - interval '1 day', forgotten_until = forgotten_until - interval '1 day'`,
-    );
-    scheduler.clock.advance(30_000);
+    await restoreToYesterday(running);
     await holds(await scheduler.until(running.id, 'succeeded'));
     const rebuilds = () =>
       scheduler.sql(`SELECT id FROM scheduler.runs WHERE type = 'rebuild' AND cause = 'reaction'`) as Promise<{ id: string }[]>;

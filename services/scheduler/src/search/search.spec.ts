@@ -6,7 +6,7 @@ import { ALLOWED_DELAY_MS, momentsOf, NEWEST_BACKUPS, PROTECTION_LINES } from '.
 import { writeLines } from '../protections/settling.js';
 import { RUN_ORDER, runConditions } from '../runs/run-list.js';
 import { failWith } from '../testing/scripts.js';
-import { fillCatalog } from '../testing/fill-catalog.js';
+import { catalogId, fillCatalog } from '../testing/fill-catalog.js';
 import { startTestScheduler, type TestScheduler } from '../testing/start-test-scheduler.js';
 
 const LINE_INDEXES = ['backups_live', 'runs_backup', 'runs_bad', 'runs_good', 'runs_scheduled'];
@@ -20,7 +20,6 @@ afterAll(async () => scheduler?.[Symbol.asyncDispose]());
 const get = async (path: string, as?: Principal) => (await scheduler.call('GET', path, undefined, as)).body;
 const found = async (list: string, q: string): Promise<string[]> =>
   (await get(`/api/v2/${list}?q=${encodeURIComponent(q)}`)).data.map(({ id }: { id: string }) => id);
-const idOf = (prefix: string, number: number) => `${prefix}_${number.toString(16).padStart(32, '0')}`;
 
 describe('the search', () => {
   it('finds servers, plans, runs and backups by names, tags, notes and what went wrong', async () => {
@@ -109,7 +108,7 @@ describe('in a catalog of 20,000 backups', () => {
       return rows.map((row) => row['QUERY PLAN']).join('\n');
     });
   }
-  const [server, database, plan] = [idOf('server', 3), idOf('database', 3), idOf('plan', 3)];
+  const [server, database, plan] = [catalogId('server', 3), catalogId('database', 3), catalogId('plan', 3)];
   const since = new Date(Date.now() - 8 * 3_600_000).toISOString();
   const until = new Date(Date.now() - 2 * 3_600_000).toISOString();
   const middle = `backup_${(Date.now() - 10 * 3_600_000).toString(16).padStart(12, '0')}${'0'.repeat(20)}`;
@@ -153,7 +152,7 @@ describe('in a catalog of 20,000 backups', () => {
   });
 
   const some = Array.from({ length: 100 }, (_, index) => index);
-  const lines = [some.map((i) => idOf('server', i)), some.map((i) => idOf('plan', i)), some.map((i) => idOf('database', i))];
+  const lines = [some.map((i) => catalogId('server', i)), some.map((i) => catalogId('plan', i)), some.map((i) => catalogId('database', i))];
   const moments = [new Date(), new Date(Date.now() - ALLOWED_DELAY_MS)];
   it.each<[string, string, unknown[], string[]]>([
     ['row of a line is written', writeLines('planned database'), [organization, ...lines, ...moments], LINE_INDEXES],

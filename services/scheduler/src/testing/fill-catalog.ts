@@ -5,6 +5,11 @@ export interface CatalogSize {
   backups: number;
 }
 
+/** Of the server, plan or database of this number in a filled catalog. */
+export function catalogId(prefix: 'server' | 'plan' | 'database', number: number): string {
+  return `${prefix}_${number.toString(16).padStart(32, '0')}`;
+}
+
 /** SQL for a superuser: a catalog as it looks after years, one run for each backup, every hour one. `analyze` for the planner included. */
 export function fillCatalog({ organization, servers, databases, backups }: CatalogSize): string[] {
   const id = (prefix: string, number: string) => `'${prefix}_' || lpad(to_hex(${number}), 32, '0')`;

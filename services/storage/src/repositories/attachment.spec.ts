@@ -7,30 +7,15 @@ import { openBlobStore } from '@rahat/blob-store-registry';
 import { newId, type Principal } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import { openServiceDatabase, provisionDatabase, type ServiceDatabase } from '@rahat/persistence';
-import { codeLine, createRepository, openRepository, type Repository, type SnapshotFacts } from '@rahat/repository';
+import { codeLine, createRepository, openRepository, type Repository } from '@rahat/repository';
 import { createSecretBox } from '@rahat/secrets';
 import { startTestApplication, type TestApplication } from '@rahat/service-kit/testing';
 import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import { configSchema, migrations, StorageModule } from '../index.js';
+import { FACTS } from '../testing/snapshot-facts.js';
 
 const PASSPHRASE = 'passphrase of another installation';
 const CHEAP_KDF = { memoryKib: 8, passes: 1, parallelism: 1 };
-const FACTS: SnapshotFacts = {
-  run: 'run_1',
-  attempt: 1,
-  organization: 'organization_before',
-  server: { id: 'server_1', identity: 'i', name: 'shop server', version: '18' },
-  database: { name: 'shop' },
-  engine: 'postgresql',
-  method: 'postgresql.logical',
-  label: 'full',
-  consistency: 'snapshot',
-  positions: {},
-  consistentAt: '2026-11-24T00:00:00.000Z',
-  findings: [],
-  tool: 'test',
-  evidence: {},
-};
 const admin: Principal = {
   kind: 'user',
   subject: newId('user'),
