@@ -6,7 +6,7 @@ import type { WalsenderClient } from '../physical/walsender-client.js';
 import type { Place } from './follow-position.js';
 import { logFeed, standbyStatus } from './log-feed.js';
 import { LogGap } from './log-gap.js';
-import { RangeCommitter, SinkFailure } from './range-committer.js';
+import { RangeCommitter } from './range-committer.js';
 import { readHistories } from './source-histories.js';
 import { SourceWatch } from './source-watch.js';
 
@@ -119,7 +119,7 @@ export async function followTimeline(link: FollowLink, place: Place): Promise<Pl
     throw new RahatError('source_lost', 'The server ended the stream of its log');
   } catch (error) {
     // What came is the log, whatever became of the connection: kept, it need not be had again, and may not be to be had.
-    if (!job.signal.aborted && !(link.broken.signal.reason instanceof SinkFailure)) await committer.flush();
+    await committer.flush();
     throw withSlotLoss(error, link.slotMade, place);
   } finally {
     clearInterval(ticks);
