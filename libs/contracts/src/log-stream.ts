@@ -60,3 +60,49 @@ export const LogGapReason = z.enum([
   'segment_missing',
 ]);
 export type LogGapReason = z.infer<typeof LogGapReason>;
+
+/** Of a restore or a test restore of a physical backup: which log is replayed on it, and how far. */
+export const Recovery = z
+  .object({
+    stream: z.string(),
+    target: RecoveryTarget,
+    /** The history that is followed; absent = to the newest timeline that there is log of. */
+    timeline: z.number().int().min(1).optional(),
+  })
+  .strict();
+export type Recovery = z.infer<typeof Recovery>;
+
+/** Where a recovery ended, as the restored server told it. */
+export const RecoveryEvidence = z.object({
+  target: RecoveryTarget,
+  timeline: z.number().int().min(1).optional(),
+  reachedLsn: LogPosition.shape.lsn.optional(),
+  /** Of the last transaction that is in it. */
+  lastTransactionAt: z.iso.datetime({ offset: true }).optional(),
+});
+export type RecoveryEvidence = z.infer<typeof RecoveryEvidence>;
+
+/** One timeline comes out of another: what a history file says in its last line. */
+export const LogBranch = z.object({ timeline: z.number().int().min(2), parent: z.number().int().min(1), at: LogPosition.shape.lsn });
+export type LogBranch = z.infer<typeof LogBranch>;
+
+/** How far a follower is. */
+export const LogProgress = z
+  .object({
+    receivedLsn: LogPosition.shape.lsn,
+    committedLsn: LogPosition.shape.lsn.optional(),
+    serverLsn: LogPosition.shape.lsn,
+    /** Written by the source and not committed here. */
+    lagBytes: z.number().int().min(0),
+    /** Age of the oldest byte that is not committed; 0 = all is. */
+    lagSeconds: z.number().min(0).optional(),
+  })
+  .meta({ id: 'LogProgress' });
+export type LogProgress = z.infer<typeof LogProgress>;
+
+/** What a plan may ask of the log beside its base backups. */
+export const ContinuousLog = z
+  .object({ commitSeconds: FollowOrder.shape.commitSeconds, heartbeatSeconds: FollowOrder.shape.heartbeatSeconds })
+  .strict()
+  .meta({ id: 'ContinuousLog' });
+export type ContinuousLog = z.infer<typeof ContinuousLog>;

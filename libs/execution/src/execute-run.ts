@@ -26,6 +26,8 @@ export async function executeRun(spec: RunSpec, secrets: RunSecrets, options: Ex
         return await executeCollection(spec, secrets, options);
       case 'rebuild':
         return await executeRebuild(spec, secrets, options);
+      case 'follow':
+        throw new RahatError('message_invalid', 'This worker follows no log streams');
     }
   } catch (error) {
     throw runError(error, secrets, options.signal);
