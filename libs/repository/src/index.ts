@@ -1,5 +1,6 @@
 export * from './repository.js';
 export * from './snapshots/manifest.js';
+export * from './logs/log-manifest.js';
 export { createRepository, type CreateOptions } from './create-repository.js';
 export { openRepository, type OpenOptions } from './open-repository.js';
 export { defaultCacheFolder } from './index/index-cache.js';

@@ -5,6 +5,7 @@ export const KEYS_PREFIX = 'keys/';
 export const PACKS_PREFIX = 'packs/';
 export const INDEX_PREFIX = 'index/';
 export const SNAPSHOTS_PREFIX = 'snapshots/';
+export const LOGS_PREFIX = 'logs/';
 export const TRASH_PREFIX = 'trash/';
 export const LEASES_PREFIX = 'leases/';
 export const COLLECTIONS_PREFIX = 'collections/';

@@ -25,6 +25,8 @@ export interface Protocol {
   manifestWithinLease: boolean;
   /** Success is reported only of a manifest that the storage shows. */
   manifestSeenBeforeSuccess: boolean;
+  /** So it is of a log, however many of them a session commits. */
+  logsSeenWithinLease: boolean;
   /** Where a manifest may have replaced another worker's, it is taken back only if it isn't whole. */
   wholeManifestsStay: boolean;
   /** Undoing a removal holds a lease. */
@@ -55,6 +57,14 @@ export interface Protocol {
   rescuedStayCondemned: boolean;
   /** Snapshots in the trash are live. */
   trashIsLive: boolean;
+  /** Logs are live. */
+  logsAreLive: boolean;
+  /** A log that was merged into another one since it was listed is followed there. */
+  mergedLogsFollowed: boolean;
+  /** A merged log is put before any of those that went into it is removed. */
+  mergedBeforeRemoving: boolean;
+  /** A merged log must lie within the lease under which its parts were read. */
+  mergedWithinLease: boolean;
   /** The trash is listed between two listings of the snapshots, because an undo may move one meanwhile. */
   snapshotsListedAgain: boolean;
   /** What leases protected is looked for only when every listing shows it. */
@@ -83,6 +93,7 @@ export const PROTOCOL: Protocol = {
   readersHoldLeases: true,
   manifestWithinLease: true,
   manifestSeenBeforeSuccess: true,
+  logsSeenWithinLease: true,
   wholeManifestsStay: true,
   undoUnderLease: true,
   undoWithinLease: true,
@@ -98,6 +109,10 @@ export const PROTOCOL: Protocol = {
   homesAreKnownToSessions: true,
   rescuedStayCondemned: true,
   trashIsLive: true,
+  logsAreLive: true,
+  mergedLogsFollowed: true,
+  mergedBeforeRemoving: true,
+  mergedWithinLease: true,
   snapshotsListedAgain: true,
   waitForListings: true,
   keepTrashForUndo: true,

@@ -19,6 +19,9 @@ import type { RepositorySecrets } from './keys/derivation.js';
 import { RepositoryKeyring, type Keyring } from './keys/keyring.js';
 import { writeOnlyCredential } from './keys/write-only.js';
 import { PACKS_PREFIX } from './layout.js';
+import { listLogs } from './logs/log-listing.js';
+import type { LogListing, LogNames, LogsOptions } from './logs/log-manifest.js';
+import { checkedLogId } from './logs/log-names.js';
 import { RepositoryReadSession } from './reading/read-session.js';
 import type {
   CheckOptions,
@@ -69,6 +72,18 @@ export class WriteOnlyRepository implements WritableRepository {
 
   restoreFromTrash(snapshotId: string): Promise<void> {
     return restoreFromTrash(this.context, snapshotId);
+  }
+
+  logs(options: LogsOptions = {}): AsyncIterable<LogListing> {
+    return listLogs(this.context, options);
+  }
+
+  async removeLog(stream: string, names: LogNames): Promise<void> {
+    await moveToTrash(this.context, checkedLogId(stream, names));
+  }
+
+  async restoreLog(stream: string, names: LogNames): Promise<void> {
+    await restoreFromTrash(this.context, checkedLogId(stream, names));
   }
 
   async check(options: CheckOptions): Promise<CheckReport> {

@@ -6,6 +6,7 @@ import type { CheckShare } from './check/check-share.js';
 import type { LockOptions, LockReport } from './object-lock/lock-reports.js';
 import type { HealOptions, HealReport, IndexRepair, PackRepair, PackRepairOptions, RepairOptions } from './repair/repair-reports.js';
 import type { Distrusted, DistrustOptions, DistrustReport } from './distrust/distrust-report.js';
+import type { LogFacts, LogListing, LogManifest, LogNames, LogsOptions } from './logs/log-manifest.js';
 import type { Keyring } from './keys/keyring.js';
 import type { SlotCredential } from './keys/ways-in.js';
 import type { RepositorySurvey, SurveyOptions } from './survey/repository-survey.js';
@@ -72,6 +73,11 @@ export interface WritableRepository {
    * after each backup, because later backups refer to older packs.
    */
   lock(options?: LockOptions): Promise<LockReport>;
+  /** Logs by stream and position, to be read like snapshots; damaged ones as their error. Their ranges may overlap. */
+  logs(options?: LogsOptions): AsyncIterable<LogListing>;
+  /** Retention of logs: like `moveToTrash`, and undone like it. Idempotent. */
+  removeLog(stream: string, names: LogNames): Promise<void>;
+  restoreLog(stream: string, names: LogNames): Promise<void>;
   /** Rebuilds damaged, missing or wrong parts of the index from the packs' footers. */
   repairIndex(options?: RepairOptions): Promise<IndexRepair>;
   /** Sets damaged packs aside, saves what can still be read of them, and says which snapshots and objects are affected. */
@@ -114,6 +120,11 @@ export interface WriteSession extends AsyncDisposable {
   progress(): WriteProgress;
   /** Puts the manifest: afterwards, and only then, the snapshot exists. Repeatable with the same snapshot id and content. */
   commit(snapshotId: string, facts: SnapshotFacts, objects: StoredObject[]): Promise<Manifest>;
+  /**
+   * The same for a piece of a continuous log, as often as one likes in one session, which should live for less than a quarter of an hour.
+   * `first` and `last` are positions as text: all of one stream have one length, so that the order of names is that of the log.
+   */
+  commitLog(stream: string, names: LogNames, facts: LogFacts, objects: StoredObject[]): Promise<LogManifest>;
   /** Without a commit: leaves unreferenced packs to the collection and removes the lease. */
   [Symbol.asyncDispose](): Promise<void>;
 }
@@ -149,7 +160,7 @@ export interface CheckOptions {
    * read-data = pack names against their content; deep = every frame and chunk decoded.
    */
   level: 'structure' | 'read-data' | 'deep';
-  /** Limits the check to these snapshots' packs and chunks. */
+  /** Limits the check to these snapshots' packs and chunks, or these logs', by the names of their files. */
   snapshots?: string[];
   /** `read-data` and `deep` read this part of the packs only; of the others they check the structure. */
   share?: CheckShare;
@@ -165,7 +176,7 @@ export interface CheckProblem {
   /** Name of the file in the storage. */
   file: string;
   message: string;
-  /** What is affected, as `snapshot id` and object keys. */
+  /** What is affected, as id of the snapshot and object keys; of a log the name of its file (`logs/…`), which no snapshot's id can be. */
   affects: { snapshot: string; objects: string[] }[];
 }
 
@@ -173,6 +184,8 @@ export interface CheckReport {
   level: CheckOptions['level'];
   healthy: boolean;
   snapshots: number;
+  /** Manifests of logs that stand. */
+  logs: number;
   packs: number;
   chunks: number;
   /** Copies of chunks beyond the first. */
@@ -206,9 +219,11 @@ export interface CollectReport {
   dryRun: boolean;
   /** With those in the trash. */
   snapshots: number;
+  /** Manifests of logs, with those in the trash. */
+  logs: number;
   chunks: number;
   liveChunks: number;
-  /** Chunks that snapshots need and no pack holds: a check tells which. */
+  /** Chunks that snapshots or logs need and no pack holds: a check tells which. */
   missingChunks: number;
   deleted: PackAmount;
   /** Condemned earlier, but needed again. */
@@ -229,6 +244,10 @@ export interface CollectReport {
   adoptedPacks: number;
   /** Ids of those whose time in the trash was over. */
   purgedSnapshots: string[];
+  /** The same of logs, as the names of their files. */
+  purgedLogs: string[];
+  /** Manifests of logs that became part of another one. */
+  mergedLogs: number;
   expiredLeases: number;
   replacedSegments: number;
   /** Packs that should have been rewritten, but can't be read. */

@@ -9,6 +9,7 @@ import { isLogical } from './logical/stored-dump.js';
 import { takeBaseBackup } from './physical/index.js';
 import { preflight } from './preflight.js';
 import { probe } from './probe.js';
+import { dropSlot, followFindings, followLog } from './wal/index.js';
 
 /** Each call makes its own connections and ends them; nothing is held between calls. */
 export function openSession(connection: PostgresqlConnection, context: ConnectorContext): ConnectorSession {
@@ -37,6 +38,9 @@ export function openSession(connection: PostgresqlConnection, context: Connector
       assertDatabaseRestore(request, source);
       return restoreLogically(connection, request, source, context, job);
     },
+    preflightFollow: () => followFindings(connection, context.signal),
+    follow: (request, sink, job) => followLog(connection, request, sink, job),
+    dropSlot: (slot) => dropSlot(connection, slot, context.signal),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }

@@ -2,6 +2,7 @@ import { RahatError } from '@rahat/contracts';
 import { throwIfCancelled } from '../bounded-store.js';
 import type { RepositoryContext } from '../context.js';
 import { snapshotName, SNAPSHOTS_PREFIX, TRASH_PREFIX } from '../layout.js';
+import { isLogId, manifestIdOf } from '../manifests/manifest-ids.js';
 import { openManifest } from '../snapshots/manifest-files.js';
 import type { CatalogEntry, CatalogOptions } from './catalog-entries.js';
 
@@ -38,7 +39,8 @@ export async function* readCatalog(context: RepositoryContext, { after, signal }
 async function* manifestsAfter({ store }: RepositoryContext, after: string | undefined): AsyncGenerator<ListedManifest> {
   for (const prefix of [SNAPSHOTS_PREFIX, TRASH_PREFIX]) {
     for await (const { name, modifiedAt } of store.list(prefix)) {
-      if (after === undefined || name > after) yield { name, storedAt: modifiedAt };
+      const isWanted = after === undefined || name > after;
+      if (isWanted && !isLogId(manifestIdOf(name))) yield { name, storedAt: modifiedAt };
     }
   }
 }

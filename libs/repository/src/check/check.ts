@@ -12,7 +12,7 @@ import { avoidAbsentPacks, listPacks, readIndexedPacks, type IndexedPacks, type 
 import { MeteredStore } from './metered-store.js';
 import { checkPack, type PackDamage } from './pack-check.js';
 import { checkRepositoryFiles } from './repository-files.js';
-import { listManifests, SnapshotMarker } from './snapshot-marker.js';
+import { listManifests, ManifestMarker } from './manifest-marker.js';
 
 /** repository.md §11. Reads only; says of each damage which snapshots and objects it affects. */
 export async function checkRepository(repository: RepositoryContext, options: CheckOptions): Promise<CheckReport> {
@@ -66,7 +66,7 @@ class RepositoryCheck {
     using index = indexed.index;
     const stored = await listPacks(context, this.report);
     avoidAbsentPacks(indexed, stored);
-    const marker = new SnapshotMarker(context, index, { manifests, problems });
+    const marker = new ManifestMarker(context, index, { manifests, problems });
     await marker.markAll(options);
     const damaged = await this.checkPacks(stored, indexed, marker);
     if (wholeRepository) await this.checkUnindexed(stored, indexed);
@@ -75,6 +75,7 @@ class RepositoryCheck {
       level: options.level,
       healthy: !problems.some(({ severity }) => severity === 'damage'),
       snapshots: marker.snapshots,
+      logs: marker.logs,
       packs: wholeRepository ? stored.size : marker.livePacks().size,
       chunks: wholeRepository ? index.chunks.size : marker.liveChunks,
       duplicateChunks: indexed.chunkRows - index.chunks.size,
@@ -86,7 +87,7 @@ class RepositoryCheck {
 
   private readonly report: Report = (severity, file, message) => void this.problems.push({ severity, file, message, affects: [] });
 
-  private async checkPacks(stored: ReadonlyMap<string, number>, indexed: IndexedPacks, marker: SnapshotMarker): Promise<DamagedPacks> {
+  private async checkPacks(stored: ReadonlyMap<string, number>, indexed: IndexedPacks, marker: ManifestMarker): Promise<DamagedPacks> {
     const { options, wholeRepository } = this;
     const live = marker.livePacks();
     const damaged: DamagedPacks = new Map();
@@ -139,7 +140,7 @@ class RepositoryCheck {
   }
 
   /** What has another copy in a sound place is not affected: readers go there. */
-  private async nameAffected(index: RepositoryIndex, marker: SnapshotMarker, damaged: DamagedPacks): Promise<void> {
+  private async nameAffected(index: RepositoryIndex, marker: ManifestMarker, damaged: DamagedPacks): Promise<void> {
     const isBad = (pack: number, frame: number): boolean => {
       const frames = damaged.get(pack)?.frames;
       return frames === 'all' || (frames?.has(frame) ?? false);

@@ -6,6 +6,7 @@ import { chooseSegments, namedSegments, replacedSegments, rewriteSegments } from
 import { indexName, packName } from '../layout.js';
 import type { Lease } from '../leases/lease.js';
 import { NO_SERVER_TIME_MARGIN_MS } from '../leases/lease-survey.js';
+import { isLogId } from '../manifests/manifest-ids.js';
 import { untilListed } from '../listing-lag.js';
 import { removeUnlessLocked } from '../object-lock/refused-removals.js';
 import { chunkIdAt, type PackTable } from '../packs/pack-table.js';
@@ -282,9 +283,11 @@ export class Collector {
     }
   }
 
-  private reportView({ leases, marks, index, purgedSnapshots, adoptedPacks }: View): void {
-    const { snapshots, liveChunks, missingChunks } = marks;
-    Object.assign(this.report, { snapshots, liveChunks, missingChunks, purgedSnapshots, adoptedPacks, chunks: index.chunks.size });
+  private reportView({ leases, marks, index, purged, adoptedPacks }: View): void {
+    const { snapshots, logs, liveChunks, missingChunks } = marks;
+    Object.assign(this.report, { snapshots, logs, liveChunks, missingChunks, adoptedPacks, chunks: index.chunks.size });
+    this.report.purgedSnapshots = purged.filter((id) => !isLogId(id));
+    this.report.purgedLogs = purged.filter(isLogId);
     this.report.expiredLeases = leases.expired;
   }
 

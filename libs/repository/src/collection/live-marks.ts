@@ -2,21 +2,24 @@ import { RahatError } from '@rahat/contracts';
 import { throwIfCancelled } from '../bounded-store.js';
 import type { RepositoryContext } from '../context.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
-import { snapshotName, SNAPSHOTS_PREFIX, TRASH_PREFIX, trashName } from '../layout.js';
+import { LOGS_PREFIX, SNAPSHOTS_PREFIX, TRASH_PREFIX, trashName } from '../layout.js';
+import { openAnyManifest, type AnyManifest } from '../manifests/any-manifest.js';
+import { listManifestFiles, ManifestRounds, type ListedManifest } from '../manifests/listed-manifests.js';
+import { called, isLogId, standingName } from '../manifests/manifest-ids.js';
 import { FrameSource } from '../reading/frame-source.js';
 import { recipeReader } from '../reading/recipe-reader.js';
-import { openManifest } from '../snapshots/manifest-files.js';
-import type { Manifest, StoredObject } from '../snapshots/manifest.js';
+import type { StoredObject } from '../snapshots/manifest.js';
 import { recipeChunks, toReferences, type ChunkReference } from '../snapshots/recipes.js';
 
-/** Which chunks the snapshots need, as one bit for each row of the index, and how much of that lies in each pack. */
+/** Which chunks the snapshots and logs need, as one bit for each row of the index, and how much of that lies in each pack. */
 export class LiveMarks {
   private readonly bits: Uint8Array;
   /** By number of the pack that is the chunk's home. */
   readonly liveBytes: Float64Array;
   snapshots = 0;
+  logs = 0;
   liveChunks = 0;
-  /** Chunks that snapshots name and no pack holds. */
+  /** Chunks that they name and no pack holds. */
   missingChunks = 0;
 
   constructor(private readonly index: RepositoryIndex) {
@@ -45,38 +48,49 @@ export class LiveMarks {
 }
 
 /**
- * Ids of all snapshots, those in the trash too but for the ignored ones. An undo moves a snapshot from the trash back: between
- * listing the one and the other it would be seen in neither, so the snapshots are listed twice.
+ * All that is live, what lies in the trash too but for the ignored ids. An undo moves a manifest from the trash back: between
+ * listing the one and the other it would be seen in neither, so those that stand are listed twice.
  */
-export async function listLiveSnapshots(context: RepositoryContext, ignoredTrash: ReadonlySet<string>): Promise<Set<string>> {
-  const { trashIsLive, snapshotsListedAgain } = context.protocol;
-  const ids = new Set<string>();
+export async function listLiveManifests(context: RepositoryContext, ignoredTrash: ReadonlySet<string>): Promise<ListedManifest[]> {
+  const { trashIsLive, snapshotsListedAgain, logsAreLive } = context.protocol;
+  const manifests = new Map<string, ListedManifest>();
   const list = async (prefix: string, ignored: ReadonlySet<string>): Promise<void> => {
-    for await (const { name } of context.store.list(prefix)) {
-      const id = name.slice(prefix.length);
-      if (!ignored.has(id)) ids.add(id);
+    for await (const manifest of listManifestFiles(context.store, [prefix])) {
+      if (!ignored.has(manifest.id) && (logsAreLive || !isLogId(manifest.id))) manifests.set(manifest.id, manifest);
     }
   };
-  await list(SNAPSHOTS_PREFIX, NONE);
+  const standing = [SNAPSHOTS_PREFIX, LOGS_PREFIX];
+  for (const prefix of standing) await list(prefix, NONE);
   if (trashIsLive) await list(TRASH_PREFIX, ignoredTrash);
-  if (snapshotsListedAgain) await list(SNAPSHOTS_PREFIX, NONE);
-  return ids;
+  if (snapshotsListedAgain) for (const prefix of standing) await list(prefix, NONE);
+  return [...manifests.values()];
 }
 
 const NONE: ReadonlySet<string> = new Set();
 
 /**
- * Follows the manifests to their chunks (repository.md §8). The index must be younger than the list of snapshots, so that it knows
+ * Follows the manifests to their chunks (repository.md §8). The index must be younger than their list, so that it knows
  * what they need. Nothing is deleted on incomplete knowledge: a manifest or a recipe that can't be read ends the collection.
  */
 export async function markLiveChunks(
   context: RepositoryContext,
   index: RepositoryIndex,
-  snapshots: ReadonlySet<string>,
+  listed: ListedManifest[],
   signal?: AbortSignal,
 ): Promise<LiveMarks> {
   const marker = new LiveMarker(context, index, signal);
-  for (const id of snapshots) await marker.markSnapshot(id);
+  const rounds = new ManifestRounds(context.store, listed);
+  while (rounds.isOpen()) {
+    for await (const { id } of rounds.next()) {
+      const missingBefore = marker.marks.missingChunks;
+      const stood = await marker.markManifest(id).catch((error: unknown) => {
+        throw rounds.isLate ? mergedMeanwhile(id, error) : error;
+      });
+      if (!stood && context.protocol.mergedLogsFollowed) rounds.noteAbsent(id);
+      // What a later log needs besides may be younger than the index.
+      if (rounds.isLate) marker.marks.missingChunks = missingBefore;
+    }
+  }
   return marker.marks;
 }
 
@@ -94,25 +108,30 @@ export class LiveMarker {
     this.readRecipe = recipeReader(new FrameSource(context, index), signal);
   }
 
-  /** Rejects with `repository_damaged` where it can't be told what the snapshot needs; all that can be told is marked then. */
-  async markSnapshot(id: string): Promise<void> {
+  /**
+   * Whether it stands where it stood, and was neither taken away nor merged. Rejects with `repository_damaged` where it can't be told
+   * what it needs; all that can be told is marked then.
+   */
+  async markManifest(id: string): Promise<boolean> {
     throwIfCancelled(this.signal);
-    const manifest = await readWherever(this.context, id);
-    // Purged or discarded since it was listed.
-    if (!manifest) return;
+    const { manifest, stands } = await readWherever(this.context, id);
+    // Purged, discarded or merged since it was listed.
+    if (!manifest) return false;
     let trouble: RahatError | undefined;
     for (const object of manifest.objects) {
       const found = await this.markObject(id, object);
       trouble ??= found;
     }
     if (trouble) throw trouble;
-    this.marks.snapshots++;
+    if (isLogId(id)) this.marks.logs++;
+    else this.marks.snapshots++;
+    return stands;
   }
 
   /** What is wrong with its chunk list, if anything. */
-  private async markObject(snapshot: string, { key, recipe }: StoredObject): Promise<RahatError | undefined> {
+  private async markObject(id: string, { key, recipe }: StoredObject): Promise<RahatError | undefined> {
     // Unchanged tables have the same recipe in each backup.
-    const identity = 'recipeChunks' in recipe ? recipe.recipeChunks.map(([id]) => id).join() : undefined;
+    const identity = 'recipeChunks' in recipe ? recipe.recipeChunks.map(([chunk]) => chunk).join() : undefined;
     if (identity !== undefined && this.seenRecipes.has(identity)) return undefined;
     if ('recipeChunks' in recipe) toReferences(recipe.recipeChunks).forEach((chunk) => this.marks.mark(chunk));
     try {
@@ -122,29 +141,41 @@ export class LiveMarker {
     } catch (error) {
       const cause = RahatError.from(error);
       if (!cause.code.startsWith('repository_') && cause.code !== 'blob_not_found') throw error;
-      return unknown(`the chunk list of object ${JSON.stringify(key)} in snapshot ${snapshot} cannot be read`, cause);
+      return unknown(`the chunk list of object ${JSON.stringify(key)} in ${called(id)} cannot be read`, cause);
     }
   }
 }
 
 /** It may be moved to the trash or back while it is looked for. */
-async function readWherever(context: RepositoryContext, id: string): Promise<Manifest | undefined> {
-  for (const name of [snapshotName(id), trashName(id), snapshotName(id), trashName(id)]) {
+async function readWherever(context: RepositoryContext, id: string): Promise<{ manifest?: AnyManifest; stands: boolean }> {
+  const [standing, trash] = [standingName(id), trashName(id)];
+  for (const name of [standing, trash, standing, trash]) {
     try {
-      return openManifest(context, id, await context.store.get(name));
+      return { manifest: openAnyManifest(context, id, await context.store.get(name)), stands: name === standing };
     } catch (error) {
       const cause = RahatError.from(error);
       if (cause.code === 'blob_not_found') continue;
       if (!cause.code.startsWith('repository_')) throw error;
-      throw unknown(`snapshot ${id} cannot be read`, cause);
+      throw unknown(`${called(id)} cannot be read`, cause);
     }
   }
-  return undefined;
+  return { stands: false };
+}
+
+/** Its youngest parts may be younger than the index: it isn't damage, and the next collection sees all of it. */
+function mergedMeanwhile(id: string, error: unknown): RahatError {
+  const cause = RahatError.from(error);
+  if (cause.code !== 'repository_damaged') return cause;
+  return new RahatError('conflict', `While the collection looked, logs were merged into ${called(id)}; nothing was deleted.`, {
+    cause,
+    hint: 'Collect again.',
+    retryable: true,
+  });
 }
 
 function unknown(why: string, cause: RahatError): RahatError {
   return new RahatError('repository_damaged', `It is not known which chunks are needed, because ${why}: ${cause.message}`, {
     cause,
-    hint: 'Repair the repository, or take the snapshot out of it, and try again.',
+    hint: 'Repair the repository, or take the snapshot or log out of it, and try again.',
   });
 }

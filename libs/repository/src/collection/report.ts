@@ -6,6 +6,7 @@ export function emptyReport(dryRun: boolean): CollectReport {
   return {
     dryRun,
     snapshots: 0,
+    logs: 0,
     chunks: 0,
     liveChunks: 0,
     missingChunks: 0,
@@ -19,6 +20,8 @@ export function emptyReport(dryRun: boolean): CollectReport {
     copied: { packs: 0, chunks: 0, bytes: 0 },
     adoptedPacks: 0,
     purgedSnapshots: [],
+    purgedLogs: [],
+    mergedLogs: 0,
     expiredLeases: 0,
     replacedSegments: 0,
     unreadable: [],

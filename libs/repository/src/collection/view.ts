@@ -8,7 +8,7 @@ import { untilListed } from '../listing-lag.js';
 import { purgeTrash } from '../trash/trash.js';
 import { adoptPacks } from './adoption.js';
 import { readCollections, type Collection } from './collection-files.js';
-import { listLiveSnapshots, markLiveChunks, type LiveMarks } from './live-marks.js';
+import { listLiveManifests, markLiveChunks, type LiveMarks } from './live-marks.js';
 
 export interface CollectorOptions {
   dryRun: boolean;
@@ -27,7 +27,8 @@ export interface View {
   leases: LeaseSurvey;
   collections: Collection[];
   condemned: ReadonlySet<string>;
-  purgedSnapshots: string[];
+  /** Ids of manifests. */
+  purged: string[];
   /** All packs that exist, by hash. */
   stored: ReadonlyMap<string, StoredPack>;
   /** With condemned packs as homes of last resort, and none that are missing. */
@@ -54,8 +55,8 @@ export async function lookAtRepository(context: RepositoryContext, lease: Lease,
   const condemned = new Set(collections.flatMap((collection) => collection.condemned));
   await untilListed(context);
   const undoPeriodMs = context.protocol.keepTrashForUndo ? options.undoPeriodMs + marginMs : 0;
-  const purgedSnapshots = await purgeTrash(context, lease.serverTimeAtLeastMs() - undoPeriodMs, options);
-  const snapshots = await listLiveSnapshots(context, new Set(purgedSnapshots));
+  const purged = await purgeTrash(context, lease.serverTimeAtLeastMs() - undoPeriodMs, options);
+  const manifests = await listLiveManifests(context, new Set(purged));
   const leases = early ?? (await survey());
   // The segments of these snapshots were put before them, but may be listed after them.
   await untilListed(context);
@@ -77,8 +78,8 @@ export async function lookAtRepository(context: RepositoryContext, lease: Lease,
     if (!stored.has(hash)) index.barPack(number);
     else if (condemned.has(hash)) index.avoidPack(number);
   });
-  const marks = await markLiveChunks(context, index, snapshots, options.signal);
-  const seen = { leases, collections, condemned, purgedSnapshots, stored, index, segments, indexedAtMs };
+  const marks = await markLiveChunks(context, index, manifests, options.signal);
+  const seen = { leases, collections, condemned, purged, stored, index, segments, indexedAtMs };
   return { ...seen, adoptedPacks: adopted, unreadable, marks, isOld };
 }
 

@@ -8,10 +8,10 @@ import { inOrder } from '../frames/in-order.js';
 import { Lease } from '../leases/lease.js';
 import { FrameSource, openReadsOf } from '../reading/frame-source.js';
 import { recipeReader } from '../reading/recipe-reader.js';
-import { sealManifest } from '../snapshots/manifest-files.js';
 import type { Manifest } from '../snapshots/manifest.js';
 import { recipeChunks, toReferences, type ChunkReference } from '../snapshots/recipes.js';
 import { findSnapshot, listSnapshots } from '../snapshots/snapshot-listing.js';
+import { snapshotPublication } from '../snapshots/snapshot-publication.js';
 import { ChunkIntake } from '../writing/chunk-intake.js';
 import { publishManifest } from '../writing/publish-manifest.js';
 import { copyByRechunking, wholeOf } from './copy-by-rechunking.js';
@@ -145,7 +145,7 @@ async function openSiblingSession(
         repository: target.repositoryId.toString('hex'),
         addedBytes: intake.addedBytes - before.added,
       };
-      await publishManifest(target, lease, { manifest: copied, file: sealManifest(target, copied) }, signal);
+      await publishManifest(target, lease, snapshotPublication(target, copied), signal);
       return { chunks: intake.chunks - before.chunks, bytes: intake.plainBytes - before.bytes };
     },
     [Symbol.asyncDispose]: () => held.disposeAsync(),

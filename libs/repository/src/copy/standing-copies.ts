@@ -2,7 +2,7 @@ import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
 import { readManifest } from '../snapshots/manifest-files.js';
 import type { Manifest } from '../snapshots/manifest.js';
-import { snapshotConflict } from '../writing/publish-manifest.js';
+import { manifestConflict } from '../writing/publish-manifest.js';
 
 /**
  * Whether the target has this snapshot. Told by what both say of each object's plaintext, because recipes differ where the
@@ -16,7 +16,7 @@ export async function standsInTarget(target: RepositoryContext, manifest: Manife
     if (error instanceof RahatError && error.code === 'blob_not_found') return false;
     throw error;
   }
-  if (plaintextOf(standing) !== plaintextOf(manifest)) throw snapshotConflict(manifest.snapshot);
+  if (plaintextOf(standing) !== plaintextOf(manifest)) throw manifestConflict(manifest.snapshot);
   return true;
 }
 

@@ -1,15 +1,14 @@
 import { createHash } from 'node:crypto';
 import { RahatError } from '@rahat/contracts';
-import { throwIfCancelled } from '../bounded-store.js';
-import { listManifests, readManifestFile, SnapshotMarker } from '../check/snapshot-marker.js';
+import { listManifests, manifestFiles, ManifestMarker } from '../check/manifest-marker.js';
 import type { RepositoryContext } from '../context.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
+import { openAnyManifest, type AnyManifest } from '../manifests/any-manifest.js';
 import { readChunks } from '../reading/chunk-reader.js';
 import { FrameSource } from '../reading/frame-source.js';
 import { recipeReader } from '../reading/recipe-reader.js';
 import type { CheckProblem } from '../repository.js';
-import { openManifest } from '../snapshots/manifest-files.js';
-import type { Manifest, StoredObject } from '../snapshots/manifest.js';
+import type { StoredObject } from '../snapshots/manifest.js';
 import { recipeChunks } from '../snapshots/recipes.js';
 import { isDistrusted } from './claims.js';
 import type { Distrusted, DistrustOptions, DistrustReport } from './distrust-report.js';
@@ -25,13 +24,13 @@ export async function trySnapshots(
 ): Promise<{ snapshots: TriedSnapshot[]; writers: Set<string> }> {
   const snapshots: TriedSnapshot[] = [];
   const writers = new Set<string>();
-  const names = await listManifests(context, {});
-  for (const [i, name] of names.entries()) {
-    throwIfCancelled(signal);
-    const manifest = await readableManifest(context, name);
+  const listed = await listManifests(context, {});
+  let done = 0;
+  for await (const { id, file } of manifestFiles(context, listed, { signal })) {
+    const manifest = readableManifest(context, id, file);
     if (manifest) writers.add(manifest.writer);
-    if (manifest && isDistrusted(manifest.writer, whom)) snapshots.push(await trySnapshot(context, index, manifest, signal));
-    onProgress?.({ phase: 'snapshots', done: i + 1, total: names.length });
+    if (manifest && isDistrusted(manifest.writer, whom)) snapshots.push(await tryManifest(context, index, { id, manifest }, signal));
+    onProgress?.({ phase: 'snapshots', done: ++done, total: Math.max(done, listed.length) });
   }
   return { snapshots, writers };
 }
@@ -44,7 +43,7 @@ export async function affectedSnapshots(
 ): Promise<DistrustReport['affected']> {
   const problems: CheckProblem[] = [];
   const manifests = await listManifests(context, {});
-  await new SnapshotMarker(context, index, { manifests, problems }).markAll({ level: 'structure', signal });
+  await new ManifestMarker(context, index, { manifests, problems }).markAll({ level: 'structure', signal });
   const affected = new Map<string, Set<string>>();
   for (const { snapshot, objects } of problems.flatMap(({ affects }) => affects)) {
     const known = affected.get(snapshot) ?? new Set<string>();
@@ -54,10 +53,10 @@ export async function affectedSnapshots(
   return [...affected].map(([snapshot, objects]) => ({ snapshot, objects: [...objects] }));
 }
 
-async function trySnapshot(
+async function tryManifest(
   context: RepositoryContext,
   index: RepositoryIndex,
-  { snapshot, objects }: Manifest,
+  { id, manifest: { objects } }: { id: string; manifest: AnyManifest },
   signal: AbortSignal | undefined,
 ): Promise<TriedSnapshot> {
   const frames = new FrameSource(context, index);
@@ -69,7 +68,7 @@ async function trySnapshot(
     falseObjects.push(object.key);
     message ??= fault;
   }
-  return { snapshot, consistent: falseObjects.length === 0, falseObjects, ...(message === undefined ? {} : { message }) };
+  return { snapshot: id, consistent: falseObjects.length === 0, falseObjects, ...(message === undefined ? {} : { message }) };
 }
 
 async function faultOf(object: StoredObject, origin: FrameSource, signal: AbortSignal | undefined): Promise<string | undefined> {
@@ -91,12 +90,10 @@ async function faultOf(object: StoredObject, origin: FrameSource, signal: AbortS
   return fits ? undefined : `Object ${JSON.stringify(object.key)} has other bytes than its manifest says.`;
 }
 
-/** undefined where it was purged meanwhile, or doesn't open: `affectedSnapshots` tells of that. */
-async function readableManifest(context: RepositoryContext, name: string): Promise<Manifest | undefined> {
-  const id = name.slice(name.indexOf('/') + 1);
-  const file = await readManifestFile(context, name, id);
+/** undefined where it doesn't open: `affectedSnapshots` tells of that. */
+function readableManifest(context: RepositoryContext, id: string, file: Buffer): AnyManifest | undefined {
   try {
-    return file && openManifest(context, id, file);
+    return openAnyManifest(context, id, file);
   } catch (error) {
     if (!(error instanceof RahatError) || !error.code.startsWith('repository_')) throw error;
     return undefined;

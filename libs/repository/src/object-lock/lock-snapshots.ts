@@ -118,7 +118,7 @@ class SnapshotLocks {
   private async mark(marker: LiveMarker, id: string): Promise<string | undefined> {
     const missingBefore = marker.marks.missingChunks;
     try {
-      await marker.markSnapshot(id);
+      await marker.markManifest(id);
     } catch (error) {
       return damageIn(error).message;
     }

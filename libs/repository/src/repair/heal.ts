@@ -1,7 +1,6 @@
 import { RahatError } from '@rahat/contracts';
-import { throwIfCancelled } from '../bounded-store.js';
 import { examineRepository } from '../check/check.js';
-import { listManifests, readManifestFile } from '../check/snapshot-marker.js';
+import { listManifests, manifestFiles } from '../check/manifest-marker.js';
 import type { RepositoryContext } from '../context.js';
 import { isDamage, transferObject, type ChunkTaker } from '../copy/chunk-transfer.js';
 import { areSiblings } from '../copy/copy-snapshots.js';
@@ -9,10 +8,9 @@ import { PENDING_PACK } from '../index/chunk-table.js';
 import { loadIndexForReading, loadIndexForWriting } from '../index/load-index.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
 import { Lease } from '../leases/lease.js';
+import { openAnyManifest, type AnyManifest } from '../manifests/any-manifest.js';
 import { FrameSource } from '../reading/frame-source.js';
 import { recipeReader } from '../reading/recipe-reader.js';
-import { openManifest } from '../snapshots/manifest-files.js';
-import type { Manifest } from '../snapshots/manifest.js';
 import type { ChunkReference } from '../snapshots/recipes.js';
 import { ChunkIntake } from '../writing/chunk-intake.js';
 import { REPAIR_WRITER, takeLease } from './repair-index.js';
@@ -113,10 +111,10 @@ async function bringAll({
   const unavailable = new Set<string>();
   const remaining: HealReport['remaining'] = [];
   const recipeFrom = recipesOfBoth(own, origin, signal);
-  const manifests = await listManifests(own.context, {});
-  for (const [i, name] of manifests.entries()) {
-    throwIfCancelled(signal);
-    const manifest = await readableManifest(own.context, name);
+  const listed = await listManifests(own.context, {});
+  let done = 0;
+  for await (const { id, file } of manifestFiles(own.context, listed, { signal })) {
+    const manifest = readableManifest(own.context, id, file);
     const affected: string[] = [];
     for (const object of manifest?.objects ?? []) {
       let lacking = false;
@@ -133,8 +131,8 @@ async function bringAll({
       }
       if (lacking) affected.push(object.key);
     }
-    if (manifest && affected.length > 0) remaining.push({ snapshot: manifest.snapshot, objects: affected });
-    onProgress?.({ done: i + 1, total: manifests.length });
+    if (manifest && affected.length > 0) remaining.push({ snapshot: id, objects: affected });
+    onProgress?.({ done: ++done, total: Math.max(done, listed.length) });
   }
   return { unavailable, remaining };
 }
@@ -154,12 +152,10 @@ function recipesOfBoth(
   };
 }
 
-/** undefined where it was purged meanwhile, or is itself damaged: a check tells of that. */
-async function readableManifest(context: RepositoryContext, name: string): Promise<Manifest | undefined> {
-  const id = name.slice(name.indexOf('/') + 1);
-  const file = await readManifestFile(context, name, id);
+/** undefined where it is itself damaged: a check tells of that. */
+function readableManifest(context: RepositoryContext, id: string, file: Buffer): AnyManifest | undefined {
   try {
-    return file && openManifest(context, id, file);
+    return openAnyManifest(context, id, file);
   } catch (error) {
     if (isDamage(error)) return undefined;
     throw error;

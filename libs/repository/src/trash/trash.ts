@@ -1,32 +1,33 @@
 import type { BlobStat } from '@rahat/blob-store-port';
 import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
-import { snapshotName, TRASH_PREFIX, trashName } from '../layout.js';
+import { TRASH_PREFIX, trashName } from '../layout.js';
 import { Lease } from '../leases/lease.js';
 import { removeUnlessLocked } from '../object-lock/refused-removals.js';
-import { assertSnapshotId, openManifest } from '../snapshots/manifest-files.js';
+import { openAnyManifest } from '../manifests/any-manifest.js';
+import { assertManifestId, called, manifestIdOf, standingName } from '../manifests/manifest-ids.js';
 
 /**
  * Retention's step; collection still counts the snapshot as live until it is purged from trash/. Repeating it completes it. An undo
  * isn't done between its two steps (`restoreFromTrash`); where somebody else's removal was undone meanwhile, the snapshot stays.
  */
 export async function moveToTrash(context: RepositoryContext, id: string): Promise<void> {
-  assertSnapshotId(id);
+  assertManifestId(id);
   const { store, clock, leaseTtlMs } = context;
-  const file = await manifestToMove(context, id, snapshotName(id), trashName(id));
+  const file = await manifestToMove(context, id, standingName(id), trashName(id));
   if (!file) return;
   await assertUnlocked(context, id);
   const beganMs = clock.monotonicMs();
   await store.put(trashName(id), file);
   const trashed = await store.stat(trashName(id));
-  const standing = await store.stat(snapshotName(id));
+  const standing = await store.stat(standingName(id));
   // An undo was faster: it takes the copy out of the trash, and puts the manifest anew.
   if (!trashed || (standing && standing.modifiedAt > trashed.modifiedAt)) return;
   const removingMs = clock.monotonicMs();
   // From twice this time on an undo takes the removal for broken off.
   if (removingMs - beganMs > leaseTtlMs / 2)
-    throw new RahatError('lease_lost', `The removal of snapshot ${id} was held up for too long; repeat it.`);
-  await store.remove(snapshotName(id));
+    throw new RahatError('lease_lost', `The removal of ${called(id)} was held up for too long; repeat it.`);
+  await store.remove(standingName(id));
   // An undo between the two took the copy out of the trash, and none would be left. Much later it is the collector who took it.
   const broughtBack = (await store.stat(trashName(id))) === undefined && clock.monotonicMs() - removingMs < leaseTtlMs / 2;
   if (broughtBack) await putBack(context, id, file, trashed);
@@ -45,11 +46,11 @@ async function putBack(context: RepositoryContext, id: string, file: Buffer, tra
   try {
     if (isTimed && !inTime(lease.beganAtMs)) return;
     // The undo came after the removal, and its manifest is not ours to replace.
-    if (await store.stat(snapshotName(id))) return;
-    await store.put(snapshotName(id), file);
+    if (await store.stat(standingName(id))) return;
+    await store.put(standingName(id), file);
     if (!isTimed) return;
-    const stat = await store.stat(snapshotName(id));
-    if (stat && !inTime(stat.modifiedAt.getTime())) await store.remove(snapshotName(id));
+    const stat = await store.stat(standingName(id));
+    if (stat && !inTime(stat.modifiedAt.getTime())) await store.remove(standingName(id));
   } finally {
     await lease.release().catch(() => undefined);
   }
@@ -61,22 +62,22 @@ async function putBack(context: RepositoryContext, id: string, file: Buffer, tra
  * itself may be under way it is refused as a `conflict`: the removal's last step would take away what was brought back.
  */
 export async function restoreFromTrash(context: RepositoryContext, id: string): Promise<void> {
-  assertSnapshotId(id);
+  assertManifestId(id);
   const lease = context.protocol.undoUnderLease ? await Lease.take(context, 'writer', 'undo of a removal') : undefined;
   try {
-    const file = await manifestToMove(context, id, trashName(id), snapshotName(id));
+    const file = await manifestToMove(context, id, trashName(id), standingName(id));
     if (!file) return;
-    const standing = await context.store.stat(snapshotName(id));
+    const standing = await context.store.stat(standingName(id));
     if (standing) await assertNotUnderWay(context, id, { standing, nowMs: lease?.beganAtMs ?? context.clock.now().getTime() });
     await lease?.assertStored();
-    await context.store.put(snapshotName(id), file);
-    const stat = await context.store.stat(snapshotName(id));
+    await context.store.put(standingName(id), file);
+    const stat = await context.store.stat(standingName(id));
     if (!stat)
-      throw new RahatError('storage_unreachable', `Storage ${context.store.description} does not show snapshot ${id}, which it accepted.`);
+      throw new RahatError('storage_unreachable', `Storage ${context.store.description} does not show ${called(id)}, which it accepted.`);
     if (lease && !lease.covers(stat.modifiedAt) && context.protocol.undoWithinLease) {
       // The copy in the trash stays, so nothing is lost by taking this one away.
-      await context.store.remove(snapshotName(id));
-      throw new RahatError('lease_lost', `Snapshot ${id} was put back too late to be sure that it is whole; repeat the undo.`);
+      await context.store.remove(standingName(id));
+      throw new RahatError('lease_lost', `The ${called(id)} was put back too late to be sure that it is whole; repeat the undo.`);
     }
     // The copy of a removal that was never completed stays until its time is over, in case that its process is not dead but asleep.
     if (!standing) await context.store.remove(trashName(id));
@@ -95,7 +96,7 @@ async function assertNotUnderWay(
   if (!trashed || standing.modifiedAt >= trashed.modifiedAt || !protocol.undoAwaitsRemoval) return;
   const brokenOffAtMs = trashed.modifiedAt.getTime() + leaseTtlMs;
   if (nowMs > brokenOffAtMs) return;
-  throw new RahatError('conflict', `The removal of snapshot ${id} is still under way; it can be undone when it is done.`, {
+  throw new RahatError('conflict', `The removal of ${called(id)} is still under way; it can be undone when it is done.`, {
     hint: `Repeat the undo in a moment; should the removal have been broken off, after ${new Date(brokenOffAtMs).toISOString()}.`,
     retryable: true,
   });
@@ -104,25 +105,25 @@ async function assertNotUnderWay(
 /** Asked beforehand, so that no copy is left in the trash of what can't be removed. */
 async function assertUnlocked({ store, clock }: RepositoryContext, id: string): Promise<void> {
   if (!store.capabilities.objectLock) return;
-  const { lockedUntil } = (await store.stat(snapshotName(id))) ?? {};
+  const { lockedUntil } = (await store.stat(standingName(id))) ?? {};
   if (lockedUntil && lockedUntil > clock.now())
-    throw new RahatError('storage_locked', `Snapshot ${id} is locked until ${lockedUntil.toISOString()} and stays until then.`);
+    throw new RahatError('storage_locked', `The ${called(id)} is locked until ${lockedUntil.toISOString()} and stays until then.`);
 }
 
 /** undefined where it has arrived already. */
 async function manifestToMove(context: RepositoryContext, id: string, from: string, to: string): Promise<Buffer | undefined> {
   try {
     const file = await context.store.get(from);
-    openManifest(context, id, file);
+    openAnyManifest(context, id, file);
     return file;
   } catch (error) {
     if (!(error instanceof RahatError) || error.code !== 'blob_not_found') throw error;
     if (await context.store.stat(to)) return undefined;
-    throw new RahatError('snapshot_not_found', `There is no snapshot ${id} in this repository.`);
+    throw new RahatError('snapshot_not_found', `There is no ${called(id)} in this repository.`);
   }
 }
 
-/** Takes away what lies in the trash for longer than its removal can be undone, or only tells it. Gives the snapshots' ids. */
+/** Takes away what lies in the trash for longer than its removal can be undone, or only tells it. Gives the manifests' ids. */
 export async function purgeTrash(context: RepositoryContext, olderThanMs: number, options: { dryRun: boolean }): Promise<string[]> {
   const purged: string[] = [];
   for await (const { name } of context.store.list(TRASH_PREFIX)) {
@@ -130,9 +131,9 @@ export async function purgeTrash(context: RepositoryContext, olderThanMs: number
     const stat = await context.store.stat(name);
     if (!stat || stat.modifiedAt.getTime() > olderThanMs) continue;
     if (!options.dryRun && !(await removeUnlessLocked(context.store, name))) continue;
-    const id = name.slice(TRASH_PREFIX.length);
+    const id = manifestIdOf(name);
     // What stands isn't removed: its removal was broken off, and perhaps undone.
-    if (!(await context.store.stat(snapshotName(id)))) purged.push(id);
+    if (!(await context.store.stat(standingName(id)))) purged.push(id);
   }
   return purged;
 }

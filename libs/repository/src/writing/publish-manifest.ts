@@ -2,81 +2,81 @@ import { isDeepStrictEqual } from 'node:util';
 import { RahatError } from '@rahat/contracts';
 import { examineRepository } from '../check/check.js';
 import type { RepositoryContext } from '../context.js';
-import { snapshotName } from '../layout.js';
 import type { Lease } from '../leases/lease.js';
-import { readManifest } from '../snapshots/manifest-files.js';
-import { SnapshotFacts, type Manifest, type StoredObject } from '../snapshots/manifest.js';
+import { called, isLogId, standingName } from '../manifests/manifest-ids.js';
 
 /** How long a call that was given up may take until it has its effect, on a process that runs again. */
 const LANDING_MS = 1000;
 
-export interface PreparedManifest {
-  manifest: Manifest;
+/** A manifest that is about to stand under its name, and how another one of that name is judged. */
+export interface Publication<M = unknown> {
+  /** Of the manifest (`manifests/manifest-ids.ts`). */
+  id: string;
+  manifest: M;
   /** Sealed once, so that a repetition puts the same bytes. */
   file: Buffer;
+  open(file: Buffer): M;
+  /** Apart from what each try makes anew. */
+  isSameContent(other: M): boolean;
 }
 
 /**
  * The commit (repository.md §7.4–5): its packs and index segments are stored by now. Gives the manifest that stands afterwards:
  * this one, or an earlier one of the same id and content.
  */
-export async function publishManifest(
+export async function publishManifest<M>(
   context: RepositoryContext,
   lease: Lease,
-  { manifest, file }: PreparedManifest,
+  publication: Publication<M>,
   signal?: AbortSignal,
-): Promise<Manifest> {
-  const name = snapshotName(manifest.snapshot);
+): Promise<M> {
+  const { id, manifest, file } = publication;
+  const name = standingName(id);
   const { store, protocol } = context;
   const { conditionalPut } = store.capabilities;
-  const standing = await adoptableManifest(context, manifest);
+  // Of the many commits of a log nearly each is new: the put's own condition tells what a look beforehand would, and saves a call.
+  const standing = isLogId(id) && conditionalPut ? undefined : await adoptableManifest(context, publication);
   if (standing) return await adopt(lease, standing);
   await lease.assertStored();
   // Without conditional puts whoever was stopped in the last call would put over what another worker has committed meanwhile.
-  const another = conditionalPut ? undefined : await adoptableManifest(context, manifest);
+  const another = conditionalPut ? undefined : await adoptableManifest(context, publication);
   if (another) return await adopt(lease, another);
   try {
     await store.put(name, file, { ifAbsent: conditionalPut, signal });
   } catch (error) {
     if (!(error instanceof RahatError) || error.code !== 'blob_exists') {
-      await takeBackWhatCameLate(context, lease, { manifest, file });
+      await takeBackWhatCameLate(context, lease, { id, file });
       throw error;
     }
-    const other = await standingManifest(context, manifest);
+    const other = await standingManifest(context, publication);
     if (other) return await adopt(lease, other);
-    throw snapshotConflict(manifest.snapshot);
+    throw manifestConflict(id);
   }
-  if (!protocol.manifestSeenBeforeSuccess) return manifest;
+  if (!protocol.manifestSeenBeforeSuccess || (isLogId(id) && !protocol.logsSeenWithinLease)) return manifest;
   const stat = await store.stat(name);
   if (stat === undefined)
-    throw new RahatError(
-      'storage_unreachable',
-      `Storage ${store.description} accepted snapshot ${manifest.snapshot} but does not show it.`,
-    );
+    throw new RahatError('storage_unreachable', `Storage ${store.description} accepted ${called(id)} but does not show it.`);
   // Without conditional puts a second writer of this id may have looked before and put after us: what stands there decides,
   // and is not ours to take back.
-  if (!conditionalPut) await standingManifest(context, manifest);
+  if (!conditionalPut) await standingManifest(context, publication);
   if (!lease.covers(stat.modifiedAt) && protocol.manifestWithinLease) {
-    await takeBack(context, manifest.snapshot);
-    throw new RahatError(
-      'lease_lost',
-      `Snapshot ${manifest.snapshot} was stored after the session's lease had run out; it does not count.`,
-    );
+    await takeBack(context, id);
+    throw new RahatError('lease_lost', `The ${called(id)} was stored after the session's lease had run out; it does not count.`);
   }
   return manifest;
 }
 
 /**
- * A put without an answer lands when the lease has run out where the process was stopped in it: nobody may count on that snapshot,
+ * A put without an answer lands when the lease has run out where the process was stopped in it: nobody may count on that manifest,
  * because a collection may have deleted what it needs. While the lease is held a repetition may still commit it.
  */
-async function takeBackWhatCameLate(context: RepositoryContext, lease: Lease, { manifest, file }: PreparedManifest): Promise<void> {
+async function takeBackWhatCameLate(context: RepositoryContext, lease: Lease, { id, file }: { id: string; file: Buffer }): Promise<void> {
   const { store, clock } = context;
   if (lease.isHeld()) return;
   await new Promise<void>((resolve) => clock.after(LANDING_MS, resolve));
   try {
     // Somebody else's of the same id is not ours to take away.
-    if ((await store.get(snapshotName(manifest.snapshot))).equals(file)) await takeBack(context, manifest.snapshot);
+    if ((await store.get(standingName(id))).equals(file)) await takeBack(context, id);
   } catch {
     // The put's own error is the one that matters.
   }
@@ -84,49 +84,50 @@ async function takeBackWhatCameLate(context: RepositoryContext, lease: Lease, { 
 
 /**
  * Without conditional puts this manifest may stand in the place of another worker's, of the same content, whose success was
- * reported. Such a one is whole, and one that is whole does no harm.
+ * reported; and a log may have been taken by another follower for its own. Such a one is whole, and one that is whole does no harm.
  */
-async function takeBack(context: RepositoryContext, snapshotId: string): Promise<void> {
+async function takeBack(context: RepositoryContext, id: string): Promise<void> {
   const { store, protocol } = context;
-  if (!store.capabilities.conditionalPut && protocol.wholeManifestsStay && (await isWhole(context, snapshotId))) return;
-  await store.remove(snapshotName(snapshotId));
+  const mayBeAnothers = !store.capabilities.conditionalPut || isLogId(id);
+  if (mayBeAnothers && protocol.wholeManifestsStay && (await isWhole(context, id))) return;
+  await store.remove(standingName(id));
 }
 
 /** Or not known to be otherwise. */
-async function isWhole(context: RepositoryContext, snapshotId: string): Promise<boolean> {
+async function isWhole(context: RepositoryContext, id: string): Promise<boolean> {
   try {
-    return (await examineRepository(context, { level: 'structure', snapshots: [snapshotId] })).report.healthy;
+    return (await examineRepository(context, { level: 'structure', snapshots: [id] })).report.healthy;
   } catch {
     return true;
   }
 }
 
 /** The manifest was seen before the lease: who judges the lease dead later on finds the manifest (repository.md §8). */
-async function adopt(lease: Lease, standing: Manifest): Promise<Manifest> {
+async function adopt<M>(lease: Lease, standing: M): Promise<M> {
   await lease.assertStored();
   return standing;
 }
 
 /** What a repetition, or whoever comes second, takes for its own. */
-async function adoptableManifest(context: RepositoryContext, manifest: Manifest): Promise<Manifest | undefined> {
-  return context.protocol.standingManifestsAdopted ? standingManifest(context, manifest) : undefined;
+async function adoptableManifest<M>(context: RepositoryContext, publication: Publication<M>): Promise<M | undefined> {
+  return context.protocol.standingManifestsAdopted ? standingManifest(context, publication) : undefined;
 }
 
-/** A snapshot of this id that holds the same content; another content is a conflict. */
-async function standingManifest(context: RepositoryContext, manifest: Manifest): Promise<Manifest | undefined> {
-  if ((await context.store.stat(snapshotName(manifest.snapshot))) === undefined) return undefined;
-  const standing = await readManifest(context, manifest.snapshot);
-  if (!sameContent(standing, manifest) && context.protocol.conflictsCompared) throw snapshotConflict(manifest.snapshot);
+/** A manifest of this id that holds the same content; another content is a conflict. */
+async function standingManifest<M>(context: RepositoryContext, publication: Publication<M>): Promise<M | undefined> {
+  const name = standingName(publication.id);
+  if ((await context.store.stat(name)) === undefined) return undefined;
+  const standing = publication.open(await context.store.get(name));
+  if (!publication.isSameContent(standing) && context.protocol.conflictsCompared) throw manifestConflict(publication.id);
   return standing;
 }
 
-/** Apart from what each try makes anew. */
-export function sameContent(a: SnapshotFacts & { objects: StoredObject[] }, b: SnapshotFacts & { objects: StoredObject[] }): boolean {
-  const content = (manifest: SnapshotFacts & { objects: StoredObject[] }): unknown =>
-    JSON.parse(JSON.stringify({ ...SnapshotFacts.parse(manifest), objects: manifest.objects }));
-  return isDeepStrictEqual(content(a), content(b));
+/** As JSON keeps it. */
+export function areSame(a: object, b: object): boolean {
+  const kept = (content: object): unknown => JSON.parse(JSON.stringify(content));
+  return isDeepStrictEqual(kept(a), kept(b));
 }
 
-export function snapshotConflict(snapshotId: string): RahatError {
-  return new RahatError('conflict', `There is a snapshot ${snapshotId} with other content already.`);
+export function manifestConflict(id: string): RahatError {
+  return new RahatError('conflict', `There is a ${called(id)} with other content already.`);
 }

@@ -8,14 +8,18 @@ import type { Speed } from '../threads/jobs.js';
 import { loadIndexForWriting } from '../index/load-index.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
 import { Lease } from '../leases/lease.js';
+import { LogFacts, type LogManifest, type LogNames } from '../logs/log-manifest.js';
+import { checkedLogId } from '../logs/log-names.js';
+import { logPublication } from '../logs/log-publication.js';
 import type { ObjectDescription, ObjectFacts, WriteProgress, WriteSession } from '../repository.js';
-import { assertSnapshotId, sealManifest } from '../snapshots/manifest-files.js';
+import { assertSnapshotId } from '../snapshots/manifest-files.js';
 import { SnapshotFacts, StoredObject, type Manifest } from '../snapshots/manifest.js';
+import { snapshotPublication } from '../snapshots/snapshot-publication.js';
 import { SessionJobs } from '../threads/session-jobs.js';
 import { ChunkSink } from './chunk-sink.js';
 import { writeStream } from './object-writer.js';
 import { PackPipeline } from './pack-pipeline.js';
-import { publishManifest, sameContent, snapshotConflict, type PreparedManifest } from './publish-manifest.js';
+import { manifestConflict, publishManifest, type Publication } from './publish-manifest.js';
 
 export interface WritingOptions {
   writer: string;
@@ -32,7 +36,9 @@ export class RepositoryWriteSession implements WriteSession {
   private readonly sink: ChunkSink;
   private readonly cutSizes: RepositoryConfig['cutSizes'];
   /** What was committed here, so that a repetition puts the same bytes. */
-  private readonly committed = new Map<string, PreparedManifest>();
+  private readonly committed = new Map<string, Publication<Manifest>>();
+  /** Of the logs the last one: a session may commit very many. */
+  private lastLog: Publication<LogManifest> | undefined;
   private readBytes = 0;
   private addedBefore = 0;
   private writing = 0;
@@ -86,35 +92,23 @@ export class RepositoryWriteSession implements WriteSession {
   async commit(snapshotId: string, facts: SnapshotFacts, objects: StoredObject[]): Promise<Manifest> {
     this.assertUsable();
     assertSnapshotId(snapshotId);
-    // A finished object may refer to chunks that stand in the unfilled frame of one that still streams.
-    if (this.writing > 0) throw new RahatError('conflict', `${this.writing} objects are still being written; commit when they have ended.`);
-    await this.sink.flush();
     const parsedFacts = SnapshotFacts.parse(facts);
-    await this.index.healing?.restoreLostRows();
-    this.assertComplete(objects);
-    const earlier = this.committed.get(snapshotId);
-    if (earlier) {
-      if (!sameContent(earlier.manifest, { ...parsedFacts, objects })) throw snapshotConflict(snapshotId);
-      return this.publish(earlier);
-    }
-    const manifest: Manifest = {
-      ...parsedFacts,
-      format: 1,
-      snapshot: snapshotId,
-      repository: this.context.repositoryId.toString('hex'),
-      writer: this.options.writer,
-      productVersion: PRODUCT_VERSION,
-      createdAt: this.lease.now().toISOString(),
-      objects,
-      sizeBytes: objects.reduce((sum, object) => sum + object.sizeBytes, 0),
-      addedBytes: this.pipeline.addedBytes - this.addedBefore,
-    };
-    const prepared = { manifest, file: sealManifest(this.context, manifest) };
-    this.committed.set(snapshotId, prepared);
-    const published = await this.publish(prepared);
-    if (!this.context.protocol.indexBeforeManifest) await this.pipeline.putIndexSegment();
-    this.addedBefore = this.pipeline.addedBytes;
-    return published;
+    await this.store(objects);
+    const manifest: Manifest = { ...parsedFacts, snapshot: snapshotId, ...this.statement(objects) };
+    const publication = this.again(this.committed.get(snapshotId), snapshotPublication(this.context, manifest));
+    this.committed.set(snapshotId, publication);
+    return this.publish(publication);
+  }
+
+  async commitLog(stream: string, { first, last }: LogNames, facts: LogFacts, objects: StoredObject[]): Promise<LogManifest> {
+    this.assertUsable();
+    const id = checkedLogId(stream, { first, last });
+    const parsedFacts = LogFacts.parse(facts);
+    await this.store(objects);
+    const manifest: LogManifest = { ...parsedFacts, stream, first, last, ...this.statement(objects) };
+    const earlier = this.lastLog?.id === id ? this.lastLog : undefined;
+    this.lastLog = this.again(earlier, logPublication(this.context, manifest));
+    return this.publish(this.lastLog);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -126,8 +120,41 @@ export class RepositoryWriteSession implements WriteSession {
     await this.lease.release().catch(() => undefined);
   }
 
-  private publish(prepared: PreparedManifest): Promise<Manifest> {
-    return publishManifest(this.context, this.lease, prepared, this.options.signal);
+  /** Afterwards all that these objects need is stored and indexed. */
+  private async store(objects: StoredObject[]): Promise<void> {
+    // A finished object may refer to chunks that stand in the unfilled frame of one that still streams.
+    if (this.writing > 0) throw new RahatError('conflict', `${this.writing} objects are still being written; commit when they have ended.`);
+    await this.sink.flush();
+    await this.index.healing?.restoreLostRows();
+    this.assertComplete(objects);
+  }
+
+  /** What is the same in every manifest. */
+  private statement(objects: StoredObject[]) {
+    return {
+      format: 1 as const,
+      repository: this.context.repositoryId.toString('hex'),
+      writer: this.options.writer,
+      productVersion: PRODUCT_VERSION,
+      createdAt: this.lease.now().toISOString(),
+      objects,
+      sizeBytes: objects.reduce((sum, object) => sum + object.sizeBytes, 0),
+      addedBytes: this.pipeline.addedBytes - this.addedBefore,
+    };
+  }
+
+  /** A repetition puts the bytes of the earlier try. */
+  private again<M>(earlier: Publication<M> | undefined, publication: Publication<M>): Publication<M> {
+    if (!earlier) return publication;
+    if (!publication.isSameContent(earlier.manifest)) throw manifestConflict(publication.id);
+    return earlier;
+  }
+
+  private async publish<M>(publication: Publication<M>): Promise<M> {
+    const published = await publishManifest(this.context, this.lease, publication, this.options.signal);
+    if (!this.context.protocol.indexBeforeManifest) await this.pipeline.putIndexSegment();
+    this.addedBefore = this.pipeline.addedBytes;
+    return published;
   }
 
   /** Every chunk that the manifest will name directly must be stored by now, by this session or an earlier one. */

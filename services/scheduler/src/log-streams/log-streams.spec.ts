@@ -377,7 +377,7 @@ describe('a restore to a moment', () => {
     });
     expect((await asked(time(30))).body.backup).not.toBe(old.id);
     const refused = await asked(time(50));
-    expect(refused).toMatchObject({ status: 422, body: { code: 'target_unreachable' } });
+    expect(refused).toMatchObject({ status: 422, body: { code: 'recovery_target_unreachable' } });
     expect(JSON.stringify(refused.body)).toContain(at(40));
     expect((await asked(time(5))).status).toBe(422);
     expect((await asked(time(20), { timeline: 3 })).status).toBe(422);

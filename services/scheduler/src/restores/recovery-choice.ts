@@ -63,7 +63,7 @@ function unreachable(target: RecoveryTarget, logs: Awaited<ReturnType<typeof rec
         `${from.toISOString()} to ${to.toISOString()} (timeline ${leafOf(way).timeline}, up to ${lsnText(way.at(-1)!.end)})`,
     );
   const wanted = target.kind === 'time' ? target.time : target.kind === 'lsn' ? target.lsn : target.kind;
-  return new RahatError('target_unreachable', `${wanted} cannot be recovered${backup ? ` from ${backup}` : ''}`, {
+  return new RahatError('recovery_target_unreachable', `${wanted} cannot be recovered${backup ? ` from ${backup}` : ''}`, {
     hint:
       reachable.length === 0 ? 'Nothing can: no base backup lies in log that is kept.' : `What can be recovered: ${reachable.join('; ')}.`,
   });

@@ -3,28 +3,33 @@ import { throwIfCancelled } from '../bounded-store.js';
 import type { RepositoryContext } from '../context.js';
 import type { ChunkHome } from '../index/chunk-table.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
-import { snapshotName, SNAPSHOTS_PREFIX, trashName, TRASH_PREFIX } from '../layout.js';
+import { TRASH_PREFIX, trashName } from '../layout.js';
+import { logPlace, streamPrefix } from '../logs/log-names.js';
+import { openAnyManifest, type AnyManifest } from '../manifests/any-manifest.js';
+import { listManifestFiles, ManifestRounds, type ListedManifest } from '../manifests/listed-manifests.js';
+import { called, isLogId, standingName } from '../manifests/manifest-ids.js';
 import { FrameSource } from '../reading/frame-source.js';
 import { locate } from '../reading/locate-chunk.js';
 import { recipeReader } from '../reading/recipe-reader.js';
 import type { CheckOptions, CheckProblem } from '../repository.js';
-import { openManifest } from '../snapshots/manifest-files.js';
-import type { Manifest, StoredObject } from '../snapshots/manifest.js';
+import type { StoredObject } from '../snapshots/manifest.js';
 import { recipeChunks, toReferences, type ChunkReference } from '../snapshots/recipes.js';
 
-/** Opens manifests and follows their recipes; marks what is live. Snapshots in the trash count: their removal can be undone. */
-export class SnapshotMarker {
+/** Opens manifests and follows their recipes; marks what is live. What lies in the trash counts: its removal can be undone. */
+export class ManifestMarker {
   private readonly frames: FrameSource;
   private readonly marks: Uint8Array;
-  private readonly manifests: string[];
+  private readonly manifests: ListedManifest[];
   private readonly problems: CheckProblem[];
+  /** That stand. */
   snapshots = 0;
+  logs = 0;
   liveChunks = 0;
 
   constructor(
     private readonly context: RepositoryContext,
     private readonly index: RepositoryIndex,
-    { manifests, problems }: { manifests: string[]; problems: CheckProblem[] },
+    { manifests, problems }: { manifests: ListedManifest[]; problems: CheckProblem[] },
   ) {
     this.manifests = manifests;
     this.problems = problems;
@@ -36,9 +41,9 @@ export class SnapshotMarker {
     const missing = new Set(options.snapshots);
     for await (const { name, id, file } of this.manifestFiles(options)) {
       missing.delete(id);
-      if (name.startsWith(SNAPSHOTS_PREFIX)) this.snapshots++;
+      if (!name.startsWith(TRASH_PREFIX)) this.countStanding(id);
       try {
-        await this.markManifest(name, openManifest(this.context, id, file), options);
+        await this.markManifest(name, { id, manifest: openAnyManifest(this.context, id, file) }, options);
       } catch (error) {
         const { code, message } = RahatError.from(error);
         if (!code.startsWith('repository_')) throw error;
@@ -46,8 +51,9 @@ export class SnapshotMarker {
       }
     }
     for (const id of missing) {
+      if (await this.isCovered(id)) continue;
       const affects = [{ snapshot: id, objects: [] }];
-      this.problems.push({ severity: 'damage', file: `${SNAPSHOTS_PREFIX}${id}`, message: `Snapshot ${id} is missing.`, affects });
+      this.problems.push({ severity: 'damage', file: standingName(id), message: `The ${called(id)} is missing.`, affects });
     }
   }
 
@@ -70,16 +76,31 @@ export class SnapshotMarker {
     }
   }
 
-  private async *manifestFiles({ signal }: CheckOptions): AsyncGenerator<{ name: string; id: string; file: Buffer }> {
-    for (const name of this.manifests) {
-      throwIfCancelled(signal);
-      const id = name.slice(name.indexOf('/') + 1);
-      const file = await readManifestFile(this.context, name, id);
-      if (file) yield { name, id, file };
+  /** A log that was asked for, and was merged into another one since. */
+  private async isCovered(id: string): Promise<boolean> {
+    if (!isLogId(id)) return false;
+    const { stream, first, last } = logPlace(id);
+    for await (const other of listManifestFiles(this.context.store, [streamPrefix(stream)])) {
+      const place = logPlace(other.id);
+      if (place.first <= first && place.last >= last) return true;
     }
+    return false;
   }
 
-  private async markManifest(name: string, manifest: Manifest, { signal }: CheckOptions): Promise<void> {
+  private countStanding(id: string): void {
+    if (isLogId(id)) this.logs++;
+    else this.snapshots++;
+  }
+
+  private manifestFiles(options: CheckOptions): AsyncGenerator<ManifestFile> {
+    return manifestFiles(this.context, this.manifests, options);
+  }
+
+  private async markManifest(
+    name: string,
+    { id, manifest }: { id: string; manifest: AnyManifest },
+    { signal }: CheckOptions,
+  ): Promise<void> {
     const damaged = new Map<string, string[]>();
     for (const object of manifest.objects) {
       const message = await this.markObject(object, signal);
@@ -87,7 +108,7 @@ export class SnapshotMarker {
       damaged.set(message, [...(damaged.get(message) ?? []), object.key]);
     }
     for (const [message, objects] of damaged) {
-      this.problems.push({ severity: 'damage', file: name, message, affects: [{ snapshot: manifest.snapshot, objects }] });
+      this.problems.push({ severity: 'damage', file: name, message, affects: [{ snapshot: id, objects }] });
     }
   }
 
@@ -117,7 +138,7 @@ export class SnapshotMarker {
 
   private objectsOf(id: string, file: Buffer): StoredObject[] {
     try {
-      return openManifest(this.context, id, file).objects;
+      return openAnyManifest(this.context, id, file).objects;
     } catch (error) {
       // Reported by the first pass.
       if (!(error instanceof RahatError)) throw error;
@@ -151,23 +172,49 @@ export class SnapshotMarker {
   }
 }
 
-/** Names under snapshots/ and trash/, of all snapshots or of those that are asked for. */
-export async function listManifests(context: RepositoryContext, { snapshots }: Pick<CheckOptions, 'snapshots'>): Promise<string[]> {
+/** Of all snapshots and logs, or of those that are asked for. */
+export async function listManifests(
+  { store }: RepositoryContext,
+  { snapshots }: Pick<CheckOptions, 'snapshots'>,
+): Promise<ListedManifest[]> {
   const wanted = snapshots && new Set(snapshots);
-  const names: string[] = [];
-  for (const prefix of [SNAPSHOTS_PREFIX, TRASH_PREFIX]) {
-    for await (const { name } of context.store.list(prefix)) {
-      if (!wanted || wanted.has(name.slice(prefix.length))) names.push(name);
-    }
-  }
-  return names;
+  const manifests: ListedManifest[] = [];
+  for await (const manifest of listManifestFiles(store)) if (!wanted || wanted.has(manifest.id)) manifests.push(manifest);
+  return manifests;
 }
 
-/** undefined where it was purged since it was listed; it may also have gone to the trash or come back. */
-export async function readManifestFile(context: RepositoryContext, name: string, id: string): Promise<Buffer | undefined> {
-  for (const place of [name, snapshotName(id), trashName(id)]) {
+export interface ManifestFile {
+  id: string;
+  /** Where it was listed. */
+  name: string;
+  file: Buffer;
+}
+
+/** Without those that were purged since they were listed; with those into which logs were merged, where all were asked for. */
+export async function* manifestFiles(
+  context: RepositoryContext,
+  listed: ListedManifest[],
+  { signal, snapshots }: { signal?: AbortSignal; snapshots?: string[] },
+): AsyncGenerator<ManifestFile> {
+  const rounds = new ManifestRounds(context.store, listed);
+  while (rounds.isOpen()) {
+    for await (const manifest of rounds.next()) {
+      throwIfCancelled(signal);
+      const found = await findManifestFile(context, manifest);
+      if (found) yield { ...manifest, file: found.file };
+      if (!found?.inPlace && !snapshots) rounds.noteAbsent(manifest.id);
+    }
+  }
+}
+
+/** It may have gone to the trash or come back since it was listed. */
+async function findManifestFile(
+  context: RepositoryContext,
+  { id, name }: ListedManifest,
+): Promise<{ file: Buffer; inPlace: boolean } | undefined> {
+  for (const place of [name, standingName(id), trashName(id)]) {
     try {
-      return await context.store.get(place);
+      return { file: await context.store.get(place), inPlace: place === name };
     } catch (error) {
       if (!(error instanceof RahatError) || error.code !== 'blob_not_found') throw error;
     }
