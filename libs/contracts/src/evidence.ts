@@ -157,6 +157,7 @@ export const Evidence = z.discriminatedUnion('type', [
   RestoreEvidence,
   CollectionEvidence,
   RebuildEvidence,
+  FollowEvidence,
 ]);
 export type Evidence = z.infer<typeof Evidence>;
 

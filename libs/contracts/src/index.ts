@@ -44,6 +44,7 @@ export * from './http/templates.js';
 export * from './http/dead-letters.js';
 export * from './http/documents.js';
 export * from './http/runs.js';
+export * from './http/windows.js';
 export * from './http/events.js';
 export * from './http/annotations.js';
 export * from './http/search.js';

@@ -95,7 +95,7 @@ export const RebuildSpec = SpecHead.extend({ type: z.literal('rebuild'), reposit
 export const FollowSpec = ServerSpecHead.extend({ type: z.literal('follow'), deadline: z.iso.datetime().optional(), ...FollowOrder.shape });
 
 /** All that a worker needs for one attempt. */
-export const RunSpec = z.discriminatedUnion('type', [BackupSpec, VerificationSpec, RestoreSpec, CollectionSpec, RebuildSpec]);
+export const RunSpec = z.discriminatedUnion('type', [BackupSpec, VerificationSpec, RestoreSpec, CollectionSpec, RebuildSpec, FollowSpec]);
 export type RunSpec = z.infer<typeof RunSpec>;
 export type BackupSpec = z.infer<typeof BackupSpec>;
 export type VerificationSpec = z.infer<typeof VerificationSpec>;

@@ -86,7 +86,7 @@ describe.each([13, 15, 17] as const)('the followed log of PostgreSQL %i', (major
       const refused = async (target: RecoveryTarget, timeline?: number) => {
         const folder = join(scratchFolder, `refused-${major}`);
         const failure = await failureOf(restoreBaseBackupToFolder(backup, folder, quietJob, { target, timeline, log }));
-        expect(failure.code).toBe('target_unreachable');
+        expect(failure.code).toBe('recovery_target_unreachable');
         expect(await readdir(scratchFolder)).not.toContain(`refused-${major}`);
         return `${failure.message} ${failure.hint}`;
       };

@@ -108,7 +108,7 @@ export function describeReach(base: BasePlace, route: RecoveryRoute): string {
 }
 
 export function unreachable(why: string, reach: string): RahatError {
-  return new RahatError('target_unreachable', `The point in time can't be reached: ${why}`, {
+  return new RahatError('recovery_target_unreachable', `The point in time can't be reached: ${why}`, {
     hint: `${reach} Nothing was touched.`,
   });
 }
