@@ -12,7 +12,8 @@ export interface WalTask {
   commitSeconds: number;
 }
 
-export type WalTold = { committed: string; bytes: number } | { commits: number; bytes: number; addedBytes: number; peakMb: number } | { error: string };
+export type WalTold =
+  { committed: string; bytes: number } | { commits: number; bytes: number; addedBytes: number; peakMb: number } | { error: string };
 
 // Follows until it hears a second message; tells each commit, and at the end what it took.
 const [task] = (await once(process, 'message')) as [WalTask];

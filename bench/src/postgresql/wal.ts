@@ -56,7 +56,14 @@ export async function walCase({ quick, log }: BenchOptions): Promise<BenchResult
     const what = `pgbench -c ${CLIENTS} for ${seconds} s`;
     const speed = `${loaded.megabytesPerSecond.toFixed(1)} MB/s of log at ${Math.round(loaded.tps)} tps (${Math.round(alone.tps)} without a follower), ${end.commits} commits, ${(end.addedBytes / 1e6).toFixed(0)} of ${(end.bytes / 1e6).toFixed(0)} MB stored`;
     return [
-      { case: `lag of a followed log, ${what}, 95 % below`, ours: p95, unit: 's', target: `< ${LAG_TARGET_SECONDS} s`, met: p95 < LAG_TARGET_SECONDS, note: speed },
+      {
+        case: `lag of a followed log, ${what}, 95 % below`,
+        ours: p95,
+        unit: 's',
+        target: `< ${LAG_TARGET_SECONDS} s`,
+        met: p95 < LAG_TARGET_SECONDS,
+        note: speed,
+      },
       {
         case: `lag of a followed log, ${what}, worst`,
         ours: worst,
@@ -65,7 +72,13 @@ export async function walCase({ quick, log }: BenchOptions): Promise<BenchResult
         met: worst < LAG_TARGET_SECONDS,
         note: `a commit each ${COMMIT_SECONDS} s; all committed ${caughtUpSeconds.toFixed(1)} s after the end`,
       },
-      { case: `memory of the follower, ${what}`, ours: end.peakMb, unit: 'MB', target: `< ${MEMORY_TARGET_MB} MB`, met: end.peakMb < MEMORY_TARGET_MB },
+      {
+        case: `memory of the follower, ${what}`,
+        ours: end.peakMb,
+        unit: 'MB',
+        target: `< ${MEMORY_TARGET_MB} MB`,
+        met: end.peakMb < MEMORY_TARGET_MB,
+      },
     ];
   } finally {
     await rm(folder, { recursive: true, force: true });

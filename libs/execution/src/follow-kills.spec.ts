@@ -30,7 +30,12 @@ beforeAll(async () => {
   secretsWith = (power) => ({
     source: { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer' },
     repositories: [
-      { repositoryId: repository.id, storage, prefix: 'main', credential: grantCredential(power, repository.id, repository.exportSecrets()) },
+      {
+        repositoryId: repository.id,
+        storage,
+        prefix: 'main',
+        credential: grantCredential(power, repository.id, repository.exportSecrets()),
+      },
     ],
   });
   await writeFile(
@@ -169,7 +174,12 @@ it('loses no acknowledged row, and restores none of later, whenever the follower
       secretsWith('read'),
       options(),
     );
-    await using restored = await startThrowawayServer({ dataFolder: path, scratchFolder: folder, toolFolders: [], signal: options().signal });
+    await using restored = await startThrowawayServer({
+      dataFolder: path,
+      scratchFolder: folder,
+      toolFolders: [],
+      signal: options().signal,
+    });
     const verdict = writers.judge(await NumberedWriters.read(restored.connection), moment);
     expect(verdict).toMatchObject({ missing: [], tooNew: [] });
     expect(verdict.expected).toBeGreaterThan(10);

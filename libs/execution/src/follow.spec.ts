@@ -40,7 +40,12 @@ beforeEach(async () => {
   const secretsWith = (power: 'write-only' | 'read'): RunSecrets => ({
     source: connection,
     repositories: [
-      { repositoryId: repository.id, storage, prefix: 'main', credential: grantCredential(power, repository.id, repository.exportSecrets()) },
+      {
+        repositoryId: repository.id,
+        storage,
+        prefix: 'main',
+        credential: grantCredential(power, repository.id, repository.exportSecrets()),
+      },
     ],
   });
   secrets = { 'write-only': secretsWith('write-only'), read: secretsWith('read') };
@@ -118,7 +123,11 @@ describe('a followed log', () => {
     await delay(30);
     await first.caughtUp();
     const ended = await first.stop();
-    expect(ended).toMatchObject({ type: 'follow', stream, end: { reason: 'stopped', position: { timeline: 1, lsn: committed.at(-1)?.range.end } } });
+    expect(ended).toMatchObject({
+      type: 'follow',
+      stream,
+      end: { reason: 'stopped', position: { timeline: 1, lsn: committed.at(-1)?.range.end } },
+    });
     expect(ended.commits).toBe(committed.length);
     expect(ended.findings.map(({ code }) => code)).toEqual(['slot_keeps_without_limit']);
 

@@ -3,7 +3,10 @@ import { mergeRanges } from './offline-logs.js';
 
 describe('windows of a log', () => {
   it('join what touches and overlaps on one timeline, and keep what does not apart', () => {
-    const at = (time: number) => ({ firstCommitAt: `2026-01-01T00:00:0${time}.000000Z`, lastCommitAt: `2026-01-01T00:00:0${time}.500000Z` });
+    const at = (time: number) => ({
+      firstCommitAt: `2026-01-01T00:00:0${time}.000000Z`,
+      lastCommitAt: `2026-01-01T00:00:0${time}.500000Z`,
+    });
     const merged = mergeRanges([
       { timeline: 2, start: '0/500', end: '0/600' },
       { timeline: 1, start: '0/300', end: '0/400', ...at(2) },

@@ -96,9 +96,15 @@ async function onlyStreamOf(repository: Repository, server: { identity: string; 
   const streams = (await listLogStreams(repository)).filter((stream) => stream.server?.identity === server.identity);
   const [only, other] = streams;
   if (only && !other) return only.stream;
-  throw new RahatError('recovery_target_unreachable', `The repository holds ${only ? `${streams.length} logs` : 'no log'} of ${server.name}`, {
-    hint: only ? `Name one of ${streams.map(({ stream }) => stream).join(', ')} with --stream.` : 'Only the backups themselves can be restored.',
-  });
+  throw new RahatError(
+    'recovery_target_unreachable',
+    `The repository holds ${only ? `${streams.length} logs` : 'no log'} of ${server.name}`,
+    {
+      hint: only
+        ? `Name one of ${streams.map(({ stream }) => stream).join(', ')} with --stream.`
+        : 'Only the backups themselves can be restored.',
+    },
+  );
 }
 
 async function* listSnapshots(repository: Repository): AsyncIterable<RepositorySnapshot> {

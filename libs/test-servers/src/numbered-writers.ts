@@ -33,7 +33,17 @@ export class NumberedWriters {
   }
 
   /** What a server holds of it. */
-  static async read({ host, port, user, password }: { host: string; port: number; user: string; password: string }): Promise<NumberedRow[]> {
+  static async read({
+    host,
+    port,
+    user,
+    password,
+  }: {
+    host: string;
+    port: number;
+    user: string;
+    password: string;
+  }): Promise<NumberedRow[]> {
     const client = new pg.Client({ host, port, user, password, database: 'postgres' });
     await client.connect();
     try {

@@ -47,7 +47,9 @@ beforeAll(async () => {
   }
   truth = dump.split('\n').flatMap((line) => {
     const parts = /tx:\s+(\d+), lsn: (\w+\/\w+),.*desc: (?:COMMIT|ABORT)\S* .*?(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d\.\d{6})/.exec(line);
-    return parts ? [{ start: formatLogPosition(parseLogPosition(parts[2]!)), transaction: Number(parts[1]), at: `${parts[3]}T${parts[4]}Z` }] : [];
+    return parts
+      ? [{ start: formatLogPosition(parseLogPosition(parts[2]!)), transaction: Number(parts[1]), at: `${parts[3]}T${parts[4]}Z` }]
+      : [];
   });
 });
 afterAll(() => server[Symbol.asyncDispose]());
@@ -69,7 +71,9 @@ function read(from: bigint, sizes: () => number): { events: LogEvent[]; records:
 
 function seen(events: LogEvent[]): typeof truth {
   return events.flatMap((event) =>
-    event.kind === 'transaction' ? [{ start: formatLogPosition(event.start), transaction: event.transaction, at: formatLogTime(event.at) }] : [],
+    event.kind === 'transaction'
+      ? [{ start: formatLogPosition(event.start), transaction: event.transaction, at: formatLogTime(event.at) }]
+      : [],
   );
 }
 

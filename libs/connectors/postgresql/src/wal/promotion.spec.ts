@@ -9,7 +9,17 @@ import pg from 'pg';
 import type { PostgresqlConnection } from '@rahat/contracts';
 import { restoreBaseBackupToFolder, takeBaseBackup } from '../physical/index.js';
 import { makeThrowawayFolder, startThrowawayServer } from '../throwaway/index.js';
-import { ArtifactsInMemory, connectionTo, followedSettings, LogInMemory, physicalRequest, quietJob, startFollower, toolFoldersOf, until } from './test-parts.js';
+import {
+  ArtifactsInMemory,
+  connectionTo,
+  followedSettings,
+  LogInMemory,
+  physicalRequest,
+  quietJob,
+  startFollower,
+  toolFoldersOf,
+  until,
+} from './test-parts.js';
 import { parseLogPosition } from '../physical/log-position.js';
 
 const { signal } = quietJob;
@@ -105,7 +115,14 @@ describe.each([13, 15, 18] as const)('when the source of PostgreSQL %i dies and 
       await until(async () => (await primary.query(`SELECT FROM pg_stat_replication WHERE sync_state = 'sync'`)).length === 1, follower);
 
       const writers = await NumberedWriters.start(async () => {
-        const client = new pg.Client({ host: address.host, port: address.port, user, password, database: 'postgres', connectionTimeoutMillis: 5_000 });
+        const client = new pg.Client({
+          host: address.host,
+          port: address.port,
+          user,
+          password,
+          database: 'postgres',
+          connectionTimeoutMillis: 5_000,
+        });
         client.on('error', () => undefined);
         await client.connect();
         return client;
