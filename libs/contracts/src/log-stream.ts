@@ -7,6 +7,16 @@ export const LogPosition = z.object({
 });
 export type LogPosition = z.infer<typeof LogPosition>;
 
+/** `16/B374D848` as the number that it is. */
+export function lsnOf(text: string): bigint {
+  const [high, low] = text.split('/');
+  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
+}
+
+export function lsnText(lsn: bigint): string {
+  return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffff_ffffn).toString(16)}`.toUpperCase();
+}
+
 /** One contiguous piece of a log as a repository keeps it: its bytes from `start` up to, without, `end`. */
 export const LogRange = z.object({
   timeline: z.number().int().min(1),

@@ -8,7 +8,8 @@ import { AttachmentService } from './repositories/attachment.service.js';
 import { GrantsController } from './repositories/grants.controller.js';
 import { RepositoriesController } from './repositories/repositories.controller.js';
 import { RepositoriesService } from './repositories/repositories.service.js';
-import { SnapshotCommandsConsumer } from './repositories/snapshot-commands.consumer.js';
+import { RepositoryCommandsConsumer } from './repositories/repository-commands.consumer.js';
+import { LogsService } from './repositories/logs.service.js';
 import { SnapshotsService } from './repositories/snapshots.service.js';
 import { StoragesController } from './storages/storages.controller.js';
 import { StoragesService } from './storages/storages.service.js';
@@ -44,9 +45,9 @@ export class StorageModule {
           useFactory: (cursors: Cursors) => new SnapshotsService(database, outbox, secretBox, cursors),
         },
         {
-          provide: SnapshotCommandsConsumer,
+          provide: RepositoryCommandsConsumer,
           inject: [SnapshotsService],
-          useFactory: (snapshots: SnapshotsService) => new SnapshotCommandsConsumer(messaging, database, snapshots),
+          useFactory: (snapshots: SnapshotsService) => new RepositoryCommandsConsumer(messaging, database, snapshots, new LogsService(outbox, secretBox)),
         },
       ],
     };

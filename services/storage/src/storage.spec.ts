@@ -13,7 +13,8 @@ import { createSecretBox } from '@rahat/secrets';
 import { hasS3, startPostgresql, startS3, type PostgresqlServer, type S3Server } from '@rahat/test-servers';
 import { configSchema, migrations, StorageModule } from './index.js';
 import { FACTS } from './testing/snapshot-facts.js';
-import { SnapshotCommandsConsumer } from './repositories/snapshot-commands.consumer.js';
+import { LogsService } from './repositories/logs.service.js';
+import { RepositoryCommandsConsumer } from './repositories/repository-commands.consumer.js';
 import { SnapshotsService } from './repositories/snapshots.service.js';
 import { startTestApplication, type TestApplication } from '@rahat/service-kit/testing';
 
@@ -338,7 +339,7 @@ describe('snapshots', () => {
 
   it('are taken from the queue', async () => {
     const messaging = await openMessaging({ postgresUrl: queueUrl, prefix: 'test' });
-    const consumer = new SnapshotCommandsConsumer(messaging, database, application.get(SnapshotsService));
+    const consumer = new RepositoryCommandsConsumer(messaging, database, application.get(SnapshotsService), logs());
     try {
       sent.length = 0;
       consumer.onApplicationBootstrap();

@@ -17,6 +17,8 @@ import { ReportSender } from './report-sender.js';
 
 const HEARTBEAT_MS = 10_000;
 const DELIVERY_LIMIT_ON_STOP_MS = 10_000;
+/** What a follower has received is committed before it goes. */
+const FOLLOWER_GRACE_MS = 35_000;
 /** Evidence of a database with very many tables is megabytes. */
 const RESULTS_REMEMBERED = 20;
 
@@ -185,6 +187,8 @@ export class Attempts {
       secrets,
       toolFolders,
       heapMb,
+      // It commits what it has.
+      ...(spec.type === 'follow' ? { graceMs: FOLLOWER_GRACE_MS } : {}),
       // A follower that waits keeps a connection, a session and nothing that the next attempt would not have.
       longestPauseMs: spec.type === 'follow' ? 0 : this.config.RAHAT_WORKER_LONGEST_PAUSE_MINUTES * 60_000,
       scratchFolder: scratch.path,

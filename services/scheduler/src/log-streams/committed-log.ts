@@ -1,6 +1,5 @@
-import type { CommandPayload, LogBranch, LogRange } from '@rahat/contracts';
+import { lsnOf, type CommandPayload, type LogBranch, type LogRange } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
-import { lsnOf } from '../recovery/lsn.js';
 import type { LogStreamRow } from './log-streams.table.js';
 
 export type Committed = CommandPayload<'log.committed.v1'>;
