@@ -1,6 +1,7 @@
 import { assertTypeSupported, type Evidence, RahatError, type RunSecrets, type RunSpec } from '@rahat/contracts';
 import { executeBackup } from './backup.js';
 import { executeCollection } from './collection.js';
+import { executeFollow } from './follow.js';
 import { maskSecrets } from './mask-secrets.js';
 import { executeRebuild } from './rebuild.js';
 import { executeRestore } from './restore.js';
@@ -27,7 +28,7 @@ export async function executeRun(spec: RunSpec, secrets: RunSecrets, options: Ex
       case 'rebuild':
         return await executeRebuild(spec, secrets, options);
       case 'follow':
-        throw new RahatError('message_invalid', 'This worker follows no log streams');
+        return await executeFollow(spec, secrets, options);
     }
   } catch (error) {
     throw runError(error, secrets, options.signal);

@@ -14,6 +14,6 @@ export type { AddedKeyslot, Keyring, KeyslotListing } from './keys/keyring.js';
 export type { KeyProvider, SealedSlotPlace } from './keys/key-provider.js';
 export { codeLine, readCode, type PrintedGroup } from './keys/printed-code.js';
 export type { Handout, NewWayIn, SlotCredential } from './keys/ways-in.js';
-export type { RepositorySurvey, RunningSession } from './survey/repository-survey.js';
+export type { RepositorySurvey, RunningSession, SurveyedStream } from './survey/repository-survey.js';
 export { grantCredential } from './keys/granted-credential.js';
 export { parseWriteOnlyCredential } from './keys/write-only.js';

@@ -63,8 +63,6 @@ export interface Protocol {
   mergedLogsFollowed: boolean;
   /** A merged log is put before any of those that went into it is removed. */
   mergedBeforeRemoving: boolean;
-  /** A merged log must lie within the lease under which its parts were read. */
-  mergedWithinLease: boolean;
   /** The trash is listed between two listings of the snapshots, because an undo may move one meanwhile. */
   snapshotsListedAgain: boolean;
   /** What leases protected is looked for only when every listing shows it. */
@@ -112,7 +110,6 @@ export const PROTOCOL: Protocol = {
   logsAreLive: true,
   mergedLogsFollowed: true,
   mergedBeforeRemoving: true,
-  mergedWithinLease: true,
   snapshotsListedAgain: true,
   waitForListings: true,
   keepTrashForUndo: true,

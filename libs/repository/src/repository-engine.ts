@@ -22,6 +22,7 @@ import { PACKS_PREFIX } from './layout.js';
 import { listLogs } from './logs/log-listing.js';
 import type { LogListing, LogNames, LogsOptions } from './logs/log-manifest.js';
 import { checkedLogId } from './logs/log-names.js';
+import { removeLogsBefore } from './logs/remove-logs.js';
 import { RepositoryReadSession } from './reading/read-session.js';
 import type {
   CheckOptions,
@@ -86,6 +87,10 @@ export class WriteOnlyRepository implements WritableRepository {
     await restoreFromTrash(this.context, checkedLogId(stream, names));
   }
 
+  removeLogsBefore(stream: string, position: string, signal?: AbortSignal): Promise<string[]> {
+    return removeLogsBefore(this.context, { stream, position }, signal);
+  }
+
   async check(options: CheckOptions): Promise<CheckReport> {
     if (options.level === 'deep' && !this.context.keys.packPrivate) {
       throw new RahatError(
@@ -131,9 +136,13 @@ export class WriteOnlyRepository implements WritableRepository {
   }
 
   async stats(): Promise<RepositoryStats> {
-    const stats: RepositoryStats = { snapshots: 0, packs: 0, storedBytes: 0, uniqueChunks: 0, logicalBytes: 0 };
+    const stats: RepositoryStats = { snapshots: 0, logs: 0, packs: 0, storedBytes: 0, uniqueChunks: 0, logicalBytes: 0 };
     for await (const listing of this.snapshots()) {
       stats.snapshots++;
+      if (listing.ok) stats.logicalBytes += listing.manifest.sizeBytes;
+    }
+    for await (const listing of this.logs()) {
+      stats.logs++;
       if (listing.ok) stats.logicalBytes += listing.manifest.sizeBytes;
     }
     for await (const { sizeBytes } of this.context.store.list(PACKS_PREFIX)) {

@@ -78,6 +78,8 @@ export interface WritableRepository {
   /** Retention of logs: like `moveToTrash`, and undone like it. Idempotent. */
   removeLog(stream: string, names: LogNames): Promise<void>;
   restoreLog(stream: string, names: LogNames): Promise<void>;
+  /** All of a stream that ends at this position or before it; gives the names of the files. Names change, because collections merge small logs. */
+  removeLogsBefore(stream: string, position: string, signal?: AbortSignal): Promise<string[]>;
   /** Rebuilds damaged, missing or wrong parts of the index from the packs' footers. */
   repairIndex(options?: RepairOptions): Promise<IndexRepair>;
   /** Sets damaged packs aside, saves what can still be read of them, and says which snapshots and objects are affected. */
@@ -256,6 +258,8 @@ export interface CollectReport {
 
 export interface RepositoryStats {
   snapshots: number;
+  /** Manifests of logs. */
+  logs: number;
   packs: number;
   storedBytes: number;
   uniqueChunks: number;

@@ -1,5 +1,5 @@
 import type { Assertion, AssertionEvidence, BackupLabel, BackupMethod, Consistency, Engine, Finding } from '@rahat/contracts';
-import type { FollowEnd, FollowRequest, LogSink, Recovery } from './log.js';
+import type { FollowEnd, FollowRequest, LogRecovery, LogSink, RecoveryFacts } from './log.js';
 
 /**
  * What an engine's connector is (engines.md §11). Rules: it knows nothing of repositories, retention, schedules or
@@ -16,10 +16,10 @@ export interface Connector<Connection> {
     context: ConnectorContext,
     job: Job,
     assertions?: readonly Assertion[],
-    recovery?: Recovery,
+    recovery?: LogRecovery,
   ): Promise<TestRestoreFacts>;
   /** Physical backups: an empty folder becomes a data directory ready to start; with `recovery`, ready to replay its log up to there. */
-  restoreToFolder(source: ArtifactSource, path: string, context: ConnectorContext, job: Job, recovery?: Recovery): Promise<RestoreFacts>;
+  restoreToFolder(source: ArtifactSource, path: string, context: ConnectorContext, job: Job, recovery?: LogRecovery): Promise<RestoreFacts>;
 }
 
 export interface ContentCheck {
@@ -54,8 +54,8 @@ export interface ConnectorSession extends AsyncDisposable {
   preflightFollow(): Promise<Finding[]>;
   /** Until the job is aborted, or until the log can't be had without a gap. Whatever else ends it is thrown. */
   follow(request: FollowRequest, sink: LogSink, job: Job): Promise<FollowEnd>;
-  /** When a log is followed no more: what the server keeps for us is let go. A slot that isn't there is no error. */
-  dropSlot(slot: string): Promise<void>;
+  /** When a log is followed no more: what the server keeps for us is let go. False when there was no such slot. */
+  dropSlot(slot: string): Promise<boolean>;
 }
 
 export interface Probe {
@@ -208,6 +208,8 @@ export interface RestoreFacts {
   rows: number;
   bytes: number;
   findings: Finding[];
+  /** With a recovery. */
+  recovery?: RecoveryFacts;
 }
 
 export interface TestRestoreFacts extends RestoreFacts {

@@ -28,8 +28,8 @@ export interface LogSink {
     range: () => LogRange,
     history?: readonly { timeline: number; content: Buffer }[],
   ): Promise<void>;
-  /** Between commits: how far the source has written, for the lag. */
-  seen(serverLsn: string, at: string): void;
+  /** Between commits: how far the source has written, and how much of it came, for the lag. */
+  seen(serverLsn: string, receivedLsn: string, at: string): void;
 }
 
 /** The log of one server as a repository holds it. */
@@ -42,11 +42,19 @@ export interface LogSource {
   read(timeline: number, start: bigint, end: bigint): AsyncIterable<Buffer>;
 }
 
-export interface Recovery {
+export interface LogRecovery {
   target: RecoveryTarget;
   /** Absent: the newest that comes out of the base backup's. */
   timeline?: number;
   /** What the restored server does when it is there: take writes, or wait to be looked at (`pg_wal_replay_resume()` opens it). Absent: promote. */
   action?: 'promote' | 'pause';
   log: LogSource;
+}
+
+/** Where a recovery ended, as the restored server told it. */
+export interface RecoveryFacts {
+  timeline: number;
+  reachedLsn?: string;
+  /** Of the last transaction that is in it. */
+  lastTransactionAt?: string;
 }

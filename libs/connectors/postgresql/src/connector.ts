@@ -1,4 +1,4 @@
-import type { Connector, Recovery } from '@rahat/connector-kit';
+import type { Connector, LogRecovery } from '@rahat/connector-kit';
 import { RahatError, type PostgresqlConnection } from '@rahat/contracts';
 import { checkLogicalContent } from './logical/check-content.js';
 import { isLogical } from './logical/stored-dump.js';
@@ -22,7 +22,7 @@ export const postgresqlConnector: Connector<PostgresqlConnection> = {
   },
 };
 
-function refuseRecovery(recovery: Recovery | undefined): void {
+function refuseRecovery(recovery: LogRecovery | undefined): void {
   if (recovery === undefined) return;
   throw new RahatError('invalid_input', 'A logical backup holds one moment only; there is no log that goes on from it', {
     hint: 'To restore to a point in time, take a physical backup of the server.',

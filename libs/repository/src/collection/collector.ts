@@ -15,6 +15,7 @@ import type { ChunkReference } from '../snapshots/recipes.js';
 import { readPack } from './adoption.js';
 import { putCollection, type Collection, type CondemnationReason } from './collection-files.js';
 import { chooseCandidates, isSparse, type Candidate, type PackSituation } from './condemnation.js';
+import { mergeSmallLogs } from './log-merger.js';
 import type { LiveMarks } from './live-marks.js';
 import { PackCopier } from './pack-copier.js';
 import { emptyReport } from './report.js';
@@ -51,6 +52,7 @@ export class Collector {
     const view = await lookAtRepository(this.context, this.lease, this.options);
     try {
       this.reportView(view);
+      if (!this.options.dryRun) this.report.mergedLogs = await mergeSmallLogs(this.context, this.lease, view, this.options.signal);
       const deletions = await this.decideDeletions(view);
       await this.condemn(view, deletions);
       if (!this.options.dryRun) await this.delete(view, deletions);

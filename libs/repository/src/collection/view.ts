@@ -27,7 +27,8 @@ export interface View {
   leases: LeaseSurvey;
   collections: Collection[];
   condemned: ReadonlySet<string>;
-  /** Ids of manifests. */
+  /** Ids of all that is live. */
+  manifests: string[];
   purged: string[];
   /** All packs that exist, by hash. */
   stored: ReadonlyMap<string, StoredPack>;
@@ -79,7 +80,7 @@ export async function lookAtRepository(context: RepositoryContext, lease: Lease,
     else if (condemned.has(hash)) index.avoidPack(number);
   });
   const marks = await markLiveChunks(context, index, manifests, options.signal);
-  const seen = { leases, collections, condemned, purged, stored, index, segments, indexedAtMs };
+  const seen = { leases, collections, condemned, purged, manifests: manifests.map(({ id }) => id), stored, index, segments, indexedAtMs };
   return { ...seen, adoptedPacks: adopted, unreadable, marks, isOld };
 }
 

@@ -1,7 +1,9 @@
 import { RahatError } from '@rahat/contracts';
 import type { RepositoryContext } from '../context.js';
+import { LogFacts } from '../logs/log-manifest.js';
+import type { AnyManifest } from '../manifests/any-manifest.js';
 import { RepositoryReadSession } from '../reading/read-session.js';
-import { SnapshotFacts, type Manifest, type StoredObject } from '../snapshots/manifest.js';
+import { SnapshotFacts, type StoredObject } from '../snapshots/manifest.js';
 import { RepositoryWriteSession, type WritingOptions } from '../writing/write-session.js';
 
 /**
@@ -12,7 +14,7 @@ export async function copyByRechunking(
   source: RepositoryContext,
   target: RepositoryContext,
   options: WritingOptions,
-): Promise<AsyncDisposable & { copy: (manifest: Manifest) => Promise<{ chunks: number; bytes: number }> }> {
+): Promise<AsyncDisposable & { copy: (manifest: AnyManifest) => Promise<{ chunks: number; bytes: number }> }> {
   await using opened = new AsyncDisposableStack();
   const reader = opened.use(await RepositoryReadSession.begin(source, options.signal));
   const writer = opened.use(await RepositoryWriteSession.begin(target, options));
@@ -21,7 +23,8 @@ export async function copyByRechunking(
     async copy(manifest) {
       const objects: StoredObject[] = [];
       for (const object of manifest.objects) objects.push(await rewrite(object, reader, writer));
-      await writer.commit(manifest.snapshot, SnapshotFacts.parse(manifest), objects);
+      if ('stream' in manifest) await writer.commitLog(manifest.stream, manifest, LogFacts.parse(manifest), objects);
+      else await writer.commit(manifest.snapshot, SnapshotFacts.parse(manifest), objects);
       return wholeOf(objects);
     },
     [Symbol.asyncDispose]: () => held.disposeAsync(),

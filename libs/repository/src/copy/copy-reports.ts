@@ -1,7 +1,7 @@
 import type { CheckOptions, CheckReport } from '../repository.js';
 
 export interface CopyOptions {
-  /** Ids, beginnings of ids, or `latest`; all where not given. */
+  /** Ids, beginnings of ids, or `latest`; all where not given, and then all logs too. */
   snapshots?: string[];
   /** Counts what would move, and writes nothing. */
   dryRun?: boolean;
@@ -21,8 +21,10 @@ export interface CopyReport {
   present: string[];
   /** Lie in the target's trash, where retention put them. */
   inTrash: string[];
-  /** Nothing of these stands in the target; the others are not affected. */
+  /** The same of manifests of logs; `present` are also those that the target's own collection has merged. */
+  logs: { copied: number; present: number; inTrash: number; chunks: number; bytes: number };
+  /** Logs by the names of their files. Nothing of these stands in the target; the others are not affected. */
   failed: { snapshot: string; code: string; message: string }[];
-  /** Of the copied snapshots; none in a dry run or where nothing was copied. */
+  /** Of the copied snapshots and logs; none in a dry run or where nothing was copied. */
   verification?: CheckReport;
 }

@@ -183,4 +183,25 @@ describe('logs', () => {
     expect((await readLog(repository)).equals(logBytes(1000, 2000))).toBe(true);
     expect(await repository.check({ level: 'deep' })).toMatchObject({ healthy: true, problems: [] });
   });
+
+  it('are taken away up to a position: what ends behind it stays whole', async () => {
+    await follow(repository, [0, 1000, 2000, 3000]);
+    expect(await repository.removeLogsBefore(STREAM, position(999))).toEqual([]);
+    const names = store.names('logs/');
+    expect(await repository.removeLogsBefore(STREAM, position(2001))).toEqual(names.slice(0, 2));
+    expect((await readLog(repository)).equals(logBytes(2000, 3000))).toBe(true);
+    expect(await Array.fromAsync(repository.logs({ trash: true }), ({ id }) => id)).toEqual(names.slice(0, 2));
+    await expect(repository.removeLogsBefore(STREAM, 'x')).rejects.toMatchObject({ code: 'invalid_input' });
+  });
+
+  it('count in what a repository holds', async () => {
+    await backUp(repository, 'backup_1', { rows: noise(30_000) });
+    await follow(repository, [0, 1000, 2000]);
+    expect(await repository.stats()).toMatchObject({ snapshots: 1, logs: 2, packs: 3, logicalBytes: 32_000, uniqueChunks: 4 });
+    expect(await repository.survey()).toMatchObject({
+      snapshots: 1,
+      newest: [{ id: 'backup_1' }],
+      streams: [{ stream: STREAM, logs: 2, last: position(2000), storedAt: expect.any(Date) }],
+    });
+  });
 });

@@ -5,18 +5,21 @@ import { LiveMarker } from '../collection/live-marks.js';
 import type { RepositoryContext } from '../context.js';
 import { loadIndexForReading } from '../index/load-index.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
-import { CONFIG_NAME, DESCRIPTOR_NAME, KEYS_PREFIX, packName, snapshotName, SNAPSHOTS_PREFIX } from '../layout.js';
+import { CONFIG_NAME, DESCRIPTOR_NAME, KEYS_PREFIX, LOGS_PREFIX, packName, SNAPSHOTS_PREFIX } from '../layout.js';
 import { Lease } from '../leases/lease.js';
+import { listManifestFiles } from '../manifests/listed-manifests.js';
+import { called, standingName } from '../manifests/manifest-ids.js';
 import { FileLocks } from './file-locks.js';
 import type { LockOptions, LockReport } from './lock-reports.js';
 
-interface LockedSnapshot {
+interface LockedManifest {
+  /** Of a snapshot or a log. */
   id: string;
   until: Date;
 }
 
 /**
- * Locks all that snapshots need to be restored, by the storage's own object lock (repository.md §8): their manifests, the packs of
+ * Locks all that snapshots and logs need to be restored, by the storage's own object lock (repository.md §8): their manifests, the packs of
  * their chunks, the keyslots and the repository's description. Not the index, which the packs' footers tell as well. Which snapshots
  * are locked stands in the locks of their manifests and nowhere else, so it can't be lost, nor shortened. Manifests come first:
  * where a call is broken off, the next one sees what was meant and completes it.
@@ -45,18 +48,17 @@ async function chooseSnapshots(
   context: RepositoryContext,
   { until, snapshots: wanted }: LockOptions,
   now: Date,
-): Promise<LockedSnapshot[]> {
+): Promise<LockedManifest[]> {
   const missing = new Set(wanted);
-  const locked: LockedSnapshot[] = [];
-  for await (const { name } of context.store.list(SNAPSHOTS_PREFIX)) {
-    const id = name.slice(SNAPSHOTS_PREFIX.length);
+  const locked: LockedManifest[] = [];
+  for await (const { id, name } of listManifestFiles(context.store, [SNAPSHOTS_PREFIX, LOGS_PREFIX])) {
     if (wanted && !missing.delete(id)) continue;
     const standing = (await context.store.stat(name))?.lockedUntil;
     const longest = until && standing ? new Date(Math.max(until.getTime(), standing.getTime())) : (until ?? standing);
     if (longest && longest > now) locked.push({ id, until: longest });
   }
   const [unknown] = missing;
-  if (unknown !== undefined) throw new RahatError('snapshot_not_found', `There is no snapshot ${unknown} in this repository.`);
+  if (unknown !== undefined) throw new RahatError('snapshot_not_found', `There is no ${called(unknown)} in this repository.`);
   return locked.sort((a, b) => b.until.getTime() - a.until.getTime() || (a.id < b.id ? -1 : 1));
 }
 
@@ -69,10 +71,10 @@ class SnapshotLocks {
     private readonly options: LockOptions,
   ) {}
 
-  async lock(snapshots: LockedSnapshot[]): Promise<LockReport> {
+  async lock(snapshots: LockedManifest[]): Promise<LockReport> {
     const longest = snapshots[0]?.until;
     if (longest) {
-      await this.files.hold(snapshots.map(({ id, until }) => ({ name: snapshotName(id), until })));
+      await this.files.hold(snapshots.map(({ id, until }) => ({ name: standingName(id), until })));
       await this.files.hold(await this.description(longest));
       using index = await loadIndexForReading(this.context);
       // The index itself isn't locked: what it has lost is told by the packs.
@@ -97,7 +99,7 @@ class SnapshotLocks {
   }
 
   /** In the order of their times: what a pack is needed for first is what it is needed for longest. */
-  private async holdPacks(index: RepositoryIndex, snapshots: LockedSnapshot[]): Promise<void> {
+  private async holdPacks(index: RepositoryIndex, snapshots: LockedManifest[]): Promise<void> {
     const marker = new LiveMarker(this.context, index, this.options.signal);
     const seen = new Uint8Array(index.packs.length);
     for (const [done, { id, until }] of snapshots.entries()) {
@@ -114,7 +116,7 @@ class SnapshotLocks {
     }
   }
 
-  /** What is wrong with the snapshot, if anything. */
+  /** What is wrong with the snapshot or log, if anything. */
   private async mark(marker: LiveMarker, id: string): Promise<string | undefined> {
     const missingBefore = marker.marks.missingChunks;
     try {

@@ -7,6 +7,7 @@ import { SYSTEM_CLOCK } from '../context.js';
 import { openRepository } from '../open-repository.js';
 import type { Repository } from '../repository.js';
 import { backUp, digests, newRepository, noise, restore } from '../testing/builders.js';
+import { follow, position, STREAM } from '../testing/log-builders.js';
 import { MemoryStore } from '../testing/memory-store.js';
 import { s3Connection } from '../testing/s3-connection.js';
 import { CONTENT, writeContent } from '../testing/siblings.js';
@@ -251,4 +252,27 @@ it('locks on the store of the conformance suite', () => outlivesItsLock(new Lock
   await using server = await startS3('moto');
   await server.createBucket('locked', { objectLock: true });
   await outlivesItsLock(await openS3Store(s3Connection(server, 'locked')));
+});
+
+describe('a lock of logs', () => {
+  it('holds them and their packs like those of snapshots, and they are taken away when it ends', async () => {
+    const vault = await Vault.make();
+    await backUp(vault.repository, 'backup_1', MORE);
+    await follow(vault.repository, [0, 1000, 2000]);
+    const [first, second] = vault.store.names('logs/') as [string, string];
+    const report = await vault.repository.lock({ until: vault.inDays(3), snapshots: [second] });
+    expect(report).toMatchObject({ snapshots: [{ snapshot: second }], failed: [] });
+    expect([vault.locked('logs/'), vault.locked('packs/').length, vault.locked('snapshots/')]).toEqual([[second], 1, []]);
+    await expect(vault.repository.removeLogsBefore(STREAM, position(2000))).rejects.toMatchObject({ code: 'storage_locked' });
+    expect([vault.store.names('logs/'), vault.store.names('trash/')]).toEqual([[second], [`trash/${first}`]]);
+    await vault.repository.moveToTrash('backup_1');
+    await vault.liveOn(2);
+    expect(vault.locked('packs/')).toHaveLength(1);
+    // All that stands, without naming it.
+    expect(await vault.repository.lock({ until: vault.inDays(1) })).toMatchObject({ snapshots: [{ snapshot: second }] });
+    vault.pass(2 * DAY);
+    await vault.repository.removeLogsBefore(STREAM, position(2000));
+    await vault.liveOn(10);
+    expect([vault.store.names('logs/'), vault.store.names('trash/'), vault.store.names('packs/')]).toEqual([[], [], []]);
+  });
 });

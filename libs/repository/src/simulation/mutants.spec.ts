@@ -10,7 +10,7 @@ import { runSchedule } from './schedule.js';
  * Not among them: that a session stops without a renewal keeps promises only on a storage without a clock of its own. On all others the
  * manifest's time and the removal of expired leases do so as well, and that rule saves work alone.
  */
-type LogRule = 'logsSeenWithinLease' | 'logsAreLive' | 'mergedLogsFollowed' | 'mergedBeforeRemoving' | 'mergedWithinLease';
+type LogRule = 'logsSeenWithinLease' | 'logsAreLive' | 'mergedLogsFollowed' | 'mergedBeforeRemoving';
 const NOTICED_BY: Record<Exclude<keyof Protocol, 'stopWithoutRenewal' | LogRule>, number> = {
   leaseBeforeIndex: 77,
   writersAvoidCondemned: 20,

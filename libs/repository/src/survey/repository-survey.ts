@@ -14,6 +14,17 @@ export interface RepositorySurvey {
   snapshots: number;
   /** Those that were stored last, newest first. */
   newest: CatalogEntry[];
+  /** Continuous logs, by name. */
+  streams: SurveyedStream[];
+}
+
+export interface SurveyedStream {
+  stream: string;
+  /** Manifests. */
+  logs: number;
+  /** The position that it reaches, and when what reaches it was stored. */
+  last: string;
+  storedAt: Date;
 }
 
 export interface SurveyOptions {

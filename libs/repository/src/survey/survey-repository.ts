@@ -2,10 +2,12 @@ import { throwIfCancelled } from '../bounded-store.js';
 import { readEntry, type ListedManifest } from '../catalog/read-catalog.js';
 import type { CatalogEntry } from '../catalog/catalog-entries.js';
 import type { RepositoryContext } from '../context.js';
-import { SNAPSHOTS_PREFIX } from '../layout.js';
+import { LOGS_PREFIX, SNAPSHOTS_PREFIX } from '../layout.js';
 import { Lease } from '../leases/lease.js';
 import { surveyLeases } from '../leases/lease-survey.js';
-import type { RepositorySurvey, RunningSession, SurveyOptions } from './repository-survey.js';
+import { logPlace } from '../logs/log-names.js';
+import { listManifestFiles } from '../manifests/listed-manifests.js';
+import type { RepositorySurvey, RunningSession, SurveyedStream, SurveyOptions } from './repository-survey.js';
 
 const NEWEST = 20;
 
@@ -29,10 +31,22 @@ export async function surveyRepository(context: RepositoryContext, { newest = NE
       const entry = await readEntry(context, listed, signal);
       if (entry) entries.push(entry);
     }
-    return { sessions, snapshots, newest: entries };
+    return { sessions, snapshots, newest: entries, streams: await surveyStreams(context, signal) };
   } finally {
     await lease.release();
   }
+}
+
+async function surveyStreams({ store }: RepositoryContext, signal: AbortSignal | undefined): Promise<SurveyedStream[]> {
+  const streams = new Map<string, SurveyedStream>();
+  for await (const { id, storedAt } of listManifestFiles(store, [LOGS_PREFIX])) {
+    throwIfCancelled(signal);
+    const { stream, last } = logPlace(id);
+    const known = streams.get(stream);
+    const furthest = known && known.last > last ? known : { last, storedAt };
+    streams.set(stream, { stream, logs: (known?.logs ?? 0) + 1, last: furthest.last, storedAt: furthest.storedAt });
+  }
+  return [...streams.values()];
 }
 
 function newestOf(listed: ListedManifest[], count: number): ListedManifest[] {

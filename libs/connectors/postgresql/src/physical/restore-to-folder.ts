@@ -1,6 +1,6 @@
 import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import type { ArtifactSource, Job, Recovery, RestoreFacts } from '@rahat/connector-kit';
+import type { ArtifactSource, Job, LogRecovery, RestoreFacts } from '@rahat/connector-kit';
 import { RahatError } from '@rahat/contracts';
 import { parseBackupManifest } from './backup-manifest.js';
 import { MANIFEST_KEY, readFacts, readWhole } from './base-backup-layout.js';
@@ -13,11 +13,11 @@ export async function restoreBaseBackupToFolder(
   source: ArtifactSource,
   path: string,
   job: Job,
-  recovery?: Recovery,
+  wanted?: LogRecovery,
 ): Promise<RestoreFacts> {
   const target = resolve(path);
   await refuseExisting(target);
-  const planned = recovery && (await planRecovery(source, recovery));
+  const planned = wanted && (await planRecovery(source, wanted));
   const facts = await readFacts(source);
   const partial = `${target}.rhb-partial`;
   return told(target, async () => {
@@ -37,7 +37,8 @@ export async function restoreBaseBackupToFolder(
       const message = `Tablespace ${oid} was at ${location} and is now in ${join(target, TABLESPACES_FOLDER, oid)}.`;
       findings.push({ code: 'tablespace_moved', severity: 'info', object: oid, message });
     }
-    return { target, setAside: [], tables: [], rows: 0, bytes, findings };
+    const recovery = planned && { timeline: planned.route.timeline };
+    return { target, setAside: [], tables: [], rows: 0, bytes, findings, recovery };
   });
 }
 

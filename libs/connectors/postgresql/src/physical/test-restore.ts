@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { ArtifactSource, ConnectorContext, Job, Recovery, TestRestoreFacts } from '@rahat/connector-kit';
+import type { ArtifactSource, ConnectorContext, Job, LogRecovery, RecoveryFacts, TestRestoreFacts } from '@rahat/connector-kit';
 import { type Assertion, type PostgresqlConnection, RahatError } from '@rahat/contracts';
 import { checkAssertions } from '../assertions/check-assertions.js';
 import { connectClient } from '../connect.js';
@@ -21,7 +21,7 @@ export async function testRestoreBaseBackup(
   context: ConnectorContext,
   job: Job,
   assertions: readonly Assertion[] = [],
-  recovery?: Recovery,
+  recovery?: LogRecovery,
 ): Promise<TestRestoreFacts> {
   const facts = await readFacts(source);
   // What is proven is opened for writing in the throwaway, whose timeline leads nowhere.
@@ -47,7 +47,7 @@ export async function testRestoreBaseBackup(
     signal: job.signal,
   });
   await proveRecovered(server.connection, facts, job.signal);
-  if (planned) await proveStopped(server.connection, planned, job.signal);
+  const reached = planned && (await proveStopped(server.connection, planned, job.signal));
   const { tables, findings } = await readBack(server.connection, job);
   const known = await databaseNames(server.connection, job.signal);
   const databaseOf = ({ database = 'postgres' }: Assertion) => (known.has(database) ? database : undefined);
@@ -62,6 +62,7 @@ export async function testRestoreBaseBackup(
     rows,
     bytes,
     findings,
+    recovery: reached,
   };
 }
 
@@ -82,14 +83,17 @@ async function proveRecovered(connection: PostgresqlConnection, facts: BaseBacku
 }
 
 /** PostgreSQL fails where it can't reach its target; this is our own look that it was told the right one. */
-async function proveStopped(connection: PostgresqlConnection, { stop, route }: PlannedRecovery, signal: AbortSignal): Promise<void> {
+async function proveStopped(connection: PostgresqlConnection, { stop, route }: PlannedRecovery, signal: AbortSignal): Promise<RecoveryFacts> {
   await using client = await connectClient(connection, { database: 'template1', label: LABEL, signal });
-  const { rows } = await client.query<{ value: string; timeline: number }>(
-    `SELECT current_setting($1) AS value, ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int AS timeline`,
+  const { rows } = await client.query<{ value: string; timeline: number; reached: string | null; last: string | null }>(
+    `SELECT current_setting($1) AS value, ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int AS timeline,
+            pg_last_wal_replay_lsn()::text AS reached,
+            to_char(pg_last_xact_replay_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS last`,
     [stop.setting[0]],
   );
   if (rows[0]?.value !== stop.setting[1]) throw notProven(`it was to recover to ${stop.setting[1]}, and says ${rows[0]?.value}`);
   if (rows[0].timeline <= route.timeline) throw notProven(`it ended on timeline ${rows[0].timeline}, and should have left ${route.timeline}`);
+  return { timeline: route.timeline, reachedLsn: rows[0].reached ?? undefined, lastTransactionAt: rows[0].last ?? undefined };
 }
 
 async function databaseNames(connection: PostgresqlConnection, signal: AbortSignal): Promise<Set<string>> {

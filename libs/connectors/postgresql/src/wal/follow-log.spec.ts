@@ -21,12 +21,11 @@ let log: LogInMemory;
 beforeEach(async () => {
   log = new LogInMemory();
   server = await startPostgresql({ major: 15, settings: { ...followedSettings, wal_sender_timeout: '1s' } });
-  await server.query('CREATE TABLE t (i int, filler text)');
+  await server.query('CREATE TABLE t (i int, filler text); ALTER TABLE t ALTER filler SET STORAGE EXTERNAL');
 });
 afterEach(() => server[Symbol.asyncDispose]());
 
-const write = (megabytes: number) =>
-  server.query(`INSERT INTO t SELECT i, (SELECT string_agg(md5(n::text || i), '') FROM generate_series(1, 100) n) FROM generate_series(1, ${megabytes * 300}) i`);
+const write = (megabytes: number) => server.query(`INSERT INTO t SELECT i, repeat(md5(i::text), 32768) FROM generate_series(1, ${megabytes}) i`);
 const slot = async () =>
   (await server.query<{ restart: string; active: number | null; status: string }>(
     `SELECT restart_lsn::text AS restart, active_pid AS active, wal_status AS status FROM pg_replication_slots WHERE slot_name = 'rhb_spec'`,
@@ -70,7 +69,7 @@ describe('a follower', () => {
     expect(Math.max(...log.kept.map(({ bytes }) => bytes.length))).toBeLessThanOrEqual(32 << 20);
     expectOneLine();
     expect(follower.warnings).toEqual([]);
-  });
+  }, 120_000);
 
   it('begins again exactly where its log ends, in the middle of a record and while its former connection is still open', async () => {
     await using first = startFollower(connectionTo(server), log);
@@ -89,7 +88,7 @@ describe('a follower', () => {
     expect(failure).toMatchObject({ code: 'log_slot_in_use', retryable: true });
     await caughtUp(server, other, second);
     expect(await second.stop()).toMatchObject({ reason: 'stopped', position: other.end });
-  }, 200_000);
+  });
 
   it('goes on over restarts and crashes of the server, which do not wait for it', async () => {
     await using follower = startFollower(connectionTo(server), log, { commitSeconds: 30 });

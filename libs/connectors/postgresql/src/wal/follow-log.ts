@@ -39,6 +39,8 @@ export async function followLog(connection: PostgresqlConnection, request: Follo
         return { reason: 'gap', gap: error.gap, position: position(), message: error.message, findings: state.findings };
       if (missing) missingAt = state.committed?.position ?? 0n;
       const failure = missing ? new RahatError('source_lost', error.message) : RahatError.from(error);
+      // Who took the slot over is a newer follower of the stream: to fight for it would end neither.
+      if (failure.code === 'log_slot_in_use') throw failure;
       if (!failure.retryable || Date.now() - state.heardAt > PATIENCE_MS) throw failure;
       job.log('warning', `The log of the source is not coming: ${failure.message}. Trying again.`);
       pauseMs = state.heardAt > begun ? FIRST_PAUSE_MS : Math.min(LONGEST_PAUSE_MS, pauseMs * 2);

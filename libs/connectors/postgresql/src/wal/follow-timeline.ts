@@ -103,7 +103,7 @@ export async function followTimeline(link: FollowLink, place: Place): Promise<Pl
           break;
         case 'server':
           if (event.end > serverEnd) serverEnd = event.end;
-          sink.seen(formatLogPosition(serverEnd), new Date().toISOString());
+          sink.seen(formatLogPosition(serverEnd), formatLogPosition(committer.received), new Date().toISOString());
           // A server that shuts down waits until all that it sent is acknowledged.
           if (event.answer) {
             acknowledge(false);

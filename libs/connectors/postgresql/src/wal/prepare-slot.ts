@@ -17,7 +17,6 @@ export async function prepareSlot(
   await using client = await connectClient(connection, { database: connection.maintenanceDatabase, label, signal });
   const standby = (await client.query<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby')).rows[0]?.standby === true;
   let found = await readSlot(client, slot);
-  // Once ours, a slot that another holds was taken over by a newer follower of the stream: to fight for it would end neither.
   if (found?.activePid !== undefined && heldBy !== undefined && found.activePid !== heldBy)
     throw new RahatError('log_slot_in_use', `The replication slot ${slot} is in use by process ${found.activePid} of the server`);
   if (found?.activePid !== undefined) await releaseSlot(client, slot, signal);

@@ -1,6 +1,6 @@
 import { appendFile, mkdir, open, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Job, LogSource, Recovery } from '@rahat/connector-kit';
+import type { Job, LogSource, LogRecovery } from '@rahat/connector-kit';
 import { type Finding, RahatError } from '@rahat/contracts';
 import { formatLogPosition } from '../physical/log-position.js';
 import type { BasePlace, RecoveryRoute } from './recovery-route.js';
@@ -15,7 +15,7 @@ export interface PlannedRecovery {
   base: BasePlace;
   route: RecoveryRoute;
   stop: RecoveryStop;
-  recovery: Recovery;
+  recovery: LogRecovery;
 }
 
 /** Puts the log that recovery needs, and its orders, into a restored data folder. A byte that is missing or damaged fails it. */

@@ -98,10 +98,10 @@ export async function releaseSlot(client: DisposableClient, slot: string, signal
   }
 }
 
-/** Idempotent. */
-export async function dropSlot(connection: PostgresqlConnection, slot: string, signal: AbortSignal): Promise<void> {
+/** False when there is none. */
+export async function dropSlot(connection: PostgresqlConnection, slot: string, signal: AbortSignal): Promise<boolean> {
   await using client = await connectClient(connection, { database: connection.maintenanceDatabase, label: 'rahat-drop-slot', signal });
-  if (!(await readSlot(client, slot))) return;
+  if (!(await readSlot(client, slot))) return false;
   await releaseSlot(client, slot, signal);
   await client.query('SELECT pg_drop_replication_slot($1)', [slot]).catch(async (error: unknown) => {
     if ((await readSlot(client, slot)) === undefined) return;
@@ -111,4 +111,5 @@ export async function dropSlot(connection: PostgresqlConnection, slot: string, s
       hint: `Drop it on the server, or it will keep log until the disk is full: SELECT pg_drop_replication_slot('${slot}'); -- as a role with REPLICATION, e.g. after ALTER ROLE ${quoteIdentifier(connection.user)} REPLICATION;`,
     });
   });
+  return true;
 }
