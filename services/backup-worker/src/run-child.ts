@@ -57,7 +57,15 @@ async function execute({ type: _, spec, secrets, ...options }: ExecuteOrder): Pr
     // What is still under way when the gate closes must not look as if the run went on.
     reports.onProgress(gate.paused ? { ...next, phase: 'paused' } : next);
   };
-  const result = await executeRun(spec, secrets, { ...options, signal: abort.signal, gate, onProgress, onLog, onFound, onLogCommitted }).then(
+  const result = await executeRun(spec, secrets, {
+    ...options,
+    signal: abort.signal,
+    gate,
+    onProgress,
+    onLog,
+    onFound,
+    onLogCommitted,
+  }).then(
     (evidence): AttemptResult => ({ outcome: 'evidence', evidence }),
     (error: unknown): AttemptResult => ({ outcome: 'error', error: RahatError.from(error).serialize() }),
   );

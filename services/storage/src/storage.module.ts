@@ -44,10 +44,12 @@ export class StorageModule {
           inject: [CURSORS],
           useFactory: (cursors: Cursors) => new SnapshotsService(database, outbox, secretBox, cursors),
         },
+        { provide: LogsService, useValue: new LogsService(outbox, secretBox) },
         {
           provide: RepositoryCommandsConsumer,
-          inject: [SnapshotsService],
-          useFactory: (snapshots: SnapshotsService) => new RepositoryCommandsConsumer(messaging, database, snapshots, new LogsService(outbox, secretBox)),
+          inject: [SnapshotsService, LogsService],
+          useFactory: (snapshots: SnapshotsService, logs: LogsService) =>
+            new RepositoryCommandsConsumer(messaging, database, snapshots, logs),
         },
       ],
     };

@@ -37,7 +37,13 @@ export class LogsService {
       organization,
       action: error === undefined ? 'log.removed_from_repository' : 'log.remove_failed',
       target: { kind: 'repository', id: repository },
-      details: { stream, timeline, before: end, commits: removed, ...(error === undefined ? {} : { error: error.code, message: error.message }) },
+      details: {
+        stream,
+        timeline,
+        before: end,
+        commits: removed,
+        ...(error === undefined ? {} : { error: error.code, message: error.message }),
+      },
     });
   }
 }
