@@ -3,7 +3,10 @@ import { z } from 'zod';
 /** A place in a write-ahead log: PostgreSQL's `16/B374D848` on a timeline. */
 export const LogPosition = z.object({
   timeline: z.number().int().min(1),
-  lsn: z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/),
+  lsn: z
+    .string()
+    .regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/)
+    .meta({ examples: ['16/B374D848'] }),
 });
 export type LogPosition = z.infer<typeof LogPosition>;
 
@@ -35,7 +38,16 @@ export const RecoveryTarget = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('immediate') }).strict(),
   z.object({ kind: z.literal('time'), time: z.iso.datetime({ offset: true }), inclusive: z.boolean().default(true) }).strict(),
   z.object({ kind: z.literal('lsn'), lsn: LogPosition.shape.lsn, inclusive: z.boolean().default(true) }).strict(),
-  z.object({ kind: z.literal('transaction'), transaction: z.string().regex(/^\d{1,20}$/), inclusive: z.boolean().default(true) }).strict(),
+  z
+    .object({
+      kind: z.literal('transaction'),
+      transaction: z
+        .string()
+        .regex(/^\d{1,20}$/)
+        .meta({ examples: ['742'] }),
+      inclusive: z.boolean().default(true),
+    })
+    .strict(),
   z.object({ kind: z.literal('name'), name: z.string().min(1).max(63) }).strict(),
 ]);
 export type RecoveryTarget = z.infer<typeof RecoveryTarget>;
