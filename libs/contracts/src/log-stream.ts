@@ -3,9 +3,22 @@ import { z } from 'zod';
 /** A place in a write-ahead log: PostgreSQL's `16/B374D848` on a timeline. */
 export const LogPosition = z.object({
   timeline: z.number().int().min(1),
-  lsn: z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/),
+  lsn: z
+    .string()
+    .regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/)
+    .meta({ examples: ['16/B374D848'] }),
 });
 export type LogPosition = z.infer<typeof LogPosition>;
+
+/** `16/B374D848` as the number that it is. */
+export function lsnOf(text: string): bigint {
+  const [high, low] = text.split('/');
+  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
+}
+
+export function lsnText(lsn: bigint): string {
+  return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffff_ffffn).toString(16)}`.toUpperCase();
+}
 
 /** One contiguous piece of a log as a repository keeps it: its bytes from `start` up to, without, `end`. */
 export const LogRange = z.object({
@@ -25,7 +38,16 @@ export const RecoveryTarget = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('immediate') }).strict(),
   z.object({ kind: z.literal('time'), time: z.iso.datetime({ offset: true }), inclusive: z.boolean().default(true) }).strict(),
   z.object({ kind: z.literal('lsn'), lsn: LogPosition.shape.lsn, inclusive: z.boolean().default(true) }).strict(),
-  z.object({ kind: z.literal('transaction'), transaction: z.string().regex(/^\d{1,20}$/), inclusive: z.boolean().default(true) }).strict(),
+  z
+    .object({
+      kind: z.literal('transaction'),
+      transaction: z
+        .string()
+        .regex(/^\d{1,20}$/)
+        .meta({ examples: ['742'] }),
+      inclusive: z.boolean().default(true),
+    })
+    .strict(),
   z.object({ kind: z.literal('name'), name: z.string().min(1).max(63) }).strict(),
 ]);
 export type RecoveryTarget = z.infer<typeof RecoveryTarget>;

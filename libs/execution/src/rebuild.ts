@@ -102,6 +102,7 @@ function foundIn(entry: CatalogEntry): FoundSnapshot {
     label: facts.label,
     consistency: facts.consistency,
     consistentAt: facts.consistentAt,
+    positions: facts.positions,
     createdAt: facts.createdAt,
     tool: facts.tool,
     findings: facts.findings.slice(0, MOST_FINDINGS_FOUND),

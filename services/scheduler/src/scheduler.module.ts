@@ -36,6 +36,7 @@ import { LogRemovals } from './log-streams/log-removals.js';
 import { LogStreams } from './log-streams/log-streams.js';
 import { LogTick } from './log-streams/log-tick.js';
 import { RequestBases } from './log-streams/request-bases.js';
+import { LogMetrics } from './metrics/log-metrics.js';
 import { ProtectionMetrics } from './metrics/protection-metrics.js';
 import { RunMetrics } from './metrics/run-metrics.js';
 import { PlanPauses } from './plans/plan-pauses.js';
@@ -208,6 +209,7 @@ export class SchedulerModule {
           inject: [METRICS],
           useFactory: (registry: Registry) => new ProtectionMetrics(database, status, registry, clock),
         },
+        { provide: LogMetrics, inject: [METRICS], useFactory: (registry: Registry) => new LogMetrics(database, registry, clock) },
         { provide: Ticker, useValue: ticker },
         { provide: SettlingClock, useValue: new SettlingClock(settling) },
         { provide: MessageConsumers, useValue: consumers },

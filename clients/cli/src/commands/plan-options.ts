@@ -119,5 +119,7 @@ export function continuousLogOf({ continuousLog, logHeartbeat }: PlanOptions) {
     if (logHeartbeat === undefined) return undefined;
     throw new RahatError('invalid_input', '--log-heartbeat needs --continuous-log.');
   }
-  return continuousLog === null ? null : { commitSeconds: continuousLog, ...(logHeartbeat === undefined ? {} : { heartbeatSeconds: logHeartbeat }) };
+  return continuousLog === 'none'
+    ? null
+    : { commitSeconds: continuousLog, ...(logHeartbeat === undefined ? {} : { heartbeatSeconds: logHeartbeat }) };
 }

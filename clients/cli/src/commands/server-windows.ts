@@ -13,7 +13,9 @@ export async function serverWindows(terminal: Terminal, name: string): Promise<v
 
 function described(terminal: Terminal, name: string, { from, to, windows, gaps, streams, withoutLog }: ServerWindows): string {
   return [
-    from && to ? terminal.paint('green', `${name} can be recovered to any moment from ${from} to ${to}.`) : terminal.paint('yellow', `No moment of ${name} can be recovered but those of its backups.`),
+    from && to
+      ? terminal.paint('green', `${name} can be recovered to any moment from ${from} to ${to}.`)
+      : terminal.paint('yellow', `No moment of ${name} can be recovered but those of its backups.`),
     ...section(
       windows.length > 0,
       table(

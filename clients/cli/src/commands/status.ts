@@ -38,7 +38,9 @@ export async function status(terminal: Terminal): Promise<void> {
     current,
     [terminal.paint('bold', current.sentence), '', ...painted, ...(streams.length > 0 ? ['', ...streams] : [])].join('\n'),
   );
-  process.exitCode = current.streams.some(({ state }) => state === 'broken') ? EXIT.failed : exitCode(current.databases.map(({ state }) => state));
+  process.exitCode = current.streams.some(({ state }) => state === 'broken')
+    ? EXIT.failed
+    : exitCode(current.databases.map(({ state }) => state));
 }
 
 /** With what the schedules allow, where they say something. */

@@ -17,6 +17,8 @@ import { ReportSender } from './report-sender.js';
 
 const HEARTBEAT_MS = 10_000;
 const DELIVERY_LIMIT_ON_STOP_MS = 10_000;
+/** What a follower has received is committed before it goes. */
+const FOLLOWER_GRACE_MS = 35_000;
 /** Evidence of a database with very many tables is megabytes. */
 const RESULTS_REMEMBERED = 20;
 
@@ -42,7 +44,6 @@ export class Attempts {
   private readonly reports: ReportSender;
   private readonly claims: Claims;
   private readonly catalog: CatalogReports;
-  private readonly logs: LogReports;
   private readonly outgoing: OutgoingClient;
   private readonly running = new Map<string, Running>();
   private readonly finished = new Map<string, AttemptResult>();
@@ -61,7 +62,6 @@ export class Attempts {
     this.reports = new ReportSender(messaging);
     this.claims = new Claims(messaging, config.RAHAT_WORKER_NAME);
     this.catalog = new CatalogReports(messaging, config.RAHAT_WORKER_NAME);
-    this.logs = new LogReports(this.reports, config.RAHAT_WORKER_NAME, this.stopping.signal);
     this.outgoing = new OutgoingClient(config.RAHAT_OUTGOING_ALLOW);
   }
 
@@ -180,11 +180,14 @@ export class Attempts {
     const { spec } = running;
     const { RAHAT_WORKER_NAME: worker, RAHAT_TOOL_FOLDERS: toolFolders, RAHAT_WORKER_HEAP_MB: heapMb } = this.config;
     const attempt = { run: spec.run, attempt: spec.attempt };
+    const logs = new LogReports(this.reports, worker, this.stopping.signal);
     running.process = new AttemptProcess({
       spec,
       secrets,
       toolFolders,
       heapMb,
+      // It commits what it has.
+      ...(spec.type === 'follow' ? { graceMs: FOLLOWER_GRACE_MS } : {}),
       // A follower that waits keeps a connection, a session and nothing that the next attempt would not have.
       longestPauseMs: spec.type === 'follow' ? 0 : this.config.RAHAT_WORKER_LONGEST_PAUSE_MINUTES * 60_000,
       scratchFolder: scratch.path,
@@ -192,7 +195,7 @@ export class Attempts {
       workerName: worker,
       onProgress: (progress) => this.reports.tell('attempt.progress.v1', { ...attempt, ...progress, at: now() }),
       onLog: (lines) => this.reports.tell('attempt.log.v1', { ...attempt, lines }),
-      onCommitted: (committed) => this.logs.tell(spec, committed),
+      onCommitted: (committed) => logs.tell(spec, committed),
       onFound: (snapshots, last) => this.catalog.tell(spec, snapshots, last, running.stopped.signal),
     });
     if (running.paused) running.process.pause();

@@ -1,11 +1,10 @@
-import type { CommandPayload, LogBranch, LogRange } from '@rahat/contracts';
+import { lsnOf, type CommandPayload, type LogBranch, type LogRange } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
-import { lsnOf } from '../recovery/lsn.js';
 import type { LogStreamRow } from './log-streams.table.js';
 
 export type Committed = CommandPayload<'log.committed.v1'>;
 
-/** A hole that nobody told of: the ledger sees it by the positions. */
+/** A hole that nobody told of: a follower tells all that it commits, and began behind what the ledger has. */
 export interface UntoldGap {
   start: string;
   end: string;
@@ -27,7 +26,7 @@ export async function recordCommitted(transaction: Transaction, stream: LogStrea
   for (const branch of message.branches ?? []) await recordBranch(transaction, stream, branch);
   const at = new Date(message.at);
   await transaction.query(
-    `UPDATE log_streams SET timeline = $2, committed_lsn = $3, server_lsn = GREATEST($3::pg_lsn, $4::pg_lsn), seen_at = $5, failures = 0, identity = COALESCE(identity, $6),
+    `UPDATE log_streams SET timeline = $2, committed_lsn = $3, server_lsn = GREATEST($3::pg_lsn, $4::pg_lsn), seen_at = GREATEST(seen_at, $5), failures = 0, identity = COALESCE(identity, $6),
        behind_since = CASE WHEN $4::pg_lsn > $3::pg_lsn THEN $5::timestamptz END, last_commit_at = GREATEST(last_commit_at, $7) WHERE id = $1`,
     [
       stream.id,

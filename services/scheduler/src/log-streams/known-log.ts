@@ -1,5 +1,5 @@
+import { lsnOf } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
-import { lsnOf } from '../recovery/lsn.js';
 import type { Base, Log } from '../recovery/ways.js';
 import type { LogBranchRow, LogRangeRow, LogStreamRow } from './log-streams.table.js';
 

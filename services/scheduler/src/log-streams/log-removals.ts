@@ -1,9 +1,8 @@
-import { QUEUES, type CommandPayload } from '@rahat/contracts';
+import { lsnText, QUEUES, type CommandPayload } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import { cutsOf } from '../recovery/cuts.js';
-import { lsnText } from '../recovery/lsn.js';
 import { recordOwnAct } from '../trail/trail.js';
 import { basesIn, basesWithLog, knownLogs } from './known-log.js';
 import { lockStream, type LogRangeRow, type LogStreamRow } from './log-streams.table.js';
@@ -73,7 +72,7 @@ export class LogRemovals {
       `UPDATE log_ranges SET cut_lsn = $4::pg_lsn, cut_retry_at = $5 WHERE stream_id = $1 AND timeline = $2 AND start_lsn = $3::pg_lsn`,
       [stream.id, row.timeline, row.start_lsn, at, new Date(this.clock.now().getTime() + ANSWER_LIMIT_MS)],
     );
-    await this.command(transaction, stream, { timeline: row.timeline, start: row.start_lsn, end: at });
+    await this.command(transaction, stream, { timeline: row.timeline, before: row.start_lsn, end: at });
   }
 
   /** Removals that failed, or whose answer never came. */
@@ -83,14 +82,20 @@ export class LogRemovals {
       [now, new Date(now.getTime() + ANSWER_LIMIT_MS)],
     );
     for (const { stream_id, timeline, start_lsn, cut_lsn } of due)
-      await this.command(transaction, await lockStream(transaction, stream_id), { timeline, start: start_lsn, end: cut_lsn });
+      await this.command(transaction, await lockStream(transaction, stream_id), { timeline, before: start_lsn, end: cut_lsn });
   }
 
   private async command(
     transaction: Transaction,
     { organization_id: organization, repository_id: repository, id: stream }: LogStreamRow,
-    range: { timeline: number; start: string; end: string },
+    { timeline, before, end }: { timeline: number; before: string; end: string },
   ): Promise<void> {
+    // From where other log of the timeline ends: so what an earlier removal left goes along.
+    const [other] = await transaction.query<{ start: string | null }>(
+      `SELECT max(end_lsn) AS start FROM log_ranges WHERE stream_id = $1 AND timeline = $2 AND end_lsn <= $3::pg_lsn`,
+      [stream, timeline, before],
+    );
+    const range = { timeline, start: other?.start ?? '0/0', end };
     await this.outbox.command(transaction, QUEUES.storage, 'log.remove.v1', { organization, repository, stream, ...range });
   }
 }

@@ -1,6 +1,5 @@
-import type { LogGap, RecoverableWindow, TimelineSpan } from '@rahat/contracts';
+import { lsnText, type LogGap, type RecoverableWindow, type TimelineSpan } from '@rahat/contracts';
 import type { LogGapRow, LogStreamRow } from '../log-streams/log-streams.table.js';
-import { lsnText } from './lsn.js';
 import type { Span } from './ways.js';
 import type { Window } from './windows.js';
 

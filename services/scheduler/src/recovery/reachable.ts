@@ -1,5 +1,4 @@
-import type { RecoveryTarget } from '@rahat/contracts';
-import { lsnOf } from './lsn.js';
+import { lsnOf, type RecoveryTarget } from '@rahat/contracts';
 import { leafOf, mainWay, reachesAt, waysFrom, type Base, type Log, type Way } from './ways.js';
 
 /** How a target is reached. */

@@ -1,7 +1,7 @@
+import { lsnOf, lsnText } from '@rahat/contracts';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { cutsOf } from './cuts.js';
-import { lsnOf, lsnText } from './lsn.js';
 import { reach } from './reachable.js';
 import { leafOf, mainWay, needsBase, reachesAt, waysFrom, type Base, type Branch, type Log, type Range } from './ways.js';
 import { windowsOf } from './windows.js';

@@ -1,8 +1,7 @@
-import { METHODS, RahatError, type CreateRestorePlan, type RecoveryOutline, type RecoveryTarget } from '@rahat/contracts';
+import { lsnText, METHODS, RahatError, type CreateRestorePlan, type RecoveryOutline, type RecoveryTarget } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 import { findBackup } from '../backups/backups.table.js';
 import { mistaken } from '../input/mistake.js';
-import { lsnText } from '../recovery/lsn.js';
 import { reach } from '../recovery/reachable.js';
 import { leafOf, reachesAt } from '../recovery/ways.js';
 import { windowsOf } from '../recovery/windows.js';
