@@ -12,6 +12,7 @@ import type { LogFacts, StoredObject } from '@rahat/repository';
 import { attemptLabel } from './attempt-label.js';
 import { connectorFor } from './connectors.js';
 import { historyKey, logKey, lsnOf, positionName } from './log-objects.js';
+import { LogLag } from './log-lag.js';
 import { LogSessions } from './log-sessions.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToWrite, sourceConnection } from './run-context.js';
 
@@ -97,7 +98,7 @@ class RepositoryLogSink implements LogSink {
   readonly counts = { commits: 0, bytes: 0 };
   private committedLsn?: string;
   private server = { lsn: '0/0', receivedLsn: '0/0' };
-  private caughtUpAt = Date.now();
+  private readonly lag = new LogLag();
 
   constructor(
     private readonly spec: FollowWork,
@@ -134,6 +135,7 @@ class RepositoryLogSink implements LogSink {
     });
     if (!described) return;
     this.committedLsn = described.end;
+    this.lag.committed(lsnOf(described.end));
     this.options.onLogCommitted?.({
       stream,
       range: described,
@@ -147,6 +149,7 @@ class RepositoryLogSink implements LogSink {
 
   seen(serverLsn: string, receivedLsn: string): void {
     this.server = { lsn: serverLsn, receivedLsn };
+    this.lag.written(lsnOf(serverLsn), Date.now());
     this.tell();
   }
 
@@ -156,7 +159,6 @@ class RepositoryLogSink implements LogSink {
     const { lsn, receivedLsn } = this.server;
     const lagBytes = this.committedLsn === undefined ? 0n : lsnOf(lsn) - lsnOf(this.committedLsn);
     const now = Date.now();
-    if (lagBytes <= 0n) this.caughtUpAt = now;
     if (now - this.toldAt < 1_000) return;
     this.toldAt = now;
     this.options.onProgress({
@@ -169,7 +171,7 @@ class RepositoryLogSink implements LogSink {
         committedLsn: this.committedLsn,
         serverLsn: lsn,
         lagBytes: Number(lagBytes > 0n ? lagBytes : 0n),
-        lagSeconds: Math.round((now - this.caughtUpAt) / 100) / 10,
+        lagSeconds: this.lag.secondsAt(now),
       },
     });
   }

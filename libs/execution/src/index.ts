@@ -10,6 +10,7 @@ export {
   type OfflineRestore,
 } from './offline.js';
 export { executeFollow, type LogCommitted } from './follow.js';
+export type { OfflineLogStream } from './offline-logs.js';
 export { discoverDatabases, dropSlot, outlineRestore, probeServer, type QuestionOptions } from './questions.js';
 export {
   KIT_FORMATS,

@@ -83,7 +83,11 @@ async function proveRecovered(connection: PostgresqlConnection, facts: BaseBacku
 }
 
 /** PostgreSQL fails where it can't reach its target; this is our own look that it was told the right one. */
-async function proveStopped(connection: PostgresqlConnection, { stop, route }: PlannedRecovery, signal: AbortSignal): Promise<RecoveryFacts> {
+async function proveStopped(
+  connection: PostgresqlConnection,
+  { stop, route }: PlannedRecovery,
+  signal: AbortSignal,
+): Promise<RecoveryFacts> {
   await using client = await connectClient(connection, { database: 'template1', label: LABEL, signal });
   const { rows } = await client.query<{ value: string; timeline: number; reached: string | null; last: string | null }>(
     `SELECT current_setting($1) AS value, ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::int AS timeline,
@@ -92,7 +96,8 @@ async function proveStopped(connection: PostgresqlConnection, { stop, route }: P
     [stop.setting[0]],
   );
   if (rows[0]?.value !== stop.setting[1]) throw notProven(`it was to recover to ${stop.setting[1]}, and says ${rows[0]?.value}`);
-  if (rows[0].timeline <= route.timeline) throw notProven(`it ended on timeline ${rows[0].timeline}, and should have left ${route.timeline}`);
+  if (rows[0].timeline <= route.timeline)
+    throw notProven(`it ended on timeline ${rows[0].timeline}, and should have left ${route.timeline}`);
   return { timeline: route.timeline, reachedLsn: rows[0].reached ?? undefined, lastTransactionAt: rows[0].last ?? undefined };
 }
 

@@ -37,7 +37,8 @@ export async function followConnection(
   if (committed) {
     const next = nextPlace(committed, way, parseLogPosition(system.position), prepared.standby);
     if (next.state === 'gap') throw new LogGap(next.gap, next.message);
-    if (next.state === 'wait') throw new RahatError('source_lost', next.message, { hint: 'The standby has to catch up with its primary first.' });
+    if (next.state === 'wait')
+      throw new RahatError('source_lost', next.message, { hint: 'The standby has to catch up with its primary first.' });
     if (next.abandoned) tellAbandoned(committed, next.at, state, job);
     place = next.at;
   } else {
@@ -47,7 +48,19 @@ export async function followConnection(
     place = { timeline: timelineAt(way, start), position };
   }
 
-  const link: FollowLink = { connection, client, request, state, sink, job, signal, broken, segmentSize, statusEveryMs, slotMade: prepared.made };
+  const link: FollowLink = {
+    connection,
+    client,
+    request,
+    state,
+    sink,
+    job,
+    signal,
+    broken,
+    segmentSize,
+    statusEveryMs,
+    slotMade: prepared.made,
+  };
   for (;;) place = await followTimeline(link, place);
 }
 

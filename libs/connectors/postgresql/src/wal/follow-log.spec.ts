@@ -25,11 +25,14 @@ beforeEach(async () => {
 });
 afterEach(() => server[Symbol.asyncDispose]());
 
-const write = (megabytes: number) => server.query(`INSERT INTO t SELECT i, repeat(md5(i::text), 32768) FROM generate_series(1, ${megabytes}) i`);
+const write = (megabytes: number) =>
+  server.query(`INSERT INTO t SELECT i, repeat(md5(i::text), 32768) FROM generate_series(1, ${megabytes}) i`);
 const slot = async () =>
-  (await server.query<{ restart: string; active: number | null; status: string }>(
-    `SELECT restart_lsn::text AS restart, active_pid AS active, wal_status AS status FROM pg_replication_slots WHERE slot_name = 'rhb_spec'`,
-  ))[0];
+  (
+    await server.query<{ restart: string; active: number | null; status: string }>(
+      `SELECT restart_lsn::text AS restart, active_pid AS active, wal_status AS status FROM pg_replication_slots WHERE slot_name = 'rhb_spec'`,
+    )
+  )[0];
 /** Nothing lacks, nothing comes twice, whatever cut it. */
 function expectOneLine(): void {
   for (const [index, range] of log.ranges.entries()) {
@@ -51,9 +54,11 @@ describe('a follower', () => {
     await write(100);
     // Thrice the server's time-out: it would have ended a client that it does not hear of.
     await delay(3_000);
-    const state = (await server.query<{ flush: string; write: string; sent: string; n: number }>(
-      `SELECT flush_lsn::text AS flush, write_lsn::text AS write, sent_lsn::text AS sent, count(*) OVER ()::int AS n FROM pg_stat_replication WHERE application_name = 'rhb-spec' AND state IS NOT NULL`,
-    ))[0]!;
+    const state = (
+      await server.query<{ flush: string; write: string; sent: string; n: number }>(
+        `SELECT flush_lsn::text AS flush, write_lsn::text AS write, sent_lsn::text AS sent, count(*) OVER ()::int AS n FROM pg_stat_replication WHERE application_name = 'rhb-spec' AND state IS NOT NULL`,
+      )
+    )[0]!;
     expect(parseLogPosition(state.flush)).toBe(committed);
     expect(parseLogPosition(state.write)).toBe(committed);
     expect(parseLogPosition((await slot())!.restart)).toBeLessThanOrEqual(committed);
@@ -65,7 +70,10 @@ describe('a follower', () => {
     slow = false;
     release();
     await caughtUp(server, log, follower);
-    await until(async () => (await slot())?.restart === log.end.lsn || parseLogPosition((await slot())!.restart) >= parseLogPosition(log.end.lsn), follower);
+    await until(
+      async () => (await slot())?.restart === log.end.lsn || parseLogPosition((await slot())!.restart) >= parseLogPosition(log.end.lsn),
+      follower,
+    );
     expect(Math.max(...log.kept.map(({ bytes }) => bytes.length))).toBeLessThanOrEqual(32 << 20);
     expectOneLine();
     expect(follower.warnings).toEqual([]);
@@ -136,7 +144,11 @@ describe('a follower', () => {
     await second.stop();
     expectOneLine();
     await dropSlot(connectionTo(server), 'rhb_spec', quietJob.signal);
-    for (let i = 0; i < 3; i++) await server.query('SELECT pg_switch_wal()').then(() => write(1)).then(() => server.query('CHECKPOINT'));
+    for (let i = 0; i < 3; i++)
+      await server
+        .query('SELECT pg_switch_wal()')
+        .then(() => write(1))
+        .then(() => server.query('CHECKPOINT'));
     const third = startFollower(connectionTo(server), log, { from: log.end });
     expect(await third.end).toMatchObject({ reason: 'gap', gap: 'slot_lost', position: log.end });
     // The slot is there again: the next base backup and the log behind it are safe.
@@ -153,7 +165,11 @@ describe('a follower', () => {
     await first.stop();
     await server.query(`ALTER SYSTEM SET max_slot_wal_keep_size = '16MB'`);
     await server.query('SELECT pg_reload_conf()');
-    for (let i = 0; i < 5; i++) await server.query('SELECT pg_switch_wal()').then(() => write(1)).then(() => server.query('CHECKPOINT'));
+    for (let i = 0; i < 5; i++)
+      await server
+        .query('SELECT pg_switch_wal()')
+        .then(() => write(1))
+        .then(() => server.query('CHECKPOINT'));
     expect((await slot())?.status).toBe('lost');
     const second = startFollower(connectionTo(server), log, { from: log.end });
     expect(await second.end).toMatchObject({ reason: 'gap', gap: 'slot_lost', message: expect.stringContaining('already been removed') });

@@ -27,7 +27,11 @@ export function nextPlace(committed: Place, way: readonly TimelineStep[], writte
   const next = way[index + 1];
   if (step.end !== undefined && next !== undefined && committed.position > step.end) {
     // The new timeline has all of the log up to the fork, and so do we; what we have behind it nobody went on from.
-    return { state: 'go on', at: { timeline: next.timeline, position: step.end }, abandoned: { timeline: committed.timeline, position: step.end } };
+    return {
+      state: 'go on',
+      at: { timeline: next.timeline, position: step.end },
+      abandoned: { timeline: committed.timeline, position: step.end },
+    };
   }
   if (step.end === undefined && committed.position > written) {
     const message = `The source has written only up to ${formatLogPosition(written)}; what is kept ends at ${where}`;

@@ -132,5 +132,8 @@ function withSlotLoss(error: unknown, slotMade: boolean, place: Place): unknown 
   const notice = serverNotice(error);
   if (notice?.code !== '58P01' || !/WAL/.test(notice.message)) return error;
   const why = slotMade ? 'The replication slot was gone or invalid' : 'The replication slot did not keep the log';
-  return new LogGap('slot_lost', `${why}, and the source has no more log from ${formatLogPosition(place.position)} of timeline ${place.timeline} on: ${notice.message}`);
+  return new LogGap(
+    'slot_lost',
+    `${why}, and the source has no more log from ${formatLogPosition(place.position)} of timeline ${place.timeline} on: ${notice.message}`,
+  );
 }

@@ -1,7 +1,6 @@
 /** What a restore can aim at, as the log holds it. Positions are LSNs; `end` is behind the record's last byte. */
 export type LogEvent = { start: bigint; end: bigint; /** µs since 2000-01-01 UTC, by the server's clock. */ at: bigint } & (
-  | { kind: 'transaction'; /** 32 bits, as the record holds it. */ transaction: number }
-  | { kind: 'restore point'; name: string }
+  { kind: 'transaction'; /** 32 bits, as the record holds it. */ transaction: number } | { kind: 'restore point'; name: string }
 );
 
 /** xlog_internal.h: XLogPageHeaderData, XLogLongPageHeaderData. */
@@ -251,4 +250,3 @@ export function parseLogTime(text: string): bigint {
   const seconds = BigInt(Date.parse(text.replace(/\.\d+/, '')) - EPOCH_MS) * 1000n;
   return seconds + BigInt(fraction.slice(0, 6).padEnd(6, '0'));
 }
-

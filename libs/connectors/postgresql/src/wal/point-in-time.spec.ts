@@ -90,7 +90,9 @@ describe.each([13, 15, 17] as const)('the followed log of PostgreSQL %i', (major
         expect(await readdir(scratchFolder)).not.toContain(`refused-${major}`);
         return `${failure.message} ${failure.hint}`;
       };
-      expect(await refused({ kind: 'time', time: before, inclusive: true })).toMatch(/before the end of the backup.*Reachable from this backup is/);
+      expect(await refused({ kind: 'time', time: before, inclusive: true })).toMatch(
+        /before the end of the backup.*Reachable from this backup is/,
+      );
       expect(await refused({ kind: 'time', time: new Date(Date.now() + 1000).toISOString(), inclusive: true })).toContain(last);
       expect(await refused({ kind: 'lsn', lsn: '0/1000028', inclusive: true })).toContain('before the end of the backup');
       expect(await refused({ kind: 'lsn', lsn: 'F/0', inclusive: true })).toContain('behind the end of the log');

@@ -33,7 +33,8 @@ export async function prepareSlot(
     found = await readSlot(client, slot);
   }
   if (!found?.restartLsn)
-    throw new RahatError('source_unsupported', `The server made the replication slot ${slot}, and keeps no log for it`, { retryable: true });
+    throw new RahatError('source_unsupported', `The server made the replication slot ${slot}, and keeps no log for it`, {
+      retryable: true,
+    });
   return { restartLsn: found.restartLsn, standby, made };
 }
-

@@ -178,8 +178,7 @@ export class RangeCommitter {
     };
     let whole = false;
     async function* body(): AsyncGenerator<Uint8Array> {
-      for (const [index, block] of range.blocks.entries())
-        yield index === range.blocks.length - 1 ? block.subarray(0, range.fill) : block;
+      for (const [index, block] of range.blocks.entries()) yield index === range.blocks.length - 1 ? block.subarray(0, range.fill) : block;
       whole = true;
     }
     await this.options.sink.commit({ timeline, lsn: described.start }, body(), () => described, history.length > 0 ? history : undefined);

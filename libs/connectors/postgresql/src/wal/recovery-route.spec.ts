@@ -53,7 +53,14 @@ const CASES: Case[] = [
     undefined,
     { timeline: 1, pieces: [], hole: /gap from 0\/2000000 to 0\/3000000/ },
   ],
-  ['a log that ends before the backup', base(1, '0/2000100'), [range(1, '0/1000000', '0/2000100')], new Map(), undefined, { timeline: 1, pieces: [] }],
+  [
+    'a log that ends before the backup',
+    base(1, '0/2000100'),
+    [range(1, '0/1000000', '0/2000100')],
+    new Map(),
+    undefined,
+    { timeline: 1, pieces: [] },
+  ],
   [
     'a promotion, and what the former primary wrote behind it',
     base(1, '0/2000100'),
@@ -105,13 +112,32 @@ const CASES: Case[] = [
   [
     'two promotions, past a sibling that left before the backup’s end',
     base(1, '0/4800000'),
-    [range(1, '0/4000000', '0/5000100'), range(2, '0/5000100', '0/7000000'), range(3, '0/7000000', '0/8000000'), range(4, '0/4000000', '0/9000000')],
+    [
+      range(1, '0/4000000', '0/5000100'),
+      range(2, '0/5000100', '0/7000000'),
+      range(3, '0/7000000', '0/8000000'),
+      range(4, '0/4000000', '0/9000000'),
+    ],
     TWICE,
     undefined,
     { timeline: 3, pieces: ['1 0/4000000-0/5000100', '2 0/5000100-0/7000000', '3 0/7000000-0/8000000'] },
   ],
-  ['a timeline that is not a child', base(1, '0/4800000'), [range(1, '0/4000000', '0/5000100')], TWICE, 4, /timeline 4 does not come out of timeline 1/],
-  ['a timeline that is the parent', base(2, '0/5800000'), [range(1, '0/4000000', '0/5000100')], TWICE, 1, /timeline 1 does not come out of timeline 2/],
+  [
+    'a timeline that is not a child',
+    base(1, '0/4800000'),
+    [range(1, '0/4000000', '0/5000100')],
+    TWICE,
+    4,
+    /timeline 4 does not come out of timeline 1/,
+  ],
+  [
+    'a timeline that is the parent',
+    base(2, '0/5800000'),
+    [range(1, '0/4000000', '0/5000100')],
+    TWICE,
+    1,
+    /timeline 1 does not come out of timeline 2/,
+  ],
   ['a timeline that nobody knows', base(1, '0/4800000'), [], TWICE, 9, /the log holds no timeline 9/],
 ];
 
@@ -130,17 +156,14 @@ describe('the way from a base backup through the log', () => {
   });
 
   it('tells the last commit of what it leads through, and of nothing else', () => {
-    const route = findRoute(
-      base(1, '0/2000100'),
-      {
-        ranges: [
-          range(1, '0/2000000', '0/3000000', '2026-01-01T00:00:00.000001Z'),
-          range(1, '0/3000000', '0/5000900', '2026-01-03T00:00:00.000000Z'),
-          range(2, '0/5000100', '0/6000000', '2026-01-02T00:00:00.000002Z'),
-        ],
-        histories: FORKED,
-      },
-    );
+    const route = findRoute(base(1, '0/2000100'), {
+      ranges: [
+        range(1, '0/2000000', '0/3000000', '2026-01-01T00:00:00.000001Z'),
+        range(1, '0/3000000', '0/5000900', '2026-01-03T00:00:00.000000Z'),
+        range(2, '0/5000100', '0/6000000', '2026-01-02T00:00:00.000002Z'),
+      ],
+      histories: FORKED,
+    });
     expect(describeReach(base(1, '0/2000100'), route)).toBe(
       'Reachable from this backup is 0/2000100 to 0/6000000 of timeline 2, the last commit in it at 2026-01-02T00:00:00.000002Z.',
     );

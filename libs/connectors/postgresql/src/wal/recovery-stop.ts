@@ -174,12 +174,7 @@ async function firstEvent(
 }
 
 /** The bytes of the way in their order, across timelines. */
-export async function* readRoute(
-  route: RecoveryRoute,
-  log: Pick<LogSource, 'read'>,
-  start: bigint,
-  end: bigint,
-): AsyncGenerator<Buffer> {
+export async function* readRoute(route: RecoveryRoute, log: Pick<LogSource, 'read'>, start: bigint, end: bigint): AsyncGenerator<Buffer> {
   for (const piece of route.pieces) {
     const [from, to] = [piece.start > start ? piece.start : start, piece.end < end ? piece.end : end];
     if (from < to) yield* log.read(piece.timeline, from, to);

@@ -68,7 +68,7 @@ export async function until(state: () => boolean | Promise<boolean>, follower?: 
   );
   ended?.catch(() => undefined);
   while (!(await state())) {
-    if (Date.now() > deadline) throw new Error('It did not come about within 60 s');
+    if (Date.now() > deadline) throw new Error(`It did not come about within 60 s: ${follower?.warnings.join('; ')}`);
     await Promise.race([delay(50), ...(ended ? [ended] : [])]);
   }
 }
