@@ -17,19 +17,15 @@ const FULLEST = 0.7;
  */
 export class ChunkTable {
   #slots = new Uint32Array(1024 * SLOT_WORDS);
-  #count = 0;
-
-  get size(): number {
-    return this.#count;
-  }
+  size = 0;
 
   add(id: Buffer, { pack, frame, offset, length }: Home): void {
-    if ((this.#count + 1) * SLOT_WORDS > this.#slots.length * FULLEST) this.#grow();
+    if ((this.size + 1) * SLOT_WORDS > this.#slots.length * FULLEST) this.#grow();
     const words = [...idWords(id), pack, frame, offset, length];
     for (let at = this.#first(words[0] as number); ; at = this.#next(at)) {
       if (this.#slots[at + LENGTH] === 0) {
         this.#slots.set(words, at);
-        this.#count++;
+        this.size++;
         return;
       }
       if (words.every((word, index) => this.#slots[at + index] === word)) return;

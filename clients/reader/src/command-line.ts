@@ -3,7 +3,7 @@ import { ReaderError } from './reader-error.js';
 
 export const USAGE = `rahat-reader – reads repositories of Rahat Backup (format 1) without the product
 
-  rahat-reader list      REPOSITORY                      snapshots, oldest first
+  rahat-reader list      REPOSITORY                      snapshots and logs, oldest first
   rahat-reader show      REPOSITORY SNAPSHOT             what a snapshot says about itself
   rahat-reader objects   REPOSITORY SNAPSHOT             its objects
   rahat-reader cat       REPOSITORY SNAPSHOT KEY         one object to standard output
@@ -11,6 +11,8 @@ export const USAGE = `rahat-reader – reads repositories of Rahat Backup (forma
   rahat-reader restore   REPOSITORY SNAPSHOT --to DIR    into a new or empty folder, in a form that stock tools take
                          [--objects]                     every object as a file instead
                          [--keep-going]                  with --objects: leave damaged objects out and name them
+  rahat-reader wal       REPOSITORY STREAM --to DIR      a log of PostgreSQL as segment files for its restore_command
+                         [--from LSN] [--until LSN]      only what holds these positions
   rahat-reader licenses                                  of the parts built into this file
 
 REPOSITORY is the folder with rahat.json (copy an object store's content to a folder first). SNAPSHOT is an id, the
@@ -30,6 +32,7 @@ const ARGUMENTS = {
   cat: ['SNAPSHOT', 'KEY'],
   check: [],
   restore: ['SNAPSHOT'],
+  wal: ['STREAM'],
 } as const;
 
 const OPTIONS = {
@@ -37,6 +40,8 @@ const OPTIONS = {
   json: { type: 'boolean', default: false },
   data: { type: 'boolean', default: false },
   to: { type: 'string', default: '' },
+  from: { type: 'string', default: '' },
+  until: { type: 'string', default: '' },
   objects: { type: 'boolean', default: false },
   'keep-going': { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
@@ -45,7 +50,7 @@ const OPTIONS = {
 type Options = ReturnType<typeof parse>['values'];
 type Command = keyof typeof ARGUMENTS;
 
-/** `snapshot` and `key` are empty where the command takes none. */
+/** `snapshot` (or a stream) and `key` are empty where the command takes none. */
 export type Order =
   { command: 'help' } | { command: 'licenses' } | { command: Command; repository: string; snapshot: string; key: string; options: Options };
 
@@ -55,16 +60,12 @@ export function parseCommandLine(args: string[]): Order {
   const [command = 'help', repository = '', snapshot = '', key = ''] = positionals;
   if (options.help || command === 'help') return { command: 'help' };
   if (command === 'licenses') return { command };
-  if (!isCommand(command)) throw new ReaderError('usage', `There is no command "${command}". See rahat-reader --help.`);
-  const names = ['REPOSITORY', ...ARGUMENTS[command]];
+  if (!Object.hasOwn(ARGUMENTS, command)) throw new ReaderError('usage', `There is no command "${command}". See rahat-reader --help.`);
+  const names = ['REPOSITORY', ...ARGUMENTS[command as Command]];
   if (positionals.length !== names.length + 1) throw new ReaderError('usage', `${command} takes ${names.join(' ')}.`);
-  if (command === 'restore' && options.to === '') throw new ReaderError('usage', 'Say where to restore: --to DIR.');
+  if (['restore', 'wal'].includes(command) && options.to === '') throw new ReaderError('usage', 'Say where to restore: --to DIR.');
   if (options['keep-going'] && !options.objects) throw new ReaderError('usage', '--keep-going goes with --objects.');
-  return { command, repository, snapshot, key, options };
-}
-
-function isCommand(text: string): text is Command {
-  return Object.hasOwn(ARGUMENTS, text);
+  return { command: command as Command, repository, snapshot, key, options };
 }
 
 function parse(args: string[]) {

@@ -214,19 +214,33 @@ describe('the repository in docs/REPOSITORY_FORMAT.md', () => {
   it('is read by rahat-reader to the last byte', async () => {
     await using reader = await ReaderProcess.bundle();
     const check = await reader.run(['check', path, '--data', '--json'], { passphrase: 'vektör' });
-    expect(JSON.parse(check.stdout.toString())).toMatchObject({ healthy: true, snapshots: 1, packs: 2, chunks: 3, readBytes: 688 });
+    expect(JSON.parse(check.stdout.toString())).toMatchObject({
+      healthy: true,
+      snapshots: 1,
+      logs: 1,
+      packs: 2,
+      chunks: 3,
+      readBytes: 688,
+    });
     const to = join(folder, 'restored');
     expect(await reader.run(['restore', path, 'backup_1', '--to', to], { passphrase: 'vektör' })).toMatchObject({ exitCode: 0 });
     expect((await readdir(join(to, 'objects'))).sort()).toEqual(['000001-hello', '000002-zeros']);
     expect(await readFile(join(to, 'objects/000001-hello'), 'utf8')).toBe('Rahat Backup');
     expect((await readFile(join(to, 'objects/000002-zeros'))).equals(Buffer.alloc(65 * 32_768))).toBe(true);
+    const wal = join(folder, 'wal');
+    expect(await reader.run(['wal', path, 'stream_1', '--to', wal], { passphrase: 'vektör' })).toMatchObject({ exitCode: 0 });
+    expect(await readdir(wal)).toEqual(['000000010000000000000002']);
+    const segment = Buffer.concat([Buffer.from('Rahat Backup')], 16 * 1024 * 1024);
+    expect((await readFile(join(wal, '000000010000000000000002'))).equals(segment)).toBe(true);
   });
 
   it('is read by the engine to the last byte', async () => {
     const store = new LocalStore({ driver: 'local', path: folder }, 'repository');
     const repository = await openRepository(store, { type: 'passphrase', passphrase: 'vektör' });
     expect(repository.exportSecrets()).toEqual({ masterKey: M, identitySecret: I });
-    expect(await repository.check({ level: 'deep' })).toMatchObject({ healthy: true, snapshots: 1, packs: 2, chunks: 3 });
+    expect(await repository.check({ level: 'deep' })).toMatchObject({ healthy: true, snapshots: 1, logs: 1, packs: 2, chunks: 3 });
+    const [log] = await Array.fromAsync(repository.logs({ stream: 'stream_1', from: '00000001-0000000002000001' }));
+    expect(log).toMatchObject({ ok: true, manifest: { writer: 'vector', range: { timeline: 1, start: '0/2000000', end: '0/200000C' } } });
     const { objects } = await repository.findSnapshot('backup_1');
     await using session = await repository.beginReading();
     const read = [];

@@ -65,12 +65,25 @@ describe('rahat-reader and the golden repository of format 1', () => {
       healthy: true,
       level: 'data',
       snapshots: 1,
+      logs: 0,
       packs: 2,
       chunks: 74,
       readBytes: 107_264,
       problems: [],
       losses: [],
     });
+  });
+
+  it('reads the one with a log, and puts its segments together', async () => {
+    const withLogs = join(GOLDEN, '../format-1-logs');
+    const check = await reader.run(['check', withLogs, '--data', '--json'], { passphrase });
+    expect(JSON.parse(check.stdout.toString())).toMatchObject({ healthy: true, snapshots: 1, logs: 4, packs: 8, problems: [], losses: [] });
+    const to = join(folder, 'wal');
+    expect(await reader.run(['wal', withLogs, 'stream_golden', '--to', to], { passphrase, asNode20: true })).toMatchObject({ exitCode: 0 });
+    expect((await readdir(to)).sort()).toEqual(['00000002.history', '000000010000000000000002', '000000020000000000000002'].sort());
+    const first = (await readFile(join(to, '000000010000000000000002'))).subarray(20_000, 1_250_000);
+    const pages = Buffer.concat(Array.from({ length: 170 }, (_, page) => Buffer.alloc(8192, `log page ${page} `)));
+    expect(first.equals(pages.subarray(0, 1_230_000))).toBe(true);
   });
 
   it('opens by a passphrase in any normal form of Unicode', async () => {

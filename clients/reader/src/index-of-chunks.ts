@@ -21,7 +21,7 @@ export interface KnownPack {
 export class ChunkIndex {
   readonly packs: KnownPack[] = [];
   readonly problems: Problem[] = [];
-  readonly #table = new ChunkTable();
+  readonly table = new ChunkTable();
   readonly #numbers = new Map<string, number>();
   #footersRead = false;
 
@@ -41,10 +41,6 @@ export class ChunkIndex {
     return index;
   }
 
-  get chunkCount(): number {
-    return this.#table.size;
-  }
-
   /** Adds what the packs say for themselves; a pack whose footer is damaged is told in `problems`. Only the first call reads. */
   async readFooters(): Promise<void> {
     if (this.#footersRead) return;
@@ -61,7 +57,7 @@ export class ChunkIndex {
 
   /** Every place that is known to hold the chunk. */
   homes(id: Buffer): Iterable<Home> {
-    return this.#table.homes(id);
+    return this.table.homes(id);
   }
 
   pack(number: number): KnownPack {
@@ -84,6 +80,6 @@ export class ChunkIndex {
     const same = known !== undefined && Buffer.from(frames.buffer).equals(Buffer.from(this.pack(known).frames.buffer));
     const pack = same ? known : this.packs.push({ name, sizeBytes, kind, frames }) - 1;
     this.#numbers.set(name, pack);
-    for (let chunk = 0; chunk < table.chunkCount; chunk++) this.#table.add(table.chunkId(chunk), { pack, ...table.chunk(chunk) });
+    for (let chunk = 0; chunk < table.chunkCount; chunk++) this.table.add(table.chunkId(chunk), { pack, ...table.chunk(chunk) });
   }
 }

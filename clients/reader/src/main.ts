@@ -7,6 +7,7 @@ import { catObject, listObjects, showSnapshot } from './commands/show.js';
 import { tell, writeOut } from './output.js';
 import { readKeys } from './given-keys.js';
 import { ReaderError } from './reader-error.js';
+import { restoreSegments } from './restore/postgresql-segments.js';
 import { Repository } from './repository.js';
 
 const FAILED = 1;
@@ -31,6 +32,7 @@ async function run(args: string[]): Promise<number> {
   const repository = await Repository.open(order.repository, () => readKeys(options['passphrase-file'] ?? []));
   if (order.command === 'list') return (await listSnapshots(repository, options.json)) ? 0 : FAILED;
   if (order.command === 'check') return (await checkRepository(repository, options)) ? 0 : FAILED;
+  if (order.command === 'wal') return (await restoreSegments(repository, order.snapshot, options)) ? 0 : PARTIAL;
   const manifest = await repository.findSnapshot(order.snapshot);
   switch (order.command) {
     case 'show':

@@ -10,7 +10,7 @@ import type { Repository } from './repository.js';
 export class PackCheck {
   readonly problems: Problem[] = [];
   readBytes = 0;
-  readonly #files = new Map<string, number>();
+  readonly files = new Map<string, number>();
   /** `<pack>` where nothing in it can be used, `<pack>:<frame>` where a frame can't. */
   readonly #broken = new Set<string>();
 
@@ -19,25 +19,21 @@ export class PackCheck {
     private readonly index: ChunkIndex,
   ) {}
 
-  get fileCount(): number {
-    return this.#files.size;
-  }
-
   /** Packs that the index names and that are missing or have another size. Those that no segment names tell what they hold themselves. */
   async compareFiles(): Promise<void> {
-    for (const { name, sizeBytes } of await this.repository.packFiles()) this.#files.set(name, sizeBytes);
+    for (const { name, sizeBytes } of await this.repository.packFiles()) this.files.set(name, sizeBytes);
     const named = new Set(this.index.packs.map(({ name }) => name));
     for (const { name, sizeBytes } of this.index.packs) {
-      const found = this.#files.get(name);
+      const found = this.files.get(name);
       if (found === sizeBytes) continue;
       this.#fail(name, name, damaged(name, found === undefined ? 'it is missing' : `it has ${found} bytes instead of ${sizeBytes}`));
     }
-    if ([...this.#files.keys()].some((name) => !named.has(name))) await this.index.readFooters();
+    if ([...this.files.keys()].some((name) => !named.has(name))) await this.index.readFooters();
   }
 
   /** Names against content, footers, frames and chunks. */
   async readAll(): Promise<void> {
-    for (const [name, sizeBytes] of this.#files) {
+    for (const [name, sizeBytes] of this.files) {
       try {
         const hash = createHash('sha256');
         for await (const bytes of this.repository.folder.stream(name)) hash.update(bytes);
@@ -55,7 +51,7 @@ export class PackCheck {
     for (const home of this.index.homes(id)) {
       const { name } = this.index.pack(home.pack);
       const broken = this.#broken.has(name) || this.#broken.has(`${name}:${home.frame}`);
-      if (home.length === length && this.#files.has(name) && !broken) return true;
+      if (home.length === length && this.files.has(name) && !broken) return true;
     }
     return false;
   }

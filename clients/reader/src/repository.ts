@@ -11,9 +11,12 @@ import { damaged, messageOf, ReaderError } from './reader-error.js';
 import { Folder, type StoredFile } from './storage/folder.js';
 
 const SNAPSHOT_ID = /^[a-z0-9][a-z0-9._-]{0,149}$/;
+const STREAM = /^[a-z0-9][a-z0-9._-]{0,49}$/;
+const LOG_NAME = /^[0-9a-f-]{1,64}_[0-9a-f-]{1,64}$/;
 const PACK_ID = /^[0-9a-f]{64}$/;
 
-export interface SnapshotFile extends StoredFile {
+export interface ManifestFile extends StoredFile {
+  /** Of a log its file's name as long as it isn't in the trash: only it has slashes. */
   id: string;
   /** Retention took it away; it is there until the trash is emptied. */
   inTrash: boolean;
@@ -49,20 +52,26 @@ export class Repository {
     return repository;
   }
 
-  async snapshotFiles(): Promise<SnapshotFile[]> {
-    const under = async (prefix: string, inTrash: boolean) =>
-      (await this.folder.list(prefix, SNAPSHOT_ID)).map((file) => ({ ...file, id: file.name.slice(prefix.length), inTrash }));
-    return [...(await under('snapshots/', false)), ...(await under('trash/', true))];
+  /** Of snapshots, then of logs. */
+  async manifestFiles(): Promise<ManifestFile[]> {
+    const under = async (prefix: string, pattern: RegExp, idAt: number) =>
+      (await this.folder.list(prefix, pattern)).map((file) => ({
+        ...file,
+        id: file.name.slice(idAt),
+        inTrash: prefix.startsWith('trash/'),
+      }));
+    const files = [...(await under('snapshots/', SNAPSHOT_ID, 10)), ...(await under('trash/', SNAPSHOT_ID, 6))];
+    for (const root of ['logs/', 'trash/logs/'])
+      for (const stream of await this.folder.folders(root, STREAM))
+        files.push(...(await under(`${root}${stream}/`, LOG_NAME, root.length - 'logs/'.length)));
+    return files;
   }
 
-  async manifest(file: SnapshotFile): Promise<Manifest> {
-    const payload = openSealed(
-      await this.folder.read(file.name),
-      SEALED.manifest,
-      `snapshots/${file.id}`,
-      this.packKeys.metadata,
-      file.name,
-    );
+  async manifest(file: ManifestFile): Promise<Manifest> {
+    const [type, sealedBy] = file.id.includes('/')
+      ? ([SEALED.log, file.id] as const)
+      : ([SEALED.manifest, `snapshots/${file.id}`] as const);
+    const payload = openSealed(await this.folder.read(file.name), type, sealedBy, this.packKeys.metadata, file.name);
     try {
       return parseManifest(payload, file.id, this.descriptor.repositoryId);
     } catch (cause) {
@@ -72,8 +81,8 @@ export class Repository {
 
   /** By id, unique beginning of an id, or `latest`: the newest that can be read and isn't in the trash. */
   async findSnapshot(wanted: string): Promise<Manifest> {
-    const files = await this.snapshotFiles();
-    if (wanted === 'latest') return this.#latest(files.filter(({ inTrash }) => !inTrash));
+    const files = await this.manifestFiles();
+    if (wanted === 'latest') return this.#latest(files.filter(({ id, inTrash }) => !inTrash && !id.includes('/')));
     const exact = files.filter(({ id }) => id === wanted);
     const found = exact.length > 0 ? exact.slice(0, 1) : files.filter(({ id }) => id.startsWith(wanted));
     const [file] = found;
@@ -89,7 +98,7 @@ export class Repository {
     return packs;
   }
 
-  async #latest(files: SnapshotFile[]): Promise<Manifest> {
+  async #latest(files: ManifestFile[]): Promise<Manifest> {
     const manifests: Manifest[] = [];
     for (const file of files) manifests.push(await this.manifest(file));
     const newest = manifests.reduce<Manifest | undefined>((best, one) => (!best || one.createdAt > best.createdAt ? one : best), undefined);

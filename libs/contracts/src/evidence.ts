@@ -128,6 +128,8 @@ export const RebuildEvidence = z.object({
   snapshots: z.array(RebuiltSnapshot).max(MOST_SNAPSHOTS_NAMED),
   /** The catalog has them, the repository doesn't: they are marked, and stay. */
   missing: MissingBackups,
+  /** Streams of which log was found, and of these the ones that belong to a server of the catalog. Absent in older evidence. */
+  logs: z.object({ found: z.number().int(), recorded: z.number().int() }).optional(),
   findings: z.array(Finding),
 });
 export type RebuildEvidence = z.infer<typeof RebuildEvidence>;

@@ -16,6 +16,7 @@ export * from './principal.js';
 export * from './repository-grant.js';
 export * from './log-stream.js';
 export * from './run-spec.js';
+export * from './found-log.js';
 export * from './found-snapshot.js';
 export * from './evidence.js';
 export * from './messages.js';

@@ -128,3 +128,24 @@ export const ContinuousLog = z
   .strict()
   .meta({ id: 'ContinuousLog' });
 export type ContinuousLog = z.infer<typeof ContinuousLog>;
+
+/** Adjacent ones as one; they are in the log's order. */
+export function joinedRanges(ranges: readonly LogRange[]): LogRange[] {
+  const all: LogRange[] = [];
+  for (const range of ranges) {
+    const last = all.at(-1);
+    if (last?.timeline !== range.timeline || last.end !== range.start) {
+      all.push(range);
+      continue;
+    }
+    const firstCommitAt = last.firstCommitAt ?? range.firstCommitAt;
+    const lastCommitAt = range.lastCommitAt ?? last.lastCommitAt;
+    all[all.length - 1] = {
+      ...last,
+      end: range.end,
+      ...(firstCommitAt === undefined ? {} : { firstCommitAt }),
+      ...(lastCommitAt === undefined ? {} : { lastCommitAt }),
+    };
+  }
+  return all;
+}

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { AttemptResult } from './evidence.js';
 import { RunError } from './evidence.js';
 import { Finding } from './finding.js';
+import { FoundLog, MOST_LOGS_AT_ONCE } from './found-log.js';
 import { FoundSnapshot, MissingBackups, MOST_FOUND_AT_ONCE, RebuiltSnapshot } from './found-snapshot.js';
 import { ProbeReport } from './http/servers.js';
 import { BackupMethod, Engine, RunState, RunType, VerificationLevel } from './labels.js';
@@ -106,11 +107,23 @@ export const Questions = {
   },
   /** A page of what a rebuild finds; the next one is sent after the answer, so what was told is in the catalog. The last one may be empty. */
   'snapshots.found.v1': {
-    question: z.object({ ...attempt, worker: z.string(), snapshots: z.array(FoundSnapshot).max(MOST_FOUND_AT_ONCE), last: z.boolean() }),
+    question: z.object({
+      ...attempt,
+      worker: z.string(),
+      snapshots: z.array(FoundSnapshot).max(MOST_FOUND_AT_ONCE),
+      /** After the snapshots, which name the servers. */
+      logs: z.array(FoundLog).max(MOST_LOGS_AT_ONCE).optional(),
+      last: z.boolean(),
+    }),
     answer: z.discriminatedUnion('granted', [
       /** The attempt is no longer this worker's. */
       z.object({ granted: z.literal(false) }),
-      z.object({ granted: z.literal(true), snapshots: z.array(RebuiltSnapshot), missing: MissingBackups.optional() }),
+      z.object({
+        granted: z.literal(true),
+        snapshots: z.array(RebuiltSnapshot),
+        missing: MissingBackups.optional(),
+        logsRecorded: z.number().int().optional(),
+      }),
     ]),
   },
   'server.probe.v1': { question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string() }), answer: ProbeReport },

@@ -10,7 +10,8 @@ import { openRepository } from './open-repository.js';
 import { padmeLength } from './packs/padme.js';
 import { decodePackTable, encodePackTable } from './packs/pack-table.js';
 import { openSealedFile } from './sealed-files/sealed-file.js';
-import { digests, noise, restore } from './testing/builders.js';
+import type { Repository } from './repository.js';
+import { collect, digests, noise, restore } from './testing/builders.js';
 import { sealFrame } from './threads/jobs.js';
 import { MemoryStore } from './testing/memory-store.js';
 
@@ -86,14 +87,7 @@ describe('format 1', () => {
   });
 
   it('stays readable: the golden repository opens and verifies', async () => {
-    const root = join(import.meta.dirname, '../golden/format-1');
-    const store = new MemoryStore();
-    for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
-      if (!entry.isFile()) continue;
-      const path = join(entry.parentPath, entry.name);
-      store.files.set(relative(root, path).replaceAll('\\', '/'), { bytes: await readFile(path), modifiedAt: new Date() });
-    }
-    const repository = await openRepository(store, { type: 'passphrase', passphrase: 'golden şifre' });
+    const repository = await golden('format-1');
     expect(await repository.check({ level: 'deep' })).toMatchObject({ healthy: true, snapshots: 1, packs: 2, problems: [] });
     expect(digests(await restore(repository, 'backup_golden'))).toEqual(
       digests({
@@ -104,4 +98,48 @@ describe('format 1', () => {
       }),
     );
   });
+
+  it('stays readable: the golden repository with a log, in pieces, merged, overlapping, of two timelines, and in the trash', async () => {
+    const repository = await golden('format-1-logs');
+    expect(await repository.check({ level: 'deep' })).toMatchObject({ healthy: true, snapshots: 1, logs: 3, packs: 8, problems: [] });
+    const logs = await Array.fromAsync(repository.logs({ stream: 'stream_golden' }), (listing) =>
+      listing.ok ? listing.manifest : undefined,
+    );
+    expect(logs).toMatchObject([
+      {
+        commits: 4,
+        range: {
+          timeline: 1,
+          start: '0/2000000',
+          end: '0/2127690',
+          firstCommitAt: '2026-11-24T03:00:00.000001Z',
+          lastCommitAt: '2026-11-24T03:09:59.123456Z',
+        },
+      },
+      { range: { timeline: 1, start: '0/2126308', end: '0/21312D0' } },
+      { range: { timeline: 2, start: '0/212EBC0', end: '0/213D620' } },
+    ]);
+    const log = Buffer.concat([noise(20_000, 77), ...Array.from({ length: 170 }, (_, page) => Buffer.alloc(8192, `log page ${page} `))]);
+    await using session = await repository.beginReading();
+    for (const object of logs.flatMap((manifest) => manifest!.objects)) {
+      const bytes = await collect(session.readObject(object));
+      const [start, end] = ['start', 'end'].map((name) => Number.parseInt(String(object.meta?.[name]).slice(2), 16) - 0x2000000);
+      const expected = object.kind === 'log' ? log.subarray(start, end) : Buffer.from('1\t0/212EBC0\tno recovery target specified\n');
+      expect(bytes.equals(expected)).toBe(true);
+    }
+    expect(await Array.fromAsync(repository.logs({ trash: true }))).toMatchObject([
+      { ok: true, manifest: { range: { end: '0/21339E0' } } },
+    ]);
+  });
+
+  async function golden(name: string): Promise<Repository> {
+    const root = join(import.meta.dirname, '../golden', name);
+    const store = new MemoryStore();
+    for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+      if (!entry.isFile()) continue;
+      const path = join(entry.parentPath, entry.name);
+      store.files.set(relative(root, path).replaceAll('\\', '/'), { bytes: await readFile(path), modifiedAt: new Date() });
+    }
+    return openRepository(store, { type: 'passphrase', passphrase: 'golden şifre' });
+  }
 });

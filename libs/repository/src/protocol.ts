@@ -59,10 +59,10 @@ export interface Protocol {
   trashIsLive: boolean;
   /** Logs are live. */
   logsAreLive: boolean;
-  /** A log that was merged into another one since it was listed is followed there. */
-  mergedLogsFollowed: boolean;
   /** A merged log is put before any of those that went into it is removed. */
   mergedBeforeRemoving: boolean;
+  /** A log that is covered by another one goes only where that one holds all of its objects. */
+  coveredLogsCompared: boolean;
   /** The trash is listed between two listings of the snapshots, because an undo may move one meanwhile. */
   snapshotsListedAgain: boolean;
   /** What leases protected is looked for only when every listing shows it. */
@@ -108,8 +108,8 @@ export const PROTOCOL: Protocol = {
   rescuedStayCondemned: true,
   trashIsLive: true,
   logsAreLive: true,
-  mergedLogsFollowed: true,
   mergedBeforeRemoving: true,
+  coveredLogsCompared: true,
   snapshotsListedAgain: true,
   waitForListings: true,
   keepTrashForUndo: true,

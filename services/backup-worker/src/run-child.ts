@@ -39,9 +39,9 @@ let foundAnswer: ((answer: FoundAnswer) => void) | undefined;
 send({ type: 'ready' });
 
 /** One page at a time: what the catalog has not taken yet is not read ahead of. */
-const onFound: TellFound = async (snapshots, last) => {
+const onFound: TellFound = async (snapshots, last, logs) => {
   const answered = new Promise<FoundAnswer>((resolve) => (foundAnswer = resolve));
-  send({ type: 'found', snapshots, last });
+  send({ type: 'found', snapshots, last, logs });
   const answer = await answered;
   if ('error' in answer) throw RahatError.deserialize(answer.error);
   return answer.told;

@@ -502,17 +502,15 @@ describe('log that is not needed any more', () => {
       );
     const remove = (change: object = {}) =>
       database.asSystem('test', (transaction) =>
-        application
-          .get(LogsService)
-          .remove(transaction, {
-            organization,
-            repository: made.id,
-            stream: 'stream_1',
-            timeline: 1,
-            start: '0/0',
-            end: lsn(3),
-            ...change,
-          }),
+        application.get(LogsService).remove(transaction, {
+          organization,
+          repository: made.id,
+          stream: 'stream_1',
+          timeline: 1,
+          start: '0/0',
+          end: lsn(3),
+          ...change,
+        }),
       );
     const answers = () => sent.filter((message) => message.name === 'log.removed.v1').map(({ payload }) => payload);
     sent.length = 0;

@@ -1,5 +1,5 @@
 import { parseKeyslot } from '../format/keyslot.js';
-import type { Manifest, StoredObject } from '../format/manifest.js';
+import type { StoredObject } from '../format/manifest.js';
 import { openSealed, SEALED, type SealedType } from '../format/sealed-file.js';
 import { ObjectReader } from '../object-reader.js';
 import { bytesText, tell, writeJson, writeOut } from '../output.js';
@@ -9,13 +9,6 @@ import type { Repository } from '../repository.js';
 
 const RANDOM_NAME = /^[0-9a-f]{32}$/;
 const ANY_NAME = /^[a-z0-9._-]+$/;
-
-/** An object that can't be restored any more. */
-interface Loss {
-  snapshot: string;
-  object: string;
-  message: string;
-}
 
 /**
  * Structure: every file but the packs opens, every recipe resolves, every chunk has a home in a pack that exists with its size. With `data`
@@ -27,25 +20,30 @@ export async function checkRepository(repository: Repository, { data, json }: { 
   const packs = new PackCheck(repository, reader.index);
   await packs.compareFiles();
   if (data) await packs.readAll();
-  const losses: Loss[] = [];
-  const files = await repository.snapshotFiles();
+  const losses: { snapshot: string; object: string; message: string }[] = [];
+  const files = await repository.manifestFiles();
   for (const file of files) {
     try {
-      losses.push(...(await lossesOf(await repository.manifest(file), reader, packs)));
+      for (const object of (await repository.manifest(file)).objects)
+        await resolve(object, reader, packs).catch((error: unknown) => {
+          losses.push({ snapshot: file.id, object: object.key, message: messageOf(error) });
+        });
     } catch (error) {
       problems.push(problemOf(file.name, error));
     }
   }
   problems.push(...reader.index.problems, ...packs.problems);
   const healthy = problems.length === 0 && losses.length === 0;
-  const counts = { snapshots: files.length, packs: packs.fileCount, chunks: reader.index.chunkCount, readBytes: packs.readBytes };
+  const logs = files.filter(({ id }) => id.includes('/')).length;
+  const chunks = reader.index.table.size;
+  const counts = { snapshots: files.length - logs, logs, packs: packs.files.size, chunks, readBytes: packs.readBytes };
   if (json) await writeJson({ healthy, level: data ? 'data' : 'structure', ...counts, problems, losses });
   else {
     for (const { message } of problems) tell(`damage  ${message}`);
     for (const { snapshot, object, message } of losses) tell(`LOST  ${snapshot}  ${object}: ${message}`);
     const extent = data ? `every byte read (${bytesText(packs.readBytes)})` : 'structure only; --data reads every byte';
     const verdict = healthy ? 'Healthy' : 'DAMAGED';
-    await writeOut(`${verdict}: ${counts.snapshots} snapshots, ${counts.packs} packs, ${counts.chunks} chunks; ${extent}\n`);
+    await writeOut(`${verdict}: ${counts.snapshots} snapshots, ${logs} logs, ${counts.packs} packs, ${counts.chunks} chunks; ${extent}\n`);
   }
   return healthy;
 }
@@ -68,19 +66,7 @@ async function smallFiles(repository: Repository): Promise<Problem[]> {
   return problems;
 }
 
-/** Resolves every chunk of every object; data is not read, stored recipes are. */
-async function lossesOf(manifest: Manifest, reader: ObjectReader, packs: PackCheck): Promise<Loss[]> {
-  const losses: Loss[] = [];
-  for (const object of manifest.objects) {
-    try {
-      await resolve(object, reader, packs);
-    } catch (error) {
-      losses.push({ snapshot: manifest.snapshot, object: object.key, message: messageOf(error) });
-    }
-  }
-  return losses;
-}
-
+/** Data is not read, stored recipes are. */
 async function resolve(object: StoredObject, reader: ObjectReader, packs: PackCheck): Promise<void> {
   let sizeBytes = 0;
   for await (const reference of reader.chunks(object)) {

@@ -1,14 +1,14 @@
 import type { Manifest } from '../format/manifest.js';
 import { bytesText, writeJson, writeTable } from '../output.js';
 import { messageOf } from '../reader-error.js';
-import type { Repository, SnapshotFile } from '../repository.js';
+import type { Repository, ManifestFile } from '../repository.js';
 
-type Listed = SnapshotFile & ({ manifest: Manifest } | { error: string });
+type Listed = ManifestFile & ({ manifest: Manifest } | { error: string });
 
-/** Prints every snapshot, oldest first, those in the trash too. False where one can't be read. */
+/** Prints every snapshot and log, oldest first, those in the trash too. False where one can't be read. */
 export async function listSnapshots(repository: Repository, json: boolean): Promise<boolean> {
   const listed: Listed[] = [];
-  for (const file of await repository.snapshotFiles()) {
+  for (const file of await repository.manifestFiles()) {
     const manifest = await repository.manifest(file).catch((error: unknown) => ({ error: messageOf(error) }));
     listed.push('error' in manifest ? { ...file, ...manifest } : { ...file, manifest });
   }

@@ -8,14 +8,12 @@ import { isPostgresqlFolder, restorePostgresqlFolder } from '../restore/postgres
 import { TargetFolder } from '../restore/target-folder.js';
 import { describeObject } from './show.js';
 
-export interface RestoreOrder {
-  to: string;
-  objects: boolean;
-  keepGoing: boolean;
-}
-
 /** Into the form that stock tools take, where there is one; else every object as a file. False where damaged objects were left out. */
-export async function restoreSnapshot(repository: Repository, manifest: Manifest, order: RestoreOrder): Promise<boolean> {
+export async function restoreSnapshot(
+  repository: Repository,
+  manifest: Manifest,
+  order: Record<'objects' | 'keepGoing', boolean> & { to: string },
+): Promise<boolean> {
   const target = await TargetFolder.prepare(order.to);
   const reader = await ObjectReader.open(repository);
   const restore = order.objects ? undefined : wayBack(manifest);

@@ -14,19 +14,10 @@ export function describeObject({ key, kind, order, class: chunking, sizeBytes, s
   return { key, kind, order, class: chunking, sizeBytes, sha256, rows, rowHash, meta };
 }
 
-export async function listObjects(manifest: Manifest, json: boolean): Promise<void> {
-  if (json) {
-    await writeJson(manifest.objects.map(describeObject));
-    return;
-  }
-  const rows = manifest.objects.map(({ key, kind, sizeBytes, rows: count, sha256 }) => [
-    kind,
-    bytesText(sizeBytes),
-    String(count ?? ''),
-    sha256,
-    key,
-  ]);
-  await writeTable([['KIND', 'SIZE', 'ROWS', 'SHA-256', 'KEY'], ...rows]);
+export async function listObjects({ objects }: Manifest, json: boolean): Promise<void> {
+  if (json) return writeJson(objects.map(describeObject));
+  const lines = objects.map(({ key, kind, sizeBytes, rows, sha256 }) => [kind, bytesText(sizeBytes), String(rows ?? ''), sha256, key]);
+  await writeTable([['KIND', 'SIZE', 'ROWS', 'SHA-256', 'KEY'], ...lines]);
 }
 
 /** Writes an object to standard output. Each chunk is proven before it goes out, the whole only at the end: look at the exit code. */

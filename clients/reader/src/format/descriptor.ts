@@ -24,17 +24,12 @@ export function parseDescriptor(bytes: Buffer): Descriptor {
   } catch (cause) {
     throw damaged(DESCRIPTOR_NAME, `it can't be understood: ${messageOf(cause)}`, cause);
   }
-  const version = fields.raw('version');
-  if (version !== 1)
-    throw new ReaderError(
-      'failed',
-      `rahat.json: this repository has format ${String(version)}; this reader knows format 1. Use a newer one.`,
-    );
   const unknown = fields.texts('requiredFeatures').filter((feature) => !KNOWN_FEATURES.includes(feature));
-  if (unknown.length > 0)
+  const needed = fields.raw('version') === 1 ? unknown : [`format ${String(fields.raw('version'))}`];
+  if (needed.length > 0)
     throw new ReaderError(
       'failed',
-      `rahat.json: this repository needs what this reader doesn't know: ${unknown.join(', ')}. Use a newer one.`,
+      `rahat.json: this reader doesn't know ${needed.join(', ')}, which this repository needs. Use a newer one.`,
     );
   return { repositoryId, text };
 }

@@ -29,11 +29,8 @@ export class RecipientKey {
     const dh = diffieHellman({ privateKey: this.#privateKey, publicKey: theirs });
     const eaePrk = labeledExtract(KEM_SUITE, NOTHING, 'eae_prk', dh);
     const shared = labeledExpand(KEM_SUITE, eaePrk, 'shared_secret', Buffer.concat([enc, this.publicKey]), 32);
-    const context = Buffer.concat([
-      BASE_MODE,
-      labeledExtract(SUITE, NOTHING, 'psk_id_hash', NOTHING),
-      labeledExtract(SUITE, NOTHING, 'info_hash', info),
-    ]);
+    const pskIdHash = labeledExtract(SUITE, NOTHING, 'psk_id_hash', NOTHING);
+    const context = Buffer.concat([BASE_MODE, pskIdHash, labeledExtract(SUITE, NOTHING, 'info_hash', info)]);
     const secret = labeledExtract(SUITE, shared, 'secret', NOTHING);
     const key = labeledExpand(SUITE, secret, 'key', context, KEY_BYTES);
     const nonce = labeledExpand(SUITE, secret, 'base_nonce', context, NONCE_BYTES);

@@ -1,22 +1,8 @@
-import { type PackKind, packKindOf } from './pack.js';
+import { packKindOf } from './pack.js';
 import { PackTable } from './pack-table.js';
 
-export interface IndexedPack {
-  sha256: string;
-  sizeBytes: number;
-  kind: PackKind;
-  table: PackTable;
-}
-
-export interface IndexSegment {
-  writer: string;
-  /** Ids of segments whose content is in this one. */
-  replaces: string[];
-  packs: IndexedPack[];
-}
-
 /** Payload of `index/<id>`. Throws where it is cut off, has bytes too many, or says impossible things. */
-export function parseIndexSegment(payload: Buffer): IndexSegment {
+export function parseIndexSegment(payload: Buffer) {
   let at = 0;
   const take = (length: number): Buffer => {
     if (at + length > payload.length) throw new Error('it is cut off');

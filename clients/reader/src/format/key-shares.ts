@@ -37,11 +37,8 @@ export function combineShares(texts: readonly string[], slotId: string, threshol
 }
 
 function digestOf(slotId: string, { x, y }: Share): string {
-  const hash = createHash('sha256').update('rahat/1/key-share/digest').update(Buffer.from(slotId, 'hex'));
-  return hash
-    .update(Buffer.from([x]))
-    .update(y)
-    .digest('hex');
+  const parts = [Buffer.from('rahat/1/key-share/digest'), Buffer.from(slotId, 'hex'), Buffer.from([x]), y];
+  return createHash('sha256').update(Buffer.concat(parts)).digest('hex');
 }
 
 /** In GF(2^8) with x^8 + x^4 + x^3 + x + 1. */

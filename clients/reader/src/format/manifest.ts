@@ -26,18 +26,20 @@ export interface Manifest {
   facts: Record<string, unknown>;
 }
 
-/** Payload of `snapshots/<id>`. Throws where a field that restoring needs is missing. */
+/** Payload of `snapshots/<id>`, or of a log, whose id is its file's name. Throws where a field that restoring needs is missing. */
 export function parseManifest(payload: Buffer, id: string, repositoryId: Buffer): Manifest {
   const value = JSON.parse(payload.toString('utf8')) as Record<string, unknown>;
   const fields = Fields.of(value, '');
   if (fields.raw('format') !== 1) throw new Error(`its format ${String(fields.raw('format'))} is not known`);
-  if (fields.text('snapshot') !== id) throw new Error('it names another snapshot');
+  const isLog = id.includes('/');
+  const own = isLog ? `logs/${fields.text('stream')}/${fields.text('first')}_${fields.text('last')}` : fields.text('snapshot');
+  if (own !== id) throw new Error('it names another snapshot');
   if (fields.text('repository') !== repositoryId.toString('hex')) throw new Error('it names another repository');
   const { objects: _objects, ...facts } = value;
   return {
     snapshot: id,
     createdAt: fields.text('createdAt'),
-    method: optionalText(fields, 'method') ?? 'unknown',
+    method: optionalText(fields, 'method') ?? (isLog ? 'log' : 'unknown'),
     serverName: fields.has('server') ? fields.object('server').text('name') : '',
     databaseName: fields.has('database') ? fields.object('database').text('name') : undefined,
     objects: fields.objects('objects').map(parseObject).sort(byOrder),

@@ -4,7 +4,7 @@ import type { Folder } from '../storage/folder.js';
 import type { RecipientKey } from './hpke.js';
 import { PackTable } from './pack-table.js';
 import { type MetadataKey, openPackKey, openSealed, SEALED } from './sealed-file.js';
-import { uint32BigEndian, unseal } from './sealing.js';
+import { unseal } from './sealing.js';
 import { unzstd } from './zstd.js';
 
 const MAGIC = Buffer.from('RHTPACK1');
@@ -33,11 +33,7 @@ export function packKindOf(byte: number | undefined): PackKind {
 }
 
 /** The table at the pack's end, by which a pack says for itself what it holds. */
-export async function readFooter(
-  folder: Folder,
-  name: string,
-  keys: PackKeys,
-): Promise<{ kind: PackKind; sizeBytes: number; table: PackTable }> {
+export async function readFooter(folder: Folder, name: string, keys: PackKeys) {
   const sizeBytes = await folder.size(name);
   if (sizeBytes < HEADER_BYTES + TRAILER_BYTES) throw damaged(name, 'it is too short for a pack');
   const header = await readHeader(folder, name, keys.metadata.repositoryId);
@@ -85,7 +81,8 @@ export async function readFrame(folder: Folder, name: string, packKey: Buffer, r
 }
 
 export function openFrame(stored: Buffer, packKey: Buffer, repositoryId: Buffer, place: { frame: number; plainBytes: number }): Buffer {
-  const number = uint32BigEndian(place.frame);
+  const number = Buffer.alloc(4);
+  number.writeUInt32BE(place.frame);
   const body = unseal(packKey, Buffer.concat([Buffer.alloc(8), number]), Buffer.concat([repositoryId, number]), stored);
   const plain = stored.length === place.plainBytes + TAG_BYTES ? body : unzstd(body, place.plainBytes);
   if (plain.length !== place.plainBytes) throw new Error(`it holds ${plain.length} bytes instead of ${place.plainBytes}`);

@@ -25,10 +25,7 @@ export function readPrintedKey(text: string, domain: string, keyBytes: number): 
     const value = digits.reduce((sum, digit) => sum * 32 + digit, 0);
     const four = Buffer.alloc(4);
     if (!digits.includes(-1)) four.writeUInt32BE(Math.floor(value / 256));
-    const check = createHash('sha256')
-      .update(`${domain}/group`)
-      .update(Buffer.from([group]))
-      .update(four);
+    const check = createHash('sha256').update(Buffer.concat([Buffer.from(`${domain}/group`), Buffer.from([group]), four]));
     if (digits.includes(-1) || check.digest()[0] !== value % 256) return `group ${group + 1} has a typing error`;
     bytes.push(four);
   }

@@ -23,9 +23,3 @@ export function unseal(key: Uint8Array, nonce: Uint8Array, associatedData: Uint8
   decipher.final();
   return plain;
 }
-
-export function uint32BigEndian(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32BE(value);
-  return bytes;
-}

@@ -19,13 +19,9 @@ export async function restorePostgresqlDump(reader: ObjectReader, manifest: Mani
   await target.write(target.place('create-database.sql'), [createDatabaseSql(facts)]);
   const globals = manifest.objects.find(({ key }) => key === 'globals.sql');
   if (globals) await target.write(target.place('globals.sql'), reader.read(globals));
-  return [
-    ...(globals
-      ? ['psql -d postgres -f globals.sql               # roles and tablespaces; those that exist already only give an error']
-      : []),
-    'psql -d postgres -v ON_ERROR_STOP=1 -f create-database.sql -v name=NEW_NAME',
-    "pg_restore -d NEW_NAME --exit-on-error database.dump   # with pg_dump's major or a newer one",
-  ].join('\n');
+  const roles = 'psql -d postgres -f globals.sql               # roles and tablespaces; those that exist already only give an error\n';
+  return `${globals ? roles : ''}psql -d postgres -v ON_ERROR_STOP=1 -f create-database.sql -v name=NEW_NAME
+pg_restore -d NEW_NAME --exit-on-error database.dump   # with pg_dump's major or a newer one`;
 }
 
 export function objectOf({ objects, snapshot }: Manifest, key: string): StoredObject {
@@ -48,16 +44,14 @@ async function* archive(reader: ObjectReader, manifest: Manifest): AsyncGenerato
     yield Buffer.concat([Buffer.from([largeObjects ? LARGE_OBJECTS_BLOCK : DATA_BLOCK]), int(dumpId)]);
     for (const object of objects) {
       if (!largeObjects) yield* framed(reader.read(object));
-      else if (typeof object.meta['oid'] === 'number') yield* largeObject(object.meta['oid'], reader.read(object));
-      else yield* largeObjectGroup(reader.read(object));
+      else if (typeof object.meta['oid'] !== 'number') yield* largeObjectGroup(reader.read(object));
+      else {
+        yield int(object.meta['oid']);
+        yield* framed(reader.read(object));
+      }
     }
     if (largeObjects) yield int(0);
   }
-}
-
-async function* largeObject(oid: number, content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  yield int(oid);
-  yield* framed(content);
 }
 
 async function* framed(content: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

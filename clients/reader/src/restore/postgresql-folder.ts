@@ -91,15 +91,7 @@ async function addConfiguration(facts: Fields, target: TargetFolder, written: Se
 
 /** Mode and modification time in seconds, by path. */
 function attributes(facts: Fields, name: string): Map<string, [number, number]> {
-  const entries = Object.entries(facts.raw(name) as Record<string, unknown>);
-  return new Map(
-    entries.map(([path, value]) => {
-      const [mode, modifiedAt] = Array.isArray(value) ? (value as unknown[]) : [];
-      if (typeof mode !== 'number' || typeof modifiedAt !== 'number')
-        throw new Error(`The facts of the base backup lack mode or time of ${path}`);
-      return [path, [mode, modifiedAt]];
-    }),
-  );
+  return new Map(Object.entries(facts.raw(name) as Record<string, [number, number]>));
 }
 
 async function makeFolder(place: string | Buffer): Promise<void> {

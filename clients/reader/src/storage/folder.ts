@@ -1,3 +1,4 @@
+import type { Dirent } from 'node:fs';
 import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { damaged, messageOf, ReaderError } from '../reader-error.js';
@@ -44,13 +45,21 @@ export class Folder {
   /** Files right below `prefix` (which ends in `/`), by name; what isn't named like `pattern` is no file of the repository. */
   async list(prefix: string, pattern: RegExp): Promise<StoredFile[]> {
     const files: StoredFile[] = [];
+    for (const name of (await this.#entries(prefix, pattern)).filter((entry) => entry.isFile()).map((entry) => entry.name))
+      files.push({ name: `${prefix}${name}`, sizeBytes: await this.size(`${prefix}${name}`) });
+    return files;
+  }
+
+  async folders(prefix: string, pattern: RegExp): Promise<string[]> {
+    return (await this.#entries(prefix, pattern)).filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  }
+
+  async #entries(prefix: string, pattern: RegExp): Promise<Dirent[]> {
     const entries = await readdir(join(this.path, prefix), { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
       throw unreadable(prefix, error);
     });
-    for (const { name } of entries.filter((entry) => entry.isFile() && pattern.test(entry.name)))
-      files.push({ name: `${prefix}${name}`, sizeBytes: await this.size(`${prefix}${name}`) });
-    return files.sort((left, right) => (left.name < right.name ? -1 : 1));
+    return entries.filter(({ name }) => pattern.test(name)).sort((left, right) => (left.name < right.name ? -1 : 1));
   }
 
   async #opened<T>(name: string, work: (file: FileHandle) => Promise<T>): Promise<T> {

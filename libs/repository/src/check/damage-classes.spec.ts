@@ -39,7 +39,7 @@ interface DamageCase {
   at?: () => string[];
 }
 
-const SEALED: FileClass[] = ['configuration', 'index segment', 'manifest', 'trash', 'lease', 'collection'];
+const SEALED: FileClass[] = ['configuration', 'index segment', 'manifest', 'log', 'trash', 'lease', 'collection'];
 const flippedAt = (at: (file: Buffer) => number) => async (store: BlobStore, name: string) => flip(store, name, at(await store.get(name)));
 const middle = (file: Buffer): number => file.length >> 1;
 

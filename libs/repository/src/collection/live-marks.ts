@@ -86,7 +86,7 @@ export async function markLiveChunks(
       const stood = await marker.markManifest(id).catch((error: unknown) => {
         throw rounds.isLate ? mergedMeanwhile(id, error) : error;
       });
-      if (!stood && context.protocol.mergedLogsFollowed) rounds.noteAbsent(id);
+      if (!stood) rounds.noteAbsent(id);
       // What a later log needs besides may be younger than the index.
       if (rounds.isLate) marker.marks.missingChunks = missingBefore;
     }

@@ -1,15 +1,16 @@
 import { RahatError } from '@rahat/contracts';
 import { throwIfCancelled } from '../bounded-store.js';
 import type { RepositoryContext } from '../context.js';
+import { inOrder } from '../frames/in-order.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
 import type { Lease } from '../leases/lease.js';
 import { untilListed } from '../listing-lag.js';
-import { listLogs } from '../logs/log-listing.js';
-import type { LogListing, LogManifest } from '../logs/log-manifest.js';
+import type { LogManifest } from '../logs/log-manifest.js';
 import { openLog } from '../logs/log-files.js';
 import { contains, continues, coveredLogs, mergeLogs, PIECES_TO_MERGE } from '../logs/log-merging.js';
 import { logIdOf, logPlace, streamOf } from '../logs/log-names.js';
 import { logPublication } from '../logs/log-publication.js';
+import type { ListedManifest } from '../manifests/listed-manifests.js';
 import { isLogId } from '../manifests/manifest-ids.js';
 import { removeUnlessLocked } from '../object-lock/refused-removals.js';
 import { FrameSource } from '../reading/frame-source.js';
@@ -23,12 +24,14 @@ interface MergedView {
 }
 
 const AT_ONCE = 8;
+/** Manifests of single commits are small. */
+const READ_AT_ONCE = 64;
 
 /** Gives how many manifests became part of another one. */
 export async function mergeSmallLogs(
   context: RepositoryContext,
   lease: Lease,
-  view: MergedView & { manifests: string[] },
+  view: MergedView & { manifests: ListedManifest[] },
   signal: AbortSignal | undefined,
 ): Promise<number> {
   const merger = new LogMerger(context, lease, view, signal);
@@ -54,25 +57,29 @@ class LogMerger {
     this.readRecipe = recipeReader(new FrameSource(context, view.index), signal);
   }
 
-  async mergeAll(ids: Iterable<string>): Promise<void> {
-    const streams = Map.groupBy([...ids].filter(isLogId), streamOf);
-    for (const [stream, logs] of streams) {
+  async mergeAll(manifests: ListedManifest[]): Promise<void> {
+    const standing = manifests.filter(({ id, name }) => isLogId(id) && name === id);
+    for (const logs of Map.groupBy(standing, ({ id }) => streamOf(id)).values()) {
       if (logs.length < 2) continue;
-      await this.removeContained(logs);
-      await this.mergeStream(stream);
+      await this.removeContained(logs.map(({ id }) => id));
+      await this.mergeStream(logs.toSorted((a, b) => (a.id < b.id ? -1 : 1)));
     }
   }
 
-  private async mergeStream(stream: string): Promise<void> {
+  private async mergeStream(logs: ListedManifest[]): Promise<void> {
     let pieces: LogManifest[] = [];
-    for await (const listing of listLogs(this.context, { stream, signal: this.signal })) {
-      const next = listing.ok && (await this.isMergeable(listing)) ? listing.manifest : undefined;
-      if (next && pieces.length > 0 && continues(pieces, next)) {
-        pieces.push(next);
-        continue;
+    for (let at = 0; at < logs.length; at += READ_AT_ONCE) {
+      const batch = inOrder(logs.slice(at, at + READ_AT_ONCE), AT_ONCE, (log) => this.readMergeable(log));
+      // Nothing is read ahead while manifests are put and removed: what is under way stays within its bounds.
+      for (const next of await Array.fromAsync(batch)) {
+        const isSafe = next !== undefined && (await this.isSafe(next));
+        if (isSafe && pieces.length > 0 && continues(pieces, next)) {
+          pieces.push(next);
+          continue;
+        }
+        await this.merge(pieces);
+        pieces = isSafe ? [next] : [];
       }
-      await this.merge(pieces);
-      pieces = next ? [next] : [];
     }
     await this.merge(pieces);
   }
@@ -93,30 +100,38 @@ class LogMerger {
     await untilListed(this.context);
     // Taken away while it was merged: listings that pass the stream now would see neither it nor, perhaps, the merged one.
     if (!(await this.context.store.stat(ids[0]!))) return;
-    await this.removePieces(ids);
+    if (await this.context.store.stat(publication.id)) await this.removePieces(ids);
   }
 
   /** What an earlier call, or another collector, has merged, and not removed. */
   private async removeContained(ids: string[]): Promise<void> {
-    const { store } = this.context;
-    const contained: string[] = [];
-    for (const { piece, whole } of coveredLogs(ids.map(logPlace))) {
-      throwIfCancelled(this.signal);
-      const standing = await store.stat(whole.id);
-      if (!standing || !this.isSettled(standing.modifiedAt) || (await this.isLocked(piece.id))) continue;
-      const [manifest, wholeManifest] = [await this.read(piece.id), await this.read(whole.id)];
-      const isHeld = manifest && wholeManifest && contains(wholeManifest, manifest);
-      if (isHeld && (await this.isSafe(wholeManifest))) contained.push(piece.id);
+    const { store, protocol } = this.context;
+    for (const [wholeId, pieces] of Map.groupBy(coveredLogs(ids.map(logPlace)), ({ whole }) => whole.id)) {
+      const standing = await store.stat(wholeId);
+      const whole = standing && this.isSettled(standing.modifiedAt) ? await this.read(wholeId) : undefined;
+      if (!whole || !(await this.isSafe(whole))) continue;
+      const contained: string[] = [];
+      for (const { piece } of pieces) {
+        throwIfCancelled(this.signal);
+        const manifest = (await this.isLocked(piece.id)) ? undefined : await this.read(piece.id);
+        if (manifest && (contains(whole, manifest) || !protocol.coveredLogsCompared)) contained.push(piece.id);
+      }
+      if (await store.stat(wholeId)) await this.removePieces(contained);
     }
-    await this.removePieces(contained);
   }
 
-  /** The first one first: beside it the merged one is listed, so whoever misses the others misses it too, and lists again. */
+  /**
+   * The first one first: beside it the merged one is listed, so whoever misses the others misses it too, and lists again. What isn't done
+   * in time stays for the next call: an undo of a removal counts on it.
+   */
   private async removePieces(ids: string[]): Promise<void> {
+    const { clock, leaseTtlMs } = this.context;
+    const beganMs = clock.monotonicMs();
     const [first, ...others] = ids;
     if (first === undefined) return;
     await this.remove(first);
-    for (let at = 0; at < others.length; at += AT_ONCE) await Promise.all(others.slice(at, at + AT_ONCE).map((id) => this.remove(id)));
+    for (let at = 0; at < others.length && clock.monotonicMs() - beganMs < leaseTtlMs / 2; at += AT_ONCE)
+      await Promise.all(others.slice(at, at + AT_ONCE).map((id) => this.remove(id)));
   }
 
   private async remove(id: string): Promise<void> {
@@ -125,9 +140,10 @@ class LogMerger {
     if (await removeUnlessLocked(this.context.store, id, { signal: this.signal })) this.merged++;
   }
 
-  private async isMergeable(listing: LogListing & { ok: true }): Promise<boolean> {
-    if (!this.isSettled(listing.storedAt) || (await this.isLocked(listing.id))) return false;
-    return this.isSafe(listing.manifest);
+  private async readMergeable({ id, storedAt }: ListedManifest): Promise<LogManifest | undefined> {
+    throwIfCancelled(this.signal);
+    if (!this.isSettled(storedAt) || (await this.isLocked(id))) return undefined;
+    return this.read(id);
   }
 
   /** Its follower has long heard of its commit or given it up, and no listing is under way that was begun before it. */

@@ -5,6 +5,7 @@ import { packHash, packName, PACKS_PREFIX } from '../layout.js';
 import type { Lease } from '../leases/lease.js';
 import { NO_SERVER_TIME_MARGIN_MS, surveyLeases, type LeaseSurvey } from '../leases/lease-survey.js';
 import { untilListed } from '../listing-lag.js';
+import type { ListedManifest } from '../manifests/listed-manifests.js';
 import { purgeTrash } from '../trash/trash.js';
 import { adoptPacks } from './adoption.js';
 import { readCollections, type Collection } from './collection-files.js';
@@ -27,8 +28,8 @@ export interface View {
   leases: LeaseSurvey;
   collections: Collection[];
   condemned: ReadonlySet<string>;
-  /** Ids of all that is live. */
-  manifests: string[];
+  /** All that is live. */
+  manifests: ListedManifest[];
   purged: string[];
   /** All packs that exist, by hash. */
   stored: ReadonlyMap<string, StoredPack>;
@@ -80,7 +81,7 @@ export async function lookAtRepository(context: RepositoryContext, lease: Lease,
     else if (condemned.has(hash)) index.avoidPack(number);
   });
   const marks = await markLiveChunks(context, index, manifests, options.signal);
-  const seen = { leases, collections, condemned, purged, manifests: manifests.map(({ id }) => id), stored, index, segments, indexedAtMs };
+  const seen = { leases, collections, condemned, purged, manifests, stored, index, segments, indexedAtMs };
   return { ...seen, adoptedPacks: adopted, unreadable, marks, isOld };
 }
 

@@ -195,9 +195,9 @@ describe('logs', () => {
   });
 
   it('count in what a repository holds', async () => {
-    await backUp(repository, 'backup_1', { rows: noise(30_000) });
+    await backUp(repository, 'backup_1', { rows: noise(10_000) });
     await follow(repository, [0, 1000, 2000]);
-    expect(await repository.stats()).toMatchObject({ snapshots: 1, logs: 2, packs: 3, logicalBytes: 32_000, uniqueChunks: 4 });
+    expect(await repository.stats()).toMatchObject({ snapshots: 1, logs: 2, packs: 3, logicalBytes: 12_000, uniqueChunks: 3 });
     expect(await repository.survey()).toMatchObject({
       snapshots: 1,
       newest: [{ id: 'backup_1' }],

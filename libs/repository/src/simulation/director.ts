@@ -1,3 +1,4 @@
+import { FollowerRole, type SimulatedLog } from './follower-role.js';
 import type { ReportedSnapshot } from './ledger.js';
 import { CollectorRole, ReaderRole, RetentionRole, WriterRole, type Role } from './roles.js';
 import { HOUR_MS, MINUTE_MS, NO_HAZARDS, type Hazards, type StopPlace } from './simulated-machine.js';
@@ -29,6 +30,10 @@ export class Director {
 
   writer(content: Buffer, id?: string): WriterRole {
     return new WriterRole(this.world.stage(this.hazards), content, id);
+  }
+
+  follower(log: SimulatedLog, at: number): FollowerRole {
+    return new FollowerRole(this.world.stage(this.hazards), log, at);
   }
 
   reader(): ReaderRole {

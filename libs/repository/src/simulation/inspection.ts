@@ -1,6 +1,6 @@
 import { FACTS } from './content.js';
 import { HOUR_MS, NO_HAZARDS } from './simulated-machine.js';
-import { expectContent, writeAs } from './work.js';
+import { expectContent, findObject, writeAs } from './work.js';
 import { LEASE_TTL_MS, type Stage, type World } from './world.js';
 
 /** After each step it is known that every promised chunk has a home; that its bytes are right too is looked at in some schedules. */
@@ -36,7 +36,7 @@ export async function inspectSometimes(world: World): Promise<void> {
 async function readEverything(stage: Stage): Promise<void> {
   await using session = await stage.repository.beginReading();
   for (const wanted of stage.world.ledger.standing()) {
-    await expectContent(session, await stage.repository.findSnapshot(wanted.id), wanted, stage);
+    await expectContent(session, await findObject(stage, wanted), wanted, stage);
   }
 }
 
@@ -55,7 +55,9 @@ async function settle({ world, repository }: Stage): Promise<void> {
 /** repository.md §13.5: backing up the same again under the same name changes nothing. */
 async function repeatEverything(stage: Stage): Promise<void> {
   const { world, repository } = stage;
-  for (const { id, content } of world.ledger.standing()) {
+  for (const { id, content, piece } of world.ledger.standing()) {
+    // A log that was merged would stand by itself again.
+    if (piece !== undefined) continue;
     const before = world.storage.changes;
     const { objects } = await repository.findSnapshot(id);
     await using session = await repository.beginWriting({ writer: 'worker' });

@@ -7,18 +7,23 @@ import {
   LEASES_PREFIX,
   packHash,
   PACKS_PREFIX,
-  snapshotName,
   SNAPSHOTS_PREFIX,
   TRASH_PREFIX,
   trashName,
 } from '../layout.js';
+import { isLogId, manifestIdOf, standingName } from '../manifests/manifest-ids.js';
 import { openPackDirectory } from '../packs/pack-reader.js';
 import { chunkIdAt, type PackTable } from '../packs/pack-table.js';
+import { KnownLeases } from './known-leases.js';
+import { KnownLogs } from './known-logs.js';
 import type { SimulatedStorage, StoreObserver } from './simulated-store.js';
 
-/** A backup whose writer was told that it succeeded. */
+/** A backup, or a piece of a log, whose writer was told that it succeeded. */
 export interface ReportedSnapshot {
+  /** Of a log the name under which it was committed; it may have been merged since. */
   id: string;
+  /** Of a log. */
+  piece?: string;
   /** What its object must give. */
   content: Buffer;
   /** Hex ids of all chunks that it needs, those of its stored recipe too. */
@@ -55,18 +60,17 @@ export class Ledger implements StoreObserver {
   private readonly collections = new Map<string, string[]>();
   /** Chunks of the snapshots that somebody is about to commit, by lease and id. */
   private readonly attempted = new Map<string, string[]>();
-  /** When each lease was renewed last; undefined of one that ran out or was removed, which protects nothing ever after. */
-  private readonly leases = new Map<string, number | undefined>();
-  private readonly leaseBegan = new Map<string, number>();
-  /** When each was put last, whatever became of it. */
-  private readonly leasePut = new Map<string, number>();
-  private readonly leasesRunOut = new Set<string>();
+  readonly leases: KnownLeases;
+  private readonly logs: KnownLogs;
   storage!: SimulatedStorage;
 
   constructor(
     private readonly context: Pick<RepositoryContext, 'keys' | 'repositoryId' | 'sealing'>,
     private readonly terms: { undoPeriodMs: number; leaseTtlMs: number; listLagMs: number },
-  ) {}
+  ) {
+    this.logs = new KnownLogs(context);
+    this.leases = new KnownLeases(terms.leaseTtlMs, () => this.storage.timeline);
+  }
 
   violate(message: string): void {
     this.violation ??= message;
@@ -86,7 +90,7 @@ export class Ledger implements StoreObserver {
       if (!known.content.equals(snapshot.content)) this.violate(`Snapshot ${id} was reported twice, with two contents.`);
       return;
     }
-    if (!this.stands(id)) this.violate(`Snapshot ${id} was reported, but its manifest does not stand.`);
+    if (!this.stands(snapshot)) this.violate(`Snapshot ${id} was reported, but its manifest does not stand.`);
     this.reported.set(id, snapshot);
     this.need(snapshot, `when snapshot ${id} was reported`);
   }
@@ -96,7 +100,7 @@ export class Ledger implements StoreObserver {
     const { id } = snapshot;
     snapshot.trashedAtMs = undefined;
     snapshot.reportedAtMs = this.storage.timeline.nowMs;
-    if (!this.stands(id)) this.violate(`The removal of snapshot ${id} was undone, but its manifest does not stand.`);
+    if (!this.stands(snapshot)) this.violate(`The removal of snapshot ${id} was undone, but its manifest does not stand.`);
     if (!snapshot.purged) return;
     snapshot.purged = false;
     this.need(snapshot, `when the removal of snapshot ${id} was undone`);
@@ -133,8 +137,9 @@ export class Ledger implements StoreObserver {
     if (name.startsWith(PACKS_PREFIX)) this.packStored(packHash(name), bytes);
     else if (name.startsWith(INDEX_PREFIX)) this.segmentStored(name, bytes);
     else if (name.startsWith(COLLECTIONS_PREFIX)) this.collectionStored(name, bytes);
-    else if (name.startsWith(LEASES_PREFIX)) this.leaseStored(name);
-    else if (name.startsWith(SNAPSHOTS_PREFIX)) this.manifestStored(name.slice(SNAPSHOTS_PREFIX.length), lease);
+    else if (name.startsWith(LEASES_PREFIX)) this.leases.stored(name);
+    else if (isLogId(manifestIdOf(name))) this.logStored(name, bytes, lease);
+    else if (name.startsWith(SNAPSHOTS_PREFIX)) this.manifestStored(manifestIdOf(name), lease);
   }
 
   removed(name: string, lease: string | undefined): void {
@@ -142,7 +147,7 @@ export class Ledger implements StoreObserver {
       const pack = this.packs.get(packHash(name))!;
       pack.exists = false;
       // Every listing showed its remover what had been condemned for so long.
-      const seenMs = (this.leaseBegan.get(lease ?? '') ?? 0) - this.terms.listLagMs;
+      const seenMs = this.leases.began(lease) - this.terms.listLagMs;
       this.assertHomes(pack.chunks, `when ${name} was removed`, seenMs);
     } else if (name.startsWith(INDEX_PREFIX)) {
       for (const hash of this.segments.get(name) ?? []) {
@@ -151,13 +156,15 @@ export class Ledger implements StoreObserver {
       }
       this.segments.delete(name);
     } else if (name.startsWith(COLLECTIONS_PREFIX)) this.collectionRemoved(name);
-    else if (name.startsWith(LEASES_PREFIX)) this.leases.set(name, undefined);
-    else if (name.startsWith(SNAPSHOTS_PREFIX)) this.manifestRemoved(name.slice(SNAPSHOTS_PREFIX.length));
-    else if (name.startsWith(TRASH_PREFIX)) this.manifestRemoved(name.slice(TRASH_PREFIX.length));
+    else if (name.startsWith(LEASES_PREFIX)) this.leases.removed(name);
+    else if (isLogId(manifestIdOf(name))) this.logRemoved(name);
+    else if (name.startsWith(SNAPSHOTS_PREFIX) || name.startsWith(TRASH_PREFIX))
+      this.manifestRemoved(this.reported.get(manifestIdOf(name)));
   }
 
-  private stands(id: string): boolean {
-    return this.storage.files.has(snapshotName(id)) || this.storage.files.has(trashName(id));
+  private stands({ id, piece }: ReportedSnapshot): boolean {
+    if (piece !== undefined) return this.logs.stands(piece);
+    return this.storage.files.has(standingName(id)) || this.storage.files.has(trashName(id));
   }
 
   private need({ chunks }: ReportedSnapshot, when: string): void {
@@ -226,15 +233,27 @@ export class Ledger implements StoreObserver {
   /** The commit point: whoever finds a manifest whose writer's lease stands may count on it. */
   private manifestStored(id: string, lease: string | undefined): void {
     const chunks = this.attempted.get(`${lease} ${id}`);
-    if (!chunks || lease === undefined || !this.isAlive(lease)) return;
+    if (!chunks || lease === undefined || !this.leases.isAlive(lease)) return;
     const missing = chunks.some((chunk) => !this.hasHome(chunk));
     if (missing) this.violate(`The manifest of snapshot ${id} was put within its lease, but what it needs was not stored or not indexed.`);
   }
 
-  private manifestRemoved(id: string): void {
-    const snapshot = this.reported.get(id);
-    if (!snapshot || snapshot.purged || this.stands(id)) return;
-    const { trashedAtMs } = snapshot;
+  /** Whoever puts a log, a merged one too, answers for all that it names. */
+  private logStored(name: string, bytes: Buffer, lease: string | undefined): void {
+    const chunks = this.logs.stored(name, bytes);
+    if (name.startsWith(TRASH_PREFIX) || lease === undefined || !this.leases.isAlive(lease)) return;
+    if (chunks.some((chunk) => !this.hasHome(chunk)))
+      this.violate(`${name} was put within its lease, but what it needs was not stored or not indexed.`);
+  }
+
+  private logRemoved(name: string): void {
+    const gone = new Set(this.logs.removed(name));
+    for (const log of this.reported.values()) if (log.piece !== undefined && gone.has(log.piece)) this.manifestRemoved(log);
+  }
+
+  private manifestRemoved(snapshot: ReportedSnapshot | undefined): void {
+    if (!snapshot || snapshot.purged || this.stands(snapshot)) return;
+    const { id, trashedAtMs } = snapshot;
     if (trashedAtMs === undefined || this.storage.timeline.nowMs - trashedAtMs < this.terms.undoPeriodMs)
       this.violate(`The manifest of snapshot ${id} is gone, although its removal could still be undone.`);
     snapshot.purged = true;
@@ -243,26 +262,6 @@ export class Ledger implements StoreObserver {
       if (uses > 0) this.needed.set(chunk, uses);
       else this.needed.delete(chunk);
     }
-  }
-
-  private leaseStored(name: string): void {
-    if (this.hasRunOut(name)) this.leasesRunOut.add(name);
-    this.leasePut.set(name, this.storage.timeline.nowMs);
-    const alive = !this.leases.has(name) || this.isAlive(name);
-    if (!this.leaseBegan.has(name)) this.leaseBegan.set(name, this.storage.timeline.nowMs);
-    this.leases.set(name, alive ? this.storage.timeline.nowMs : undefined);
-  }
-
-  /** Not renewed in time, once or now: other than one that was taken away. */
-  hasRunOut(lease: string): boolean {
-    const putAtMs = this.leasePut.get(lease);
-    if (this.leasesRunOut.has(lease)) return true;
-    return putAtMs !== undefined && this.storage.timeline.nowMs - putAtMs > this.terms.leaseTtlMs;
-  }
-
-  private isAlive(lease: string): boolean {
-    const renewedAtMs = this.leases.get(lease);
-    return renewedAtMs !== undefined && this.storage.timeline.nowMs - renewedAtMs <= this.terms.leaseTtlMs;
   }
 
   private homesOf(chunk: string): KnownPack[] {

@@ -1,4 +1,6 @@
 import { someContent } from './content.js';
+import { FollowerRole } from './follower-role.js';
+import { LOG_STREAM, pastEnd } from './past.js';
 import type { Hazards } from './simulated-machine.js';
 import { HOUR_MS, MINUTE_MS } from './simulated-machine.js';
 import {
@@ -56,19 +58,19 @@ async function backUp(stage: Stage, content: Buffer): Promise<void> {
   await commitSnapshot(stage, session, object, { id: `backup_${stage.world.nextNumber()}`, content });
 }
 
-/** One session for several snapshots, such as of log segments. */
+/** A log from its beginning on, in sessions that are renewed; one that comes after another goes on where that one's last report was. */
 const follower: Actor = async (stage) => {
   const { random } = stage.world;
   await pause(stage, random.between(0, 3 * HOUR_MS));
-  await tolerating(stage, async () => {
-    await using session = await stage.repository.beginWriting({ writer: 'follower' });
-    for (let commits = 0; commits < 2; commits++) {
-      const content = someContent(random);
-      const object = await writeContent(stage, session, content);
-      await commitSnapshot(stage, session, object, { id: `log_${stage.world.nextNumber()}`, content });
-      await pause(stage, random.between(0, 7 * MINUTE_MS));
-    }
-  });
+  const blocks = Array.from({ length: 8 }, (_, n) => n);
+  const role = new FollowerRole(stage, { stream: LOG_STREAM, blocks }, pastEnd(stage.world.ledger));
+  await role.begin();
+  for (let commits = 0; commits < 4; commits++) {
+    await role.commit(random.whole(1, 2));
+    await pause(stage, random.between(0, 7 * MINUTE_MS));
+    if (random.chance(0.3)) await role.renew();
+  }
+  await role.close();
 };
 
 const reader: Actor = async (stage) => {

@@ -6,6 +6,7 @@ import {
   commitSnapshot,
   findSomeSnapshot,
   readSnapshot,
+  removeLogs,
   tolerating,
   trashSnapshot,
   undoRemoval,
@@ -118,5 +119,9 @@ export class RetentionRole extends Role {
 
   undo(chosen: ReportedSnapshot): Promise<void> {
     return this.perform(() => undoRemoval(this.stage, chosen));
+  }
+
+  removeLogsBefore(stream: string, position: string): Promise<void> {
+    return this.perform(() => removeLogs(this.stage, stream, position));
   }
 }

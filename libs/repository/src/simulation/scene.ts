@@ -8,5 +8,7 @@ export interface Scene {
   undo?: 'long';
   /** Far less than the content needs. */
   memory?: 'tiny';
+  /** What it begins with besides old backups. */
+  past?: 'logs';
   play(director: Director): Promise<void>;
 }

@@ -37,7 +37,7 @@ export async function runSchedule(seed: number, protocol: Partial<Protocol> = {}
   }));
   const { random, ledger } = world;
   if (scene) {
-    await recall(world);
+    await recall(world, scene.past);
     play(world, scene);
   } else live(world, hazards(random.pick([0.3, 1, 3])!));
   await world.run();

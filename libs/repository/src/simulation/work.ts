@@ -1,7 +1,9 @@
 import { RahatError } from '@rahat/contracts';
 import type { ReadSession, WriteSession } from '../repository.js';
 import type { Manifest, StoredObject } from '../snapshots/manifest.js';
+import { logPlace } from '../logs/log-names.js';
 import { BLOCK_BYTES, chunkIds, FACTS } from './content.js';
+import { pieceOf } from './known-logs.js';
 import type { ReportedSnapshot } from './ledger.js';
 import { MINUTE_MS } from './simulated-machine.js';
 import { LEASE_TTL_MS, TINY_FRAME_BYTES, type Stage } from './world.js';
@@ -49,7 +51,7 @@ interface Tally {
   own: number;
 }
 
-function tally({ world, machine }: Stage): Tally {
+export function tally({ world, machine }: Stage): Tally {
   return { all: world.storage.changes, own: machine.changes };
 }
 
@@ -59,7 +61,7 @@ const REPEATED_SHARE = 0.25;
  * repository.md §13.5: what has just succeeded changes nothing when it is done again, unless somebody else has changed something since
  * it was `begun`.
  */
-async function repeatSometimes(stage: Stage, what: string, begun: Tally, work: () => Promise<unknown>): Promise<void> {
+export async function repeatSometimes(stage: Stage, what: string, begun: Tally, work: () => Promise<unknown>): Promise<void> {
   const { world, machine } = stage;
   if (!world.random.chance(REPEATED_SHARE)) return;
   const own = machine.changes;
@@ -95,7 +97,7 @@ export async function commitSnapshot(
 /** One that stands, as a reader finds it. */
 export interface FoundSnapshot {
   wanted: ReportedSnapshot;
-  manifest: Manifest;
+  object: StoredObject;
 }
 
 export async function findSomeSnapshot(
@@ -105,20 +107,30 @@ export async function findSomeSnapshot(
   if (!wanted) return undefined;
   const { listLagMs } = stage.world.terms;
   const isListed = stage.world.timeline.nowMs - wanted.reportedAtMs >= listLagMs;
-  let manifest: Manifest | undefined;
+  let object: StoredObject | undefined;
   await tolerating(
     stage,
-    async () => (manifest = await stage.repository.findSnapshot(wanted.id)),
+    async () => (object = await findObject(stage, wanted)),
     (code) => code === 'snapshot_not_found' && (wanted.trashedAtMs !== undefined || !isListed),
   );
-  return manifest && { wanted, manifest };
+  return object && { wanted, object };
+}
+
+export async function findObject({ repository }: Stage, { id, piece }: ReportedSnapshot): Promise<StoredObject> {
+  if (piece === undefined) return (await repository.findSnapshot(id)).objects[0]!;
+  for await (const listing of repository.logs({ stream: logPlace(id).stream })) {
+    if (!listing.ok) throw listing.error;
+    const found = listing.manifest.objects.find((object) => pieceOf(object) === piece);
+    if (found) return found;
+  }
+  throw new RahatError('snapshot_not_found', `Log ${id} is in no manifest that is listed.`);
 }
 
 /** Who reads since `readSinceMs`, found the snapshot after that, and is awake must get what was promised. */
 export async function readSnapshot(
   stage: Stage,
   session: ReadSession,
-  { wanted, manifest }: FoundSnapshot,
+  { wanted, object }: FoundSnapshot,
   readSinceMs: number,
 ): Promise<void> {
   const { world } = stage;
@@ -127,23 +139,23 @@ export async function readSnapshot(
   const isFresh = readSinceMs - wanted.reportedAtMs < 2 * listLagMs;
   await tolerating(
     stage,
-    () => expectContent(session, manifest, wanted, stage),
+    () => expectContent(session, object, wanted, stage),
     // Who was suspended or cut off for longer than a lease lives reads without protection, and gets an error; never wrong bytes.
     () => !isProtected(stage) || isFresh || world.ledger.mayBeGone(wanted, readSinceMs + listLagMs),
   );
 }
 
 function isProtected({ machine, world }: Stage): boolean {
-  const hasLost = machine.lease !== undefined && world.ledger.hasRunOut(machine.lease);
+  const hasLost = machine.lease !== undefined && world.ledger.leases.hasRunOut(machine.lease);
   return !hasLost && !machine.stoodStillFor(LEASE_TTL_MS / 2);
 }
 
-export async function expectContent(session: ReadSession, manifest: Manifest, wanted: ReportedSnapshot, stage: Stage): Promise<void> {
+export async function expectContent(session: ReadSession, object: StoredObject, wanted: ReportedSnapshot, stage: Stage): Promise<void> {
   const { world, machine } = stage;
   const parts: Buffer[] = [];
   const before = machine.fetchedBytes;
   let readBytes = 0;
-  for await (const part of session.readObject(manifest.objects[0]!, { verifyChunks: true })) {
+  for await (const part of session.readObject(object, { verifyChunks: true })) {
     parts.push(Buffer.from(part));
     readBytes += part.length;
     // Where listings lag, the footers of packs that the index doesn't name yet are read besides.
@@ -164,9 +176,25 @@ export async function trashSnapshot(stage: Stage, chosen: ReportedSnapshot): Pro
     chosen.trashedAtMs ??= stage.world.timeline.nowMs;
     return stage.repository.moveToTrash(chosen.id);
   };
-  const removed = await tolerating(stage, remove, (code) => code === 'snapshot_not_found' && chosen.purged);
+  // A log may have been merged into another one.
+  const mayBeGone = (): boolean => chosen.purged || chosen.piece !== undefined;
+  const removed = await tolerating(stage, remove, (code) => code === 'snapshot_not_found' && mayBeGone());
   if (removed) await repeatSometimes(stage, `the removal of ${chosen.id}`, begun, remove);
   return removed;
+}
+
+/** All of the stream up to the position, under whatever names it stands. */
+export async function removeLogs(stage: Stage, stream: string, position: string): Promise<void> {
+  const { ledger, timeline } = stage.world;
+  for (const log of ledger.reported.values()) {
+    if (log.piece !== undefined && logPlace(log.id).last <= position) log.trashedAtMs ??= timeline.nowMs;
+  }
+  await tolerating(
+    stage,
+    () => stage.repository.removeLogsBefore(stream, position),
+    // Merged since it was listed.
+    (code) => code === 'snapshot_not_found',
+  );
 }
 
 /** Whether it is back. */
@@ -185,7 +213,12 @@ export async function undoRemoval(stage: Stage, chosen: ReportedSnapshot): Promi
 
 export function collectGarbage(stage: Stage): Promise<boolean> {
   const { graceMs, undoPeriodMs } = stage.world.terms;
-  return tolerating(stage, () => stage.repository.collect({ graceMs, undoPeriodMs }));
+  return tolerating(
+    stage,
+    () => stage.repository.collect({ graceMs, undoPeriodMs }),
+    // Logs were merged while it looked.
+    (code) => code === 'conflict',
+  );
 }
 
 /** The codes with which work may fail because of the world; everything else is the engine's fault. */

@@ -7,6 +7,7 @@ import type { PackTable } from '../packs/pack-table.js';
 import type { Repository } from '../repository.js';
 import { backUp, describing, newRepository, noise, pieces, snapshotFacts } from './builders.js';
 import { contextOf, storedFiles, type StoredFiles } from './damage.js';
+import { follow } from './log-builders.js';
 import { MemoryStore } from './memory-store.js';
 
 /** A repository that has a file of every class, as bytes. */
@@ -29,6 +30,7 @@ export type FileClass =
   | 'recipe pack'
   | 'index segment'
   | 'manifest'
+  | 'log'
   | 'trash'
   | 'lease'
   | 'collection';
@@ -48,6 +50,7 @@ export async function example(): Promise<Example> {
   await backUp(repository, 'backup_2', { other: noise(300_000, 3) });
   await backUp(repository, 'backup_3', { more: noise(40_000, 5) });
   await repository.moveToTrash('backup_2');
+  await follow(repository, [0, 1000, 2000]);
   await Lease.take(context, 'writer', 'worker-1');
   await Lease.take(context, 'reader', 'reader');
   for (const generation of ['1', '2']) {
@@ -63,6 +66,7 @@ export async function example(): Promise<Example> {
     'recipe pack': packs[ofKind('metadata')]!,
     'index segment': indexName!,
     manifest: 'snapshots/backup_1',
+    log: store.names('logs/')[0]!,
     trash: trashName('backup_2'),
     lease: store.names('leases/')[0]!,
     collection: `${COLLECTIONS_PREFIX}1`,
@@ -71,6 +75,7 @@ export async function example(): Promise<Example> {
     'data pack': newest('packs/', packs),
     'index segment': newest('index/', [names['index segment']]),
     manifest: 'snapshots/backup_3',
+    log: store.names('logs/')[1]!,
     lease: store.names('leases/')[1],
     collection: `${COLLECTIONS_PREFIX}2`,
   };

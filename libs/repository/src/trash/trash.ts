@@ -4,8 +4,9 @@ import type { RepositoryContext } from '../context.js';
 import { TRASH_PREFIX, trashName } from '../layout.js';
 import { Lease } from '../leases/lease.js';
 import { removeUnlessLocked } from '../object-lock/refused-removals.js';
+import { assertNotBeingMerged } from '../logs/awaited-merge.js';
 import { openAnyManifest } from '../manifests/any-manifest.js';
-import { assertManifestId, called, manifestIdOf, standingName } from '../manifests/manifest-ids.js';
+import { assertManifestId, called, isLogId, manifestIdOf, standingName } from '../manifests/manifest-ids.js';
 
 /**
  * Retention's step; collection still counts the snapshot as live until it is purged from trash/. Repeating it completes it. An undo
@@ -68,7 +69,9 @@ export async function restoreFromTrash(context: RepositoryContext, id: string): 
     const file = await manifestToMove(context, id, trashName(id), standingName(id));
     if (!file) return;
     const standing = await context.store.stat(standingName(id));
-    if (standing) await assertNotUnderWay(context, id, { standing, nowMs: lease?.beganAtMs ?? context.clock.now().getTime() });
+    const nowMs = lease?.beganAtMs ?? context.clock.now().getTime();
+    if (standing) await assertNotUnderWay(context, id, { standing, nowMs });
+    if (isLogId(id)) await assertNotBeingMerged(context, id, nowMs);
     await lease?.assertStored();
     await context.store.put(standingName(id), file);
     const stat = await context.store.stat(standingName(id));

@@ -133,7 +133,7 @@ export class AttemptProcess {
         return this.options.onCommitted?.(message.committed);
       case 'found':
         this.lastMove = performance.now();
-        void this.answerFound(message.snapshots, message.last).then((answer) => this.tell({ type: 'found-answer', answer }));
+        void this.answerFound(message.snapshots, message.last, message.logs).then((answer) => this.tell({ type: 'found-answer', answer }));
         return;
       case 'result':
         this.reported = message.result;

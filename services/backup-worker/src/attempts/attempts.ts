@@ -196,7 +196,7 @@ export class Attempts {
       onProgress: (progress) => this.reports.tell('attempt.progress.v1', { ...attempt, ...progress, at: now() }),
       onLog: (lines) => this.reports.tell('attempt.log.v1', { ...attempt, lines }),
       onCommitted: (committed) => logs.tell(spec, committed),
-      onFound: (snapshots, last) => this.catalog.tell(spec, snapshots, last, running.stopped.signal),
+      onFound: (snapshots, last, logs) => this.catalog.tell(spec, { snapshots, last, logs }, running.stopped.signal),
     });
     if (running.paused) running.process.pause();
     return running.process.result;

@@ -1,4 +1,4 @@
-import type { AttemptResult, CommandPayload, FoundSnapshot, RunSecrets, RunSpec, SerializedRahatError } from '@rahat/contracts';
+import type { AttemptResult, CommandPayload, FoundLog, FoundSnapshot, RunSecrets, RunSpec, SerializedRahatError } from '@rahat/contracts';
 import type { ExecutionProgress, LogLevel, TellFound } from '@rahat/execution';
 
 /** What goes over the IPC channel between the worker and a run's child; both are always of one build. */
@@ -30,5 +30,5 @@ export type FromChild =
   | { type: 'log'; lines: LogLine[] }
   | { type: 'committed'; committed: LogCommitted }
   /** The next page comes only after the answer. */
-  | { type: 'found'; snapshots: FoundSnapshot[]; last: boolean }
+  | { type: 'found'; snapshots: FoundSnapshot[]; last: boolean; logs?: FoundLog[] }
   | { type: 'result'; result: AttemptResult };

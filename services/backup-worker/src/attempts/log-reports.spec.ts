@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import type { CommandPayload, LogRange, RunSpec } from '@rahat/contracts';
-import { joined, LogReports } from './log-reports.js';
+import { joinedRanges, type CommandPayload, type LogRange, type RunSpec } from '@rahat/contracts';
+import { LogReports } from './log-reports.js';
 import { ReportSender } from './report-sender.js';
 
 const range = (start: number, end: number, more: Partial<LogRange> = {}): LogRange => ({
@@ -32,5 +32,5 @@ describe('what a follower committed', () => {
   });
 
   it('is one range as far as it is whole, and no further', () =>
-    expect(joined([range(1, 2), range(3, 4), range(4, 5)])).toEqual([range(1, 2), range(3, 5)]));
+    expect(joinedRanges([range(1, 2), range(3, 4), range(4, 5)])).toEqual([range(1, 2), range(3, 5)]));
 });

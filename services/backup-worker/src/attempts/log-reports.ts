@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Logger } from '@nestjs/common';
-import type { LogBranch, LogRange, RunSpec } from '@rahat/contracts';
+import { joinedRanges, type LogBranch, type LogRange, type RunSpec } from '@rahat/contracts';
 import type { LogCommitted } from './child-messages.js';
 import type { ReportSender } from './report-sender.js';
 
@@ -25,30 +25,9 @@ export class LogReports {
   tell({ run, attempt }: RunSpec, { ranges, branches = [], ...committed }: LogCommitted): void {
     this.recent = [...this.recent, ...ranges].slice(-TOLD_AGAIN);
     this.branches.push(...branches);
-    const message = { run, attempt, worker: this.worker, ...committed, ranges: joined(this.recent), branches: this.branches };
+    const message = { run, attempt, worker: this.worker, ...committed, ranges: joinedRanges(this.recent), branches: this.branches };
     this.reports
       .deliver('log.committed.v1', message, `log-${randomUUID()}`, this.stopping)
       .catch((error: unknown) => this.logger.warn(`What ${run} committed is not told: ${(error as Error).message}`));
   }
-}
-
-/** Adjacent ones as one; they are in the log's order. */
-export function joined(ranges: readonly LogRange[]): LogRange[] {
-  const all: LogRange[] = [];
-  for (const range of ranges) {
-    const last = all.at(-1);
-    if (last?.timeline !== range.timeline || last.end !== range.start) {
-      all.push(range);
-      continue;
-    }
-    const firstCommitAt = last.firstCommitAt ?? range.firstCommitAt;
-    const lastCommitAt = range.lastCommitAt ?? last.lastCommitAt;
-    all[all.length - 1] = {
-      ...last,
-      end: range.end,
-      ...(firstCommitAt === undefined ? {} : { firstCommitAt }),
-      ...(lastCommitAt === undefined ? {} : { lastCommitAt }),
-    };
-  }
-  return all;
 }

@@ -44,6 +44,16 @@ export async function recordCommitted(transaction: Transaction, stream: LogStrea
   return gaps;
 }
 
+/** What a repository holds of a stream; where a timeline comes from is told by where its log begins. */
+export async function recordRanges(transaction: Transaction, stream: LogStreamRow, ranges: readonly LogRange[]): Promise<void> {
+  let before: LogRange | undefined;
+  for (const range of inOrder(ranges)) {
+    if (before && range.timeline > before.timeline) await recordBranch(transaction, stream, branchOf(undefined, range, before.timeline));
+    await addRange(transaction, stream, range);
+    before = range;
+  }
+}
+
 function inOrder(ranges: readonly LogRange[]): LogRange[] {
   return [...ranges].sort((a, b) => a.timeline - b.timeline || (lsnOf(a.start) < lsnOf(b.start) ? -1 : 1));
 }

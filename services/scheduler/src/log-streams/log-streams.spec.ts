@@ -406,3 +406,57 @@ describe('a restore to a moment', () => {
     await scheduler.until(verification.spec.run, 'succeeded');
   });
 });
+
+describe('a rebuild of the catalog', () => {
+  it('finds the log again that its database forgot, with the windows that it makes, and log of streams that it never knew', async () => {
+    play({ base: 10 });
+    const { plan, follower: first } = await follow();
+    await commit(first, range(0, 40));
+    await scheduler.eventually(async () => (await windows(plan.server)).to === at(40));
+    await scheduler.sql(`DELETE FROM scheduler.log_ranges WHERE stream_id = '${first.spec.stream}'`);
+    expect((await windows(plan.server)).windows).toEqual([]);
+    const other = `stream_${'0'.repeat(32)}`;
+    const found = (stream: string, ranges: LogRange[], identity = '7') => ({
+      stream,
+      organization: first.spec.organization,
+      server: { id: plan.server, identity, name: 'bank', version: '15' },
+      engine: 'postgresql' as const,
+      ranges,
+    });
+    const logs = [
+      found(first.spec.stream, [range(0, 45)]),
+      found(other, [range(5, 20), range(20, 30, 2)]),
+      { ...found(`${other}1`, [range(0, 1)]), organization: 'org_other' },
+    ];
+    let answer: unknown;
+    scheduler.scripts.unshift(async (attempt) => {
+      const { run, attempt: number } = attempt.spec;
+      await scheduler.messaging.ask('_scheduler', 'attempt.claim.v1', { run, attempt: number, worker: 'worker-1' }, 5_000);
+      answer = await scheduler.messaging.ask(
+        '_scheduler',
+        'snapshots.found.v1',
+        { run, attempt: number, worker: 'worker-1', snapshots: [], logs, last: false },
+        5_000,
+      );
+      await attempt.finish({ outcome: 'evidence', evidence: evidenceFor(attempt.spec) });
+    });
+    const started = await scheduler.call('POST', '/api/v2/catalog/rebuild', {});
+    await scheduler.until(started.body.runs[0].id, 'succeeded');
+    expect(answer).toMatchObject({ granted: true, logsRecorded: 2 });
+    const known = await windows(plan.server);
+    expect(known.windows.find(({ stream }) => stream === first.spec.stream)).toMatchObject({ from: at(10), to: at(45), open: true });
+    expect(known.windows.find(({ stream }) => stream === other)).toMatchObject({
+      from: at(10),
+      to: at(30),
+      open: false,
+      timelines: [
+        { timeline: 1, end: lsn(20) },
+        { timeline: 2, parent: 1 },
+      ],
+    });
+    expect(known.streams.find(({ id }) => id === other)).toMatchObject({ state: 'stopped' });
+    // The next follower goes on behind what is there.
+    await first.finish({ outcome: 'evidence', evidence: evidenceFor(first.spec) });
+    expect((await follower(plan.server, 1)).spec.from).toEqual({ timeline: 1, lsn: lsn(45) });
+  });
+});

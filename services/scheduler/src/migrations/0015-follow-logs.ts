@@ -2,8 +2,8 @@ import { enableRowSecurity } from '@rahat/persistence';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /** Continuous logs: a stream for each server and repository, what is committed of it, and where base backups lie in it. */
-export class FollowLogs1764600000000 implements MigrationInterface {
-  readonly name = 'FollowLogs1764600000000';
+export class FollowLogs1764590000000 implements MigrationInterface {
+  readonly name = 'FollowLogs1764590000000';
 
   async up(runner: QueryRunner): Promise<void> {
     await runner.query(STREAMS);
