@@ -122,6 +122,12 @@ function withPlanOptions<Args extends unknown[], Opts extends Record<string, unk
     )
     .option('--assertions <file>', 'JSON or YAML list of queries that each test restore has to answer; none removes them')
     .option('--deep', 'recount every table inside the dump’s snapshot')
+    .option(
+      '--continuous-log <seconds>',
+      'physical plans: keep the log, committed after so many seconds at most; or none',
+      orNone(wholeNumber),
+    )
+    .option('--log-heartbeat <seconds>', 'with --continuous-log: a transaction on an idle server after so long; 0 = never', wholeNumber)
     .option('--catch-up <how>', 'once or skip: what a missed time leads to')
     .option('--deadline-minutes <n>', 'longest time of an attempt', wholeNumber)
     .option('--stalled-minutes <n>', 'an attempt ends when nothing moved for so long', wholeNumber);

@@ -10,6 +10,7 @@ import { addPeopleCommands } from './people-program.js';
 import { addPlanCommands } from './plan-program.js';
 import { addRepositoryCommands } from './repository-program.js';
 import { addRunCommands } from './run-program.js';
+import { addRestoreCommands } from './restore-program.js';
 import { addSearchCommands } from './search-program.js';
 import { addServerCommands } from './server-program.js';
 import { openTerminal } from './terminal/terminal.js';
@@ -130,36 +131,7 @@ Secrets are never flags: RAHAT_PASSWORD, RAHAT_SECOND_FACTOR, RAHAT_NEW_PASSWORD
   addBackupCommands(program, run);
   addCatalogCommands(program, run);
 
-  const restore = program.command('restore').description('bring data back, proven exactly');
-  restore
-    .command('plan')
-    .description('say what a restore would do; changes nothing')
-    .argument('<backup>', 'id, its beginning, or latest')
-    .option('--to-server <server>', 'another server than the one it came from')
-    .option('--as <name>', 'name of the new database')
-    .option('--replace <name>', 'swap it in for this existing database')
-    .option('--folder <path>', 'physical backups: absolute path on the worker')
-    .option('--table <schema.table...>', 'only these tables')
-    .option('--into <name>', 'with --table: bring them into this existing database')
-    .option('--no-owner', 'everything belongs to the restoring user')
-    .option('--no-acl', 'without grants')
-    .action(
-      run(async (terminal, id: string, options: Parameters<typeof import('./commands/restores.js').planRestore>[2]) =>
-        (await import('./commands/restores.js')).planRestore(terminal, id, options),
-      ),
-    );
-  restore
-    .command('run')
-    .description('carry out an unchanged plan')
-    .argument('<plan>', 'id that `restore plan` printed')
-    .option('--confirm <name>', 'what will be replaced')
-    .option('--follow', 'wait for the end', false)
-    .action(
-      run(async (terminal, id: string, options: { confirm?: string; follow: boolean }) =>
-        (await import('./commands/restores.js')).runRestore(terminal, id, options),
-      ),
-    );
-
+  addRestoreCommands(program, run);
   addSearchCommands(program, run);
   addAuditCommands(program, run);
   addRepositoryCommands(program, run);

@@ -48,6 +48,15 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
     .option(PATH, PATH_OF_KIT_HELP)
     .action(run(async (terminal, options: Parameters<Offline['listSnapshots']>[1]) => (await offline()).listSnapshots(terminal, options)));
   repository
+    .command('logs')
+    .description('list the continuous logs, and what of them is there without a gap; exit code 1 if something cannot be read')
+    .option(PATH, PATH_OF_KIT_HELP)
+    .action(
+      run(async (terminal, options: Parameters<typeof import('./commands/offline-logs.js').listLogs>[1]) =>
+        (await import('./commands/offline-logs.js')).listLogs(terminal, options),
+      ),
+    );
+  repository
     .command('show')
     .description('show one snapshot and its objects')
     .option(PATH, PATH_OF_KIT_HELP)
@@ -82,6 +91,14 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
     .option('--as <name>', 'name of the new database')
     .option('--table <schema.table...>', 'only these tables')
     .option('--folder <path>', 'physical backups: an empty folder')
+    .option('--to-time <time>', 'with --folder, of a server whose log is kept: replay up to this moment, e.g. 2026-11-27T14:05:00Z')
+    .option('--to-lsn <position>', 'up to this position of the log, e.g. 16/B374D848')
+    .option('--to-transaction <id>', 'up to this transaction')
+    .option('--to-name <name>', 'up to this named restore point')
+    .option('--to-end', 'replay all log that is there', false)
+    .option('--before', 'just before the moment, position or transaction, without it', false)
+    .option('--timeline <n>', 'a history that the server left', wholeNumber)
+    .option('--stream <stream>', 'which log, where the repository holds several of the server')
     .option('--no-owner', 'everything belongs to the restoring user')
     .option('--no-acl', 'without grants')
     .action(

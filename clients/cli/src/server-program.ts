@@ -46,6 +46,11 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
     .option('--tag <tags>', 'key or key=value; several separated by commas must all be carried')
     .action(run(async (terminal, options: Parameters<Servers['listServers']>[1]) => (await servers()).listServers(terminal, options)));
   server
+    .command('windows')
+    .description('which moments of a server can be recovered, gaps in its log, and who follows it')
+    .argument('<server>', 'name or id')
+    .action(run(async (terminal, name: string) => (await import('./commands/server-windows.js')).serverWindows(terminal, name)));
+  server
     .command('update')
     .description('change what is named; the password comes from RAHAT_DB_PASSWORD, standard input or a prompt')
     .argument('<server>', 'name or id')

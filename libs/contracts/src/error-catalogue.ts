@@ -151,6 +151,19 @@ export const ERROR_CATALOGUE = {
   dump_truncated: entry(502, 'The dump is not complete', true),
   dump_invalid: entry(502, 'The dump cannot be understood', false),
 
+  log_gap: entry(
+    409,
+    'The log of the server is not whole',
+    false,
+    'A new base backup is made by itself; recovery is possible up to the gap and after the base.',
+  ),
+  recovery_target_unreachable: entry(
+    422,
+    'The log does not reach this point in time',
+    false,
+    'See GET /api/v2/servers/{id}/windows for what can be recovered.',
+  ),
+  log_slot_in_use: entry(409, 'Another client uses the replication slot', true),
   restore_plan_stale: entry(409, 'The restore plan is no longer true', false, 'Make a new restore plan and check it.'),
   restore_target_exists: entry(409, 'The target of the restore exists already', false),
   restore_selection_empty: entry(422, 'The restore selects nothing', false),

@@ -3,6 +3,7 @@ import { AssertionEvidence } from './assertions.js';
 import { Finding } from './finding.js';
 import { MissingBackups, RebuildCounts, RebuiltSnapshot } from './found-snapshot.js';
 import { BackupLabel, Consistency, VerificationLevel } from './labels.js';
+import { LogGapReason, LogPosition, RecoveryEvidence } from './log-stream.js';
 
 export const TableEvidence = z.object({
   schema: z.string(),
@@ -62,6 +63,7 @@ export const VerificationEvidence = z.object({
   restoredOn: z.string().optional(),
   /** FULL only: what the plan's own queries answered on the restored copy. */
   assertions: z.array(AssertionEvidence).optional(),
+  recovery: RecoveryEvidence.optional(),
   findings: z.array(Finding),
 });
 export type VerificationEvidence = z.infer<typeof VerificationEvidence>;
@@ -74,6 +76,7 @@ export const RestoreEvidence = z.object({
   tables: z.array(TableEvidence),
   rows: z.number().int(),
   bytes: z.number().int(),
+  recovery: RecoveryEvidence.optional(),
   findings: z.array(Finding),
 });
 export type RestoreEvidence = z.infer<typeof RestoreEvidence>;
@@ -125,9 +128,30 @@ export const RebuildEvidence = z.object({
   snapshots: z.array(RebuiltSnapshot).max(MOST_SNAPSHOTS_NAMED),
   /** The catalog has them, the repository doesn't: they are marked, and stay. */
   missing: MissingBackups,
+  /** Streams of which log was found, and of these the ones that belong to a server of the catalog. Absent in older evidence. */
+  logs: z.object({ found: z.number().int(), recorded: z.number().int() }).optional(),
   findings: z.array(Finding),
 });
 export type RebuildEvidence = z.infer<typeof RebuildEvidence>;
+
+/** A follower ends when it is told to, or where the log can't be followed without a gap. */
+export const FollowEvidence = z.object({
+  type: z.literal('follow'),
+  repository: z.string(),
+  stream: z.string(),
+  end: z.discriminatedUnion('reason', [
+    z.object({ reason: z.literal('stopped'), position: LogPosition.optional() }),
+    z.object({ reason: z.literal('gap'), gap: LogGapReason, position: LogPosition.optional(), message: z.string() }),
+  ]),
+  commits: z.number().int(),
+  /** Of the log, and what they added to the repository. */
+  bytes: z.number().int(),
+  addedBytes: z.number().int(),
+  serverIdentity: z.string().optional(),
+  serverVersion: z.string().optional(),
+  findings: z.array(Finding),
+});
+export type FollowEvidence = z.infer<typeof FollowEvidence>;
 
 export const Evidence = z.discriminatedUnion('type', [
   BackupEvidence,
@@ -135,6 +159,7 @@ export const Evidence = z.discriminatedUnion('type', [
   RestoreEvidence,
   CollectionEvidence,
   RebuildEvidence,
+  FollowEvidence,
 ]);
 export type Evidence = z.infer<typeof Evidence>;
 

@@ -29,6 +29,8 @@ export const ReadableSnapshot = z.object({
   label: BackupLabel,
   consistency: Consistency,
   consistentAt: z.iso.datetime(),
+  /** Absent: its worker is older. */
+  positions: z.record(z.string(), z.union([z.string(), z.number()])).optional(),
   createdAt: z.iso.datetime(),
   tool: z.string(),
   findings: z.array(Finding).max(MOST_FINDINGS_FOUND),

@@ -19,6 +19,7 @@ const PREFIXES = {
   plan: 'plan',
   schedule: 'schedule',
   template: 'template',
+  logStream: 'stream',
   run: 'run',
   backup: 'backup',
   restorePlan: 'restoreplan',

@@ -3,9 +3,22 @@ import { z } from 'zod';
 /** A place in a write-ahead log: PostgreSQL's `16/B374D848` on a timeline. */
 export const LogPosition = z.object({
   timeline: z.number().int().min(1),
-  lsn: z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/),
+  lsn: z
+    .string()
+    .regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/)
+    .meta({ examples: ['16/B374D848'] }),
 });
 export type LogPosition = z.infer<typeof LogPosition>;
+
+/** `16/B374D848` as the number that it is. */
+export function lsnOf(text: string): bigint {
+  const [high, low] = text.split('/');
+  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
+}
+
+export function lsnText(lsn: bigint): string {
+  return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffff_ffffn).toString(16)}`.toUpperCase();
+}
 
 /** One contiguous piece of a log as a repository keeps it: its bytes from `start` up to, without, `end`. */
 export const LogRange = z.object({
@@ -25,7 +38,16 @@ export const RecoveryTarget = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('immediate') }).strict(),
   z.object({ kind: z.literal('time'), time: z.iso.datetime({ offset: true }), inclusive: z.boolean().default(true) }).strict(),
   z.object({ kind: z.literal('lsn'), lsn: LogPosition.shape.lsn, inclusive: z.boolean().default(true) }).strict(),
-  z.object({ kind: z.literal('transaction'), transaction: z.string().regex(/^\d{1,20}$/), inclusive: z.boolean().default(true) }).strict(),
+  z
+    .object({
+      kind: z.literal('transaction'),
+      transaction: z
+        .string()
+        .regex(/^\d{1,20}$/)
+        .meta({ examples: ['742'] }),
+      inclusive: z.boolean().default(true),
+    })
+    .strict(),
   z.object({ kind: z.literal('name'), name: z.string().min(1).max(63) }).strict(),
 ]);
 export type RecoveryTarget = z.infer<typeof RecoveryTarget>;
@@ -60,3 +82,70 @@ export const LogGapReason = z.enum([
   'segment_missing',
 ]);
 export type LogGapReason = z.infer<typeof LogGapReason>;
+
+/** Of a restore or a test restore of a physical backup: which log is replayed on it, and how far. */
+export const Recovery = z
+  .object({
+    stream: z.string(),
+    target: RecoveryTarget,
+    /** The history that is followed; absent = to the newest timeline that there is log of. */
+    timeline: z.number().int().min(1).optional(),
+  })
+  .strict();
+export type Recovery = z.infer<typeof Recovery>;
+
+/** Where a recovery ended, as the restored server told it. */
+export const RecoveryEvidence = z.object({
+  target: RecoveryTarget,
+  timeline: z.number().int().min(1).optional(),
+  reachedLsn: LogPosition.shape.lsn.optional(),
+  /** Of the last transaction that is in it. */
+  lastTransactionAt: z.iso.datetime({ offset: true }).optional(),
+});
+export type RecoveryEvidence = z.infer<typeof RecoveryEvidence>;
+
+/** One timeline comes out of another: what a history file says in its last line. */
+export const LogBranch = z.object({ timeline: z.number().int().min(2), parent: z.number().int().min(1), at: LogPosition.shape.lsn });
+export type LogBranch = z.infer<typeof LogBranch>;
+
+/** How far a follower is. */
+export const LogProgress = z
+  .object({
+    receivedLsn: LogPosition.shape.lsn,
+    committedLsn: LogPosition.shape.lsn.optional(),
+    serverLsn: LogPosition.shape.lsn,
+    /** Written by the source and not committed here. */
+    lagBytes: z.number().int().min(0),
+    /** Age of the oldest byte that is not committed; 0 = all is. */
+    lagSeconds: z.number().min(0).optional(),
+  })
+  .meta({ id: 'LogProgress' });
+export type LogProgress = z.infer<typeof LogProgress>;
+
+/** What a plan may ask of the log beside its base backups. */
+export const ContinuousLog = z
+  .object({ commitSeconds: FollowOrder.shape.commitSeconds, heartbeatSeconds: FollowOrder.shape.heartbeatSeconds })
+  .strict()
+  .meta({ id: 'ContinuousLog' });
+export type ContinuousLog = z.infer<typeof ContinuousLog>;
+
+/** Adjacent ones as one; they are in the log's order. */
+export function joinedRanges(ranges: readonly LogRange[]): LogRange[] {
+  const all: LogRange[] = [];
+  for (const range of ranges) {
+    const last = all.at(-1);
+    if (last?.timeline !== range.timeline || last.end !== range.start) {
+      all.push(range);
+      continue;
+    }
+    const firstCommitAt = last.firstCommitAt ?? range.firstCommitAt;
+    const lastCommitAt = range.lastCommitAt ?? last.lastCommitAt;
+    all[all.length - 1] = {
+      ...last,
+      end: range.end,
+      ...(firstCommitAt === undefined ? {} : { firstCommitAt }),
+      ...(lastCommitAt === undefined ? {} : { lastCommitAt }),
+    };
+  }
+  return all;
+}

@@ -2,9 +2,11 @@ import { z } from 'zod';
 import { AttemptResult } from './evidence.js';
 import { RunError } from './evidence.js';
 import { Finding } from './finding.js';
+import { FoundLog, MOST_LOGS_AT_ONCE } from './found-log.js';
 import { FoundSnapshot, MissingBackups, MOST_FOUND_AT_ONCE, RebuiltSnapshot } from './found-snapshot.js';
 import { ProbeReport } from './http/servers.js';
 import { BackupMethod, Engine, RunState, RunType, VerificationLevel } from './labels.js';
+import { LogBranch, LogPosition, LogProgress, LogRange } from './log-stream.js';
 import { RestoreSpec, RunSpec } from './run-spec.js';
 
 /**
@@ -20,6 +22,8 @@ export const RunProgress = z.object({
   bytes: z.number().int(),
   totalBytes: z.number().int().optional(),
   addedBytes: z.number().int().optional(),
+  /** Of a follower. */
+  log: LogProgress.optional(),
   at: z.iso.datetime(),
 });
 export type RunProgress = z.infer<typeof RunProgress>;
@@ -28,7 +32,14 @@ export type RunProgress = z.infer<typeof RunProgress>;
 export const Commands = {
   'run.execute.v1': z.object({ spec: RunSpec }),
   /** Every ten seconds from each worker; without slots it takes no more runs. */
-  'worker.alive.v1': z.object({ worker: z.string(), pool: z.string(), slots: z.number().int().min(0), at: z.iso.datetime() }),
+  'worker.alive.v1': z.object({
+    worker: z.string(),
+    pool: z.string(),
+    slots: z.number().int().min(0),
+    /** Log streams that it follows beside its runs; absent = it is older, and follows none. */
+    followers: z.number().int().min(0).optional(),
+    at: z.iso.datetime(),
+  }),
   'attempt.started.v1': z.object({ ...attempt, worker: z.string(), at: z.iso.datetime() }),
   'attempt.heartbeat.v1': z.object({ ...attempt, worker: z.string(), at: z.iso.datetime() }),
   'attempt.progress.v1': RunProgress,
@@ -37,6 +48,36 @@ export const Commands = {
     lines: z.array(z.object({ at: z.iso.datetime(), level: z.enum(['info', 'warning', 'error']), message: z.string() })),
   }),
   'attempt.finished.v1': z.object({ ...attempt, worker: z.string(), result: AttemptResult, at: z.iso.datetime() }),
+  /** Durable in the repository. Of an older attempt it doesn't count: what the bytes are is told again by whoever follows now, and overlaps are harmless. */
+  'log.committed.v1': z.object({
+    ...attempt,
+    worker: z.string(),
+    stream: z.string(),
+    ranges: z.array(LogRange).min(1),
+    /** Timelines that begin in it. Absent where one begins, it comes out of the one before at the start of its first range. */
+    branches: z.array(LogBranch).optional(),
+    receivedLsn: LogPosition.shape.lsn,
+    serverLsn: LogPosition.shape.lsn,
+    identity: z.string().optional(),
+    at: z.iso.datetime(),
+  }),
+  /** Log that no kept backup needs goes to the trash: what lies on `timeline` from `start` up to `end` as a whole. Answered by `log.removed.v1`. */
+  'log.remove.v1': z.object({
+    organization: z.string(),
+    repository: z.string(),
+    stream: z.string(),
+    timeline: z.number().int().min(1),
+    start: LogPosition.shape.lsn,
+    end: LogPosition.shape.lsn,
+  }),
+  'log.removed.v1': z.object({
+    organization: z.string(),
+    stream: z.string(),
+    timeline: z.number().int().min(1),
+    end: LogPosition.shape.lsn,
+    removed: z.number().int(),
+    error: RunError.optional(),
+  }),
   'snapshot.remove.v1': z.object({
     organization: z.string(),
     repository: z.string(),
@@ -66,11 +107,23 @@ export const Questions = {
   },
   /** A page of what a rebuild finds; the next one is sent after the answer, so what was told is in the catalog. The last one may be empty. */
   'snapshots.found.v1': {
-    question: z.object({ ...attempt, worker: z.string(), snapshots: z.array(FoundSnapshot).max(MOST_FOUND_AT_ONCE), last: z.boolean() }),
+    question: z.object({
+      ...attempt,
+      worker: z.string(),
+      snapshots: z.array(FoundSnapshot).max(MOST_FOUND_AT_ONCE),
+      /** After the snapshots, which name the servers. */
+      logs: z.array(FoundLog).max(MOST_LOGS_AT_ONCE).optional(),
+      last: z.boolean(),
+    }),
     answer: z.discriminatedUnion('granted', [
       /** The attempt is no longer this worker's. */
       z.object({ granted: z.literal(false) }),
-      z.object({ granted: z.literal(true), snapshots: z.array(RebuiltSnapshot), missing: MissingBackups.optional() }),
+      z.object({
+        granted: z.literal(true),
+        snapshots: z.array(RebuiltSnapshot),
+        missing: MissingBackups.optional(),
+        logsRecorded: z.number().int().optional(),
+      }),
     ]),
   },
   'server.probe.v1': { question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string() }), answer: ProbeReport },
@@ -81,6 +134,11 @@ export const Questions = {
         z.object({ name: z.string(), sizeBytes: z.number(), encoding: z.string(), collation: z.string(), connectable: z.boolean() }),
       ),
     }),
+  },
+  /** A slot that isn't there, or is of another server, is no error: what was asked for is so. */
+  'slot.drop.v1': {
+    question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string(), slot: z.string() }),
+    answer: z.object({ dropped: z.boolean() }),
   },
   'restore.outline.v1': {
     question: z.object({ spec: RestoreSpec }),
@@ -154,6 +212,8 @@ export const QUEUES = {
   scheduler: 'scheduler',
   storage: 'storage',
   worker: (pool: string) => `worker-${pool}`,
+  /** Apart from the pool's other work: a follower has no end, and must not take the place of runs that have one. No pool's queue ends so. */
+  followers: (pool: string) => `followers-${pool}`,
   asks: (respondent: string) => `asks-${respondent}`,
   events: (subscriber: string) => `events-${subscriber}`,
 } as const;

@@ -7,11 +7,13 @@ export interface MethodFacts {
   /** One backup holds one database, or the whole server. */
   covers: 'database' | 'server';
   types: readonly BackupType[];
+  /** The log between two backups can be kept, and replayed on the older one. */
+  log: boolean;
 }
 
 export const METHODS: Record<BackupMethod, MethodFacts> = {
-  'postgresql.logical': { engine: 'postgresql', covers: 'database', types: ['full'] },
-  'postgresql.physical': { engine: 'postgresql', covers: 'server', types: ['full'] },
+  'postgresql.logical': { engine: 'postgresql', covers: 'database', types: ['full'], log: false },
+  'postgresql.physical': { engine: 'postgresql', covers: 'server', types: ['full'], log: true },
 };
 
 export function assertTypeSupported(method: BackupMethod, type: BackupType): void {

@@ -3,6 +3,7 @@ import { Assertion } from './assertions.js';
 import { BackupMethod, BackupType, Engine, VerificationLevel } from './labels.js';
 import { PostgresqlConnection } from './connection.js';
 import { HookInput } from './hooks.js';
+import { FollowOrder, Recovery } from './log-stream.js';
 import { RepositoryAccess } from './repository-grant.js';
 
 /** The secrets of a run spec, as they are after a worker opened the sealed part (design.md §6, §8). */
@@ -62,6 +63,8 @@ export const VerificationSpec = ServerSpecHead.extend({
   repository: z.string(),
   /** FULL only. */
   assertions: z.array(Assertion).optional(),
+  /** FULL of a physical backup only: the log is replayed on the restored copy as far as this. */
+  recovery: Recovery.optional(),
 });
 
 export const RestoreSpec = ServerSpecHead.extend({
@@ -73,6 +76,8 @@ export const RestoreSpec = ServerSpecHead.extend({
   intoExisting: z.boolean().default(false),
   noOwner: z.boolean().default(false),
   noAcl: z.boolean().default(false),
+  /** Of a physical backup. */
+  recovery: Recovery.optional(),
 });
 
 /** Frees what no snapshot of the repository needs any more. */
@@ -86,11 +91,15 @@ export const CollectionSpec = SpecHead.extend({
 /** Reads what the repository holds, for the catalog. */
 export const RebuildSpec = SpecHead.extend({ type: z.literal('rebuild'), repository: z.string(), dryRun: z.boolean() });
 
+/** Follows the log of a server without an end: there is no deadline, and an idle source is no standstill. */
+export const FollowSpec = ServerSpecHead.extend({ type: z.literal('follow'), deadline: z.iso.datetime().optional(), ...FollowOrder.shape });
+
 /** All that a worker needs for one attempt. */
-export const RunSpec = z.discriminatedUnion('type', [BackupSpec, VerificationSpec, RestoreSpec, CollectionSpec, RebuildSpec]);
+export const RunSpec = z.discriminatedUnion('type', [BackupSpec, VerificationSpec, RestoreSpec, CollectionSpec, RebuildSpec, FollowSpec]);
 export type RunSpec = z.infer<typeof RunSpec>;
 export type BackupSpec = z.infer<typeof BackupSpec>;
 export type VerificationSpec = z.infer<typeof VerificationSpec>;
 export type RestoreSpec = z.infer<typeof RestoreSpec>;
 export type CollectionSpec = z.infer<typeof CollectionSpec>;
 export type RebuildSpec = z.infer<typeof RebuildSpec>;
+export type FollowSpec = z.infer<typeof FollowSpec>;

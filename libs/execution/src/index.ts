@@ -9,7 +9,9 @@ export {
   type OfflineRepository,
   type OfflineRestore,
 } from './offline.js';
-export { discoverDatabases, outlineRestore, probeServer, type QuestionOptions } from './questions.js';
+export { executeFollow, type LogCommitted } from './follow.js';
+export type { OfflineLogStream } from './offline-logs.js';
+export { discoverDatabases, dropSlot, outlineRestore, probeServer, type QuestionOptions } from './questions.js';
 export {
   KIT_FORMATS,
   keyBlock,

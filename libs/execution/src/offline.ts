@@ -6,6 +6,8 @@ import { openBlobStore } from '@rahat/blob-store-registry';
 import {
   isS3Address,
   newId,
+  RahatError,
+  type Recovery,
   parseS3Address,
   type RepositorySnapshot,
   type RestoreEvidence,
@@ -17,6 +19,7 @@ import {
 import { createRepository, openRepository, type Repository, type SlotCredential, type SnapshotListing } from '@rahat/repository';
 import type { SourceConnection } from './connectors.js';
 import { runError } from './execute-run.js';
+import { listLogStreams, type OfflineLogStream } from './offline-logs.js';
 import { restoreSnapshot } from './restore.js';
 import type { ExecutionOptions } from './run-context.js';
 import { verifySnapshot } from './verification.js';
@@ -33,6 +36,8 @@ export interface OfflineRestore {
   intoExisting?: boolean;
   noOwner?: boolean;
   noAcl?: boolean;
+  /** Of a physical backup: `stream` absent = the only one of its server that the repository holds. */
+  recovery?: Omit<Recovery, 'stream'> & { stream?: string };
 }
 
 /** A repository in a folder, opened by what a person holds: no server of ours is needed. */
@@ -42,6 +47,8 @@ export interface OfflineRepository {
   readonly engine: Repository;
   /** Oldest first; an unreadable one is listed as such. */
   snapshots(): AsyncIterable<RepositorySnapshot>;
+  /** What it holds of continuous logs. */
+  logs(): Promise<OfflineLogStream[]>;
   verify(snapshot: string, level: VerificationLevel, options?: OfflineOptions): Promise<VerificationEvidence>;
   restore(order: OfflineRestore, options?: OfflineOptions): Promise<RestoreEvidence>;
 }
@@ -66,6 +73,7 @@ function present(repository: Repository): OfflineRepository {
     id: repository.id,
     engine: repository,
     snapshots: () => listSnapshots(repository),
+    logs: () => listLogStreams(repository),
     async verify(snapshot, level, options = {}) {
       const { engine } = await repository.findSnapshot(snapshot);
       return withScratch(options, undefined, (execution) =>
@@ -73,13 +81,30 @@ function present(repository: Repository): OfflineRepository {
       );
     },
     async restore(order, options = {}) {
-      const { engine } = await repository.findSnapshot(order.snapshot);
-      const { connection, ...what } = order;
-      const whole = { intoExisting: false, noOwner: false, noAcl: false, ...what, engine, run: newId('run'), attempt: 1 };
+      const { engine, server } = await repository.findSnapshot(order.snapshot);
+      const { connection, recovery: wanted, ...what } = order;
+      const recovery = wanted && { ...wanted, stream: wanted.stream ?? (await onlyStreamOf(repository, server)) };
+      const whole = { intoExisting: false, noOwner: false, noAcl: false, ...what, recovery, engine, run: newId('run'), attempt: 1 };
       const secrets = { target: connection, repositories: [] };
       return withScratch(options, connection, (execution) => restoreSnapshot({ repository, order: whole, connection }, secrets, execution));
     },
   };
+}
+
+/** After a gap that a new stream began behind, a server has several. */
+async function onlyStreamOf(repository: Repository, server: { identity: string; name: string }): Promise<string> {
+  const streams = (await listLogStreams(repository)).filter((stream) => stream.server?.identity === server.identity);
+  const [only, other] = streams;
+  if (only && !other) return only.stream;
+  throw new RahatError(
+    'recovery_target_unreachable',
+    `The repository holds ${only ? `${streams.length} logs` : 'no log'} of ${server.name}`,
+    {
+      hint: only
+        ? `Name one of ${streams.map(({ stream }) => stream).join(', ')} with --stream.`
+        : 'Only the backups themselves can be restored.',
+    },
+  );
 }
 
 async function* listSnapshots(repository: Repository): AsyncIterable<RepositorySnapshot> {

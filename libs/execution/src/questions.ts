@@ -44,6 +44,21 @@ export async function discoverDatabases(
   }
 }
 
+/** When a log stream is removed: the server need not keep log for it any more. */
+export async function dropSlot(
+  engine: Engine,
+  source: SourceConnection,
+  slot: string,
+  options: QuestionOptions,
+): Promise<{ dropped: boolean }> {
+  try {
+    await using session = await (await connectorFor(engine)).open(source, connectorContext(options));
+    return { dropped: await session.dropSlot(slot) };
+  } catch (error) {
+    throw maskedError(error, source, options);
+  }
+}
+
 /** What a restore would do; looks only, at the snapshot and at the target. */
 export async function outlineRestore(spec: RestoreSpec, secrets: RunSecrets, options: QuestionOptions): Promise<RestoreOutline> {
   try {

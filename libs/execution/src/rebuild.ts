@@ -1,10 +1,13 @@
 import {
+  joinedRanges,
   MOST_FINDINGS_FOUND,
   MOST_FOUND_AT_ONCE,
+  MOST_RANGES_AT_ONCE,
   MOST_SNAPSHOTS_NAMED,
   noRebuildCounts,
   RahatError,
   type Finding,
+  type FoundLog,
   type FoundSnapshot,
   type MissingBackups,
   type RebuildEvidence,
@@ -13,11 +16,15 @@ import {
   type RebuiltSnapshot,
   type RunSecrets,
 } from '@rahat/contracts';
-import type { CatalogEntry } from '@rahat/repository';
+import type { CatalogEntry, WritableRepository } from '@rahat/repository';
 import { openRepositoryToWrite, type ExecutionOptions } from './run-context.js';
 
 /** Whoever keeps the catalog: takes a page of what was found, and says what became of it. */
-export type TellFound = (snapshots: FoundSnapshot[], last: boolean) => Promise<{ snapshots: RebuiltSnapshot[]; missing?: MissingBackups }>;
+export type TellFound = (
+  snapshots: FoundSnapshot[],
+  last: boolean,
+  logs?: FoundLog[],
+) => Promise<{ snapshots: RebuiltSnapshot[]; missing?: MissingBackups; logsRecorded?: number }>;
 
 /** Tells the catalog what the repository holds, page by page; metadata alone is read. */
 export async function executeRebuild(spec: RebuildSpec, secrets: RunSecrets, options: ExecutionOptions): Promise<RebuildEvidence> {
@@ -41,6 +48,16 @@ export async function executeRebuild(spec: RebuildSpec, secrets: RunSecrets, opt
     await tell(page, false);
     page = [];
   }
+  const logs = await foundLogs(repository, report, signal);
+  if (logs.length > 0 && page.length > 0) {
+    await tell(page, false);
+    page = [];
+  }
+  for (let start = 0; start < logs.length; start += LOGS_AT_ONCE) {
+    signal.throwIfAborted();
+    const some = logs.slice(start, start + LOGS_AT_ONCE);
+    report.addLogs(some, await onFound([], false, some));
+  }
   await tell(page, true);
   const { outcomes, missing } = report.evidence;
   options.onLog(
@@ -51,6 +68,24 @@ export async function executeRebuild(spec: RebuildSpec, secrets: RunSecrets, opt
 }
 
 const FINDINGS_TOLD = 100;
+/** A stream with many gaps is a large message. */
+const LOGS_AT_ONCE = 10;
+
+/** What is damaged is told, and is a hole in what is there. */
+async function foundLogs(repository: WritableRepository, report: RebuildReport, signal: AbortSignal): Promise<FoundLog[]> {
+  const streams = new Map<string, FoundLog>();
+  for await (const listing of repository.logs({ signal })) {
+    if (!listing.ok) {
+      report.addDamaged(listing.id, listing.error);
+      continue;
+    }
+    const { stream, organization, server, engine, range } = listing.manifest;
+    const known = streams.get(stream);
+    if (known) known.ranges.push(...joinedRanges([...known.ranges.splice(-1), range]));
+    else streams.set(stream, { stream, organization, server, engine, ranges: [range] });
+  }
+  return [...streams.values()].map((log) => ({ ...log, ranges: log.ranges.slice(-MOST_RANGES_AT_ONCE) }));
+}
 
 class RebuildReport {
   readonly evidence: RebuildEvidence;
@@ -66,6 +101,16 @@ class RebuildReport {
       missing: { count: 0, backups: [] },
       findings: [],
     };
+  }
+
+  addLogs(found: readonly FoundLog[], { logsRecorded = 0 }: Awaited<ReturnType<TellFound>>): void {
+    const { logs = { found: 0, recorded: 0 } } = this.evidence;
+    this.evidence.logs = { found: logs.found + found.length, recorded: logs.recorded + logsRecorded };
+  }
+
+  addDamaged(log: string, error: Error): void {
+    if (this.evidence.findings.length < FINDINGS_TOLD)
+      this.evidence.findings.push({ code: 'log_unreadable', severity: 'gap', object: log, message: error.message });
   }
 
   add({ snapshots, missing }: Awaited<ReturnType<TellFound>>): void {
@@ -102,6 +147,7 @@ function foundIn(entry: CatalogEntry): FoundSnapshot {
     label: facts.label,
     consistency: facts.consistency,
     consistentAt: facts.consistentAt,
+    positions: facts.positions,
     createdAt: facts.createdAt,
     tool: facts.tool,
     findings: facts.findings.slice(0, MOST_FINDINGS_FOUND),

@@ -4,12 +4,13 @@ import type { Repository } from '@rahat/repository';
 import { SnapshotSource } from './artifacts.js';
 import { attemptLabel } from './attempt-label.js';
 import { connectorFor, type SourceConnection } from './connectors.js';
+import { openRecovery, recoveryEvidence } from './recovery.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToRead } from './run-context.js';
 
 /** The part of a restore spec that says what and where to. */
 export type RestoreOrder = Pick<
   RestoreSpec,
-  'run' | 'attempt' | 'engine' | 'snapshot' | 'target' | 'tables' | 'intoExisting' | 'noOwner' | 'noAcl'
+  'run' | 'attempt' | 'engine' | 'snapshot' | 'target' | 'tables' | 'intoExisting' | 'noOwner' | 'noAcl' | 'recovery'
 >;
 
 export async function executeRestore(spec: RestoreSpec, secrets: RunSecrets, options: ExecutionOptions): Promise<RestoreEvidence> {
@@ -32,14 +33,17 @@ export async function restoreSnapshot(
   const job = jobOf(options, secrets);
   let facts: RestoreFacts;
   if (order.target.kind === 'folder') {
-    facts = await connector.restoreToFolder(source, order.target.path, context, job);
+    const recovery = order.recovery && (await openRecovery(repository, order.recovery, reading, options));
+    facts = await connector.restoreToFolder(source, order.target.path, context, job, recovery);
   } else {
+    if (order.recovery) throw new RahatError('invalid_input', 'A point in time is recovered in a folder, not in a running server');
     if (!connection) throw new RahatError('message_invalid', 'The restore came without the credentials of its target server');
     await using target = await connector.open(connection, context);
     facts = await target.restore(restoreRequest(order), source, job);
   }
   const { target, setAside, tables, rows, bytes, findings } = facts;
-  return { type: 'restore', snapshot: manifest.snapshot, target, setAside, tables, rows, bytes, findings };
+  const recovery = recoveryEvidence(order.recovery, facts);
+  return { type: 'restore', snapshot: manifest.snapshot, target, setAside, tables, rows, bytes, findings, ...recovery };
 }
 
 export function restoreRequest(order: RestoreOrder): RestoreRequest {

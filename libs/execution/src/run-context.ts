@@ -1,7 +1,8 @@
 import { openBlobStore } from '@rahat/blob-store-registry';
 import type { ConnectorContext, Job, JobProgress } from '@rahat/connector-kit';
-import { RahatError, type RepositoryAccess, type RunSecrets } from '@rahat/contracts';
+import { type LogProgress, RahatError, type RepositoryAccess, type RunSecrets } from '@rahat/contracts';
 import { openRepository, type OpenOptions, type Repository, type WritableRepository } from '@rahat/repository';
+import type { LogCommitted } from './follow.js';
 import { maskSecrets } from './mask-secrets.js';
 import { WatchedStore } from './watched-store.js';
 import type { PauseGate } from './pause-gate.js';
@@ -12,6 +13,8 @@ export type LogLevel = 'info' | 'warning' | 'error';
 export interface ExecutionProgress extends JobProgress {
   /** Bytes that the repository didn't have before. */
   addedBytes?: number;
+  /** Of a follower. */
+  log?: LogProgress;
 }
 
 /** What one execution needs besides its spec. */
@@ -22,6 +25,8 @@ export interface ExecutionOptions {
   onProgress(progress: ExecutionProgress): void;
   /** Of a rebuild of the catalog; there is none where the platform is not. */
   onFound?: TellFound;
+  /** Of a follower: each commit, when it is durable. */
+  onLogCommitted?(committed: LogCommitted): void;
   /** Secrets of the run are masked already. */
   onLog(level: LogLevel, message: string): void;
   toolFolders: string[];

@@ -4,6 +4,7 @@ import {
   type Finding,
   MOST_TABLES_READ,
   RahatError,
+  type Recovery,
   type RunSecrets,
   type TableEvidence,
   type VerificationEvidence,
@@ -13,6 +14,7 @@ import {
 import type { CheckReport, Manifest, Repository, WritableRepository } from '@rahat/repository';
 import { SnapshotSource } from './artifacts.js';
 import { connectorFor } from './connectors.js';
+import { openRecovery, recoveryEvidence } from './recovery.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToRead, openRepositoryToWrite } from './run-context.js';
 
 /** Says that the backup is damaged, as opposed to: the verification could not be made. */
@@ -35,6 +37,8 @@ interface ReadingLevel {
   repository: Repository;
   /** Asked in a test restore. */
   assertions?: readonly Assertion[];
+  /** Of a test restore: the log is replayed as far as this. */
+  recovery?: Recovery;
 }
 type ReadingRequest = VerificationRequest & ReadingLevel;
 
@@ -44,11 +48,11 @@ export async function executeVerification(
   options: ExecutionOptions,
 ): Promise<VerificationEvidence> {
   options.onProgress({ phase: 'opening repository', bytes: 0 });
-  const { engine, level, snapshot, assertions } = spec;
+  const { engine, level, snapshot, assertions, recovery } = spec;
   const request: VerificationRequest =
     level === 'BASIC'
       ? { engine, snapshot, level, repository: await openRepositoryToWrite(secrets, spec.repository, options) }
-      : { engine, snapshot, level, assertions, repository: await openRepositoryToRead(secrets, spec.repository, options) };
+      : { engine, snapshot, level, assertions, recovery, repository: await openRepositoryToRead(secrets, spec.repository, options) };
   return verifySnapshot(request, secrets, options);
 }
 
@@ -81,7 +85,7 @@ export async function verifySnapshot(
 }
 
 type Checked = Pick<VerificationEvidence, 'objectsChecked' | 'bytes' | 'findings'> &
-  Partial<Pick<VerificationEvidence, 'tables' | 'tablesRead' | 'restoredOn' | 'assertions'>>;
+  Partial<Pick<VerificationEvidence, 'tables' | 'tablesRead' | 'restoredOn' | 'assertions' | 'recovery'>>;
 
 /** Presence, sizes, hashes of the packs, decryption of the metadata. */
 async function checkBasics(repository: WritableRepository, manifest: Manifest, options: ExecutionOptions): Promise<Checked> {
@@ -127,7 +131,8 @@ async function testRestore(request: ReadingRequest, manifest: Manifest, secrets:
   const connector = await connectorFor(request.engine);
   await using session = await request.repository.beginReading({ signal: options.signal });
   const source = new SnapshotSource(manifest, session, { signal: options.signal, gate: options.gate, verifyChunks: true });
-  const facts = await connector.testRestore(source, connectorContext(options), jobOf(options, secrets), request.assertions);
+  const recovery = request.recovery && (await openRecovery(request.repository, request.recovery, session, options));
+  const facts = await connector.testRestore(source, connectorContext(options), jobOf(options, secrets), request.assertions, recovery);
   await readTheRest(source, options);
   const tables: TableEvidence[] = facts.tables;
   const findings = [...facts.findings, ...mismatches(tables)];
@@ -148,6 +153,7 @@ async function testRestore(request: ReadingRequest, manifest: Manifest, secrets:
       .map(({ database, schema, table, rows }) => ({ database, schema, table, rows })),
     restoredOn: facts.restoredOn,
     assertions: facts.assertions,
+    ...recoveryEvidence(request.recovery, facts),
     findings,
   };
 }

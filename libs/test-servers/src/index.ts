@@ -1,3 +1,4 @@
+export { NumberedWriters } from './numbered-writers.js';
 export { startPostgresql, type PostgresqlServer, type PostgresqlOptions, type StopMode } from './postgresql-server.js';
 export { hasPostgresql, type PostgresqlMajor } from './postgresql-binaries.js';
 export { findPgClients, hasPgClients, type PgClients } from './postgresql-clients.js';

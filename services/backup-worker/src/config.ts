@@ -23,6 +23,8 @@ export const workerConfig = z.object({
     .meta({ examples: ['/etc/rahat/pool-default.key'] }),
   /** How many runs at once. */
   RAHAT_WORKER_SLOTS: z.coerce.number().int().min(1).max(64).default(Math.min(2, availableParallelism())),
+  /** How many log streams it follows beside its runs. */
+  RAHAT_WORKER_FOLLOWERS: z.coerce.number().int().min(0).max(256).default(8),
   /** Folders with client tools and server binaries, separated as in PATH; what the product brings along comes after them. */
   RAHAT_TOOL_FOLDERS: z
     .string()

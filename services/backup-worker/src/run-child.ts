@@ -1,5 +1,5 @@
 import { type AttemptResult, RahatError } from '@rahat/contracts';
-import { executeRun, PauseGate, type ExecutionProgress, type TellFound } from '@rahat/execution';
+import { executeRun, PauseGate, type ExecutionProgress, type LogCommitted, type TellFound } from '@rahat/execution';
 import type { ExecuteOrder, FoundAnswer, FromChild, ToChild } from './attempts/child-messages.js';
 import { PacedReports } from './attempts/paced-reports.js';
 
@@ -39,13 +39,16 @@ let foundAnswer: ((answer: FoundAnswer) => void) | undefined;
 send({ type: 'ready' });
 
 /** One page at a time: what the catalog has not taken yet is not read ahead of. */
-const onFound: TellFound = async (snapshots, last) => {
+const onFound: TellFound = async (snapshots, last, logs) => {
   const answered = new Promise<FoundAnswer>((resolve) => (foundAnswer = resolve));
-  send({ type: 'found', snapshots, last });
+  send({ type: 'found', snapshots, last, logs });
   const answer = await answered;
   if ('error' in answer) throw RahatError.deserialize(answer.error);
   return answer.told;
 };
+
+const onLogCommitted = ({ range, ...committed }: LogCommitted) =>
+  send({ type: 'committed', committed: { ...committed, ranges: [range], at: new Date().toISOString() } });
 
 async function execute({ type: _, spec, secrets, ...options }: ExecuteOrder): Promise<void> {
   const { onLog } = reports;
@@ -54,7 +57,15 @@ async function execute({ type: _, spec, secrets, ...options }: ExecuteOrder): Pr
     // What is still under way when the gate closes must not look as if the run went on.
     reports.onProgress(gate.paused ? { ...next, phase: 'paused' } : next);
   };
-  const result = await executeRun(spec, secrets, { ...options, signal: abort.signal, gate, onProgress, onLog, onFound }).then(
+  const result = await executeRun(spec, secrets, {
+    ...options,
+    signal: abort.signal,
+    gate,
+    onProgress,
+    onLog,
+    onFound,
+    onLogCommitted,
+  }).then(
     (evidence): AttemptResult => ({ outcome: 'evidence', evidence }),
     (error: unknown): AttemptResult => ({ outcome: 'error', error: RahatError.from(error).serialize() }),
   );

@@ -42,6 +42,12 @@ export const schedulerConfig = z.object({
   RAHAT_SCHEDULER_REDISPATCH_SECONDS: z.coerce.number().min(0.5).max(3600).default(120),
   /** An attempt that may have committed while the database had a gap is looked for in its repository after this long. */
   RAHAT_SCHEDULER_LOOK_FOR_LEFT_AFTER_SECONDS: z.coerce.number().min(1).max(86_400).default(900),
+  /** So long the replication slot of a paused plan keeps the log on the source; then it is dropped, and the log begins anew when the plan is resumed. */
+  RAHAT_SCHEDULER_SLOT_KEPT_MINUTES: z.coerce
+    .number()
+    .min(0)
+    .max(7 * 1440)
+    .default(60),
   /** How often servers with plans for all databases are asked for new ones. */
   RAHAT_SCHEDULER_DISCOVERY_MINUTES: z.coerce.number().min(1).max(1440).default(15),
 });

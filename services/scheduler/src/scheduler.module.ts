@@ -30,6 +30,13 @@ import { LiveHub } from './live/live-hub.js';
 import { liveOutbox } from './live/live-outbox.js';
 import { OrganizationEvents } from './live/organization-events.js';
 import { SharedLiveController } from './live/shared-live.controller.js';
+import { DropSlots } from './log-streams/drop-slots.js';
+import { KeepStreams } from './log-streams/keep-streams.js';
+import { LogRemovals } from './log-streams/log-removals.js';
+import { LogStreams } from './log-streams/log-streams.js';
+import { LogTick } from './log-streams/log-tick.js';
+import { RequestBases } from './log-streams/request-bases.js';
+import { LogMetrics } from './metrics/log-metrics.js';
 import { ProtectionMetrics } from './metrics/protection-metrics.js';
 import { RunMetrics } from './metrics/run-metrics.js';
 import { PlanPauses } from './plans/plan-pauses.js';
@@ -44,6 +51,8 @@ import { LeftSnapshots } from './rebuild/left-snapshots.js';
 import { FoundPages } from './rebuild/found-pages.js';
 import { RebuildController } from './rebuild/rebuild.controller.js';
 import { RebuildService } from './rebuild/rebuild.service.js';
+import { WindowsController } from './recovery/windows.controller.js';
+import { WindowsService } from './recovery/windows.service.js';
 import { RestorePlansService } from './restores/restore-plans.service.js';
 import { RestoresController } from './restores/restores.controller.js';
 import { BackupHolds } from './retention/backup-holds.js';
@@ -118,7 +127,8 @@ export class SchedulerModule {
     const returns = new Returns(outbox, clock);
     const removals = new Removals(outbox, returns, clock);
     const retention = new RetentionService(database, outbox, removals, clock);
-    const outcomes = new RunOutcomes(outbox, verification, clock);
+    const streams = new LogStreams(outbox, clock);
+    const outcomes = new RunOutcomes(outbox, verification, streams, clock);
     const attemptEnd = new AttemptEnd(ledger, outcomes, config, clock);
     const specs = new RunSpecs(database, secrets, repositories, clock);
     const backupNow = new BackupNow(database, outbox, ledger, discovery, clock);
@@ -126,6 +136,7 @@ export class SchedulerModule {
     const runPauses = new RunPauses(database, outbox, messaging, clock, () => ticker.hurry());
     const settling = new Settling(database, clock);
     const status = new StatusService(database, settling, clock);
+    const logRemovals = new LogRemovals(outbox, clock);
     const ticker = new Ticker(
       database,
       ledger,
@@ -139,17 +150,24 @@ export class SchedulerModule {
       runPauses,
       memory,
       new LeftSnapshots(outbox, ledger, config, clock),
+      new LogTick({
+        streams: new KeepStreams(outbox, messaging, ledger, config.RAHAT_SCHEDULER_SLOT_KEPT_MINUTES * 60_000, clock),
+        bases: new RequestBases(outbox, ledger, clock),
+        removals: logRemovals,
+        slots: new DropSlots(database, outbox, questions, secrets, clock),
+      }),
       config,
       clock,
     );
     const consumers = new MessageConsumers(
       messaging,
       database,
-      new AttemptMessages(messaging, ledger, attemptEnd, clock),
+      new AttemptMessages(messaging, ledger, attemptEnd, streams, clock),
       verification,
       retention,
       removals,
       returns,
+      logRemovals,
       ticker,
       new FoundPages(database, clock),
       clock,
@@ -171,6 +189,7 @@ export class SchedulerModule {
         TrashController,
         CollectionsController,
         RebuildController,
+        WindowsController,
         RestoresController,
         StatusController,
         DeadLettersController,
@@ -190,6 +209,7 @@ export class SchedulerModule {
           inject: [METRICS],
           useFactory: (registry: Registry) => new ProtectionMetrics(database, status, registry, clock),
         },
+        { provide: LogMetrics, inject: [METRICS], useFactory: (registry: Registry) => new LogMetrics(database, registry, clock) },
         { provide: Ticker, useValue: ticker },
         { provide: SettlingClock, useValue: new SettlingClock(settling) },
         { provide: MessageConsumers, useValue: consumers },
@@ -226,6 +246,7 @@ export class SchedulerModule {
         { provide: OrganizationEvents, useValue: new OrganizationEvents(database, liveHub, clock) },
         { provide: RunEvents, useValue: new RunEvents(database, liveHub) },
         listing(BackupsService, (pagesOf) => new BackupsService(database, outbox, verification, pagesOf('backups'))),
+        { provide: WindowsService, useValue: new WindowsService(database, clock) },
         { provide: RebuildService, useValue: new RebuildService(database, outbox, ledger, placesBehind(internal), clock) },
         {
           provide: RestorePlansService,

@@ -8,7 +8,8 @@ import { AttachmentService } from './repositories/attachment.service.js';
 import { GrantsController } from './repositories/grants.controller.js';
 import { RepositoriesController } from './repositories/repositories.controller.js';
 import { RepositoriesService } from './repositories/repositories.service.js';
-import { SnapshotCommandsConsumer } from './repositories/snapshot-commands.consumer.js';
+import { RepositoryCommandsConsumer } from './repositories/repository-commands.consumer.js';
+import { LogsService } from './repositories/logs.service.js';
 import { SnapshotsService } from './repositories/snapshots.service.js';
 import { StoragesController } from './storages/storages.controller.js';
 import { StoragesService } from './storages/storages.service.js';
@@ -43,10 +44,12 @@ export class StorageModule {
           inject: [CURSORS],
           useFactory: (cursors: Cursors) => new SnapshotsService(database, outbox, secretBox, cursors),
         },
+        { provide: LogsService, useValue: new LogsService(outbox, secretBox) },
         {
-          provide: SnapshotCommandsConsumer,
-          inject: [SnapshotsService],
-          useFactory: (snapshots: SnapshotsService) => new SnapshotCommandsConsumer(messaging, database, snapshots),
+          provide: RepositoryCommandsConsumer,
+          inject: [SnapshotsService, LogsService],
+          useFactory: (snapshots: SnapshotsService, logs: LogsService) =>
+            new RepositoryCommandsConsumer(messaging, database, snapshots, logs),
         },
       ],
     };

@@ -13,7 +13,8 @@ import { createSecretBox } from '@rahat/secrets';
 import { hasS3, startPostgresql, startS3, type PostgresqlServer, type S3Server } from '@rahat/test-servers';
 import { configSchema, migrations, StorageModule } from './index.js';
 import { FACTS } from './testing/snapshot-facts.js';
-import { SnapshotCommandsConsumer } from './repositories/snapshot-commands.consumer.js';
+import { LogsService } from './repositories/logs.service.js';
+import { RepositoryCommandsConsumer } from './repositories/repository-commands.consumer.js';
 import { SnapshotsService } from './repositories/snapshots.service.js';
 import { startTestApplication, type TestApplication } from '@rahat/service-kit/testing';
 
@@ -338,7 +339,7 @@ describe('snapshots', () => {
 
   it('are taken from the queue', async () => {
     const messaging = await openMessaging({ postgresUrl: queueUrl, prefix: 'test' });
-    const consumer = new SnapshotCommandsConsumer(messaging, database, application.get(SnapshotsService));
+    const consumer = new RepositoryCommandsConsumer(messaging, database, application.get(SnapshotsService), application.get(LogsService));
     try {
       sent.length = 0;
       consumer.onApplicationBootstrap();
@@ -453,5 +454,78 @@ describe('secrets', () => {
     ]);
     for (const secret of [PASSPHRASE, masterKey, identitySecret])
       for (const place of [JSON.stringify(sent), rows, application.log()]) expect(place.includes(secret)).toBe(false);
+  });
+});
+
+describe('log that is not needed any more', () => {
+  it('goes to the trash by whole commits of its timeline, once however often the command comes', async () => {
+    const made = (await addRepository({ name: 'with log', passphrase: PASSPHRASE })).body;
+    const opened = await openRepository(await openBlobStore({ driver: 'local', path: path.join(home, 'disk') }, made.prefix), {
+      type: 'passphrase',
+      passphrase: PASSPHRASE,
+    });
+    const {
+      database: _none,
+      method: _method,
+      label: _label,
+      consistency: _consistency,
+      positions: _positions,
+      evidence: _evidence,
+      ...facts
+    } = FACTS;
+    const name = (timeline: number, megabyte: number) =>
+      `${timeline.toString(16).padStart(8, '0')}-${(megabyte << 20).toString(16).padStart(16, '0')}`;
+    const lsn = (megabyte: number) => `0/${(megabyte << 20).toString(16).toUpperCase()}`;
+    for (const [timeline, from, to] of [
+      [1, 0, 1],
+      [1, 1, 2],
+      [1, 2, 4],
+      [2, 1, 2],
+    ] as const) {
+      await using session = await opened.beginWriting({ writer: 'test' });
+      const range = { timeline, start: lsn(from), end: lsn(to) };
+      const bytes = async function* () {
+        yield Buffer.from(`log of ${timeline} from ${from}`);
+      };
+      const object = await session.writeObject(
+        { key: `wal/${name(timeline, from)}`, kind: 'log', order: 1, class: 'log' },
+        bytes(),
+        () => ({ meta: range }),
+      );
+      await session.commitLog('stream_1', { first: name(timeline, from), last: name(timeline, to) }, { ...facts, organization, range }, [
+        object,
+      ]);
+    }
+    const ranges = async () =>
+      (await Array.fromAsync(opened.logs({ stream: 'stream_1' }))).map((listing) =>
+        listing.ok ? `${listing.manifest.range.timeline} ${listing.manifest.range.end}` : '',
+      );
+    const remove = (change: object = {}) =>
+      database.asSystem('test', (transaction) =>
+        application.get(LogsService).remove(transaction, {
+          organization,
+          repository: made.id,
+          stream: 'stream_1',
+          timeline: 1,
+          start: '0/0',
+          end: lsn(3),
+          ...change,
+        }),
+      );
+    const answers = () => sent.filter((message) => message.name === 'log.removed.v1').map(({ payload }) => payload);
+    sent.length = 0;
+    await remove();
+    expect(await ranges()).toEqual([`1 ${lsn(4)}`, `2 ${lsn(2)}`]);
+    await remove();
+    const told = { organization, stream: 'stream_1', timeline: 1, end: lsn(3) };
+    expect(answers()).toEqual([
+      { ...told, removed: 2 },
+      { ...told, removed: 0 },
+    ]);
+    sent.length = 0;
+    await remove({ organization: stranger.organization, end: lsn(9) });
+    expect(answers()).toMatchObject([{ error: { code: 'not_found' } }]);
+    expect(await ranges()).toHaveLength(2);
+    expect(await Array.fromAsync(opened.logs({ stream: 'stream_1', trash: true }))).toHaveLength(2);
   });
 });

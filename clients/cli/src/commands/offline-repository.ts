@@ -8,6 +8,7 @@ import { age, bytes, table, visible } from '../terminal/format.js';
 import { untilInterrupted } from '../terminal/interrupt.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { openOffline, type KitOpening } from './open-offline.js';
+import { recoveryOf, type RecoveryOptions } from './recovery-options.js';
 import { parseTableName } from './table-names.js';
 
 export async function listSnapshots(terminal: Terminal, options: KitOpening): Promise<void> {
@@ -30,7 +31,8 @@ export async function listSnapshots(terminal: Terminal, options: KitOpening): Pr
   if (snapshots.some(({ readable }) => !readable)) process.exitCode = EXIT.failed;
 }
 
-export interface OfflineRestoreOptions extends KitOpening {
+export interface OfflineRestoreOptions extends KitOpening, Omit<RecoveryOptions, 'server'> {
+  stream?: string;
   snapshot: string;
   to?: string;
   as?: string;
@@ -43,6 +45,7 @@ export interface OfflineRestoreOptions extends KitOpening {
 export async function restoreSnapshot(terminal: Terminal, options: OfflineRestoreOptions): Promise<void> {
   const connection = options.to === undefined ? undefined : await targetConnection(options.to);
   const target = restoreTarget(options);
+  const recovery = recoveryOf(options);
   const repository = await openOffline(options);
   const evidence = await repository.restore(
     {
@@ -52,6 +55,7 @@ export async function restoreSnapshot(terminal: Terminal, options: OfflineRestor
       tables: options.table?.map(parseTableName),
       noOwner: !options.owner,
       noAcl: !options.acl,
+      recovery: recovery && { target: recovery, timeline: options.timeline, stream: options.stream },
     },
     {
       signal: untilInterrupted('Cancelled; nothing was swapped in.'),
@@ -64,7 +68,9 @@ export async function restoreSnapshot(terminal: Terminal, options: OfflineRestor
     },
   );
   const differing = evidence.tables.filter(({ matches }) => !matches).length;
-  terminal.result(evidence, `Restored ${evidence.snapshot} to ${visible(evidence.target)}: ${comparison(evidence)}.`);
+  const prepared = evidence.findings.find(({ code }) => code === 'recovery_prepared');
+  const restored = `Restored ${evidence.snapshot} to ${visible(evidence.target)}: ${comparison(evidence)}.`;
+  terminal.result(evidence, prepared ? `${restored}\n${visible(prepared.message)}` : restored);
   if (differing > 0) process.exitCode = EXIT.failed;
 }
 

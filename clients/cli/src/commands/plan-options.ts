@@ -34,6 +34,8 @@ export interface PlanOptions {
   verifySchedule?: string[];
   assertions?: string;
   deep?: boolean;
+  continuousLog?: OrNone;
+  logHeartbeat?: number;
   catchUp?: string;
   deadlineMinutes?: number;
   stalledMinutes?: number;
@@ -109,4 +111,15 @@ export function retentionInWords(policy: Plan['retention']): string {
     ...(policy.maxBytes === null ? [] : [`at most ${bytes(policy.maxBytes)} of each database`]),
   ];
   return `${parts.join(', ')}; never below ${policy.keepProven} proven`;
+}
+
+/** `null` = the log is not kept. */
+export function continuousLogOf({ continuousLog, logHeartbeat }: PlanOptions) {
+  if (continuousLog === undefined) {
+    if (logHeartbeat === undefined) return undefined;
+    throw new RahatError('invalid_input', '--log-heartbeat needs --continuous-log.');
+  }
+  return continuousLog === 'none'
+    ? null
+    : { commitSeconds: continuousLog, ...(logHeartbeat === undefined ? {} : { heartbeatSeconds: logHeartbeat }) };
 }

@@ -6,7 +6,16 @@ import { resolve } from '../session/resolve.js';
 import { age, table } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { assertionsIn } from './assertion-files.js';
-import { catchUpOf, databasesOf, retentionInWords, retentionOf, schedulesOf, serversOf, type PlanOptions } from './plan-options.js';
+import {
+  catchUpOf,
+  continuousLogOf,
+  databasesOf,
+  retentionInWords,
+  retentionOf,
+  schedulesOf,
+  serversOf,
+  type PlanOptions,
+} from './plan-options.js';
 import { findServer } from './servers.js';
 import { findRepository } from './storages.js';
 import { levels, verificationSchedules, verifyEvery } from './verification-levels.js';
@@ -52,6 +61,7 @@ export async function changesOf(
     verifySchedules: options.verifySchedule && verificationSchedules(options.verifySchedule, options.timeZone),
     assertions: options.assertions === undefined ? undefined : await assertionsIn(options.assertions),
     deep: options.deep,
+    continuousLog: continuousLogOf(options),
     catchUp: catchUpOf(options.catchUp),
     deadlineMinutes: options.deadlineMinutes,
     noProgressMinutes: options.stalledMinutes,

@@ -6,10 +6,11 @@ import { comparison } from '../terminal/comparison.js';
 import { bytes, visible } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { findBackup } from './backups.js';
+import { recoveryInWords, recoveryOf, type RecoveryOptions } from './recovery-options.js';
 import { findServer } from './servers.js';
 import { parseTableName } from './table-names.js';
 
-export interface RestorePlanOptions {
+export interface RestorePlanOptions extends RecoveryOptions {
   toServer?: string;
   as?: string;
   replace?: string;
@@ -20,15 +21,21 @@ export interface RestorePlanOptions {
   acl: boolean;
 }
 
-export async function planRestore(terminal: Terminal, id: string, options: RestorePlanOptions): Promise<void> {
+export async function planRestore(terminal: Terminal, id: string | undefined, options: RestorePlanOptions): Promise<void> {
   const api = await openApi();
-  const backup = await findBackup(api, id);
+  const recovery = recoveryOf(options);
+  if (id === undefined && !(recovery && options.server))
+    throw new RahatError('invalid_input', 'Say which backup is restored, or with --server and --to-time which moment of which server.');
+  const backup = id === undefined ? undefined : await findBackup(api, id);
+  const server = options.toServer ?? (backup ? undefined : options.server);
   const plan = await answer(
     restorePlansCreate({
       client: api.client,
       body: {
-        backup: backup.id,
-        server: options.toServer ? (await findServer(api, options.toServer)).id : undefined,
+        backup: backup?.id,
+        server: server ? (await findServer(api, server)).id : undefined,
+        recovery,
+        timeline: options.timeline,
         target: target(options),
         tables: options.table?.map(parseTableName),
         intoExisting: options.into !== undefined,
@@ -71,6 +78,7 @@ function describe(terminal: Terminal, plan: RestorePlan): string {
   const needsConfirm = plan.overwrites.length > 0 || plan.intoExisting;
   return [
     `Restore plan ${plan.id}: ${plan.rows} rows, ${bytes(plan.sizeBytes)} → ${visible(name)}`,
+    ...(plan.recovery ? [`  from ${plan.backup}, and its log from ${plan.recovery.from} ${recoveryInWords(plan.recovery)}`] : []),
     ...plan.steps.map((step, index) => `  ${index + 1}. ${visible(step)}`),
     ...plan.overwrites.map((overwritten) => terminal.paint('yellow', `  ! will be set aside: ${visible(overwritten)}`)),
     ...plan.findings.map(({ severity, message, fix }) => `  ${severity}: ${message}${fix ? ` → ${fix}` : ''}`),
@@ -83,6 +91,7 @@ function outcome(evidence: Run['evidence']): string {
   if (evidence?.type !== 'restore') return '';
   return [
     `Restored to ${visible(evidence.target)}: ${comparison(evidence)}.`,
+    ...(evidence.recovery?.lastTransactionAt ? [`Its last transaction is of ${evidence.recovery.lastTransactionAt}.`] : []),
     ...evidence.setAside.map((name) => `Kept aside: ${visible(name)}`),
   ].join('\n');
 }

@@ -1,7 +1,7 @@
 import { statusGet, type Status } from '@rahat/api-client';
 import { EXIT } from '../exit-codes.js';
 import { answer, openApi } from '../session/api.js';
-import { age, duration, table } from '../terminal/format.js';
+import { age, duration, table, visible } from '../terminal/format.js';
 import type { Colour, Terminal } from '../terminal/terminal.js';
 
 type DatabaseState = Status['databases'][number]['state'];
@@ -30,8 +30,17 @@ export async function status(terminal: Terminal): Promise<void> {
   const painted = lines.map((line, index) =>
     index === 0 ? terminal.paint('dim', line) : terminal.paint(COLOURS[current.databases[index - 1]!.state], line),
   );
-  terminal.result(current, [terminal.paint('bold', current.sentence), '', ...painted].join('\n'));
-  process.exitCode = exitCode(current.databases.map(({ state }) => state));
+  const streams = current.streams.map(
+    ({ serverName, state, lagSeconds, message }) =>
+      `log of ${serverName}: ${state}${lagSeconds === null ? '' : `, ${duration(Math.round(lagSeconds))} behind`}${message ? `: ${visible(message)}` : ''}`,
+  );
+  terminal.result(
+    current,
+    [terminal.paint('bold', current.sentence), '', ...painted, ...(streams.length > 0 ? ['', ...streams] : [])].join('\n'),
+  );
+  process.exitCode = current.streams.some(({ state }) => state === 'broken')
+    ? EXIT.failed
+    : exitCode(current.databases.map(({ state }) => state));
 }
 
 /** With what the schedules allow, where they say something. */

@@ -215,6 +215,11 @@ export type Backup = {
     serverVersion: string;
     tool: string;
     findings: Array<Finding>;
+    log: {
+        timeline: number;
+        start: string;
+        end: string;
+    } | null;
     retention: {
         kept: boolean;
         reason: string;
@@ -274,6 +279,16 @@ export type ConfirmedTotp = {
     recoveryCodes: Array<string> | null;
 };
 
+export type ContinuousLog = {
+    commitSeconds: number;
+    heartbeatSeconds: number;
+};
+
+export type ContinuousLogInput = {
+    commitSeconds?: number;
+    heartbeatSeconds?: number;
+};
+
 export type CreateApiKey = {
     name: string;
     scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
@@ -328,6 +343,7 @@ export type CreatePlan = {
     verifySchedules?: Array<VerificationScheduleInput>;
     assertions?: Array<AssertionInput>;
     deep?: boolean;
+    continuousLog?: ContinuousLogInput | null;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -404,6 +420,7 @@ export type CreatePlanFromTemplate = {
     verifySchedules?: Array<VerificationScheduleInput>;
     assertions?: Array<AssertionInput>;
     deep?: boolean;
+    continuousLog?: ContinuousLogInput | null;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -457,7 +474,7 @@ export type CreateRepository = {
 };
 
 export type CreateRestorePlan = {
-    backup: string;
+    backup?: string;
     server?: string;
     target?: {
         kind: 'database';
@@ -471,6 +488,27 @@ export type CreateRestorePlan = {
         schema: string;
         table: string;
     }>;
+    recovery?: {
+        kind: 'end';
+    } | {
+        kind: 'immediate';
+    } | {
+        kind: 'time';
+        time: string;
+        inclusive?: boolean;
+    } | {
+        kind: 'lsn';
+        lsn: string;
+        inclusive?: boolean;
+    } | {
+        kind: 'transaction';
+        transaction: string;
+        inclusive?: boolean;
+    } | {
+        kind: 'name';
+        name: string;
+    };
+    timeline?: number;
     intoExisting?: boolean;
     noOwner?: boolean;
     noAcl?: boolean;
@@ -774,6 +812,47 @@ export type LocalStorageSettings = {
     path: string;
 };
 
+export type LogGap = {
+    stream: string;
+    reason: 'slot_lost' | 'source_replaced' | 'timeline_diverged' | 'segment_missing';
+    message: string;
+    timeline: number | null;
+    start: string | null;
+    end: string | null;
+    from: string | null;
+    to: string | null;
+    foundAt: string;
+};
+
+export type LogProgress = {
+    receivedLsn: string;
+    committedLsn?: string;
+    serverLsn: string;
+    lagBytes: number;
+    lagSeconds?: number;
+};
+
+export type LogStream = {
+    id: string;
+    plan: string;
+    server: string;
+    serverName: string;
+    repository: string;
+    slot: string;
+    state: 'starting' | 'following' | 'lagging' | 'broken' | 'paused' | 'stopping' | 'stopped';
+    message: string | null;
+    run: string | null;
+    timeline: number | null;
+    committedLsn: string | null;
+    serverLsn: string | null;
+    lagBytes: number | null;
+    lagSeconds: number | null;
+    lastCommitAt: string | null;
+    retainedBytes: number;
+    gaps: number;
+    createdAt: string;
+};
+
 export type LoginChallenge = {
     challenge: string;
     expiresInSeconds: number;
@@ -915,6 +994,7 @@ export type Plan = {
     verifySchedules: Array<VerificationSchedule>;
     assertions: Array<Assertion>;
     deep: boolean;
+    continuousLog: ContinuousLog | null;
     maxAttempts: number;
     deadlineMinutes: number;
     noProgressMinutes: number;
@@ -986,6 +1066,7 @@ export type PlanOutline = {
     verifySchedules?: Array<VerificationSchedule>;
     assertions?: Array<Assertion>;
     deep?: boolean;
+    continuousLog?: ContinuousLog | null;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -1052,6 +1133,7 @@ export type PlanOutlineInput = {
     verifySchedules?: Array<VerificationScheduleInput>;
     assertions?: Array<AssertionInput>;
     deep?: boolean;
+    continuousLog?: ContinuousLogInput | null;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -1168,8 +1250,46 @@ export type RebuildCatalog = {
     dryRun?: boolean;
 };
 
+export type RecoverableWindow = {
+    stream: string;
+    repository: string;
+    from: string;
+    to: string;
+    timelines: Array<TimelineSpan>;
+    abandoned: Array<TimelineSpan>;
+    backups: Array<string>;
+    open: boolean;
+};
+
 export type RecoveryCodes = {
     recoveryCodes: Array<string>;
+};
+
+export type RecoveryOutline = {
+    stream: string;
+    target: {
+        kind: 'end';
+    } | {
+        kind: 'immediate';
+    } | {
+        kind: 'time';
+        time: string;
+        inclusive: boolean;
+    } | {
+        kind: 'lsn';
+        lsn: string;
+        inclusive: boolean;
+    } | {
+        kind: 'transaction';
+        transaction: string;
+        inclusive: boolean;
+    } | {
+        kind: 'name';
+        name: string;
+    };
+    timeline: number;
+    from: string;
+    reachesAt: string;
 };
 
 export type RefreshRequest = {
@@ -1256,6 +1376,7 @@ export type RestorePlan = {
         schema: string;
         table: string;
     }> | null;
+    recovery: RecoveryOutline | null;
     intoExisting: boolean;
     noOwner: boolean;
     noAcl: boolean;
@@ -1319,7 +1440,7 @@ export type RoleList = {
 
 export type Run = {
     id: string;
-    type: 'backup' | 'verification' | 'restore' | 'collection' | 'rebuild';
+    type: 'backup' | 'verification' | 'restore' | 'collection' | 'rebuild' | 'follow';
     state: 'expected' | 'due' | 'queued' | 'running' | 'succeeded' | 'partial' | 'failed' | 'cancelled' | 'missed' | 'skipped';
     backupType: 'full' | 'differential' | 'incremental' | 'log' | null;
     priority: number;
@@ -1333,6 +1454,7 @@ export type Run = {
     repository: string;
     database: string | null;
     backup: string | null;
+    stream: string | null;
     level: 'BASIC' | 'DATABASE' | 'FULL' | null;
     dueAt: string;
     startedAt: string | null;
@@ -1344,6 +1466,7 @@ export type Run = {
         bytes: number;
         totalBytes?: number;
         addedBytes?: number;
+        log?: LogProgress;
         at: string;
     } | null;
     evidence: {
@@ -1395,6 +1518,31 @@ export type Run = {
             message: string;
             milliseconds: number;
         }>;
+        recovery?: {
+            target: {
+                kind: 'end';
+            } | {
+                kind: 'immediate';
+            } | {
+                kind: 'time';
+                time: string;
+                inclusive: boolean;
+            } | {
+                kind: 'lsn';
+                lsn: string;
+                inclusive: boolean;
+            } | {
+                kind: 'transaction';
+                transaction: string;
+                inclusive: boolean;
+            } | {
+                kind: 'name';
+                name: string;
+            };
+            timeline?: number;
+            reachedLsn?: string;
+            lastTransactionAt?: string;
+        };
         findings: Array<Finding>;
     } | {
         type: 'restore';
@@ -1410,6 +1558,31 @@ export type Run = {
         }>;
         rows: number;
         bytes: number;
+        recovery?: {
+            target: {
+                kind: 'end';
+            } | {
+                kind: 'immediate';
+            } | {
+                kind: 'time';
+                time: string;
+                inclusive: boolean;
+            } | {
+                kind: 'lsn';
+                lsn: string;
+                inclusive: boolean;
+            } | {
+                kind: 'transaction';
+                transaction: string;
+                inclusive: boolean;
+            } | {
+                kind: 'name';
+                name: string;
+            };
+            timeline?: number;
+            reachedLsn?: string;
+            lastTransactionAt?: string;
+        };
         findings: Array<Finding>;
     } | {
         type: 'collection';
@@ -1477,6 +1650,31 @@ export type Run = {
                 snapshot: string;
             }>;
         };
+        findings: Array<Finding>;
+    } | {
+        type: 'follow';
+        repository: string;
+        stream: string;
+        end: {
+            reason: 'stopped';
+            position?: {
+                timeline: number;
+                lsn: string;
+            };
+        } | {
+            reason: 'gap';
+            gap: 'slot_lost' | 'source_replaced' | 'timeline_diverged' | 'segment_missing';
+            position?: {
+                timeline: number;
+                lsn: string;
+            };
+            message: string;
+        };
+        commits: number;
+        bytes: number;
+        addedBytes: number;
+        serverIdentity?: string;
+        serverVersion?: string;
         findings: Array<Finding>;
     } | null;
     reasons: Array<string>;
@@ -1717,6 +1915,16 @@ export type ServerGroup = {
     createdAt: string;
 };
 
+export type ServerWindows = {
+    server: string;
+    from: string | null;
+    to: string | null;
+    windows: Array<RecoverableWindow>;
+    gaps: Array<LogGap>;
+    withoutLog: Array<string>;
+    streams: Array<LogStream>;
+};
+
 export type Session = {
     id: string;
     organization: {
@@ -1794,6 +2002,7 @@ export type Status = {
     healthy: boolean;
     sentence: string;
     databases: Array<DatabaseStatus>;
+    streams: Array<LogStream>;
     at: string;
 };
 
@@ -1816,6 +2025,14 @@ export type Template = {
     content: PlanOutline;
     id: string;
     builtIn: boolean;
+};
+
+export type TimelineSpan = {
+    timeline: number;
+    parent: number | null;
+    start: string;
+    end: string;
+    lastCommitAt: string | null;
 };
 
 export type TokenPair = {
@@ -1901,6 +2118,7 @@ export type UpdatePlan = {
     verifySchedules?: Array<VerificationScheduleInput>;
     assertions?: Array<AssertionInput>;
     deep?: boolean;
+    continuousLog?: ContinuousLogInput | null;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -4338,7 +4556,7 @@ export type RunsListData = {
     query?: {
         cursor?: string;
         limit?: number;
-        type?: 'backup' | 'verification' | 'restore' | 'collection' | 'rebuild';
+        type?: 'backup' | 'verification' | 'restore' | 'collection' | 'rebuild' | 'follow';
         state?: 'expected' | 'due' | 'queued' | 'running' | 'succeeded' | 'partial' | 'failed' | 'cancelled' | 'missed' | 'skipped';
         server?: string;
         database?: string;
@@ -5070,6 +5288,30 @@ export type ServersTestResponses = {
 };
 
 export type ServersTestResponse = ServersTestResponses[keyof ServersTestResponses];
+
+export type ServersWindowsData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/servers/{id}/windows';
+};
+
+export type ServersWindowsErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type ServersWindowsError = ServersWindowsErrors[keyof ServersWindowsErrors];
+
+export type ServersWindowsResponses = {
+    200: ServerWindows;
+};
+
+export type ServersWindowsResponse = ServersWindowsResponses[keyof ServersWindowsResponses];
 
 export type DatabasesListData = {
     body?: never;

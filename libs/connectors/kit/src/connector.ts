@@ -1,4 +1,5 @@
 import type { Assertion, AssertionEvidence, BackupLabel, BackupMethod, Consistency, Engine, Finding } from '@rahat/contracts';
+import type { FollowEnd, FollowRequest, LogRecovery, LogSink, RecoveryFacts } from './log.js';
 
 /**
  * What an engine's connector is (engines.md §11). Rules: it knows nothing of repositories, retention, schedules or
@@ -10,9 +11,15 @@ export interface Connector<Connection> {
   /** V2: decodes every artifact to its end and compares rows, hashes and the format's own checksums. Needs no server. */
   checkContent(source: ArtifactSource, context: ConnectorContext, job: Job): Promise<ContentCheck>;
   /** V3: restores into a throwaway server that this call makes and removes, with exact proof; then asks the user's questions there. */
-  testRestore(source: ArtifactSource, context: ConnectorContext, job: Job, assertions?: readonly Assertion[]): Promise<TestRestoreFacts>;
-  /** Physical backups: an empty folder becomes a data directory ready to start. */
-  restoreToFolder(source: ArtifactSource, path: string, context: ConnectorContext, job: Job): Promise<RestoreFacts>;
+  testRestore(
+    source: ArtifactSource,
+    context: ConnectorContext,
+    job: Job,
+    assertions?: readonly Assertion[],
+    recovery?: LogRecovery,
+  ): Promise<TestRestoreFacts>;
+  /** Physical backups: an empty folder becomes a data directory ready to start; with `recovery`, ready to replay its log up to there. */
+  restoreToFolder(source: ArtifactSource, path: string, context: ConnectorContext, job: Job, recovery?: LogRecovery): Promise<RestoreFacts>;
 }
 
 export interface ContentCheck {
@@ -43,6 +50,12 @@ export interface ConnectorSession extends AsyncDisposable {
   planRestore(request: RestoreRequest, source: ArtifactSource, job: Job): Promise<RestoreOutline>;
   /** Stage → check → swap. Throws `restore_mismatch` when counts or hashes differ; then nothing was swapped in. */
   restore(request: RestoreRequest, source: ArtifactSource, job: Job): Promise<RestoreFacts>;
+  /** What stands in the way of following the server's log. */
+  preflightFollow(): Promise<Finding[]>;
+  /** Until the job is aborted, or until the log can't be had without a gap. Whatever else ends it is thrown. */
+  follow(request: FollowRequest, sink: LogSink, job: Job): Promise<FollowEnd>;
+  /** When a log is followed no more: what the server keeps for us is let go. False when there was no such slot. */
+  dropSlot(slot: string): Promise<boolean>;
 }
 
 export interface Probe {
@@ -195,6 +208,8 @@ export interface RestoreFacts {
   rows: number;
   bytes: number;
   findings: Finding[];
+  /** With a recovery. */
+  recovery?: RecoveryFacts;
 }
 
 export interface TestRestoreFacts extends RestoreFacts {

@@ -1,4 +1,4 @@
-import type { Connector } from '@rahat/connector-kit';
+import type { Connector, LogRecovery } from '@rahat/connector-kit';
 import { RahatError, type PostgresqlConnection } from '@rahat/contracts';
 import { checkLogicalContent } from './logical/check-content.js';
 import { isLogical } from './logical/stored-dump.js';
@@ -14,10 +14,21 @@ export const postgresqlConnector: Connector<PostgresqlConnection> = {
     return { ...openSession(routed, context), [Symbol.asyncDispose]: close };
   },
   checkContent: (source, _context, job) => (isLogical(source) ? checkLogicalContent(source, job) : checkBaseBackup(source, job)),
-  testRestore: (source, context, job, assertions = []) =>
-    isLogical(source) ? testLogicalRestore(source, context, job, assertions) : testRestoreBaseBackup(source, context, job, assertions),
-  restoreToFolder: async (source, path, _context, job) => {
-    if (isLogical(source)) throw new RahatError('invalid_input', 'A logical backup is restored into a database, not into a folder');
-    return restoreBaseBackupToFolder(source, path, job);
+  testRestore: async (source, context, job, assertions = [], recovery) => {
+    if (!isLogical(source)) return testRestoreBaseBackup(source, context, job, assertions, recovery);
+    refuseRecovery(recovery);
+    return testLogicalRestore(source, context, job, assertions);
+  },
+  restoreToFolder: async (source, path, _context, job, recovery) => {
+    if (!isLogical(source)) return restoreBaseBackupToFolder(source, path, job, recovery);
+    refuseRecovery(recovery);
+    throw new RahatError('invalid_input', 'A logical backup is restored into a database, not into a folder');
   },
 };
+
+function refuseRecovery(recovery: LogRecovery | undefined): void {
+  if (recovery === undefined) return;
+  throw new RahatError('invalid_input', 'A logical backup holds one moment only; there is no log that goes on from it', {
+    hint: 'To restore to a point in time, take a physical backup of the server.',
+  });
+}

@@ -10,6 +10,7 @@ import { takeBaseBackup } from './physical/index.js';
 import { preflight } from './preflight.js';
 import { probe } from './probe.js';
 import type { RoutedConnection } from './reach/index.js';
+import { dropSlot, followFindings, followLog } from './wal/index.js';
 
 /** Each call makes its own connections and ends them; nothing is held between calls. */
 export function openSession(connection: RoutedConnection, context: ConnectorContext): Omit<ConnectorSession, typeof Symbol.asyncDispose> {
@@ -38,6 +39,9 @@ export function openSession(connection: RoutedConnection, context: ConnectorCont
       assertDatabaseRestore(request, source);
       return restoreLogically(connection, request, source, context, job);
     },
+    preflightFollow: () => followFindings(connection, context.signal),
+    follow: (request, sink, job) => followLog(connection, request, sink, job),
+    dropSlot: (slot) => dropSlot(connection, slot, context.signal),
   };
 }
 

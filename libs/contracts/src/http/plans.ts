@@ -3,6 +3,7 @@ import { Assertions } from '../assertions.js';
 import { BlackoutPolicy, BlackoutWindows } from '../blackouts.js';
 import { Hook, HookInput, HookOutline } from '../hooks.js';
 import { BackupMethod, BackupType, VerificationLevel } from '../labels.js';
+import { ContinuousLog } from '../log-stream.js';
 import { Moment } from '../moment.js';
 import { PlainText } from '../plain-text.js';
 import { Tags, TagFilter } from '../tags.js';
@@ -63,6 +64,8 @@ const shape = {
   /** Asked of the restored copy in each test restore; one that fails makes the proof fail. */
   assertions: Assertions,
   deep: z.boolean(),
+  /** Physical plans only: the log of each server is kept without an end, so that every moment between backups can be recovered. */
+  continuousLog: ContinuousLog.nullable(),
   maxAttempts: z.number().int().min(1).max(10),
   deadlineMinutes: z
     .number()
@@ -112,6 +115,7 @@ export const CreatePlan = z
     assertions: shape.assertions.default([]),
     hooks: Hooks.default([]),
     deep: shape.deep.default(false),
+    continuousLog: shape.continuousLog.default(null),
     maxAttempts: shape.maxAttempts.default(3),
     deadlineMinutes: shape.deadlineMinutes.default(720),
     noProgressMinutes: shape.noProgressMinutes.default(15),

@@ -6,6 +6,7 @@ import { SearchFilters } from './annotations.js';
 import { BackupHold } from './retention.js';
 import { RestoreTarget, TableName } from '../run-spec.js';
 import { TagFilter } from '../tags.js';
+import { LogPosition, LogProgress, RecoveryTarget } from '../log-stream.js';
 import { BackupLabel, BackupMethod, BackupType, Consistency, RunState, RunType, VerificationLevel } from '../labels.js';
 
 /** Why a run that is due doesn't run yet. */
@@ -43,6 +44,8 @@ export const Run = z
     repository: z.string(),
     database: z.string().nullable(),
     backup: z.string().nullable(),
+    /** Of a follower. */
+    stream: z.string().nullable(),
     level: VerificationLevel.nullable(),
     dueAt: z.iso.datetime(),
     startedAt: z.iso.datetime().nullable(),
@@ -55,6 +58,7 @@ export const Run = z
         bytes: z.number(),
         totalBytes: z.number().optional(),
         addedBytes: z.number().optional(),
+        log: LogProgress.optional(),
         at: z.iso.datetime(),
       })
       .nullable(),
@@ -105,6 +109,8 @@ export const Backup = z
     serverVersion: z.string(),
     tool: z.string(),
     findings: z.array(Finding),
+    /** Of a physical backup: where in the log of the server it lies. */
+    log: z.object({ timeline: z.number().int(), start: LogPosition.shape.lsn, end: LogPosition.shape.lsn }).nullable(),
     retention: z.object({ kept: z.boolean(), reason: z.string() }),
     /** While it is held, no retention removes it. */
     hold: BackupHold.nullable(),
@@ -127,12 +133,17 @@ export type VerifyBackup = z.infer<typeof VerifyBackup>;
 
 export const CreateRestorePlan = z
   .object({
-    backup: z.string(),
+    /** Absent with `recovery`: the backup of `server` from which its target is reached is picked. */
+    backup: z.string().optional(),
     /** Server to restore to; absent = the one it came from. Not used for a folder target. */
     server: z.string().optional(),
     /** Absent = a new database `<name>_restored_<time>`. */
     target: RestoreTarget.optional(),
     tables: z.array(TableName).min(1).optional(),
+    /** Of a physical backup with a log: how far the log is replayed. */
+    recovery: RecoveryTarget.optional(),
+    /** The history to follow; absent = the one that was followed last. */
+    timeline: z.number().int().min(1).optional(),
     intoExisting: z.boolean().default(false),
     noOwner: z.boolean().default(false),
     noAcl: z.boolean().default(false),
@@ -141,6 +152,19 @@ export const CreateRestorePlan = z
   .meta({ id: 'CreateRestorePlan' });
 export type CreateRestorePlan = z.infer<typeof CreateRestorePlan>;
 
+/** Which log is replayed, and how far. */
+export const RecoveryOutline = z
+  .object({
+    stream: z.string(),
+    target: RecoveryTarget,
+    timeline: z.number().int(),
+    /** Where the replay begins, and what is there of it. */
+    from: LogPosition.shape.lsn,
+    reachesAt: z.iso.datetime(),
+  })
+  .meta({ id: 'RecoveryOutline' });
+export type RecoveryOutline = z.infer<typeof RecoveryOutline>;
+
 export const RestorePlan = z
   .object({
     id: z.string(),
@@ -148,6 +172,7 @@ export const RestorePlan = z
     server: z.string(),
     target: RestoreTarget,
     tables: z.array(TableName).nullable(),
+    recovery: RecoveryOutline.nullable(),
     intoExisting: z.boolean(),
     noOwner: z.boolean(),
     noAcl: z.boolean(),

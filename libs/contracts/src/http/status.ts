@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { LogStream } from './windows.js';
 
 /** One line per protected database: what `/`, `rahat-backup status` and checks show. Computed from restorable backups, never from run history. */
 export const DatabaseStatus = z
@@ -28,6 +29,12 @@ export const DatabaseStatus = z
 export type DatabaseStatus = z.infer<typeof DatabaseStatus>;
 
 export const Status = z
-  .object({ healthy: z.boolean(), sentence: z.string(), databases: z.array(DatabaseStatus), at: z.iso.datetime() })
+  .object({
+    healthy: z.boolean(),
+    sentence: z.string(),
+    databases: z.array(DatabaseStatus),
+    streams: z.array(LogStream),
+    at: z.iso.datetime(),
+  })
   .meta({ id: 'Status' });
 export type Status = z.infer<typeof Status>;

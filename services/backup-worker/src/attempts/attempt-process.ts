@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type AttemptResult, RahatError, type RunSecrets, type RunSpec } from '@rahat/contracts';
 import { type ExecutionProgress, runProcess, type TellFound } from '@rahat/execution';
-import type { ExecuteOrder, FoundAnswer, FromChild, LogLine, ToChild } from './child-messages.js';
+import type { ExecuteOrder, FoundAnswer, FromChild, LogCommitted, LogLine, ToChild } from './child-messages.js';
 import { endProcessesIn } from './process-folder.js';
 
 export interface AttemptProcessOptions {
@@ -21,6 +21,8 @@ export interface AttemptProcessOptions {
   onLog(lines: LogLine[]): void;
   /** Of a rebuild. */
   onFound?: TellFound;
+  /** Of a follower. */
+  onCommitted?(committed: LogCommitted): void;
   /** The program of the child; tests put misbehaving ones here. */
   program?: string;
   /** Between the request to stop and the kill; the child uses it to cancel on the database server. */
@@ -73,7 +75,7 @@ export class AttemptProcess {
     );
     this.result = this.ended().then((how) => this.conclude(how));
     // By the monotonic clock: a clock that is set back must not extend a deadline.
-    const endsAt = performance.now() + Date.parse(spec.deadline) - Date.now();
+    const endsAt = spec.deadline === undefined ? Infinity : performance.now() + Date.parse(spec.deadline) - Date.now();
     this.watch = setInterval(() => this.enforceLimits(endsAt), WATCH_INTERVAL_MS);
   }
 
@@ -126,9 +128,12 @@ export class AttemptProcess {
       case 'log':
         this.lastMove = performance.now();
         return this.options.onLog(message.lines);
+      case 'committed':
+        this.lastMove = performance.now();
+        return this.options.onCommitted?.(message.committed);
       case 'found':
         this.lastMove = performance.now();
-        void this.answerFound(message.snapshots, message.last).then((answer) => this.tell({ type: 'found-answer', answer }));
+        void this.answerFound(message.snapshots, message.last, message.logs).then((answer) => this.tell({ type: 'found-answer', answer }));
         return;
       case 'result':
         this.reported = message.result;
@@ -157,7 +162,7 @@ export class AttemptProcess {
             `The run was paused for more than ${longestMs / 60_000} minutes, the longest that its source waits`,
           ),
         );
-    } else if (now - this.lastMove > noProgressSeconds * 1000) {
+    } else if (this.options.spec.type !== 'follow' && now - this.lastMove > noProgressSeconds * 1000) {
       this.stop(
         new RahatError('deadline_exceeded', `Nothing moved for ${noProgressSeconds} s`, {
           hint: 'Is the database server waiting for a lock, or the storage hanging?',

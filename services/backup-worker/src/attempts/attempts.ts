@@ -12,10 +12,13 @@ import { AttemptProcess } from './attempt-process.js';
 import { WorkerMetrics } from '../metrics/worker-metrics.js';
 import { CatalogReports } from './catalog-reports.js';
 import { Claims } from './claims.js';
+import { LogReports } from './log-reports.js';
 import { ReportSender } from './report-sender.js';
 
 const HEARTBEAT_MS = 10_000;
 const DELIVERY_LIMIT_ON_STOP_MS = 10_000;
+/** What a follower has received is committed before it goes. */
+const FOLLOWER_GRACE_MS = 35_000;
 /** Evidence of a database with very many tables is megabytes. */
 const RESULTS_REMEMBERED = 20;
 
@@ -45,7 +48,7 @@ export class Attempts {
   private readonly running = new Map<string, Running>();
   private readonly finished = new Map<string, AttemptResult>();
   private readonly stopping = new AbortController();
-  private work: Subscription | undefined;
+  private work: Subscription[] = [];
   private signals: Subscription[] = [];
   private presence: NodeJS.Timeout | undefined;
 
@@ -63,27 +66,28 @@ export class Attempts {
   }
 
   async start(): Promise<void> {
-    const { RAHAT_WORKER_POOL: pool, RAHAT_WORKER_SLOTS: concurrency } = this.config;
+    const { RAHAT_WORKER_POOL: pool, RAHAT_WORKER_SLOTS: concurrency, RAHAT_WORKER_FOLLOWERS: followers } = this.config;
     this.signals = [
       await this.messaging.onSignal('run.cancel', (payload) => this.cancel(RunSignal.parse(payload))),
       await this.messaging.onSignal('run.pause', (payload) => this.hold(RunSignal.parse(payload), true)),
       await this.messaging.onSignal('run.resume', (payload) => this.hold(RunSignal.parse(payload), false)),
     ];
-    this.work = this.messaging.work(QUEUES.worker(pool), { 'run.execute.v1': ({ spec }) => this.execute(spec) }, { concurrency });
-    this.tellPresence(concurrency);
-    this.presence = setInterval(() => this.tellPresence(concurrency), HEARTBEAT_MS).unref();
+    const take = { 'run.execute.v1': ({ spec }: { spec: RunSpec }) => this.execute(spec) };
+    this.work = [this.messaging.work(QUEUES.worker(pool), take, { concurrency })];
+    if (followers > 0) this.work.push(this.messaging.work(QUEUES.followers(pool), take, { concurrency: followers }));
+    this.tellPresence(concurrency, followers);
+    this.presence = setInterval(() => this.tellPresence(concurrency, followers), HEARTBEAT_MS).unref();
   }
 
   /** Takes no more runs; lets running ones finish within the grace, then hands them back. */
   async drain(): Promise<void> {
     clearInterval(this.presence);
-    this.tellPresence(0);
-    const closed = this.work?.close();
+    this.tellPresence(0, 0);
+    const closed = Promise.all(this.work.map((work) => work.close()));
+    // They don't end by themselves, and while they wait for the others their log stays on the source.
+    for (const running of this.running.values()) if (running.spec.type === 'follow') this.stop(running, handedOn());
     await this.within(this.config.RAHAT_WORKER_DRAIN_SECONDS * 1000);
-    const reason = new RahatError('worker_lost', 'The worker was stopped before the run was done', {
-      hint: 'The next attempt runs when a worker of the pool is there.',
-    });
-    for (const running of this.running.values()) this.stop(running, reason);
+    for (const running of this.running.values()) this.stop(running, handedOn());
     const giveUp = setTimeout(() => this.stopping.abort(), DELIVERY_LIMIT_ON_STOP_MS);
     await Promise.all([closed, ...[...this.running.values()].map(({ done }) => done)]);
     clearTimeout(giveUp);
@@ -141,7 +145,7 @@ export class Attempts {
     const { spec } = running;
     const { RAHAT_WORKER_NAME: worker } = this.config;
     const attempt = { run: spec.run, attempt: spec.attempt };
-    if (Date.parse(spec.deadline) <= Date.now())
+    if (spec.deadline !== undefined && Date.parse(spec.deadline) <= Date.now())
       throw new RahatError('deadline_exceeded', `The run came to the worker after its deadline, ${spec.deadline}`);
     const secrets = RunSecrets.parse(JSON.parse((await this.poolKey.open(spec.sealedSecrets, `${spec.run}/${spec.attempt}`)).toString()));
     await using scratch = await this.janitor.makeScratch(spec.run, spec.attempt);
@@ -176,18 +180,23 @@ export class Attempts {
     const { spec } = running;
     const { RAHAT_WORKER_NAME: worker, RAHAT_TOOL_FOLDERS: toolFolders, RAHAT_WORKER_HEAP_MB: heapMb } = this.config;
     const attempt = { run: spec.run, attempt: spec.attempt };
+    const logs = new LogReports(this.reports, worker, this.stopping.signal);
     running.process = new AttemptProcess({
       spec,
       secrets,
       toolFolders,
       heapMb,
-      longestPauseMs: this.config.RAHAT_WORKER_LONGEST_PAUSE_MINUTES * 60_000,
+      // It commits what it has.
+      ...(spec.type === 'follow' ? { graceMs: FOLLOWER_GRACE_MS } : {}),
+      // A follower that waits keeps a connection, a session and nothing that the next attempt would not have.
+      longestPauseMs: spec.type === 'follow' ? 0 : this.config.RAHAT_WORKER_LONGEST_PAUSE_MINUTES * 60_000,
       scratchFolder: scratch.path,
       cacheFolder: this.config.RAHAT_WORKER_CACHE,
       workerName: worker,
       onProgress: (progress) => this.reports.tell('attempt.progress.v1', { ...attempt, ...progress, at: now() }),
       onLog: (lines) => this.reports.tell('attempt.log.v1', { ...attempt, lines }),
-      onFound: (snapshots, last) => this.catalog.tell(spec, snapshots, last, running.stopped.signal),
+      onCommitted: (committed) => logs.tell(spec, committed),
+      onFound: (snapshots, last, logs) => this.catalog.tell(spec, { snapshots, last, logs }, running.stopped.signal),
     });
     if (running.paused) running.process.pause();
     return running.process.result;
@@ -211,10 +220,10 @@ export class Attempts {
   }
 
   /** The scheduler sends no more than workers can take, and says when there are none. */
-  private tellPresence(slots: number): void {
+  private tellPresence(slots: number, followers: number): void {
     const { RAHAT_WORKER_NAME: worker, RAHAT_WORKER_POOL: pool } = this.config;
     this.metrics.slots.set({ pool }, slots);
-    this.reports.tell('worker.alive.v1', { worker, pool, slots, at: now() });
+    this.reports.tell('worker.alive.v1', { worker, pool, slots, followers, at: now() });
   }
 
   private measure(): void {
@@ -250,6 +259,12 @@ export class Attempts {
     await Promise.race([finished, sleep(limitMs, undefined, { signal: enough.signal }).catch(() => undefined)]);
     enough.abort();
   }
+}
+
+function handedOn(): RahatError {
+  return new RahatError('worker_lost', 'The worker was stopped before the run was done', {
+    hint: 'The next attempt runs when a worker of the pool is there.',
+  });
 }
 
 function stopped(reason: RahatError): AttemptResult {

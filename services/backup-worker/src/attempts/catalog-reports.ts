@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { type FoundSnapshot, RahatError, type RunSpec } from '@rahat/contracts';
+import { type FoundLog, type FoundSnapshot, RahatError, type RunSpec } from '@rahat/contracts';
 import type { TellFound } from '@rahat/execution';
 import type { Messaging } from '@rahat/messaging';
 import { askScheduler } from './ask-scheduler.js';
@@ -19,11 +19,10 @@ export class CatalogReports {
   /** Asks until the catalog has answered: a page that it took twice is taken once. */
   async tell(
     { run, attempt }: RunSpec,
-    snapshots: FoundSnapshot[],
-    last: boolean,
+    page: { snapshots: FoundSnapshot[]; last: boolean; logs?: FoundLog[] | undefined },
     signal: AbortSignal,
   ): Promise<Awaited<ReturnType<TellFound>>> {
-    const question = { run, attempt, worker: this.worker, snapshots, last };
+    const question = { run, attempt, worker: this.worker, ...page };
     const answer = await askScheduler(this.messaging, 'snapshots.found.v1', question, {
       answerLimitMs: ANSWER_LIMIT_MS,
       longestPauseMs: LONGEST_PAUSE_MS,

@@ -1,4 +1,4 @@
-import type { AttemptResult, FoundSnapshot, RunSecrets, RunSpec, SerializedRahatError } from '@rahat/contracts';
+import type { AttemptResult, CommandPayload, FoundLog, FoundSnapshot, RunSecrets, RunSpec, SerializedRahatError } from '@rahat/contracts';
 import type { ExecutionProgress, LogLevel, TellFound } from '@rahat/execution';
 
 /** What goes over the IPC channel between the worker and a run's child; both are always of one build. */
@@ -21,10 +21,14 @@ export interface LogLine {
   message: string;
 }
 
+/** Of a follower: durable in the repository. */
+export type LogCommitted = Omit<CommandPayload<'log.committed.v1'>, 'run' | 'attempt' | 'worker'>;
+
 export type FromChild =
   | { type: 'ready' }
   | { type: 'progress'; progress: ExecutionProgress }
   | { type: 'log'; lines: LogLine[] }
+  | { type: 'committed'; committed: LogCommitted }
   /** The next page comes only after the answer. */
-  | { type: 'found'; snapshots: FoundSnapshot[]; last: boolean }
+  | { type: 'found'; snapshots: FoundSnapshot[]; last: boolean; logs?: FoundLog[] }
   | { type: 'result'; result: AttemptResult };

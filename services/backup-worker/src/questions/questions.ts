@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { RahatError, RunSecrets } from '@rahat/contracts';
-import { discoverDatabases, outlineRestore, probeServer, type QuestionOptions } from '@rahat/execution';
+import { discoverDatabases, dropSlot, outlineRestore, probeServer, type QuestionOptions } from '@rahat/execution';
 import type { AnswerHandlers, Messaging, Subscription } from '@rahat/messaging';
 import type { PoolKey } from '@rahat/secrets';
 import type { WorkerConfig } from '../config.js';
@@ -38,6 +38,10 @@ export class Questions {
       'server.discover.v1': async ({ engine, binding, sealedSecrets }) => {
         const { source } = await this.open(sealedSecrets, binding);
         return { databases: await this.answer((options) => discoverDatabases(engine, needed(source), options)) };
+      },
+      'slot.drop.v1': async ({ engine, binding, sealedSecrets, slot }) => {
+        const { source } = await this.open(sealedSecrets, binding);
+        return this.answer((options) => dropSlot(engine, needed(source), slot, options));
       },
       'restore.outline.v1': async ({ spec }) => {
         const secrets = await this.open(spec.sealedSecrets, `${spec.run}/${spec.attempt}`);

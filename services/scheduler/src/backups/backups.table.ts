@@ -40,6 +40,10 @@ export interface BackupRow {
   server_version: string;
   tool: string;
   findings: Finding[];
+  /** Where it lies in the log of its server, as far as its method tells. */
+  log_timeline: number | null;
+  log_start: string | null;
+  log_end: string | null;
   retention_reason: string;
   hold: BackupHold | null;
   /** Retention let it go, and something keeps it still. */
@@ -108,6 +112,10 @@ export function presentBackup(row: NamedBackupRow): Backup {
     serverVersion: row.server_version,
     tool: row.tool,
     findings: row.findings,
+    log:
+      row.log_timeline === null || row.log_start === null || row.log_end === null
+        ? null
+        : { timeline: row.log_timeline, start: row.log_start, end: row.log_end },
     retention: {
       kept: row.removal_requested_at === null,
       reason: row.removal_error ? `${row.retention_reason}; not removed yet: ${row.removal_error.message}` : row.retention_reason,

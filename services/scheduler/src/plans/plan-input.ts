@@ -63,6 +63,11 @@ export function assertVerificationSchedules(schedules: UpdatePlan['verifySchedul
   if (mistakes.length > 0) throw mistaken(...mistakes);
 }
 
+export function assertContinuousLog(log: UpdatePlan['continuousLog'], method: BackupMethod): void {
+  if (log && !METHODS[method].log)
+    throw mistaken({ pointer: '/continuousLog', message: `${method} keeps no log: choose a physical method` });
+}
+
 /** A backup of the whole server has no database that a question could mean by itself. */
 export function assertAssertions(assertions: UpdatePlan['assertions'], method: BackupMethod): void {
   if (METHODS[method].covers !== 'server') return;

@@ -95,6 +95,7 @@ function columnsOf(request: Changeable): Record<string, unknown> {
     verify_schedules: asJson(request.verifySchedules),
     assertions: asJson(request.assertions),
     deep: request.deep,
+    continuous_log: request.continuousLog === null ? null : asJson(request.continuousLog),
     max_attempts: request.maxAttempts,
     deadline_minutes: request.deadlineMinutes,
     no_progress_minutes: request.noProgressMinutes,

@@ -24,7 +24,7 @@ import type { Repositories } from '../runs/repositories.js';
 import { assertGroups } from '../servers/server-groups.table.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
 import { findServer, type ServerRow } from '../servers/servers.table.js';
-import { assertAssertions, assertVerificationSchedules, assertWindows, schedulesIn, serversIn } from './plan-input.js';
+import { assertAssertions, assertContinuousLog, assertVerificationSchedules, assertWindows, schedulesIn, serversIn } from './plan-input.js';
 import { storedHooks, type StoredHook } from './plan-hooks.js';
 import type { PlanPauses } from './plan-pauses.js';
 import { changePlan, changesOf, insertPlan } from './plan-rows.js';
@@ -53,6 +53,7 @@ export class PlansService {
     assertWindows(request.blackouts);
     assertVerificationSchedules(request.verifySchedules, now);
     assertAssertions(request.assertions, request.method);
+    assertContinuousLog(request.continuousLog, request.method);
     await this.assertServers(organization, servers, request.server === undefined ? '/servers/servers/' : '/server');
     await this.assertRepository(organization, request.repository);
     if (!coversWholeServer(request)) await this.assertDatabases(organization, servers, request.databases);
@@ -111,6 +112,7 @@ export class PlansService {
     assertVerificationSchedules(request.verifySchedules, now);
     const seen = await this.database.inOrganization(organization, (transaction) => findPlan(transaction, id));
     assertAssertions(request.assertions, seen.method);
+    assertContinuousLog(request.continuousLog, seen.method);
     const servers = request.servers === undefined ? undefined : serversIn({ servers: request.servers });
     if (servers) await this.assertServers(organization, servers, '/servers/servers/');
     if (request.databases !== undefined && !coversWholeServer(seen))

@@ -5,6 +5,7 @@ import {
   type BackupMethod,
   type BlackoutPolicy,
   type BlackoutWindow,
+  type ContinuousLog,
   type DatabaseSelection,
   type Plan,
   type PlanPause,
@@ -52,6 +53,7 @@ export interface PlanRow {
   verify_schedules: VerificationSchedule[];
   assertions: Assertion[];
   deep: boolean;
+  continuous_log: ContinuousLog | null;
   max_attempts: number;
   deadline_minutes: number;
   no_progress_minutes: number;
@@ -108,6 +110,7 @@ export function presentPlan(row: PlanRow, schedules: readonly ScheduleRow[], now
     verifySchedules: row.verify_schedules,
     assertions: row.assertions,
     deep: row.deep,
+    continuousLog: row.continuous_log,
     maxAttempts: row.max_attempts,
     deadlineMinutes: row.deadline_minutes,
     noProgressMinutes: row.no_progress_minutes,

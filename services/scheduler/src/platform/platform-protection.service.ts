@@ -127,6 +127,7 @@ export class PlatformProtectionService {
         verifySchedules: [],
         assertions: [],
         deep: false,
+        continuousLog: null,
         maxAttempts: 3,
         deadlineMinutes: 720,
         noProgressMinutes: 15,

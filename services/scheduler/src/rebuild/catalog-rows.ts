@@ -1,6 +1,7 @@
 import { newIdAt, type FoundSnapshot, type ReadableSnapshot } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 import type { BackupRow } from '../backups/backups.table.js';
+import { logPlaceOf } from '../log-streams/log-place.js';
 import type { RunRow } from '../runs/runs.table.js';
 import type { KnownAttempt, KnownBackup } from './fate.js';
 import type { Origin } from './origins.js';
@@ -100,14 +101,15 @@ export interface FoundBackup {
 /** Unproven, whatever it was before: proofs stand in no manifest. A run that records its backup at the same moment is not in the way. */
 export async function recordFound(transaction: Transaction, { rebuild, found, origin, attempt, now }: FoundBackup): Promise<void> {
   const judged = standingOf(found);
+  const place = logPlaceOf(found.method, found.positions);
   const id = newIdAt('backup', new Date(found.createdAt));
   const removedAt = found.place === 'trash' ? found.storedAt : null;
   const run = attempt?.accepted ? attempt.run : null;
   const [row] = await transaction.query(
     `INSERT INTO backups (id, organization_id, snapshot, repository_id, run_id, plan_id, server_id, database_id, database_name, method, label, consistency, state,
        consistent_at, objects, rows, size_bytes, added_bytes, server_version, tool, findings, created_at, backup_type, names, found, retention_reason,
-       removal_requested_at, removed_at)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $27)
+       removal_requested_at, removed_at, log_timeline, log_start, log_end, system_identity)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $27, $28, $29, $30, $31)
      ON CONFLICT DO NOTHING RETURNING 1`,
     [
       id,
@@ -137,6 +139,10 @@ export async function recordFound(transaction: Transaction, { rebuild, found, or
       JSON.stringify({ at: now.toISOString(), run: found.run, by: rebuild.id }),
       removedAt ? IN_TRASH : NOT_LOOKED_AT,
       removedAt,
+      place?.timeline ?? null,
+      place?.start ?? null,
+      place?.end ?? null,
+      place?.system ?? null,
     ],
   );
   if (row && run) await transaction.query(`UPDATE runs SET backup_id = $2 WHERE id = $1`, [run, id]);

@@ -3,6 +3,7 @@ import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import { lockRun, type RunRow } from '../runs/runs.table.js';
 import { knownAttempts, knownBackups, markSeen, moveRow, recordFound, type AttemptOfSnapshot } from './catalog-rows.js';
+import { recordFoundLogs } from '../log-streams/found-logs.js';
 import { fateOf, type Fate, type Situation } from './fate.js';
 import { markMissing } from './missing.js';
 import { Origins } from './origins.js';
@@ -31,7 +32,8 @@ export class FoundPages {
         attachedAt: run.attached_at,
       };
       const snapshots = await this.takePage(transaction, run, page.snapshots, situation);
-      if (!page.last) return { granted: true, snapshots };
+      const logsRecorded = await recordFoundLogs(transaction, run, page.logs ?? [], this.clock.now());
+      if (!page.last) return { granted: true, snapshots, logsRecorded };
       return { granted: true, snapshots, missing: await markMissing(transaction, run, situation.since, this.clock.now()) };
     });
   }

@@ -7,6 +7,7 @@ import {
   type CreateRestorePlan,
   type PostgresqlAddress,
   type Principal,
+  type RecoveryOutline,
   type RestorePlan,
   type RestoreSpec,
   type RestoreTarget,
@@ -28,6 +29,7 @@ import type { ServerSecrets } from '../servers/server-secrets.js';
 import { findServer, type ServerRow } from '../servers/servers.table.js';
 import type { WorkerQuestions } from '../servers/worker-questions.js';
 import { newDatabaseName } from './new-database-name.js';
+import { chooseRecovery } from './recovery-choice.js';
 
 type Outline = Answer<'restore.outline.v1'>;
 
@@ -36,7 +38,7 @@ interface RestorePlanRow {
   backup_id: string;
   server_id: string;
   request: RestoreRequest;
-  outline: Outline & { address: PostgresqlAddress };
+  outline: Outline & { address: PostgresqlAddress; recovery?: RecoveryOutline };
   hash: string;
   created_at: Date;
   expires_at: Date;
@@ -59,19 +61,25 @@ export class RestorePlansService {
   ) {}
 
   async create(principal: Principal, request: CreateRestorePlan): Promise<RestorePlan> {
-    const { backup, server } = await this.database.inOrganization(principal.organization, async (transaction) => {
-      const row = await lockForReading(transaction, request.backup);
-      return { backup: row, server: await findServer(transaction, request.server ?? row.server_id) };
+    const { backup, server, recovery } = await this.database.inOrganization(principal.organization, async (transaction) => {
+      if (request.backup === undefined && !request.recovery)
+        throw mistaken({ pointer: '/backup', message: 'say which backup is restored' });
+      if (request.timeline !== undefined && !request.recovery)
+        throw mistaken({ pointer: '/timeline', message: 'is of a recovery, and none is asked for' });
+      const chosen = request.recovery && (await chooseRecovery(transaction, request, request.recovery));
+      const row = await lockForReading(transaction, chosen?.backup ?? request.backup!);
+      return { backup: row, recovery: chosen?.recovery, server: await findServer(transaction, request.server ?? row.server_id) };
     });
     const target = targetOf(request, backup, this.clock.now());
     const fixed: RestoreRequest = {
       target,
       ...(request.tables ? { tables: request.tables } : {}),
+      ...(recovery ? { recovery: { stream: recovery.stream, target: recovery.target, timeline: recovery.timeline } } : {}),
       intoExisting: request.intoExisting,
       noOwner: request.noOwner,
       noAcl: request.noAcl,
     };
-    const outline = withOwnFindings(await this.outline(backup, server, fixed), backup);
+    const outline = { ...withOwnFindings(await this.outline(backup, server, fixed), backup), ...(recovery ? { recovery } : {}) };
     return this.database.inOrganization(principal.organization, async (transaction) => {
       const now = this.clock.now();
       const unhashed = {
@@ -103,7 +111,7 @@ export class RestorePlansService {
         action: 'restore.planned',
         target: { kind: 'restore_plan', id: row.id },
         // The worker looked at both: the password of the server and the keys of the repository were opened for it.
-        details: { backup: backup.id, server: server.id, repository: backup.repository_id, target },
+        details: { backup: backup.id, server: server.id, repository: backup.repository_id, target, ...(recovery ? { recovery } : {}) },
       });
       return present(row);
     });
@@ -127,6 +135,8 @@ export class RestorePlansService {
       await transaction.query(`SELECT 1 FROM restore_plans WHERE id = $1 FOR UPDATE`, [plan.id]);
       this.assertFresh(await findRestorePlan(transaction, plan.id), request.hash);
       await lockForReading(transaction, backup.id);
+      // Log that it needs may have been lost since.
+      if (plan.outline.recovery) await assertStillReached(transaction, plan);
       const run = await this.ledger.createDue(transaction, {
         organization_id: principal.organization,
         type: 'restore',
@@ -149,7 +159,13 @@ export class RestorePlansService {
       await recordAct(this.outbox, transaction, principal, {
         action: 'restore.started',
         target: { kind: 'run', id: run.id },
-        details: { restorePlan: plan.id, backup: backup.id, server: server.id, target: plan.request.target },
+        details: {
+          restorePlan: plan.id,
+          backup: backup.id,
+          server: server.id,
+          target: plan.request.target,
+          ...(plan.request.recovery ? { recovery: plan.request.recovery } : {}),
+        },
       });
       return presentRun(run);
     });
@@ -193,6 +209,12 @@ export class RestorePlansService {
     };
     return this.questions.outline(server.pool, spec);
   }
+}
+
+async function assertStillReached(transaction: Transaction, { backup_id, outline: { recovery } }: RestorePlanRow): Promise<void> {
+  const now = await chooseRecovery(transaction, { backup: backup_id, timeline: recovery!.timeline }, recovery!.target);
+  if (now.recovery.stream !== recovery!.stream)
+    throw new RahatError('restore_plan_stale', 'The log that the recovery needs is no longer what it was when this restore plan was made');
 }
 
 async function findRestorePlan(transaction: Transaction, id: string): Promise<RestorePlanRow> {
@@ -272,6 +294,7 @@ function present(row: RestorePlanRow): RestorePlan {
     server: row.server_id,
     target,
     tables: tables ?? null,
+    recovery: row.outline.recovery ?? null,
     intoExisting,
     noOwner,
     noAcl,

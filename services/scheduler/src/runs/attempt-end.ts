@@ -4,10 +4,13 @@ import type { Clock } from '../clock/clock.js';
 import type { SchedulerConfig } from '../config.js';
 import { judge, type Judgement } from './judgement.js';
 import { retryPauseMs } from './retry-pause.js';
+import { isEndless } from './endless.js';
 import type { RunLedger } from './run-ledger.js';
 import type { RunOutcomes } from './run-outcomes.js';
 import type { Cause } from './run-states.js';
 import type { RunRow } from './runs.table.js';
+
+const LONGEST_ENDLESS_PAUSE_MS = 30_000;
 
 /** Decides what becomes of a run whose current attempt has ended, one way or another. */
 export class AttemptEnd {
@@ -27,6 +30,8 @@ export class AttemptEnd {
     ]);
     const judgement = judge(result, {
       type: run.type,
+      stream: run.stream_id ?? undefined,
+      recovery: run.recovery ?? undefined,
       snapshot: run.snapshot,
       repository: run.repository_id,
       level: run.level ?? undefined,
@@ -82,19 +87,25 @@ export class AttemptEnd {
   ): Promise<void> {
     // A pause that lasted too long is nobody's failure: it costs no try, and the next attempt waits until the run is resumed.
     const maxAttempts = run.max_attempts + (judgement.error.code === 'pause_expired' ? 1 : 0);
-    if (!judgement.error.retryable || run.attempt >= maxAttempts) {
+    if (!judgement.error.retryable || (run.attempt >= maxAttempts && !isEndless(run))) {
       await this.close(transaction, run, judgement, evidence, cause);
       return;
     }
-    const pauseMs =
-      maxAttempts > run.max_attempts ? 0 : retryPauseMs(run.attempt, this.config.RAHAT_SCHEDULER_RETRY_SECONDS * 1000, Math.random);
+    const pauseMs = maxAttempts > run.max_attempts ? 0 : this.pauseMs(run, judgement.error);
     await this.endAttempt(transaction, run, judgement.error);
     await this.ledger.queueAttempt(transaction, run, cause, {
-      max_attempts: maxAttempts,
+      max_attempts: isEndless(run) ? run.max_attempts : maxAttempts,
       not_before: new Date(this.clock.now().getTime() + pauseMs),
       reasons: judgement.reasons,
       error: judgement.error,
     });
+  }
+
+  private pauseMs(run: RunRow, error: RunError): number {
+    const firstMs = this.config.RAHAT_SCHEDULER_RETRY_SECONDS * 1000;
+    if (!isEndless(run)) return retryPauseMs(run.attempt, firstMs, Math.random);
+    // The source keeps its log meanwhile, on its own disk.
+    return error.code === 'worker_lost' ? 0 : Math.min(firstMs, LONGEST_ENDLESS_PAUSE_MS);
   }
 
   private async close(

@@ -4,6 +4,7 @@ import type { Messaging } from '@rahat/messaging';
 import type { Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import { signalLive } from '../live/live-signal.js';
+import type { LogStreams } from '../log-streams/log-streams.js';
 import type { AttemptEnd } from './attempt-end.js';
 import type { RunLedger } from './run-ledger.js';
 import { isTerminal } from './run-states.js';
@@ -25,6 +26,7 @@ export class AttemptMessages {
     private readonly messaging: Messaging,
     private readonly ledger: RunLedger,
     private readonly attemptEnd: AttemptEnd,
+    private readonly streams: LogStreams,
     private readonly clock: Clock,
   ) {}
 
@@ -52,7 +54,14 @@ export class AttemptMessages {
       `UPDATE runs SET progress = $3, heartbeat_at = $4, progressed_at = CASE WHEN $5 THEN $4 ELSE progressed_at END WHERE id = $1 AND attempt = $2 AND state = 'running'`,
       [id, attempt, JSON.stringify(progress), this.clock.now(), moved],
     );
+    await this.streams.progressed(transaction, run, progress);
     signalLive(this.messaging, transaction, { organization: run.organization_id, run: id, kind: 'progress', attempt, progress });
+  }
+
+  /** Of an earlier attempt it doesn't count: who follows now tells of the same bytes again. */
+  async committed(transaction: Transaction, message: CommandPayload<'log.committed.v1'>): Promise<void> {
+    const run = await this.acceptAlive(transaction, message);
+    if (run) await this.streams.committed(transaction, run, message);
   }
 
   /** Lines of an earlier attempt are kept too: they tell why it ended. */

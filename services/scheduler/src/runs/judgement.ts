@@ -1,7 +1,10 @@
+import { isDeepStrictEqual } from 'node:util';
 import type {
   AttemptResult,
   BackupEvidence,
   CollectionEvidence,
+  FollowEvidence,
+  Recovery,
   RebuildEvidence,
   RestoreEvidence,
   RunError,
@@ -18,6 +21,9 @@ export interface Expectation {
   snapshot: string | null;
   repository: string;
   level?: VerificationLevel;
+  stream?: string;
+  /** How far the log had to be replayed. */
+  recovery?: Recovery;
   /** Names of the questions that had to be asked. */
   assertions?: readonly string[];
 }
@@ -52,6 +58,8 @@ export function judge(result: AttemptResult, expected: Expectation): Judgement {
       return judgeCollection(evidence, expected);
     case 'rebuild':
       return judgeRebuild(evidence, expected);
+    case 'follow':
+      return judgeFollower(evidence, expected);
   }
 }
 
@@ -103,6 +111,7 @@ function judgeVerification(evidence: VerificationEvidence, expected: Expectation
   const answers = evidence.assertions ?? [];
   const unproven = [
     ...unless(evidence.level !== 'FULL' || Boolean(evidence.restoredOn), 'No test restore took place.'),
+    ...unless(reached(evidence, expected), 'The log was not replayed up to the moment that was drawn.'),
     ...(expected.assertions ?? [])
       .filter((name) => !answers.some((answer) => answer.name === name))
       .map((name) => `Assertion '${name}' was not checked.`),
@@ -144,6 +153,18 @@ function judgeRebuild(evidence: RebuildEvidence, expected: Expectation): Judgeme
     ...unless(count === 0, `${count} backups of the catalog are not in the repository; they are marked, and were not removed.`),
   ];
   return conclude({ fatal: findingsOf(evidence, 'blocker'), missing }, 'repository_damaged', false);
+}
+
+/** It has no good end: it is stopped, and goes on elsewhere where nobody cancelled it, or the log is not whole. */
+function judgeFollower({ repository, stream, end }: FollowEvidence, expected: Expectation): Judgement {
+  if (repository !== expected.repository || stream !== expected.stream)
+    return failed([`The stream ${stream} was followed into ${repository} instead of ${expected.stream}.`], 'message_invalid', false);
+  if (end.reason === 'gap') return failed([end.message], 'log_gap', false);
+  return { state: 'cancelled', reasons: ['The follower was stopped.'] };
+}
+
+function reached({ recovery }: Pick<VerificationEvidence, 'recovery'>, expected: Expectation): boolean {
+  return expected.recovery === undefined || isDeepStrictEqual(recovery?.target, expected.recovery.target);
 }
 
 function conclude({ fatal, missing }: Unmet, code: RunError['code'], retryable: boolean): Judgement {

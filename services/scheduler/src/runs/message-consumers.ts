@@ -3,6 +3,7 @@ import { QUEUES, SCHEDULER } from '@rahat/contracts';
 import type { Messaging, Subscription } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
 import { findBackup } from '../backups/backups.table.js';
+import type { LogRemovals } from '../log-streams/log-removals.js';
 import type { FoundPages } from '../rebuild/found-pages.js';
 import type { Removals } from '../retention/removals.js';
 import type { RetentionService } from '../retention/retention.service.js';
@@ -25,6 +26,7 @@ export class MessageConsumers implements OnApplicationBootstrap, OnApplicationSh
     private readonly retention: RetentionService,
     private readonly removals: Removals,
     private readonly returns: Returns,
+    private readonly logRemovals: LogRemovals,
     private readonly ticker: Ticker,
     private readonly foundPages: FoundPages,
     private readonly clock: Clock,
@@ -47,6 +49,8 @@ export class MessageConsumers implements OnApplicationBootstrap, OnApplicationSh
           // Its server may have room for another run now.
           transaction.afterCommit(() => this.ticker.hurry());
         },
+        'log.committed.v1': (message, { transaction }) => attempts.committed(transaction, message),
+        'log.removed.v1': (message, { transaction }) => this.logRemovals.removed(transaction, message),
         'snapshot.removed.v1': (message, { transaction }) => this.removals.removed(transaction, message),
         'snapshot.returned.v1': (message, { transaction }) => this.returns.returned(transaction, message),
       }),

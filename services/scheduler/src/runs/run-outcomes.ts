@@ -10,6 +10,8 @@ import type { Outbox } from '@rahat/messaging';
 import type { Transaction } from '@rahat/persistence';
 import type { BackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
+import { logPlaceOf } from '../log-streams/log-place.js';
+import type { LogStreams } from '../log-streams/log-streams.js';
 import { recordIdentity } from '../servers/servers.table.js';
 import { recordOwnAct } from '../trail/trail.js';
 import { recordPurged } from '../trash/trash.table.js';
@@ -26,6 +28,7 @@ export class RunOutcomes {
   constructor(
     private readonly outbox: Outbox,
     private readonly verification: VerificationChain,
+    private readonly streams: LogStreams,
     private readonly clock: Clock,
   ) {}
 
@@ -47,6 +50,9 @@ export class RunOutcomes {
         return;
       case 'rebuild':
         if (run.evidence) await this.recordRebuild(transaction, run, run.evidence as RebuildEvidence);
+        return;
+      case 'follow':
+        await this.streams.ended(transaction, run, judgement);
         return;
       case 'collection':
         if (run.evidence) await this.recordCollection(transaction, run, run.evidence as CollectionEvidence);
@@ -80,11 +86,12 @@ export class RunOutcomes {
     state: 'succeeded' | 'partial',
   ): Promise<void> {
     const id = newId('backup');
+    const place = logPlaceOf(run.method, evidence.positions);
     const findings = [...evidence.findings, ...(await this.identityFinding(transaction, run, evidence))];
     await transaction.query(
       `INSERT INTO backups (id, organization_id, snapshot, repository_id, run_id, plan_id, server_id, database_id, database_name, method, label, consistency, state,
-         consistent_at, objects, rows, size_bytes, added_bytes, server_version, tool, findings, created_at, backup_type, names)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, (SELECT names FROM runs WHERE id = $5))`,
+         consistent_at, objects, rows, size_bytes, added_bytes, server_version, tool, findings, created_at, backup_type, log_timeline, log_start, log_end, system_identity, names)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, (SELECT names FROM runs WHERE id = $5))`,
       [
         id,
         run.organization_id,
@@ -109,8 +116,13 @@ export class RunOutcomes {
         JSON.stringify(findings),
         this.clock.now(),
         run.backup_type,
+        place?.timeline ?? null,
+        place?.start ?? null,
+        place?.end ?? null,
+        place?.system ?? null,
       ],
     );
+    if (place) await this.streams.baseRecorded(transaction, run.server_id);
     await transaction.query(`UPDATE runs SET backup_id = $2 WHERE id = $1`, [run.id, id]);
     await this.outbox.event(transaction, 'backup.recorded.v1', {
       organization: run.organization_id,

@@ -1,6 +1,7 @@
 import {
   RahatError,
   type CreateRestorePlan,
+  type Recovery,
   type HookInput,
   type RepositoryAccess,
   type RepositoryPower,
@@ -13,6 +14,8 @@ import {
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import { findCollectionPolicy } from '../collections/collection-policies.table.js';
+import { followOrderOf } from '../log-streams/follow-order.js';
+import { drawnRecovery } from '../recovery/drawn-recovery.js';
 import { openedHook } from '../plans/plan-hooks.js';
 import type { PlanRow } from '../plans/plans.table.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
@@ -24,6 +27,7 @@ import type { RunRow } from './runs.table.js';
 export type RestoreRequest = Required<Pick<CreateRestorePlan, 'intoExisting' | 'noOwner' | 'noAcl'>> & {
   target: RestoreTarget;
   tables?: TableName[];
+  recovery?: Recovery;
 };
 
 type ServerRunType = Exclude<RunType, 'collection' | 'rebuild'>;
@@ -46,18 +50,23 @@ export class RunSpecs {
   async forAttempt(run: RunRow): Promise<{ pool: string; spec: RunSpec }> {
     if (run.type === 'collection') return this.forCollection(run);
     if (run.type === 'rebuild') return this.forRebuild(run);
-    const { server, restore, plan, sourceBytes } = await this.database.inOrganization(run.organization_id, async (transaction) => {
-      const [row] = await transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = $1`, [run.server_id]);
-      const [restorePlan] = run.restore_plan_id
-        ? await transaction.query<{ request: RestoreRequest }>(`SELECT request FROM restore_plans WHERE id = $1`, [run.restore_plan_id])
-        : [];
-      return {
-        server: row!,
-        restore: restorePlan?.request,
-        plan: await planOf(transaction, run),
-        sourceBytes: await sourceBytesOf(transaction, run),
-      };
-    });
+    const { server, restore, plan, sourceBytes, order, recovery } = await this.database.inOrganization(
+      run.organization_id,
+      async (transaction) => {
+        const [row] = await transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = $1`, [run.server_id]);
+        const [restorePlan] = run.restore_plan_id
+          ? await transaction.query<{ request: RestoreRequest }>(`SELECT request FROM restore_plans WHERE id = $1`, [run.restore_plan_id])
+          : [];
+        return {
+          server: row!,
+          restore: restorePlan?.request,
+          plan: await planOf(transaction, run),
+          sourceBytes: await sourceBytesOf(transaction, run),
+          order: run.type === 'follow' ? await followOrderOf(transaction, run.stream_id!) : undefined,
+          recovery: await drawnRecovery(transaction, run),
+        };
+      },
+    );
     if (server.deleted_at && run.type !== 'verification') throw new RahatError('not_found', `The server '${server.name}' was deleted`);
     const secrets = await this.secretsOf({ ...run, type: run.type }, server, plan);
     const head = {
@@ -66,6 +75,10 @@ export class RunSpecs {
       server: { id: server.id, name: server.name },
     };
     switch (run.type) {
+      case 'follow': {
+        const { deadline: _none, ...endless } = head;
+        return { pool: server.pool, spec: { ...endless, type: 'follow', ...order! } };
+      }
       case 'backup':
         return {
           pool: server.pool,
@@ -92,6 +105,7 @@ export class RunSpecs {
             snapshot: run.snapshot!,
             repository: run.repository_id,
             assertions: run.assertions,
+            ...(recovery ? { recovery } : {}),
           },
         };
       case 'restore':
@@ -157,6 +171,8 @@ export class RunSpecs {
         return { source: this.secrets.connectionOf(server), repositories, hooks: this.hooksOf(plan) };
       case 'verification':
         return { repositories };
+      case 'follow':
+        return { source: this.secrets.connectionOf(server), repositories };
       case 'restore':
         return { target: this.secrets.connectionOf(server), repositories };
     }
@@ -185,7 +201,11 @@ async function sourceBytesOf(transaction: Transaction, run: RunRow): Promise<num
 
 /** BASIC reads packs as bytes and opens metadata only; a collection deletes, and a rebuild lists, without a look into data. */
 function powerFor({ type, level }: RunRow): RepositoryPower {
-  return type === 'backup' || type === 'collection' || type === 'rebuild' || (type === 'verification' && level === 'BASIC')
+  return type === 'backup' ||
+    type === 'follow' ||
+    type === 'collection' ||
+    type === 'rebuild' ||
+    (type === 'verification' && level === 'BASIC')
     ? 'write-only'
     : 'read';
 }

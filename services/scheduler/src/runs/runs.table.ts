@@ -4,6 +4,7 @@ import {
   type BackupMethod,
   type BackupType,
   type Evidence,
+  type Recovery,
   type Run,
   type RunError,
   type RunPause,
@@ -38,12 +39,17 @@ export interface RunRow {
   /** Of a test restore: the plan's, as they stood when the run was made. */
   assertions: Assertion[];
   repository_id: string;
+  /** Of a follower. */
+  stream_id: string | null;
+  /** Of a test restore of a physical backup, once its moment was drawn. */
+  recovery: Recovery | null;
   snapshot: string | null;
   deep: boolean;
   /** Of a rebuild. */
   dry_run: boolean;
   /** Of a rebuild: since when its repository, which another installation made, is attached. */
   attached_at: Date | null;
+  /** Meaningless for what is endless. */
   deadline_minutes: number;
   due_at: Date;
   occurs_at: Date | null;
@@ -91,6 +97,7 @@ export type NewRun = Pick<
       | 'deep'
       | 'dry_run'
       | 'attached_at'
+      | 'stream_id'
     >
   >;
 
@@ -151,6 +158,7 @@ export function presentRun(row: RunRow): Run {
     repository: row.repository_id,
     database: row.database_id,
     backup: row.backup_id,
+    stream: row.stream_id,
     level: row.level,
     dueAt: row.due_at.toISOString(),
     startedAt: row.started_at?.toISOString() ?? null,

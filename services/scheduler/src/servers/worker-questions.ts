@@ -21,6 +21,10 @@ export class WorkerQuestions {
     return this.messaging.ask(pool, 'server.discover.v1', await this.sealed(pool, engine, connection), PROBE_TIMEOUT_MS);
   }
 
+  async dropSlot(pool: string, engine: Engine, connection: PostgresqlConnection, slot: string): Promise<Answer<'slot.drop.v1'>> {
+    return this.messaging.ask(pool, 'slot.drop.v1', { ...(await this.sealed(pool, engine, connection)), slot }, PROBE_TIMEOUT_MS);
+  }
+
   async outline(pool: string, spec: RestoreSpec): Promise<Answer<'restore.outline.v1'>> {
     return this.messaging.ask(pool, 'restore.outline.v1', { spec }, OUTLINE_TIMEOUT_MS);
   }

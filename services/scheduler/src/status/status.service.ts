@@ -10,8 +10,10 @@ import {
   type ProtectionLine,
 } from '../protections/protections.table.js';
 import type { Settling } from '../protections/settling.js';
+import { presentStream, SHOWN_STREAMS, type ShownStreamRow } from '../log-streams/present-stream.js';
 import { statusOf, summarize, type Protection } from './database-status.js';
 import { longestGapMs } from './longest-gap.js';
+import { withStreams } from './stream-status.js';
 import { statedLines, type StatedDatabase, type StatedLine, type StatedPlan, type StatedServer } from './stated-lines.js';
 
 /** What metrics tell of one organization. */
@@ -32,7 +34,12 @@ export class StatusService {
     return this.settled(organization, async (transaction, now) => {
       const protections = await protectionsOf(transaction, organization, now);
       const databases = protections.map((protection) => statusOf(protection, now));
-      return { ...summarize(databases, now), databases, at: now.toISOString() };
+      const streams = (
+        await transaction.query<ShownStreamRow>(
+          `${SHOWN_STREAMS} WHERE log_streams.state <> 'stopped' ORDER BY servers.name, log_streams.id`,
+        )
+      ).map((row) => presentStream(row, now));
+      return { ...withStreams(summarize(databases, now), streams), databases, streams, at: now.toISOString() };
     });
   }
 

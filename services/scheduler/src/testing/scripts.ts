@@ -79,6 +79,7 @@ export function evidenceFor(spec: RunSpec): Evidence {
         bytes: 1000,
         tables: spec.level === 'FULL' ? tables : [],
         restoredOn: spec.level === 'FULL' ? 'PostgreSQL 15' : undefined,
+        ...(spec.recovery ? { recovery: { target: spec.recovery.target } } : {}),
         findings: [],
       };
     case 'restore':
@@ -103,6 +104,17 @@ export function evidenceFor(spec: RunSpec): Evidence {
         findings: [],
       };
     }
+    case 'follow':
+      return {
+        type: 'follow',
+        repository: spec.repository,
+        stream: spec.stream,
+        end: { reason: 'stopped' },
+        commits: 0,
+        bytes: 0,
+        addedBytes: 0,
+        findings: [],
+      };
     case 'rebuild': {
       const missing = { count: 0, backups: [] };
       const { repository, dryRun } = spec;

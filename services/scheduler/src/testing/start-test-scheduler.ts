@@ -38,7 +38,15 @@ export interface TestScheduler extends AsyncDisposable {
   scripts: Script[];
   attempts: TestAttempt[];
   /** What the worker answers; tests change it. */
-  worker: { databases: string[]; identity: string; outline: Answer<'restore.outline.v1'> };
+  worker: {
+    databases: string[];
+    identity: string;
+    outline: Answer<'restore.outline.v1'>;
+    /** Slots that it dropped; while `slotRefusal` is set it can't. */
+    droppedSlots: string[];
+    slotRefusal?: RahatError;
+  };
+  logRemovals: CommandPayload<'log.remove.v1'>[];
   /** So many of the next commands never reach a queue. */
   loseCommands(count: number): void;
   /** All that was put in the outbox. */
@@ -90,10 +98,12 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
   const returns: CommandPayload<'snapshot.return.v1'>[] = [];
   const discarded: string[] = [];
   const probed: PostgresqlConnection[] = [];
+  const logRemovals: CommandPayload<'log.remove.v1'>[] = [];
   const worker: TestScheduler['worker'] = {
     databases: ['shop', 'crm'],
     identity: '7',
     outline: { steps: ['stage', 'check', 'swap'], overwrites: [], findings: [], sizeBytes: 1000, rows: 5 },
+    droppedSlots: [],
   };
   let toLose = 0;
   const places: KnownPlaces = {
@@ -148,34 +158,33 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
     messaging,
   );
 
-  messaging.work(
-    QUEUES.worker('default'),
-    {
-      'run.execute.v1': async ({ spec }) => {
-        const send: TestAttempt['tell'] = (name, payload, id) =>
-          messaging.send(
-            QUEUES.scheduler,
-            name,
-            { run: spec.run, attempt: spec.attempt, ...payload } as unknown as CommandPayload<typeof name>,
-            id ? { id } : {},
-          );
-        const attempt: TestAttempt = {
-          spec,
-          tell: send,
-          secrets: RunSecrets.parse(JSON.parse((await pool.open(spec.sealedSecrets, `${spec.run}/${spec.attempt}`)).toString())),
-          start: (name = 'worker-1') => send('attempt.started.v1', { worker: name, at: new Date().toISOString() }),
-          finish: (result, name = 'worker-1') => send('attempt.finished.v1', { worker: name, result, at: new Date().toISOString() }),
-        };
-        attempts.push(attempt);
-        await (scripts.shift() ?? succeed)(attempt);
-      },
+  const take = {
+    'run.execute.v1': async ({ spec }: CommandPayload<'run.execute.v1'>) => {
+      const send: TestAttempt['tell'] = (name, payload, id) =>
+        messaging.send(
+          QUEUES.scheduler,
+          name,
+          { run: spec.run, attempt: spec.attempt, ...payload } as unknown as CommandPayload<typeof name>,
+          id ? { id } : {},
+        );
+      const attempt: TestAttempt = {
+        spec,
+        tell: send,
+        secrets: RunSecrets.parse(JSON.parse((await pool.open(spec.sealedSecrets, `${spec.run}/${spec.attempt}`)).toString())),
+        start: (name = 'worker-1') => send('attempt.started.v1', { worker: name, at: new Date().toISOString() }),
+        finish: (result, name = 'worker-1') => send('attempt.finished.v1', { worker: name, result, at: new Date().toISOString() }),
+      };
+      attempts.push(attempt);
+      await (scripts.shift() ?? succeed)(attempt);
     },
-    { concurrency: 4 },
-  );
+  };
+  messaging.work(QUEUES.worker('default'), take, { concurrency: 4 });
+  messaging.work(QUEUES.followers('default'), take, { concurrency: 4 });
   messaging.work(
     QUEUES.storage,
     {
       'snapshot.remove.v1': async (command) => void removals.push(command),
+      'log.remove.v1': async (command) => void logRemovals.push(command),
       'snapshot.return.v1': async (command) => void returns.push(command),
       'snapshot.discard.v1': async ({ snapshot }) => void discarded.push(snapshot),
     },
@@ -199,6 +208,11 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
     'server.discover.v1': async () => ({
       databases: worker.databases.map((name) => ({ name, sizeBytes: 1000, encoding: 'UTF8', collation: 'C', connectable: true })),
     }),
+    'slot.drop.v1': async ({ slot }) => {
+      if (worker.slotRefusal) throw worker.slotRefusal;
+      worker.droppedSlots.push(slot);
+      return { dropped: true };
+    },
     'restore.outline.v1': async () => worker.outline,
   });
 
@@ -236,6 +250,7 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
     returns,
     discarded,
     probed,
+    logRemovals,
     call,
     tick,
     eventually,

@@ -1,4 +1,3 @@
-import { openBlobStore } from '@rahat/blob-store-registry';
 import {
   RahatError,
   type CommandPayload,
@@ -10,13 +9,12 @@ import {
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { openRepository, type Repository, type SnapshotListing } from '@rahat/repository';
+import type { Repository, SnapshotListing } from '@rahat/repository';
 import type { SecretBox } from '@rahat/secrets';
 import { recordAct, recordOwnAct, type Cursors } from '@rahat/service-kit';
 import { z } from 'zod';
-import { connectionOf } from '../storages/storage-secret.js';
+import { openStored, ownRepository } from './own-repository.js';
 import { repositoryOf, type RepositoryRow } from './repositories.service.js';
-import { openSecrets } from './repository-secrets.js';
 
 const Position = z.tuple([z.literal('snapshots'), z.string(), z.string()]);
 
@@ -141,22 +139,9 @@ export class SnapshotsService {
     }
   }
 
-  private async open(row: RepositoryRow): Promise<Repository> {
-    return openRepository(await openBlobStore(connectionOf(this.secretBox, row), row.prefix), {
-      type: 'secrets',
-      ...openSecrets(this.secretBox, row),
-    });
+  private open(row: RepositoryRow): Promise<Repository> {
+    return openStored(this.secretBox, row);
   }
-}
-
-/** The consumer sees every organization, so the command's own is checked here. */
-async function ownRepository(
-  transaction: Transaction,
-  { organization, repository }: { organization: string; repository: string },
-): Promise<RepositoryRow> {
-  const row = await repositoryOf(transaction, repository);
-  if (row.organization_id !== organization) throw new RahatError('not_found', 'There is no such repository.');
-  return row;
 }
 
 function present(listing: SnapshotListing): RepositorySnapshot {

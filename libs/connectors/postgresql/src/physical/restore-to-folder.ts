@@ -1,23 +1,34 @@
 import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import type { ArtifactSource, Job, RestoreFacts } from '@rahat/connector-kit';
+import type { ArtifactSource, Job, LogRecovery, RestoreFacts } from '@rahat/connector-kit';
 import { RahatError } from '@rahat/contracts';
 import { parseBackupManifest } from './backup-manifest.js';
 import { MANIFEST_KEY, readFacts, readWhole } from './base-backup-layout.js';
 import { FolderWriter, TABLESPACES_FOLDER } from './folder-writer.js';
+import { addRecovery, planRecovery, recoveryFinding } from '../wal/index.js';
 import { addSafeConfiguration, rewriteTablespaceMap } from './restored-configuration.js';
 
 /** An absent or empty folder becomes a data directory, ready to start. Until all is checked and on disk, it is `<path>.rhb-partial`. */
-export async function restoreBaseBackupToFolder(source: ArtifactSource, path: string, job: Job): Promise<RestoreFacts> {
+export async function restoreBaseBackupToFolder(
+  source: ArtifactSource,
+  path: string,
+  job: Job,
+  wanted?: LogRecovery,
+): Promise<RestoreFacts> {
   const target = resolve(path);
   await refuseExisting(target);
+  const planned = wanted && (await planRecovery(source, wanted));
   const facts = await readFacts(source);
   const partial = `${target}.rhb-partial`;
   return told(target, async () => {
     // Left by an attempt that was broken off: of no value, and only ever made here.
     await rm(partial, { recursive: true, force: true });
-    const bytes = await writeDataFolder(source, { folder: partial, finalFolder: target, durable: true }, job);
+    let bytes = await writeDataFolder(source, { folder: partial, finalFolder: target, durable: true }, job);
     const findings = await addSafeConfiguration(partial, facts);
+    if (planned) {
+      bytes += await addRecovery(partial, planned, job);
+      findings.push(recoveryFinding(planned));
+    }
     await syncFolder(partial);
     await rmdir(target).catch(ignoreMissing);
     await rename(partial, target);
@@ -26,7 +37,8 @@ export async function restoreBaseBackupToFolder(source: ArtifactSource, path: st
       const message = `Tablespace ${oid} was at ${location} and is now in ${join(target, TABLESPACES_FOLDER, oid)}.`;
       findings.push({ code: 'tablespace_moved', severity: 'info', object: oid, message });
     }
-    return { target, setAside: [], tables: [], rows: 0, bytes, findings };
+    const recovery = planned && { timeline: planned.route.timeline };
+    return { target, setAside: [], tables: [], rows: 0, bytes, findings, recovery };
   });
 }
 

@@ -6,6 +6,7 @@ import { type BaseBackupFacts, FACTS_KEY, keyOfPath, MANIFEST_KEY } from './base
 import { type BackupPart, BaseBackupStream } from './base-backup-stream.js';
 import { LogCover } from './log-cover.js';
 import { pathText, staysInside } from './path-text.js';
+import { bytesOfSetting } from './setting-bytes.js';
 import { type TarEntry, tarEntries } from './tar-reader.js';
 import { WalsenderClient } from './walsender-client.js';
 
@@ -38,7 +39,7 @@ export async function takeBaseBackup(
   }
   const findings: Finding[] = [];
   const system = await client.identifySystem();
-  const segmentSize = bytesOf(await client.show('wal_segment_size'));
+  const segmentSize = bytesOfSetting(await client.show('wal_segment_size'));
   const settings: Record<string, string> = {};
   for (const name of SETTINGS_KEPT) settings[name] = await client.show(name);
   await keepLog(client, findings);
@@ -215,14 +216,6 @@ async function keepLog(client: WalsenderClient, findings: Finding[]): Promise<vo
 
 function rateOf(bytesPerSecond: number | undefined): number | undefined {
   return bytesPerSecond === undefined ? undefined : Math.min(FASTEST_RATE, Math.max(SLOWEST_RATE, Math.floor(bytesPerSecond / 1024)));
-}
-
-/** `16MB`, as SHOW writes it. */
-function bytesOf(shown: string): number {
-  const parts = /^(\d+)(kB|MB|GB)$/.exec(shown);
-  const unit = { kB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30 }[parts?.[2] ?? ''];
-  if (!parts || !unit) throw new RahatError('source_unsupported', `The server told a segment size that cannot be understood: ${shown}`);
-  return Number(parts[1]) * unit;
 }
 
 async function* fromArray(parts: Buffer[]): AsyncGenerator<Buffer> {

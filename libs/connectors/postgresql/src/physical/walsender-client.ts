@@ -35,6 +35,8 @@ export class WalsenderClient implements AsyncDisposable {
   private readonly parameters = new Map<string, string>();
   private readonly reader: MessageReader;
   private waiting = false;
+  /** Of the server's process that serves this connection, as pg_stat_replication tells it. */
+  processId = 0;
 
   private constructor(
     private readonly connection: PostgresqlConnection,
@@ -132,6 +134,7 @@ export class WalsenderClient implements AsyncDisposable {
       const message = await this.next();
       if (message.type === 'Z') return;
       if (message.type === 'E') throw serverError(decodeNotice(message.body), this.connection);
+      if (message.type === 'K') this.processId = message.body.readInt32BE(0);
       if (message.type !== 'R') continue;
       const answer = await authentication.answer(message.body);
       if (answer) this.socket.write(answer);
@@ -171,7 +174,7 @@ export class WalsenderClient implements AsyncDisposable {
     const reason = cause instanceof Error ? `: ${cause.message}` : '';
     return new RahatError('source_lost', `The connection to the server at ${this.connection.host}:${this.connection.port} broke${reason}`, {
       cause,
-      hint: 'The backup was not kept. Check that the server runs and that nothing between it and the worker cuts long connections.',
+      hint: 'Check that the server runs and that nothing between it and the worker cuts long connections.',
     });
   }
 }

@@ -6,6 +6,8 @@ import type { PlacedRun } from './waiting-runs.js';
 export interface PoolWorkers {
   alive: number;
   slots: number;
+  /** Log streams beside their runs. */
+  followers: number;
 }
 
 export interface PlaceRules {
@@ -16,8 +18,15 @@ export interface PlaceRules {
   scheduling: ReadonlyMap<string, Scheduling>;
 }
 
-/** A verification reads the repository and restores elsewhere; collections and rebuilds know of no server. */
-const LOADS_SERVER: Record<RunType, boolean> = { backup: true, restore: true, verification: false, collection: false, rebuild: false };
+/** A verification reads the repository and restores elsewhere; collections and rebuilds know of no server; a follower reads what the server just wrote. */
+const LOADS_SERVER: Record<RunType, boolean> = {
+  backup: true,
+  restore: true,
+  verification: false,
+  collection: false,
+  rebuild: false,
+  follow: false,
+};
 /** So many are sent to a pool for each of its slots: a worker that is done finds the next one waiting. */
 const SENT_PER_SLOT = 2;
 
@@ -27,6 +36,17 @@ export function resourcesOf(run: PlacedRun, rules: PlaceRules): Resource[] {
   const limits = rules.scheduling.get(organization)?.limits;
   const resources: Resource[] = [];
   const workers = rules.workers.get(pool);
+  if (run.type === 'follow')
+    return [
+      {
+        key: `followers ${pool}`,
+        reason: 'worker',
+        limit: workers?.followers,
+        message: workers?.followers
+          ? `The workers of the pool '${pool}' follow as many log streams as they can.`
+          : `No worker of the pool '${pool}' is running that follows log streams.`,
+      },
+    ];
   if (workers)
     resources.push({
       key: `workers ${pool}`,

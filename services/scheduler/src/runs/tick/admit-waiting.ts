@@ -7,6 +7,7 @@ import { poolWorkers } from '../../workers/workers.table.js';
 import { admit, type Occupancy } from '../admission/admission.js';
 import { resourcesOf, type PlaceRules } from '../admission/resources.js';
 import { runsWithPlace, tellWaiting, waitingRuns, type PlacedRun } from '../admission/waiting-runs.js';
+import { isEndless } from '../endless.js';
 import type { RunLedger } from '../run-ledger.js';
 import { lockRun } from '../runs.table.js';
 
@@ -93,7 +94,7 @@ function holdOf(run: PlacedRun, scheduling: Scheduling, now: Date): Hold | undef
     };
   }
   // A run that asks for a place without an end would keep every later one of its line from starting.
-  if (run.state === 'due' && now.getTime() - run.due_at.getTime() > run.deadline_minutes * 60_000)
+  if (run.state === 'due' && !isEndless(run) && now.getTime() - run.due_at.getTime() > run.deadline_minutes * 60_000)
     return {
       kind: 'end',
       as: 'missed',

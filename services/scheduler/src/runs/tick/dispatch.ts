@@ -1,9 +1,10 @@
-import { QUEUES, RahatError, type RunType } from '@rahat/contracts';
+import { QUEUES, RahatError, type RunSpec, type RunType } from '@rahat/contracts';
 import type { Messaging, Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
 import type { Clock } from '../../clock/clock.js';
 import type { SchedulerConfig } from '../../config.js';
 import { recordOwnAct } from '../../trail/trail.js';
+import { isEndless } from '../endless.js';
 import type { RunLedger } from '../run-ledger.js';
 import type { RunOutcomes } from '../run-outcomes.js';
 import type { RunSpecs } from '../run-specs.js';
@@ -13,7 +14,7 @@ const RUNS_AT_ONCE = 50;
 const PAUSE_AFTER_FAILURE_MS = 15_000;
 const SENDS_PER_ID = 10;
 /** Runs whose worker is given the password of the server. */
-const USES_SERVER: ReadonlySet<RunType> = new Set(['backup', 'restore']);
+const USES_SERVER: ReadonlySet<RunType> = new Set(['backup', 'restore', 'follow']);
 
 /** Brings queued attempts to their pool's queue. The grant is fetched outside of any transaction. */
 export class Dispatch {
@@ -53,7 +54,7 @@ export class Dispatch {
       if (await this.failWhenTooLate(run)) continue;
       try {
         const { pool, spec } = await this.specs.forAttempt(run);
-        await this.messaging.send(QUEUES.worker(pool), 'run.execute.v1', { spec }, { id: messageId(run), priority: run.priority });
+        await this.messaging.send(queueOf(spec, pool), 'run.execute.v1', { spec }, { id: messageId(run), priority: run.priority });
       } catch (error) {
         await this.giveUpOrWait(run, RahatError.from(error));
       }
@@ -77,7 +78,7 @@ export class Dispatch {
         await transaction.query(`UPDATE runs SET dispatched_at = $2, dispatches = 1 WHERE id = $1`, [run.id, this.clock.now()]);
         await this.outbox.command(
           transaction,
-          QUEUES.worker(pool),
+          queueOf(spec, pool),
           'run.execute.v1',
           { spec },
           { id: messageId(run), priority: run.priority },
@@ -96,7 +97,7 @@ export class Dispatch {
 
   /** Nobody took it within the time that it may last. */
   private async failWhenTooLate(run: RunRow): Promise<boolean> {
-    if (this.clock.now().getTime() - run.queued_at!.getTime() < run.deadline_minutes * 60_000) return false;
+    if (isEndless(run) || this.clock.now().getTime() - run.queued_at!.getTime() < run.deadline_minutes * 60_000) return false;
     await this.fail(
       run,
       new RahatError('deadline_exceeded', `No worker took this run within ${run.deadline_minutes} minutes`, {
@@ -135,6 +136,10 @@ export class Dispatch {
       if (failed) await this.outcomes.follow(transaction, failed, { state: 'failed', reasons: [error.message], error: error.serialize() });
     });
   }
+}
+
+function queueOf({ type }: RunSpec, pool: string): string {
+  return type === 'follow' ? QUEUES.followers(pool) : QUEUES.worker(pool);
 }
 
 /**

@@ -50,7 +50,7 @@ describe('the limits of a run', () => {
   it('reach the worker with its spec', async () => {
     const { spec, run } = await running({ deadlineMinutes: 90, noProgressMinutes: 7 });
     expect(spec.noProgressSeconds).toBe(420);
-    expect(Math.round((Date.parse(spec.deadline) - scheduler.clock.now().getTime()) / MINUTE)).toBe(90);
+    expect(Math.round((Date.parse(spec.deadline!) - scheduler.clock.now().getTime()) / MINUTE)).toBe(90);
     await scheduler.call('POST', `/api/v2/runs/${run.id}/cancel`);
   });
 

@@ -5,6 +5,7 @@ import type { Clock } from '../../clock/clock.js';
 import type { SchedulerConfig } from '../../config.js';
 import { planCollections } from '../../collections/plan-collections.js';
 import { startDueCollections } from '../../collections/start-due-collections.js';
+import type { LogTick } from '../../log-streams/log-tick.js';
 import type { LeftSnapshots } from '../../rebuild/left-snapshots.js';
 import type { Removals } from '../../retention/removals.js';
 import type { Returns } from '../../trash/returns.js';
@@ -27,6 +28,7 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly logger = new Logger(Ticker.name);
   private readonly pulse: Pulse;
   private discovering: Promise<void> | undefined;
+  private dropping: Promise<void> | undefined;
 
   constructor(
     private readonly database: ServiceDatabase,
@@ -41,6 +43,7 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     private readonly runPauses: RunPauses,
     private readonly memory: Memory,
     private readonly leftSnapshots: LeftSnapshots,
+    private readonly logs: LogTick,
     private readonly config: SchedulerConfig,
     private readonly clock: Clock,
   ) {
@@ -54,6 +57,7 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     await this.pulse.stop();
     await this.discovering;
+    await this.dropping;
   }
 
   /** Something became due now: don't wait for the next tick. */
@@ -84,6 +88,11 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     await this.step('start due collections', () =>
       this.alone('collections', (transaction) => startDueCollections(transaction, this.ledger, this.clock.now(), missedAfterMs)),
     );
+    await this.step('keep log streams', () => this.alone('log streams', (transaction) => this.logs.keep(transaction)));
+    await this.step('request bases for logs', () => this.alone('log bases', (transaction) => this.logs.requestBases(transaction)));
+    await this.step('remove log that is not needed', () =>
+      this.alone('log removals', (transaction) => this.logs.removeUnneeded(transaction)),
+    );
     await this.step('admit waiting runs', () =>
       this.alone('admit', (transaction) =>
         admitWaitingRuns(transaction, this.ledger, {
@@ -106,6 +115,7 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
       ),
     );
     // Waits for workers' answers, so the tick doesn't wait for it.
+    this.dropping ??= this.step('drop slots', () => this.logs.dropSlots()).finally(() => (this.dropping = undefined));
     this.discovering ??= this.step('discover databases', () => this.discovery.discoverDue()).finally(() => (this.discovering = undefined));
   }
 

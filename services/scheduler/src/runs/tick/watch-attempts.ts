@@ -6,6 +6,7 @@ import { windowsOfOrganization } from '../../scheduling/scheduling.table.js';
 import type { Clock } from '../../clock/clock.js';
 import type { SchedulerConfig } from '../../config.js';
 import type { AttemptEnd } from '../attempt-end.js';
+import { NOT_ENDLESS } from '../endless.js';
 import { NO_PROGRESS_MINUTES } from '../run-specs.js';
 import type { RunRow } from '../runs.table.js';
 
@@ -91,7 +92,7 @@ export class WatchAttempts {
   private async beyondDeadline(transaction: Transaction, now: Date): Promise<RunRow[]> {
     return transaction.query<RunRow>(
       `SELECT runs.* FROM runs JOIN attempts ON attempts.run_id = runs.id AND attempts.attempt = runs.attempt
-       WHERE runs.state = 'running' AND attempts.started_at + make_interval(mins => runs.deadline_minutes) < $1 LIMIT 50 FOR UPDATE OF runs SKIP LOCKED`,
+       WHERE runs.state = 'running' AND ${NOT_ENDLESS} AND attempts.started_at + make_interval(mins => runs.deadline_minutes) < $1 LIMIT 50 FOR UPDATE OF runs SKIP LOCKED`,
       [new Date(now.getTime() - LIMIT_GRACE_MS)],
     );
   }
@@ -100,7 +101,7 @@ export class WatchAttempts {
   private async withoutProgress(transaction: Transaction, now: Date): Promise<(RunRow & { no_progress_minutes: number })[]> {
     return transaction.query<RunRow & { no_progress_minutes: number }>(
       `SELECT runs.*, COALESCE(plans.no_progress_minutes, $2) AS no_progress_minutes FROM runs LEFT JOIN plans ON plans.id = runs.plan_id
-       WHERE runs.state = 'running' AND runs.pause IS NULL AND runs.progressed_at + make_interval(mins => COALESCE(plans.no_progress_minutes, $2)) < $1
+       WHERE runs.state = 'running' AND ${NOT_ENDLESS} AND runs.pause IS NULL AND runs.progressed_at + make_interval(mins => COALESCE(plans.no_progress_minutes, $2)) < $1
        LIMIT 50 FOR UPDATE OF runs SKIP LOCKED`,
       [new Date(now.getTime() - LIMIT_GRACE_MS), NO_PROGRESS_MINUTES],
     );

@@ -1,8 +1,21 @@
 import { type PostgresqlConnection, RahatError } from '@rahat/contracts';
 import type { ServerNotice } from './messages.js';
 
-/** What the server refused, in the product's words, with the line that cures it. */
-export function serverError({ code, message }: ServerNotice, connection: PostgresqlConnection): RahatError {
+/** What the server refused, in the product's words, with the line that cures it; its own words are the cause. */
+export function serverError(notice: ServerNotice, connection: PostgresqlConnection): RahatError {
+  const { code, message, hint, retryable } = explained(notice, connection);
+  return new RahatError(code, message, { hint, retryable, cause: notice });
+}
+
+/** What the server itself said, where an error comes from it. */
+export function serverNotice(error: unknown): ServerNotice | undefined {
+  const cause = error instanceof RahatError ? error.cause : undefined;
+  return typeof cause === 'object' && cause !== null && 'code' in cause && 'message' in cause && !(cause instanceof Error)
+    ? (cause as ServerNotice)
+    : undefined;
+}
+
+function explained({ code, message }: ServerNotice, connection: PostgresqlConnection): RahatError {
   const role = `"${connection.user.replaceAll('"', '""')}"`;
   const told = `${message} (SQLSTATE ${code})`;
   if (code === '28P01') return new RahatError('source_authentication_failed', `The server refused the login of ${role}: ${told}`);

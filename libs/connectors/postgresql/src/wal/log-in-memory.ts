@@ -1,0 +1,61 @@
+import type { LogSink, LogSource } from '@rahat/connector-kit';
+import { type LogPosition, type LogRange, RahatError } from '@rahat/contracts';
+import { formatLogPosition, parseLogPosition } from '../physical/log-position.js';
+
+/** The repository's part in this folder's specs: keeps what a follower commits, and lets a test hinder and damage it. */
+export class LogInMemory implements LogSink, LogSource {
+  readonly kept: { range: LogRange; bytes: Buffer }[] = [];
+  readonly histories = new Map<number, Buffer>();
+  serverLsn = '0/0';
+  /** Called when a commit's body was taken and before it is acknowledged. */
+  onCommit: (range: LogRange) => Promise<void> | void = () => undefined;
+  onCommitted: (range: LogRange) => void = () => undefined;
+
+  get ranges(): LogRange[] {
+    return this.kept.map(({ range }) => range);
+  }
+
+  /** Behind the last byte that is kept. */
+  get end(): LogPosition {
+    const last = this.kept.at(-1)?.range;
+    return last ? { timeline: last.timeline, lsn: last.end } : { timeline: 1, lsn: '0/0' };
+  }
+
+  async commit(
+    start: LogPosition,
+    body: AsyncIterable<Uint8Array>,
+    range: () => LogRange,
+    history: readonly { timeline: number; content: Buffer }[] = [],
+  ): Promise<void> {
+    const pieces: Buffer[] = [];
+    for await (const piece of body) pieces.push(Buffer.from(piece));
+    const described = range();
+    const bytes = Buffer.concat(pieces);
+    const length = parseLogPosition(described.end) - parseLogPosition(described.start);
+    if (start.lsn !== described.start || start.timeline !== described.timeline || BigInt(bytes.length) !== length || length <= 0n)
+      throw new Error(`A range ${JSON.stringify(described)} came with ${bytes.length} bytes from ${start.lsn}`);
+    await this.onCommit(described);
+    this.kept.push({ range: described, bytes });
+    for (const { timeline, content } of history) this.histories.set(timeline, content);
+    this.onCommitted(described);
+  }
+
+  seen(serverLsn: string): void {
+    this.serverLsn = serverLsn;
+  }
+
+  async *read(timeline: number, start: bigint, end: bigint): AsyncGenerator<Buffer> {
+    let at = start;
+    while (at < end) {
+      const found = this.kept.find(
+        ({ range }) => range.timeline === timeline && parseLogPosition(range.start) <= at && parseLogPosition(range.end) > at,
+      );
+      if (!found) throw new RahatError('dump_invalid', `The log has nothing at ${formatLogPosition(at)} of timeline ${timeline}`);
+      const from = Number(at - parseLogPosition(found.range.start));
+      const piece = Buffer.from(found.bytes.subarray(from, Math.min(found.bytes.length, from + Number(end - at))));
+      at += BigInt(piece.length);
+      yield piece;
+      piece.fill(0);
+    }
+  }
+}

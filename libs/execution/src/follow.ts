@@ -1,0 +1,211 @@
+import type { FollowEnd, LogSink } from '@rahat/connector-kit';
+import {
+  type FollowEvidence,
+  type FollowSpec,
+  type LogBranch,
+  type LogPosition,
+  type LogRange,
+  RahatError,
+  type RunSecrets,
+} from '@rahat/contracts';
+import type { LogFacts, StoredObject } from '@rahat/repository';
+import { attemptLabel } from './attempt-label.js';
+import { connectorFor } from './connectors.js';
+import { historyKey, logKey, lsnOf, positionName } from './log-objects.js';
+import { LogLag } from './log-lag.js';
+import { LogSessions } from './log-sessions.js';
+import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToWrite, sourceConnection } from './run-context.js';
+
+/** Told after each commit, when it is durable. */
+export interface LogCommitted {
+  stream: string;
+  range: LogRange;
+  /** Where the timelines that begin in it come from. */
+  branches: LogBranch[];
+  receivedLsn: string;
+  serverLsn: string;
+  identity: string;
+}
+
+type FollowWork = Omit<FollowSpec, 'version' | 'type' | 'noProgressSeconds' | 'sealedSecrets' | 'deadline'>;
+
+/** What came before the end is still committed when a follower is told to end. */
+const LAST_COMMIT_MS = 30_000;
+
+/** Follows until the signal aborts, which is a good end, or until the log can't be had without a gap. */
+export async function executeFollow(spec: FollowWork, secrets: RunSecrets, options: ExecutionOptions): Promise<FollowEvidence> {
+  options.onProgress({ phase: 'opening repository', bytes: 0 });
+  using storing = lastingSignal(options.signal);
+  const repository = await openRepositoryToWrite(secrets, spec.repository, { ...options, signal: storing.signal });
+  const connector = await connectorFor(spec.engine);
+  await using source = await connector.open(sourceConnection(secrets), connectorContext(options));
+  options.onProgress({ phase: 'checking rights', bytes: 0 });
+  const foreseen = await source.preflightFollow();
+  const blockers = foreseen.filter(({ severity }) => severity === 'blocker');
+  if (blockers.length > 0)
+    throw new RahatError('preflight_blocked', `The log can't be followed: ${blockers.map(({ message }) => message).join('; ')}`, {
+      hint: `Run: ${blockers.flatMap(({ fix }) => fix ?? []).join(' ')}`,
+    });
+  const { identity, version } = await source.probe();
+  await using sessions = new LogSessions(repository, { writer: options.workerName, signal: storing.signal });
+  const sink = new RepositoryLogSink(spec, { identity: spec.identity ?? identity, version }, sessions, options);
+  const end = await source.follow(
+    { ...followOrder(spec), identity: spec.identity ?? identity, label: attemptLabel(spec) },
+    sink,
+    jobOf(options, secrets),
+  );
+  return {
+    type: 'follow',
+    repository: spec.repository,
+    stream: spec.stream,
+    end: endOf(end),
+    ...sink.counts,
+    addedBytes: sessions.addedBytes,
+    serverIdentity: identity,
+    serverVersion: version,
+    findings: [...foreseen, ...end.findings],
+  };
+}
+
+function followOrder({ stream, repository, slot, from, commitSeconds, heartbeatSeconds }: FollowWork) {
+  return { stream, repository, slot, from, commitSeconds, heartbeatSeconds };
+}
+
+function endOf(end: FollowEnd): FollowEvidence['end'] {
+  if (end.reason === 'stopped') return { reason: 'stopped', position: end.position };
+  return { reason: 'gap', gap: end.gap, position: end.position, message: end.message };
+}
+
+/** Aborts a while after `signal` does. */
+function lastingSignal(signal: AbortSignal): { signal: AbortSignal } & Disposable {
+  const lasting = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const begin = () => {
+    timer = setTimeout(() => lasting.abort(signal.reason), LAST_COMMIT_MS);
+  };
+  if (signal.aborted) lasting.abort(signal.reason);
+  signal.addEventListener('abort', begin, { once: true });
+  return {
+    signal: lasting.signal,
+    [Symbol.dispose]: () => {
+      signal.removeEventListener('abort', begin);
+      clearTimeout(timer);
+    },
+  };
+}
+
+class RepositoryLogSink implements LogSink {
+  readonly counts = { commits: 0, bytes: 0 };
+  private committedLsn?: string;
+  private server = { lsn: '0/0', receivedLsn: '0/0' };
+  private readonly lag = new LogLag();
+
+  constructor(
+    private readonly spec: FollowWork,
+    private readonly identified: { identity: string; version: string },
+    private readonly sessions: LogSessions,
+    private readonly options: ExecutionOptions,
+  ) {}
+
+  async commit(
+    start: LogPosition,
+    body: AsyncIterable<Uint8Array>,
+    range: () => LogRange,
+    history: readonly { timeline: number; content: Buffer }[] = [],
+  ): Promise<void> {
+    const { stream } = this.spec;
+    let described: LogRange | undefined;
+    await this.sessions.use(async (session) => {
+      const objects: StoredObject[] = [];
+      objects.push(
+        await session.writeObject({ key: logKey(start.timeline, start.lsn), kind: 'log', order: 1, class: 'log' }, body, () => {
+          described = range();
+          return { meta: { timeline: described.timeline, start: described.start, end: described.end } };
+        }),
+      );
+      for (const { timeline, content } of history) {
+        const description = { key: historyKey(timeline), kind: 'file', order: objects.length + 1, class: 'small' } as const;
+        objects.push(await session.writeObject(description, once(content), () => ({ meta: { timeline } })));
+      }
+      if (!described) throw new RahatError('internal', 'A range of the log was stored, and nobody knows which');
+      const names = { first: positionName(described.timeline, described.start), last: positionName(described.timeline, described.end) };
+      const manifest = await session.commitLog(stream, names, this.facts(described), objects);
+      this.counts.commits++;
+      this.counts.bytes += manifest.sizeBytes;
+    });
+    if (!described) return;
+    this.committedLsn = described.end;
+    this.lag.committed(lsnOf(described.end));
+    this.options.onLogCommitted?.({
+      stream,
+      range: described,
+      branches: history.flatMap(({ timeline, content }) => branchOf(timeline, content)),
+      receivedLsn: laterOf(this.server.receivedLsn, described.end),
+      serverLsn: laterOf(this.server.lsn, described.end),
+      identity: this.identified.identity,
+    });
+    this.tell();
+  }
+
+  seen(serverLsn: string, receivedLsn: string): void {
+    this.server = { lsn: serverLsn, receivedLsn };
+    this.lag.written(lsnOf(serverLsn), Date.now());
+    this.tell();
+  }
+
+  private toldAt = 0;
+
+  private tell(): void {
+    const { lsn, receivedLsn } = this.server;
+    const lagBytes = this.committedLsn === undefined ? 0n : lsnOf(lsn) - lsnOf(this.committedLsn);
+    const now = Date.now();
+    if (now - this.toldAt < 1_000) return;
+    this.toldAt = now;
+    this.options.onProgress({
+      phase: 'following',
+      object: lsn,
+      bytes: this.counts.bytes,
+      addedBytes: this.sessions.addedBytes,
+      log: {
+        receivedLsn,
+        committedLsn: this.committedLsn,
+        serverLsn: lsn,
+        lagBytes: Number(lagBytes > 0n ? lagBytes : 0n),
+        lagSeconds: this.lag.secondsAt(now),
+      },
+    });
+  }
+
+  private facts(range: LogRange): LogFacts {
+    const { run, attempt, organization, server, engine } = this.spec;
+    return {
+      run,
+      attempt,
+      organization,
+      server: { id: server.id, name: server.name, ...this.identified },
+      engine,
+      range,
+      consistentAt: new Date().toISOString(),
+      tool: 'native replication client',
+      findings: [],
+    };
+  }
+}
+
+async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
+  yield bytes;
+}
+
+function laterOf(left: string, right: string): string {
+  return lsnOf(left) > lsnOf(right) ? left : right;
+}
+
+/** The last line of a history file: where its timeline comes from. */
+function branchOf(timeline: number, content: Buffer): LogBranch[] {
+  const last = content
+    .toString('utf8')
+    .split('\n')
+    .findLast((line) => /^\s*\d+\s+[0-9A-F]+\/[0-9A-F]+/i.test(line));
+  const [parent, at] = last?.trim().split(/\s+/) ?? [];
+  return parent !== undefined && at !== undefined ? [{ timeline, parent: Number(parent), at }] : [];
+}
