@@ -41,7 +41,7 @@ describe('spans of an object', () => {
     const { objects } = await backUp(repository, 'backup_2', { rows: Buffer.concat([BYTES, noise(500_000, 2)]) });
     const [first] = store.names('packs/');
     await using session = await repository.beginReading();
-    flip(store, first!, 1000);
+    await flip(store, first!, 1000);
     const inFirst = Array.fromAsync(session.readSpans(objects[0]!, [{ offset: 0, length: 400_000 }]));
     const inSecond = collect(bytesOf(session.readSpans(objects[0]!, [{ offset: BYTES.length + 300_000, length: 50_000 }])));
     const outcomes = await Promise.allSettled([inFirst, inSecond]);
