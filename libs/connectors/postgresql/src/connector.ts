@@ -1,5 +1,6 @@
 import type { Connector } from '@rahat/connector-kit';
 import { RahatError, type PostgresqlConnection } from '@rahat/contracts';
+import { decoder } from './decode/decoder.js';
 import { checkLogicalContent } from './logical/check-content.js';
 import { isLogical } from './logical/stored-dump.js';
 import { testLogicalRestore } from './logical/test-restore.js';
@@ -8,6 +9,7 @@ import { openSession } from './session.js';
 
 export const postgresqlConnector: Connector<PostgresqlConnection> = {
   engine: 'postgresql',
+  decoder,
   open: (connection, context) => Promise.resolve(openSession(connection, context)),
   checkContent: (source, _context, job) => (isLogical(source) ? checkLogicalContent(source, job) : checkBaseBackup(source, job)),
   testRestore: (source, context, job, assertions = []) =>

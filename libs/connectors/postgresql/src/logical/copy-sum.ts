@@ -67,7 +67,7 @@ class CopyWire {
   }
 }
 
-function queryMessage(statement: Buffer): Buffer {
+export function queryMessage(statement: Buffer): Buffer {
   const message = Buffer.alloc(5 + statement.length + 1);
   message.writeUInt8(QUERY_MESSAGE);
   message.writeUInt32BE(4 + statement.length + 1, 1);
@@ -75,7 +75,7 @@ function queryMessage(statement: Buffer): Buffer {
   return message;
 }
 
-function serverError(body: Buffer): Error {
+export function serverError(body: Buffer): Error {
   const fields = new Map(
     body
       .toString('utf8')
