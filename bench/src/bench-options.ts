@@ -9,7 +9,7 @@ export interface BenchOptions {
   /** Of the simulation: how many, and the first seed. */
   schedules?: number;
   seed?: number;
-  /** Of the orchestration: which ones; all, if not given. */
+  /** Of the suites that consist of cases: which ones; all, if not given. */
   cases?: string[];
   log(line: string): void;
 }

@@ -14,6 +14,7 @@ const SUITES: Record<string, () => Promise<(options: BenchOptions) => Promise<Be
   stream: async () => (await import('./suites/stream-suite.js')).streamSuite,
   orchestration: async () => (await import('./suites/orchestration-suite.js')).orchestrationSuite,
   api: async () => (await import('./suites/api-suite.js')).apiSuite,
+  postgresql: async () => (await import('./suites/postgresql-suite.js')).postgresqlSuite,
   simulation: async () => (await import('./suites/simulation-suite.js')).simulationSuite,
 };
 

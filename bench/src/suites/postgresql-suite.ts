@@ -1,0 +1,13 @@
+import type { BenchOptions } from '../bench-options.js';
+import { playCases, type BenchCase } from '../bench-cases.js';
+import { compareCase } from '../postgresql/compare.js';
+import type { BenchResult } from '../result-table.js';
+
+const CASES: Record<string, BenchCase> = {
+  compare: compareCase,
+};
+
+/** What PostgreSQL's users wait for, beside PostgreSQL's own tools and pgBackRest where they are installed. */
+export function postgresqlSuite(options: BenchOptions): Promise<BenchResult[]> {
+  return playCases(CASES, options);
+}
