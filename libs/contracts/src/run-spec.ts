@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Assertion } from './assertions.js';
+import { ComparedWith } from './compared-with.js';
 import { BackupMethod, BackupType, Engine, VerificationLevel } from './labels.js';
 import { PostgresqlConnection } from './connection.js';
 import { HookInput } from './hooks.js';
@@ -86,11 +87,29 @@ export const CollectionSpec = SpecHead.extend({
 /** Reads what the repository holds, for the catalog. */
 export const RebuildSpec = SpecHead.extend({ type: z.literal('rebuild'), repository: z.string(), dryRun: z.boolean() });
 
+/** Of two snapshots of one repository, or of a snapshot and the database that it is of. */
+export const ComparisonSpec = ServerSpecHead.extend({
+  type: z.literal('comparison'),
+  snapshot: z.string(),
+  repository: z.string(),
+  newer: ComparedWith,
+  tables: z.array(TableName).optional(),
+  schemaOnly: z.boolean().default(false),
+});
+
 /** All that a worker needs for one attempt. */
-export const RunSpec = z.discriminatedUnion('type', [BackupSpec, VerificationSpec, RestoreSpec, CollectionSpec, RebuildSpec]);
+export const RunSpec = z.discriminatedUnion('type', [
+  BackupSpec,
+  VerificationSpec,
+  RestoreSpec,
+  CollectionSpec,
+  RebuildSpec,
+  ComparisonSpec,
+]);
 export type RunSpec = z.infer<typeof RunSpec>;
 export type BackupSpec = z.infer<typeof BackupSpec>;
 export type VerificationSpec = z.infer<typeof VerificationSpec>;
 export type RestoreSpec = z.infer<typeof RestoreSpec>;
 export type CollectionSpec = z.infer<typeof CollectionSpec>;
 export type RebuildSpec = z.infer<typeof RebuildSpec>;
+export type ComparisonSpec = z.infer<typeof ComparisonSpec>;

@@ -1,6 +1,7 @@
 import { assertTypeSupported, type Evidence, RahatError, type RunSecrets, type RunSpec } from '@rahat/contracts';
 import { executeBackup } from './backup.js';
 import { executeCollection } from './collection.js';
+import { executeComparison } from './comparison.js';
 import { maskSecrets } from './mask-secrets.js';
 import { executeRebuild } from './rebuild.js';
 import { executeRestore } from './restore.js';
@@ -26,6 +27,8 @@ export async function executeRun(spec: RunSpec, secrets: RunSecrets, options: Ex
         return await executeCollection(spec, secrets, options);
       case 'rebuild':
         return await executeRebuild(spec, secrets, options);
+      case 'comparison':
+        return await executeComparison(spec, secrets, options);
     }
   } catch (error) {
     throw runError(error, secrets, options.signal);

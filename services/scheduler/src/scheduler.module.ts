@@ -18,6 +18,8 @@ import { systemClock, type Clock } from './clock/clock.js';
 import { CollectionsController } from './collections/collections.controller.js';
 import { CollectionsService } from './collections/collections.service.js';
 import type { SchedulerConfig } from './config.js';
+import { ComparisonsController } from './comparisons/comparisons.controller.js';
+import { ComparisonsService } from './comparisons/comparisons.service.js';
 import { DatabasesController } from './databases/databases.controller.js';
 import { DiscoveryService } from './databases/discovery.service.js';
 import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
@@ -171,6 +173,7 @@ export class SchedulerModule {
         TrashController,
         CollectionsController,
         RebuildController,
+        ComparisonsController,
         RestoresController,
         StatusController,
         DeadLettersController,
@@ -226,6 +229,7 @@ export class SchedulerModule {
         { provide: OrganizationEvents, useValue: new OrganizationEvents(database, liveHub, clock) },
         { provide: RunEvents, useValue: new RunEvents(database, liveHub) },
         listing(BackupsService, (pagesOf) => new BackupsService(database, outbox, verification, pagesOf('backups'))),
+        { provide: ComparisonsService, useValue: new ComparisonsService(database, outbox, ledger, clock) },
         { provide: RebuildService, useValue: new RebuildService(database, outbox, ledger, placesBehind(internal), clock) },
         {
           provide: RestorePlansService,

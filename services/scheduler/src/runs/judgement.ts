@@ -2,6 +2,7 @@ import type {
   AttemptResult,
   BackupEvidence,
   CollectionEvidence,
+  ComparisonEvidence,
   RebuildEvidence,
   RestoreEvidence,
   RunError,
@@ -52,6 +53,8 @@ export function judge(result: AttemptResult, expected: Expectation): Judgement {
       return judgeCollection(evidence, expected);
     case 'rebuild':
       return judgeRebuild(evidence, expected);
+    case 'comparison':
+      return judgeComparison(evidence, expected);
   }
 }
 
@@ -144,6 +147,13 @@ function judgeRebuild(evidence: RebuildEvidence, expected: Expectation): Judgeme
     ...unless(count === 0, `${count} backups of the catalog are not in the repository; they are marked, and were not removed.`),
   ];
   return conclude({ fatal: findingsOf(evidence, 'blocker'), missing }, 'repository_damaged', false);
+}
+
+/** That something differs is its result, and nothing that went wrong. */
+function judgeComparison(evidence: ComparisonEvidence, expected: Expectation): Judgement {
+  if (evidence.snapshot !== expected.snapshot)
+    return failed([`Snapshot ${evidence.snapshot} was compared instead of ${expected.snapshot}.`], 'message_invalid', false);
+  return conclude({ fatal: findingsOf(evidence, 'blocker'), missing: findingsOf(evidence, 'gap') }, 'dump_invalid', false);
 }
 
 function conclude({ fatal, missing }: Unmet, code: RunError['code'], retryable: boolean): Judgement {

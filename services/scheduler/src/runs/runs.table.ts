@@ -3,16 +3,25 @@ import {
   type Assertion,
   type BackupMethod,
   type BackupType,
+  type ComparedWith,
   type Evidence,
   type Run,
   type RunError,
   type RunPause,
   type RunState,
   type RunType,
+  type TableName,
   type VerificationLevel,
   type WaitingFor,
 } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
+
+/** What a comparison compares a backup with. */
+export interface ComparisonRequest {
+  newer: ComparedWith;
+  tables?: TableName[];
+  schemaOnly: boolean;
+}
 
 export type RunCause = 'schedule' | 'catch_up' | 'person' | 'reaction' | 'platform';
 
@@ -40,6 +49,8 @@ export interface RunRow {
   repository_id: string;
   snapshot: string | null;
   deep: boolean;
+  /** Of a comparison: its newer side, and what is compared. */
+  compared_with: ComparisonRequest | null;
   /** Of a rebuild. */
   dry_run: boolean;
   /** Of a rebuild: since when its repository, which another installation made, is attached. */
@@ -91,6 +102,7 @@ export type NewRun = Pick<
       | 'deep'
       | 'dry_run'
       | 'attached_at'
+      | 'compared_with'
     >
   >;
 

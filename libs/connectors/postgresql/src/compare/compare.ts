@@ -25,6 +25,7 @@ export async function compareBackups(request: Request, context: ConnectorContext
   let readBytes = 0;
   const counted = (bytes: number): void => {
     readBytes += bytes;
+    job.progress({ phase: 'compare', bytes: readBytes });
   };
   const older = await openComparedBackup(request.older, counted);
   if (!('connection' in request.newer)) {

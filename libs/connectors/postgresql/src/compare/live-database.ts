@@ -38,7 +38,7 @@ export async function openLiveDatabase(
       catalog: new TableCatalog(toc),
       async sum(data) {
         job.progress({ phase: 'read', object: nameOf(data), bytes: 0 });
-        return sumOfCopy(session.client, copyOut(data.copyStatement), kernel).catch((error: unknown) => {
+        return sumOfCopy(session.client, copyOut(data.copyStatement), kernel, onRead).catch((error: unknown) => {
           throw queryError(error, `reading ${nameOf(data)}`);
         });
       },

@@ -17,7 +17,14 @@ export interface PlaceRules {
 }
 
 /** A verification reads the repository and restores elsewhere; collections and rebuilds know of no server. */
-const LOADS_SERVER: Record<RunType, boolean> = { backup: true, restore: true, verification: false, collection: false, rebuild: false };
+const LOADS_SERVER: Record<RunType, boolean> = {
+  backup: true,
+  restore: true,
+  verification: false,
+  collection: false,
+  rebuild: false,
+  comparison: false,
+};
 /** So many are sent to a pool for each of its slots: a worker that is done finds the next one waiting. */
 const SENT_PER_SLOT = 2;
 
