@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { mismatches, proveTables, shopStatements, type TableProof } from '@rahat/demo';
@@ -173,6 +173,25 @@ describe.each(shapes(STANDALONE, CLUSTER))('the main job, by the command line ($
     const restored = await rahatBackup(['repository', 'restore', '--path', folder, '--to', url, '--as', 'shop_offline'], offline);
     expect(restored.error).toBeUndefined();
     expect(mismatches(original, await proveTables(world.connection, 'shop_offline'))).toEqual([]);
+
+    const browsed = await rahatBackup<{ relations: { schema: string; name: string; rows?: number }[] }>(
+      ['repository', 'browse', '--path', folder],
+      offline,
+    );
+    const [first] = browsed.data.relations.filter(({ rows = 0 }) => rows > 0);
+    const file = path.join(world.folder, 'table.jsonl');
+    const table = [first!.schema, first!.name].map((name) => `"${name.replaceAll('"', '""')}"`).join('.');
+    const download = ['repository', 'download', '--path', folder, '--table', table, '--format', 'json-lines', '--to', file];
+    expect((await rahatBackup(download, offline)).exitCode).toBe(0);
+    expect((await readFile(file, 'utf8')).trim().split('\n')).toHaveLength(first!.rows!);
+    expect((await rahatBackup(download, offline)).error?.code).toBe('conflict');
+    const database = url.replace(/postgres$/, 'shop_offline');
+    const compared = await rahatBackup<{ equal: boolean; unchangedTables: number }>(
+      ['repository', 'compare', '--path', folder, '--older', 'latest', '--database', database],
+      offline,
+    );
+    expect([compared.error, compared.exitCode, compared.data.equal]).toEqual([undefined, 0, true]);
+    expect(compared.data.unchangedTables).toBeGreaterThan(0);
 
     const wrong = await rahatBackup(['repository', 'snapshots', '--path', folder], {
       ...offline,

@@ -26,6 +26,7 @@ export const TRAIL_ACTIONS: Record<string, Declared> = {
   backups_remove: 'backup.removal_requested',
   backups_verify: 'backup.verification_started',
   catalog_rebuild: 'catalog.comparison_started',
+  comparisons_start: 'backup.comparison_started',
   collections_run: 'collection.started',
   collections_update: 'collection.policy_changed',
   databases_discover: 'server.discovered',

@@ -134,6 +134,7 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
     const { runs: again } = await call('plans_run', { id: plan.id });
     const newest = (await ended(again[0].id)).backup!;
     await ended((await call('backups_verify', { id: newest }, { level: 'BASIC' })).id);
+    await ended((await call('comparisons_start', {}, { older: backup, newer: newest, schemaOnly: false })).id);
     const preview = await data(plansRetention({ client: world.platform.client, path: { id: plan.id } }));
     await call('plans_confirm_retention', { id: plan.id }, { hash: preview.hash });
     await call('backups_remove', { id: backup }, { reason: 'no longer needed' });

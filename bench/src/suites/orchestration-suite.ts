@@ -1,5 +1,5 @@
-import { RahatError } from '@rahat/contracts';
 import type { BenchOptions } from '../bench-options.js';
+import { playCases, type BenchCase } from '../bench-cases.js';
 import { catalogCase } from '../orchestration/catalog.js';
 import { dueSchedulesCase } from '../orchestration/due-schedules.js';
 import { idleCase } from '../orchestration/idle.js';
@@ -8,7 +8,7 @@ import { retentionCase } from '../orchestration/retention.js';
 import { workersCase } from '../orchestration/workers.js';
 import type { BenchResult } from '../result-table.js';
 
-const CASES: Record<string, (options: BenchOptions) => Promise<BenchResult[]>> = {
+const CASES: Record<string, BenchCase> = {
   schedules: dueSchedulesCase,
   starts: queuedStartsCase,
   catalog: catalogCase,
@@ -19,11 +19,5 @@ const CASES: Record<string, (options: BenchOptions) => Promise<BenchResult[]>> =
 
 /** What runs and catalog cost besides the backups themselves, in the sizes of a large installation. `quick` makes them a twentieth. */
 export async function orchestrationSuite(options: BenchOptions): Promise<BenchResult[]> {
-  const names = options.cases ?? Object.keys(CASES);
-  const unknown = names.filter((name) => !Object.hasOwn(CASES, name));
-  if (unknown.length > 0)
-    throw new RahatError('invalid_input', `There is no case ${unknown.join(', ')}.`, { hint: `Cases: ${Object.keys(CASES).join(', ')}.` });
-  const results: BenchResult[] = [];
-  for (const name of names) results.push(...(await CASES[name]!(options)));
-  return results;
+  return playCases(CASES, options);
 }

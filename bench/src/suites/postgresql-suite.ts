@@ -1,9 +1,11 @@
 import type { BenchOptions } from '../bench-options.js';
 import { playCases, type BenchCase } from '../bench-cases.js';
+import { compareCase } from '../postgresql/compare.js';
 import { walCase } from '../postgresql/wal.js';
 import type { BenchResult } from '../result-table.js';
 
 const CASES: Record<string, BenchCase> = {
+  compare: compareCase,
   wal: walCase,
 };
 

@@ -71,6 +71,19 @@ export function addBackupCommands<Args extends unknown[], Opts extends Record<st
     .argument('<backup>', BACKUP)
     .action(run(async (terminal, id: string) => (await import('./commands/backup-holds.js')).releaseBackup(terminal, id)));
   backup
+    .command('compare')
+    .description('what differs between two backups, or between a backup and its database as it is; exit code 7 if anything does')
+    .argument('<older>', BACKUP)
+    .argument('[newer]', 'the same; without it the database as it is')
+    .option('--table <schema.table...>', 'only these')
+    .option('--schema-only', 'definitions, no rows', false)
+    .option('--follow', 'wait for the end', false)
+    .action(
+      run(async (terminal, older: string, newer: string | undefined, options: import('./commands/compare.js').CompareOnPlatform) =>
+        (await import('./commands/compare.js')).compareBackup(terminal, older, newer, options),
+      ),
+    );
+  backup
     .command('remove')
     .description('move a backup to the trash, as far as the floor of proven backups, holds and chains allow it')
     .argument('<backup>', BACKUP)

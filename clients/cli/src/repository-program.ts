@@ -1,5 +1,6 @@
 import type { Command } from '@commander-js/extra-typings';
 import type { CommandRunner } from './command-runner.js';
+import { addBrowseCommands } from './repository-browse-program.js';
 import { addKeyCommands } from './repository-keys-program.js';
 import { addKitCommands } from './repository-kit-program.js';
 import { wholeNumber } from './option-values.js';
@@ -193,6 +194,7 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
         (await import('./commands/offline-distrust.js')).distrustWriter(terminal, writer, options),
       ),
     );
+  addBrowseCommands(repository, run);
   addKeyCommands(repository, run);
   addKitCommands(repository, run);
 }

@@ -99,6 +99,8 @@ export const ERROR_CATALOGUE = {
   storage_locked: entry(409, 'A file in the storage is locked against removal', false),
   storage_full: entry(507, 'The storage is full', true, 'Free space or enlarge the storage; nothing that was stored before is affected.'),
 
+  scratch_full: entry(507, 'The scratch folder of the worker is full', false, 'Give the scratch folder more room.'),
+
   repository_not_found: entry(404, 'There is no repository at this place', false),
   repository_exists: entry(409, 'There is a repository at this place already', false),
   repository_wrong_passphrase: entry(

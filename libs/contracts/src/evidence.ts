@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AssertionEvidence } from './assertions.js';
+import { ComparisonEvidence } from './comparison.js';
 import { Finding } from './finding.js';
 import { MissingBackups, RebuildCounts, RebuiltSnapshot } from './found-snapshot.js';
 import { BackupLabel, Consistency, VerificationLevel } from './labels.js';
@@ -160,6 +161,7 @@ export const Evidence = z.discriminatedUnion('type', [
   CollectionEvidence,
   RebuildEvidence,
   FollowEvidence,
+  ComparisonEvidence,
 ]);
 export type Evidence = z.infer<typeof Evidence>;
 

@@ -27,7 +27,7 @@ export type BackupLabel = z.infer<typeof BackupLabel>;
 export const VerificationLevel = z.enum(['BASIC', 'DATABASE', 'FULL']);
 export type VerificationLevel = z.infer<typeof VerificationLevel>;
 
-export const RunType = z.enum(['backup', 'verification', 'restore', 'collection', 'rebuild', 'follow']);
+export const RunType = z.enum(['backup', 'verification', 'restore', 'collection', 'rebuild', 'follow', 'comparison']);
 export type RunType = z.infer<typeof RunType>;
 
 /** design.md §6; transitions stand in services/scheduler/src/runs/run-states.ts. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { Assertion } from './assertions.js';
+import { ComparedWith } from './compared-with.js';
 import { BackupMethod, BackupType, Engine, VerificationLevel } from './labels.js';
 import { PostgresqlConnection } from './connection.js';
 import { HookInput } from './hooks.js';
@@ -94,8 +95,26 @@ export const RebuildSpec = SpecHead.extend({ type: z.literal('rebuild'), reposit
 /** Follows the log of a server without an end: there is no deadline, and an idle source is no standstill. */
 export const FollowSpec = ServerSpecHead.extend({ type: z.literal('follow'), deadline: z.iso.datetime().optional(), ...FollowOrder.shape });
 
+/** Of two snapshots of one repository, or of a snapshot and the database that it is of. */
+export const ComparisonSpec = ServerSpecHead.extend({
+  type: z.literal('comparison'),
+  snapshot: z.string(),
+  repository: z.string(),
+  newer: ComparedWith,
+  tables: z.array(TableName).optional(),
+  schemaOnly: z.boolean().default(false),
+});
+
 /** All that a worker needs for one attempt. */
-export const RunSpec = z.discriminatedUnion('type', [BackupSpec, VerificationSpec, RestoreSpec, CollectionSpec, RebuildSpec, FollowSpec]);
+export const RunSpec = z.discriminatedUnion('type', [
+  BackupSpec,
+  VerificationSpec,
+  RestoreSpec,
+  CollectionSpec,
+  RebuildSpec,
+  FollowSpec,
+  ComparisonSpec,
+]);
 export type RunSpec = z.infer<typeof RunSpec>;
 export type BackupSpec = z.infer<typeof BackupSpec>;
 export type VerificationSpec = z.infer<typeof VerificationSpec>;
@@ -103,3 +122,4 @@ export type RestoreSpec = z.infer<typeof RestoreSpec>;
 export type CollectionSpec = z.infer<typeof CollectionSpec>;
 export type RebuildSpec = z.infer<typeof RebuildSpec>;
 export type FollowSpec = z.infer<typeof FollowSpec>;
+export type ComparisonSpec = z.infer<typeof ComparisonSpec>;

@@ -1,4 +1,4 @@
-import type { Artifact, ArtifactSink, ArtifactSource, BackupFacts, WritableFile } from '@rahat/connector-kit';
+import type { Artifact, ArtifactPart, ArtifactSink, BackupFacts, ByteSpan, ComparableSource, WritableFile } from '@rahat/connector-kit';
 import { RahatError } from '@rahat/contracts';
 import type { Manifest, ReadSession, StoredObject, WriteSession } from '@rahat/repository';
 import { z } from 'zod';
@@ -27,9 +27,11 @@ export function repositorySink(session: WriteSession, { signal, gate }: Flow): A
 }
 
 /** A committed snapshot as a connector sees it. Knows which objects were read to their end. */
-export class SnapshotSource implements ArtifactSource {
+export class SnapshotSource implements ComparableSource {
   readonly artifacts: readonly Artifact[];
   readonly facts: BackupFacts;
+  /** Chunk ids are of a repository: the same id there means the same bytes. */
+  readonly partsOf: string;
   readonly readKeys = new Set<string>();
   readBytes = 0;
   private readonly stored: Map<string, StoredObject>;
@@ -43,6 +45,7 @@ export class SnapshotSource implements ArtifactSource {
     this.stored = new Map(manifest.objects.map((object) => [object.key, object]));
     this.artifacts = manifest.objects.map(artifactOf).sort((left, right) => left.order - right.order);
     this.facts = factsOf(manifest);
+    this.partsOf = manifest.repository;
   }
 
   async *read(artifact: Artifact): AsyncIterable<Buffer> {
@@ -53,6 +56,19 @@ export class SnapshotSource implements ArtifactSource {
       yield bytes;
     }
     this.readKeys.add(artifact.key);
+  }
+
+  parts(artifact: Artifact): AsyncIterable<ArtifactPart> {
+    return this.session.objectChunks(this.objectOf(artifact), this.options);
+  }
+
+  async *readSpans(artifact: Artifact, spans: readonly ByteSpan[]): AsyncIterable<{ offset: number; bytes: Buffer }> {
+    const { signal, gate } = this.options;
+    for await (const piece of this.session.readSpans(this.objectOf(artifact), spans, this.options)) {
+      await gate?.opened(signal);
+      this.readBytes += piece.bytes.length;
+      yield piece;
+    }
   }
 
   async readInto(artifact: Artifact, file: WritableFile): Promise<void> {

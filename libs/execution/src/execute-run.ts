@@ -2,6 +2,7 @@ import { assertTypeSupported, type Evidence, RahatError, type RunSecrets, type R
 import { executeBackup } from './backup.js';
 import { executeCollection } from './collection.js';
 import { executeFollow } from './follow.js';
+import { executeComparison } from './comparison.js';
 import { maskSecrets } from './mask-secrets.js';
 import { executeRebuild } from './rebuild.js';
 import { executeRestore } from './restore.js';
@@ -29,6 +30,8 @@ export async function executeRun(spec: RunSpec, secrets: RunSecrets, options: Ex
         return await executeRebuild(spec, secrets, options);
       case 'follow':
         return await executeFollow(spec, secrets, options);
+      case 'comparison':
+        return await executeComparison(spec, secrets, options);
     }
   } catch (error) {
     throw runError(error, secrets, options.signal);

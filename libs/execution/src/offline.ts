@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { BlobStore } from '@rahat/blob-store-port';
+import type { BackupOutline, ObjectName, TableExport } from '@rahat/connector-kit';
 import { openBlobStore } from '@rahat/blob-store-registry';
 import {
   isS3Address,
@@ -17,6 +18,8 @@ import {
   type VerificationLevel,
 } from '@rahat/contracts';
 import { createRepository, openRepository, type Repository, type SlotCredential, type SnapshotListing } from '@rahat/repository';
+import { browseSnapshot, exportSnapshotTable, snapshotDdl, snapshotGlobals } from './browse.js';
+import { compareSnapshots, type ComparisonOrder, type ComparisonReport } from './compare.js';
 import type { SourceConnection } from './connectors.js';
 import { runError } from './execute-run.js';
 import { listLogStreams, type OfflineLogStream } from './offline-logs.js';
@@ -51,6 +54,17 @@ export interface OfflineRepository {
   logs(): Promise<OfflineLogStream[]>;
   verify(snapshot: string, level: VerificationLevel, options?: OfflineOptions): Promise<VerificationEvidence>;
   restore(order: OfflineRestore, options?: OfflineOptions): Promise<RestoreEvidence>;
+  /** Schemas, tables, rows and sizes. */
+  browse(snapshot: string, options?: OfflineOptions): Promise<BackupOutline>;
+  ddl(snapshot: string, object: ObjectName, options?: OfflineOptions): Promise<string>;
+  /** Roles and tablespaces as SQL, or one table as a file; `write` copies what it keeps. */
+  download(
+    snapshot: string,
+    what: 'globals' | TableExport,
+    write: (bytes: Buffer) => Promise<void>,
+    options?: OfflineOptions,
+  ): Promise<void>;
+  compare(order: ComparisonOrder, options?: OfflineOptions): Promise<ComparisonReport>;
 }
 
 /** `place` is the repository's own: the folder with `rahat.json`, or its address in a bucket (`s3://…`, see `parseS3Address`). */
@@ -87,6 +101,21 @@ function present(repository: Repository): OfflineRepository {
       const whole = { intoExisting: false, noOwner: false, noAcl: false, ...what, recovery, engine, run: newId('run'), attempt: 1 };
       const secrets = { target: connection, repositories: [] };
       return withScratch(options, connection, (execution) => restoreSnapshot({ repository, order: whole, connection }, secrets, execution));
+    },
+    browse: (snapshot, options = {}) => withScratch(options, undefined, (execution) => browseSnapshot(repository, snapshot, execution)),
+    ddl: (snapshot, object, options = {}) =>
+      withScratch(options, undefined, (execution) => snapshotDdl(repository, snapshot, object, execution)),
+    download: (snapshot, what, write, options = {}) =>
+      withScratch(options, undefined, async (execution) => {
+        const pieces =
+          what === 'globals'
+            ? snapshotGlobals(repository, snapshot, execution)
+            : exportSnapshotTable(repository, snapshot, what, execution);
+        for await (const piece of pieces) await write(piece);
+      }),
+    compare(order, options = {}) {
+      const connection = typeof order.newer === 'string' ? undefined : order.newer.connection;
+      return withScratch(options, connection, (execution) => compareSnapshots(repository, order, execution));
     },
   };
 }

@@ -142,12 +142,30 @@ export interface WritableFile {
   writev(pieces: Buffer[], position: number): Promise<{ bytesWritten: number }>;
 }
 
+export interface ObjectChunk {
+  /** Hex. */
+  id: string;
+  length: number;
+}
+
+export interface ObjectPiece {
+  offset: number;
+  bytes: Buffer;
+}
+
 export interface ReadSession extends AsyncDisposable {
   /**
    * Authenticated bytes in order; at the end of a whole read the object's SHA-256 is compared, else `repository_damaged`. They are
    * lent: a piece is used or copied before the next one is asked for. Several objects may be read at once.
    */
   readObject(object: StoredObject, options?: ReadOptions & { range?: ByteRange }): AsyncIterable<Buffer>;
+  /** The object's chunks in order; equal ids mean equal bytes, also in repositories that share the identity secret. */
+  objectChunks(object: StoredObject, options?: ReadOptions): AsyncIterable<ObjectChunk>;
+  /**
+   * Some spans of an object, ascending and apart from each other, in one go through its chunk list and with the same read-ahead. Each
+   * piece says where it lies; each chunk is compared with its id, because a part has no hash of its own. Pieces are lent.
+   */
+  readSpans(object: StoredObject, spans: readonly ByteRange[], options?: ReadOptions): AsyncIterable<ObjectPiece>;
   /**
    * Writes a whole object into the file, from its start on and without gaps; faster than writing what `readObject` gives. When it
    * resolves, all is written, though not synced, and the SHA-256 was compared; what a rejected call wrote is of no use. Rejects with

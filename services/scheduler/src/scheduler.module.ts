@@ -18,6 +18,8 @@ import { systemClock, type Clock } from './clock/clock.js';
 import { CollectionsController } from './collections/collections.controller.js';
 import { CollectionsService } from './collections/collections.service.js';
 import type { SchedulerConfig } from './config.js';
+import { ComparisonsController } from './comparisons/comparisons.controller.js';
+import { ComparisonsService } from './comparisons/comparisons.service.js';
 import { DatabasesController } from './databases/databases.controller.js';
 import { DiscoveryService } from './databases/discovery.service.js';
 import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
@@ -190,6 +192,7 @@ export class SchedulerModule {
         CollectionsController,
         RebuildController,
         WindowsController,
+        ComparisonsController,
         RestoresController,
         StatusController,
         DeadLettersController,
@@ -247,6 +250,7 @@ export class SchedulerModule {
         { provide: RunEvents, useValue: new RunEvents(database, liveHub) },
         listing(BackupsService, (pagesOf) => new BackupsService(database, outbox, verification, pagesOf('backups'))),
         { provide: WindowsService, useValue: new WindowsService(database, clock) },
+        { provide: ComparisonsService, useValue: new ComparisonsService(database, outbox, ledger, clock) },
         { provide: RebuildService, useValue: new RebuildService(database, outbox, ledger, placesBehind(internal), clock) },
         {
           provide: RestorePlansService,

@@ -1,12 +1,13 @@
 import path from 'node:path';
 import { embeddedToolFolders } from '@rahat/execution';
-import { PostgresqlConnection, RahatError, type RestoreTarget } from '@rahat/contracts';
+import { RahatError, type RestoreTarget } from '@rahat/contracts';
 import { EXIT } from '../exit-codes.js';
-import { askSecret } from '../terminal/ask-secret.js';
 import { comparison } from '../terminal/comparison.js';
 import { age, bytes, table, visible } from '../terminal/format.js';
 import { untilInterrupted } from '../terminal/interrupt.js';
 import type { Terminal } from '../terminal/terminal.js';
+import { databaseAddress } from './database-address.js';
+import { offlineProgress } from './offline-progress.js';
 import { openOffline, type KitOpening } from './open-offline.js';
 import { recoveryOf, type RecoveryOptions } from './recovery-options.js';
 import { parseTableName } from './table-names.js';
@@ -43,7 +44,8 @@ export interface OfflineRestoreOptions extends KitOpening, Omit<RecoveryOptions,
 }
 
 export async function restoreSnapshot(terminal: Terminal, options: OfflineRestoreOptions): Promise<void> {
-  const connection = options.to === undefined ? undefined : await targetConnection(options.to);
+  const connection =
+    options.to === undefined ? undefined : (await databaseAddress(options.to, 'Password of the target server’s user')).connection;
   const target = restoreTarget(options);
   const recovery = recoveryOf(options);
   const repository = await openOffline(options);
@@ -60,10 +62,7 @@ export async function restoreSnapshot(terminal: Terminal, options: OfflineRestor
     {
       signal: untilInterrupted('Cancelled; nothing was swapped in.'),
       toolFolders: embeddedToolFolders(),
-      onProgress: (progress) =>
-        terminal.progress(
-          `${progress.phase} ${bytes(progress.bytes)}${progress.totalBytes ? ` of ${bytes(progress.totalBytes)}` : ''}${progress.object ? `  ${visible(progress.object)}` : ''}`,
-        ),
+      onProgress: offlineProgress(terminal),
       onLog: (level, message) => level !== 'info' && terminal.say(`${level}: ${message}`),
     },
   );
@@ -81,33 +80,3 @@ function restoreTarget(options: OfflineRestoreOptions): RestoreTarget {
     hint: 'Give --to postgresql://user@host/postgres with --as NEW_NAME, or --folder PATH for a physical backup.',
   });
 }
-
-async function targetConnection(url: string): Promise<PostgresqlConnection> {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol))
-    throw new RahatError('invalid_input', 'The target is not a PostgreSQL address.', {
-      hint: 'Write postgresql://user@host:5432/postgres',
-    });
-  if (parsed.password !== '')
-    throw new RahatError('invalid_input', 'The address holds a password, which every user of this machine can see.', {
-      hint: 'Leave it out; give it by RAHAT_DB_PASSWORD or the prompt.',
-    });
-  const password = await askSecret({ label: 'Password of the target server’s user', variable: 'RAHAT_DB_PASSWORD' });
-  return PostgresqlConnection.parse({
-    host: decodeURIComponent(parsed.searchParams.get('host') ?? parsed.hostname),
-    port: parsed.port === '' ? 5432 : parsed.port,
-    user: decodeURIComponent(parsed.username) || 'postgres',
-    maintenanceDatabase: decodeURIComponent(parsed.pathname.slice(1)) || 'postgres',
-    tls: TLS_MODES[parsed.searchParams.get('sslmode') ?? 'prefer'] ?? 'prefer',
-    password,
-  });
-}
-
-const TLS_MODES: Record<string, PostgresqlConnection['tls']> = {
-  disable: 'disable',
-  allow: 'prefer',
-  prefer: 'prefer',
-  require: 'require',
-  'verify-ca': 'verify-full',
-  'verify-full': 'verify-full',
-};

@@ -1440,7 +1440,7 @@ export type RoleList = {
 
 export type Run = {
     id: string;
-    type: 'backup' | 'verification' | 'restore' | 'collection' | 'rebuild' | 'follow';
+    type: 'backup' | 'verification' | 'restore' | 'collection' | 'rebuild' | 'follow' | 'comparison';
     state: 'expected' | 'due' | 'queued' | 'running' | 'succeeded' | 'partial' | 'failed' | 'cancelled' | 'missed' | 'skipped';
     backupType: 'full' | 'differential' | 'incremental' | 'log' | null;
     priority: number;
@@ -1650,6 +1650,10 @@ export type Run = {
                 snapshot: string;
             }>;
         };
+        logs?: {
+            found: number;
+            recorded: number;
+        };
         findings: Array<Finding>;
     } | {
         type: 'follow';
@@ -1675,6 +1679,45 @@ export type Run = {
         addedBytes: number;
         serverIdentity?: string;
         serverVersion?: string;
+        findings: Array<Finding>;
+    } | {
+        type: 'comparison';
+        snapshot: string;
+        newer: {
+            kind: 'backup';
+            snapshot: string;
+        } | {
+            kind: 'database';
+            name: string;
+        };
+        equal: boolean;
+        objects: {
+            count: number;
+            first: Array<{
+                type: string;
+                schema: string;
+                name: string;
+                change: 'added' | 'removed' | 'changed';
+                older?: string | null;
+                newer?: string | null;
+            }>;
+        };
+        tables: {
+            count: number;
+            unchanged: number;
+            first: Array<{
+                schema: string;
+                table: string;
+                key: Array<string>;
+                olderRows: number | null;
+                newerRows: number | null;
+                inserted: number;
+                deleted: number;
+                changed: number;
+            }>;
+        };
+        sequences: number;
+        bytes: number;
         findings: Array<Finding>;
     } | null;
     reasons: Array<string>;
@@ -1992,6 +2035,16 @@ export type SshTunnelInput = {
     port?: number;
     user: string;
     hostKey: string;
+};
+
+export type StartComparison = {
+    older: string;
+    newer?: string;
+    tables?: Array<{
+        schema: string;
+        table: string;
+    }>;
+    schemaOnly?: boolean;
 };
 
 export type StartedRuns = {
@@ -2976,6 +3029,34 @@ export type CollectionsRunResponses = {
 };
 
 export type CollectionsRunResponse = CollectionsRunResponses[keyof CollectionsRunResponses];
+
+export type ComparisonsStartData = {
+    body: StartComparison;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/api/v2/comparisons';
+};
+
+export type ComparisonsStartErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type ComparisonsStartError = ComparisonsStartErrors[keyof ComparisonsStartErrors];
+
+export type ComparisonsStartResponses = {
+    202: Run;
+};
+
+export type ComparisonsStartResponse = ComparisonsStartResponses[keyof ComparisonsStartResponses];
 
 export type DeadLettersListData = {
     body?: never;
@@ -4556,7 +4637,7 @@ export type RunsListData = {
     query?: {
         cursor?: string;
         limit?: number;
-        type?: 'backup' | 'verification' | 'restore' | 'collection' | 'rebuild' | 'follow';
+        type?: 'backup' | 'verification' | 'restore' | 'collection' | 'rebuild' | 'follow' | 'comparison';
         state?: 'expected' | 'due' | 'queued' | 'running' | 'succeeded' | 'partial' | 'failed' | 'cancelled' | 'missed' | 'skipped';
         server?: string;
         database?: string;

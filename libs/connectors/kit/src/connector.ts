@@ -1,5 +1,6 @@
 import type { Assertion, AssertionEvidence, BackupLabel, BackupMethod, Consistency, Engine, Finding } from '@rahat/contracts';
 import type { FollowEnd, FollowRequest, LogRecovery, LogSink, RecoveryFacts } from './log.js';
+import type { Decoder } from './decoder.js';
 
 /**
  * What an engine's connector is (engines.md §11). Rules: it knows nothing of repositories, retention, schedules or
@@ -7,6 +8,7 @@ import type { FollowEnd, FollowRequest, LogRecovery, LogSink, RecoveryFacts } fr
  */
 export interface Connector<Connection> {
   readonly engine: Engine;
+  readonly decoder: Decoder<Connection>;
   open(connection: Connection, context: ConnectorContext): Promise<ConnectorSession>;
   /** V2: decodes every artifact to its end and compares rows, hashes and the format's own checksums. Needs no server. */
   checkContent(source: ArtifactSource, context: ConnectorContext, job: Job): Promise<ContentCheck>;

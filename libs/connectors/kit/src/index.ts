@@ -1,4 +1,5 @@
 export * from './connector.js';
 export * from './log.js';
+export * from './decoder.js';
 export { runTool, type ToolCall, type ToolExit, type ToolRun } from './run-tool.js';
 export type { LineClassifier } from './tool-messages.js';

@@ -1,5 +1,6 @@
 import type { Connector, LogRecovery } from '@rahat/connector-kit';
 import { RahatError, type PostgresqlConnection } from '@rahat/contracts';
+import { decoder } from './decode/decoder.js';
 import { checkLogicalContent } from './logical/check-content.js';
 import { isLogical } from './logical/stored-dump.js';
 import { testLogicalRestore } from './logical/test-restore.js';
@@ -9,6 +10,7 @@ import { openSession } from './session.js';
 
 export const postgresqlConnector: Connector<PostgresqlConnection> = {
   engine: 'postgresql',
+  decoder,
   open: async (connection, context) => {
     const { routed, close } = await throughTunnel(connection, context.signal);
     return { ...openSession(routed, context), [Symbol.asyncDispose]: close };

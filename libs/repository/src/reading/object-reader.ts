@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ByteRange } from '@rahat/blob-store-port';
 import { RahatError } from '@rahat/contracts';
 import { throwIfCancelled } from '../bounded-store.js';
+import type { ObjectChunk, ObjectPiece } from '../repository.js';
 import type { StoredObject } from '../snapshots/manifest.js';
 import { recipeChunks, type ChunkReference } from '../snapshots/recipes.js';
 import { readBatches, readChunks } from './chunk-reader.js';
@@ -42,9 +43,17 @@ export class ObjectReader {
     );
   }
 
-  /** A part can't be compared with the whole object's hash, so each of its chunks is compared with its id. */
-  range(range: ByteRange): AsyncGenerator<Buffer> {
-    return this.told(this.piecesOfRange(range));
+  /** Ascending, apart from each other. A part can't be compared with the whole object's hash, so each of its chunks is with its id. */
+  spans(spans: readonly ByteRange[]): AsyncGenerator<ObjectPiece> {
+    return this.told(this.piecesOf(spans.filter(({ length }) => length !== 0)));
+  }
+
+  chunkList(): AsyncGenerator<ObjectChunk> {
+    return this.told(this.namedChunks());
+  }
+
+  private async *namedChunks(): AsyncGenerator<ObjectChunk> {
+    for await (const { id, length } of this.chunks()) yield { id: id.toString('hex'), length };
   }
 
   private async *batchesOfWhole(): AsyncGenerator<Buffer[]> {
@@ -54,24 +63,31 @@ export class ObjectReader {
     for await (const batch of readBatches(this.frames, this.chunks(), { verifyWith, signal })) yield batch.map(({ bytes }) => bytes);
   }
 
-  private async *piecesOfRange({ offset, length }: ByteRange): AsyncGenerator<Buffer> {
-    const { sizeBytes } = this.object;
-    if (offset < 0 || length < 0 || offset + length > sizeBytes) {
-      throw new RahatError('invalid_input', `The range ${offset}+${length} lies outside of the object's ${sizeBytes} bytes.`);
+  private async *piecesOf(spans: readonly ByteRange[]): AsyncGenerator<ObjectPiece> {
+    let wanted = 0;
+    let end = 0;
+    for (const { offset, length } of spans) {
+      if (offset < end || length < 0 || offset + length > this.object.sizeBytes) {
+        throw new RahatError('invalid_input', `The range ${offset}+${length} lies outside of the object's ${this.object.sizeBytes} bytes.`);
+      }
+      wanted += length;
+      end = offset + length;
     }
-    if (length === 0) return;
-    this.frames.opener.expect(length);
-    const end = offset + length;
-    const starts: number[] = [];
+    if (wanted === 0) return;
+    this.frames.opener.expect(wanted);
+    const places: ChunkSpans[] = [];
     const verifyWith = this.frames.context.keys.chunkId;
     let delivered = 0;
-    for await (const chunk of readChunks(this.frames, overlapping(this.chunks(), offset, end, starts), { ...this.options, verifyWith })) {
-      const start = starts.shift()!;
-      const part = chunk.subarray(Math.max(offset - start, 0), Math.min(end - start, chunk.length));
-      delivered += part.length;
-      yield part;
+    for await (const chunk of readChunks(this.frames, overlapping(this.chunks(), spans, places), { ...this.options, verifyWith })) {
+      const { start, parts } = places.shift()!;
+      for (const { offset, length } of parts) {
+        const from = Math.max(offset - start, 0);
+        const bytes = chunk.subarray(from, Math.min(offset + length - start, chunk.length));
+        delivered += bytes.length;
+        yield { offset: start + from, bytes };
+      }
     }
-    if (delivered !== length) throw new RahatError('repository_damaged', 'its recipe is shorter than its manifest says');
+    if (delivered !== wanted) throw new RahatError('repository_damaged', 'its recipe is shorter than its manifest says');
   }
 
   private chunks(): AsyncGenerator<ChunkReference> {
@@ -95,20 +111,32 @@ export class ObjectReader {
   }
 }
 
-/** Chunks that have bytes from `offset` to `end`; `starts` gets their places in the object. */
+/** Where a chunk begins in the object, and the spans that have bytes in it. */
+interface ChunkSpans {
+  start: number;
+  parts: ByteRange[];
+}
+
+/** Chunks that have bytes in the spans; `places` gets what is wanted of each. */
 async function* overlapping(
   chunks: AsyncIterable<ChunkReference>,
-  offset: number,
-  end: number,
-  starts: number[],
+  spans: readonly ByteRange[],
+  places: ChunkSpans[],
 ): AsyncGenerator<ChunkReference> {
-  let position = 0;
+  let start = 0;
+  let next = 0;
   for await (const chunk of chunks) {
-    const start = position;
-    position += chunk.length;
-    if (position <= offset) continue;
-    starts.push(start);
-    yield chunk;
-    if (position >= end) return;
+    const end = start + chunk.length;
+    const parts: ByteRange[] = [];
+    for (let span; (span = spans[next]) && span.offset < end; next++) {
+      parts.push(span);
+      if (span.offset + span.length > end) break;
+    }
+    if (parts.length > 0) {
+      places.push({ start, parts });
+      yield chunk;
+    }
+    if (next >= spans.length) return;
+    start = end;
   }
 }

@@ -4,7 +4,7 @@ import type { RepositoryContext } from '../context.js';
 import { loadIndexForReading } from '../index/load-index.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
 import { Lease } from '../leases/lease.js';
-import type { ReadOptions, ReadSession, WritableFile } from '../repository.js';
+import type { ObjectChunk, ObjectPiece, ReadOptions, ReadSession, WritableFile } from '../repository.js';
 import type { StoredObject } from '../snapshots/manifest.js';
 import { FrameSource } from './frame-source.js';
 import { ObjectReader } from './object-reader.js';
@@ -36,7 +36,10 @@ export class RepositoryReadSession implements ReadSession {
 
   async *readObject(object: StoredObject, { range, ...options }: ReadOptions & { range?: ByteRange } = {}): AsyncGenerator<Buffer> {
     const reader = this.readerOf(object, options);
-    if (range) return yield* reader.range(range);
+    if (range) {
+      for await (const { bytes } of reader.spans([range])) yield bytes;
+      return;
+    }
     for await (const pieces of reader.batches()) {
       for (const bytes of pieces) {
         reader.digest(bytes);
@@ -44,6 +47,14 @@ export class RepositoryReadSession implements ReadSession {
       }
     }
     reader.assertWhole();
+  }
+
+  objectChunks(object: StoredObject, options: ReadOptions = {}): AsyncGenerator<ObjectChunk> {
+    return this.readerOf(object, options).chunkList();
+  }
+
+  readSpans(object: StoredObject, spans: readonly ByteRange[], options: ReadOptions = {}): AsyncGenerator<ObjectPiece> {
+    return this.readerOf(object, options).spans(spans);
   }
 
   async readObjectInto(object: StoredObject, file: WritableFile, options: ReadOptions = {}): Promise<void> {

@@ -16,6 +16,7 @@ const OWNERS: Record<string, Owner> = {
   backups: 'scheduler',
   catalog: 'scheduler',
   collections: 'scheduler',
+  comparisons: 'scheduler',
   'dead-letters': 'scheduler',
   documents: 'scheduler',
   events: 'scheduler',

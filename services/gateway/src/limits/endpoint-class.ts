@@ -7,7 +7,7 @@ export type EndpointClass =
   /** Starts long work, looks through everything, or knocks at servers elsewhere. */
   | 'heavy';
 
-const HEAVY_RESOURCES = new Set(['restores', 'restore-plans', 'search', 'documents', 'exports', 'reports']);
+const HEAVY_RESOURCES = new Set(['comparisons', 'restores', 'restore-plans', 'search', 'documents', 'exports', 'reports']);
 const HEAVY_ACTS = new Set(['verify', 'rebuild', 'export', 'compare', 'download', 'discover', 'test', 'bring-back']);
 const READING = new Set(['GET', 'HEAD', 'OPTIONS']);
 

@@ -126,7 +126,7 @@ const RUNS = `
     ADD COLUMN stream_id text REFERENCES log_streams,
     ADD COLUMN recovery jsonb,
     DROP CONSTRAINT runs_type,
-    ADD CONSTRAINT runs_type CHECK (type IN ('backup', 'verification', 'restore', 'collection', 'rebuild', 'follow')),
+    ADD CONSTRAINT runs_type CHECK (type IN ('backup', 'verification', 'restore', 'collection', 'rebuild', 'comparison', 'follow')),
     ADD CONSTRAINT runs_stream CHECK ((type = 'follow') = (stream_id IS NOT NULL));
   CREATE UNIQUE INDEX runs_follow_at_once ON runs (stream_id) WHERE type = 'follow' AND state IN ('due', 'queued', 'running');
   CREATE INDEX runs_stream_newest ON runs (stream_id, due_at) WHERE stream_id IS NOT NULL;

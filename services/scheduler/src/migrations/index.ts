@@ -8,9 +8,10 @@ import { SearchTheCatalog1764310000000 } from './0007-search-the-catalog.js';
 import { RebuildTheCatalog1764320000000 } from './0008-rebuild-the-catalog.js';
 import { KeepProtections1764330000000 } from './0009-keep-protections.js';
 import { WeighEditedPlans1764340000000 } from './0010-weigh-edited-plans.js';
-import { KeepLiveEvents1764430100000 } from './0013-keep-live-events.js';
 import { MarkDueBackups1764450000000 } from './0011-mark-due-backups.js';
 import { RebuildAttached1764450100000 } from './0012-rebuild-attached.js';
+import { KeepLiveEvents1764430100000 } from './0013-keep-live-events.js';
+import { CompareBackups1764460000000 } from './0014-compare-backups.js';
 import { FollowLogs1764590000000 } from './0015-follow-logs.js';
 import { KeepConnectionKeys1764600000000 } from './0016-keep-connection-keys.js';
 
@@ -28,6 +29,7 @@ export const schedulerMigrations = [
   KeepLiveEvents1764430100000,
   MarkDueBackups1764450000000,
   RebuildAttached1764450100000,
+  CompareBackups1764460000000,
   FollowLogs1764590000000,
   KeepConnectionKeys1764600000000,
 ];

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type {
   BackupEvidence,
   CollectionEvidence,
+  ComparisonEvidence,
   Evidence,
   Finding,
   RebuildEvidence,
@@ -80,6 +81,17 @@ const collection: CollectionEvidence = {
   purgedSnapshots: [],
   findings: [],
 };
+const comparison: ComparisonEvidence = {
+  type: 'comparison',
+  snapshot: 's1',
+  newer: { kind: 'backup', snapshot: 's2' },
+  equal: false,
+  objects: { count: 1, first: [] },
+  tables: { count: 1, unchanged: 2, first: [] },
+  sequences: 0,
+  bytes: 100,
+  findings: [],
+};
 const finding = (severity: Finding['severity']): Finding => ({ code: 'x', severity, message: `a ${severity}`, object: 'public.orders' });
 
 const answered = (passed: boolean): VerificationEvidence => ({
@@ -104,6 +116,9 @@ describe('judgement of evidence', () => {
     ['a rebuild that could not read a snapshot', { ...rebuild, findings: [finding('gap')] }, 'partial'],
     ['a rebuild that misses backups', { ...rebuild, missing: { count: 1, backups: [] } }, 'partial'],
     ['a rebuild from another repository', { ...rebuild, repository: 'r2' }, 'failed'],
+    ['a comparison that found differences', comparison, 'succeeded'],
+    ['a comparison that left something out', { ...comparison, findings: [finding('gap')] }, 'partial'],
+    ['a comparison of another backup', { ...comparison, snapshot: 's3' }, 'failed'],
     ['a complete backup', backup, 'succeeded'],
     ['warnings do not make a backup incomplete', { ...backup, findings: [finding('warning'), finding('info')] }, 'succeeded'],
     ['a gap', { ...backup, findings: [finding('gap')] }, 'partial'],

@@ -5,6 +5,7 @@ import type {
   CollectionEvidence,
   FollowEvidence,
   Recovery,
+  ComparisonEvidence,
   RebuildEvidence,
   RestoreEvidence,
   RunError,
@@ -60,6 +61,8 @@ export function judge(result: AttemptResult, expected: Expectation): Judgement {
       return judgeRebuild(evidence, expected);
     case 'follow':
       return judgeFollower(evidence, expected);
+    case 'comparison':
+      return judgeComparison(evidence, expected);
   }
 }
 
@@ -161,6 +164,13 @@ function judgeFollower({ repository, stream, end }: FollowEvidence, expected: Ex
     return failed([`The stream ${stream} was followed into ${repository} instead of ${expected.stream}.`], 'message_invalid', false);
   if (end.reason === 'gap') return failed([end.message], 'log_gap', false);
   return { state: 'cancelled', reasons: ['The follower was stopped.'] };
+}
+
+/** That something differs is its result, and nothing that went wrong. */
+function judgeComparison(evidence: ComparisonEvidence, expected: Expectation): Judgement {
+  if (evidence.snapshot !== expected.snapshot)
+    return failed([`Snapshot ${evidence.snapshot} was compared instead of ${expected.snapshot}.`], 'message_invalid', false);
+  return conclude({ fatal: findingsOf(evidence, 'blocker'), missing: findingsOf(evidence, 'gap') }, 'dump_invalid', false);
 }
 
 function reached({ recovery }: Pick<VerificationEvidence, 'recovery'>, expected: Expectation): boolean {

@@ -35,8 +35,8 @@ export class RunLedger {
     const priority = run.priority ?? priorityOf(run, await planPriority(transaction, run.plan_id));
     const [row] = await transaction.query<RunRow>(
       `INSERT INTO runs (id, organization_id, type, state, cause, server_id, method, repository_id, max_attempts, deadline_minutes, due_at,
-         plan_id, database_id, database_name, backup_id, restore_plan_id, level, snapshot, deep, backup_type, priority, assertions, dry_run, attached_at, stream_id, names)
-       VALUES ($1, $2, $3, 'due', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24,
+         plan_id, database_id, database_name, backup_id, restore_plan_id, level, snapshot, deep, backup_type, priority, assertions, dry_run, attached_at, stream_id, compared_with, names)
+       VALUES ($1, $2, $3, 'due', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
          concat_ws(' ', (SELECT name FROM servers WHERE id = $5), (SELECT name FROM plans WHERE id = $11))) RETURNING *`,
       [
         newId('run'),
@@ -63,6 +63,7 @@ export class RunLedger {
         run.dry_run ?? false,
         run.attached_at ?? null,
         run.stream_id ?? null,
+        run.compared_with ? JSON.stringify(run.compared_with) : null,
       ],
     );
     transaction.afterCommit(this.onDue);

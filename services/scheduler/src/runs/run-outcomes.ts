@@ -48,6 +48,13 @@ export class RunOutcomes {
           details: { backup: run.backup_id, reasons: judgement.reasons },
         });
         return;
+      case 'comparison':
+        await recordOwnAct(this.outbox, transaction, run.organization_id, {
+          action: `comparison.${judgement.state}`,
+          target: { kind: 'run', id: run.id },
+          details: { backup: run.backup_id, with: run.compared_with, reasons: judgement.reasons },
+        });
+        return;
       case 'rebuild':
         if (run.evidence) await this.recordRebuild(transaction, run, run.evidence as RebuildEvidence);
         return;

@@ -67,7 +67,8 @@ export class RunSpecs {
         };
       },
     );
-    if (server.deleted_at && run.type !== 'verification') throw new RahatError('not_found', `The server '${server.name}' was deleted`);
+    const needsServer = run.type === 'comparison' ? run.compared_with?.newer.kind === 'database' : run.type !== 'verification';
+    if (server.deleted_at && needsServer) throw new RahatError('not_found', `The server '${server.name}' was deleted`);
     const secrets = await this.secretsOf({ ...run, type: run.type }, server, plan);
     const head = {
       ...(await this.head(run, server.pool, secrets, plan?.no_progress_minutes)),
@@ -112,6 +113,11 @@ export class RunSpecs {
         return {
           pool: server.pool,
           spec: { ...head, type: 'restore', snapshot: run.snapshot!, repository: run.repository_id, ...restore! },
+        };
+      case 'comparison':
+        return {
+          pool: server.pool,
+          spec: { ...head, type: 'comparison', snapshot: run.snapshot!, repository: run.repository_id, ...run.compared_with! },
         };
     }
   }
@@ -175,6 +181,10 @@ export class RunSpecs {
         return { source: this.secrets.connectionOf(server), repositories };
       case 'restore':
         return { target: this.secrets.connectionOf(server), repositories };
+      case 'comparison':
+        return run.compared_with?.newer.kind === 'database'
+          ? { source: this.secrets.connectionOf(server), repositories }
+          : { repositories };
     }
   }
 

@@ -3,6 +3,7 @@ import {
   type Assertion,
   type BackupMethod,
   type BackupType,
+  type ComparedWith,
   type Evidence,
   type Recovery,
   type Run,
@@ -10,10 +11,18 @@ import {
   type RunPause,
   type RunState,
   type RunType,
+  type TableName,
   type VerificationLevel,
   type WaitingFor,
 } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
+
+/** What a comparison compares a backup with. */
+export interface ComparisonRequest {
+  newer: ComparedWith;
+  tables?: TableName[];
+  schemaOnly: boolean;
+}
 
 export type RunCause = 'schedule' | 'catch_up' | 'person' | 'reaction' | 'platform';
 
@@ -45,6 +54,8 @@ export interface RunRow {
   recovery: Recovery | null;
   snapshot: string | null;
   deep: boolean;
+  /** Of a comparison: its newer side, and what is compared. */
+  compared_with: ComparisonRequest | null;
   /** Of a rebuild. */
   dry_run: boolean;
   /** Of a rebuild: since when its repository, which another installation made, is attached. */
@@ -98,6 +109,7 @@ export type NewRun = Pick<
       | 'dry_run'
       | 'attached_at'
       | 'stream_id'
+      | 'compared_with'
     >
   >;
 

@@ -120,5 +120,17 @@ export function evidenceFor(spec: RunSpec): Evidence {
       const { repository, dryRun } = spec;
       return { type: 'rebuild', repository, dryRun, found: 0, outcomes: noRebuildCounts(), snapshots: [], missing, findings: [] };
     }
+    case 'comparison':
+      return {
+        type: 'comparison',
+        snapshot: spec.snapshot,
+        newer: spec.newer,
+        equal: true,
+        objects: { count: 0, first: [] },
+        tables: { count: 0, unchanged: 3, first: [] },
+        sequences: 0,
+        bytes: 0,
+        findings: [],
+      };
   }
 }

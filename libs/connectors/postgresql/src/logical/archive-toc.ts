@@ -3,8 +3,21 @@ import { RahatError } from '@rahat/contracts';
 
 type Range = readonly [start: number, end: number];
 
+/** Where pg_restore runs an entry (pg_backup.h, teSection). */
+export const SECTION = { none: 1, preData: 2, data: 3, postData: 4 } as const;
+export type Section = (typeof SECTION)[keyof typeof SECTION];
+
+/** Where an entry's texts lie in the table of contents. */
+interface EntryRanges {
+  entry: Range;
+  definition: Range;
+  drop: Range;
+  copy: Range;
+}
+
 interface EntryFields {
   dumpId: number;
+  section: Section;
   hasData: boolean;
   tag: string;
   description: string;
@@ -16,6 +29,7 @@ interface EntryFields {
 /** One line of the archive's table of contents (pg_backup_archiver.c, WriteToc). There may be hundreds of thousands: texts stay where they came. */
 export class TocEntry {
   readonly dumpId: number;
+  readonly section: Section;
   /** The archive holds a data block for it. */
   readonly hasData: boolean;
   readonly tag: string;
@@ -28,11 +42,10 @@ export class TocEntry {
     fields: EntryFields,
     /** Where the table of contents lies; a buffer that grows is replaced, so positions are kept instead of views. */
     private readonly toc: { bytes: Buffer },
-    private readonly range: Range,
-    private readonly definitionRange: Range,
-    private readonly copyRange: Range,
+    private readonly ranges: EntryRanges,
   ) {
     this.dumpId = fields.dumpId;
+    this.section = fields.section;
     this.hasData = fields.hasData;
     this.tag = fields.tag;
     this.description = fields.description;
@@ -43,21 +56,26 @@ export class TocEntry {
 
   /** The entry as it stands in the archive. */
   get raw(): Buffer {
-    return this.toc.bytes.subarray(...this.range);
+    return this.toc.bytes.subarray(...this.ranges.entry);
   }
 
   /** SQL that makes the object; bytes in the database's encoding. */
   get definition(): Buffer {
-    return this.toc.bytes.subarray(...this.definitionRange);
+    return this.toc.bytes.subarray(...this.ranges.definition);
+  }
+
+  /** SQL that removes the object. */
+  get dropStatement(): Buffer {
+    return this.toc.bytes.subarray(...this.ranges.drop);
   }
 
   /** `COPY … FROM stdin;` of table data; bytes in the database's encoding. */
   get copyStatement(): Buffer {
-    return this.toc.bytes.subarray(...this.copyRange);
+    return this.toc.bytes.subarray(...this.ranges.copy);
   }
 
   get hasCopyStatement(): boolean {
-    return this.copyRange[1] > this.copyRange[0];
+    return this.ranges.copy[1] > this.ranges.copy[0];
   }
 }
 
@@ -166,10 +184,10 @@ export class TocScanner {
     this.#skip();
     const tag = this.#string();
     const description = this.#string();
-    this.#int();
+    const section = this.#int() as Section;
     const definition = this.#skip();
-    this.#skip();
-    const copyStatement = this.#skip();
+    const drop = this.#skip();
+    const copy = this.#skip();
     const namespace = this.#string();
     this.#skip();
     this.#skip();
@@ -179,13 +197,12 @@ export class TocScanner {
     const dependencies: number[] = [];
     for (let text = this.#string(); text !== ''; text = this.#string()) dependencies.push(Number(text));
     this.#advance(1 + this.#offsetSize);
-    return new TocEntry(
-      { dumpId, hasData, tag, description, namespace, owner, dependencies },
-      this.#held,
-      [start, this.#position],
+    return new TocEntry({ dumpId, section, hasData, tag, description, namespace, owner, dependencies }, this.#held, {
+      entry: [start, this.#position],
       definition,
-      copyStatement,
-    );
+      drop,
+      copy,
+    });
   }
 
   #advance(length: number): void {

@@ -11,7 +11,12 @@ const [READY, ERROR] = [0x5a, 0x45];
  * megabytes: node-postgres builds each row whole, so its parser steps aside for the length of the statement.
  * `statement` is bytes, because names are in the encoding that the session's client_encoding says.
  */
-export async function sumOfCopy(client: pg.Client, statement: Buffer, kernel = new RowKernel()): Promise<RowSum> {
+export async function sumOfCopy(
+  client: pg.Client,
+  statement: Buffer,
+  kernel = new RowKernel(),
+  onBytes?: (length: number) => void,
+): Promise<RowSum> {
   kernel.reset();
   const stream = streamOf(client);
   const parser = stream.listeners('data') as ((chunk: Buffer) => void)[];
@@ -26,6 +31,7 @@ export async function sumOfCopy(client: pg.Client, statement: Buffer, kernel = n
         else resolve();
       };
       const onData = (chunk: Buffer): void => {
+        onBytes?.(chunk.length);
         for (const message of wire.push(chunk)) {
           if (message.type === ERROR) failure ??= serverError(message.body);
           else if (message.type === READY) finish(failure);
@@ -67,7 +73,7 @@ class CopyWire {
   }
 }
 
-function queryMessage(statement: Buffer): Buffer {
+export function queryMessage(statement: Buffer): Buffer {
   const message = Buffer.alloc(5 + statement.length + 1);
   message.writeUInt8(QUERY_MESSAGE);
   message.writeUInt32BE(4 + statement.length + 1, 1);
@@ -75,7 +81,7 @@ function queryMessage(statement: Buffer): Buffer {
   return message;
 }
 
-function serverError(body: Buffer): Error {
+export function serverError(body: Buffer): Error {
   const fields = new Map(
     body
       .toString('utf8')

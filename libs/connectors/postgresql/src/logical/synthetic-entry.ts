@@ -1,7 +1,5 @@
-import { TocEntry, type Toc } from './archive-toc.js';
+import { SECTION, TocEntry, type Toc } from './archive-toc.js';
 
-const POST_DATA = 4;
-const PRE_DATA = 2;
 const NO_DATA = 3;
 
 /**
@@ -10,6 +8,7 @@ const NO_DATA = 3;
  */
 export function syntheticEntry(toc: Toc, dumpId: number, tag: string, sql: string, section: 'before data' | 'after data'): TocEntry {
   const definition = Buffer.from(sql);
+  const place = section === 'before data' ? SECTION.preData : SECTION.postData;
   const minor = toc.prelude[6] ?? 0;
   const offsetSize = toc.prelude[9] ?? 8;
   const raw = Buffer.concat([
@@ -19,7 +18,7 @@ export function syntheticEntry(toc: Toc, dumpId: number, tag: string, sql: strin
     text('0'),
     text(tag),
     text('RAHAT'),
-    int(section === 'before data' ? PRE_DATA : POST_DATA),
+    int(place),
     int(definition.length),
     definition,
     text(''),
@@ -35,11 +34,9 @@ export function syntheticEntry(toc: Toc, dumpId: number, tag: string, sql: strin
     Buffer.alloc(offsetSize),
   ]);
   return new TocEntry(
-    { dumpId, hasData: false, tag, description: 'RAHAT', namespace: '', owner: '', dependencies: [] },
+    { dumpId, section: place, hasData: false, tag, description: 'RAHAT', namespace: '', owner: '', dependencies: [] },
     { bytes: raw },
-    [0, raw.length],
-    [0, 0],
-    [0, 0],
+    { entry: [0, raw.length], definition: [0, 0], drop: [0, 0], copy: [0, 0] },
   );
 }
 

@@ -26,6 +26,7 @@ const LOADS_SERVER: Record<RunType, boolean> = {
   collection: false,
   rebuild: false,
   follow: false,
+  comparison: false,
 };
 /** So many are sent to a pool for each of its slots: a worker that is done finds the next one waiting. */
 const SENT_PER_SLOT = 2;
