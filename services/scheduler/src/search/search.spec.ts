@@ -3,7 +3,7 @@ import { newId, type Principal } from '@rahat/contracts';
 import { backupConditions, BACKUP_ORDER } from '../backups/backup-list.js';
 import { pageQuery, type ListConditions } from '../catalog/found-ids.js';
 import { soughtQuery } from '../catalog/sought-rows.js';
-import { ALLOWED_DELAY_MS, momentsOf, NEWEST_BACKUPS, PROTECTION_LINES } from '../protections/protections.table.js';
+import { ALLOWED_DELAY_MS, KEPT_LINES, momentsOf, NEWEST_BACKUPS } from '../protections/protections.table.js';
 import { writeLines } from '../protections/settling.js';
 import { RUN_ORDER, runConditions } from '../runs/run-list.js';
 import { failWith } from '../testing/scripts.js';
@@ -212,7 +212,7 @@ describe('in a catalog of 20,000 backups', () => {
     ['row of a line without a plan is written', writeLines('unplanned database'), [organization, ...lines, ...moments], LINE_INDEXES],
     ['moments of a line are looked up', momentsOf('database'), [...lines, ...moments], ['runs_scheduled']],
     ['moments of a whole server are looked up', momentsOf('server'), [...lines, ...moments], ['runs_scheduled']],
-    ['status is read', PROTECTION_LINES, [organization, ...moments], []],
+    ['status is read', KEPT_LINES, [organization], []],
     ['newest backups are read', NEWEST_BACKUPS, [organization], []],
   ])('the %s from indexes alone', async (_name, sql, parameters, indexes) => {
     const rows = await scheduler.database.asSystem('read a plan', (transaction) =>
