@@ -3,6 +3,7 @@ import { catalogId } from '@rahat/service-scheduler/testing';
 import type { BenchOptions } from '../bench-options.js';
 import { catalogRoutes } from '../orchestration/catalog-routes.js';
 import { percentile, spread } from '../orchestration/durations.js';
+import { machineUsage, usageBelow } from '../orchestration/process-usage.js';
 import type { Catalog } from '../orchestration/scheduler.js';
 import { SeededRandom } from '../repository/seeded-random.js';
 import type { BenchResult } from '../result-table.js';
@@ -11,7 +12,7 @@ import { Caller, type Answer } from './requests.js';
 
 const USERS = { full: 1_000, quick: 100 };
 const SECONDS = { full: 120, quick: 20 };
-/** Each opens the next page after so long. */
+/** From an answer to the next page: half as long to one and a half times. TPC-W lets its browsers think for 7 s, people read longer where there is more to see. */
 const THINK_MS = 10_000;
 /** Every tenth request writes a note. */
 const WRITE_EVERY = 10;
@@ -24,7 +25,13 @@ interface Seen {
   failures: string[];
 }
 
-/** Users who open page after page, each over a connection of his own, half of them at each gateway. */
+/**
+ * Users who open page after page, each with a credential and over a connection of his own, half of them at each gateway. A page is one
+ * request, any of `catalogRoutes` as likely as any other (the status of all databases and searches of a million rows among them), or a
+ * note. Who waits for an answer doesn't ask for the next page meanwhile, but thinks for as long after a late answer as after a quick one;
+ * nobody asks again what failed. The first requests count, too: no service and no cache is warm. The users share the machine's cores with
+ * all that they measure.
+ */
 export async function browsingCase(cluster: FilledCluster, { quick, log }: BenchOptions): Promise<BenchResult[]> {
   const size = quick ? 'quick' : 'full';
   const users = USERS[size];
@@ -33,10 +40,14 @@ export async function browsingCase(cluster: FilledCluster, { quick, log }: Bench
   const callers = keys.map((key, number) => new Caller(cluster.gateways[number % cluster.gateways.length]!, key, number));
   log(`${users} users browse for ${SECONDS[size]} s …`);
   const seen: Seen = { reads: [], writes: [], failures: [] };
+  const used = usageOf(cluster);
+  const machine = machineUsage();
   const end = performance.now() + 1000 * SECONDS[size];
   await Promise.all(callers.map((caller, number) => browse(caller, cluster.catalog, new SeededRandom().seed(number), end, seen)));
   for (const caller of callers) caller.close();
-  const each = `${users} users, a request of each every ${THINK_MS / 1000} s: ${Math.round((seen.reads.length + seen.writes.length) / SECONDS[size])} requests/s`;
+  const answered = seen.reads.length + seen.writes.length;
+  const spent = (1000 * (usageOf(cluster) - used)) / answered;
+  const each = `${users} users, a request of each every ${THINK_MS / 1000} s: ${Math.round(answered / SECONDS[size])} requests/s of ${spent.toFixed(1)} ms of CPU; ${othersSince(machine, (spent * answered) / 1000)}`;
   const result = (name: string, times: number[], limit: number): BenchResult => ({
     case: `${name} by ${users} users over ${cluster.catalog.backups} backups, p95`,
     ours: percentile(times, 0.95),
@@ -50,13 +61,27 @@ export async function browsingCase(cluster: FilledCluster, { quick, log }: Bench
     result('writes', seen.writes, WRITE_LIMIT_MS),
     {
       case: `requests of ${users} users that failed`,
-      ours: (100 * seen.failures.length) / (seen.failures.length + seen.reads.length + seen.writes.length),
+      ours: (100 * seen.failures.length) / (seen.failures.length + answered),
       unit: '%',
       target: 'none',
       met: seen.failures.length === 0,
       note: [...new Set(seen.failures)].slice(0, 3).join('; '),
     },
   ];
+}
+
+/** CPU seconds of all services and of PostgreSQL. */
+function usageOf({ pid, postgresql }: FilledCluster): number {
+  const [services, database] = [usageBelow(pid), usageBelow(postgresql)];
+  return services.own.cpuSeconds + database.postgresql.cpuSeconds;
+}
+
+/** What the figures were measured beside. */
+function othersSince(before: ReturnType<typeof machineUsage>, ourSeconds: number): string {
+  const now = machineUsage();
+  const [busy, idle] = [now.busySeconds - before.busySeconds, now.idleSeconds - before.idleSeconds];
+  const percent = (seconds: number) => `${Math.round((100 * seconds) / (busy + idle))} %`;
+  return `of the cores ${percent(ourSeconds)} were theirs, ${percent(idle)} idle`;
 }
 
 async function browse(caller: Caller, catalog: Catalog, random: SeededRandom, end: number, seen: Seen): Promise<void> {

@@ -15,6 +15,8 @@ export interface FilledCluster {
   client: Client;
   /** Of the supervisor of all processes. */
   pid: number;
+  /** Of the database's first process. */
+  postgresql: number;
   /** Of the data of all. */
   folder: string;
   organization: string;
@@ -38,7 +40,7 @@ export async function withFilledCluster<T>(
     const { organization } = await data(meGet({ client }));
     await using connection = await postgresql.connect().then((opened) => ({ opened, [Symbol.asyncDispose]: () => opened.end() }));
     await fillCatalogOf(connection.opened, organization.id, catalog);
-    return await measure({ gateways, client, pid, folder, organization: organization.id, catalog });
+    return await measure({ gateways, client, pid, postgresql: postgresql.pid, folder, organization: organization.id, catalog });
   });
 }
 

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm';
+import { DataSource, type MigrationInterface } from 'typeorm';
 import { isTransactionConflict, translateDatabaseError } from './database-errors.js';
 import { quoteIdentifier, quoteLiteral, schemaNamesOf, type SchemaNames } from './schema-names.js';
 import type { ServiceDatabase, Transaction } from './service-database.js';
@@ -40,8 +40,8 @@ export async function openServiceDatabase(options: ServiceDatabaseOptions): Prom
 }
 
 /** What TypeORM has underneath: a client of `pg`. */
-interface PreparingConnection {
-  query(statement: { name: string; text: string; values: unknown[] }): Promise<{ rows: unknown[] }>;
+interface Connection {
+  query(statement: string | { name: string; text: string; values: unknown[] }): Promise<{ rows: unknown[] }>;
 }
 
 const statementNames = new Map<string, string>();
@@ -60,19 +60,19 @@ class PostgresServiceDatabase implements ServiceDatabase {
   ) {}
 
   inOrganization<T>(organization: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
-    return this.transact((runner) => runner.query(`SELECT set_config('app.organization_id', $1, true)`, [organization]), work);
+    return this.transact(`SELECT set_config('app.organization_id', ${quoteLiteral(organization)}, true)`, work);
   }
 
   asSystem<T>(reason: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     this.log?.debug({ schema: this.names.schema, reason }, 'acting across organizations');
-    return this.transact((runner) => runner.query(`SET LOCAL ROLE ${quoteIdentifier(this.names.systemRole)}`), work);
+    return this.transact(`SET LOCAL ROLE ${quoteIdentifier(this.names.systemRole)}`, work);
   }
 
   async close(): Promise<void> {
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
   }
 
-  private async transact<T>(enter: (runner: QueryRunner) => Promise<unknown>, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  private async transact<T>(enter: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.transactOnce(enter, work);
@@ -83,30 +83,28 @@ class PostgresServiceDatabase implements ServiceDatabase {
     }
   }
 
-  private async transactOnce<T>(
-    enter: (runner: QueryRunner) => Promise<unknown>,
-    work: (transaction: Transaction) => Promise<T>,
-  ): Promise<T> {
+  /** Not by TypeORM's own words for it: each would be a round trip, and there are more of them than of questions. */
+  private async transactOnce<T>(enter: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const runner = this.dataSource.createQueryRunner();
     const reactions: (() => void)[] = [];
     try {
-      const connection = (await runner.connect()) as PreparingConnection;
-      await runner.startTransaction();
-      await enter(runner);
-      const result = await work({
-        manager: runner.manager,
-        query: async <Row>(sql: string, parameters?: unknown[]) => (await runner.query(sql, parameters, true)).records as Row[],
-        prepared: async <Row>(sql: string, parameters: unknown[]) =>
-          (await connection.query({ name: statementName(sql), text: sql, values: parameters })).rows as Row[],
-        afterCommit: (react) => void reactions.push(react),
-      });
-      await runner.commitTransaction();
-      reactions.forEach(quietly);
-      return result;
-    } catch (error) {
-      // The first error is the one to tell; a broken connection can't be rolled back.
-      if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
-      throw error;
+      const connection = (await runner.connect()) as Connection;
+      try {
+        await connection.query(`START TRANSACTION; ${enter}`);
+        const result = await work({
+          query: async <Row>(sql: string, parameters?: unknown[]) => (await runner.query(sql, parameters, true)).records as Row[],
+          prepared: async <Row>(sql: string, parameters: unknown[]) =>
+            (await connection.query({ name: statementName(sql), text: sql, values: parameters })).rows as Row[],
+          afterCommit: (react) => void reactions.push(react),
+        });
+        await connection.query('COMMIT');
+        reactions.forEach(quietly);
+        return result;
+      } catch (error) {
+        // The first error is the one to tell; a broken connection can't be rolled back.
+        await connection.query('ROLLBACK').catch(() => undefined);
+        throw error;
+      }
     } finally {
       await runner.release().catch(() => undefined);
     }

@@ -1,8 +1,5 @@
-import type { EntityManager } from 'typeorm';
-
 /** One database transaction; all SQL of a service runs inside one. */
 export interface Transaction {
-  readonly manager: EntityManager;
   /** Plain SQL with `$1` parameters; gives the rows (also those of `… RETURNING`). */
   query<Row = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>;
   /**

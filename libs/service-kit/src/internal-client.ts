@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ERROR_CATALOGUE, Problem, RahatError, type ErrorCode } from '@rahat/contracts';
 import type { z } from 'zod';
+import { askOverKept } from './kept-connections.js';
 import { PRINCIPAL_HEADER } from './principal/principal-token.js';
 import type { StatelessRuntime } from './runtime.js';
 import { addressesOf, wasRefused } from './service-addresses.js';
@@ -84,17 +85,22 @@ export class InternalClient {
     }
   }
 
-  private async sendTo(service: string, url: URL, request: RequestInit, organization: string): Promise<{ status: number; text: string }> {
+  private async sendTo(
+    service: string,
+    url: URL,
+    request: { method: 'GET' | 'POST'; body?: string },
+    organization: string,
+  ): Promise<{ status: number; text: string }> {
     const timeoutMs = this.options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const headers = {
       'content-type': 'application/json',
       [PRINCIPAL_HEADER]: await this.runtime.principals.signForService(this.runtime.service, organization),
     };
+    const signal = AbortSignal.timeout(timeoutMs);
     try {
-      const response = await fetch(url, { ...request, headers, redirect: 'error', signal: AbortSignal.timeout(timeoutMs) });
-      return { status: response.status, text: await response.text() };
+      return await askOverKept(url, { ...request, headers, signal });
     } catch (cause) {
-      if ((cause as Error).name === 'TimeoutError')
+      if (signal.aborted)
         throw new RahatError('deadline_exceeded', `${service} did not answer ${url.pathname} in ${timeoutMs} ms`, { cause });
       throw new RahatError('unavailable', `The service ${service} is not reachable`, { cause });
     }

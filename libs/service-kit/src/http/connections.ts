@@ -6,6 +6,11 @@ import { problemOf } from './problem.js';
 /** Slow clients hold a connection for no longer than this before all of their request is there. */
 const HEADERS_TIMEOUT_MS = 20_000;
 const REQUEST_TIMEOUT_MS = 60_000;
+/**
+ * A person opens the next page after some seconds, and a proxy in front keeps its connections for a minute: whoever closes first must not be
+ * us, or a request meets a connection that is just being closed.
+ */
+const KEEP_ALIVE_TIMEOUT_MS = 75_000;
 /** Beyond that new ones are closed at once; each costs memory and a file descriptor. */
 const MOST_CONNECTIONS = 20_000;
 
@@ -19,6 +24,7 @@ const CODES: Record<string, ErrorCode> = {
 export function guardConnections(server: Server): void {
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.requestTimeout = REQUEST_TIMEOUT_MS;
+  server.keepAliveTimeout = KEEP_ALIVE_TIMEOUT_MS;
   server.maxConnections = MOST_CONNECTIONS;
   server.on('clientError', (error: Error & { code?: string }, socket) => answerUnreadable(error, socket));
 }

@@ -21,6 +21,7 @@ interface SessionRow {
   role: Role;
   expires_at: Date;
   must_enrol: boolean;
+  is_seen: boolean;
 }
 
 interface KeyRow {
@@ -31,6 +32,7 @@ interface KeyRow {
   role: Role;
   expires_at: Date | null;
   requests_per_minute: number | null;
+  is_used: boolean;
 }
 
 /** Says who is behind a credential, from what is true in the database now: revocation and role changes count at once. */
@@ -64,13 +66,14 @@ export class AuthenticationService {
     const row = await this.database.asSystem('authenticate a session', async (transaction) => {
       const [session] = await transaction.query<SessionRow>(
         `SELECT s.id, s.organization_id, s.user_id, s.expires_at, u.name, m.role,
+                s.seen_at >= now() - interval '${TOUCH_SECONDS} seconds' AS is_seen,
                 o.second_factor_required AND NOT s.second_factor AND NOT (s.method = 'sign-on' AND o.sign_on_counts_as_second_factor) AS must_enrol
          FROM sessions s JOIN users u ON u.id = s.user_id JOIN memberships m ON m.user_id = s.user_id AND m.organization_id = s.organization_id
            JOIN organizations o ON o.organization_id = s.organization_id
          WHERE s.revoked_at IS NULL AND s.expires_at > now() AND ${condition}`,
         parameters,
       );
-      if (session !== undefined)
+      if (session?.is_seen === false)
         await transaction.query(`UPDATE sessions SET seen_at = now() WHERE id = $1 AND seen_at < now() - make_interval(secs => $2)`, [
           session.id,
           TOUCH_SECONDS,
@@ -99,16 +102,19 @@ export class AuthenticationService {
         ? undefined
         : await this.database.asSystem('authenticate an API key', async (transaction) => {
             const [found] = await transaction.query<KeyRow>(
-              `SELECT k.organization_id, k.name, k.secret_hash, k.scopes, k.expires_at, k.requests_per_minute, m.role FROM api_keys k
+              `SELECT k.organization_id, k.name, k.secret_hash, k.scopes, k.expires_at, k.requests_per_minute, m.role,
+           COALESCE(k.used_at >= now() - make_interval(secs => $2) AND k.used_from = $3, false) AS is_used
+         FROM api_keys k
          JOIN memberships m ON m.user_id = k.created_by AND m.organization_id = k.organization_id
          WHERE k.id = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())`,
-              [key.id],
-            );
-            if (found === undefined || !sameHash(found.secret_hash, key.secretHash)) return undefined;
-            await transaction.query(
-              `UPDATE api_keys SET used_at = now(), used_from = $3 WHERE id = $1 AND (used_at IS NULL OR used_at < now() - make_interval(secs => $2) OR used_from IS DISTINCT FROM $3)`,
               [key.id, TOUCH_SECONDS, address],
             );
+            if (found === undefined || !sameHash(found.secret_hash, key.secretHash)) return undefined;
+            if (!found.is_used)
+              await transaction.query(
+                `UPDATE api_keys SET used_at = now(), used_from = $3 WHERE id = $1 AND (used_at IS NULL OR used_at < now() - make_interval(secs => $2) OR used_from IS DISTINCT FROM $3)`,
+                [key.id, TOUCH_SECONDS, address],
+              );
             return found;
           });
     if (key === undefined || row === undefined) throw new RahatError('unauthenticated', 'The API key is wrong, revoked or expired.');

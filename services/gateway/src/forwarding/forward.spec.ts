@@ -90,9 +90,37 @@ describe('the gateway in front of services of their own', () => {
     expect([answer.status, answer.headers.get('x-of-the-service'), await answer.text()]).toEqual([201, 'yes', '{"made":true}']);
     expect(seen!.url).toBe('/api/v2/plans?x=%2F');
     expect(claimsOf(seen!.headers['rahat-principal'])).toMatchObject({ sub: 'user_1', organization: 'org_1' });
-    expect(claimsOf(seen!.headers['rahat-address'])).toMatchObject({ sub: '127.0.0.1', aud: 'rahat-addresses' });
+    expect(claimsOf(seen!.headers['rahat-principal'])).toMatchObject({ address: '127.0.0.1' });
+    expect(seen!.headers['rahat-address']).toBeUndefined();
     expect(seen!.headers['x-request-id']).toBe(answer.headers.get('x-request-id'));
     expect(seen!.headers.authorization).toBeUndefined();
+  });
+
+  it('says where a request without a caller comes from', async () => {
+    let seen: IncomingMessage | undefined;
+    plans.behaviour = (request, response) => {
+      seen = request;
+      response.end('{}');
+    };
+    await fetch(`${gateway.url}/api/v2/plans`, { headers: { 'rahat-address': 'forged' } });
+    expect(claimsOf(seen!.headers['rahat-address'])).toMatchObject({ sub: '127.0.0.1', aud: 'rahat-addresses' });
+  });
+
+  it('asks over a connection that it kept, and over a new one when the service closes that meanwhile', async () => {
+    const used = new Map<object, number>();
+    plans.behaviour = (request, response) => {
+      const times = (used.get(request.socket) ?? 0) + 1;
+      used.set(request.socket, times);
+      if (times === 3) request.socket.destroy();
+      else response.end('{}');
+    };
+    for (let turn = 0; turn < 4; turn++) {
+      const answer = await ask('/api/v2/plans');
+      expect([answer.status, await answer.text()]).toEqual([200, '{}']);
+      // It goes back to those that are kept in a tick of its own.
+      await sleep(20);
+    }
+    expect([...used.values()]).toEqual([3, 1, 1]);
   });
 
   it('streams a body up and the answer down, piece by piece', async () => {

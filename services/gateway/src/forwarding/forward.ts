@@ -1,16 +1,17 @@
 import {
+  Agent,
   type IncomingMessage,
   request as openRequest,
   type ClientRequest,
   type IncomingHttpHeaders,
   type OutgoingHttpHeaders,
 } from 'node:http';
-import { request as openSecureRequest } from 'node:https';
+import { Agent as SecureAgent, request as openSecureRequest } from 'node:https';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RahatError } from '@rahat/contracts';
-import { ADDRESS_HEADER, addressesOf, wasRefused, type PrincipalSigner } from '@rahat/service-kit';
+import { ADDRESS_HEADER, addressesOf, PRINCIPAL_HEADER, wasRefused, type PrincipalSigner } from '@rahat/service-kit';
 import type { NextFunction, Request, Response } from 'express';
 import { heldBody } from '../idempotency/held-body.js';
 import { ownerOf, type Owner } from './owners.js';
@@ -32,8 +33,17 @@ const OF_ONE_CONNECTION = [
   'upgrade',
 ];
 
+const KEPT = { keepAlive: true, maxFreeSockets: 64 };
+
+interface KeptConnections {
+  'http:': Agent;
+  'https:': SecureAgent;
+}
+
 /** Passes requests on to the service that owns their path; bodies and answers stream through, both ways. */
 export class Forwarding {
+  private readonly kept: KeptConnections = { 'http:': new Agent(KEPT), 'https:': new SecureAgent(KEPT) };
+
   constructor(
     private readonly config: object,
     private readonly principals: PrincipalSigner,
@@ -45,13 +55,17 @@ export class Forwarding {
   readonly use = async (request: Request, response: Response, next: NextFunction): Promise<void> => {
     const owner = ownerOf(request.originalUrl);
     if (owner === undefined) return next();
-    const headers = {
+    const headers: OutgoingHttpHeaders = {
       ...withoutHopHeaders(request.headers),
       'x-request-id': this.requestIdOf(request),
       // A service that closed after its answer would reset what it had not read, and take the answer along.
       connection: 'keep-alive',
-      [ADDRESS_HEADER]: await this.principals.signAddress(request.ip ?? 'unknown'),
     };
+    delete headers[ADDRESS_HEADER];
+    // Elsewhere nobody asks where a caller comes from but for what the principal says.
+    if (owner === 'auth' || headers[PRINCIPAL_HEADER] === undefined)
+      headers[ADDRESS_HEADER] = await this.principals.signAddress(request.ip ?? 'unknown');
+    if (hasNoBody(request)) return this.answerFrom(await this.askOverKept(owner, request, headers, response), response);
     const upstream = await this.connect(owner, request, headers);
     const answering = this.firstByteOf(upstream, owner);
     const held = heldBody(request);
@@ -60,18 +74,37 @@ export class Forwarding {
     response.once('close', () => upstream.destroy());
     // Not waited for: a service may answer before it has read all, and then reads no more; its answer counts.
     pipeline(request, upstream).catch(() => undefined);
-    const answer = await answering;
+    return this.answerFrom(await answering, response);
+  };
+
+  private async answerFrom(answer: IncomingMessage, response: Response): Promise<void> {
     response.writeHead(answer.statusCode!, withoutHopHeaders(answer.headers));
     response.flushHeaders();
     await pipeline(answer, response).catch(() => response.destroy());
-  };
+  }
+
+  /** A question without a body may be asked again: so it goes over a connection that is kept, though its other end may just have closed it. */
+  private async askOverKept(owner: Owner, request: Request, headers: OutgoingHttpHeaders, response: Response): Promise<IncomingMessage> {
+    for (const agent of [this.kept, undefined]) {
+      const upstream = await this.connect(owner, request, headers, agent);
+      response.once('close', () => upstream.destroy());
+      const answering = this.firstByteOf(upstream, owner);
+      upstream.end();
+      try {
+        return await answering;
+      } catch (error) {
+        if (!upstream.reusedSocket || request.destroyed || RahatError.from(error).code !== 'unavailable') throw error;
+      }
+    }
+    throw unavailable(owner);
+  }
 
   /** Nothing of the body is read before somebody listens, so any request may try another replica, or wait. */
-  private async connect(owner: Owner, request: Request, headers: OutgoingHttpHeaders): Promise<ClientRequest> {
+  private async connect(owner: Owner, request: Request, headers: OutgoingHttpHeaders, agents?: KeptConnections): Promise<ClientRequest> {
     for (const until = Date.now() + PATIENCE_MS; ; await sleep(KNOCK_AGAIN_MS)) {
       for (const address of addressesOf(this.config, owner)) {
         try {
-          return await connected(open(address, request, headers));
+          return await connected(open(address, request, headers, agents));
         } catch (error) {
           if (!wasRefused(error)) throw unavailable(owner, error);
         }
@@ -92,17 +125,30 @@ export class Forwarding {
   }
 }
 
+function hasNoBody({ method, headers }: Request): boolean {
+  return (
+    (method === 'GET' || method === 'HEAD') && headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0'
+  );
+}
+
 /** The path goes as it came: resolved like a link, dots and slashes in it could lead to another one than its owner was found by. */
-function open(address: string, { method, originalUrl: path }: Request, headers: OutgoingHttpHeaders): ClientRequest {
+function open(
+  address: string,
+  { method, originalUrl: path }: Request,
+  headers: OutgoingHttpHeaders,
+  agents: KeptConnections | undefined,
+): ClientRequest {
   const { protocol, hostname, port } = new URL(address);
-  const send = protocol === 'https:' ? openSecureRequest : openRequest;
-  return send({ hostname: hostname.replace(/^\[|\]$/g, ''), port, path, method, headers, agent: false });
+  const isSecure = protocol === 'https:';
+  const agent = agents?.[isSecure ? 'https:' : 'http:'] ?? false;
+  const send = isSecure ? openSecureRequest : openRequest;
+  return send({ hostname: hostname.replace(/^\[|\]$/g, ''), port, path, method, headers, agent });
 }
 
 function connected(upstream: ClientRequest): Promise<ClientRequest> {
   const { promise, resolve, reject } = Promise.withResolvers<ClientRequest>();
   upstream.once('error', reject);
-  upstream.once('socket', (socket) => socket.once('connect', () => resolve(upstream)));
+  upstream.once('socket', (socket) => (socket.connecting ? socket.once('connect', () => resolve(upstream)) : resolve(upstream)));
   return promise;
 }
 

@@ -1,12 +1,15 @@
 import type { ServiceDatabase } from '@rahat/persistence';
 import { searchedWords } from '../search/search-words.js';
+import { newestQuery, soughtQuery, type NewestLook, type Sought } from './sought-rows.js';
 
-type Table = 'servers' | 'plans' | 'runs' | 'backups';
+export type Table = 'servers' | 'plans' | 'runs' | 'backups';
 
 /** What a list asks for, as conditions with their values; those without a value are left out. */
 export class ListConditions {
   private readonly parts: string[] = [];
   readonly values: unknown[] = [];
+  /** What stands in few rows or in most: nobody knows beforehand. */
+  readonly sought: Sought = { tags: [], words: [] };
 
   constructor(organization: string) {
     this.where('organization_id = ?', organization);
@@ -22,13 +25,16 @@ export class ListConditions {
   }
 
   tagged(tags: readonly string[] | undefined): this {
-    return this.where(`tags <> '{}' AND tag_terms(tags) @> ?::text[]`, tags);
+    this.sought.tags.push(...(tags ?? []));
+    return this;
   }
 
   searched(text: string | undefined): this {
     if (text === undefined) return this;
     const words = searchedWords(text);
-    return words === undefined ? this.where('false') : this.where(`search @@ to_tsquery('simple', ?)`, words);
+    if (words.length === 0) return this.where('false');
+    this.sought.words.push(...words);
+    return this;
   }
 
   toString(): string {
@@ -46,10 +52,18 @@ export async function foundIds(
   conditions: ListConditions,
   page: { order: string; limit: number },
 ): Promise<string[]> {
-  const rows = await database.asSystem(`find ${table} of an organization`, (transaction) =>
-    transaction.query<{ id: string }>(pageQuery(table, conditions, page), conditions.values),
-  );
-  return rows.map(({ id }) => id);
+  return database.asSystem(`find ${table} of an organization`, async (transaction) => {
+    const { tags, words } = conditions.sought;
+    if (tags.length === 0 && words.length === 0) {
+      const rows = await transaction.query<{ id: string }>(pageQuery(table, conditions, page), conditions.values);
+      return rows.map(({ id }) => id);
+    }
+    const newest = newestQuery(table, conditions, page);
+    const [look] = await transaction.query<NewestLook>(newest.text, newest.values);
+    if (look!.ids.length >= page.limit || look!.looked < newest.most) return look!.ids.slice(0, page.limit);
+    const all = soughtQuery(table, conditions, page, look!);
+    return (await transaction.query<{ id: string }>(all.text, all.values)).map(({ id }) => id);
+  });
 }
 
 export function pageQuery(table: Table, conditions: ListConditions, { order, limit }: { order: string; limit: number }): string {

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId } from '@rahat/contracts';
-import { openServiceDatabase, provisionDatabase, type ServiceDatabase } from '@rahat/persistence';
+import { openServiceDatabase, provisionDatabase, type ServiceDatabase, type Transaction } from '@rahat/persistence';
 import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import fc from 'fast-check';
 import pg from 'pg';
 import { migrations } from '../index.js';
 import { anyChange, Writer, type ProtectionChange, type World } from '../testing/protection-changes.js';
 import { knownOf, NEWEST_BY_AGGREGATE, protectionsByAggregate } from '../testing/protection-oracle.js';
-import { newestBackups, protectionLines } from './protections.table.js';
+import { keptLines, momentsAt, newestBackups, type ProtectionLine } from './protections.table.js';
 import { SettlingClock } from './settling-clock.js';
 import { Settling } from './settling.js';
 
@@ -68,6 +68,12 @@ async function newWorld(): Promise<World> {
       line('s1', null, 'd1'),
     ],
   };
+}
+
+async function protectionLines(transaction: Transaction, organization: string, now: Date): Promise<ProtectionLine[]> {
+  const lines = await keptLines(transaction, organization);
+  const moments = await momentsAt(transaction, lines, now);
+  return lines.map((line, place) => ({ ...line, ...moments[place]! }));
 }
 
 async function expectExact(organization: string, now: Date): Promise<void> {

@@ -36,24 +36,50 @@ export interface ProtectionLine extends LineKey {
   last_reasons: string[] | null;
 }
 
-/** Of all lines with a plan, as they are now; whoever wants the last change in it settles the marks first. */
-export async function protectionLines(transaction: Transaction, organization: string, now: Date): Promise<ProtectionLine[]> {
-  const moments = [now, new Date(now.getTime() - ALLOWED_DELAY_MS)];
-  const lines = await transaction.query<ProtectionLine & { passed: boolean }>(PROTECTION_LINES, [organization, ...moments]);
-  const passed = Map.groupBy(
-    lines.filter((line) => line.passed),
-    coverOf,
-  );
-  for (const [cover, some] of passed) {
-    const found = await transaction.query<Pick<ProtectionLine, 'next_at' | 'last_due_at'>>(momentsOf(cover), [
+/** A row as it is kept: with the moments between which it is true, and nothing of what has passed since. */
+export interface KeptLine extends Omit<ProtectionLine, 'last_due_at'> {
+  looked_at: number;
+  due_before: number | null;
+  due_then: number | null;
+  due_after: number | null;
+}
+
+export type Moments = Pick<ProtectionLine, 'next_at' | 'last_due_at'>;
+
+/** Of all lines with a plan; whoever wants the last change in them settles the marks first. */
+export async function keptLines(transaction: Transaction, organization: string): Promise<KeptLine[]> {
+  return transaction.query<KeptLine>(KEPT_LINES, [organization]);
+}
+
+/** What is next and what was last due of each of these lines, now. Only where a moment has passed the runs are asked. */
+export async function momentsAt(transaction: Transaction, lines: readonly KeptLine[], now: Date): Promise<Moments[]> {
+  const present = now.getTime();
+  const late = present - ALLOWED_DELAY_MS;
+  const passed = new Map<Cover, number[]>();
+  const moments = lines.map((line, place): Moments => {
+    if (hasPassed(line, present, late)) {
+      const places = passed.get(coverOf(line));
+      if (places) places.push(place);
+      else passed.set(coverOf(line), [place]);
+    }
+    return { next_at: line.next_at, last_due_at: line.due_then !== null && line.due_then < late ? line.due_then : line.due_before };
+  });
+  for (const [cover, places] of passed) {
+    const some = places.map((place) => lines[place]!);
+    const found = await transaction.query<Moments>(momentsOf(cover), [
       some.map((line) => line.plan_id),
       some.map((line) => line.server_id),
       some.map((line) => line.database_id),
-      ...moments,
+      now,
+      new Date(late),
     ]);
-    some.forEach((line, index) => Object.assign(line, found[index]));
+    places.forEach((place, index) => (moments[place] = found[index]!));
   }
-  return lines;
+  return moments;
+}
+
+function hasPassed({ looked_at, next_at, due_after }: KeptLine, now: number, late: number): boolean {
+  return looked_at > now || (next_at !== null && next_at <= now) || (due_after !== null && due_after < late);
 }
 
 /** The newest whole backup of a database (or whole server), of whatever plan. */
@@ -85,12 +111,10 @@ export function runsOfLine(cover: Cover, condition: string): string {
 
 const milliseconds = (moment: string, name = moment) => `(extract(epoch FROM ${moment}) * 1000)::float8 AS ${name}`;
 
-/** $2 now, $3 the moment since when a run may still be late. */
-export const PROTECTION_LINES = `
+export const KEPT_LINES = `
   SELECT server_id, plan_id, database_id, backups, ${milliseconds('newest_at')}, ${milliseconds('newest_consistent_at')}, newest_proof,
     ${milliseconds('last_proven_at')}, newest_damaged, verification_error, failures, last_error, last_reasons, ${milliseconds('next_at')},
-    ${milliseconds('CASE WHEN due_then < $3 THEN due_then ELSE due_before END', 'last_due_at')},
-    COALESCE(looked_at > $2 OR next_at <= $2 OR due_after < $3, false) AS passed
+    ${milliseconds('looked_at')}, ${milliseconds('due_before')}, ${milliseconds('due_then')}, ${milliseconds('due_after')}
   FROM protections WHERE organization_id = $1 AND plan_id <> ''`;
 
 /** Moments pass without anything that changes. In the order of the lines: $1 plans, $2 servers, $3 databases; $4 and $5 as above. */

@@ -3,13 +3,11 @@
 const SEPARATORS = /[\u0000-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u007f]+/;
 const MOST_WORDS = 10;
 
-/** The text of a tsquery: every word must occur, or begin a word that occurs. undefined where no word was given. */
-export function searchedWords(text: string): string | undefined {
-  const words = text.split(SEPARATORS).filter((word) => word !== '');
-  return words.length === 0
-    ? undefined
-    : words
-        .slice(0, MOST_WORDS)
-        .map((word) => `${word}:*`)
-        .join(' & ');
+/** As words of a tsquery: each must occur, or begin a word that occurs. */
+export function searchedWords(text: string): string[] {
+  return text
+    .split(SEPARATORS)
+    .filter((word) => word !== '')
+    .slice(0, MOST_WORDS)
+    .map((word) => `${word}:*`);
 }

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId, type Principal } from '@rahat/contracts';
 import { backupConditions, BACKUP_ORDER } from '../backups/backup-list.js';
 import { pageQuery, type ListConditions } from '../catalog/found-ids.js';
-import { ALLOWED_DELAY_MS, momentsOf, NEWEST_BACKUPS, PROTECTION_LINES } from '../protections/protections.table.js';
+import { soughtQuery } from '../catalog/sought-rows.js';
+import { ALLOWED_DELAY_MS, KEPT_LINES, momentsOf, NEWEST_BACKUPS } from '../protections/protections.table.js';
 import { writeLines } from '../protections/settling.js';
 import { RUN_ORDER, runConditions } from '../runs/run-list.js';
 import { failWith } from '../testing/scripts.js';
@@ -97,14 +98,16 @@ describe('in a catalog of 20,000 backups', () => {
 
   /** As the service asks, but for what a small table would be read by: sequential scans and, in lists, sorting of a handful of rows. */
   async function planOf(table: 'backups' | 'runs', conditions: ListConditions, order: string): Promise<string> {
-    const isOrdered = !/search|tags/.test(conditions.toString());
+    const { tags, words } = conditions.sought;
+    const isOrdered = tags.length + words.length === 0;
+    const page = { order, limit: 51 };
+    const { text, values } = isOrdered
+      ? { text: pageQuery(table, conditions, page), values: conditions.values }
+      : soughtQuery(table, conditions, page, { looked: 1_000, ids: [], words: words.map(() => 0) });
     return scheduler.database.asSystem('read a plan', async (transaction) => {
       await transaction.query('SET LOCAL enable_seqscan = off');
       if (isOrdered) await transaction.query('SET LOCAL enable_bitmapscan = off');
-      const rows = await transaction.query<{ 'QUERY PLAN': string }>(
-        `EXPLAIN ${pageQuery(table, conditions, { order, limit: 51 })}`,
-        conditions.values,
-      );
+      const rows = await transaction.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${text}`, values);
       return rows.map((row) => row['QUERY PLAN']).join('\n');
     });
   }
@@ -151,6 +154,55 @@ describe('in a catalog of 20,000 backups', () => {
     if (!query.q && !query.tag) expect(text).not.toContain('Sort');
   });
 
+  it('a frequent word is looked up in the rows of the rare ones, and in no index', async () => {
+    const conditions = backupConditions(organization, { removed: 'false', q: 'orders 1234' });
+    const { text, values } = soughtQuery(
+      'backups',
+      conditions,
+      { order: BACKUP_ORDER, limit: 51 },
+      { looked: 1_000, ids: [], words: [1_000, 0] },
+    );
+    const rows = await scheduler.database.asSystem('read a plan', async (transaction) => {
+      await transaction.query('SET LOCAL enable_seqscan = off');
+      return transaction.query<{ 'QUERY PLAN': string }>(`EXPLAIN ${text}`, values);
+    });
+    expect(rows.map((row) => row['QUERY PLAN']).join('\n')).toMatch(/Index Cond: \(search @@ '''1234'':\*'::tsquery\)/);
+  });
+
+  it.each<[string, string[], string[]]>([
+    ['a word that all have', ['orders'], []],
+    ['a rare word', ['1234'], []],
+    ['a frequent and a rare word', ['orders', '1234'], []],
+    ['two frequent words', ['orders', 'server'], []],
+    ['a word and one that none has', ['orders', 'zebra'], []],
+    ['a tag', [], ['release']],
+    ['a tag and its value', [], ['release=7']],
+    ['two tags', [], ['release', 'release=7']],
+    ['a tag and a word', ['server'], ['release']],
+  ])('%s find what stands in the rows, page by page', async (_name, words, tags) => {
+    const principal: Principal = { ...scheduler.admin, organization };
+    const query = [words.length > 0 ? `q=${words.join('%20')}` : '', tags.length > 0 ? `tag=${tags.join(',')}` : ''].join('&');
+    for (const [table, order] of [
+      ['backups', BACKUP_ORDER],
+      ['runs', RUN_ORDER],
+    ] as const) {
+      const has = [
+        ...words.map((word) => `search @@ to_tsquery('simple', '${word}:*')`),
+        ...tags.map((tag) => `tag_terms(tags) @> '{${tag}}'`),
+      ].join(' AND ');
+      const expected = await scheduler.database.asSystem('know better', (transaction) =>
+        transaction.query<{ id: string }>(`SELECT id FROM ${table} WHERE organization_id = $1 AND ${has} ORDER BY ${order} LIMIT 90`, [
+          organization,
+        ]),
+      );
+      const first = await get(`/api/v2/${table}?limit=45&${query}`, principal);
+      const next = first.page.hasMore
+        ? await get(`/api/v2/${table}?limit=45&${query}&cursor=${first.page.nextCursor}`, principal)
+        : { data: [] };
+      expect([...first.data, ...next.data].map(({ id }: { id: string }) => id)).toEqual(expected.map(({ id }) => id));
+    }
+  });
+
   const some = Array.from({ length: 100 }, (_, index) => index);
   const lines = [some.map((i) => catalogId('server', i)), some.map((i) => catalogId('plan', i)), some.map((i) => catalogId('database', i))];
   const moments = [new Date(), new Date(Date.now() - ALLOWED_DELAY_MS)];
@@ -160,7 +212,7 @@ describe('in a catalog of 20,000 backups', () => {
     ['row of a line without a plan is written', writeLines('unplanned database'), [organization, ...lines, ...moments], LINE_INDEXES],
     ['moments of a line are looked up', momentsOf('database'), [...lines, ...moments], ['runs_scheduled']],
     ['moments of a whole server are looked up', momentsOf('server'), [...lines, ...moments], ['runs_scheduled']],
-    ['status is read', PROTECTION_LINES, [organization, ...moments], []],
+    ['status is read', KEPT_LINES, [organization], []],
     ['newest backups are read', NEWEST_BACKUPS, [organization], []],
   ])('the %s from indexes alone', async (_name, sql, parameters, indexes) => {
     const rows = await scheduler.database.asSystem('read a plan', (transaction) =>

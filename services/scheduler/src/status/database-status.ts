@@ -32,7 +32,7 @@ export function statusOf(protection: Protection, now: Date): DatabaseStatus {
     databaseName: protection.databaseName,
     plan: protection.plan?.id ?? null,
     planName: protection.plan?.name ?? null,
-    state: stateOf(protection),
+    state: stateOf(protection, protection.lastDueAt),
     lastBackupAt: protection.newest?.at.toISOString() ?? null,
     lastProvenAt: protection.lastProvenAt?.toISOString() ?? null,
     lastProof: protection.newest?.proof ?? null,
@@ -48,22 +48,27 @@ export function statusOf(protection: Protection, now: Date): DatabaseStatus {
   };
 }
 
-function secondsSince(moment: Date | null | undefined, now: Date): number | null {
+export function secondsSince(moment: Date | null | undefined, now: Date): number | null {
   return moment ? Math.max(0, Math.round((now.getTime() - moment.getTime()) / 1000)) : null;
 }
 
-function stateOf(protection: Protection): DatabaseStatus['state'] {
+export function stateOf(
+  protection: Pick<Protection, 'plan' | 'failure' | 'newest'>,
+  lastDueAt: Protection['lastDueAt'],
+): DatabaseStatus['state'] {
   if (!protection.plan) return 'unprotected';
   if (protection.failure) return 'failing';
   if (!protection.newest) return 'never';
-  if (protection.plan.enabled && protection.lastDueAt && protection.newest.at < protection.lastDueAt) return 'overdue';
+  if (protection.plan.enabled && lastDueAt && protection.newest.at < lastDueAt) return 'overdue';
   return protection.newest.proof === 'FULL' ? 'proven' : 'stored';
 }
 
 const NEEDS_SOMEONE: ReadonlySet<DatabaseStatus['state']> = new Set(['failing', 'never', 'overdue']);
 
+export type SummarizedDatabase = Pick<DatabaseStatus, 'serverName' | 'databaseName' | 'state' | 'lastBackupAt'>;
+
 /** The one line that answers "can everything be restored?". */
-export function summarize(databases: readonly DatabaseStatus[], now: Date): { healthy: boolean; sentence: string } {
+export function summarize(databases: readonly SummarizedDatabase[], now: Date): { healthy: boolean; sentence: string } {
   const covered = databases.filter((database) => database.state !== 'unprotected');
   const uncovered = databases.length - covered.length;
   const remark = uncovered > 0 ? ` ${counted(uncovered)} no plan protects.` : '';
@@ -80,7 +85,10 @@ export function summarize(databases: readonly DatabaseStatus[], now: Date): { he
       sentence: `${troubled.length} of ${counted(covered.length)} ${troubled.length === 1 ? 'needs' : 'need'} you: ${named}${others}.${remark}`,
     };
   }
-  const oldest = Math.min(...covered.map((database) => Date.parse(database.lastBackupAt!)));
+  // Written alike, they stand in the order of time; ten thousand of them take longer to read than all the rest.
+  const oldest = Date.parse(
+    covered.reduce((least, { lastBackupAt }) => (lastBackupAt! < least ? lastBackupAt! : least), covered[0]!.lastBackupAt!),
+  );
   const proven = covered.filter((database) => database.state === 'proven').length;
   const rung =
     proven === covered.length

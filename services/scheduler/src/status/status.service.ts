@@ -1,20 +1,15 @@
-import type { Principal, RunError, Status } from '@rahat/contracts';
+import type { Principal } from '@rahat/contracts';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
-import { scheduleOf, schedulesOf } from '../plans/schedules.table.js';
-import {
-  ALLOWED_DELAY_MS,
-  newestBackups,
-  protectionLines,
-  type NewestBackup,
-  type ProtectionLine,
-} from '../protections/protections.table.js';
+import { scheduleOf, type ScheduleRow } from '../plans/schedules.table.js';
+import { ALLOWED_DELAY_MS, momentsAt, newestBackups, type Moments, type NewestBackup } from '../protections/protections.table.js';
 import type { Settling } from '../protections/settling.js';
 import { presentStream, SHOWN_STREAMS, type ShownStreamRow } from '../log-streams/present-stream.js';
-import { statusOf, summarize, type Protection } from './database-status.js';
+import { summarize, type Protection } from './database-status.js';
 import { longestGapMs } from './longest-gap.js';
+import { Standings, type KnownStandings, type Passing, type Standing } from './standings.js';
+import { statusText } from './standing-text.js';
 import { withStreams } from './stream-status.js';
-import { statedLines, type StatedDatabase, type StatedLine, type StatedPlan, type StatedServer } from './stated-lines.js';
 
 /** What metrics tell of one organization. */
 export interface Protected {
@@ -24,22 +19,28 @@ export interface Protected {
 }
 
 export class StatusService {
+  private readonly standings = new Standings();
+
   constructor(
     private readonly database: ServiceDatabase,
     private readonly settling: Settling,
     private readonly clock: Clock,
   ) {}
 
-  async status({ organization }: Principal): Promise<Status> {
+  /** A `Status`, as JSON. */
+  async status({ organization }: Principal): Promise<string> {
     return this.settled(organization, async (transaction, now) => {
-      const protections = await protectionsOf(transaction, organization, now);
-      const databases = protections.map((protection) => statusOf(protection, now));
+      const databases = (await this.linesOf(transaction, organization, now)).map(({ standing, passing }) =>
+        statusText(standing, passing, now),
+      );
       const streams = (
         await transaction.query<ShownStreamRow>(
           `${SHOWN_STREAMS} WHERE log_streams.state <> 'stopped' ORDER BY servers.name, log_streams.id`,
         )
       ).map((row) => presentStream(row, now));
-      return { ...withStreams(summarize(databases, now), streams), databases, streams, at: now.toISOString() };
+      const summary = JSON.stringify(withStreams(summarize(databases, now), streams)).slice(0, -1);
+      const lines = databases.map(({ json }) => json).join(',');
+      return `${summary},"databases":[${lines}],"streams":${JSON.stringify(streams)},"at":${JSON.stringify(now)}}`;
     });
   }
 
@@ -53,7 +54,10 @@ export class StatusService {
       all.push(
         await this.settled(organization, async (transaction, now) => ({
           organization,
-          protections: await protectionsOf(transaction, organization, now),
+          protections: (await this.linesOf(transaction, organization, now)).map(({ standing, passing }) => ({
+            ...standing.protection,
+            ...passing,
+          })),
           newest: await newestBackups(transaction, organization),
         })),
       );
@@ -64,73 +68,40 @@ export class StatusService {
     await this.settling.settle(organization);
     return this.database.inOrganization(organization, (transaction) => read(transaction, this.clock.now()));
   }
+
+  private async linesOf(transaction: Transaction, organization: string, now: Date): Promise<{ standing: Standing; passing: Passing }[]> {
+    const { standings, parts } = await this.standings.of(transaction, organization);
+    const allowed = allowedAges(parts, now);
+    const kept = standings.flatMap((standing) => standing.kept ?? []);
+    const moments = await momentsAt(transaction, kept, now);
+    let place = 0;
+    return standings.map((standing) => ({
+      standing,
+      passing: passingOf(standing, standing.kept && moments[place++], allowed),
+    }));
+  }
 }
 
-async function protectionsOf(transaction: Transaction, organization: string, now: Date): Promise<Protection[]> {
-  const servers = await transaction.query<StatedServer>(
-    `SELECT id, name, engine, group_ids, tags FROM servers WHERE deleted_at IS NULL ORDER BY platform, name`,
-  );
-  const databases = await transaction.query<StatedDatabase>(
-    `SELECT id, server_id, name, connectable, excluded, missing_since, tags FROM databases ORDER BY name`,
-  );
-  const plans = await transaction.query<StatedPlan>(
-    `SELECT id, name, enabled, method, databases, server_ids, server_groups, server_tags FROM plans WHERE deleted_at IS NULL ORDER BY name`,
-  );
-  const allowed = await allowedAges(transaction, plans, now);
-  const known = Map.groupBy(await protectionLines(transaction, organization, now), (line) => line.plan_id);
-  const lineOf = new Map(
-    [...known].map(([plan, lines]) => [plan, new Map(lines.map((line) => [line.database_id || line.server_id, line]))]),
-  );
-  return statedLines(servers, databases, plans).map((line) =>
-    line.plan
-      ? protectionOf(line, lineOf.get(line.plan.id)?.get(line.database.id ?? line.server.id), allowed.get(line.plan.id)!)
-      : protectionOf(line, undefined, null),
-  );
-}
-
-async function allowedAges(transaction: Transaction, plans: StatedPlan[], now: Date): Promise<Map<string, number | null>> {
-  const schedules = await schedulesOf(transaction, plans);
-  return new Map(
-    plans.map((plan) => {
-      const gap = plan.enabled ? longestGapMs((schedules.get(plan.id) ?? []).map(scheduleOf), now) : null;
-      return [plan.id, gap === null ? null : gap + ALLOWED_DELAY_MS];
-    }),
-  );
-}
-
-function protectionOf({ server, database, plan }: StatedLine, line: ProtectionLine | undefined, allowedAgeMs: number | null): Protection {
+function passingOf({ protection: { plan } }: Standing, moments: Moments | undefined, allowed: ReadonlyMap<string, number | null>): Passing {
   return {
-    server: server.id,
-    serverName: server.name,
-    engine: server.engine,
-    database: database.id,
-    databaseName: database.name,
-    plan: plan && { id: plan.id, name: plan.name, enabled: plan.enabled },
-    backups: line?.backups ?? 0,
-    newest: line?.newest_proof
-      ? { at: new Date(line.newest_at!), consistentAt: new Date(line.newest_consistent_at!), proof: line.newest_proof }
-      : null,
-    allowedAgeMs,
-    lastProvenAt: dateOf(line?.last_proven_at),
-    nextRunAt: plan?.enabled ? dateOf(line?.next_at) : null,
-    lastDueAt: dateOf(line?.last_due_at),
-    failuresSinceSuccess: line?.failures ?? 0,
-    failure: line ? failureOf(line) : null,
+    nextRunAt: plan?.enabled ? dateOf(moments?.next_at) : null,
+    lastDueAt: dateOf(moments?.last_due_at),
+    allowedAgeMs: plan && allowed.get(plan.id)!,
   };
 }
 
-function failureOf(line: ProtectionLine): RunError | null {
-  if (line.failures > 0)
-    return (
-      line.last_error ?? {
-        code: 'preflight_blocked',
-        message: (line.last_reasons ?? []).join(' ') || 'The last backup is not whole',
-        retryable: false,
-      }
-    );
-  if (line.newest_damaged)
-    return line.verification_error ?? { code: 'repository_damaged', message: 'The newest backup is damaged', retryable: false };
-  return line.verification_error;
+/** Thousands of plans share a few schedules. */
+function allowedAges({ plans, schedules }: KnownStandings['parts'], now: Date): Map<string, number | null> {
+  const known = new Map<string, number | null>();
+  const ageBy = (rows: readonly ScheduleRow[]): number | null => {
+    const key = rows.map(({ cron, time_zone }) => `${cron} ${time_zone}`).join();
+    if (!known.has(key)) {
+      const gap = longestGapMs(rows.map(scheduleOf), now);
+      known.set(key, gap === null ? null : gap + ALLOWED_DELAY_MS);
+    }
+    return known.get(key)!;
+  };
+  return new Map(plans.map((plan) => [plan.id, plan.enabled ? ageBy(schedules.get(plan.id) ?? []) : null]));
 }
 
 function dateOf(milliseconds: number | null | undefined): Date | null {
