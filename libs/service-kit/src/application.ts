@@ -34,8 +34,6 @@ export interface ApplicationOptions {
   checks?: Record<string, ReadinessCheck>;
   /** Further Prometheus text, as `() => messaging.metrics()`. */
   metrics?: (() => Promise<string>)[];
-  /** Largest request body, in the body parser's words; default `1mb`. */
-  bodyLimit?: string;
   /** Who passes bodies on as they come leaves them unread; default: they are read. */
   bodies?: 'read' | 'left';
   /** What `/api/openapi.json` tells instead of this application's own routes. */
@@ -76,7 +74,7 @@ export async function createApplication(rootModule: Type | DynamicModule, option
   nest.disable('x-powered-by');
   nest.use(giveRequestId, measureRequests(metrics), believeFrontDoor(options.principalKeys.verifier));
   guardConnections(nest.getHttpServer() as Server);
-  if (options.bodies !== 'left') nest.use(readJson(options.bodyLimit ?? '1mb'), refuseOtherThanJson);
+  if (options.bodies !== 'left') nest.use(readJson(), refuseOtherThanJson);
   nest.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }));
   nest.useGlobalGuards(new PrincipalGuard(options.principalKeys.verifier, nest.get(Reflector)));
   (nest.getHttpAdapter().getInstance() as Express).get('/api/errors/:code', showErrorCode);

@@ -1,4 +1,4 @@
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { newId, RahatError, type ErrorCode } from '@rahat/contracts';
 import { problemOf } from './problem.js';
@@ -6,8 +6,12 @@ import { problemOf } from './problem.js';
 /** Slow clients hold a connection for no longer than this before all of their request is there. */
 const HEADERS_TIMEOUT_MS = 20_000;
 const REQUEST_TIMEOUT_MS = 60_000;
+/** How often both are looked at; Node.js would do it every 30 s. */
+const LOOK_EVERY_MS = 2_000;
 /** Beyond that new ones are closed at once; each costs memory and a file descriptor. */
 const MOST_CONNECTIONS = 20_000;
+/** Who has the answer before all of the request was sent gets so long to see it and stop; closed at once it might never see it. */
+const STOP_SENDING_WITHIN_MS = 2_000;
 
 const CODES: Record<string, ErrorCode> = {
   HPE_HEADER_OVERFLOW: 'headers_too_large',
@@ -19,8 +23,17 @@ const CODES: Record<string, ErrorCode> = {
 export function guardConnections(server: Server): void {
   server.headersTimeout = HEADERS_TIMEOUT_MS;
   server.requestTimeout = REQUEST_TIMEOUT_MS;
+  Object.assign(server, { connectionsCheckingInterval: LOOK_EVERY_MS });
   server.maxConnections = MOST_CONNECTIONS;
+  server.on('request', cutOffLateBody);
   server.on('clientError', (error: Error & { code?: string }, socket) => answerUnreadable(error, socket));
+}
+
+function cutOffLateBody(request: IncomingMessage, response: ServerResponse): void {
+  response.once('finish', () => {
+    if (request.complete) return;
+    setTimeout(() => request.complete || request.destroy(), STOP_SENDING_WITHIN_MS).unref();
+  });
 }
 
 function answerUnreadable({ code = '' }: { code?: string }, socket: Duplex): void {
