@@ -40,11 +40,13 @@ function answerUnreadable({ code = '' }: { code?: string }, socket: Duplex): voi
   // A second answer on a connection whose first one is under way would be read as a part of that.
   const busy = (socket as Duplex & { _httpMessage?: { headersSent?: boolean } })._httpMessage?.headersSent === true;
   if (code === 'ECONNRESET' || !socket.writable || busy) return void socket.destroy();
+  const message = code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'The request took too long to arrive.' : 'The request is not HTTP as it should be.';
+  answerAndHangUp(socket, new RahatError(CODES[code] ?? 'malformed_request', message));
+}
+
+/** For a connection that no handler sees. */
+export function answerAndHangUp(socket: Duplex, error: RahatError): void {
   const requestId = newId('request');
-  const error = new RahatError(
-    CODES[code] ?? 'malformed_request',
-    code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 'The request took too long to arrive.' : 'The request is not HTTP as it should be.',
-  );
   const problem = problemOf(error, requestId);
   const body = JSON.stringify(problem);
   const head = [
@@ -57,4 +59,5 @@ function answerUnreadable({ code = '' }: { code?: string }, socket: Duplex): voi
     'Connection: close',
   ];
   socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+  setTimeout(() => socket.destroy(), STOP_SENDING_WITHIN_MS).unref();
 }

@@ -1,0 +1,15 @@
+import type { NextFunction, Request, Response } from 'express';
+
+/** Browsers send one request after the other, and an answer that waits for those before it is kept in memory. */
+const MOST_WAITING = 16;
+
+const waiting = new WeakMap<object, number>();
+
+/** Cuts off who sends many requests on one connection without waiting for answers. */
+export function refusePipelines({ socket }: Request, response: Response, next: NextFunction): void {
+  const count = (waiting.get(socket) ?? 0) + 1;
+  if (count > MOST_WAITING || socket.destroyed) return void socket.destroy();
+  waiting.set(socket, count);
+  response.once('close', () => waiting.set(socket, waiting.get(socket)! - 1));
+  next();
+}
