@@ -4,6 +4,8 @@ import type { NextFunction, Request, Response } from 'express';
 const LOOKS_IN_THAT_TIME = 4;
 
 interface Progress {
+  /** Of one connection several may wait, one behind the other. */
+  answers: number;
   taken: number;
   since: number;
 }
@@ -19,14 +21,17 @@ export class StalledReaders {
   ) {}
 
   readonly use = ({ socket }: Request, response: Response, next: NextFunction): void => {
-    this.answering.set(socket, { taken: takenOf(socket), since: Date.now() });
+    const known = this.answering.get(socket) ?? { answers: 0, taken: takenOf(socket), since: Date.now() };
+    this.answering.set(socket, known);
+    known.answers += 1;
     response.once('close', () => this.forget(socket));
     this.looking ??= setInterval(() => this.look(), this.stalledMs / LOOKS_IN_THAT_TIME).unref();
     next();
   };
 
   private forget(socket: Socket): void {
-    this.answering.delete(socket);
+    const known = this.answering.get(socket);
+    if (known && --known.answers === 0) this.answering.delete(socket);
     if (this.answering.size > 0) return;
     clearInterval(this.looking);
     this.looking = undefined;
@@ -37,7 +42,7 @@ export class StalledReaders {
     for (const [socket, progress] of this.answering) {
       const taken = takenOf(socket);
       // Nothing waits for it: the answer is still being made, or is a stream without news.
-      if (socket.writableLength === 0 || taken !== progress.taken) this.answering.set(socket, { taken, since: now });
+      if (socket.writableLength === 0 || taken !== progress.taken) Object.assign(progress, { taken, since: now });
       else if (now - progress.since >= this.stalledMs) {
         this.cutOff();
         socket.destroy();
