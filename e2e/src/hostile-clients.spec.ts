@@ -151,8 +151,8 @@ describe.each(shapes(CLUSTER))('clients that mean no good ($form, $queues)', (sh
 
   it('and plan a backup for every minute a hundred times, or for every second, hold nobody up', async () => {
     const { client } = world.platform;
-    const [known] = (await data(plansList({ client }))).data;
-    const outline = { servers: known!.servers, repository: known!.repository, method: known!.method, databases: known!.databases };
+    const known = await until('the plan of the platform itself', async () => (await data(plansList({ client }))).data[0], 60_000);
+    const outline = { servers: known.servers, repository: known.repository, method: known.method, databases: known.databases };
     const plan = (number: number, cron: string) =>
       ask(
         new URL('/api/v2/plans', url),
