@@ -14,6 +14,7 @@ export * from './storage-settings.js';
 export * from './s3-address.js';
 export * from './principal.js';
 export * from './repository-grant.js';
+export * from './log-stream.js';
 export * from './run-spec.js';
 export * from './found-snapshot.js';
 export * from './evidence.js';

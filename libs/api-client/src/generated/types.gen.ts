@@ -489,7 +489,14 @@ export type CreateServer = {
     engine?: 'postgresql';
     url?: string;
     address?: PostgresqlAddressInput;
+    tlsCa?: string;
+    tlsCertificate?: string;
+    ssh?: SshTunnelInput;
     password?: string;
+    keys?: {
+        tlsKey?: string;
+        sshKey?: string;
+    };
     pool?: string;
     groups?: Array<string>;
     tags?: Array<string>;
@@ -1099,8 +1106,10 @@ export type PostgresqlAddress = {
     port: number;
     user: string;
     maintenanceDatabase: string;
-    tls: 'disable' | 'prefer' | 'require' | 'verify-full';
+    tls: 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
     tlsCa?: string;
+    tlsCertificate?: string;
+    ssh?: SshTunnel;
 };
 
 export type PostgresqlAddressInput = {
@@ -1108,8 +1117,10 @@ export type PostgresqlAddressInput = {
     port?: number;
     user: string;
     maintenanceDatabase?: string;
-    tls?: 'disable' | 'prefer' | 'require' | 'verify-full';
+    tls?: 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
     tlsCa?: string;
+    tlsCertificate?: string;
+    ssh?: SshTunnelInput;
 };
 
 export type ProbeReport = {
@@ -1692,6 +1703,7 @@ export type Server = {
     identity: string | null;
     version: string | null;
     passwordSetAt: string;
+    keys: Array<'tlsKey' | 'sshKey'>;
     createdAt: string;
     platform: boolean;
     note: string;
@@ -1758,6 +1770,20 @@ export type SignOnProvider = {
 
 export type SignOnProviders = {
     data: Array<SignOnProvider>;
+};
+
+export type SshTunnel = {
+    host: string;
+    port: number;
+    user: string;
+    hostKey: string;
+};
+
+export type SshTunnelInput = {
+    host: string;
+    port?: number;
+    user: string;
+    hostKey: string;
 };
 
 export type StartedRuns = {
@@ -1921,7 +1947,14 @@ export type UpdateServer = {
     name?: string;
     url?: string;
     address?: PostgresqlAddressInput;
+    tlsCa?: string;
+    tlsCertificate?: string;
+    ssh?: SshTunnelInput;
     password?: string;
+    keys?: {
+        tlsKey?: string;
+        sshKey?: string;
+    };
     pool?: string;
     groups?: Array<string>;
     tags?: Array<string>;

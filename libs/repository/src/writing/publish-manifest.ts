@@ -4,6 +4,7 @@ import { examineRepository } from '../check/check.js';
 import type { RepositoryContext } from '../context.js';
 import { snapshotName } from '../layout.js';
 import type { Lease } from '../leases/lease.js';
+import { untilListed } from '../listing-lag.js';
 import { readManifest } from '../snapshots/manifest-files.js';
 import { SnapshotFacts, type Manifest, type StoredObject } from '../snapshots/manifest.js';
 
@@ -95,6 +96,8 @@ async function takeBack(context: RepositoryContext, snapshotId: string): Promise
 /** Or not known to be otherwise. */
 async function isWhole(context: RepositoryContext, snapshotId: string): Promise<boolean> {
   try {
+    // Listings that lag don't show yet what the other worker stored for it.
+    await untilListed(context);
     return (await examineRepository(context, { level: 'structure', snapshots: [snapshotId] })).report.healthy;
   } catch {
     return true;

@@ -4,7 +4,7 @@ import { bodyLimitOf } from './body-limits.js';
 describe('the limit of a body', () => {
   it.each([
     ['/api/v2/sessions', 64],
-    ['/api/v2/servers/server_1/note?x=1', 64],
+    ['/api/v2/runs/run_1?x=1', 64],
     ['/API/v2/Plans/', 1024],
     ['/api/v2/restore-plans', 1024],
     ['/api/v2/documents/apply', 8192],

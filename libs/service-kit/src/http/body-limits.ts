@@ -15,6 +15,7 @@ const LIMITS: Record<string, number> = {
   'restore-plans': DEFINITION,
   restores: DEFINITION,
   scheduling: DEFINITION,
+  servers: DEFINITION,
   storages: DEFINITION,
   templates: DEFINITION,
 };

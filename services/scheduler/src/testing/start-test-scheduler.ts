@@ -8,6 +8,7 @@ import {
   type Answer,
   type KnownPlaces,
   type CommandPayload,
+  type PostgresqlConnection,
   type Principal,
   type RepositoryAccess,
   type RepositoryPower,
@@ -49,6 +50,8 @@ export interface TestScheduler extends AsyncDisposable {
   returns: CommandPayload<'snapshot.return.v1'>[];
   /** Snapshots, in the order in which their removal was asked for. */
   discarded: string[];
+  /** How the worker was to reach the servers that it was asked to test. */
+  probed: PostgresqlConnection[];
   call(method: string, path: string, body?: unknown, as?: Principal): ReturnType<TestApplication['call']>;
   tick(): Promise<void>;
   sql(statement: string): Promise<Record<string, unknown>[]>;
@@ -86,6 +89,7 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
   const removals: CommandPayload<'snapshot.remove.v1'>[] = [];
   const returns: CommandPayload<'snapshot.return.v1'>[] = [];
   const discarded: string[] = [];
+  const probed: PostgresqlConnection[] = [];
   const worker: TestScheduler['worker'] = {
     databases: ['shop', 'crm'],
     identity: '7',
@@ -180,6 +184,7 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
   messaging.answer('default', {
     'server.probe.v1': async ({ binding, sealedSecrets }) => {
       const { source } = RunSecrets.parse(JSON.parse((await pool.open(sealedSecrets, binding)).toString()));
+      if (source) probed.push(source);
       const right = source?.password === PASSWORD;
       return {
         reachable: right,
@@ -230,6 +235,7 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
     removals,
     returns,
     discarded,
+    probed,
     call,
     tick,
     eventually,

@@ -1,0 +1,62 @@
+import { z } from 'zod';
+
+/** A place in a write-ahead log: PostgreSQL's `16/B374D848` on a timeline. */
+export const LogPosition = z.object({
+  timeline: z.number().int().min(1),
+  lsn: z.string().regex(/^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/),
+});
+export type LogPosition = z.infer<typeof LogPosition>;
+
+/** One contiguous piece of a log as a repository keeps it: its bytes from `start` up to, without, `end`. */
+export const LogRange = z.object({
+  timeline: z.number().int().min(1),
+  start: LogPosition.shape.lsn,
+  end: LogPosition.shape.lsn,
+  /** Of the first and the last transaction that ends in it, by the source's clock; absent where none does. Only up to the last one can a time be reached. */
+  firstCommitAt: z.iso.datetime().optional(),
+  lastCommitAt: z.iso.datetime().optional(),
+});
+export type LogRange = z.infer<typeof LogRange>;
+
+/** Where the recovery of a physical backup stops (PostgreSQL's `recovery_target_*`); `end` replays all that is there. */
+export const RecoveryTarget = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('end') }).strict(),
+  /** As soon as the base is consistent. */
+  z.object({ kind: z.literal('immediate') }).strict(),
+  z.object({ kind: z.literal('time'), time: z.iso.datetime({ offset: true }), inclusive: z.boolean().default(true) }).strict(),
+  z.object({ kind: z.literal('lsn'), lsn: LogPosition.shape.lsn, inclusive: z.boolean().default(true) }).strict(),
+  z.object({ kind: z.literal('transaction'), transaction: z.string().regex(/^\d{1,20}$/), inclusive: z.boolean().default(true) }).strict(),
+  z.object({ kind: z.literal('name'), name: z.string().min(1).max(63) }).strict(),
+]);
+export type RecoveryTarget = z.infer<typeof RecoveryTarget>;
+
+/** What a follower of a log stream is told: a run without an end, one at a time for each stream (design.md §6). */
+export const FollowOrder = z.object({
+  /** `stream_…`: the log of one server in one repository. */
+  stream: z.string(),
+  repository: z.string(),
+  /** The replication slot that keeps the log on the source until it is committed here. */
+  slot: z.string().regex(/^[a-z0-9_]{1,63}$/),
+  /** What is committed already; absent at the very first: then the slot is made and the stream begins where the slot does. */
+  from: LogPosition.optional(),
+  /** The source must still be this one: its system identifier. Absent at the very first. */
+  identity: z.string().optional(),
+  /** So long a received byte waits for its commit at most, besides the time that the commit itself takes. */
+  commitSeconds: z.number().min(0.2).max(3600).default(60),
+  /** A transaction is made on an idle source after so long, so that a time in the idle hours can be reached; 0 = never. */
+  heartbeatSeconds: z.number().int().min(0).default(60),
+});
+export type FollowOrder = z.infer<typeof FollowOrder>;
+
+/** Why the log of a stream is not whole from one position to another. */
+export const LogGapReason = z.enum([
+  /** The source removed log that nobody had kept: the slot was dropped, invalidated (`wal_status` lost), or doesn't exist on a promoted standby. */
+  'slot_lost',
+  /** Another server answers at the address. */
+  'source_replaced',
+  /** The source went on, on a timeline that doesn't come out of ours at or after what we have. */
+  'timeline_diverged',
+  /** A segment came damaged or was missing where segments are pushed to us. */
+  'segment_missing',
+]);
+export type LogGapReason = z.infer<typeof LogGapReason>;
