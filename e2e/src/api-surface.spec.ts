@@ -111,6 +111,28 @@ describe.each(shapes(STANDALONE))('the whole API ($form, $queues)', (shape) => {
     expect(wrong).toEqual([]);
   });
 
+  it('lets nobody edit what he saw otherwise', async () => {
+    const shown = new Set(document.operations.filter(({ method }) => method === 'GET').map(({ path }) => path));
+    const resourceOf = ({ path }: Operation) => path.replace(/\/(note|hold)$/, '');
+    const edits = document.operations.filter((one) => ['PUT', 'PATCH'].includes(one.method) && shown.has(resourceOf(one)));
+    expect(edits.length).toBeGreaterThan(10);
+    const wrong: string[] = [];
+    for (const edit of edits) {
+      const headers = { authorization: `Bearer ${keys['owner']}` };
+      const resource = await fetch(world.platform.url + pathOf({ ...edit, path: resourceOf(edit) }, ids), { headers });
+      if (resource.headers.get('etag')?.startsWith('"') !== true) wrong.push(`${resourceOf(edit)} has no strong ETag (${resource.status})`);
+      for (const seed of [1, 2, 3]) {
+        const { status } = await fetch(world.platform.url + pathOf(edit, ids), {
+          method: edit.method,
+          headers: { ...headers, 'if-match': '"what nobody saw"', 'content-type': 'application/json' },
+          body: JSON.stringify(accepted(edit, seed)),
+        });
+        if (status < 400) wrong.push(`${named(edit)} was done: ${status}`);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+
   it("shows nothing of one organization to another one's owner", async () => {
     const wrong: string[] = [];
     for (const operation of document.operations.filter(({ access }) => access?.access === 'scopes')) {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DataSource, type MigrationInterface } from 'typeorm';
+import type { DataSource, MigrationInterface } from 'typeorm';
 import { isTransactionConflict, translateDatabaseError } from './database-errors.js';
 import { quoteIdentifier, quoteLiteral, schemaNamesOf, type SchemaNames } from './schema-names.js';
 import type { ServiceDatabase, Transaction } from './service-database.js';
@@ -146,7 +146,9 @@ async function connect(
   statementTimeoutMs: number,
   lockTimeoutMs: number,
 ): Promise<DataSource> {
-  const dataSource = new DataSource({
+  // Processes without a database of their own load what is here as well; it is the largest part of their code.
+  const typeorm = await import('typeorm');
+  const dataSource = new typeorm.DataSource({
     type: 'postgres',
     url: options.url,
     schema: names.schema,

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Body, ConflictException, Controller, Get, HttpCode, Inject, Module, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
@@ -159,7 +160,10 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function call(route: string, options: { as?: Principal; method?: string; body?: string; headers?: Record<string, string> } = {}) {
+async function call(
+  route: string,
+  options: { as?: Principal; method?: string; body?: string | Buffer<ArrayBuffer>; headers?: Record<string, string> } = {},
+) {
   const headers: Record<string, string> = { 'content-type': 'application/json', ...options.headers };
   if (options.as) headers['rahat-principal'] = await keys.signer.sign(options.as);
   const response = await fetch(url + route, {
@@ -261,6 +265,12 @@ describe('an application', () => {
     const deep = (levels: number) => `{"name":"\\"[[","address":${'['.repeat(levels)}${']'.repeat(levels)}}`;
     expect((await call('/api/v2/things', { as: owner, body: deep(40) })).body).toMatchObject({ status: 400, code: 'malformed_request' });
     expect((await call('/api/v2/things', { as: owner, body: deep(20) })).body).toMatchObject({ status: 422 });
+    const hidden = Buffer.from(`{"name":"\u2200","address":${'['.repeat(40)}${']'.repeat(40)}}`, 'utf16le');
+    const utf16 = { 'content-type': 'application/json; charset=utf-16le' };
+    expect((await call('/api/v2/things', { as: owner, body: hidden, headers: utf16 })).body).toMatchObject({
+      status: 400,
+      detail: 'The body is not UTF-8.',
+    });
     expect((await call('/api/v2/things', { as: owner, body: '<a/>', headers: { 'content-type': 'text/xml' } })).body).toMatchObject({
       status: 415,
       code: 'unsupported_media_type',
@@ -299,6 +309,30 @@ describe('an application', () => {
     expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect(head).toContain('X-Request-Id: request_');
     expect(JSON.parse(body!)).toMatchObject({ status, code });
+  });
+
+  /** So much in chunks, of a body that never ends. */
+  const chunked = (bytes: number) =>
+    `POST /api/v2/things HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n` +
+    `${(1024).toString(16)}\r\n${'['.repeat(1024)}\r\n`.repeat(bytes / 1024);
+
+  it.each([
+    ['a body of no told length', chunked(80 * 1024)],
+    ['a body of a told length', 'POST /api/v2/things HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n'],
+  ])('refuses %s that is too large while it is being sent, and then hangs up', async (_what, bytes) => {
+    const socket = connect({ host: '127.0.0.1', port: Number(new URL(url).port) }, () => socket.write(bytes));
+    const began = performance.now();
+    const [head, body] = (await text(socket)).split('\r\n\r\n');
+    expect(head).toMatch(/^HTTP\/1.1 413 .*application\/problem\+json/s);
+    expect(JSON.parse(body!)).toMatchObject({ code: 'payload_too_large', detail: expect.stringContaining('64 KiB') });
+    expect(performance.now() - began).toBeLessThan(10_000);
+  });
+
+  it('refuses one that becomes too large when it is unpacked', async () => {
+    const body = gzipSync(`"${'x'.repeat(100_000)}"`);
+    expect(body.length).toBeLessThan(1024);
+    const refused = await call('/api/v2/things', { as: owner, body, headers: { 'content-encoding': 'gzip' } });
+    expect(refused.body).toMatchObject({ status: 413, code: 'payload_too_large', detail: expect.stringContaining('64 KiB') });
   });
 
   it('gives cursors that only this installation can make', async () => {

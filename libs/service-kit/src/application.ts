@@ -3,16 +3,18 @@ import type { AddressInfo } from 'node:net';
 import { type DynamicModule, StandardSchemaValidationPipe, type Type } from '@nestjs/common';
 import { NestFactory, Reflector } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
-import type { Express, NextFunction, Request, Response } from 'express';
+import type { OpenAPIObject } from '@nestjs/swagger';
+import type { Express } from 'express';
 import { Logger, LoggerModule } from 'nestjs-pino';
 import type { Logger as PinoLogger } from 'pino';
 import type { Registry } from 'prom-client';
 import { allowedMethodsIn } from './http/allowed-methods.js';
+import { serveApiDocs } from './http/api-docs.js';
 import { readJson, refuseOtherThanJson } from './http/body-rules.js';
 import { guardConnections } from './http/connections.js';
 import { showErrorCode } from './http/error-pages.js';
 import { createOpenApiDocument } from './http/open-api.js';
+import { refusePipelines } from './http/pipelines.js';
 import { invalidRequest } from './http/problem.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { giveRequestId } from './http/request-id.js';
@@ -34,8 +36,6 @@ export interface ApplicationOptions {
   checks?: Record<string, ReadinessCheck>;
   /** Further Prometheus text, as `() => messaging.metrics()`. */
   metrics?: (() => Promise<string>)[];
-  /** Largest request body, in the body parser's words; default `1mb`. */
-  bodyLimit?: string;
   /** Who passes bodies on as they come leaves them unread; default: they are read. */
   bodies?: 'read' | 'left';
   /** What `/api/openapi.json` tells instead of this application's own routes. */
@@ -74,30 +74,15 @@ export async function createApplication(rootModule: Type | DynamicModule, option
   });
   nest.useLogger(nest.get(Logger));
   nest.disable('x-powered-by');
-  nest.use(giveRequestId, measureRequests(metrics), believeFrontDoor(options.principalKeys.verifier));
+  nest.use(refusePipelines, giveRequestId, measureRequests(metrics), believeFrontDoor(options.principalKeys.verifier));
   guardConnections(nest.getHttpServer() as Server);
-  if (options.bodies !== 'left') nest.use(readJson(options.bodyLimit ?? '1mb'), refuseOtherThanJson);
+  if (options.bodies !== 'left') nest.use(readJson(), refuseOtherThanJson);
   nest.useGlobalPipes(new StandardSchemaValidationPipe({ exceptionFactory: invalidRequest }));
   nest.useGlobalGuards(new PrincipalGuard(options.principalKeys.verifier, nest.get(Reflector)));
   (nest.getHttpAdapter().getInstance() as Express).get('/api/errors/:code', showErrorCode);
   const document = createOpenApiDocument(nest, { title: options.name, version: options.version });
   nest.useGlobalFilters(new ProblemFilter(allowedMethodsIn(document)));
-  let told = document;
-  if (options.openApi) {
-    const { openApi } = options;
-    nest.use(['/api/openapi.json', '/api/docs'], async (_request: Request, _response: Response, next: NextFunction) => {
-      told = await openApi();
-      next();
-    });
-  }
-  // The page's scripts come from the package; a validator elsewhere would be told of every API.
-  SwaggerModule.setup('api/docs', nest, document, {
-    jsonDocumentUrl: 'api/openapi.json',
-    raw: ['json'],
-    swaggerOptions: { validatorUrl: null },
-    customSiteTitle: `${options.name} API`,
-    patchDocumentOnRequest: () => told,
-  });
+  serveApiDocs(nest, options.name, options.openApi ?? (() => document));
   await nest.init();
   return new RunningApplication(nest, document, metrics, options);
 }

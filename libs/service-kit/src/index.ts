@@ -11,6 +11,8 @@ export {
 export { createApplication, type Application, type ApplicationOptions, type ListenAddress } from './application.js';
 export { loadConfig } from './configuration/load-config.js';
 export { LogLevel, OptionalPostgresqlUrl, OptionalRedisUrl, port } from './configuration/settings.js';
+export { bodyLimitOf, bodyTooLarge, isToldLarger, whenLarger } from './http/body-limits.js';
+export { answerAndHangUp } from './http/connections.js';
 export { cookieIn } from './http/cookies.js';
 export { CURSORS, type Cursors } from './http/cursors.js';
 export { ListPages } from './http/list-pages.js';

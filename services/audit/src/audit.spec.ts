@@ -114,7 +114,11 @@ describe('the audit service', () => {
     for (const body of [{ keepDays: 89 }, { keepDays: '90' }, {}, { keepDays: 90, organization: 'org_x' }])
       expect((await put(body)).status).toBe(422);
     expect((await application.call('POST', '/api/v2/audit/heads', { as: owner })).status).toBe(404);
+    const tag = (await call('/api/v2/audit/retention', owner)).headers.get('etag')!;
     expect((await put({ keepDays: 365 })).body).toEqual({ keepDays: 365 });
+    const headers = { 'if-match': tag };
+    expect((await application.call('PUT', '/api/v2/audit/retention', { as: owner, body: { keepDays: 90 }, headers })).status).toBe(412);
+    expect((await call('/api/v2/audit/retention', owner)).body).toEqual({ keepDays: 365 });
     const head = (await application.call('POST', '/api/v2/audit/heads', { as: owner })).body;
     expect(head).toMatchObject({ sequence: 1 });
     expect((await call('/api/v2/audit/heads', owner)).body.data).toEqual([head]);

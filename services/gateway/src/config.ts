@@ -19,6 +19,16 @@ export const gatewayConfig = z.object({
   RAHAT_GATEWAY_HEAVY_REQUESTS_PER_MINUTE: perMinute(240),
   /** Sockets that one user or API key has open at a gateway. */
   RAHAT_GATEWAY_SOCKETS_PER_USER: z.coerce.number().int().min(1).max(100_000).default(50),
+  /** Connections of all clients together; those beyond are closed. */
+  RAHAT_GATEWAY_CONNECTIONS: z.coerce.number().int().min(10).max(1_000_000).default(20_000),
+  /** Of one address (one network of IPv6); a whole office may be behind one. Not where RAHAT_TRUSTED_PROXIES are in front. */
+  RAHAT_GATEWAY_CONNECTIONS_PER_ADDRESS: z.coerce.number().int().min(10).max(1_000_000).default(2_000),
+  /** From the opening of a connection, or the first byte of a request, to the end of its headers. */
+  RAHAT_GATEWAY_HEADERS_TIMEOUT_SECONDS: z.coerce.number().min(1).max(600).default(20),
+  /** … to the end of its body. */
+  RAHAT_GATEWAY_REQUEST_TIMEOUT_SECONDS: z.coerce.number().min(1).max(3_600).default(60),
+  /** Who takes nothing of an answer for so long is cut off. */
+  RAHAT_GATEWAY_STALLED_SECONDS: z.coerce.number().min(1).max(3_600).default(60),
   /** A service that took a request and says nothing for so long is stuck. */
   RAHAT_GATEWAY_ANSWER_TIMEOUT_SECONDS: z.coerce.number().min(0.1).max(3_600).default(120),
 });

@@ -15,6 +15,9 @@ import { AuthenticatedSubject } from '@rahat/contracts';
 import { CONFIG, Gauge, METRICS, runtimeProviders, type InternalClient, type Registry, type StatelessRuntime } from '@rahat/service-kit';
 import type { Express, Request } from 'express';
 import type { GatewayConfig } from './config.js';
+import { limitConnections } from './connections/connection-limits.js';
+import { connectionMetrics, type ConnectionReports } from './connections/connection-metrics.js';
+import { StalledReaders } from './connections/stalled-readers.js';
 import { Forwarding } from './forwarding/forward.js';
 import { CredentialWatch } from './front-door/credential-watch.js';
 import { FrontDoor } from './front-door/front-door.middleware.js';
@@ -28,6 +31,7 @@ import { EntranceQueue } from './limits/entrance-queue.js';
 import { PatientCounter } from './limits/patient-counter.js';
 import { RequestLimits } from './limits/request-limits.js';
 import { PageController } from './page/page.controller.js';
+import { ReferenceController } from './page/reference.controller.js';
 import type { SharedState } from './shared/shared-state.js';
 
 export interface GatewayParts {
@@ -59,7 +63,7 @@ export class GatewayModule implements NestModule, OnApplicationBootstrap, Before
     const warn = (error: unknown) => logger.warn({ err: error }, 'an answer could not be kept');
     return {
       module: GatewayModule,
-      controllers: [PageController],
+      controllers: [PageController, ReferenceController],
       providers: [
         ...runtimeProviders(runtime, config),
         { provide: SHARED, useValue: shared },
@@ -76,6 +80,8 @@ export class GatewayModule implements NestModule, OnApplicationBootstrap, Before
     };
   }
 
+  private readonly reports: ConnectionReports;
+
   /** The headers are set before anything else answers, the API's own documentation included. */
   constructor(
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
@@ -84,12 +90,14 @@ export class GatewayModule implements NestModule, OnApplicationBootstrap, Before
     @Inject(Forwarding) private readonly forwarding: Forwarding | undefined,
     @Inject(LiveSockets) private readonly sockets: LiveSockets,
     @Inject(SHARED) private readonly shared: SharedState,
-    @Inject(CONFIG) config: GatewayConfig,
+    @Inject(CONFIG) private readonly config: GatewayConfig,
+    @Inject(METRICS) metrics: Registry,
   ) {
     const express = host.httpAdapter.getInstance<Express>();
     express.set('trust proxy', config.RAHAT_TRUSTED_PROXIES);
     express.disable('x-powered-by');
-    express.use(securityHeaders);
+    this.reports = connectionMetrics(metrics);
+    express.use(securityHeaders, new StalledReaders(config.RAHAT_GATEWAY_STALLED_SECONDS * 1000, this.reports.stalled).use);
   }
 
   configure(consumer: MiddlewareConsumer): void {
@@ -98,7 +106,9 @@ export class GatewayModule implements NestModule, OnApplicationBootstrap, Before
   }
 
   onApplicationBootstrap(): void {
-    this.sockets.attach(this.host.httpAdapter.getHttpServer() as Server);
+    const server = this.host.httpAdapter.getHttpServer() as Server;
+    limitConnections(server, this.config, this.reports.refused);
+    this.sockets.attach(server);
   }
 
   beforeApplicationShutdown(): void {

@@ -335,8 +335,33 @@ describe("the API's documentation", () => {
     expect(page.status).toBe(200);
     expect(page.headers.get('content-security-policy')).toContain("default-src 'none'");
     expect(page.headers.get('content-security-policy')).toContain("script-src 'self';");
-    expect((await call('GET', '/api/openapi.json')).body.openapi).toMatch(/^3\.1\./);
+    const document = await call('GET', '/api/openapi.json');
+    expect(document.body.openapi).toMatch(/^3\.1\./);
+    const again = await call('GET', '/api/openapi.json', { 'if-none-match': document.headers.get('etag')!, 'cache-control': '' });
+    expect([again.status, again.body]).toEqual([304, '']);
   });
+
+  it('is read by Scalar as well, with every part of it from here', async () => {
+    const page = await call('GET', '/api/docs/reference');
+    expect(page.headers.get('content-security-policy')).toMatch(/default-src 'none'.*script-src 'self';/);
+    expect(page.body).not.toMatch(/https?:\/\/| on[a-z]+=|<script(?! type="module" src="\/api\/docs\/reference\/page.js")/);
+    const script = await call('GET', '/api/docs/reference/page.js');
+    expect(script.body).not.toMatch(/https?:\/\//);
+    const wanted = new Set([/from '([^']+)'/.exec(script.body as string)![1]!]);
+    // Whatever it loads, now or later: from its own folder, and there.
+    for (const path of wanted) {
+      const { status, headers, body } = await call('GET', path);
+      expect([path, status, headers.get('content-type')]).toEqual([path, 200, 'text/javascript; charset=utf-8']);
+      for (const [, part] of (body as string).matchAll(/(?:import|from)\(?[`"'](\.[^`"'?]+\.js)[`"']/g))
+        wanted.add(new URL(part!, `http://x${path}`).pathname);
+    }
+    expect(wanted.size).toBeGreaterThan(10);
+  });
+
+  it.each(['../package.json', 'standalone.js.map', 'chunks/..%2F..%2F..%2Fpackage.json', 'chunks/none.js', '%2e%2e/index.js'])(
+    'gives nothing else of that package: %s',
+    async (file) => expect(JSON.stringify((await call('GET', `/api/docs/reference/bundle/${file}`)).body)).not.toContain('scalar'),
+  );
 });
 
 describe('the page', () => {

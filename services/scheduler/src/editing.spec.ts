@@ -110,3 +110,36 @@ describe.each(EDITED)('%s', (name, makeOne, method, first, second) => {
       expect((await call('GET', path)).status).toBe(404);
     });
 });
+
+describe('what people write on things', () => {
+  const finished = async () => {
+    const plan = await scheduler.plan({ verify: [] });
+    const run = (await call('POST', `/api/v2/plans/${plan.id}/runs`)).body.runs[0].id as string;
+    const { backup } = await scheduler.until(run, 'succeeded');
+    return { plan, run, backup: backup! };
+  };
+
+  it.each<[what: string, of: 'server' | 'plan' | 'run' | 'backup', method: string, below: string, word: string]>([
+    ['the note of a server', 'server', 'PUT', '/note', 'note'],
+    ['the note of a plan', 'plan', 'PUT', '/note', 'note'],
+    ['the note of a run', 'run', 'PATCH', '', 'note'],
+    ['the note of a backup', 'backup', 'PATCH', '', 'note'],
+    ['the hold of a backup', 'backup', 'PUT', '/hold', 'reason'],
+  ])('%s is changed by exactly one of two who saw the same', async (_what, of, method, below, word) => {
+    const { plan, run, backup } = await finished();
+    const path = { server: `/api/v2/servers/${plan.server}`, plan: `/api/v2/plans/${plan.id}` }[of as string];
+    const shown = path ?? (of === 'run' ? `/api/v2/runs/${run}` : `/api/v2/backups/${backup}`);
+    const tagOf = async () => (await call('GET', shown)).headers.get('etag')!;
+    for (let round = 0; round < 3; round++) {
+      const tag = await tagOf();
+      expect((await call('GET', shown, undefined, { 'if-none-match': tag })).status).toBe(304);
+      const texts = [`one ${round}`, `two ${round}`];
+      const both = await Promise.all(texts.map((text) => call(method, shown + below, { [word]: text }, { 'if-match': tag })));
+      expect(both.map(({ status }) => status).sort()).toEqual([200, 412]);
+      const winner = both.findIndex(({ status }) => status === 200);
+      expect(both[winner]!.headers.get('etag')).toBe(await tagOf());
+      expect(JSON.stringify((await call('GET', shown)).body)).toContain(texts[winner]);
+    }
+    expect((await call(method, shown + below, { [word]: 'by who says nothing' })).status).toBe(200);
+  });
+});

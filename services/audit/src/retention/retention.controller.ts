@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Inject, Put } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { AuditRetention, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
 import { Retention } from './retention.js';
 
 @ApiTags('audit')
@@ -13,6 +13,7 @@ export class RetentionController {
   @Requires('audit:read')
   @ApiOperation({ operationId: 'audit_retention_get', summary: 'How long the trail is kept' })
   @ApiOkResponse({ standardSchema: AuditRetention })
+  @Tagged()
   async get(@CurrentPrincipal() principal: Principal): Promise<AuditRetention> {
     return this.retention.get(principal.organization);
   }
@@ -24,7 +25,12 @@ export class RetentionController {
     summary: 'Keep the trail for ever, or for 90 days and more; a signed mark takes the place of what is dropped',
   })
   @ApiOkResponse({ standardSchema: AuditRetention })
-  async set(@CurrentPrincipal() principal: Principal, @Body({ schema: AuditRetention }) policy: AuditRetention): Promise<AuditRetention> {
-    return this.retention.set(principal, policy);
+  @Tagged()
+  async set(
+    @CurrentPrincipal() principal: Principal,
+    @Body({ schema: AuditRetention }) policy: AuditRetention,
+    @IfMatch() expected: Expected,
+  ): Promise<AuditRetention> {
+    return this.retention.set(principal, policy, expected);
   }
 }

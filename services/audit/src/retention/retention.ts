@@ -1,6 +1,7 @@
 import { CUT_ACTION, signCut } from '@rahat/audit-trail';
 import type { AuditRetention, Principal } from '@rahat/contracts';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { whatever, type Expected } from '@rahat/service-kit';
 import { lockChain } from '../entries/audit-entries.table.js';
 import type { TrailService } from '../entries/trail.service.js';
 import type { SigningKeys } from '../heads/signing-keys.js';
@@ -20,11 +21,12 @@ export class Retention {
     return this.database.inOrganization(organization, (transaction) => policyOf(transaction, organization));
   }
 
-  async set(principal: Principal, { keepDays }: AuditRetention): Promise<AuditRetention> {
+  async set(principal: Principal, { keepDays }: AuditRetention, expected: Expected = whatever): Promise<AuditRetention> {
     const { organization } = principal;
     return this.database.inOrganization(organization, async (transaction) => {
       await lockChain(transaction, organization);
       const before = await policyOf(transaction, organization);
+      expected(before);
       if (before.keepDays === keepDays) return before;
       await transaction.query(
         `INSERT INTO audit_retention (organization_id, keep_days) VALUES ($1, $2)

@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { EndedSessions, pageOf, PageQuery, ResetLink, Session, UpdateUser, User, type Page, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
 import { PasswordResets } from '../passwords/password-resets.js';
 import { SessionOverview } from '../sessions/session-overview.js';
 import { UsersService } from './users.service.js';
@@ -27,6 +27,7 @@ export class UsersController {
   @Requires('user:read')
   @ApiOperation({ operationId: 'users_get', summary: 'One member of the organization' })
   @ApiOkResponse({ standardSchema: User })
+  @Tagged('lastSeenAt')
   async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<User> {
     return this.users.get(principal, id);
   }
@@ -35,12 +36,14 @@ export class UsersController {
   @Requires('user:write')
   @ApiOperation({ operationId: 'users_update', summary: 'Give a member another role, none that reaches further than your own' })
   @ApiOkResponse({ standardSchema: User })
+  @Tagged('lastSeenAt')
   async update(
     @CurrentPrincipal() principal: Principal,
     @Param('id') id: string,
     @Body({ schema: UpdateUser }) request: UpdateUser,
+    @IfMatch() expected: Expected,
   ): Promise<User> {
-    return this.users.setRole(principal, id, request.role);
+    return this.users.setRole(principal, id, request.role, expected);
   }
 
   @Delete(':id')
@@ -48,8 +51,9 @@ export class UsersController {
   @HttpCode(204)
   @ApiOperation({ operationId: 'users_remove', summary: 'Remove a member; their sessions and the keys they made end within 10 seconds' })
   @ApiNoContentResponse()
-  async remove(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<void> {
-    await this.users.remove(principal, id);
+  @Tagged('lastSeenAt')
+  async remove(@CurrentPrincipal() principal: Principal, @Param('id') id: string, @IfMatch() expected: Expected): Promise<void> {
+    await this.users.remove(principal, id, expected);
   }
 
   @Post(':id/reset-link')

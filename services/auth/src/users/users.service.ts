@@ -1,7 +1,7 @@
 import { RahatError, type Page, type PageQuery, type Principal, type Role, type User } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
-import { changesBetween, ListPages, recordAct, type Cursors } from '@rahat/service-kit';
+import { changesBetween, ListPages, recordAct, whatever, type Cursors, type Expected } from '@rahat/service-kit';
 import { endEverythingOf, revokeInvitationsBeyond, leaveHome } from './departure.js';
 import { callerNow, demandReach, lockOrganization } from './reach.js';
 import { presentUser, SELECT_MEMBERS, type UserRow } from './user-row.js';
@@ -34,11 +34,12 @@ export class UsersService {
     return presentUser(await this.database.inOrganization(principal.organization, (transaction) => find(transaction, principal, id)));
   }
 
-  async setRole(principal: Principal, id: string, role: Role): Promise<User> {
+  async setRole(principal: Principal, id: string, role: Role, expected: Expected = whatever): Promise<User> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
       await lockOrganization(transaction, principal.organization);
       const caller = await callerNow(transaction, principal, 'user:write');
       const before = await find(transaction, principal, id);
+      expected(presentUser(before));
       demandReach(caller, before.role, 'change an');
       demandReach(caller, role, 'make somebody');
       if (before.role === role) return presentUser(before);
@@ -56,11 +57,12 @@ export class UsersService {
   }
 
   /** Ends their sessions here and the keys they made, too. Across organizations, because it depends on the others where they belong now. */
-  async remove(principal: Principal, id: string): Promise<void> {
+  async remove(principal: Principal, id: string, expected: Expected = whatever): Promise<void> {
     await this.database.asSystem('remove a user from an organization', async (transaction) => {
       await lockOrganization(transaction, principal.organization);
       const caller = await callerNow(transaction, principal, 'user:write');
       const before = await find(transaction, principal, id);
+      expected(presentUser(before));
       demandReach(caller, before.role, 'remove an');
       if (before.role === 'owner') await demandAnotherOwner(transaction, principal.organization, id);
       const ended = await endEverythingOf(transaction, principal.organization, id);

@@ -36,6 +36,18 @@ describe('members', () => {
     expect((await auth.call('GET', '/api/v2/users?cursor=nonsense', undefined, admin)).status).toBe(422);
   });
 
+  it('are changed by who saw them as they are', async () => {
+    const person = await auth.join('viewer', 'edith@example.org');
+    const path = `/api/v2/users/${person.subject}`;
+    const call = (method: string, body?: object, headers = {}) => auth.application.call(method, path, { body, headers, as: auth.owner });
+    const tag = (await call('GET')).headers.get('etag')!;
+    expect((await call('GET', undefined, { 'if-none-match': tag })).status).toBe(304);
+    const both = await Promise.all(['operator', 'auditor'].map((role) => call('PATCH', { role }, { 'if-match': tag })));
+    expect(both.map(({ status }) => status).sort()).toEqual([200, 412]);
+    expect((await call('DELETE', undefined, { 'if-match': tag })).status).toBe(412);
+    expect((await call('DELETE', undefined, { 'if-match': (await call('GET')).headers.get('etag')! })).status).toBe(204);
+  });
+
   it('are no business of a weaker role, nor of another organization', async () => {
     const stranger = { ...auth.owner, organization: newId('organization'), subject: newId('user') };
     const routes: [string, string, object?][] = [

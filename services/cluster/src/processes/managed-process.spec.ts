@@ -36,6 +36,7 @@ describe('a process of the cluster', () => {
         name: 'thing-1',
         service: 'thing',
         entry,
+        flags: [],
         environment: { PORT: String(port), BROKEN: broken, ...environment },
         metricsUrl: `http://127.0.0.1:${port}`,
         drainLimitMs,

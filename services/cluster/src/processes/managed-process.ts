@@ -71,7 +71,7 @@ export class ManagedProcess {
   private launch(): void {
     const log = openForAppending(this.logFile);
     try {
-      const child = spawn(process.execPath, ['--enable-source-maps', this.plan.entry], {
+      const child = spawn(process.execPath, ['--enable-source-maps', ...this.plan.flags, this.plan.entry], {
         cwd: '/',
         env: this.plan.environment,
         // The channel closes when we are killed; then it drains by itself.

@@ -9,12 +9,17 @@ export interface ProcessPlan {
   name: string;
   service: string;
   entry: string;
+  /** Of Node.js. */
+  flags: string[];
   environment: NodeJS.ProcessEnv;
   url?: string;
   metricsUrl: string;
   /** So long it may take to end after a SIGTERM. */
   drainLimitMs: number;
 }
+
+/** Much of what a gateway makes lives for one request: swept up sooner it takes 60 MB less. */
+const FLAGS: Record<string, string[]> = { gateway: ['--max-semi-space-size=4'] };
 
 /** The shape of design.md §9: one process per service, two gateways, two schedulers, three workers in two pools. */
 const GATEWAYS = ['gateway-1', 'gateway-2'];
@@ -61,6 +66,7 @@ export async function planProcesses(parts: PlanParts): Promise<ProcessPlan[]> {
       name,
       service,
       entry: fileURLToPath(import.meta.resolve(`@rahat/service-${service}/main`)),
+      flags: FLAGS[service] ?? [],
       environment: {
         ...handedOn(parts.env),
         RAHAT_HOST: host,

@@ -125,11 +125,12 @@ describe('the gateway in front of services of their own', () => {
 
   it('streams a body up and the answer down, piece by piece', async () => {
     const megabytes = Buffer.alloc(3_000_000, 'x');
+    const documents = '/api/v2/documents/apply';
     plans.behaviour = (request, response) => {
       response.writeHead(200);
       request.pipe(response);
     };
-    const answer = await ask('/api/v2/plans', { method: 'POST', body: megabytes });
+    const answer = await ask(documents, { method: 'POST', body: megabytes });
     expect((await buffer(answer.body!)).equals(megabytes)).toBe(true);
 
     const gone = Promise.withResolvers<void>();
@@ -153,6 +154,33 @@ describe('the gateway in front of services of their own', () => {
     const [answer] = (await once(request, 'response')) as [IncomingMessage];
     expect([answer.statusCode, await text(answer)]).toEqual([413, 'too large']);
     request.destroy();
+  });
+
+  const endless = () =>
+    new ReadableStream({
+      async pull(controller) {
+        controller.enqueue(Buffer.alloc(16_384, ' '));
+        await sleep(1);
+      },
+    });
+  it.each([
+    ['of a told length', () => ({ body: Buffer.alloc(2_000_000) }), {}],
+    ['without an end', () => ({ body: endless(), duplex: 'half' }), {}],
+    ['that is to be made once, of a told length', () => ({ body: Buffer.alloc(2_000_000) }), { 'idempotency-key': 'large' }],
+    ['that is to be made once, without an end', () => ({ body: endless(), duplex: 'half' }), { 'idempotency-key': 'endless' }],
+  ])('refuses a body %s when it is too large for its path, and lets the service go', async (what, body, headers) => {
+    let received = 0;
+    let left: Promise<unknown> | undefined;
+    plans.behaviour = (request) => {
+      left = new Promise((resolve) => request.once('close', resolve));
+      request.on('error', () => undefined).on('data', (part: Buffer) => (received += part.length));
+    };
+    const answer = await ask('/api/v2/plans', { method: 'POST', headers, ...body() } as RequestInit);
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([413, 'application/problem+json; charset=utf-8']);
+    expect(await answer.json()).toMatchObject({ code: 'payload_too_large', detail: expect.stringContaining('1024 KiB') });
+    expect(received).toBeLessThanOrEqual(1024 * 1024);
+    await left;
+    expect(left === undefined).toBe(what !== 'without an end');
   });
 
   it('asks another replica when nobody listens at one', async () => {

@@ -11,7 +11,17 @@ import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RahatError } from '@rahat/contracts';
-import { ADDRESS_HEADER, addressesOf, PRINCIPAL_HEADER, wasRefused, type PrincipalSigner } from '@rahat/service-kit';
+import {
+  ADDRESS_HEADER,
+  addressesOf,
+  bodyLimitOf,
+  bodyTooLarge,
+  isToldLarger,
+  PRINCIPAL_HEADER,
+  wasRefused,
+  whenLarger,
+  type PrincipalSigner,
+} from '@rahat/service-kit';
 import type { NextFunction, Request, Response } from 'express';
 import { heldBody } from '../idempotency/held-body.js';
 import { ownerOf, type Owner } from './owners.js';
@@ -55,6 +65,8 @@ export class Forwarding {
   readonly use = async (request: Request, response: Response, next: NextFunction): Promise<void> => {
     const owner = ownerOf(request.originalUrl);
     if (owner === undefined) return next();
+    const limit = bodyLimitOf(request.originalUrl);
+    if (isToldLarger(request, limit)) throw bodyTooLarge(limit);
     const headers: OutgoingHttpHeaders = {
       ...withoutHopHeaders(request.headers),
       'x-request-id': this.requestIdOf(request),
@@ -72,9 +84,9 @@ export class Forwarding {
     if (held !== undefined) return answerWhole(upstream.end(held), answering, response, owner);
     // Who hangs up takes no answer, and who is cut off got none: neither leaves the other side waiting.
     response.once('close', () => upstream.destroy());
-    // Not waited for: a service may answer before it has read all, and then reads no more; its answer counts.
-    pipeline(request, upstream).catch(() => undefined);
-    return this.answerFrom(await answering, response);
+    // A service may answer before it has read all, and then reads no more; its answer counts, and nobody hears of what came later.
+    const answer = await Promise.race([answering, passOn(request, limit, upstream)]);
+    return this.answerFrom(answer, response);
   };
 
   private async answerFrom(answer: IncomingMessage, response: Response): Promise<void> {
@@ -119,7 +131,7 @@ export class Forwarding {
       reject(new RahatError('deadline_exceeded', `The service ${owner} did not answer in ${this.firstByteTimeoutMs / 1000} s.`));
       upstream.destroy();
     }, this.firstByteTimeoutMs);
-    upstream.once('error', (error) => reject(unavailable(owner, error)));
+    upstream.on('error', (error) => reject(unavailable(owner, error)));
     upstream.once('response', resolve);
     return promise.finally(() => clearTimeout(timer));
   }
@@ -129,6 +141,19 @@ function hasNoBody({ method, headers }: Request): boolean {
   return (
     (method === 'GET' || method === 'HEAD') && headers['transfer-encoding'] === undefined && (headers['content-length'] ?? '0') === '0'
   );
+}
+
+/** Of no told length: passed on up to the limit of its path; rejects when there is more. */
+function passOn(request: Request, limit: number, upstream: ClientRequest): Promise<never> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  whenLarger(request, limit, () => {
+    request.unpipe(upstream);
+    upstream.destroy();
+    request.resume();
+    reject(bodyTooLarge(limit));
+  });
+  request.pipe(upstream);
+  return promise;
 }
 
 /** The path goes as it came: resolved like a link, dots and slashes in it could lead to another one than its owner was found by. */

@@ -1,6 +1,7 @@
 import type { AuthenticatedSubject, Principal } from '@rahat/contracts';
 import { PRINCIPAL_HEADER, type PrincipalSigner } from '@rahat/service-kit';
 import type { NextFunction, Request, Response } from 'express';
+import { holdBody } from '../idempotency/held-body.js';
 import { classOf } from '../limits/endpoint-class.js';
 import type { EntranceQueue } from '../limits/entrance-queue.js';
 import type { RequestLimits } from '../limits/request-limits.js';
@@ -44,6 +45,8 @@ export class FrontDoor {
     const { limits, entrance } = this.parts;
     const address = await this.addressOfTry(request, response);
     await limits.charge(response, [limits.entrance(address)]);
+    // Who takes a place takes it for no longer than a password's check: not while a slow body comes.
+    if (request.body === undefined) await holdBody(request);
     await entrance.enter(response);
     rememberCaller(response, { organization: PLATFORM, subject: address });
   }

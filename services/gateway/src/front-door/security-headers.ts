@@ -24,7 +24,7 @@ const pages = helmet({
   xFrameOptions: { action: 'deny' },
 });
 
-/** Swagger UI brings inline styles and data: images. */
+/** Swagger UI and Scalar bring inline styles and data: images. */
 const apiDocs = helmet({
   contentSecurityPolicy: {
     useDefaults: false,

@@ -1,21 +1,25 @@
 import { RahatError } from '@rahat/contracts';
+import { bodyLimitOf, bodyTooLarge, whenLarger } from '@rahat/service-kit';
 import type { Request } from 'express';
-
-/** As the services take at most. */
-const MOST_BYTES = 1024 * 1024;
 
 const bodies = new WeakMap<Request, Buffer>();
 
 /** Reads a body that nobody has read yet, and keeps it for who passes the request on. */
 export async function holdBody(request: Request): Promise<Buffer> {
+  if (request.readableEnded) return Buffer.alloc(0);
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
   const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > MOST_BYTES) throw new RahatError('payload_too_large', `The body is larger than ${MOST_BYTES} bytes.`);
-    parts.push(part);
-  }
-  const body = Buffer.concat(parts);
+  const keep = (part: Buffer) => void parts.push(part);
+  request.on('data', keep);
+  request.once('end', () => resolve(Buffer.concat(parts)));
+  request.once('error', (cause) => reject(new RahatError('malformed_request', 'The body was cut off.', { cause })));
+  const limit = bodyLimitOf(request.originalUrl);
+  whenLarger(request, limit, () => {
+    // The rest is let go by, so that the answer finds its way to who sends it.
+    request.off('data', keep).resume();
+    reject(bodyTooLarge(limit));
+  });
+  const body = await promise;
   bodies.set(request, body);
   return body;
 }

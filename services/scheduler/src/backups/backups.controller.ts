@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Query, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Backup, BackupQuery, HoldBackup, pageOf, Run, VerifyBackup, type Page, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
 import { announceRun, type LocationResponse } from '../runs/location.js';
 import { BackupHolds } from '../retention/backup-holds.js';
 import { BackupsService } from './backups.service.js';
@@ -26,6 +26,7 @@ export class BackupsController {
   @Requires('backup:read')
   @ApiOperation({ operationId: 'backups_get', summary: 'One backup, with the proof that it reached' })
   @ApiOkResponse({ standardSchema: Backup })
+  @Tagged()
   async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<Backup> {
     return this.backups.get(principal, id);
   }
@@ -34,20 +35,23 @@ export class BackupsController {
   @Requires('backup:write')
   @ApiOperation({ operationId: 'backups_hold', summary: 'Keep a backup whatever retention says, and say why' })
   @ApiOkResponse({ standardSchema: Backup })
+  @Tagged()
   async hold(
     @CurrentPrincipal() principal: Principal,
     @Param('id') id: string,
     @Body({ schema: HoldBackup }) request: HoldBackup,
+    @IfMatch() expected: Expected,
   ): Promise<Backup> {
-    return this.holds.hold(principal, id, request);
+    return this.holds.hold(principal, id, request, expected);
   }
 
   @Delete(':id/hold')
   @Requires('backup:write')
   @ApiOperation({ operationId: 'backups_release', summary: 'Leave a held backup to retention again' })
   @ApiOkResponse({ standardSchema: Backup })
-  async release(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<Backup> {
-    return this.holds.release(principal, id);
+  @Tagged()
+  async release(@CurrentPrincipal() principal: Principal, @Param('id') id: string, @IfMatch() expected: Expected): Promise<Backup> {
+    return this.holds.release(principal, id, expected);
   }
 
   @Post(':id/verify')

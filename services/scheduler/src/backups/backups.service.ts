@@ -1,6 +1,6 @@
 import type { Backup, BackupQuery, Page, Principal, Run, VerifyBackup } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { recordAct, type ListPages } from '@rahat/service-kit';
 import { presentRun } from '../runs/runs.table.js';
 import type { VerificationChain } from '../verification/verification-chain.js';
@@ -28,7 +28,11 @@ export class BackupsService {
   }
 
   async get(principal: Principal, id: string): Promise<Backup> {
-    return presentBackup(await this.database.inOrganization(principal.organization, (transaction) => findBackup(transaction, id)));
+    return this.database.inOrganization(principal.organization, (transaction) => this.getIn(transaction, id));
+  }
+
+  async getIn(transaction: Transaction, id: string): Promise<Backup> {
+    return presentBackup(await findBackup(transaction, id));
   }
 
   async verify(principal: Principal, id: string, request: VerifyBackup): Promise<Run> {

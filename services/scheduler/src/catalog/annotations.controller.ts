@@ -1,7 +1,7 @@
 import { Body, Controller, Inject, Param, Patch, Put } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Annotate, Backup, Plan, Run, Server, SetNote, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
 import { BackupsService } from '../backups/backups.service.js';
 import { PlansService } from '../plans/plans.service.js';
 import { RunsService } from '../runs/runs.service.js';
@@ -23,12 +23,19 @@ export class AnnotationsController {
   @Requires('server:write')
   @ApiOperation({ operationId: 'servers_note', summary: 'Write a note on a server; an empty one takes it away' })
   @ApiOkResponse({ standardSchema: Server })
+  @Tagged('identity', 'version')
   async noteServer(
     @CurrentPrincipal() principal: Principal,
     @Param('id') id: string,
     @Body({ schema: SetNote }) note: SetNote,
+    @IfMatch() expected: Expected,
   ): Promise<Server> {
-    await this.annotations.annotate(principal, 'server', id, note);
+    await this.annotations.annotate(
+      principal,
+      { kind: 'server', id, shown: (transaction) => this.servers.getIn(transaction, id) },
+      note,
+      expected,
+    );
     return this.servers.get(principal, id);
   }
 
@@ -36,12 +43,19 @@ export class AnnotationsController {
   @Requires('plan:write')
   @ApiOperation({ operationId: 'plans_note', summary: 'Write a note on a plan; an empty one takes it away' })
   @ApiOkResponse({ standardSchema: Plan })
+  @Tagged('nextRuns')
   async notePlan(
     @CurrentPrincipal() principal: Principal,
     @Param('id') id: string,
     @Body({ schema: SetNote }) note: SetNote,
+    @IfMatch() expected: Expected,
   ): Promise<Plan> {
-    await this.annotations.annotate(principal, 'plan', id, note);
+    await this.annotations.annotate(
+      principal,
+      { kind: 'plan', id, shown: (transaction) => this.plans.getIn(transaction, id) },
+      note,
+      expected,
+    );
     return this.plans.get(principal, id);
   }
 
@@ -49,12 +63,19 @@ export class AnnotationsController {
   @Requires('run:write')
   @ApiOperation({ operationId: 'runs_annotate', summary: 'Tags and a note on a run' })
   @ApiOkResponse({ standardSchema: Run })
+  @Tagged()
   async annotateRun(
     @CurrentPrincipal() principal: Principal,
     @Param('id') id: string,
     @Body({ schema: Annotate }) change: Annotate,
+    @IfMatch() expected: Expected,
   ): Promise<Run> {
-    await this.annotations.annotate(principal, 'run', id, change);
+    await this.annotations.annotate(
+      principal,
+      { kind: 'run', id, shown: (transaction) => this.runs.getIn(transaction, id) },
+      change,
+      expected,
+    );
     return this.runs.get(principal, id);
   }
 
@@ -62,12 +83,19 @@ export class AnnotationsController {
   @Requires('backup:write')
   @ApiOperation({ operationId: 'backups_annotate', summary: 'Tags and a note on a backup' })
   @ApiOkResponse({ standardSchema: Backup })
+  @Tagged()
   async annotateBackup(
     @CurrentPrincipal() principal: Principal,
     @Param('id') id: string,
     @Body({ schema: Annotate }) change: Annotate,
+    @IfMatch() expected: Expected,
   ): Promise<Backup> {
-    await this.annotations.annotate(principal, 'backup', id, change);
+    await this.annotations.annotate(
+      principal,
+      { kind: 'backup', id, shown: (transaction) => this.backups.getIn(transaction, id) },
+      change,
+      expected,
+    );
     return this.backups.get(principal, id);
   }
 }

@@ -100,9 +100,11 @@ export class PlansService {
   }
 
   async get(principal: Principal, id: string): Promise<Plan> {
-    return this.database.inOrganization(principal.organization, async (transaction) =>
-      this.present(transaction, await findPlan(transaction, id)),
-    );
+    return this.database.inOrganization(principal.organization, (transaction) => this.getIn(transaction, id));
+  }
+
+  async getIn(transaction: Transaction, id: string): Promise<Plan> {
+    return this.present(transaction, await findPlan(transaction, id));
   }
 
   async update(principal: Principal, id: string, request: UpdatePlan, expected: Expected = whatever): Promise<Plan> {

@@ -1,7 +1,7 @@
 import { RahatError, type Backup, type HoldBackup, type Principal } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase } from '@rahat/persistence';
-import { changesBetween, recordAct } from '@rahat/service-kit';
+import { changesBetween, recordAct, whatever, type Expected } from '@rahat/service-kit';
 import { findBackup, lockForReading, presentBackup } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
 
@@ -14,9 +14,10 @@ export class BackupHolds {
   ) {}
 
   /** A second hold takes the place of the first. */
-  async hold(principal: Principal, id: string, { reason }: HoldBackup): Promise<Backup> {
+  async hold(principal: Principal, id: string, { reason }: HoldBackup, expected: Expected = whatever): Promise<Backup> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
       const before = await lockForReading(transaction, id);
+      expected(presentBackup(before));
       const hold = { reason, by: principal.name, at: this.clock.now().toISOString() };
       await transaction.query(`UPDATE backups SET hold = $2, retention_reason = $3 WHERE id = $1`, [
         id,
@@ -30,9 +31,11 @@ export class BackupHolds {
   }
 
   /** Retention decides about it again with the next backup of its database. */
-  async release(principal: Principal, id: string): Promise<Backup> {
+  async release(principal: Principal, id: string, expected: Expected = whatever): Promise<Backup> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
-      const { hold } = await lockForReading(transaction, id);
+      const before = await lockForReading(transaction, id);
+      expected(presentBackup(before));
+      const { hold } = before;
       if (!hold) throw new RahatError('conflict', 'Nobody holds this backup');
       await transaction.query(`UPDATE backups SET hold = NULL, retention_reason = $2 WHERE id = $1`, [
         id,

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiHeader, ApiOkResponse, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import { pageOf, PageQuery, Run, RunLog, RunQuery, RunStreamEvent, type Page, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, Requires, Tagged } from '@rahat/service-kit';
 import { EventStream } from '../live/event-stream.js';
 import { RunEvents } from './run-events.js';
 import { RunPauses } from './run-pauses.js';
@@ -29,6 +29,7 @@ export class RunsController {
   @Requires('run:read')
   @ApiOperation({ operationId: 'runs_get', summary: 'One run, with its evidence and the reasons of its state' })
   @ApiOkResponse({ standardSchema: Run })
+  @Tagged()
   async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<Run> {
     return this.runs.get(principal, id);
   }

@@ -37,7 +37,11 @@ export class RunsService {
   }
 
   async get(principal: Principal, id: string): Promise<Run> {
-    return presentRun(await this.database.inOrganization(principal.organization, (transaction) => findRun(transaction, id)));
+    return this.database.inOrganization(principal.organization, (transaction) => this.getIn(transaction, id));
+  }
+
+  async getIn(transaction: Transaction, id: string): Promise<Run> {
+    return presentRun(await findRun(transaction, id));
   }
 
   async log(principal: Principal, id: string, query: PageQuery): Promise<Page<RunLogLine>> {

@@ -94,7 +94,11 @@ export class ServersService {
   }
 
   async get(principal: Principal, id: string): Promise<Server> {
-    return presentServer(await this.database.inOrganization(principal.organization, (transaction) => findServer(transaction, id)));
+    return this.database.inOrganization(principal.organization, (transaction) => this.getIn(transaction, id));
+  }
+
+  async getIn(transaction: Transaction, id: string): Promise<Server> {
+    return presentServer(await findServer(transaction, id));
   }
 
   async update(principal: Principal, id: string, request: UpdateServer, expected: Expected = whatever): Promise<Server> {

@@ -1,3 +1,4 @@
+import { setImmediate as aTurn } from 'node:timers/promises';
 import { newId, type BackupType } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 import { rememberCollection } from '../../collections/collection-policies.table.js';
@@ -39,6 +40,8 @@ export async function planExpectedRuns(transaction: Transaction, ledger: RunLedg
     expected.push(...rows);
     planned.push({ id: plan.id, plannedUntil });
     written += rows.length + looks;
+    // A schedule of every minute has thousands of times, and there may be many of them: requests have their turn in between.
+    await aTurn();
   }
   for (let start = 0; start < expected.length; start += ROWS_PER_INSERT)
     await insertExpected(transaction, expected.slice(start, start + ROWS_PER_INSERT));
