@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource, type MigrationInterface, type QueryRunner } from 'typeorm';
 import { isTransactionConflict, translateDatabaseError } from './database-errors.js';
 import { quoteIdentifier, quoteLiteral, schemaNamesOf, type SchemaNames } from './schema-names.js';
-import type { ServiceDatabase, Transaction } from './service-database.js';
+import { wholeOrganization, type ServiceDatabase, type Tenant, type Transaction } from './service-database.js';
 
 export type Migration = new () => MigrationInterface;
 
@@ -59,23 +59,27 @@ class PostgresServiceDatabase implements ServiceDatabase {
     private readonly log: ServiceDatabaseOptions['log'],
   ) {}
 
-  inOrganization<T>(organization: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
-    return this.transact((runner) => runner.query(`SELECT set_config('app.organization_id', $1, true)`, [organization]), work);
+  inOrganization<T>(tenant: Tenant | string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    const { organization, serverGroups } = typeof tenant === 'string' ? wholeOrganization(tenant) : tenant;
+    if (serverGroups === null)
+      return this.transact({ enter: (runner) => runner.query(`SELECT set_config('app.organization_id', $1, true)`, [organization]) }, work);
+    const role = this.names.restrictedRole;
+    return this.transact({ enter: (runner) => enterGroups(runner, { organization, serverGroups }, this.names), role }, work);
   }
 
   asSystem<T>(reason: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     this.log?.debug({ schema: this.names.schema, reason }, 'acting across organizations');
-    return this.transact((runner) => runner.query(`SET LOCAL ROLE ${quoteIdentifier(this.names.systemRole)}`), work);
+    return this.transact({ enter: (runner) => runner.query(`SET LOCAL ROLE ${quoteIdentifier(this.names.systemRole)}`) }, work);
   }
 
   async close(): Promise<void> {
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
   }
 
-  private async transact<T>(enter: (runner: QueryRunner) => Promise<unknown>, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  private async transact<T>(entry: Entry, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.transactOnce(enter, work);
+        return await this.transactOnce(entry, work);
       } catch (error) {
         if (!isTransactionConflict(error) || attempt === ATTEMPTS) throw translateDatabaseError(error);
         await sleep(BACKOFF_MS * 2 ** attempt * Math.random());
@@ -83,10 +87,7 @@ class PostgresServiceDatabase implements ServiceDatabase {
     }
   }
 
-  private async transactOnce<T>(
-    enter: (runner: QueryRunner) => Promise<unknown>,
-    work: (transaction: Transaction) => Promise<T>,
-  ): Promise<T> {
+  private async transactOnce<T>({ enter, role }: Entry, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const runner = this.dataSource.createQueryRunner();
     const reactions: (() => void)[] = [];
     try {
@@ -98,6 +99,7 @@ class PostgresServiceDatabase implements ServiceDatabase {
         query: async <Row>(sql: string, parameters?: unknown[]) => (await runner.query(sql, parameters, true)).records as Row[],
         prepared: async <Row>(sql: string, parameters: unknown[]) =>
           (await connection.query({ name: statementName(sql), text: sql, values: parameters })).rows as Row[],
+        inWholeOrganization: (some) => (role === undefined ? some() : outOfRole(runner, role, some)),
         afterCommit: (react) => void reactions.push(react),
       });
       await runner.commitTransaction();
@@ -111,6 +113,44 @@ class PostgresServiceDatabase implements ServiceDatabase {
       await runner.release().catch(() => undefined);
     }
   }
+}
+
+interface Entry {
+  enter(runner: QueryRunner): Promise<unknown>;
+  /** Of a tenant that is limited to server groups. */
+  role?: string;
+}
+
+/** Which servers are meant is decided once, by the service's own role; what then is seen of them, by the policies of the role that is entered. */
+async function enterGroups(
+  runner: QueryRunner,
+  { organization, serverGroups }: { organization: string; serverGroups: readonly string[] },
+  { schema, restrictedRole }: SchemaNames,
+): Promise<void> {
+  await runner.query(`SELECT set_config('app.organization_id', $1, true), set_config('app.server_groups', $2::text[]::text, true)`, [
+    organization,
+    serverGroups,
+  ]);
+  await runner.query(
+    `SELECT set_config('app.server_ids', (SELECT COALESCE(array_agg(id), '{}')::text FROM ${quoteIdentifier(schema)}.reached_servers($1, $2) AS id), true)`,
+    [organization, serverGroups],
+  );
+  await runner.query(`SET LOCAL ROLE ${quoteIdentifier(restrictedRole)}`);
+}
+
+async function outOfRole<T>(runner: QueryRunner, role: string, work: () => Promise<T>): Promise<T> {
+  const enterAgain = () => runner.query(`SET LOCAL ROLE ${quoteIdentifier(role)}`);
+  await runner.query('SET LOCAL ROLE NONE');
+  let result: T;
+  try {
+    result = await work();
+  } catch (error) {
+    // Where PostgreSQL refuses this, too, it has given the transaction up, and nothing more is done in it.
+    await enterAgain().catch(() => undefined);
+    throw error;
+  }
+  await enterAgain();
+  return result;
 }
 
 /** What is committed is committed: a failing reaction must not look like a failed transaction. */

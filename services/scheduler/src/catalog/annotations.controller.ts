@@ -1,7 +1,7 @@
 import { Body, Controller, Inject, Param, Patch, Put } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Annotate, Backup, Plan, Run, Server, SetNote, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { BackupsService } from '../backups/backups.service.js';
 import { PlansService } from '../plans/plans.service.js';
 import { RunsService } from '../runs/runs.service.js';
@@ -21,6 +21,7 @@ export class AnnotationsController {
 
   @Put('servers/:id/note')
   @Requires('server:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'servers_note', summary: 'Write a note on a server; an empty one takes it away' })
   @ApiOkResponse({ standardSchema: Server })
   async noteServer(
@@ -34,6 +35,7 @@ export class AnnotationsController {
 
   @Put('plans/:id/note')
   @Requires('plan:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'plans_note', summary: 'Write a note on a plan; an empty one takes it away' })
   @ApiOkResponse({ standardSchema: Plan })
   async notePlan(
@@ -47,6 +49,7 @@ export class AnnotationsController {
 
   @Patch('runs/:id')
   @Requires('run:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'runs_annotate', summary: 'Tags and a note on a run' })
   @ApiOkResponse({ standardSchema: Run })
   async annotateRun(
@@ -60,6 +63,7 @@ export class AnnotationsController {
 
   @Patch('backups/:id')
   @Requires('backup:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'backups_annotate', summary: 'Tags and a note on a backup' })
   @ApiOkResponse({ standardSchema: Backup })
   async annotateBackup(

@@ -1,6 +1,6 @@
 import { RahatError, type Annotate, type Principal } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { TenantDatabase } from '@rahat/persistence';
 import { changesBetween, recordAct } from '@rahat/service-kit';
 
 type Kind = 'server' | 'plan' | 'run' | 'backup';
@@ -15,12 +15,12 @@ interface Annotated {
 /** What people write on things; nothing is decided by it. Tags of servers and plans do decide, and are changed with them. */
 export class AnnotationsService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
   ) {}
 
   async annotate(principal: Principal, kind: Kind, id: string, { tags, note }: Annotate): Promise<void> {
-    await this.database.inOrganization(principal.organization, async (transaction) => {
+    await this.database.inOrganization(principal, async (transaction) => {
       const there = DELETABLE.has(kind) ? 'AND deleted_at IS NULL' : '';
       const [before] = await transaction.query<Annotated>(`SELECT tags, note FROM ${TABLES[kind]} WHERE id = $1 ${there} FOR UPDATE`, [id]);
       if (!before) throw new RahatError('not_found', `There is no ${kind} ${id}`);

@@ -1,4 +1,4 @@
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { Tenant, TenantDatabase, Transaction } from '@rahat/persistence';
 import { searchedWords } from '../search/search-words.js';
 
 type Table = 'servers' | 'plans' | 'runs' | 'backups';
@@ -8,8 +8,8 @@ export class ListConditions {
   private readonly parts: string[] = [];
   readonly values: unknown[] = [];
 
-  constructor(organization: string) {
-    this.where('organization_id = ?', organization);
+  constructor(readonly tenant: Tenant) {
+    this.where('organization_id = ?', tenant.organization);
   }
 
   /** Each `?` stands for the next value. */
@@ -31,6 +31,17 @@ export class ListConditions {
     return words === undefined ? this.where('false') : this.where(`search @@ to_tsquery('simple', ?)`, words);
   }
 
+  /** What row security would hide is not counted into a page either: ids come in the same pages as their rows. */
+  within(table: Table, servers: readonly string[]): this {
+    const groups = this.tenant.serverGroups;
+    if (table !== 'plans') return this.where(`${table === 'servers' ? 'id' : 'server_id'} = ANY (?::text[])`, servers);
+    return this.where(
+      `(server_ids <> '{}' OR server_groups <> '{}') AND (server_tags = '{}' OR server_groups <> '{}') AND server_ids <@ ?::text[] AND server_groups <@ ?::text[]`,
+      servers,
+      groups,
+    );
+  }
+
   toString(): string {
     return this.parts.join(' AND ');
   }
@@ -38,17 +49,27 @@ export class ListConditions {
 
 /**
  * The ids of one page, in order. Row security would keep the planner from the indexes of words and tags (schema-sql.ts), so the system
- * role looks for the ids, of the organization that the conditions name; what is shown of them is read under row security.
+ * role looks for the ids, of the organization and the servers that the conditions' tenant has; what is shown of them is read under row
+ * security.
  */
 export async function foundIds(
-  database: ServiceDatabase,
+  database: TenantDatabase,
   table: Table,
   conditions: ListConditions,
   page: { order: string; limit: number },
 ): Promise<string[]> {
-  const rows = await database.asSystem(`find ${table} of an organization`, (transaction) =>
-    transaction.query<{ id: string }>(pageQuery(table, conditions, page), conditions.values),
-  );
+  const rows = await database.asSystem(`find ${table} of an organization`, async (transaction) => {
+    const reached = await reachedServers(transaction, conditions.tenant);
+    const narrowed = reached === null ? conditions : conditions.within(table, reached);
+    return transaction.query<{ id: string }>(pageQuery(table, narrowed, page), narrowed.values);
+  });
+  return rows.map(({ id }) => id);
+}
+
+/** null: all of the organization. */
+async function reachedServers(transaction: Transaction, { organization, serverGroups }: Tenant): Promise<string[] | null> {
+  if (serverGroups === null) return null;
+  const rows = await transaction.query<{ id: string }>(`SELECT id FROM reached_servers($1, $2) AS id`, [organization, serverGroups]);
   return rows.map(({ id }) => id);
 }
 

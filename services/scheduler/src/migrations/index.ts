@@ -11,6 +11,7 @@ import { WeighEditedPlans1764340000000 } from './0010-weigh-edited-plans.js';
 import { KeepLiveEvents1764430100000 } from './0013-keep-live-events.js';
 import { MarkDueBackups1764450000000 } from './0011-mark-due-backups.js';
 import { RebuildAttached1764450100000 } from './0012-rebuild-attached.js';
+import { LimitToServerGroups1764460000000 } from './0014-limit-to-server-groups.js';
 
 export const schedulerMigrations = [
   CreateScheduler1763900000000,
@@ -26,4 +27,5 @@ export const schedulerMigrations = [
   KeepLiveEvents1764430100000,
   MarkDueBackups1764450000000,
   RebuildAttached1764450100000,
+  LimitToServerGroups1764460000000,
 ];

@@ -1,6 +1,6 @@
 import { RahatError, type Backup, type HoldBackup, type Principal } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { TenantDatabase } from '@rahat/persistence';
 import { changesBetween, recordAct } from '@rahat/service-kit';
 import { findBackup, lockForReading, presentBackup } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
@@ -8,14 +8,14 @@ import type { Clock } from '../clock/clock.js';
 /** What somebody said must stay, until somebody says that it need not. */
 export class BackupHolds {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly clock: Clock,
   ) {}
 
   /** A second hold takes the place of the first. */
   async hold(principal: Principal, id: string, { reason }: HoldBackup): Promise<Backup> {
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       const before = await lockForReading(transaction, id);
       const hold = { reason, by: principal.name, at: this.clock.now().toISOString() };
       await transaction.query(`UPDATE backups SET hold = $2, retention_reason = $3 WHERE id = $1`, [
@@ -31,7 +31,7 @@ export class BackupHolds {
 
   /** Retention decides about it again with the next backup of its database. */
   async release(principal: Principal, id: string): Promise<Backup> {
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       const { hold } = await lockForReading(transaction, id);
       if (!hold) throw new RahatError('conflict', 'Nobody holds this backup');
       await transaction.query(`UPDATE backups SET hold = NULL, retention_reason = $2 WHERE id = $1`, [

@@ -52,7 +52,8 @@ export class AttemptMessages {
       `UPDATE runs SET progress = $3, heartbeat_at = $4, progressed_at = CASE WHEN $5 THEN $4 ELSE progressed_at END WHERE id = $1 AND attempt = $2 AND state = 'running'`,
       [id, attempt, JSON.stringify(progress), this.clock.now(), moved],
     );
-    signalLive(this.messaging, transaction, { organization: run.organization_id, run: id, kind: 'progress', attempt, progress });
+    const { organization_id: organization, server_id: server } = run;
+    signalLive(this.messaging, transaction, { organization, run: id, kind: 'progress', server, attempt, progress });
   }
 
   /** Lines of an earlier attempt are kept too: they tell why it ended. */

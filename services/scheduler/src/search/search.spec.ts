@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId, type Principal } from '@rahat/contracts';
+import { wholeOrganization } from '@rahat/persistence';
 import { backupConditions, BACKUP_ORDER } from '../backups/backup-list.js';
 import { pageQuery, type ListConditions } from '../catalog/found-ids.js';
 import { ALLOWED_DELAY_MS, momentsOf, NEWEST_BACKUPS, PROTECTION_LINES } from '../protections/protections.table.js';
@@ -127,7 +128,7 @@ describe('in a catalog of 20,000 backups', () => {
     ['search', { removed: 'false', q: 'orders_1234' }, 'backups_search'],
     ['search by the beginning of two words', { removed: 'false', q: 'serv 15432' }, 'backups_search'],
   ])('the %s of backups is read from its index', async (_name, { after, ...query }, index) => {
-    const text = await planOf('backups', backupConditions(organization, query, after), BACKUP_ORDER);
+    const text = await planOf('backups', backupConditions(wholeOrganization(organization), query, after), BACKUP_ORDER);
     expect(text).toMatch(index);
     expect(text).not.toContain('Seq Scan');
     if (!query.q && !query.tag) expect(text).not.toContain('Sort');
@@ -145,7 +146,7 @@ describe('in a catalog of 20,000 backups', () => {
     ['list of a tag', { tag: ['release=7'] }, 'runs_tags'],
     ['search', { q: 'orders_1234' }, 'runs_search'],
   ])('the %s of runs is read from its index', async (_name, query, index) => {
-    const text = await planOf('runs', runConditions(organization, query), RUN_ORDER);
+    const text = await planOf('runs', runConditions(wholeOrganization(organization), query), RUN_ORDER);
     expect(text).toContain(index);
     expect(text).not.toContain('Seq Scan');
     if (!query.q && !query.tag) expect(text).not.toContain('Sort');

@@ -1,5 +1,5 @@
-import type { Principal, RunError, Status } from '@rahat/contracts';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { DatabaseStatus, Principal, RunError, Status } from '@rahat/contracts';
+import { wholeOrganization, type Tenant, type TenantDatabase, type Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import { scheduleOf, schedulesOf } from '../plans/schedules.table.js';
 import {
@@ -23,15 +23,16 @@ export interface Protected {
 
 export class StatusService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly settling: Settling,
     private readonly clock: Clock,
   ) {}
 
-  async status({ organization }: Principal): Promise<Status> {
-    return this.settled(organization, async (transaction, now) => {
-      const protections = await protectionsOf(transaction, organization, now);
-      const databases = protections.map((protection) => statusOf(protection, now));
+  async status(principal: Principal): Promise<Status> {
+    return this.settled(principal, async (transaction, now) => {
+      const protections = await protectionsOf(transaction, principal.organization, now);
+      const known = await knownPlans(transaction, principal);
+      const databases = protections.map((protection) => withoutUnknown(statusOf(protection, now), known));
       return { ...summarize(databases, now), databases, at: now.toISOString() };
     });
   }
@@ -44,7 +45,7 @@ export class StatusService {
     const all: Protected[] = [];
     for (const { id: organization } of organizations)
       all.push(
-        await this.settled(organization, async (transaction, now) => ({
+        await this.settled(wholeOrganization(organization), async (transaction, now) => ({
           organization,
           protections: await protectionsOf(transaction, organization, now),
           newest: await newestBackups(transaction, organization),
@@ -53,10 +54,22 @@ export class StatusService {
     return all;
   }
 
-  private async settled<T>(organization: string, read: (transaction: Transaction, now: Date) => Promise<T>): Promise<T> {
-    await this.settling.settle(organization);
-    return this.database.inOrganization(organization, (transaction) => read(transaction, this.clock.now()));
+  private async settled<T>(tenant: Tenant, read: (transaction: Transaction, now: Date) => Promise<T>): Promise<T> {
+    await this.settling.settle(tenant.organization);
+    return this.database.inOrganization(tenant, (transaction) => read(transaction, this.clock.now()));
   }
+}
+
+/** Those that who asks may know of; null: all. */
+async function knownPlans(transaction: Transaction, { serverGroups }: Tenant): Promise<ReadonlySet<string> | null> {
+  if (serverGroups === null) return null;
+  const rows = await transaction.query<{ id: string }>(`SELECT id FROM plans WHERE deleted_at IS NULL`);
+  return new Set(rows.map(({ id }) => id));
+}
+
+/** A plan of more servers may bear the names of others. */
+function withoutUnknown(status: DatabaseStatus, known: ReadonlySet<string> | null): DatabaseStatus {
+  return known === null || status.plan === null || known.has(status.plan) ? status : { ...status, planName: null };
 }
 
 async function protectionsOf(transaction: Transaction, organization: string, now: Date): Promise<Protection[]> {
@@ -66,10 +79,13 @@ async function protectionsOf(transaction: Transaction, organization: string, now
   const databases = await transaction.query<StatedDatabase>(
     `SELECT id, server_id, name, connectable, excluded, missing_since, tags FROM databases ORDER BY name`,
   );
-  const plans = await transaction.query<StatedPlan>(
-    `SELECT id, name, enabled, method, databases, server_ids, server_groups, server_tags FROM plans WHERE deleted_at IS NULL ORDER BY name`,
-  );
-  const allowed = await allowedAges(transaction, plans, now);
+  // A database is protected by a plan that covers others too, whoever asks.
+  const { plans, allowed } = await transaction.inWholeOrganization(async () => {
+    const stated = await transaction.query<StatedPlan>(
+      `SELECT id, name, enabled, method, databases, server_ids, server_groups, server_tags FROM plans WHERE deleted_at IS NULL ORDER BY name`,
+    );
+    return { plans: stated, allowed: await allowedAges(transaction, stated, now) };
+  });
   const known = Map.groupBy(await protectionLines(transaction, organization, now), (line) => line.plan_id);
   const lineOf = new Map(
     [...known].map(([plan, lines]) => [plan, new Map(lines.map((line) => [line.database_id || line.server_id, line]))]),
