@@ -284,6 +284,7 @@ export type CreateApiKey = {
 export type CreateInvitation = {
     email: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+    serverGroups?: Array<string> | null;
 };
 
 export type CreateOrganization = {
@@ -524,6 +525,7 @@ export type CreateSignOnProvider = {
     roles?: Array<{
         group: string;
         role: 'admin' | 'operator' | 'viewer' | 'auditor';
+        serverGroups?: Array<string> | null;
     }>;
     otherwise?: 'admin' | 'operator' | 'viewer' | 'auditor' | null;
     emailDomains?: Array<string>;
@@ -562,6 +564,7 @@ export type CreatedInvitation = {
     id: string;
     email: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+    serverGroups: Array<string> | null;
     state: 'open' | 'accepted' | 'revoked' | 'expired';
     invitedBy: {
         id: string;
@@ -714,6 +717,7 @@ export type Invitation = {
     id: string;
     email: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+    serverGroups: Array<string> | null;
     state: 'open' | 'accepted' | 'revoked' | 'expired';
     invitedBy: {
         id: string;
@@ -788,6 +792,7 @@ export type Me = {
     name: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
     scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    serverGroups: Array<string> | null;
     organization: {
         id: string;
         name: string;
@@ -1300,6 +1305,7 @@ export type RoleDescription = {
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
     description: string;
     scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    limitable: boolean;
 };
 
 export type RoleList = {
@@ -1745,6 +1751,7 @@ export type SignOnProvider = {
     roles: Array<{
         group: string;
         role: 'admin' | 'operator' | 'viewer' | 'auditor';
+        serverGroups: Array<string> | null;
     }>;
     otherwise: 'admin' | 'operator' | 'viewer' | 'auditor' | null;
     emailDomains: Array<string>;
@@ -1954,6 +1961,7 @@ export type UpdateSignOnProvider = {
     roles?: Array<{
         group: string;
         role: 'admin' | 'operator' | 'viewer' | 'auditor';
+        serverGroups?: Array<string> | null;
     }>;
     otherwise?: 'admin' | 'operator' | 'viewer' | 'auditor' | null;
     emailDomains?: Array<string>;
@@ -1969,6 +1977,7 @@ export type UpdateTemplate = {
 
 export type UpdateUser = {
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+    serverGroups?: Array<string> | null;
 };
 
 export type User = {
@@ -1976,6 +1985,7 @@ export type User = {
     name: string;
     email: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+    serverGroups: Array<string> | null;
     joinedAt: string;
     lastSeenAt: string | null;
 };
