@@ -9,6 +9,8 @@ export interface Operation {
   operationId: string;
   /** Absent when its handler does not declare it. */
   access?: { access: 'public' } | { access: 'scopes'; scopes: Scope[] };
+  /** Also open to whoever is limited to server groups. */
+  withinServerGroups: boolean;
   parameters: { name: string; in: string; required?: boolean; schema: JsonSchema }[];
   body?: JsonSchema;
   responses: Record<string, { content?: Record<string, { schema?: JsonSchema }> }>;
@@ -35,6 +37,7 @@ export async function readApiDocument(url: string): Promise<ApiDocument> {
         path,
         operationId: operation.operationId,
         access: operation['x-rahat-access'],
+        withinServerGroups: operation['x-rahat-within-server-groups'] === true,
         parameters: operation.parameters ?? [],
         body: operation.requestBody?.content['application/json'].schema,
         responses: operation.responses,

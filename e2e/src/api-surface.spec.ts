@@ -35,8 +35,13 @@ interface Answer {
 
 /** What lies outside of the platform may be away, and then a problem says so. */
 const OF_OTHERS = /"code":"(source|storage|tool|hook)_/;
+const LIMITED = ['operator', 'admin'] as const;
 const SEED = 20_261;
 const CASES = 6;
+/** What whoever is limited to server groups may know all the same: a plan needs it, and nothing in it is anybody's. */
+const COMMON = ['templates', 'repositories', 'storages'];
+/** They ask for a person before they look whom or what it is about. */
+const ASKS_FOR_A_PERSON = ['users_second_factors_remove', 'me_sessions_end'];
 /** Nothing of what is asked here shall be hidden behind "too many requests". */
 const UNLIMITED = {
   RAHAT_LOGIN_TRIES_PER_MINUTE: '10000',
@@ -60,6 +65,8 @@ describe.each(shapes(STANDALONE))('the whole API ($form, $queues)', (shape) => {
     keys['key with one scope'] = await makeKey(world, 'weak', ['organization:read']);
     await moveToOthers(world, 'foreign');
     for (const role of ROLES) keys[role] = await logInAs(world, role);
+    const { id: elsewhere } = await data(serverGroupsCreate({ client: world.platform.client, body: { name: 'elsewhere' } }));
+    for (const role of LIMITED) keys[`limited ${role}`] = await logInAs(world, role, elsewhere);
   }, 180_000);
   afterAll(async () => world?.[Symbol.asyncDispose]());
 
@@ -148,6 +155,31 @@ describe.each(shapes(STANDALONE))('the whole API ($form, $queues)', (shape) => {
       if (theirs && ![404, 422].includes(answer.status)) wrong.push(`${named(operation)}: ${answer.status} ${answer.text.slice(0, 200)}`);
     }
     expect(wrong).toEqual([]);
+  });
+
+  it.each(LIMITED)('is closed to a limited %s but for what lies within their server groups, and shows nothing beyond', async (role) => {
+    const wrong: string[] = [];
+    const common = new Set(['absent_1', ...COMMON.map((kind) => ids[kind])]);
+    const hidden = Object.values(ids).filter((id) => !common.has(id));
+    const reachable = document.operations.filter((one) => one.access?.access === 'scopes' && !isTooWeak(ROLE_SCOPES[role], one));
+    for (const operation of reachable) {
+      const path = pathOf(operation, ids);
+      const ask = (query = '') => call(operation, path + query, keys[`limited ${role}`]!, accepted(operation));
+      const answer = await ask();
+      if (!operation.withinServerGroups) {
+        if (answer.status !== 403) wrong.push(`${named(operation)}: ${answer.status}, and is for the whole organization`);
+        continue;
+      }
+      const theirs = hidden.some((id) => path.includes(id));
+      const expected = ASKS_FOR_A_PERSON.includes(operation.operationId) ? [403] : [404, 422];
+      if (theirs && !expected.includes(answer.status)) wrong.push(`${named(operation)}: ${answer.status} ${answer.text.slice(0, 200)}`);
+      const answers = [answer];
+      if (operation.method === 'GET' && !theirs) for (const query of queriesOf(operation, ids)) answers.push(await ask(query));
+      const seen = hidden.filter((id) => answers.some(({ status, text }) => status < 300 && text.includes(id)));
+      if (seen.length > 0) wrong.push(`${named(operation)} shows ${seen.join(', ')}`);
+    }
+    expect(wrong).toEqual([]);
+    expect(reachable.filter(({ withinServerGroups }) => withinServerGroups).length).toBeGreaterThan(40);
   });
 
   it('bears whatever is sent to it: no answer is undocumented, none an inner fault', async () => {
@@ -269,20 +301,30 @@ async function moveToOthers(world: World, key: string): Promise<void> {
   });
 }
 
-/** A key of a user who has this role. */
-async function logInAs(world: World, role: string): Promise<string> {
-  const key = await makeKey(world, role, ['*']);
+/** Each filter that takes an id, with the id of something that is there. */
+function queriesOf({ parameters }: Operation, ids: Ids): string[] {
+  const filters = parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name);
+  const given = Object.entries({ ...ids, groups: ids['server-groups']! }).map(
+    ([kind, id]) => [kind.replace(/ies$/, 'y').replace(/s$/, ''), id] as const,
+  );
+  return given.filter(([name]) => filters.includes(name)).map(([name, id]) => `?${name}=${id}`);
+}
+
+/** A key of a user who has this role; within a server group alone, where one is named. */
+async function logInAs(world: World, role: string, serverGroup?: string): Promise<string> {
+  const name = serverGroup === undefined ? role : `limited_${role}`;
+  const key = await makeKey(world, name, ['*']);
   await withMetadata(world, async (client) => {
     await client.query(
       `INSERT INTO auth.users (id, organization_id, email, name, password_hash)
        SELECT $1, organization_id, $1 || '@example.org', $1, password_hash FROM auth.users WHERE email = 'owner@example.org'`,
-      [`user_${role}`],
+      [`user_${name}`],
     );
     await client.query(
-      `INSERT INTO auth.memberships (organization_id, user_id, role) SELECT organization_id, id, $2 FROM auth.users WHERE id = $1`,
-      [`user_${role}`, role],
+      `INSERT INTO auth.memberships (organization_id, user_id, role, server_groups) SELECT organization_id, id, $2, $3 FROM auth.users WHERE id = $1`,
+      [`user_${name}`, role, serverGroup === undefined ? null : [serverGroup]],
     );
-    await client.query(`UPDATE auth.api_keys SET created_by = $1 WHERE name = $2`, [`user_${role}`, role]);
+    await client.query(`UPDATE auth.api_keys SET created_by = $1 WHERE name = $2`, [`user_${name}`, name]);
   });
   return key;
 }

@@ -1,6 +1,6 @@
 import type { Command } from '@commander-js/extra-typings';
 import type { CommandRunner } from './command-runner.js';
-import { wholeNumber } from './option-values.js';
+import { collected, wholeNumber } from './option-values.js';
 
 type Organizations = typeof import('./commands/organizations.js');
 type ApiKeys = typeof import('./commands/api-keys.js');
@@ -10,6 +10,7 @@ type PersonalOptions = import('./session/personal-api.js').PersonalOptions;
 const USER = 'e-mail, name or id';
 const ROLES = 'owner, admin, operator, viewer or auditor';
 const AS_YOURSELF = ['--email <email>', 'your e-mail: an API key cannot do this, your password is asked for'] as const;
+const GROUP = ['--group <server group>', 'limit the role to this server group; may be given several times', collected] as const;
 const DATA_FOLDER = ['--data-folder <path>', 'data folder of the platform (default: RAHAT_DATA_DIR or ./.data)'] as const;
 const PASSWORD_STDIN = ['--password-stdin', 'read the password from standard input', false] as const;
 
@@ -106,7 +107,12 @@ function addUserCommands<Args extends unknown[], Opts extends Record<string, unk
     .description('make an invitation; its token is shown this once')
     .argument('<email>')
     .option('--role <role>', ROLES, 'viewer')
-    .action(run(async (terminal, email: string, options: { role: string }) => (await users()).inviteUser(terminal, email, options)));
+    .option(...GROUP)
+    .action(
+      run(async (terminal, email: string, options: { role: string; group?: string[] }) =>
+        (await users()).inviteUser(terminal, email, options),
+      ),
+    );
   user.command('invitations').action(run(async (terminal) => (await users()).listInvitations(terminal)));
   user
     .command('revoke-invitation')
@@ -116,7 +122,13 @@ function addUserCommands<Args extends unknown[], Opts extends Record<string, unk
     .command('set-role')
     .argument('<user>', USER)
     .argument('<role>', ROLES)
-    .action(run(async (terminal, wanted: string, role: string) => (await users()).setRole(terminal, wanted, role)));
+    .option(...GROUP)
+    .option('--whole-organization', 'lift the limit to server groups', false)
+    .action(
+      run(async (terminal, wanted: string, role: string, options: { group?: string[]; wholeOrganization: boolean }) =>
+        (await users()).setRole(terminal, wanted, role, options),
+      ),
+    );
   user
     .command('remove')
     .description('remove from the organization; sessions and keys end within 10 seconds')

@@ -43,6 +43,25 @@ export const ROLE_SCOPES: Record<Role, readonly Scope[]> = {
   auditor: [...READ, 'user:read', 'api-key:read', 'audit:read'],
 };
 
+/** Roles that may be limited to server groups. An owner owns all, and the trail that an auditor reads is that of the whole organization. */
+export const LIMITABLE_ROLES: readonly Role[] = ['admin', 'operator', 'viewer'];
+
+/** Ids of the server groups that a role is limited to; null is the whole organization. A group that was deleted since reaches nothing. */
+export const ServerGroups = z
+  .array(z.string().regex(/^group_\w{1,64}$/, 'expected the id of a server group'))
+  .min(1)
+  .max(100)
+  .nullable();
+
+/** For a schema with a role and its server groups. */
+export function refuseUnlimitable(
+  { role, serverGroups }: { role?: Role; serverGroups?: readonly string[] | null },
+  context: z.RefinementCtx,
+): void {
+  if (role !== undefined && serverGroups && !LIMITABLE_ROLES.includes(role))
+    context.addIssue({ code: 'custom', path: ['serverGroups'], message: `an ${role} is for the whole organization` });
+}
+
 /** The caller as every service sees it: claims of the gateway's 60 s ES256 token (design.md §3). */
 export const Principal = z.object({
   kind: z.enum(['user', 'api-key', 'service']),
@@ -51,6 +70,8 @@ export const Principal = z.object({
   organization: z.string(),
   role: Role,
   scopes: z.array(Scope),
+  /** Of what hangs on a server they reach what is in these groups and nothing else; null is the whole organization. */
+  serverGroups: z.array(z.string()).nullable().default(null),
   address: z.string(),
   requestId: z.string(),
   /** The session behind a user's request, so that it can end itself. */
@@ -64,7 +85,22 @@ export function allows(principal: Pick<Principal, 'scopes'>, scope: Scope): bool
   return principal.scopes.includes('*') || principal.scopes.includes(scope);
 }
 
-/** Whether someone with `scopes` may do all that `role` may do. Nobody gives, changes or takes away a role that reaches further than himself. */
-export function covers(scopes: readonly Scope[], role: Role): boolean {
-  return ROLE_SCOPES[role].every((scope) => allows({ scopes: [...scopes] }, scope));
+/** What somebody may do, and where: null is everywhere in the organization. */
+export interface Reach {
+  scopes: readonly Scope[];
+  serverGroups: readonly string[] | null;
+}
+
+export interface LimitedRole {
+  role: Role;
+  serverGroups: readonly string[] | null;
+}
+
+/** Whether someone may do all that a role may do, everywhere where it may. Nobody gives, changes or takes away a role that reaches further than himself. */
+export function covers({ scopes, serverGroups }: Reach, { role, serverGroups: others }: LimitedRole): boolean {
+  return ROLE_SCOPES[role].every((scope) => allows({ scopes: [...scopes] }, scope)) && coversGroups(serverGroups, others);
+}
+
+export function coversGroups(own: readonly string[] | null, others: readonly string[] | null): boolean {
+  return own === null || (others !== null && others.every((group) => own.includes(group)));
 }

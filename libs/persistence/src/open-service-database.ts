@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, MigrationInterface } from 'typeorm';
 import { isTransactionConflict, translateDatabaseError } from './database-errors.js';
 import { quoteIdentifier, quoteLiteral, schemaNamesOf, type SchemaNames } from './schema-names.js';
-import type { ServiceDatabase, Transaction } from './service-database.js';
+import { wholeOrganization, type ServiceDatabase, type Tenant, type Transaction } from './service-database.js';
 
 export type Migration = new () => MigrationInterface;
 
@@ -59,23 +59,25 @@ class PostgresServiceDatabase implements ServiceDatabase {
     private readonly log: ServiceDatabaseOptions['log'],
   ) {}
 
-  inOrganization<T>(organization: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
-    return this.transact(`SELECT set_config('app.organization_id', ${quoteLiteral(organization)}, true)`, work);
+  inOrganization<T>(tenant: Tenant | string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+    const { organization, serverGroups } = typeof tenant === 'string' ? wholeOrganization(tenant) : tenant;
+    if (serverGroups === null) return this.transact({ enter: enterOrganization(organization) }, work);
+    return this.transact({ enter: enterGroups(organization, serverGroups, this.names), role: this.names.restrictedRole }, work);
   }
 
   asSystem<T>(reason: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     this.log?.debug({ schema: this.names.schema, reason }, 'acting across organizations');
-    return this.transact(`SET LOCAL ROLE ${quoteIdentifier(this.names.systemRole)}`, work);
+    return this.transact({ enter: `SET LOCAL ROLE ${quoteIdentifier(this.names.systemRole)}` }, work);
   }
 
   async close(): Promise<void> {
     if (this.dataSource.isInitialized) await this.dataSource.destroy();
   }
 
-  private async transact<T>(enter: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  private async transact<T>(entry: Entry, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.transactOnce(enter, work);
+        return await this.transactOnce(entry, work);
       } catch (error) {
         if (!isTransactionConflict(error) || attempt === ATTEMPTS) throw translateDatabaseError(error);
         await sleep(BACKOFF_MS * 2 ** attempt * Math.random());
@@ -84,7 +86,7 @@ class PostgresServiceDatabase implements ServiceDatabase {
   }
 
   /** Not by TypeORM's own words for it: each would be a round trip, and there are more of them than of questions. */
-  private async transactOnce<T>(enter: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
+  private async transactOnce<T>({ enter, role }: Entry, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const runner = this.dataSource.createQueryRunner();
     const reactions: (() => void)[] = [];
     try {
@@ -95,6 +97,7 @@ class PostgresServiceDatabase implements ServiceDatabase {
           query: async <Row>(sql: string, parameters?: unknown[]) => (await runner.query(sql, parameters, true)).records as Row[],
           prepared: async <Row>(sql: string, parameters: unknown[]) =>
             (await connection.query({ name: statementName(sql), text: sql, values: parameters })).rows as Row[],
+          inWholeOrganization: (some) => (role === undefined ? some() : outOfRole(connection, role, some)),
           afterCommit: (react) => void reactions.push(react),
         });
         await connection.query('COMMIT');
@@ -109,6 +112,41 @@ class PostgresServiceDatabase implements ServiceDatabase {
       await runner.release().catch(() => undefined);
     }
   }
+}
+
+interface Entry {
+  /** SQL. */
+  enter: string;
+  /** Of a tenant that is limited to server groups. */
+  role?: string;
+}
+
+function enterOrganization(organization: string): string {
+  return `SELECT set_config('app.organization_id', ${quoteLiteral(organization)}, true)`;
+}
+
+/** Which servers are meant is decided once, by the service's own role; what then is seen of them, by the policies of the role that is entered. */
+function enterGroups(organization: string, serverGroups: readonly string[], { schema, restrictedRole }: SchemaNames): string {
+  const groups = `ARRAY[${serverGroups.map(quoteLiteral).join(', ')}]::text[]`;
+  const reached = `${quoteIdentifier(schema)}.reached_servers(${quoteLiteral(organization)}, ${groups})`;
+  return `${enterOrganization(organization)}, set_config('app.server_groups', ${groups}::text, true);
+    SELECT set_config('app.server_ids', (SELECT COALESCE(array_agg(id), '{}')::text FROM ${reached} AS id), true);
+    SET LOCAL ROLE ${quoteIdentifier(restrictedRole)}`;
+}
+
+async function outOfRole<T>(connection: Connection, role: string, work: () => Promise<T>): Promise<T> {
+  const enterAgain = () => connection.query(`SET LOCAL ROLE ${quoteIdentifier(role)}`);
+  await connection.query('SET LOCAL ROLE NONE');
+  let result: T;
+  try {
+    result = await work();
+  } catch (error) {
+    // Where PostgreSQL refuses this, too, it has given the transaction up, and nothing more is done in it.
+    await enterAgain().catch(() => undefined);
+    throw error;
+  }
+  await enterAgain();
+  return result;
 }
 
 /** What is committed is committed: a failing reaction must not look like a failed transaction. */

@@ -72,13 +72,18 @@ async function demandRights(client: pg.Client): Promise<void> {
 
 async function provisionService(client: pg.Client, service: string, password: string): Promise<void> {
   const names = schemaNamesOf(service);
-  const { schema, role, systemRole, keeperRole } = names;
+  const { schema, role, systemRole, restrictedRole, keeperRole } = names;
   await makeRole(client, role, password);
-  await makeRole(client, systemRole);
   await makeRole(client, keeperRole);
-  await client.query(`GRANT ${quoteIdentifier(systemRole)} TO ${quoteIdentifier(role)}`);
+  // What it may become it is not already: policies for a role hold for every member that inherits from it. Before the memberships, which
+  // since PostgreSQL 16 remember this.
+  await client.query(`ALTER ROLE ${quoteIdentifier(role)} NOINHERIT`);
+  for (const entered of [systemRole, restrictedRole]) {
+    await makeRole(client, entered);
+    await client.query(`GRANT ${quoteIdentifier(entered)} TO ${quoteIdentifier(role)}`);
+  }
   await makeSchema(client, schema, role, keeperRole);
-  await client.query(`GRANT USAGE ON SCHEMA ${quoteIdentifier(schema)} TO ${quoteIdentifier(systemRole)}`);
+  await client.query(`GRANT USAGE ON SCHEMA ${quoteIdentifier(schema)} TO ${[systemRole, restrictedRole].map(quoteIdentifier).join(', ')}`);
   await letServiceHandOver(client, names);
 }
 

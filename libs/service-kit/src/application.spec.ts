@@ -117,6 +117,7 @@ const owner: Principal = {
   organization: 'org_1',
   role: 'owner',
   scopes: ['*'],
+  serverGroups: null,
   address: '127.0.0.1',
   requestId: 'r',
 };

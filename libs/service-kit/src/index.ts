@@ -32,7 +32,15 @@ export { Counter, Gauge, Histogram, METRICS, type Registry } from './operations/
 export { loadedGauge, type GaugeSample } from './operations/loaded-gauge.js';
 export { Pulse } from './operations/pulse.js';
 export { remembered } from './operations/remembered.js';
-export { CurrentPrincipal, InternalOnly, OpenToEnrolment, Public, Requires, type PrincipalRequest } from './principal/authorization.js';
+export {
+  CurrentPrincipal,
+  InternalOnly,
+  OpenToEnrolment,
+  Public,
+  Requires,
+  WithinServerGroups,
+  type PrincipalRequest,
+} from './principal/authorization.js';
 export { PrincipalGuard } from './principal/principal.guard.js';
 export { openPrincipalKeys, type PrincipalKeys } from './principal/principal-keys.js';
 export { ADDRESS_HEADER, PRINCIPAL_HEADER, type PrincipalSigner, type PrincipalVerifier } from './principal/principal-token.js';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ERROR_CATALOGUE, Problem, RahatError, type ErrorCode } from '@rahat/contracts';
+import { ERROR_CATALOGUE, Problem, RahatError, type ErrorCode, type Principal } from '@rahat/contracts';
 import type { z } from 'zod';
 import { askOverKept } from './kept-connections.js';
 import { PRINCIPAL_HEADER } from './principal/principal-token.js';
@@ -8,6 +8,9 @@ import { addressesOf, wasRefused } from './service-addresses.js';
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 const KNOCK_AGAIN_MS = 100;
+
+/** For whom a service asks: an organization, or what lies within server groups of it. */
+export type AskedFor = string | Pick<Principal, 'organization' | 'serverGroups'>;
 
 export interface InternalClientOptions {
   timeoutMs?: number;
@@ -29,18 +32,18 @@ export class InternalClient {
     return this.request('POST', service, path, body, schema, organization);
   }
 
-  async get<S extends z.ZodType>(service: string, path: string, schema: S, organization: string): Promise<z.infer<S>> {
-    return this.request('GET', service, path, undefined, schema, organization);
+  async get<S extends z.ZodType>(service: string, path: string, schema: S, tenant: AskedFor): Promise<z.infer<S>> {
+    return this.request('GET', service, path, undefined, schema, tenant);
   }
 
   /** An answer without an end, as it comes; it ends with `signal`, and by itself when the other side goes away. */
   async stream(
     service: string,
     path: string,
-    organization: string,
+    tenant: AskedFor,
     { headers = {}, signal }: { headers?: Record<string, string>; signal: AbortSignal },
   ): Promise<ReadableStream<Uint8Array>> {
-    const principal = await this.runtime.principals.signForService(this.runtime.service, organization);
+    const principal = await this.runtime.principals.signForService(this.runtime.service, tenant);
     return this.atReplica(service, path, 0, async (url) => {
       const response = await fetch(url, { headers: { ...headers, [PRINCIPAL_HEADER]: principal }, redirect: 'error', signal });
       if (response.ok && response.body) return response.body;
@@ -54,11 +57,11 @@ export class InternalClient {
     path: string,
     body: unknown,
     schema: S,
-    organization: string,
+    tenant: AskedFor,
   ): Promise<z.infer<S>> {
     const request = { method, body: body === undefined ? undefined : JSON.stringify(body) };
     const { status, text } = await this.atReplica(service, path, this.options.patienceMs ?? 0, (url) =>
-      this.sendTo(service, url, request, organization),
+      this.sendTo(service, url, request, tenant),
     );
     const answer = parseJson(text);
     if (status >= 400) throw errorOf(service, status, answer);
@@ -89,12 +92,12 @@ export class InternalClient {
     service: string,
     url: URL,
     request: { method: 'GET' | 'POST'; body?: string },
-    organization: string,
+    tenant: AskedFor,
   ): Promise<{ status: number; text: string }> {
     const timeoutMs = this.options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     const headers = {
       'content-type': 'application/json',
-      [PRINCIPAL_HEADER]: await this.runtime.principals.signForService(this.runtime.service, organization),
+      [PRINCIPAL_HEADER]: await this.runtime.principals.signForService(this.runtime.service, tenant),
     };
     const signal = AbortSignal.timeout(timeoutMs);
     try {

@@ -17,6 +17,7 @@ const auditor: Principal = {
   organization,
   role: 'auditor',
   scopes: [...ROLE_SCOPES.auditor],
+  serverGroups: null,
   address: '127.0.0.1',
   requestId: 'request_1',
 };

@@ -84,6 +84,7 @@ describe('set-up', () => {
       organization,
       role: 'owner',
       scopes: ['*'],
+      serverGroups: null,
       address: '127.0.0.1',
       requestId: newId('request'),
       session: subject.session,

@@ -16,6 +16,7 @@ const subject: AuthenticatedSubject = {
   organization: 'org_1',
   role: 'operator',
   scopes: ['plan:read'],
+  serverGroups: null,
   expiresAt: '2100-01-01T00:00:00.000Z',
   session: 'session_1',
 };
@@ -127,6 +128,7 @@ describe('the front door', () => {
         organization: 'org_1',
         role: 'operator',
         scopes: ['plan:read'],
+        serverGroups: null,
         session: 'session_1',
         address: '127.0.0.1',
         requestId: expect.any(String),

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId, type Principal } from '@rahat/contracts';
-import { ADDRESS, PASSWORD, startTestScheduler, type TestScheduler } from './testing/start-test-scheduler.js';
+import { routesTo } from './testing/routes.js';
+import { PASSWORD, startTestScheduler, type TestScheduler } from './testing/start-test-scheduler.js';
 
 let scheduler: TestScheduler;
 const ids: Record<string, string> = {};
@@ -29,85 +30,7 @@ beforeAll(async () => {
 });
 afterAll(async () => scheduler?.[Symbol.asyncDispose]());
 
-/** What strangers see of real ones: dead-letters.spec.ts. */
-const LETTER = 'letter_00000000000000000000000000000000';
-
-/** Every route of the service, with a body that is valid but for who sends it. */
-const routes = (): [string, string, object?][] => [
-  ['GET', '/api/v2/servers'],
-  ['GET', `/api/v2/servers/${ids.server}`],
-  ['PATCH', `/api/v2/servers/${ids.server}`, { name: 'x' }],
-  ['DELETE', `/api/v2/servers/${ids.server}`],
-  ['POST', '/api/v2/servers', { name: 'another', address: ADDRESS, password: PASSWORD }],
-  ['POST', '/api/v2/servers/test', { name: 'x', address: ADDRESS, password: PASSWORD }],
-  ['POST', `/api/v2/servers/${ids.server}/test`],
-  ['POST', `/api/v2/servers/${ids.server}/discover`],
-  ['GET', `/api/v2/servers/${ids.server}/databases`],
-  ['PATCH', `/api/v2/servers/${ids.server}/databases/${ids.database}`, { excluded: true }],
-  ['GET', '/api/v2/server-groups'],
-  ['POST', '/api/v2/server-groups', { name: 'another' }],
-  ['GET', `/api/v2/server-groups/${ids.group}`],
-  ['PATCH', `/api/v2/server-groups/${ids.group}`, { name: 'renamed' }],
-  ['DELETE', `/api/v2/server-groups/${ids.group}`],
-  ['GET', '/api/v2/scheduling'],
-  ['PUT', '/api/v2/scheduling', { blackouts: [], limits: { pools: {}, storages: {} } }],
-  ['GET', '/api/v2/plans'],
-  ['GET', '/api/v2/plans/explain?cron=@daily'],
-  ['POST', '/api/v2/plans', { name: 'another', server: ids.server, repository: 'repository_known' }],
-  ['GET', `/api/v2/plans/${ids.plan}`],
-  ['PATCH', `/api/v2/plans/${ids.plan}`, { enabled: false }],
-  ['DELETE', `/api/v2/plans/${ids.plan}`],
-  ['POST', `/api/v2/plans/${ids.plan}/pause`, {}],
-  ['POST', `/api/v2/plans/${ids.plan}/resume`],
-  ['POST', `/api/v2/plans/${ids.plan}/runs`],
-  ['GET', `/api/v2/plans/${ids.plan}/retention`],
-  ['POST', `/api/v2/plans/${ids.plan}/retention`, { hash: 'x' }],
-  ['GET', '/api/v2/templates'],
-  ['POST', '/api/v2/templates', { name: 'another', content: {} }],
-  ['GET', `/api/v2/templates/${ids.template}`],
-  ['PATCH', `/api/v2/templates/${ids.template}`, { description: 'changed' }],
-  ['DELETE', `/api/v2/templates/${ids.template}`],
-  ['POST', `/api/v2/templates/${ids.template}/plans`, { name: 'another', server: ids.server, repository: 'repository_known' }],
-  ['GET', '/api/v2/documents'],
-  ['POST', '/api/v2/documents/apply', { documents: [] }],
-  ['GET', '/api/v2/runs'],
-  ['GET', `/api/v2/runs/${ids.run}`],
-  ['GET', `/api/v2/runs/${ids.run}/log`],
-  ['GET', `/api/v2/runs/${ids.run}/events`],
-  ['GET', '/api/v2/events'],
-  ['POST', `/api/v2/runs/${ids.run}/cancel`],
-  ['POST', `/api/v2/runs/${ids.run}/pause`],
-  ['POST', `/api/v2/runs/${ids.run}/resume`],
-  ['GET', '/api/v2/backups'],
-  ['GET', `/api/v2/backups/${ids.backup}`],
-  ['POST', `/api/v2/backups/${ids.backup}/verify`, {}],
-  ['PUT', `/api/v2/backups/${ids.backup}/hold`, { reason: 'x' }],
-  ['DELETE', `/api/v2/backups/${ids.backup}/hold`],
-  ['PUT', `/api/v2/servers/${ids.server}/note`, { note: 'x' }],
-  ['PUT', `/api/v2/plans/${ids.plan}/note`, { note: 'x' }],
-  ['PATCH', `/api/v2/runs/${ids.run}`, { note: 'x' }],
-  ['PATCH', `/api/v2/backups/${ids.backup}`, { note: 'x' }],
-  ['GET', '/api/v2/search?q=shop'],
-  ['GET', '/api/v2/saved-searches'],
-  ['POST', '/api/v2/saved-searches', { name: 'another', list: 'runs', query: {} }],
-  ['DELETE', `/api/v2/saved-searches/${ids.search}`],
-  ['POST', `/api/v2/backups/${ids.backup}/remove`, { reason: 'x' }],
-  ['POST', `/api/v2/backups/${ids.backup}/bring-back`],
-  ['GET', '/api/v2/trash'],
-  ['GET', '/api/v2/collections'],
-  ['GET', '/api/v2/collections/repository_known'],
-  ['PATCH', '/api/v2/collections/repository_known', { undoDays: 3 }],
-  ['POST', '/api/v2/collections/repository_known/runs'],
-  ['POST', '/api/v2/catalog/rebuild', { repository: 'repository_known' }],
-  ['POST', '/api/v2/restore-plans', { backup: ids.backup }],
-  ['GET', `/api/v2/restore-plans/${ids.restorePlan}`],
-  ['POST', '/api/v2/restores', { plan: ids.restorePlan, hash: ids.hash }],
-  ['GET', '/api/v2/status'],
-  ['GET', '/api/v2/dead-letters'],
-  ['GET', `/api/v2/dead-letters/${LETTER}`],
-  ['POST', `/api/v2/dead-letters/${LETTER}/retry`],
-  ['DELETE', `/api/v2/dead-letters/${LETTER}`],
-];
+const routes = () => routesTo(ids);
 
 const OPEN_TO_ALL_ORGANIZATIONS = [
   'GET /api/v2/servers',

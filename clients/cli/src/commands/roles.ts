@@ -9,8 +9,8 @@ export async function listRoles(terminal: Terminal): Promise<void> {
   terminal.result(
     data,
     table(
-      ['ROLE', 'MAY', 'SCOPES'],
-      data.map(({ role, description, scopes }) => [role, description, scopes.join(' ')]),
+      ['ROLE', 'MAY', 'TO SERVER GROUPS', 'SCOPES'],
+      data.map(({ role, description, limitable, scopes }) => [role, description, limitable ? 'can be limited' : '–', scopes.join(' ')]),
     ),
   );
 }

@@ -48,5 +48,5 @@ export async function deleteGroup(terminal: Terminal, name: string): Promise<voi
 
 export const findGroup = async (api: Api, name: string): Promise<ServerGroup> => resolve('server group', name, await loadGroups(api));
 
-const loadGroups = (api: Api): Promise<ServerGroup[]> =>
+export const loadGroups = (api: Api): Promise<ServerGroup[]> =>
   allPages((cursor) => answer(serverGroupsList({ client: api.client, query: { cursor, limit: 200 } })));

@@ -18,30 +18,35 @@ import { allPages } from '../session/pages.js';
 import { openPersonalApi, type PersonalOptions } from '../session/personal-api.js';
 import { resolve } from '../session/resolve.js';
 import { age, table, visible } from '../terminal/format.js';
+import { limitIn, limitWords, type LimitOptions } from './role-limits.js';
 import type { Terminal } from '../terminal/terminal.js';
 
 export async function listUsers(terminal: Terminal): Promise<void> {
-  const users = await loadUsers(await openApi());
+  const api = await openApi();
+  const users = await loadUsers(api);
+  const limit = await limitWords(api);
   terminal.result(
     users,
     table(
-      ['NAME', 'E-MAIL', 'ROLE', 'SEEN', 'ID'],
-      users.map(({ name, email, role, lastSeenAt, id }) => [name, email, role, age(lastSeenAt), id]),
+      ['NAME', 'E-MAIL', 'ROLE', 'SERVER GROUPS', 'SEEN', 'ID'],
+      users.map(({ name, email, role, serverGroups, lastSeenAt, id }) => [name, email, role, limit(serverGroups), age(lastSeenAt), id]),
     ),
   );
 }
 
 export async function showUser(terminal: Terminal, wanted: string): Promise<void> {
-  const user = await findUser(await openApi(), wanted);
+  const api = await openApi();
+  const user = await findUser(api, wanted);
   terminal.result(
     user,
-    `${visible(user.name)} <${visible(user.email)}>, ${user.role} since ${user.joinedAt}, seen ${age(user.lastSeenAt)} (${user.id})`,
+    `${visible(user.name)} <${visible(user.email)}>, ${await roleInWords(api, user)} since ${user.joinedAt}, seen ${age(user.lastSeenAt)} (${user.id})`,
   );
 }
 
-export async function inviteUser(terminal: Terminal, email: string, { role }: { role: string }): Promise<void> {
-  const { client } = await openApi();
-  const invitation = await answer(invitationsCreate({ client, body: { email, role: role as Role } }));
+export async function inviteUser(terminal: Terminal, email: string, options: LimitOptions & { role: string }): Promise<void> {
+  const api = await openApi();
+  const body = { email, role: options.role as Role, serverGroups: await limitIn(api, options) };
+  const invitation = await answer(invitationsCreate({ client: api.client, body }));
   terminal.result(
     invitation,
     `Hand this token to ${visible(email)}; it is shown this once and works once, until ${invitation.expiresAt}:\n${invitation.token}\nThey join with: rahat-backup user accept`,
@@ -49,12 +54,22 @@ export async function inviteUser(terminal: Terminal, email: string, { role }: { 
 }
 
 export async function listInvitations(terminal: Terminal): Promise<void> {
-  const invitations = await loadInvitations(await openApi());
+  const api = await openApi();
+  const invitations = await loadInvitations(api);
+  const limit = await limitWords(api);
   terminal.result(
     invitations,
     table(
-      ['E-MAIL', 'ROLE', 'STATE', 'BY', 'EXPIRES', 'ID'],
-      invitations.map(({ email, role, state, invitedBy, expiresAt, id }) => [email, role, state, invitedBy.name, age(expiresAt), id]),
+      ['E-MAIL', 'ROLE', 'SERVER GROUPS', 'STATE', 'BY', 'EXPIRES', 'ID'],
+      invitations.map(({ email, role, serverGroups, state, invitedBy, expiresAt, id }) => [
+        email,
+        role,
+        limit(serverGroups),
+        state,
+        invitedBy.name,
+        age(expiresAt),
+        id,
+      ]),
     ),
   );
 }
@@ -71,11 +86,12 @@ export async function revokeInvitation(terminal: Terminal, wanted: string): Prom
   terminal.result({ id, email: name }, `The invitation of ${visible(name)} is revoked.`);
 }
 
-export async function setRole(terminal: Terminal, wanted: string, role: string): Promise<void> {
+export async function setRole(terminal: Terminal, wanted: string, role: string, options: LimitOptions): Promise<void> {
   const api = await openApi();
   const { id } = await findUser(api, wanted);
-  const user = await answer(usersUpdate({ client: api.client, path: { id }, body: { role: role as Role } }));
-  terminal.result(user, `${visible(user.name)} is ${user.role} now.`);
+  const body = { role: role as Role, serverGroups: await limitIn(api, options) };
+  const user = await answer(usersUpdate({ client: api.client, path: { id }, body }));
+  terminal.result(user, `${visible(user.name)} is ${await roleInWords(api, user)} now.`);
 }
 
 export async function removeUser(terminal: Terminal, wanted: string): Promise<void> {
@@ -121,6 +137,10 @@ export async function showSessions(terminal: Terminal, wanted: string, { end }: 
       sessions.map((session) => [session.address, age(session.createdAt), age(session.lastSeenAt), session.userAgent ?? '–', session.id]),
     ),
   );
+}
+
+async function roleInWords(api: Api, { role, serverGroups }: User): Promise<string> {
+  return serverGroups === null ? role : `${role} within ${(await limitWords(api))(serverGroups)}`;
 }
 
 /** By e-mail, name, id or the beginning of one. */

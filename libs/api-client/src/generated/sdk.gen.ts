@@ -1571,7 +1571,7 @@ export const usersGet = <ThrowOnError extends boolean = false>(options: Options<
 });
 
 /**
- * Give a member another role, none that reaches further than your own
+ * Give a member another role or other server groups, none that reach further than your own
  */
 export const usersUpdate = <ThrowOnError extends boolean = false>(options: Options<UsersUpdateData, ThrowOnError>): RequestResult<UsersUpdateResponses, UsersUpdateErrors, ThrowOnError> => (options.client ?? client).patch<UsersUpdateResponses, UsersUpdateErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }],

@@ -299,6 +299,7 @@ export type CreateApiKey = {
 export type CreateInvitation = {
     email: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+    serverGroups?: Array<string> | null;
 };
 
 export type CreateOrganization = {
@@ -569,6 +570,7 @@ export type CreateSignOnProvider = {
     roles?: Array<{
         group: string;
         role: 'admin' | 'operator' | 'viewer' | 'auditor';
+        serverGroups?: Array<string> | null;
     }>;
     otherwise?: 'admin' | 'operator' | 'viewer' | 'auditor' | null;
     emailDomains?: Array<string>;
@@ -607,6 +609,7 @@ export type CreatedInvitation = {
     id: string;
     email: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+    serverGroups: Array<string> | null;
     state: 'open' | 'accepted' | 'revoked' | 'expired';
     invitedBy: {
         id: string;
@@ -759,6 +762,7 @@ export type Invitation = {
     id: string;
     email: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+    serverGroups: Array<string> | null;
     state: 'open' | 'accepted' | 'revoked' | 'expired';
     invitedBy: {
         id: string;
@@ -874,6 +878,7 @@ export type Me = {
     name: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
     scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    serverGroups: Array<string> | null;
     organization: {
         id: string;
         name: string;
@@ -1432,6 +1437,7 @@ export type RoleDescription = {
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
     description: string;
     scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    limitable: boolean;
 };
 
 export type RoleList = {
@@ -2008,6 +2014,7 @@ export type SignOnProvider = {
     roles: Array<{
         group: string;
         role: 'admin' | 'operator' | 'viewer' | 'auditor';
+        serverGroups: Array<string> | null;
     }>;
     otherwise: 'admin' | 'operator' | 'viewer' | 'auditor' | null;
     emailDomains: Array<string>;
@@ -2258,6 +2265,7 @@ export type UpdateSignOnProvider = {
     roles?: Array<{
         group: string;
         role: 'admin' | 'operator' | 'viewer' | 'auditor';
+        serverGroups?: Array<string> | null;
     }>;
     otherwise?: 'admin' | 'operator' | 'viewer' | 'auditor' | null;
     emailDomains?: Array<string>;
@@ -2273,6 +2281,7 @@ export type UpdateTemplate = {
 
 export type UpdateUser = {
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+    serverGroups?: Array<string> | null;
 };
 
 export type User = {
@@ -2280,6 +2289,7 @@ export type User = {
     name: string;
     email: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
+    serverGroups: Array<string> | null;
     joinedAt: string;
     lastSeenAt: string | null;
 };

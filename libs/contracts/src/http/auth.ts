@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PlainText } from '../plain-text.js';
-import { Role, Scope } from '../principal.js';
+import { Role, Scope, ServerGroups } from '../principal.js';
 import { EmailAddress, NewPassword, PresentPassword } from './credentials.js';
 
 export const SetupState = z.object({ ownerExists: z.boolean() }).meta({ id: 'SetupState' });
@@ -33,6 +33,8 @@ export const Me = z
     name: z.string(),
     role: Role,
     scopes: z.array(Scope),
+    /** What their role is limited to; null is the whole organization. */
+    serverGroups: ServerGroups,
     organization: z.object({ id: z.string(), name: z.string() }),
   })
   .meta({ id: 'Me' });
@@ -47,6 +49,7 @@ export const AuthenticatedSubject = z.object({
   organization: z.string(),
   role: Role,
   scopes: z.array(Scope),
+  serverGroups: z.array(z.string()).nullable().default(null),
   expiresAt: z.iso.datetime(),
   session: z.string().optional(),
   mustEnrol: z.boolean().optional(),

@@ -1,11 +1,15 @@
 import { z } from 'zod';
 import { PlainText } from '../plain-text.js';
-import { Role } from '../principal.js';
+import { refuseUnlimitable, Role, ServerGroups } from '../principal.js';
 import { EmailAddress, LinkToken } from './credentials.js';
 
 export const InvitationState = z.enum(['open', 'accepted', 'revoked', 'expired']);
 
-export const CreateInvitation = z.object({ email: EmailAddress, role: Role }).strict().meta({ id: 'CreateInvitation' });
+export const CreateInvitation = z
+  .object({ email: EmailAddress, role: Role, serverGroups: ServerGroups.default(null) })
+  .strict()
+  .superRefine(refuseUnlimitable)
+  .meta({ id: 'CreateInvitation' });
 export type CreateInvitation = z.infer<typeof CreateInvitation>;
 
 export const Invitation = z
@@ -13,6 +17,7 @@ export const Invitation = z
     id: z.string(),
     email: z.string(),
     role: Role,
+    serverGroups: ServerGroups,
     state: InvitationState,
     invitedBy: z.object({ id: z.string(), name: z.string() }),
     createdAt: z.iso.datetime(),

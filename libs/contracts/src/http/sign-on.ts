@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { PlainText } from '../plain-text.js';
-import { Role } from '../principal.js';
+import { refuseUnlimitable, Role, ServerGroups } from '../principal.js';
 
 /** An identity provider makes nobody an owner: that stays with those who can log in without it. */
 const SignOnRole = Role.exclude(['owner']);
@@ -25,7 +25,15 @@ const shape = {
     .max(30),
   /** Of the ID token or the user info: a list of names, or one. */
   groupClaim: z.string().min(1).max(200),
-  roles: z.array(z.object({ group: z.string().min(1).max(500), role: SignOnRole }).strict()).max(200),
+  /** Of several that hold the strongest role counts, within the server groups of all that give it. */
+  roles: z
+    .array(
+      z
+        .object({ group: z.string().min(1).max(500), role: SignOnRole, serverGroups: ServerGroups.default(null) })
+        .strict()
+        .superRefine(refuseUnlimitable),
+    )
+    .max(200),
   /** Of who is in no group above; null keeps them out. */
   otherwise: SignOnRole.nullable(),
   /** None means any. */

@@ -59,6 +59,7 @@ export const Repository = z
     name: z.string(),
     storage: z.string(),
     prefix: z.string(),
+    /** Empty for whoever is limited to server groups: they know repositories by name alone. */
     location: z.string(),
     repositoryId: z.string(),
     createdAt: z.iso.datetime(),

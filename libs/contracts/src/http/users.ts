@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Role, Scope } from '../principal.js';
+import { refuseUnlimitable, Role, Scope, ServerGroups } from '../principal.js';
 import { LinkToken, NewPassword, PresentPassword } from './credentials.js';
 
 /** A person as a member of the caller's organization. */
@@ -9,6 +9,8 @@ export const User = z
     name: z.string(),
     email: z.string(),
     role: Role,
+    /** What the role is limited to; null is the whole organization. */
+    serverGroups: ServerGroups,
     joinedAt: z.iso.datetime(),
     /** Of their sessions in this organization. */
     lastSeenAt: z.iso.datetime().nullable(),
@@ -16,10 +18,23 @@ export const User = z
   .meta({ id: 'User' });
 export type User = z.infer<typeof User>;
 
-export const UpdateUser = z.object({ role: Role }).strict().meta({ id: 'UpdateUser' });
+/** Without `serverGroups` the limit stays as it is; null lifts it. */
+export const UpdateUser = z
+  .object({ role: Role, serverGroups: ServerGroups.optional() })
+  .strict()
+  .superRefine(refuseUnlimitable)
+  .meta({ id: 'UpdateUser' });
 export type UpdateUser = z.infer<typeof UpdateUser>;
 
-export const RoleDescription = z.object({ role: Role, description: z.string(), scopes: z.array(Scope) }).meta({ id: 'RoleDescription' });
+export const RoleDescription = z
+  .object({
+    role: Role,
+    description: z.string(),
+    scopes: z.array(Scope),
+    /** Whether it may be limited to server groups. */
+    limitable: z.boolean(),
+  })
+  .meta({ id: 'RoleDescription' });
 export type RoleDescription = z.infer<typeof RoleDescription>;
 export const RoleList = z.object({ data: z.array(RoleDescription) }).meta({ id: 'RoleList' });
 export type RoleList = z.infer<typeof RoleList>;

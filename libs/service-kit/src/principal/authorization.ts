@@ -25,6 +25,14 @@ export const OPEN_TO_ENROLMENT = 'rahat:open-to-enrolment';
 /** Also for a user who has to add a second factor first; everything else is closed to them until then. */
 export const OpenToEnrolment = () => SetMetadata(OPEN_TO_ENROLMENT, true);
 
+export const WITHIN_SERVER_GROUPS = 'rahat:within-server-groups';
+
+/** Tells the same in the API's document. */
+export const WITHIN_EXTENSION = 'x-rahat-within-server-groups';
+
+/** Also for whoever's role is limited to server groups: what is answered and done lies within them. Everything else is closed to them. */
+export const WithinServerGroups = () => applyDecorators(SetMetadata(WITHIN_SERVER_GROUPS, true), ApiExtension(WITHIN_EXTENSION, true));
+
 /** Open to everyone, without a principal. */
 export const Public = () => declare({ access: 'public' });
 

@@ -18,8 +18,8 @@ const ADDRESS_AUDIENCE = 'rahat-addresses';
 export interface PrincipalSigner {
   /** A token of 60 s for the header `rahat-principal`. */
   sign(principal: Principal): Promise<string>;
-  /** The same for a service that acts by itself in an organization. */
-  signForService(service: string, organization: string, requestId?: string): Promise<string>;
+  /** The same for a service that acts by itself in an organization, or within server groups of it. */
+  signForService(service: string, tenant: string | Pick<Principal, 'organization' | 'serverGroups'>, requestId?: string): Promise<string>;
   /** A token of 60 s for the header `rahat-address`. It gives no right to anything. */
   signAddress(address: string): Promise<string>;
 }
@@ -51,12 +51,12 @@ export function createPrincipalSigner(privateKey: CryptoKey): PrincipalSigner {
   return {
     sign,
     signAddress: (address) => signClaims(address, ADDRESS_AUDIENCE, {}),
-    signForService: (service, organization, requestId = newId('request')) =>
+    signForService: (service, tenant, requestId = newId('request')) =>
       sign({
         kind: 'service',
         subject: service,
         name: service,
-        organization,
+        ...(typeof tenant === 'string' ? { organization: tenant, serverGroups: null } : tenant),
         role: 'owner',
         scopes: ['*'],
         address: 'internal',

@@ -1,7 +1,7 @@
 import { type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { allows, type Principal, RahatError } from '@rahat/contracts';
-import { AUTHORIZATION, OPEN_TO_ENROLMENT, type Authorization, type PrincipalRequest } from './authorization.js';
+import { AUTHORIZATION, OPEN_TO_ENROLMENT, WITHIN_SERVER_GROUPS, type Authorization, type PrincipalRequest } from './authorization.js';
 import { PRINCIPAL_HEADER, type PrincipalVerifier } from './principal-token.js';
 
 /** Verifies the principal of every request and what the handler asks of it. */
@@ -21,6 +21,14 @@ export class PrincipalGuard implements CanActivate {
     if (!request.principal) throw new RahatError('unauthenticated', 'This request needs authentication');
     if (request.principal.mustEnrol && this.reflector.getAllAndOverride<boolean>(OPEN_TO_ENROLMENT, places) !== true)
       throw new RahatError('second_factor_required', 'Your organization requires a second factor, and this session has shown none.');
+    if (
+      authorization?.access === 'scopes' &&
+      request.principal.serverGroups !== null &&
+      this.reflector.getAllAndOverride<boolean>(WITHIN_SERVER_GROUPS, places) !== true
+    )
+      throw new RahatError('forbidden', 'This is for all of the organization, and your role is limited to server groups.', {
+        hint: 'Ask somebody whose role is not limited.',
+      });
     demand(request.principal, authorization, `${context.getClass().name}.${context.getHandler().name}`);
     return true;
   }

@@ -14,6 +14,7 @@ const ada: Principal = {
   organization: 'org_1',
   role: 'viewer',
   scopes: ['plan:read'],
+  serverGroups: null,
   address: '::1',
   requestId: 'request_1',
   session: 'session_1',

@@ -72,6 +72,7 @@ export async function startTestApplication(
       organization,
       role: 'owner',
       scopes: ['*'],
+      serverGroups: null,
       address: 'internal',
       requestId: newId('request'),
     }),

@@ -85,6 +85,7 @@ export function ownerOf(organization: string): Principal {
     organization,
     role: 'owner',
     scopes: [...ROLE_SCOPES.owner],
+    serverGroups: null,
     address: '127.0.0.1',
     requestId: 'request_1',
   };

@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ApiKey, CreateApiKey, CreatedApiKey, pageOf, PageQuery, type Page, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { ApiKeysService } from './api-keys.service.js';
 
 @ApiTags('api keys')
@@ -11,6 +11,7 @@ export class ApiKeysController {
 
   @Post()
   @Requires()
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'api_keys_create', summary: 'Make an API key within your own rights; its secret is shown this once' })
   @ApiCreatedResponse({ standardSchema: CreatedApiKey })
   async create(@CurrentPrincipal() principal: Principal, @Body({ schema: CreateApiKey }) request: CreateApiKey): Promise<CreatedApiKey> {
@@ -19,6 +20,7 @@ export class ApiKeysController {
 
   @Get()
   @Requires()
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'api_keys_list', summary: 'Your API keys, or with api-key:read those of the organization; newest first' })
   @ApiOkResponse({ standardSchema: pageOf(ApiKey) })
   async list(@CurrentPrincipal() principal: Principal, @Query({ schema: PageQuery }) page: PageQuery): Promise<Page<ApiKey>> {
@@ -27,6 +29,7 @@ export class ApiKeysController {
 
   @Get(':id')
   @Requires()
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'api_keys_get', summary: 'One API key, without its secret' })
   @ApiOkResponse({ standardSchema: ApiKey })
   async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<ApiKey> {
@@ -35,6 +38,7 @@ export class ApiKeysController {
 
   @Delete(':id')
   @Requires()
+  @WithinServerGroups()
   @HttpCode(204)
   @ApiOperation({
     operationId: 'api_keys_revoke',

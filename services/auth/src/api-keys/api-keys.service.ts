@@ -68,8 +68,8 @@ export class ApiKeysService {
     const [after = null] = this.pages.after(page.cursor);
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
       transaction.query<ApiKeyRow>(
-        `${SELECT_API_KEYS} WHERE k.organization_id = $1 AND ($2::text IS NULL OR k.created_by = $2) AND ($3::text IS NULL OR k.id < $3) ORDER BY k.id DESC LIMIT $4`,
-        [principal.organization, makerSeenBy(principal, 'api-key:read'), after, page.limit + 1],
+        `${SELECT_API_KEYS} WHERE k.organization_id = $1 AND ($2::text IS NULL OR k.created_by = $2) AND ${OF_MAKERS_WITHIN} AND ($4::text IS NULL OR k.id < $4) ORDER BY k.id DESC LIMIT $5`,
+        [principal.organization, makerSeenBy(principal, 'api-key:read'), principal.serverGroups, after, page.limit + 1],
       ),
     );
     return this.pages.page(rows, page.limit, presentApiKey, (row) => [row.id]);
@@ -94,8 +94,8 @@ export class ApiKeysService {
 
   private async find(transaction: Transaction, principal: Principal, id: string, needed: Scope): Promise<ApiKeyRow> {
     const [row] = await transaction.query<ApiKeyRow>(
-      `${SELECT_API_KEYS} WHERE k.organization_id = $1 AND k.id = $2 AND ($3::text IS NULL OR k.created_by = $3)`,
-      [principal.organization, id, makerSeenBy(principal, needed)],
+      `${SELECT_API_KEYS} WHERE k.organization_id = $1 AND ($2::text IS NULL OR k.created_by = $2) AND ${OF_MAKERS_WITHIN} AND k.id = $4`,
+      [principal.organization, makerSeenBy(principal, needed), principal.serverGroups, id],
     );
     if (row === undefined) throw new RahatError('not_found', 'There is no such API key.');
     return row;
@@ -118,8 +118,12 @@ export class ApiKeysService {
 
 /** `*` means whatever the maker may do at the time; only who has all of that now can say so. */
 function mayGive(principal: Principal, scope: Scope): boolean {
-  return scope === '*' ? covers(principal.scopes, principal.role) : allows(principal, scope);
+  return scope === '*' ? covers(principal, principal) : allows(principal, scope);
 }
+
+/** Of members within the server groups `$3`; null: of all. */
+const OF_MAKERS_WITHIN = `($3::text[] IS NULL OR EXISTS (
+  SELECT FROM memberships m WHERE m.user_id = k.created_by AND m.organization_id = k.organization_id AND m.server_groups <@ $3))`;
 
 /** Null: keys of every maker. A key made nobody's keys, so one without the scope sees none. */
 function makerSeenBy(principal: Principal, needed: Scope): string | null {

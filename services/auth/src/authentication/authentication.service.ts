@@ -19,6 +19,7 @@ interface SessionRow {
   user_id: string;
   name: string;
   role: Role;
+  server_groups: string[] | null;
   expires_at: Date;
   must_enrol: boolean;
   is_seen: boolean;
@@ -30,6 +31,7 @@ interface KeyRow {
   secret_hash: Buffer;
   scopes: Scope[];
   role: Role;
+  server_groups: string[] | null;
   expires_at: Date | null;
   requests_per_minute: number | null;
   is_used: boolean;
@@ -65,7 +67,7 @@ export class AuthenticationService {
   private async bySession(condition: string, parameters: unknown[]): Promise<AuthenticatedSubject> {
     const row = await this.database.asSystem('authenticate a session', async (transaction) => {
       const [session] = await transaction.query<SessionRow>(
-        `SELECT s.id, s.organization_id, s.user_id, s.expires_at, u.name, m.role,
+        `SELECT s.id, s.organization_id, s.user_id, s.expires_at, u.name, m.role, m.server_groups,
                 s.seen_at >= now() - interval '${TOUCH_SECONDS} seconds' AS is_seen,
                 o.second_factor_required AND NOT s.second_factor AND NOT (s.method = 'sign-on' AND o.sign_on_counts_as_second_factor) AS must_enrol
          FROM sessions s JOIN users u ON u.id = s.user_id JOIN memberships m ON m.user_id = s.user_id AND m.organization_id = s.organization_id
@@ -89,6 +91,7 @@ export class AuthenticationService {
       role: row.role,
       // Told twice: who looks at scopes alone, lets nobody through either.
       scopes: row.must_enrol ? [] : [...ROLE_SCOPES[row.role]],
+      serverGroups: row.server_groups,
       session: row.id,
       ...(row.must_enrol ? { mustEnrol: true } : {}),
       expiresAt: new Date(Math.min(row.expires_at.getTime(), Date.now() + ANSWER_HOLDS_MS)).toISOString(),
@@ -102,7 +105,7 @@ export class AuthenticationService {
         ? undefined
         : await this.database.asSystem('authenticate an API key', async (transaction) => {
             const [found] = await transaction.query<KeyRow>(
-              `SELECT k.organization_id, k.name, k.secret_hash, k.scopes, k.expires_at, k.requests_per_minute, m.role,
+              `SELECT k.organization_id, k.name, k.secret_hash, k.scopes, k.expires_at, k.requests_per_minute, m.role, m.server_groups,
            COALESCE(k.used_at >= now() - make_interval(secs => $2) AND k.used_from = $3, false) AS is_used
          FROM api_keys k
          JOIN memberships m ON m.user_id = k.created_by AND m.organization_id = k.organization_id
@@ -126,6 +129,7 @@ export class AuthenticationService {
       organization: row.organization_id,
       role: row.role,
       scopes: scopesOfKey(row.scopes, row.role),
+      serverGroups: row.server_groups,
       requestsPerMinute: row.requests_per_minute ?? undefined,
       expiresAt: new Date(Math.min(row.expires_at?.getTime() ?? holdsUntil, holdsUntil)).toISOString(),
     };

@@ -11,7 +11,7 @@ import {
   UserCode,
   type Principal,
 } from '@rahat/contracts';
-import { CurrentPrincipal, Public, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, Public, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { DeviceLoginService } from './device-login.service.js';
 
 @ApiTags('device log-ins')
@@ -47,6 +47,7 @@ export class DeviceLoginsController {
 
   @Get(':userCode')
   @Requires()
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'device_logins_get', summary: 'Who asks with this code, from which address, since when' })
   @ApiOkResponse({ standardSchema: DeviceLoginRequest })
   async get(@CurrentPrincipal() principal: Principal, @Param('userCode') userCode: string): Promise<DeviceLoginRequest> {
@@ -55,6 +56,7 @@ export class DeviceLoginsController {
 
   @Post('approve')
   @Requires()
+  @WithinServerGroups()
   @HttpCode(204)
   @ApiOperation({ operationId: 'device_logins_approve', summary: 'Let the device in, as yourself' })
   @ApiNoContentResponse()
@@ -64,6 +66,7 @@ export class DeviceLoginsController {
 
   @Post('deny')
   @Requires()
+  @WithinServerGroups()
   @HttpCode(204)
   @ApiOperation({ operationId: 'device_logins_deny', summary: 'Keep the device out' })
   @ApiNoContentResponse()

@@ -86,14 +86,14 @@ export class GuestsService {
       // Before the invitation's own lock, as everywhere: first the organization, then what is in it.
       const { organization_id: organization } = await findOpen(transaction, token, false);
       const name = await lockOrganization(transaction, organization);
-      const { id, email, role } = await findOpen(transaction, token, true);
+      const { id, email, role, server_groups: serverGroups } = await findOpen(transaction, token, true);
       const now = account === undefined ? undefined : await accountByEmail(transaction, email);
       if (now?.id !== account?.id || now?.password_hash !== account?.password_hash)
         throw new RahatError('conflict', 'The account was changed just now.', { hint: 'Try again.' });
       const user = await userOf(transaction, organization);
       const joined = await transaction.query(
-        `INSERT INTO memberships (organization_id, user_id, role) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING user_id`,
-        [organization, user.id, role],
+        `INSERT INTO memberships (organization_id, user_id, role, server_groups) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING user_id`,
+        [organization, user.id, role, serverGroups],
       );
       if (joined.length === 0) throw new RahatError('conflict', 'You belong to this organization already.');
       await transaction.query(`UPDATE invitations SET accepted_at = now() WHERE id = $1`, [id]);
@@ -101,7 +101,7 @@ export class GuestsService {
       await recordActOf(this.outbox, transaction, who, {
         action: 'user.joined',
         target: { kind: 'user', ...user },
-        details: { ...changesBetween(undefined, { email, role }), invitation: id },
+        details: { ...changesBetween(undefined, { email, role, serverGroups }), invitation: id },
       });
       return { user: user.id, email, role, organization: { id: organization, name } };
     });

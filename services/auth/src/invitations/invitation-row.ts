@@ -6,6 +6,7 @@ export interface InvitationRow {
   organization_id: string;
   email: string;
   role: Role;
+  server_groups: string[] | null;
   invited_by: string;
   inviter: string;
   created_at: Date;
@@ -15,7 +16,7 @@ export interface InvitationRow {
 
 /** A condition and an order may follow. */
 export const SELECT_INVITATIONS = `
-  SELECT i.id, i.organization_id, i.email, i.role, i.invited_by, coalesce(u.name, 'a former member') AS inviter, i.created_at, i.expires_at,
+  SELECT i.id, i.organization_id, i.email, i.role, i.server_groups, i.invited_by, coalesce(u.name, 'a former member') AS inviter, i.created_at, i.expires_at,
          CASE WHEN i.accepted_at IS NOT NULL THEN 'accepted' WHEN i.revoked_at IS NOT NULL THEN 'revoked' WHEN i.expires_at <= now() THEN 'expired' ELSE 'open' END AS state
   FROM invitations i LEFT JOIN users u ON u.id = i.invited_by`;
 
@@ -24,6 +25,7 @@ export function presentInvitation(row: InvitationRow): Invitation {
     id: row.id,
     email: row.email,
     role: row.role,
+    serverGroups: row.server_groups,
     state: row.state,
     invitedBy: { id: row.invited_by, name: row.inviter },
     createdAt: row.created_at.toISOString(),

@@ -13,7 +13,7 @@ import {
   type Page,
   type Principal,
 } from '@rahat/contracts';
-import { CurrentPrincipal, Public, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, Public, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { GuestsService } from './guests.service.js';
 import { InvitationsService } from './invitations.service.js';
 
@@ -27,6 +27,7 @@ export class InvitationsController {
 
   @Post()
   @Requires('user:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'invitations_create', summary: 'Invite somebody; the token is shown this once and works once' })
   @ApiCreatedResponse({ standardSchema: CreatedInvitation })
   async create(
@@ -38,6 +39,7 @@ export class InvitationsController {
 
   @Get()
   @Requires('user:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'invitations_list', summary: 'The invitations of the organization, newest first' })
   @ApiOkResponse({ standardSchema: pageOf(Invitation) })
   async list(@CurrentPrincipal() principal: Principal, @Query({ schema: PageQuery }) page: PageQuery): Promise<Page<Invitation>> {
@@ -46,6 +48,7 @@ export class InvitationsController {
 
   @Delete(':id')
   @Requires('user:write')
+  @WithinServerGroups()
   @HttpCode(204)
   @ApiOperation({ operationId: 'invitations_revoke', summary: 'Revoke an open invitation' })
   @ApiNoContentResponse()

@@ -12,7 +12,7 @@ import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import { changesBetween, ListPages, recordAct, type Changes, type Cursors } from '@rahat/service-kit';
 import { INVITATION_PREFIX, newOpaqueToken, tokenHash } from '../sessions/opaque-token.js';
-import { callerNow, demandReach, lockOrganization, type Caller } from '../users/reach.js';
+import { callerNow, demandReach, limitedRole, lockOrganization, type Caller } from '../users/reach.js';
 import { presentInvitation, SELECT_INVITATIONS, type InvitationRow } from './invitation-row.js';
 
 const DAYS = 7;
@@ -30,13 +30,13 @@ export class InvitationsService {
   }
 
   /** There is no mail: who invites hands the token over. An open invitation of the same e-mail gives way to the new one. */
-  async create(principal: Principal, { email, role }: CreateInvitation): Promise<CreatedInvitation> {
+  async create(principal: Principal, { email, role, serverGroups }: CreateInvitation): Promise<CreatedInvitation> {
     const { organization } = principal;
     const token = newOpaqueToken(INVITATION_PREFIX);
     return this.database.inOrganization(organization, async (transaction) => {
       await lockOrganization(transaction, organization);
       const caller = await callerNow(transaction, principal, 'user:write');
-      demandReach(caller, role, 'invite an');
+      demandReach(caller, { role, serverGroups }, 'invite an');
       const members = await transaction.query(
         `SELECT FROM memberships m JOIN users u ON u.id = m.user_id WHERE m.organization_id = $1 AND lower(u.email) = lower($2)`,
         [organization, email],
@@ -45,10 +45,10 @@ export class InvitationsService {
       await this.replaceOpen(transaction, principal, caller, email);
       const id = newId('invitation');
       await transaction.query(
-        `INSERT INTO invitations (id, organization_id, email, role, token_hash, invited_by, expires_at) VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(days => $7))`,
-        [id, organization, email, role, tokenHash(token), caller.user, DAYS],
+        `INSERT INTO invitations (id, organization_id, email, role, token_hash, invited_by, expires_at, server_groups) VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(days => $7), $8)`,
+        [id, organization, email, role, tokenHash(token), caller.user, DAYS, serverGroups],
       );
-      const invitation = presentInvitation(await find(transaction, organization, id));
+      const invitation = presentInvitation(await find(transaction, principal, id));
       await this.record(transaction, principal, 'invitation.created', invitation, changesBetween(undefined, invitation));
       return { ...invitation, token };
     });
@@ -58,8 +58,8 @@ export class InvitationsService {
     const [before = null] = this.pages.after(page.cursor);
     const rows = await this.database.inOrganization(principal.organization, (transaction) =>
       transaction.query<InvitationRow>(
-        `${SELECT_INVITATIONS} WHERE i.organization_id = $1 AND ($2::text IS NULL OR i.id < $2) ORDER BY i.id DESC LIMIT $3`,
-        [principal.organization, before, page.limit + 1],
+        `${SELECT_INVITATIONS} WHERE i.organization_id = $1 AND ${WITHIN_GROUPS} AND ($3::text IS NULL OR i.id < $3) ORDER BY i.id DESC LIMIT $4`,
+        [principal.organization, principal.serverGroups, before, page.limit + 1],
       ),
     );
     return this.pages.page(rows, page.limit, presentInvitation, (row) => [row.id]);
@@ -69,7 +69,7 @@ export class InvitationsService {
     await this.database.inOrganization(principal.organization, async (transaction) => {
       await lockOrganization(transaction, principal.organization);
       const caller = await callerNow(transaction, principal, 'user:write');
-      const row = await find(transaction, principal.organization, id);
+      const row = await find(transaction, principal, id);
       if (row.state === 'revoked' || row.state === 'expired') return;
       if (row.state === 'accepted')
         throw new RahatError('conflict', `${row.email} has accepted this invitation.`, { hint: 'Remove the user instead.' });
@@ -86,9 +86,9 @@ export class InvitationsService {
   }
 
   private async revokeOpen(transaction: Transaction, principal: Principal, caller: Caller, row: InvitationRow): Promise<void> {
-    demandReach(caller, row.role, 'revoke the invitation of an');
+    demandReach(caller, limitedRole(row), 'revoke the invitation of an');
     await transaction.query(`UPDATE invitations SET revoked_at = now() WHERE id = $1`, [row.id]);
-    const revoked = await find(transaction, principal.organization, row.id);
+    const revoked = await find(transaction, principal, row.id);
     const changes = changesBetween(presentInvitation(row), presentInvitation(revoked));
     await this.record(transaction, principal, 'invitation.revoked', row, changes);
   }
@@ -108,11 +108,14 @@ export class InvitationsService {
   }
 }
 
-async function find(transaction: Transaction, organization: string, id: string): Promise<InvitationRow> {
-  const [row] = await transaction.query<InvitationRow>(`${SELECT_INVITATIONS} WHERE i.organization_id = $1 AND i.id = $2`, [
-    organization,
-    id,
-  ]);
+/** Those of whom somebody with the server groups `$2` may know; null: all. */
+const WITHIN_GROUPS = `($2::text[] IS NULL OR i.server_groups <@ $2)`;
+
+async function find(transaction: Transaction, { organization, serverGroups }: Principal, id: string): Promise<InvitationRow> {
+  const [row] = await transaction.query<InvitationRow>(
+    `${SELECT_INVITATIONS} WHERE i.organization_id = $1 AND ${WITHIN_GROUPS} AND i.id = $3`,
+    [organization, serverGroups, id],
+  );
   if (row === undefined) throw new RahatError('not_found', 'There is no such invitation.');
   return row;
 }

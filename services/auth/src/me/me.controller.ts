@@ -2,7 +2,7 @@ import { Controller, Get, Inject } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Me, type Principal } from '@rahat/contracts';
 import type { ServiceDatabase } from '@rahat/persistence';
-import { CurrentPrincipal, DATABASE, OpenToEnrolment, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, DATABASE, OpenToEnrolment, Requires, WithinServerGroups } from '@rahat/service-kit';
 
 @ApiTags('me')
 @Controller('api/v2/me')
@@ -11,6 +11,7 @@ export class MeController {
 
   @Get()
   @Requires()
+  @WithinServerGroups()
   @OpenToEnrolment()
   @ApiOperation({ operationId: 'me_get', summary: 'Who is asking, and what they may do' })
   @ApiOkResponse({ standardSchema: Me })
@@ -24,6 +25,7 @@ export class MeController {
       name: principal.name,
       role: principal.role,
       scopes: principal.scopes,
+      serverGroups: principal.serverGroups,
       organization: { id: principal.organization, name: organization?.name ?? principal.organization },
     };
   }

@@ -10,7 +10,7 @@ import {
   type Page,
   type Principal,
 } from '@rahat/contracts';
-import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, WithinServerGroups, type Expected } from '@rahat/service-kit';
 import { OrganizationsService } from './organizations.service.js';
 
 @ApiTags('organizations')
@@ -20,6 +20,7 @@ export class OrganizationsController {
 
   @Get('organization')
   @Requires('organization:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'organization_get', summary: 'The organization that the caller acts in' })
   @ApiOkResponse({ standardSchema: Organization })
   @Tagged('members')
@@ -42,6 +43,7 @@ export class OrganizationsController {
 
   @Get('organizations')
   @Requires()
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'organizations_list', summary: 'The organizations that the caller belongs to' })
   @ApiOkResponse({ standardSchema: pageOf(OwnOrganization) })
   async list(@CurrentPrincipal() principal: Principal, @Query({ schema: PageQuery }) page: PageQuery): Promise<Page<OwnOrganization>> {

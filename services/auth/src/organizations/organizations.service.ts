@@ -28,8 +28,8 @@ export class OrganizationsService {
     this.pages = new ListPages(cursors, 'organizations');
   }
 
-  async current({ organization }: Principal): Promise<Organization> {
-    return this.database.inOrganization(organization, (transaction) => read(transaction, organization));
+  async current({ organization, serverGroups }: Principal): Promise<Organization> {
+    return this.database.inOrganization(organization, (transaction) => read(transaction, organization, serverGroups));
   }
 
   async rename(principal: Principal, name: string, expected: Expected): Promise<Organization> {
@@ -95,11 +95,12 @@ export class OrganizationsService {
   }
 }
 
-async function read(transaction: Transaction, organization: string): Promise<Organization> {
+/** Its members as far as somebody with these server groups may know of them. */
+async function read(transaction: Transaction, organization: string, serverGroups: readonly string[] | null = null): Promise<Organization> {
   const [row] = await transaction.query<{ name: string; created_at: Date; members: number }>(
-    `SELECT name, created_at, (SELECT count(*)::int FROM memberships m WHERE m.organization_id = o.organization_id) AS members
+    `SELECT name, created_at, (SELECT count(*)::int FROM memberships m WHERE m.organization_id = o.organization_id AND ($2::text[] IS NULL OR m.server_groups <@ $2)) AS members
      FROM organizations o WHERE organization_id = $1`,
-    [organization],
+    [organization, serverGroups],
   );
   if (row === undefined) throw new RahatError('not_found', 'There is no such organization.');
   return { id: organization, name: row.name, members: row.members, createdAt: row.created_at.toISOString() };

@@ -1,12 +1,13 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CreatedPasskey, CreatePasskey, Passkey, PasskeyOptions, Passkeys, RenamePasskey, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, OpenToEnrolment, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, OpenToEnrolment, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { PasskeysService } from './passkeys.service.js';
 
 @ApiTags('second factors')
 @Controller('api/v2/me/passkeys')
 @Requires()
+@WithinServerGroups()
 @OpenToEnrolment()
 export class PasskeysController {
   constructor(@Inject(PasskeysService) private readonly passkeys: PasskeysService) {}

@@ -1,7 +1,7 @@
 import { Body, Controller, HttpCode, Inject, Ip, Post, Put } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ChangePassword, ResetPassword, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Public, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, Public, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { OwnPassword } from './own-password.js';
 import { PasswordResets } from './password-resets.js';
 
@@ -15,6 +15,7 @@ export class PasswordsController {
 
   @Put('me/password')
   @Requires()
+  @WithinServerGroups()
   @HttpCode(204)
   @ApiOperation({ operationId: 'me_password_change', summary: 'Change your password; your other sessions end' })
   @ApiNoContentResponse()

@@ -1,7 +1,7 @@
 import { Controller, Get } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { Role, ROLE_SCOPES, RoleList } from '@rahat/contracts';
-import { Requires } from '@rahat/service-kit';
+import { LIMITABLE_ROLES, Role, ROLE_SCOPES, RoleList } from '@rahat/contracts';
+import { Requires, WithinServerGroups } from '@rahat/service-kit';
 
 const DESCRIPTIONS: Record<Role, string> = {
   owner: 'Everything, and who else is an owner',
@@ -16,9 +16,17 @@ const DESCRIPTIONS: Record<Role, string> = {
 export class RolesController {
   @Get()
   @Requires('organization:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'roles_list', summary: 'The roles, and what each may do' })
   @ApiOkResponse({ standardSchema: RoleList })
   async list(): Promise<RoleList> {
-    return { data: Role.options.map((role) => ({ role, description: DESCRIPTIONS[role], scopes: [...ROLE_SCOPES[role]] })) };
+    return {
+      data: Role.options.map((role) => ({
+        role,
+        description: DESCRIPTIONS[role],
+        scopes: [...ROLE_SCOPES[role]],
+        limitable: LIMITABLE_ROLES.includes(role),
+      })),
+    };
   }
 }

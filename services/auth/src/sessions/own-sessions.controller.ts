@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { EndedSessions, EnterOrganization, pageOf, PageQuery, Session, TokenPair, type Page, type Principal } from '@rahat/contracts';
-import { CONFIG, CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CONFIG, CurrentPrincipal, Requires, WithinServerGroups } from '@rahat/service-kit';
 import type { AuthConfig } from '../config.js';
 import { OrganizationSwitch } from './organization-switch.js';
 import { setSessionCookie } from './session-cookie.js';
@@ -19,6 +19,7 @@ export class OwnSessionsController {
 
   @Get()
   @Requires()
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'sessions_list', summary: 'Where you are logged in, newest first' })
   @ApiOkResponse({ standardSchema: pageOf(Session) })
   async list(@CurrentPrincipal() principal: Principal, @Query({ schema: PageQuery }) page: PageQuery): Promise<Page<Session>> {
@@ -27,6 +28,7 @@ export class OwnSessionsController {
 
   @Post('current/organization')
   @Requires()
+  @WithinServerGroups()
   @HttpCode(200)
   @ApiOperation({
     operationId: 'sessions_enter_organization',
@@ -45,6 +47,7 @@ export class OwnSessionsController {
 
   @Delete('others')
   @Requires()
+  @WithinServerGroups()
   @HttpCode(200)
   @ApiOperation({ operationId: 'sessions_end_others', summary: 'Log out everywhere else' })
   @ApiOkResponse({ standardSchema: EndedSessions })
@@ -54,6 +57,7 @@ export class OwnSessionsController {
 
   @Delete(':id')
   @Requires()
+  @WithinServerGroups()
   @HttpCode(204)
   @ApiOperation({ operationId: 'sessions_end_one', summary: 'End one of your sessions' })
   @ApiNoContentResponse()

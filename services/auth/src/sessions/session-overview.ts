@@ -65,7 +65,7 @@ export class SessionOverview {
 
   async endOfMember(principal: Principal, member: User): Promise<number> {
     return this.database.inOrganization(principal.organization, async (transaction) => {
-      demandReach(await callerNow(transaction, principal, 'user:write'), member.role, 'end the sessions of an');
+      demandReach(await callerNow(transaction, principal, 'user:write'), member, 'end the sessions of an');
       const ended = await endSessions(transaction, { user: member.id, organization: principal.organization, because: 'ended by an admin' });
       const target = { kind: 'user', id: member.id, name: member.name };
       await this.record(transaction, principal, principal.organization, 'user.sessions_ended', target, { ended });

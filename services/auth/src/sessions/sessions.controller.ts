@@ -13,7 +13,7 @@ import {
   TokenPair,
   type Principal,
 } from '@rahat/contracts';
-import { CONFIG, CurrentPrincipal, OpenToEnrolment, Public, Requires } from '@rahat/service-kit';
+import { CONFIG, CurrentPrincipal, OpenToEnrolment, Public, Requires, WithinServerGroups } from '@rahat/service-kit';
 import type { z } from 'zod';
 import type { AuthConfig } from '../config.js';
 import { answerLogIn } from './log-in-answer.js';
@@ -94,6 +94,7 @@ export class SessionsController {
 
   @Delete('current')
   @Requires()
+  @WithinServerGroups()
   @OpenToEnrolment()
   @HttpCode(204)
   @ApiOperation({

@@ -177,13 +177,18 @@ function settled(row: ProviderRow): Omit<SignOnProvider, 'startUri' | 'redirectU
     hasClientSecret: row.sealed_secret !== null,
     scopes: row.scopes,
     groupClaim: row.group_claim,
-    roles: row.roles,
+    roles: rolesOf(row),
     otherwise: row.otherwise,
     emailDomains: row.email_domains,
     createsUsers: row.creates_users,
     enabled: row.enabled,
     createdAt: row.created_at.toISOString(),
   };
+}
+
+/** Those that were written before roles could be limited are for the whole organization. */
+export function rolesOf(row: Pick<ProviderRow, 'roles'>): SignOnProvider['roles'] {
+  return row.roles.map((rule) => ({ ...rule, serverGroups: rule.serverGroups ?? null }));
 }
 
 function noSuchProvider(): RahatError {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { newId, RahatError, type Role } from '@rahat/contracts';
+import { newId, RahatError, type LimitedRole, type Role } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
 import type { SecretBox } from '@rahat/secrets';
@@ -10,7 +10,7 @@ import { authItself, recordActOf } from '../trail/trail.js';
 import { revokeInvitationsBeyond } from '../users/departure.js';
 import { lockOrganization } from '../users/reach.js';
 import type { IdentityProviders, SignedOn, SignOnAttempt } from './identity-provider.js';
-import type { ProviderRow, SignOnProvidersService } from './sign-on-providers.service.js';
+import { rolesOf, type ProviderRow, type SignOnProvidersService } from './sign-on-providers.service.js';
 import { groupsIn, isOfDomain, roleOf } from './sign-on-role.js';
 
 const ATTEMPT_SECONDS = 600;
@@ -19,6 +19,7 @@ interface LocalUser {
   id: string;
   name: string;
   role: Role;
+  server_groups: string[] | null;
 }
 
 /** The way in by an identity provider of the organization. */
@@ -71,8 +72,8 @@ export class SignOnService {
       if (error instanceof RahatError && error.code === 'sign_on_failed') return this.refuse(provider, from.address, error.message);
       throw error;
     }
-    const role = roleOf(groupsIn(signedOn.groups), provider);
-    if (role === undefined) return this.refuse(provider, from.address, 'None of your groups gives you a role here.');
+    const given = roleOf(groupsIn(signedOn.groups), { roles: rolesOf(provider), otherwise: provider.otherwise });
+    if (given === undefined) return this.refuse(provider, from.address, 'None of your groups gives you a role here.');
     const email = signedOn.emailVerified ? signedOn.email : undefined;
     if (provider.email_domains.length > 0 && (email === undefined || !isOfDomain(email, provider.email_domains)))
       return this.refuse(
@@ -81,11 +82,11 @@ export class SignOnService {
         'Your e-mail address is not of a domain that may log in here, or the provider has not verified it.',
       );
     const admitted = await this.database.asSystem('find or make a signed-on user', (transaction) =>
-      this.admit(transaction, provider, { ...signedOn, email }, role),
+      this.admit(transaction, provider, { ...signedOn, email }, given),
     );
     if (typeof admitted === 'string') return this.refuse(provider, from.address, admitted);
     const user = { ...admitted, organization: provider.organization_id, method: 'sign-on' as const, secondFactor: false };
-    return this.logIns.goOn(user, from, (transaction) => this.giveRole(transaction, provider, admitted, role));
+    return this.logIns.goOn(user, from, (transaction) => this.giveRole(transaction, provider, admitted, given));
   }
 
   /** Each attempt is answered once, and only in the browser that began it. */
@@ -101,9 +102,14 @@ export class SignOnService {
   }
 
   /** The local user behind who signed on, linked or made where that is allowed; else why there is none. */
-  private async admit(transaction: Transaction, provider: ProviderRow, signedOn: SignedOn, role: Role): Promise<LocalUser | string> {
+  private async admit(
+    transaction: Transaction,
+    provider: ProviderRow,
+    signedOn: SignedOn,
+    given: LimitedRole,
+  ): Promise<LocalUser | string> {
     const [known] = await transaction.query<LocalUser>(
-      `SELECT u.id, u.name, m.role FROM sign_on_identities i JOIN users u ON u.id = i.user_id
+      `SELECT u.id, u.name, m.role, m.server_groups FROM sign_on_identities i JOIN users u ON u.id = i.user_id
        JOIN memberships m ON m.user_id = u.id AND m.organization_id = i.organization_id WHERE i.provider_id = $1 AND i.subject = $2`,
       [provider.id, signedOn.subject],
     );
@@ -112,7 +118,7 @@ export class SignOnService {
     // Two first log-ins at once make one user.
     await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended('rahat.auth.sign-on:' || lower($1), 0))`, [signedOn.email]);
     const [local] = await transaction.query<LocalUser & { ours: boolean }>(
-      `SELECT u.id, u.name, m.role, m.role IS NOT NULL AS ours FROM users u
+      `SELECT u.id, u.name, m.role, m.server_groups, m.role IS NOT NULL AS ours FROM users u
        LEFT JOIN memberships m ON m.user_id = u.id AND m.organization_id = $2 WHERE lower(u.email) = lower($1)`,
       [signedOn.email, provider.organization_id],
     );
@@ -126,27 +132,31 @@ export class SignOnService {
       local?.id,
     ]);
     if (others.length > 0) return 'Your e-mail address belongs here to somebody else of this provider.';
-    const user = local ?? (await makeUser(transaction, provider, signedOn.email, signedOn.name, role));
+    const user = local ?? (await makeUser(transaction, provider, signedOn.email, signedOn.name, given));
     await transaction.query(`INSERT INTO sign_on_identities (provider_id, subject, organization_id, user_id) VALUES ($1, $2, $3, $4)`, [
       provider.id,
       signedOn.subject,
       provider.organization_id,
       user.id,
     ]);
-    await this.record(transaction, provider, local === undefined ? 'user.created' : 'user.linked', user, { provider: provider.name, role });
-    return { id: user.id, name: user.name, role: user.role };
+    await this.record(transaction, provider, local === undefined ? 'user.created' : 'user.linked', user, {
+      provider: provider.name,
+      ...given,
+    });
+    return { id: user.id, name: user.name, role: user.role, server_groups: user.server_groups };
   }
 
   /** What the groups say now holds now: who lost a group has lost its role with this log-in. */
-  private async giveRole(transaction: Transaction, provider: ProviderRow, user: LocalUser, role: Role): Promise<void> {
+  private async giveRole(transaction: Transaction, provider: ProviderRow, user: LocalUser, given: LimitedRole): Promise<void> {
     await lockOrganization(transaction, provider.organization_id);
     const changed = await transaction.query(
-      `UPDATE memberships SET role = $3 WHERE organization_id = $1 AND user_id = $2 AND role <> $3 AND role <> 'owner' RETURNING user_id`,
-      [provider.organization_id, user.id, role],
+      `UPDATE memberships SET role = $3, server_groups = $4 WHERE organization_id = $1 AND user_id = $2
+         AND (role, server_groups) IS DISTINCT FROM ($3, $4::text[]) AND role <> 'owner' RETURNING user_id`,
+      [provider.organization_id, user.id, given.role, given.serverGroups],
     );
     if (changed.length === 0) return;
-    await revokeInvitationsBeyond(transaction, provider.organization_id, user.id, role);
-    const details = { ...changesBetween({ role: user.role }, { role }), provider: provider.name };
+    await revokeInvitationsBeyond(transaction, provider.organization_id, user.id, given);
+    const details = { ...changesBetween({ role: user.role, serverGroups: user.server_groups }, given), provider: provider.name };
     await this.record(transaction, provider, 'user.role_changed', user, details);
   }
 
@@ -194,19 +204,20 @@ async function makeUser(
   provider: ProviderRow,
   email: string,
   name: string | undefined,
-  role: Role,
+  { role, serverGroups }: LimitedRole,
 ): Promise<LocalUser> {
-  const user = { id: newId('user'), name: nameFrom(name) ?? email, role };
+  const user = { id: newId('user'), name: nameFrom(name) ?? email, role, server_groups: serverGroups && [...serverGroups] };
   await transaction.query(`INSERT INTO users (id, organization_id, email, name) VALUES ($1, $2, $3, $4)`, [
     user.id,
     provider.organization_id,
     email,
     user.name,
   ]);
-  await transaction.query(`INSERT INTO memberships (organization_id, user_id, role) VALUES ($1, $2, $3)`, [
+  await transaction.query(`INSERT INTO memberships (organization_id, user_id, role, server_groups) VALUES ($1, $2, $3, $4)`, [
     provider.organization_id,
     user.id,
     role,
+    serverGroups,
   ]);
   return user;
 }

@@ -126,6 +126,27 @@ describe('a sign-on', () => {
     }
   });
 
+  it('keeps to the server groups that go with the groups now, and lifts the limit as they say', async () => {
+    const acme = { group: 'acme', role: 'viewer', serverGroups: ['group_acme'] };
+    const of = await provider({
+      roles: [acme, { group: 'staff', role: 'viewer' }, { group: 'ops', role: 'operator', serverGroups: ['group_eu'] }],
+    });
+    const account = person();
+    for (const [groups, role, serverGroups] of [
+      [['acme'], 'viewer', ['group_acme']],
+      [['acme', 'ops'], 'operator', ['group_eu']],
+      [['acme', 'staff'], 'viewer', null],
+      [['acme'], 'viewer', ['group_acme']],
+    ] as const) {
+      real.accounts.set(account, { ...real.accounts.get(account), groups });
+      expect(await principalOf(await signOn(of, account))).toMatchObject({ role, serverGroups });
+    }
+    expect(world.acts.findLast(({ action }) => action === 'user.role_changed')?.details).toMatchObject({
+      before: { serverGroups: null },
+      after: { serverGroups: ['group_acme'] },
+    });
+  });
+
   it('links a user who was added before by a verified e-mail of the same organization, and no other', async () => {
     const of = await provider({ createsUsers: false });
     const local = await world.addUser({ role: 'operator' });

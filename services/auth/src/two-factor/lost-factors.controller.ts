@@ -1,7 +1,7 @@
 import { Controller, Delete, HttpCode, Inject, Param } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { LostFactors } from './lost-factors.js';
 
 @ApiTags('users')
@@ -11,6 +11,7 @@ export class LostFactorsController {
 
   @Delete()
   @Requires('user:write')
+  @WithinServerGroups()
   @HttpCode(204)
   @ApiOperation({
     operationId: 'users_second_factors_remove',

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Inject, Patch } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { OrganizationSecurity, UpdateOrganizationSecurity, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, WithinServerGroups, type Expected } from '@rahat/service-kit';
 import { OrganizationSecurityService } from './organization-security.service.js';
 
 @ApiTags('organization')
@@ -11,6 +11,7 @@ export class OrganizationSecurityController {
 
   @Get()
   @Requires('organization:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'organization_security_get', summary: 'What the organization asks of a log-in' })
   @ApiOkResponse({ standardSchema: OrganizationSecurity })
   @Tagged()

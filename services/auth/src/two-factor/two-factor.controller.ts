@@ -12,12 +12,13 @@ import {
   TotpEnrolment,
   type Principal,
 } from '@rahat/contracts';
-import { CurrentPrincipal, OpenToEnrolment, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, OpenToEnrolment, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { TwoFactorService } from './two-factor.service.js';
 
 @ApiTags('second factors')
 @Controller('api/v2/me')
 @Requires()
+@WithinServerGroups()
 @OpenToEnrolment()
 export class TwoFactorController {
   constructor(@Inject(TwoFactorService) private readonly twoFactor: TwoFactorService) {}

@@ -1,5 +1,6 @@
-import { allows, covers, ROLE_SCOPES, type Role } from '@rahat/contracts';
+import { allows, covers, ROLE_SCOPES, type LimitedRole, type Role } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
+import { limitedRole } from './reach.js';
 
 /** All by which a member could still act in an organization, or by which others could act in their name. */
 export async function endEverythingOf(
@@ -34,23 +35,33 @@ export async function endSessions(
 }
 
 /** Who may not give a role any more has not given it either, as long as nobody took it. */
-export async function revokeInvitationsBeyond(transaction: Transaction, organization: string, user: string, role: Role): Promise<number> {
-  const scopes = ROLE_SCOPES[role];
+export async function revokeInvitationsBeyond(
+  transaction: Transaction,
+  organization: string,
+  user: string,
+  now: LimitedRole,
+): Promise<number> {
+  const scopes = ROLE_SCOPES[now.role];
   const mayInvite = allows({ scopes: [...scopes] }, 'user:write');
-  return revokeInvitations(transaction, organization, user, (given) => !mayInvite || !covers(scopes, given));
+  return revokeInvitations(
+    transaction,
+    organization,
+    user,
+    (given) => !mayInvite || !covers({ scopes, serverGroups: now.serverGroups }, given),
+  );
 }
 
 async function revokeInvitations(
   transaction: Transaction,
   organization: string,
   user: string,
-  which: (role: Role) => boolean,
+  which: (given: LimitedRole) => boolean,
 ): Promise<number> {
-  const open = await transaction.query<{ id: string; role: Role }>(
-    `SELECT id, role FROM invitations WHERE organization_id = $1 AND invited_by = $2 AND accepted_at IS NULL AND revoked_at IS NULL FOR UPDATE`,
+  const open = await transaction.query<{ id: string; role: Role; server_groups: string[] | null }>(
+    `SELECT id, role, server_groups FROM invitations WHERE organization_id = $1 AND invited_by = $2 AND accepted_at IS NULL AND revoked_at IS NULL FOR UPDATE`,
     [organization, user],
   );
-  const revoked = open.filter(({ role }) => which(role)).map(({ id }) => id);
+  const revoked = open.filter((invitation) => which(limitedRole(invitation))).map(({ id }) => id);
   await transaction.query(`UPDATE invitations SET revoked_at = now() WHERE id = ANY ($1)`, [revoked]);
   return revoked.length;
 }

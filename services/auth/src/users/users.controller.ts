@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { EndedSessions, pageOf, PageQuery, ResetLink, Session, UpdateUser, User, type Page, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, WithinServerGroups, type Expected } from '@rahat/service-kit';
 import { PasswordResets } from '../passwords/password-resets.js';
 import { SessionOverview } from '../sessions/session-overview.js';
 import { UsersService } from './users.service.js';
@@ -17,6 +17,7 @@ export class UsersController {
 
   @Get()
   @Requires('user:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'users_list', summary: 'The members of the organization, the oldest first' })
   @ApiOkResponse({ standardSchema: pageOf(User) })
   async list(@CurrentPrincipal() principal: Principal, @Query({ schema: PageQuery }) page: PageQuery): Promise<Page<User>> {
@@ -25,6 +26,7 @@ export class UsersController {
 
   @Get(':id')
   @Requires('user:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'users_get', summary: 'One member of the organization' })
   @ApiOkResponse({ standardSchema: User })
   @Tagged('lastSeenAt')
@@ -34,7 +36,11 @@ export class UsersController {
 
   @Patch(':id')
   @Requires('user:write')
-  @ApiOperation({ operationId: 'users_update', summary: 'Give a member another role, none that reaches further than your own' })
+  @WithinServerGroups()
+  @ApiOperation({
+    operationId: 'users_update',
+    summary: 'Give a member another role or other server groups, none that reach further than your own',
+  })
   @ApiOkResponse({ standardSchema: User })
   @Tagged('lastSeenAt')
   async update(
@@ -43,11 +49,12 @@ export class UsersController {
     @Body({ schema: UpdateUser }) request: UpdateUser,
     @IfMatch() expected: Expected,
   ): Promise<User> {
-    return this.users.setRole(principal, id, request.role, expected);
+    return this.users.setRole(principal, id, request, expected);
   }
 
   @Delete(':id')
   @Requires('user:write')
+  @WithinServerGroups()
   @HttpCode(204)
   @ApiOperation({ operationId: 'users_remove', summary: 'Remove a member; their sessions and the keys they made end within 10 seconds' })
   @ApiNoContentResponse()
@@ -58,6 +65,7 @@ export class UsersController {
 
   @Post(':id/reset-link')
   @Requires('user:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'users_reset_link', summary: 'Make a link by which a member sets a new password; it is shown this once' })
   @ApiCreatedResponse({ standardSchema: ResetLink })
   async resetLink(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<ResetLink> {
@@ -66,6 +74,7 @@ export class UsersController {
 
   @Get(':id/sessions')
   @Requires('user:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'users_sessions_list', summary: "A member's sessions in this organization, newest first" })
   @ApiOkResponse({ standardSchema: pageOf(Session) })
   async listSessions(
@@ -78,6 +87,7 @@ export class UsersController {
 
   @Delete(':id/sessions')
   @Requires('user:write')
+  @WithinServerGroups()
   @HttpCode(200)
   @ApiOperation({ operationId: 'users_sessions_end', summary: "End a member's sessions in this organization" })
   @ApiOkResponse({ standardSchema: EndedSessions })

@@ -30,6 +30,7 @@ describe('members', () => {
       name: 'vera',
       email: 'vera@example.org',
       role: 'viewer',
+      serverGroups: null,
       joinedAt: expect.any(String),
       lastSeenAt: expect.any(String),
     });

@@ -1,7 +1,7 @@
-import { RahatError, type Actor, type Principal, type Role } from '@rahat/contracts';
+import { coversGroups, RahatError, type Actor, type Principal, type Role } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 import { accountById, type Account } from '../passwords/accounts.js';
-import { callerNow, demandReach, lockOrganization } from './reach.js';
+import { callerNow, demandReach, limitedRole, lockOrganization } from './reach.js';
 
 /** Whoever sits at the machine; there is no user behind it. */
 export const CONSOLE: Actor = { kind: 'system', id: 'console', name: 'console of the machine' };
@@ -15,14 +15,15 @@ export async function memberToLetIn(
 ): Promise<Account> {
   await lockOrganization(transaction, principal.organization);
   const caller = await callerNow(transaction, principal, 'user:write');
-  const [member] = await transaction.query<{ role: Role }>(`SELECT role FROM memberships WHERE organization_id = $1 AND user_id = $2`, [
-    principal.organization,
-    user,
-  ]);
+  const [member] = await transaction.query<{ role: Role; server_groups: string[] | null }>(
+    `SELECT role, server_groups FROM memberships WHERE organization_id = $1 AND user_id = $2`,
+    [principal.organization, user],
+  );
   const account = await accountById(transaction, user);
-  if (member === undefined || account === undefined) throw new RahatError('not_found', 'There is no such user in your organization.');
+  if (member === undefined || account === undefined || !coversGroups(caller.serverGroups, member.server_groups))
+    throw new RahatError('not_found', 'There is no such user in your organization.');
   if (caller.user === user) throw himself;
-  demandReach(caller, member.role, verb);
+  demandReach(caller, limitedRole(member), verb);
   demandOnlyHere(account, principal.organization);
   return account;
 }

@@ -18,6 +18,7 @@ const ADA: AuthenticatedSubject = {
   organization: 'org_1',
   role: 'operator',
   scopes: ['plan:read'],
+  serverGroups: null,
   expiresAt: '2100-01-01T00:00:00.000Z',
   session: 'session_1',
 };

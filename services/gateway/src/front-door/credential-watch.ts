@@ -1,4 +1,4 @@
-import { RahatError, type AuthenticatedSubject } from '@rahat/contracts';
+import { coversGroups, RahatError, type AuthenticatedSubject } from '@rahat/contracts';
 
 /** With what is remembered of a credential (subject-cache.ts) this keeps below the ten seconds in which a revocation takes hold. */
 const LOOK_AGAIN_MS = 4_000;
@@ -49,7 +49,11 @@ export class CredentialWatch {
 async function isStillGood(began: AuthenticatedSubject, look: () => Promise<AuthenticatedSubject>): Promise<boolean> {
   try {
     const now = await look();
-    return now.organization === began.organization && began.scopes.every((scope) => now.scopes.includes(scope));
+    return (
+      now.organization === began.organization &&
+      began.scopes.every((scope) => now.scopes.includes(scope)) &&
+      coversGroups(now.serverGroups, began.serverGroups)
+    );
   } catch (error) {
     // Auth may be restarting; that is no answer.
     const { code } = RahatError.from(error);

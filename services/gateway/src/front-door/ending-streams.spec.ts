@@ -14,6 +14,7 @@ const ADA: AuthenticatedSubject = {
   organization: 'org_1',
   role: 'viewer',
   scopes: ['run:read', 'backup:read'],
+  serverGroups: null,
   expiresAt: '2100-01-01T00:00:00.000Z',
   session: 'session_1',
 };
@@ -53,6 +54,7 @@ describe('an event stream', () => {
   it.each<[string, AuthenticatedSubject | Error]>([
     ['was revoked', new RahatError('unauthenticated', 'The session was ended.')],
     ['may do less', { ...ADA, scopes: ['backup:read'] }],
+    ['is limited to server groups', { ...ADA, serverGroups: ['group_1'] }],
     ['belongs to another organization', { ...ADA, organization: 'org_2' }],
   ])('ends when its credential %s', async (_name, last) => {
     looks = [ADA, new RahatError('unavailable', 'Auth is being restarted.'), last];

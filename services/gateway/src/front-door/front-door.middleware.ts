@@ -110,8 +110,8 @@ function readCredential(request: Request): Credential {
 }
 
 function principalOf(subject: AuthenticatedSubject, address: string, requestId: string): Principal {
-  const { kind, name, organization, role, scopes, session, mustEnrol } = subject;
-  return { kind, subject: subject.subject, name, organization, role, scopes, session, mustEnrol, address, requestId };
+  const { kind, name, organization, role, scopes, serverGroups, session, mustEnrol } = subject;
+  return { kind, subject: subject.subject, name, organization, role, scopes, serverGroups, session, mustEnrol, address, requestId };
 }
 
 function addressOf(request: Request): string {

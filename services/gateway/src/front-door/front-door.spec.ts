@@ -72,6 +72,7 @@ describe('cache of subjects', () => {
     organization: 'o',
     role: 'viewer',
     scopes: [],
+    serverGroups: null,
     expiresAt,
   });
 

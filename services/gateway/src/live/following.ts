@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { allows, RahatError, type AuthenticatedSubject, type LiveFollow, type LiveMessage } from '@rahat/contracts';
 import { LiveFeed } from './live-feed.js';
 import { cutOff, waitingFor, type LiveNamespace, type LiveSocket } from './live-server.js';
-import { roomOf, type LiveTopic } from './live-topic.js';
+import { roomOf, topicOf, type LiveTopic } from './live-topic.js';
 import type { LiveUpstream } from './live-upstream.js';
 
 const MOST_ROOMS = 20;
@@ -27,7 +27,7 @@ export class Following {
   async follow(socket: LiveSocket, { run, lastEventId }: LiveFollow): Promise<void> {
     const { subject, joining } = socket.data;
     refuseWithoutRight(subject, run);
-    const topic: LiveTopic = { organization: subject.organization, run };
+    const topic = topicOf(subject, run);
     const room = roomOf(topic);
     if (socket.rooms.has(room) || joining.has(room)) throw new RahatError('conflict', 'This is followed already.');
     // One room is the socket's own.
@@ -42,7 +42,7 @@ export class Following {
   }
 
   async unfollow(socket: LiveSocket, { run }: LiveFollow): Promise<void> {
-    const room = roomOf({ organization: socket.data.subject.organization, run });
+    const room = roomOf(topicOf(socket.data.subject, run));
     socket.data.joining.delete(room);
     await socket.leave(room);
   }

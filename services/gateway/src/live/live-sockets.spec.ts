@@ -20,12 +20,16 @@ const subject = (name: string, organization: string, scopes: Scope[]): Authentic
   organization,
   role: 'viewer',
   scopes,
+  serverGroups: null,
   expiresAt: '2100-01-01T00:00:00.000Z',
 });
 const known: Record<string, AuthenticatedSubject> = {
   ada: subject('ada', 'org_1', ['run:read', 'backup:read']),
   [COOKIE]: subject('ada', 'org_1', ['run:read', 'backup:read']),
   bob: subject('bob', 'org_1', ['run:read', 'backup:read']),
+  amy: { ...subject('amy', 'org_1', ['run:read', 'backup:read']), serverGroups: ['group_a', 'group_b'] },
+  ann: { ...subject('ann', 'org_1', ['run:read', 'backup:read']), serverGroups: ['group_b', 'group_a'] },
+  ben: { ...subject('ben', 'org_1', ['run:read', 'backup:read']), serverGroups: ['group_b'] },
   eve: subject('eve', 'org_2', ['run:read', 'backup:read']),
   'no-backups': subject('no-backups', 'org_1', ['run:read']),
   nothing: subject('nothing', 'org_1', []),
@@ -121,6 +125,21 @@ describe('live events over a socket', () => {
     await ada.socket.emitWithAck('unfollow', {});
     bob.socket.disconnect();
     await until(() => behind.streams.size === 1);
+  });
+
+  it('tell whoever is limited to server groups what happens there, over one stream for all that are limited alike', async () => {
+    const opened = behind.opened;
+    const [ada, amy, ann, ben] = [await listen('ada'), await listen('amy'), await listen('ann'), await listen('ben')];
+    await until(() => behind.streams.size === 3);
+    behind.tell('org_1', 'run', { n: 1 }, 'group_a');
+    behind.tell('org_1', 'run', { n: 2 });
+    behind.tell('org_1', 'run', { n: 3 }, 'group_b');
+    await until(() => [ada, amy, ann, ben].every(({ numbers }) => numbers().includes(3)));
+    expect([ada, amy, ann, ben].map(({ numbers }) => numbers())).toEqual([[1, 2, 3], [1, 3], [1, 3], [3]]);
+    expect(behind.opened - opened).toBe(3);
+    const late = await listen('ben', { lastEventId: ada.heard[0]!.id });
+    await until(() => late.numbers().length > 0);
+    expect(late.numbers()).toEqual([3]);
   });
 
   it('go on from the last one that was heard, each once, also while more come', async () => {

@@ -1,13 +1,22 @@
-import type { LiveMessage } from '@rahat/contracts';
+import type { AuthenticatedSubject, LiveMessage } from '@rahat/contracts';
 
-/** All of an organization's events, or one of its runs. */
+/** All of an organization's events, or one of its runs; as far as who follows reaches. */
 export interface LiveTopic {
   organization: string;
+  /** In order, so that all who are limited alike share a feed; null is the whole organization. */
+  serverGroups: readonly string[] | null;
   run?: string;
 }
 
-export function roomOf({ organization, run }: LiveTopic): string {
-  return run === undefined ? `organization ${organization}` : `run ${organization} ${run}`;
+export function topicOf(
+  { organization, serverGroups }: Pick<AuthenticatedSubject, 'organization' | 'serverGroups'>,
+  run?: string,
+): LiveTopic {
+  return { organization, serverGroups: serverGroups && [...new Set(serverGroups)].sort(), run };
+}
+
+export function roomOf({ organization, serverGroups, run }: LiveTopic): string {
+  return JSON.stringify([organization, serverGroups, run ?? null]);
 }
 
 /** Whether one who stands at `position` has heard the event. What has no place, or tells a whole state, is never heard too often. */

@@ -13,7 +13,7 @@ export class LiveUpstream {
 
   async since(topic: LiveTopic, position: string | undefined): Promise<LivePage> {
     const query = position === undefined ? '' : `?after=${encodeURIComponent(position)}`;
-    return this.internal.get(OWNER, `${pathOf(topic)}/since${query}`, LivePage, topic.organization);
+    return this.internal.get(OWNER, `${pathOf(topic)}/since${query}`, LivePage, tenantOf(topic));
   }
 
   /** Until the other side ends it. */
@@ -21,7 +21,7 @@ export class LiveUpstream {
     const silent = new AbortController();
     const timer = setTimeout(() => silent.abort(), SILENT_FOR_MS);
     try {
-      const body = await this.internal.stream(OWNER, `${pathOf(topic)}/events`, topic.organization, {
+      const body = await this.internal.stream(OWNER, `${pathOf(topic)}/events`, tenantOf(topic), {
         headers: { 'last-event-id': position },
         signal: AbortSignal.any([stopped, silent.signal]),
       });
@@ -30,6 +30,11 @@ export class LiveUpstream {
       clearTimeout(timer);
     }
   }
+}
+
+/** The service behind us answers what who follows may see, and nothing else. */
+function tenantOf({ organization, serverGroups }: LiveTopic) {
+  return { organization, serverGroups: serverGroups && [...serverGroups] };
 }
 
 function pathOf({ run }: LiveTopic): string {

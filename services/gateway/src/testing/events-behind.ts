@@ -3,8 +3,12 @@ import { Controller, Get, Headers, Param, Query, Res } from '@nestjs/common';
 import { RahatError, type LivePage, type Principal } from '@rahat/contracts';
 import { CurrentPrincipal, InternalOnly } from '@rahat/service-kit';
 
+type Asker = Pick<Principal, 'organization' | 'serverGroups'>;
+
 interface Told {
   organization: string;
+  /** Where it happened. */
+  group?: string;
   id?: string;
   type: string;
   data: object;
@@ -17,43 +21,47 @@ const numberOf = (position: string): number => Number(position.split('-').at(-1)
 /** What the owner of the events does, of which tests decide what happens. */
 export class EventsBehind {
   readonly told: Told[] = [];
-  readonly streams = new Set<{ organization: string; response: ServerResponse }>();
+  readonly streams = new Set<{ asker: Asker; response: ServerResponse }>();
   opened = 0;
   /** Before a page is read. */
   beforePage: () => Promise<void> = async () => undefined;
 
-  tell(organization: string, type: string, data: object): void {
-    const event: Told = { organization, type, data, ...(type !== 'progress' && { id: idOf(this.told.length + 1) }) };
+  tell(organization: string, type: string, data: object, group?: string): void {
+    const event: Told = { organization, group, type, data, ...(type !== 'progress' && { id: idOf(this.told.length + 1) }) };
     if (event.id !== undefined) this.told.push(event);
-    for (const stream of this.streams) if (stream.organization === organization) write(stream.response, event);
+    for (const stream of this.streams) if (isFor(stream.asker, event)) write(stream.response, event);
   }
 
   breakStreams(): void {
     for (const { response } of this.streams) response.destroy();
   }
 
-  follow(organization: string, position: string, response: ServerResponse): void {
+  follow(asker: Asker, position: string, response: ServerResponse): void {
     this.opened += 1;
     response.writeHead(200, { 'content-type': 'text/event-stream' }).write(': begin\n\n');
-    write(response, { organization, type: 'ready', data: {}, id: position });
-    for (const event of this.after(organization, position)) write(response, event);
-    const stream = { organization, response };
+    write(response, { organization: asker.organization, type: 'ready', data: {}, id: position });
+    for (const event of this.after(asker, position)) write(response, event);
+    const stream = { asker, response };
     this.streams.add(stream);
     response.once('close', () => this.streams.delete(stream));
   }
 
-  async since(organization: string, position: string | undefined): Promise<LivePage> {
+  async since(asker: Asker, position: string | undefined): Promise<LivePage> {
     await this.beforePage();
     const known = position !== undefined && /^\d+-7-\d+$/.test(position);
     if (!known) return { missed: position !== undefined, position: idOf(this.told.length), events: [], more: false, over: false };
-    const events = this.after(organization, position);
+    const events = this.after(asker, position);
     const page = events.slice(0, PAGE);
     return { missed: false, position: page.at(-1)?.id ?? position, events: page, more: events.length > PAGE, over: false };
   }
 
-  private after(organization: string, position: string): Told[] {
-    return this.told.slice(numberOf(position)).filter((event) => event.organization === organization);
+  private after(asker: Asker, position: string): Told[] {
+    return this.told.slice(numberOf(position)).filter((event) => isFor(asker, event));
   }
+}
+
+function isFor({ organization, serverGroups }: Asker, event: Told): boolean {
+  return event.organization === organization && (serverGroups === null || serverGroups.includes(event.group ?? ''));
 }
 
 export const behind = new EventsBehind();
@@ -70,13 +78,13 @@ export function endRun(): void {
 @InternalOnly()
 export class EventsBehindController {
   @Get('events')
-  follow(@CurrentPrincipal() { organization }: Principal, @Res() response: ServerResponse, @Headers('last-event-id') id: string): void {
-    behind.follow(organization, id, response);
+  follow(@CurrentPrincipal() principal: Principal, @Res() response: ServerResponse, @Headers('last-event-id') id: string): void {
+    behind.follow(principal, id, response);
   }
 
   @Get('since')
-  async since(@CurrentPrincipal() { organization }: Principal, @Query('after') after?: string): Promise<LivePage> {
-    return behind.since(organization, after);
+  async since(@CurrentPrincipal() principal: Principal, @Query('after') after?: string): Promise<LivePage> {
+    return behind.since(principal, after);
   }
 
   @Get('runs/:id/events')

@@ -1,12 +1,13 @@
 import { firstIdAt, type BackupQuery } from '@rahat/contracts';
+import type { Tenant } from '@rahat/persistence';
 import { ListConditions } from '../catalog/found-ids.js';
 
 export const BACKUP_ORDER = 'id DESC';
 
 /** Ids begin with the time at which a backup was recorded, so the order of ids is that of time. */
-export function backupConditions(organization: string, query: Omit<BackupQuery, 'cursor' | 'limit'>, after?: string): ListConditions {
+export function backupConditions(tenant: Tenant, query: Omit<BackupQuery, 'cursor' | 'limit'>, after?: string): ListConditions {
   const { since, until } = query;
-  const conditions = new ListConditions(organization)
+  const conditions = new ListConditions(tenant)
     .where('id < ?', after)
     .where('id >= ?', since && firstIdAt('backup', new Date(since)))
     .where('id < ?', until && firstIdAt('backup', new Date(until)))

@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Put, Query, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Backup, BackupQuery, HoldBackup, pageOf, Run, VerifyBackup, type Page, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, WithinServerGroups, type Expected } from '@rahat/service-kit';
 import { announceRun, type LocationResponse } from '../runs/location.js';
 import { BackupHolds } from '../retention/backup-holds.js';
 import { BackupsService } from './backups.service.js';
@@ -16,6 +16,7 @@ export class BackupsController {
 
   @Get()
   @Requires('backup:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'backups_list', summary: 'The catalog of backups, newest first' })
   @ApiOkResponse({ standardSchema: pageOf(Backup) })
   async list(@CurrentPrincipal() principal: Principal, @Query({ schema: BackupQuery }) query: BackupQuery): Promise<Page<Backup>> {
@@ -24,6 +25,7 @@ export class BackupsController {
 
   @Get(':id')
   @Requires('backup:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'backups_get', summary: 'One backup, with the proof that it reached' })
   @ApiOkResponse({ standardSchema: Backup })
   @Tagged()
@@ -33,6 +35,7 @@ export class BackupsController {
 
   @Put(':id/hold')
   @Requires('backup:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'backups_hold', summary: 'Keep a backup whatever retention says, and say why' })
   @ApiOkResponse({ standardSchema: Backup })
   @Tagged()
@@ -47,6 +50,7 @@ export class BackupsController {
 
   @Delete(':id/hold')
   @Requires('backup:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'backups_release', summary: 'Leave a held backup to retention again' })
   @ApiOkResponse({ standardSchema: Backup })
   @Tagged()
@@ -56,6 +60,7 @@ export class BackupsController {
 
   @Post(':id/verify')
   @Requires('backup:write')
+  @WithinServerGroups()
   @HttpCode(202)
   @ApiOperation({ operationId: 'backups_verify', summary: 'Verify a backup now; FULL is a test restore' })
   @ApiAcceptedResponse({ standardSchema: Run })

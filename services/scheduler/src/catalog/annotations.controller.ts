@@ -1,7 +1,7 @@
 import { Body, Controller, Inject, Param, Patch, Put } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Annotate, Backup, Plan, Run, Server, SetNote, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, WithinServerGroups, type Expected } from '@rahat/service-kit';
 import { BackupsService } from '../backups/backups.service.js';
 import { PlansService } from '../plans/plans.service.js';
 import { RunsService } from '../runs/runs.service.js';
@@ -21,6 +21,7 @@ export class AnnotationsController {
 
   @Put('servers/:id/note')
   @Requires('server:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'servers_note', summary: 'Write a note on a server; an empty one takes it away' })
   @ApiOkResponse({ standardSchema: Server })
   @Tagged('identity', 'version')
@@ -32,7 +33,7 @@ export class AnnotationsController {
   ): Promise<Server> {
     await this.annotations.annotate(
       principal,
-      { kind: 'server', id, shown: (transaction) => this.servers.getIn(transaction, id) },
+      { kind: 'server', id, shown: (transaction) => this.servers.getIn(transaction, id, principal) },
       note,
       expected,
     );
@@ -41,6 +42,7 @@ export class AnnotationsController {
 
   @Put('plans/:id/note')
   @Requires('plan:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'plans_note', summary: 'Write a note on a plan; an empty one takes it away' })
   @ApiOkResponse({ standardSchema: Plan })
   @Tagged('nextRuns')
@@ -61,6 +63,7 @@ export class AnnotationsController {
 
   @Patch('runs/:id')
   @Requires('run:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'runs_annotate', summary: 'Tags and a note on a run' })
   @ApiOkResponse({ standardSchema: Run })
   @Tagged()
@@ -81,6 +84,7 @@ export class AnnotationsController {
 
   @Patch('backups/:id')
   @Requires('backup:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'backups_annotate', summary: 'Tags and a note on a backup' })
   @ApiOkResponse({ standardSchema: Backup })
   @Tagged()

@@ -1,6 +1,6 @@
 import { RahatError, type Annotate, type Principal } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import { changesBetween, recordAct, type Expected } from '@rahat/service-kit';
 
 type Kind = 'server' | 'plan' | 'run' | 'backup';
@@ -22,12 +22,12 @@ interface Target {
 /** What people write on things; nothing is decided by it. Tags of servers and plans do decide, and are changed with them. */
 export class AnnotationsService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
   ) {}
 
   async annotate(principal: Principal, { kind, id, shown }: Target, { tags, note }: Annotate, expected: Expected): Promise<void> {
-    await this.database.inOrganization(principal.organization, async (transaction) => {
+    await this.database.inOrganization(principal, async (transaction) => {
       const there = DELETABLE.has(kind) ? 'AND deleted_at IS NULL' : '';
       const [before] = await transaction.query<Annotated>(`SELECT tags, note FROM ${TABLES[kind]} WHERE id = $1 ${there} FOR UPDATE`, [id]);
       if (!before) throw new RahatError('not_found', `There is no ${kind} ${id}`);

@@ -8,7 +8,7 @@ import {
   type Run,
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import { changesBetween, recordAct, type Expected, type ListPages } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import { mistaken } from '../input/mistake.js';
@@ -27,7 +27,7 @@ import { activeCollectionOf, newCollection } from './start-due-collections.js';
 /** When repositories are freed of what no snapshot needs. */
 export class CollectionsService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly ledger: RunLedger,
     private readonly repositories: Repositories,
@@ -37,7 +37,7 @@ export class CollectionsService {
 
   async list(principal: Principal, query: PageQuery): Promise<Page<CollectionPolicy>> {
     const [after = null] = this.pages.after(query.cursor);
-    const rows = await this.database.inOrganization(principal.organization, (transaction) =>
+    const rows = await this.database.inOrganization(principal, (transaction) =>
       transaction.query<CollectionPolicyRow>(
         `SELECT * FROM collection_policies WHERE $1::text IS NULL OR repository_id < $1 ORDER BY repository_id DESC LIMIT $2`,
         [after, query.limit + 1],
@@ -47,7 +47,7 @@ export class CollectionsService {
   }
 
   async get(principal: Principal, repository: string): Promise<CollectionPolicy> {
-    return this.database.inOrganization(principal.organization, async (transaction) =>
+    return this.database.inOrganization(principal, async (transaction) =>
       presentCollectionPolicy(await findCollectionPolicy(transaction, repository)),
     );
   }
@@ -98,11 +98,11 @@ export class CollectionsService {
   /** A repository that no plan stores into yet has no policy; the storage service knows whether there is such a one. */
   private async inRepository<T>(principal: Principal, repository: string, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const { organization } = principal;
-    const known = await this.database.inOrganization(organization, (transaction) =>
+    const known = await this.database.inOrganization(principal, (transaction) =>
       transaction.query(`SELECT 1 FROM collection_policies WHERE repository_id = $1`, [repository]),
     );
     if (known.length === 0) await this.repositories.grant(organization, repository, 'write-only');
-    return this.database.inOrganization(organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       await rememberCollection(transaction, { id: repository, organization, timeZone: 'UTC' }, this.clock.now());
       // Of another organization's repository nothing was written, and nothing is found.
       await findCollectionPolicy(transaction, repository);

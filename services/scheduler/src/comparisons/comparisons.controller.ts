@@ -1,7 +1,7 @@
 import { Body, Controller, HttpCode, Inject, Post, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Run, StartComparison, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { announceRun, type LocationResponse } from '../runs/location.js';
 import { ComparisonsService } from './comparisons.service.js';
 
@@ -12,6 +12,7 @@ export class ComparisonsController {
 
   @Post()
   @Requires('backup:write')
+  @WithinServerGroups()
   @HttpCode(202)
   @ApiOperation({
     operationId: 'comparisons_start',

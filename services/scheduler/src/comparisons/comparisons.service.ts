@@ -1,6 +1,6 @@
 import { RahatError, type ComparedWith, type Principal, type Run, type StartComparison } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import { recordAct } from '@rahat/service-kit';
 import { lockForReading, type NamedBackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
@@ -13,14 +13,14 @@ const ATTEMPTS = 2;
 /** What differs between two backups, or a backup and its database: found by a worker, told as the evidence of its run. */
 export class ComparisonsService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly ledger: RunLedger,
     private readonly clock: Clock,
   ) {}
 
   async start(principal: Principal, request: StartComparison): Promise<Run> {
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       const older = await lockForReading(transaction, request.older);
       assertLogical(older);
       const newer = await newerSide(transaction, older, request.newer);
@@ -62,6 +62,11 @@ async function newerSide(transaction: Transaction, older: NamedBackupRow, id: st
   if (newer.repository_id !== older.repository_id)
     throw new RahatError('conflict', 'The two backups lie in different repositories', {
       hint: 'Choose two of one repository, or compare copies of them offline.',
+    });
+  // Whoever may see the one server and not the other would read of both in the report.
+  if (newer.server_id !== older.server_id)
+    throw new RahatError('conflict', 'The two backups are of different servers', {
+      hint: 'Compare them offline: rahat-backup repository compare.',
     });
   return { kind: 'backup', snapshot: newer.snapshot };
 }

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Database, DatabaseQuery, pageOf, UpdateDatabase, type Page, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { presentDatabase, type DatabaseRow } from './databases.table.js';
 import { DiscoveryService } from './discovery.service.js';
 
@@ -12,6 +12,7 @@ export class DatabasesController {
 
   @Post('discover')
   @Requires('server:write')
+  @WithinServerGroups()
   @HttpCode(200)
   @ApiOperation({ operationId: 'databases_discover', summary: 'Ask the server for its databases now' })
   @ApiOkResponse({ standardSchema: pageOf(Database) })
@@ -21,6 +22,7 @@ export class DatabasesController {
 
   @Get('databases')
   @Requires('server:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'databases_list', summary: 'The databases found on a server, by name' })
   @ApiOkResponse({ standardSchema: pageOf(Database) })
   async list(
@@ -28,11 +30,12 @@ export class DatabasesController {
     @Param('server') server: string,
     @Query({ schema: DatabaseQuery }) query: DatabaseQuery,
   ): Promise<Page<Database>> {
-    return whole(await this.discovery.list(principal.organization, server, query));
+    return whole(await this.discovery.list(principal, server, query));
   }
 
   @Patch('databases/:id')
   @Requires('server:write')
+  @WithinServerGroups()
   @ApiOperation({
     operationId: 'databases_update',
     summary: 'Tag a database, exclude it from plans that do not name it, or include it again',

@@ -1,6 +1,6 @@
 import { carriesTags, newId, type Answer, type DatabaseQuery, type Principal, type UpdateDatabase } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { wholeOrganization, type TenantDatabase, type Transaction } from '@rahat/persistence';
 import { changesBetween, recordAct } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import { replanFor } from '../plans/plan-servers.js';
@@ -14,7 +14,7 @@ type Found = Answer<'server.discover.v1'>['databases'][number];
 
 export class DiscoveryService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly questions: WorkerQuestions,
     private readonly secrets: ServerSecrets,
@@ -23,14 +23,14 @@ export class DiscoveryService {
 
   /** Asks the server which databases it has. An error of the asking changes nothing: a server out of reach has lost no database. */
   async discover(principal: Principal, serverId: string): Promise<DatabaseRow[]> {
-    const server = await this.database.inOrganization(principal.organization, (transaction) => findServer(transaction, serverId));
+    const server = await this.database.inOrganization(principal, (transaction) => findServer(transaction, serverId));
     return this.discoverOn(server, principal);
   }
 
   /** By the scheduler itself where no `principal` asks. */
   async discoverOn(server: ServerRow, principal?: Principal): Promise<DatabaseRow[]> {
     const { databases } = await this.questions.discover(server.pool, server.engine, this.secrets.connectionOf(server));
-    return this.database.inOrganization(server.organization_id, async (transaction) => {
+    return this.database.inOrganization(principal ?? wholeOrganization(server.organization_id), async (transaction) => {
       await transaction.query(`UPDATE servers SET discovered_at = $2 WHERE id = $1`, [server.id, this.clock.now()]);
       await this.recordUse(transaction, server, principal, databases.length);
       const changed = await this.take(transaction, server, databases);
@@ -39,8 +39,8 @@ export class DiscoveryService {
     });
   }
 
-  async list(organization: string, serverId: string, { tag }: DatabaseQuery): Promise<DatabaseRow[]> {
-    return this.database.inOrganization(organization, async (transaction) => {
+  async list(principal: Principal, serverId: string, { tag }: DatabaseQuery): Promise<DatabaseRow[]> {
+    return this.database.inOrganization(principal, async (transaction) => {
       await findServer(transaction, serverId);
       const rows = await databasesOf(transaction, serverId);
       return tag ? rows.filter((row) => carriesTags(row.tags, tag)) : rows;
@@ -48,7 +48,7 @@ export class DiscoveryService {
   }
 
   async update(principal: Principal, serverId: string, id: string, request: UpdateDatabase): Promise<DatabaseRow> {
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       const before = await findDatabase(transaction, serverId, id);
       const [row] = await transaction.query<DatabaseRow>(
         `UPDATE databases SET excluded = COALESCE($2, excluded), tags = COALESCE($3::text[], tags) WHERE id = $1 RETURNING *`,

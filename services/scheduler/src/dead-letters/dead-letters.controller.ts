@@ -1,7 +1,7 @@
 import { Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { DeadLetter, pageOf, PageQuery, type Page, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { DeadLettersService } from './dead-letters.service.js';
 
 @ApiTags('dead-letters')
@@ -11,6 +11,7 @@ export class DeadLettersController {
 
   @Get()
   @Requires('dead-letter:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'deadLetters_list', summary: 'Messages between services that were given up' })
   @ApiOkResponse({ standardSchema: pageOf(DeadLetter) })
   async list(@CurrentPrincipal() principal: Principal, @Query({ schema: PageQuery }) page: PageQuery): Promise<Page<DeadLetter>> {
@@ -19,6 +20,7 @@ export class DeadLettersController {
 
   @Get(':id')
   @Requires('dead-letter:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'deadLetters_get', summary: 'One of them, with what it said' })
   @ApiOkResponse({ standardSchema: DeadLetter })
   async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<DeadLetter> {
@@ -27,6 +29,7 @@ export class DeadLettersController {
 
   @Post(':id/retry')
   @Requires('dead-letter:write')
+  @WithinServerGroups()
   @HttpCode(204)
   @ApiOperation({ operationId: 'deadLetters_retry', summary: 'Put it back to where it lay, with all its tries' })
   @ApiNoContentResponse()
@@ -36,6 +39,7 @@ export class DeadLettersController {
 
   @Delete(':id')
   @Requires('dead-letter:write')
+  @WithinServerGroups()
   @HttpCode(204)
   @ApiOperation({ operationId: 'deadLetters_discard', summary: 'Drop it; what it asked for is not done' })
   @ApiNoContentResponse()

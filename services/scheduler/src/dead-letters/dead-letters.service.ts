@@ -1,6 +1,6 @@
 import { RahatError, type DeadLetter, type Page, type PageQuery, type Principal } from '@rahat/contracts';
 import type { DeadLetterBox, Outbox } from '@rahat/messaging';
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { TenantDatabase } from '@rahat/persistence';
 import { recordAct, redactSecrets, type ListPages } from '@rahat/service-kit';
 import { z } from 'zod';
 
@@ -10,16 +10,19 @@ const BATCH = 100;
 const Belonging = z
   .object({
     organization: z.string().optional(),
-    spec: z.object({ organization: z.string() }).optional(),
+    spec: z.object({ organization: z.string(), run: z.string().optional() }).optional(),
     run: z.string().optional(),
   })
   .catch({});
 
-/** What the queues of all services gave up. The organization's own, and what belongs to none (a worker's sign of life). */
+/**
+ * What the queues of all services gave up. The organization's own, and what belongs to none (a worker's sign of life). Who is limited to
+ * server groups sees what is about a run there.
+ */
 export class DeadLettersService {
   constructor(
     private readonly box: DeadLetterBox,
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly pages: ListPages,
   ) {}
@@ -59,16 +62,17 @@ export class DeadLettersService {
   }
 
   /** Workers' messages name only their run, so the ledger tells whose they are. */
-  private async visible({ organization }: Principal, letters: DeadLetter[]): Promise<Set<DeadLetter>> {
+  private async visible(principal: Principal, letters: DeadLetter[]): Promise<Set<DeadLetter>> {
     const belongings = letters.map((letter) => ({ letter, ...Belonging.parse(letter.payload) }));
-    const runs = belongings.flatMap(({ run }) => run ?? []);
-    const own = await this.database.inOrganization(organization, (transaction) =>
+    const runs = belongings.flatMap(({ run, spec }) => run ?? spec?.run ?? []);
+    const own = await this.database.inOrganization(principal, (transaction) =>
       transaction.query<{ id: string }>('SELECT id FROM runs WHERE id = ANY ($1)', [runs]),
     );
     const ownRuns = new Set(own.map(({ id }) => id));
     const isOwn = ({ organization: named, spec, run }: (typeof belongings)[number]): boolean => {
       const owner = named ?? spec?.organization;
-      if (owner !== undefined) return owner === organization || owner === 'platform';
+      if (principal.serverGroups !== null) return ownRuns.has(run ?? spec?.run ?? '');
+      if (owner !== undefined) return owner === principal.organization || owner === 'platform';
       return run === undefined || ownRuns.has(run);
     };
     return new Set(belongings.filter(isOwn).map(({ letter }) => letter));
@@ -76,7 +80,7 @@ export class DeadLettersService {
 
   private async record(principal: Principal, letter: DeadLetter, action: string): Promise<void> {
     const { id, name, queue, message, error } = letter;
-    await this.database.inOrganization(principal.organization, (transaction) =>
+    await this.database.inOrganization(principal, (transaction) =>
       recordAct(this.outbox, transaction, principal, {
         action,
         target: { kind: 'dead-letter', id, name },

@@ -1,4 +1,4 @@
-import type { Transaction } from '@rahat/persistence';
+import type { Tenant, Transaction } from '@rahat/persistence';
 
 /** How long a reader may have been away and still miss nothing. */
 export const LIVE_EVENTS_KEPT_MS = 3_600_000;
@@ -24,13 +24,19 @@ export const AT_ONCE = 500;
 
 export async function recordLiveEvent(
   transaction: Transaction,
-  event: { organization: string; type: string; data: object },
+  event: { organization: string; type: string; data: object; of: { server?: string; backup?: string } },
 ): Promise<void> {
-  await transaction.query(`INSERT INTO live_events (organization_id, type, data) VALUES ($1, $2, $3)`, [
-    event.organization,
-    event.type,
-    JSON.stringify(event.data),
-  ]);
+  await transaction.query(
+    `INSERT INTO live_events (organization_id, type, data, server_id) VALUES ($1, $2, $3, COALESCE($4, (SELECT server_id FROM backups WHERE id = $5)))`,
+    [event.organization, event.type, JSON.stringify(event.data), event.of.server ?? null, event.of.backup ?? null],
+  );
+}
+
+/** The servers whose events the tenant of this transaction may hear; null: all of the organization's. */
+export async function heardServers(transaction: Transaction, { serverGroups }: Tenant): Promise<ReadonlySet<string> | null> {
+  if (serverGroups === null) return null;
+  const rows = await transaction.query<{ id: string }>(`SELECT id FROM servers`);
+  return new Set(rows.map(({ id }) => id));
 }
 
 /** Behind everything that can be read now. */

@@ -19,7 +19,7 @@ export function liveOutbox(outbox: Outbox, messaging: Messaging): Outbox {
       const type = LIVE_NAMES[name];
       if (type === undefined) return;
       const { organization, ...data } = payload as EventPayload<'run.changed.v1' | 'backup.recorded.v1' | 'backup.proven.v1'>;
-      await recordLiveEvent(transaction, { organization, type, data });
+      await recordLiveEvent(transaction, { organization, type, data, of: data });
       signalLive(messaging, transaction, { organization, run: 'run' in data ? data.run : '', kind: 'changed' });
     },
   };

@@ -6,7 +6,8 @@ export const LIVE_TOPIC = 'live';
 
 /** What every replica is told at once; nothing of it is kept. What must not be missed stands in the database, and this says only: look. */
 export type LiveSignal = { organization: string; run: string } & (
-  { kind: 'changed' | 'logged' } | { kind: 'progress'; attempt: number; progress: Omit<RunProgress, 'run' | 'attempt'> }
+  | { kind: 'changed' | 'logged' }
+  | { kind: 'progress'; server: string | null; attempt: number; progress: Omit<RunProgress, 'run' | 'attempt'> }
 );
 
 /** When the transaction has committed. A signal that is lost costs its listeners some seconds. */

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { Controller, Get, Headers, Inject, Res } from '@nestjs/common';
 import { ApiHeader, ApiOkResponse, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import { LiveEvent, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { EventStream } from './event-stream.js';
 import { OrganizationEvents } from './organization-events.js';
 
@@ -13,6 +13,7 @@ export class LiveController {
 
   @Get()
   @Requires('run:read', 'backup:read')
+  @WithinServerGroups()
   @ApiOperation({
     operationId: 'events_follow',
     summary:

@@ -4,6 +4,7 @@ import { connect, type AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId, ROLE_SCOPES, type Principal } from '@rahat/contracts';
+import { listen as listenTo, type Heard } from '../testing/listen.js';
 import { evidenceFor } from '../testing/scripts.js';
 import { startTestScheduler, type TestScheduler } from '../testing/start-test-scheduler.js';
 import { EventStream } from './event-stream.js';
@@ -15,55 +16,7 @@ beforeAll(async () => {
 });
 afterAll(async () => scheduler?.[Symbol.asyncDispose]());
 
-interface Heard {
-  id?: string;
-  event: string;
-  data: Record<string, unknown>;
-}
-
-/** Reads a stream until somebody has heard enough. */
-async function listen(path: string, as: Principal = scheduler.admin, lastEventId?: string) {
-  const stop = new AbortController();
-  const response = await fetch(scheduler.application.url + path, {
-    headers: {
-      'rahat-principal': await scheduler.application.principalToken(as),
-      ...(lastEventId === undefined ? {} : { 'last-event-id': lastEventId }),
-    },
-    signal: stop.signal,
-  });
-  const heard: Heard[] = [];
-  const reading = (async () => {
-    let text = '';
-    for await (const part of response.body!) {
-      text += Buffer.from(part as Uint8Array).toString();
-      for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-        const fields = new Map(
-          text
-            .slice(0, end)
-            .split('\n')
-            .map((line) => [line.split(': ', 1)[0]!, line.slice(line.indexOf(': ') + 2)]),
-        );
-        text = text.slice(end + 2);
-        if (fields.has('event'))
-          heard.push({
-            id: fields.get('id'),
-            event: fields.get('event')!,
-            data: JSON.parse(fields.get('data')!) as Record<string, unknown>,
-          });
-      }
-    }
-  })().catch(() => undefined);
-  return {
-    status: response.status,
-    heard,
-    until: (enough: (heard: Heard[]) => boolean) => scheduler.eventually(async () => enough(heard) && heard),
-    async leave() {
-      stop.abort();
-      await reading;
-    },
-    ended: reading,
-  };
-}
+const listen = (path: string, as?: Principal, lastEventId?: string) => listenTo(scheduler, path, as, lastEventId);
 
 const statesIn = (heard: Heard[], run: string) =>
   heard.filter(({ event, data }) => event === 'run' && data['run'] === run).map(({ data }) => data['state']);

@@ -1,5 +1,5 @@
 import type { LivePage, Principal } from '@rahat/contracts';
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { Tenant, TenantDatabase } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import type { EventStream } from './event-stream.js';
 import {
@@ -7,6 +7,7 @@ import {
   currentPosition,
   decodePosition,
   encodePosition,
+  heardServers,
   isAfter,
   liveEventsAfter,
   positionOf,
@@ -27,24 +28,29 @@ interface Reader {
   live: boolean;
 }
 
-/** What happens in an organization: read from the database once for all of its readers, progress straight from the signal. */
+/** What happens in an organization, or on servers of some of its groups: read from the database once for all of its readers, progress straight from the signal. */
 export class OrganizationEvents {
   private readonly feeds = new Map<string, Feed>();
 
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly hub: LiveHub,
     private readonly clock: Clock,
   ) {}
 
-  async follow({ organization }: Principal, lastEventId: string | undefined, stream: EventStream): Promise<void> {
+  async follow(
+    { organization, serverGroups }: Pick<Principal, 'organization' | 'serverGroups'>,
+    lastEventId: string | undefined,
+    stream: EventStream,
+  ): Promise<void> {
+    const tenant = { organization, serverGroups };
     const now = this.clock.now();
-    const start = await this.database.inOrganization(organization, currentPosition);
+    const start = await this.database.inOrganization(tenant, currentPosition);
     const { position, missed } = resumeAt(lastEventId, start, now);
     const reader: Reader = { stream, position: position ?? start, live: false };
     stream.begin();
     stream.send({ type: missed ? 'reset' : 'ready', data: {}, id: encodePosition(reader.position, now) });
-    const feed = this.feedOf(organization, start);
+    const feed = this.feedOf(tenant, start);
     feed.readers.add(reader);
     stream.onClose(() => feed.readers.delete(reader));
     this.hub.attend(stream, organization, (signal) => feed.heard(signal, reader));
@@ -53,29 +59,34 @@ export class OrganizationEvents {
   }
 
   /** What came after a place, for a reader that then follows from there. */
-  async since(organization: string, lastEventId: string | undefined): Promise<LivePage> {
+  async since(tenant: Tenant, lastEventId: string | undefined): Promise<LivePage> {
     const now = this.clock.now();
-    return this.database.inOrganization(organization, async (transaction) => {
+    return this.database.inOrganization(tenant, async (transaction) => {
       const current = await currentPosition(transaction);
       const { position, missed } = resumeAt(lastEventId, current, now);
       if (position === undefined) return { missed, position: encodePosition(current, now), events: [], more: false, over: false };
-      const rows = await liveEventsAfter(transaction, organization, position);
+      const rows = await liveEventsAfter(transaction, tenant.organization, position);
       const events = rows.map((row) => ({ type: row.type, data: row.data, id: encodePosition(positionOf(row), now) }));
       const reached = events.at(-1)?.id ?? encodePosition(position, now);
       return { missed, position: reached, events, more: rows.length === AT_ONCE, over: false };
     });
   }
 
-  private feedOf(organization: string, start: LivePosition): Feed {
-    const known = this.feeds.get(organization);
+  private feedOf(tenant: Tenant, start: LivePosition): Feed {
+    const key = JSON.stringify([tenant.organization, tenant.serverGroups?.toSorted() ?? null]);
+    const known = this.feeds.get(key);
     if (known) return known;
     const feed = new Feed(
-      (position) => this.database.inOrganization(organization, (transaction) => liveEventsAfter(transaction, organization, position)),
+      (position) =>
+        this.database.inOrganization(tenant, async (transaction) => ({
+          rows: await liveEventsAfter(transaction, tenant.organization, position),
+          servers: await heardServers(transaction, tenant),
+        })),
       start,
       this.clock,
     );
-    this.feeds.set(organization, feed);
-    void feed.run().finally(() => this.feeds.delete(organization));
+    this.feeds.set(key, feed);
+    void feed.run().finally(() => this.feeds.delete(key));
     return feed;
   }
 }
@@ -88,15 +99,23 @@ function resumeAt(lastEventId: string | undefined, current: LivePosition, now: D
   return position !== undefined && !isAfter(position, current) ? { position, missed: false } : { missed: true };
 }
 
-/** The events of one organization, as long as somebody reads them. */
+interface Look {
+  rows: LiveEventRow[];
+  /** As of now; null: every one. */
+  servers: ReadonlySet<string> | null;
+}
+
+/** The events of one tenant, as long as somebody reads them. */
 class Feed {
   readonly readers = new Set<Reader>();
   private readonly wake = new Wake();
   /** In vain since the last signal. */
   private looks = LOOKS_AFTER_MS.length;
+  /** None before the first look. */
+  private servers: ReadonlySet<string> | null = new Set();
 
   constructor(
-    private readonly read: (after: LivePosition) => Promise<LiveEventRow[]>,
+    private readonly read: (after: LivePosition) => Promise<Look>,
     private position: LivePosition,
     private readonly clock: Clock,
   ) {}
@@ -105,14 +124,14 @@ class Feed {
     if (signal.kind === 'changed') {
       this.looks = 0;
       this.wake.now();
-    } else if (signal.kind === 'progress')
+    } else if (signal.kind === 'progress' && (this.servers === null || this.servers.has(signal.server ?? '')))
       reader.stream.sendIfReading({ type: 'progress', data: { run: signal.run, attempt: signal.attempt, ...signal.progress } });
   }
 
   async run(): Promise<void> {
     do {
       // A database that is away is asked again; readers wait with us.
-      const rows = await this.read(this.position).catch(() => []);
+      const rows = await this.look(this.position).catch(() => []);
       for (const row of rows) {
         this.position = positionOf(row);
         for (const reader of this.readers) if (reader.live) this.tell(reader, row);
@@ -124,13 +143,19 @@ class Feed {
   /** Alone from where the reader left off, until it stands where all others are. */
   async catchUp(reader: Reader): Promise<void> {
     while (!reader.stream.closed) {
-      const rows = await this.read(reader.position);
+      const rows = await this.look(reader.position);
       for (const row of rows) this.tell(reader, row);
       await reader.stream.drained();
       if (rows.length > 0 || isAfter(this.position, reader.position)) continue;
       reader.live = true;
       return;
     }
+  }
+
+  private async look(after: LivePosition): Promise<LiveEventRow[]> {
+    const { rows, servers } = await this.read(after);
+    this.servers = servers;
+    return rows;
   }
 
   private tell(reader: Reader, row: LiveEventRow): void {

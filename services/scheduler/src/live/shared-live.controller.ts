@@ -11,7 +11,7 @@ import { OrganizationEvents } from './organization-events.js';
 const After = z.object({ after: z.string().max(100).optional() });
 type After = z.infer<typeof After>;
 
-/** The same streams for a service that shares them among many readers, whose rights it knows. */
+/** The same streams for a service that shares them among many readers, whose rights it knows: it asks for the server groups that they are limited to. */
 @ApiExcludeController()
 @Controller('internal/v1/live')
 @InternalOnly()
@@ -31,8 +31,8 @@ export class SharedLiveController {
   }
 
   @Get('since')
-  async since(@CurrentPrincipal() { organization }: Principal, @Query({ schema: After }) { after }: After): Promise<LivePage> {
-    return this.organizationEvents.since(organization, after);
+  async since(@CurrentPrincipal() principal: Principal, @Query({ schema: After }) { after }: After): Promise<LivePage> {
+    return this.organizationEvents.since(principal, after);
   }
 
   @Get('runs/:id/events')
@@ -47,10 +47,10 @@ export class SharedLiveController {
 
   @Get('runs/:id/since')
   async sinceOfRun(
-    @CurrentPrincipal() { organization }: Principal,
+    @CurrentPrincipal() principal: Principal,
     @Param('id') id: string,
     @Query({ schema: After }) { after }: After,
   ): Promise<LivePage> {
-    return this.runEvents.since(organization, id, after);
+    return this.runEvents.since(principal, id, after);
   }
 }

@@ -1,4 +1,4 @@
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { TenantDatabase } from '@rahat/persistence';
 import { loadedGauge, remembered, type GaugeSample, type Registry } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import type { NewestBackup } from '../protections/protections.table.js';
@@ -36,7 +36,7 @@ const LABELS = ['organization', 'server_id', 'server', 'database_id', 'database'
 /** What the ledger and the catalog say at a scrape; each scheduler says the same. Moments and not ages, so that an alert is `time() - …`. */
 export class ProtectionMetrics {
   constructor(
-    database: ServiceDatabase,
+    database: TenantDatabase,
     status: Pick<StatusService, 'everywhere'>,
     private readonly registry: Registry,
     clock: Clock,

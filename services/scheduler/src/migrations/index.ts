@@ -14,6 +14,7 @@ import { KeepLiveEvents1764430100000 } from './0013-keep-live-events.js';
 import { CompareBackups1764460000000 } from './0014-compare-backups.js';
 import { FollowLogs1764590000000 } from './0015-follow-logs.js';
 import { KeepConnectionKeys1764600000000 } from './0016-keep-connection-keys.js';
+import { LimitToServerGroups1764610000000 } from './0017-limit-to-server-groups.js';
 
 export const schedulerMigrations = [
   CreateScheduler1763900000000,
@@ -32,4 +33,5 @@ export const schedulerMigrations = [
   CompareBackups1764460000000,
   FollowLogs1764590000000,
   KeepConnectionKeys1764600000000,
+  LimitToServerGroups1764610000000,
 ];

@@ -4,6 +4,8 @@ import {
   RahatError,
   type BackupMethod,
   type CreatePlan,
+  type HookInput,
+  type Principal,
   type ScheduleInput,
   type ServerSelection,
   type UpdatePlan,
@@ -49,6 +51,20 @@ export function schedulesIn(
 
 export function assertSchedules(schedules: readonly ScheduleInput[], method: BackupMethod, now: Date, at = ''): void {
   check(schedules, method, now, (index, field) => `${at}/schedules/${index}${field}`);
+}
+
+/** Tags alone would select servers of the whole organization, today or tomorrow. */
+export function assertWithinGroups({ serverGroups }: Principal, selection: ServerSelection): void {
+  if (serverGroups !== null && selection.tags.length > 0 && selection.groups.length === 0)
+    throw mistaken({ pointer: '/servers/groups', message: 'your role is limited to server groups: name them beside the tags' });
+}
+
+/** They run on workers and are sent from there, beside what belongs to others. */
+export function refuseHooksOfLimited({ serverGroups }: Principal, hooks: readonly HookInput[]): void {
+  if (serverGroups !== null && hooks.length > 0)
+    throw new RahatError('forbidden', 'Hooks act from the workers of the whole organization, and your role is limited to server groups.', {
+      hint: 'Ask somebody whose role is not limited.',
+    });
 }
 
 export function assertWindows(windows: Parameters<typeof mistakesInWindows>[0] | undefined, at = ''): void {

@@ -120,6 +120,8 @@ export function changesOf(request: UpdatePlan): Changeable {
 }
 
 async function assertNameFree(transaction: Transaction, name: string): Promise<void> {
-  const [other] = await transaction.query(`SELECT 1 FROM plans WHERE lower(name) = lower($1) AND deleted_at IS NULL`, [name]);
+  const [other] = await transaction.inWholeOrganization(() =>
+    transaction.query(`SELECT 1 FROM plans WHERE lower(name) = lower($1) AND deleted_at IS NULL`, [name]),
+  );
   if (other) throw new RahatError('conflict', `There is a plan named '${name}' already`);
 }

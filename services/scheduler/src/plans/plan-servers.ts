@@ -48,9 +48,11 @@ export async function replanFor(
   transaction: Transaction,
   ...states: Pick<ServerRow, 'id' | 'organization_id' | 'group_ids' | 'tags' | 'engine'>[]
 ): Promise<void> {
-  const plans = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE organization_id = $1 AND deleted_at IS NULL`, [
-    states[0]!.organization_id,
-  ]);
-  const touched = plans.filter((plan) => states.some((server) => selectsServer(plan, server))).map((plan) => plan.id);
-  await transaction.query(`UPDATE plans SET replan = true WHERE id = ANY ($1::text[])`, [touched]);
+  await transaction.inWholeOrganization(async () => {
+    const plans = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE organization_id = $1 AND deleted_at IS NULL`, [
+      states[0]!.organization_id,
+    ]);
+    const touched = plans.filter((plan) => states.some((server) => selectsServer(plan, server))).map((plan) => plan.id);
+    await transaction.query(`UPDATE plans SET replan = true WHERE id = ANY ($1::text[])`, [touched]);
+  });
 }

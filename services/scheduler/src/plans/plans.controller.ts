@@ -16,7 +16,7 @@ import {
   type Page,
   type Principal,
 } from '@rahat/contracts';
-import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, WithinServerGroups, type Expected } from '@rahat/service-kit';
 import { RetentionService } from '../retention/retention.service.js';
 import { announceRuns, type LocationResponse } from '../runs/location.js';
 import { BackupNow } from '../runs/backup-now.js';
@@ -35,6 +35,7 @@ export class PlansController {
 
   @Post()
   @Requires('plan:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'plans_create', summary: 'Say what to back up, when, where to and how it is verified' })
   @ApiCreatedResponse({ standardSchema: Plan })
   @Tagged('nextRuns')
@@ -44,6 +45,7 @@ export class PlansController {
 
   @Get()
   @Requires('plan:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'plans_list', summary: 'The plans, newest first; by server, group and tags' })
   @ApiOkResponse({ standardSchema: pageOf(Plan) })
   async list(@CurrentPrincipal() principal: Principal, @Query({ schema: PlanQuery }) query: PlanQuery): Promise<Page<Plan>> {
@@ -52,6 +54,7 @@ export class PlansController {
 
   @Get('explain')
   @Requires('plan:read')
+  @WithinServerGroups()
   @ApiOperation({
     operationId: 'plans_explain_schedule',
     summary: 'What a cron expression means: words, next runs, changes of the clock, collisions',
@@ -66,6 +69,7 @@ export class PlansController {
 
   @Get(':id')
   @Requires('plan:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'plans_get', summary: 'One plan, with its next five runs' })
   @ApiOkResponse({ standardSchema: Plan })
   @Tagged('nextRuns')
@@ -75,6 +79,7 @@ export class PlansController {
 
   @Patch(':id')
   @Requires('plan:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'plans_update', summary: 'Change, pause or resume a plan' })
   @ApiOkResponse({ standardSchema: Plan })
   @Tagged('nextRuns')
@@ -89,6 +94,7 @@ export class PlansController {
 
   @Delete(':id')
   @Requires('plan:write')
+  @WithinServerGroups()
   @HttpCode(204)
   @ApiOperation({ operationId: 'plans_delete', summary: 'Delete a plan; its backups stay' })
   @ApiNoContentResponse()
@@ -99,6 +105,7 @@ export class PlansController {
 
   @Post(':id/pause')
   @Requires('plan:write')
+  @WithinServerGroups()
   @HttpCode(200)
   @ApiOperation({ operationId: 'plans_pause', summary: 'Pause a plan: its occurrences are told as skipped until it is resumed' })
   @ApiOkResponse({ standardSchema: Plan })
@@ -113,6 +120,7 @@ export class PlansController {
 
   @Post(':id/resume')
   @Requires('plan:write')
+  @WithinServerGroups()
   @HttpCode(200)
   @ApiOperation({ operationId: 'plans_resume', summary: 'Let a paused plan go on' })
   @ApiOkResponse({ standardSchema: Plan })
@@ -123,6 +131,7 @@ export class PlansController {
 
   @Post(':id/runs')
   @Requires('run:write')
+  @WithinServerGroups()
   @HttpCode(202)
   @ApiOperation({ operationId: 'plans_run', summary: 'Back up now: one run for each database' })
   @ApiAcceptedResponse({ standardSchema: StartedRuns })
@@ -137,6 +146,7 @@ export class PlansController {
 
   @Get(':id/retention')
   @Requires('backup:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'plans_retention', summary: 'What retention would remove now, and why the rest stays' })
   @ApiOkResponse({ standardSchema: RetentionPreview })
   async previewRetention(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<RetentionPreview> {
@@ -145,6 +155,7 @@ export class PlansController {
 
   @Post(':id/retention')
   @Requires('backup:write')
+  @WithinServerGroups()
   @HttpCode(200)
   @ApiOperation({ operationId: 'plans_confirm_retention', summary: 'Remove what the preview showed, however much it is' })
   @ApiOkResponse({ standardSchema: RetentionPreview })

@@ -13,7 +13,7 @@ import {
   type UpdatePlan,
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import { changesBetween, recordAct, whatever, type Expected, type ListPages } from '@rahat/service-kit';
 import { foundIds, ListConditions } from '../catalog/found-ids.js';
 import type { Clock } from '../clock/clock.js';
@@ -24,7 +24,16 @@ import type { Repositories } from '../runs/repositories.js';
 import { assertGroups } from '../servers/server-groups.table.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
 import { findServer, type ServerRow } from '../servers/servers.table.js';
-import { assertAssertions, assertContinuousLog, assertVerificationSchedules, assertWindows, schedulesIn, serversIn } from './plan-input.js';
+import {
+  assertAssertions,
+  assertContinuousLog,
+  assertVerificationSchedules,
+  assertWindows,
+  assertWithinGroups,
+  refuseHooksOfLimited,
+  schedulesIn,
+  serversIn,
+} from './plan-input.js';
 import { storedHooks, type StoredHook } from './plan-hooks.js';
 import type { PlanPauses } from './plan-pauses.js';
 import { changePlan, changesOf, insertPlan } from './plan-rows.js';
@@ -33,7 +42,7 @@ import { inputOf, schedulesOf, schedulesOfPlan } from './schedules.table.js';
 
 export class PlansService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly discovery: DiscoveryService,
     private readonly repositories: Repositories,
@@ -54,10 +63,11 @@ export class PlansService {
     assertVerificationSchedules(request.verifySchedules, now);
     assertAssertions(request.assertions, request.method);
     assertContinuousLog(request.continuousLog, request.method);
-    await this.assertServers(organization, servers, request.server === undefined ? '/servers/servers/' : '/server');
+    refuseHooksOfLimited(principal, request.hooks);
+    await this.assertServers(principal, servers, request.server === undefined ? '/servers/servers/' : '/server');
     await this.assertRepository(organization, request.repository);
-    if (!coversWholeServer(request)) await this.assertDatabases(organization, servers, request.databases);
-    return this.database.inOrganization(organization, async (transaction) => {
+    if (!coversWholeServer(request)) await this.assertDatabases(principal, servers, request.databases);
+    return this.database.inOrganization(principal, async (transaction) => {
       const { server: _server, cron: _cron, timeZone: _timeZone, hooks, ...content } = request;
       const id = newId('plan');
       const written = await insertPlan(
@@ -79,7 +89,7 @@ export class PlansService {
 
   async list(principal: Principal, query: PlanQuery): Promise<Page<Plan>> {
     const [after] = this.pages.after(query.cursor);
-    const conditions = new ListConditions(principal.organization)
+    const conditions = new ListConditions(principal)
       .where('deleted_at IS NULL')
       .where('id < ?', after)
       .where('server_ids @> ARRAY[?]', query.server)
@@ -87,7 +97,7 @@ export class PlansService {
       .tagged(query.tag)
       .searched(query.q);
     const ids = await foundIds(this.database, 'plans', conditions, { order: 'id DESC', limit: query.limit + 1 });
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       const rows = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE id = ANY ($1::text[]) ORDER BY id DESC`, [ids]);
       const schedules = await schedulesOf(transaction, rows);
       return this.pages.page(
@@ -100,7 +110,7 @@ export class PlansService {
   }
 
   async get(principal: Principal, id: string): Promise<Plan> {
-    return this.database.inOrganization(principal.organization, (transaction) => this.getIn(transaction, id));
+    return this.database.inOrganization(principal, (transaction) => this.getIn(transaction, id));
   }
 
   async getIn(transaction: Transaction, id: string): Promise<Plan> {
@@ -112,14 +122,15 @@ export class PlansService {
     const now = this.clock.now();
     assertWindows(request.blackouts);
     assertVerificationSchedules(request.verifySchedules, now);
-    const seen = await this.database.inOrganization(organization, (transaction) => findPlan(transaction, id));
+    const seen = await this.database.inOrganization(principal, (transaction) => findPlan(transaction, id));
     assertAssertions(request.assertions, seen.method);
     assertContinuousLog(request.continuousLog, seen.method);
+    refuseHooksOfLimited(principal, request.hooks ?? []);
     const servers = request.servers === undefined ? undefined : serversIn({ servers: request.servers });
-    if (servers) await this.assertServers(organization, servers, '/servers/servers/');
+    if (servers) await this.assertServers(principal, servers, '/servers/servers/');
     if (request.databases !== undefined && !coversWholeServer(seen))
-      await this.assertDatabases(organization, servers ?? { servers: seen.server_ids, groups: [], tags: [] }, request.databases);
-    return this.database.inOrganization(organization, async (transaction) => {
+      await this.assertDatabases(principal, servers ?? { servers: seen.server_ids, groups: [], tags: [] }, request.databases);
+    return this.database.inOrganization(principal, async (transaction) => {
       const before = await lockPlan(transaction, id);
       const shownBefore = await this.present(transaction, before, now);
       expected(shownBefore);
@@ -140,7 +151,7 @@ export class PlansService {
 
   /** For documents: whether a hook's authorization is this one already. */
   async hasAuthorization(principal: Principal, id: string, hook: string, authorization: string): Promise<boolean> {
-    const row = await this.database.inOrganization(principal.organization, (transaction) => findPlan(transaction, id));
+    const row = await this.database.inOrganization(principal, (transaction) => findPlan(transaction, id));
     const sealed = row.hooks.find(({ name }) => name === hook)?.sealedAuthorization;
     return sealed !== undefined && this.secrets.openAuthorization(row, sealed) === authorization;
   }
@@ -157,7 +168,7 @@ export class PlansService {
 
   /** Its backups stay, and no retention touches them any more. */
   async remove(principal: Principal, id: string, expected: Expected = whatever): Promise<void> {
-    await this.database.inOrganization(principal.organization, async (transaction) => {
+    await this.database.inOrganization(principal, async (transaction) => {
       const row = await lockPlan(transaction, id);
       const shown = await this.present(transaction, row);
       expected(shown);
@@ -173,7 +184,7 @@ export class PlansService {
     action: string,
     turn: (transaction: Transaction, plan: PlanRow, now: Date) => Promise<PlanRow>,
   ): Promise<Plan> {
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       const before = await lockPlan(transaction, id);
       const now = this.clock.now();
       const shownBefore = await this.present(transaction, before, now);
@@ -195,8 +206,9 @@ export class PlansService {
     return presentPlan(row, await schedulesOfPlan(transaction, row), now);
   }
 
-  private async assertServers(organization: string, selection: ServerSelection, pointer: string): Promise<void> {
-    await this.database.inOrganization(organization, async (transaction) => {
+  private async assertServers(principal: Principal, selection: ServerSelection, pointer: string): Promise<void> {
+    await this.database.inOrganization(principal, async (transaction) => {
+      assertWithinGroups(principal, selection);
       await assertGroups(transaction, selection.groups, '/servers/groups');
       for (const [index, id] of selection.servers.entries()) {
         const place = pointer.endsWith('/') ? `${pointer}${index}` : pointer;
@@ -218,9 +230,9 @@ export class PlansService {
   }
 
   /** Names must be on every server that is named; one that is not known yet may be new, and its server is asked before it is refused. */
-  private async assertDatabases(organization: string, selection: ServerSelection, databases: DatabaseSelection): Promise<void> {
+  private async assertDatabases(principal: Principal, selection: ServerSelection, databases: DatabaseSelection): Promise<void> {
     for (const id of selection.servers) {
-      const { server, known } = await this.database.inOrganization(organization, async (transaction) => ({
+      const { server, known } = await this.database.inOrganization(principal, async (transaction) => ({
         server: await findServer(transaction, id),
         known: await databasesOf(transaction, id),
       }));

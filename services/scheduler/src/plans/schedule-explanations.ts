@@ -1,5 +1,5 @@
 import { RahatError, type ExplainScheduleQuery, type Principal, type ScheduleExplanation } from '@rahat/contracts';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import { mistaken } from '../input/mistake.js';
 import { findServer } from '../servers/servers.table.js';
@@ -18,7 +18,7 @@ const MOST_COLLISIONS = 50;
 /** Says what a schedule means before anybody relies on it. */
 export class ScheduleExplanations {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly clock: Clock,
   ) {}
 
@@ -36,9 +36,7 @@ export class ScheduleExplanations {
         present(change, schedule, query.language),
       ),
       collisions: query.server
-        ? await this.database.inOrganization(principal.organization, (transaction) =>
-            collisionsOn(transaction, query.server!, query.plan, next),
-          )
+        ? await this.database.inOrganization(principal, (transaction) => collisionsOn(transaction, query.server!, query.plan, next))
         : [],
     };
   }

@@ -8,7 +8,7 @@ import {
   type ProtectPlatform,
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { wholeOrganization, type TenantDatabase, type Transaction } from '@rahat/persistence';
 import { recordAct } from '@rahat/service-kit';
 import { NAMED_BACKUPS, presentBackup, type NamedBackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
@@ -28,7 +28,7 @@ const CRON = '17 */6 * * *';
 /** The platform's own metadata database is a server like any other, with one physical plan (design.md §9). */
 export class PlatformProtectionService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly secrets: ServerSecrets,
     private readonly backupNow: BackupNow,
@@ -37,7 +37,7 @@ export class PlatformProtectionService {
 
   /** Idempotent: makes what is missing, follows a moved database, and starts a run while nothing was proven yet. */
   async protect(principal: Principal, request: ProtectPlatform): Promise<PlatformProtection> {
-    return this.database.inOrganization(request.organization, async (transaction) => {
+    return this.database.inOrganization(wholeOrganization(request.organization), async (transaction) => {
       await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, [
         `rahat.scheduler.platform.${request.organization}`,
       ]);
@@ -50,7 +50,9 @@ export class PlatformProtectionService {
   }
 
   async state(organization: string): Promise<PlatformProtection> {
-    return this.database.inOrganization(organization, async (transaction) => stateOf(transaction, await platformServer(transaction)));
+    return this.database.inOrganization(wholeOrganization(organization), async (transaction) =>
+      stateOf(transaction, await platformServer(transaction)),
+    );
   }
 
   private async ensureServer(

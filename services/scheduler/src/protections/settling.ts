@@ -1,4 +1,4 @@
-import type { ServiceDatabase } from '@rahat/persistence';
+import { wholeOrganization, type TenantDatabase } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import { BAD, EXPECTED, GOOD, LIVE, SCHEDULED } from './facts.js';
 import { ALLOWED_DELAY_MS, coverOf, runsOfLine, type Cover, type LineKey } from './protections.table.js';
@@ -13,13 +13,13 @@ const LINES_AT_ONCE = 1_000;
  */
 export class Settling {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly clock: Clock,
   ) {}
 
   /** Afterwards the rows of this organization tell of all that was committed before; not of what comes meanwhile, which could be without end. */
   async settle(organization: string): Promise<void> {
-    const marked = await this.database.inOrganization(organization, (transaction) =>
+    const marked = await this.database.inOrganization(wholeOrganization(organization), (transaction) =>
       transaction.query<LineKey>(MARKED_LINES, [organization]),
     );
     for (let start = 0; start < marked.length; start += LINES_AT_ONCE)

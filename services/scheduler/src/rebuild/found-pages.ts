@@ -1,5 +1,5 @@
 import type { Answer, FoundSnapshot, Question, RebuiltSnapshot } from '@rahat/contracts';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { wholeOrganization, type TenantDatabase, type Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import { lockRun, type RunRow } from '../runs/runs.table.js';
 import { knownAttempts, knownBackups, markSeen, moveRow, recordFound, type AttemptOfSnapshot } from './catalog-rows.js';
@@ -11,7 +11,7 @@ import { Origins } from './origins.js';
 /** Takes what workers find in repositories into the catalog, a page in a transaction. */
 export class FoundPages {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly clock: Clock,
   ) {}
 
@@ -22,7 +22,7 @@ export class FoundPages {
     );
     if (!owner) return { granted: false };
     // Under row security: whatever a manifest says, it fills the catalog of no other organization.
-    return this.database.inOrganization(owner.organization_id, async (transaction) => {
+    return this.database.inOrganization(wholeOrganization(owner.organization_id), async (transaction) => {
       const run = await lockRun(transaction, page.run);
       if (run?.state !== 'running' || run.attempt !== page.attempt || run.worker !== page.worker) return { granted: false };
       const situation = {

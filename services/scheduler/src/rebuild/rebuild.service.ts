@@ -1,6 +1,6 @@
 import { RahatError, type KnownPlaces, type Principal, type RebuildCatalog, type Run } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import { recordAct } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import type { Places } from '../documents/places.js';
@@ -11,7 +11,7 @@ import { newRebuild } from './new-rebuild.js';
 /** Makes the catalog anew from the repositories alone: each is read by a run of its own. */
 export class RebuildService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly ledger: RunLedger,
     private readonly places: Pick<Places, 'known'>,
@@ -27,7 +27,7 @@ export class RebuildService {
       throw repository === undefined
         ? new RahatError('conflict', 'There is no repository that a catalog could be made from', { hint: 'Add its storage first.' })
         : new RahatError('not_found', `There is no repository ${repository}`);
-    return this.database.inOrganization(organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       // Two requests at once wait for each other; the second one then sees the runs of the first.
       await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended($1, 0))`, [`rahat.scheduler.rebuild.${organization}`]);
       const runs: RunRow[] = [];

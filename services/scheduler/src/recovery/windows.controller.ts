@@ -1,7 +1,7 @@
 import { Controller, Get, Inject, Param } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ServerWindows, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { WindowsService } from './windows.service.js';
 
 @ApiTags('servers')
@@ -11,6 +11,7 @@ export class WindowsController {
 
   @Get(':id/windows')
   @Requires('backup:read')
+  @WithinServerGroups()
   @ApiOperation({
     operationId: 'servers_windows',
     summary: 'Which moments of a server can be recovered: windows, gaps with their reasons, timelines, and the streams that keep the log',

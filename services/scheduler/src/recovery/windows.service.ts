@@ -1,5 +1,5 @@
 import type { Principal, ServerWindows } from '@rahat/contracts';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import { basesIn, knownLogs, restorableBases, type KnownLog } from '../log-streams/known-log.js';
 import { streamsOf, type LogGapRow } from '../log-streams/log-streams.table.js';
@@ -20,12 +20,12 @@ export async function recoverableLogs(transaction: Transaction, server: string):
 /** Which moments of a server can be recovered (product.md, promise 3). */
 export class WindowsService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly clock: Clock,
   ) {}
 
-  async windows({ organization }: Principal, serverId: string): Promise<ServerWindows> {
-    return this.database.inOrganization(organization, async (transaction) => {
+  async windows(principal: Principal, serverId: string): Promise<ServerWindows> {
+    return this.database.inOrganization(principal, async (transaction) => {
       const server = await findServer(transaction, serverId);
       const logs = await recoverableLogs(transaction, server.id);
       const windows = logs

@@ -16,7 +16,7 @@ import {
   type RunSecrets,
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import { recordAct } from '@rahat/service-kit';
 import { findBackup, lockForReading, type NamedBackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
@@ -51,7 +51,7 @@ const DEADLINE_MINUTES = 24 * 60;
 /** A restore is only run from a plan that was looked at, and only while that plan is still true. */
 export class RestorePlansService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly ledger: RunLedger,
     private readonly secrets: ServerSecrets,
@@ -61,7 +61,7 @@ export class RestorePlansService {
   ) {}
 
   async create(principal: Principal, request: CreateRestorePlan): Promise<RestorePlan> {
-    const { backup, server, recovery } = await this.database.inOrganization(principal.organization, async (transaction) => {
+    const { backup, server, recovery } = await this.database.inOrganization(principal, async (transaction) => {
       if (request.backup === undefined && !request.recovery)
         throw mistaken({ pointer: '/backup', message: 'say which backup is restored' });
       if (request.timeline !== undefined && !request.recovery)
@@ -71,6 +71,7 @@ export class RestorePlansService {
       return { backup: row, recovery: chosen?.recovery, server: await findServer(transaction, request.server ?? row.server_id) };
     });
     const target = targetOf(request, backup, this.clock.now());
+    refuseFolderOfLimited(principal, target);
     const fixed: RestoreRequest = {
       target,
       ...(request.tables ? { tables: request.tables } : {}),
@@ -80,7 +81,7 @@ export class RestorePlansService {
       noAcl: request.noAcl,
     };
     const outline = { ...withOwnFindings(await this.outline(backup, server, fixed), backup), ...(recovery ? { recovery } : {}) };
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       const now = this.clock.now();
       const unhashed = {
         id: newId('restorePlan'),
@@ -118,20 +119,21 @@ export class RestorePlansService {
   }
 
   async get(principal: Principal, id: string): Promise<RestorePlan> {
-    return present(await this.database.inOrganization(principal.organization, (transaction) => findRestorePlan(transaction, id)));
+    return present(await this.database.inOrganization(principal, (transaction) => findRestorePlan(transaction, id)));
   }
 
   async run(principal: Principal, request: RunRestore): Promise<Run> {
-    const { plan, backup, server } = await this.database.inOrganization(principal.organization, async (transaction) => {
+    const { plan, backup, server } = await this.database.inOrganization(principal, async (transaction) => {
       const row = await findRestorePlan(transaction, request.plan);
       this.assertFresh(row, request.hash);
       return { plan: row, backup: await findBackup(transaction, row.backup_id), server: await this.unchangedServer(transaction, row) };
     });
+    refuseFolderOfLimited(principal, plan.request.target);
     assertConfirmed(plan, request.confirm);
     assertUnblocked(plan.outline);
     // What lies at the target may have changed since: the worker looks again.
     assertSame(plan.outline, withOwnFindings(await this.outline(backup, server, plan.request), backup));
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       await transaction.query(`SELECT 1 FROM restore_plans WHERE id = $1 FOR UPDATE`, [plan.id]);
       this.assertFresh(await findRestorePlan(transaction, plan.id), request.hash);
       await lockForReading(transaction, backup.id);
@@ -232,6 +234,18 @@ function targetOf(request: CreateRestorePlan, backup: NamedBackupRow, now: Date)
   if (!physical && request.target?.kind === 'folder')
     throw mistaken({ pointer: '/target', message: 'a logical backup is restored to a database' });
   return request.target ?? { kind: 'database', name: newDatabaseName(backup.database_name ?? 'database', now), replace: false };
+}
+
+/** A folder of a worker lies in no server group. */
+function refuseFolderOfLimited({ serverGroups }: Principal, target: RestoreTarget): void {
+  if (serverGroups !== null && target.kind === 'folder')
+    throw new RahatError(
+      'forbidden',
+      'Folders of the workers belong to the whole organization, and your role is limited to server groups.',
+      {
+        hint: 'Restore to a database, or ask somebody whose role is not limited.',
+      },
+    );
 }
 
 function withOwnFindings(outline: Outline, backup: NamedBackupRow): Outline {

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CreateRestorePlan, RestorePlan, Run, RunRestore, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { announceRun, type LocationResponse } from '../runs/location.js';
 import { RestorePlansService } from './restore-plans.service.js';
 
@@ -12,6 +12,7 @@ export class RestoresController {
 
   @Post('restore-plans')
   @Requires('restore:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'restore_plans_create', summary: 'Say what a restore would do, without doing it' })
   @ApiCreatedResponse({ standardSchema: RestorePlan })
   async create(
@@ -23,6 +24,7 @@ export class RestoresController {
 
   @Get('restore-plans/:id')
   @Requires('backup:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'restore_plans_get', summary: 'One restore plan' })
   @ApiOkResponse({ standardSchema: RestorePlan })
   async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<RestorePlan> {
@@ -31,6 +33,7 @@ export class RestoresController {
 
   @Post('restores')
   @Requires('restore:write')
+  @WithinServerGroups()
   @HttpCode(202)
   @ApiOperation({ operationId: 'restores_run', summary: 'Run a restore plan that is still true' })
   @ApiAcceptedResponse({ standardSchema: Run })

@@ -1,6 +1,6 @@
 import { RahatError, type Backup, type HoldBackup, type Principal } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { TenantDatabase } from '@rahat/persistence';
 import { changesBetween, recordAct, whatever, type Expected } from '@rahat/service-kit';
 import { findBackup, lockForReading, presentBackup } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
@@ -8,14 +8,14 @@ import type { Clock } from '../clock/clock.js';
 /** What somebody said must stay, until somebody says that it need not. */
 export class BackupHolds {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly clock: Clock,
   ) {}
 
   /** A second hold takes the place of the first. */
   async hold(principal: Principal, id: string, { reason }: HoldBackup, expected: Expected = whatever): Promise<Backup> {
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       const before = await lockForReading(transaction, id);
       expected(presentBackup(before));
       const hold = { reason, by: principal.name, at: this.clock.now().toISOString() };
@@ -32,7 +32,7 @@ export class BackupHolds {
 
   /** Retention decides about it again with the next backup of its database. */
   async release(principal: Principal, id: string, expected: Expected = whatever): Promise<Backup> {
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       const before = await lockForReading(transaction, id);
       expected(presentBackup(before));
       const { hold } = before;

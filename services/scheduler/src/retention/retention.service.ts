@@ -1,6 +1,6 @@
 import { RahatError, type ConfirmRetention, type Principal, type RetentionPreview } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import { recordAct } from '@rahat/service-kit';
 import type { BackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
@@ -25,14 +25,14 @@ import type { LinePolicy } from './retention.js';
 /** Carries out what `decideRetention` says, as a reaction to backups that were recorded or proven. */
 export class RetentionService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly removals: Removals,
     private readonly clock: Clock,
   ) {}
 
   async preview(principal: Principal, planId: string): Promise<RetentionPreview> {
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       const plan = await findPlan(transaction, planId);
       const policy = await policyOf(transaction, plan);
       return presentPreview(plan, await decidedLines(transaction, plan, policy));
@@ -41,7 +41,7 @@ export class RetentionService {
 
   /** What the preview showed, and nothing else, even where the brake holds it up. */
   async confirm(principal: Principal, planId: string, { hash }: ConfirmRetention): Promise<RetentionPreview> {
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       const locked = await lockForRetention(transaction, planId);
       if (!locked) throw new RahatError('not_found', `There is no plan ${planId}`);
       const { plan, policy } = locked;

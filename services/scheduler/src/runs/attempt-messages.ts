@@ -55,7 +55,8 @@ export class AttemptMessages {
       [id, attempt, JSON.stringify(progress), this.clock.now(), moved],
     );
     await this.streams.progressed(transaction, run, progress);
-    signalLive(this.messaging, transaction, { organization: run.organization_id, run: id, kind: 'progress', attempt, progress });
+    const { organization_id: organization, server_id: server } = run;
+    signalLive(this.messaging, transaction, { organization, run: id, kind: 'progress', server, attempt, progress });
   }
 
   /** Of an earlier attempt it doesn't count: who follows now tells of the same bytes again. */

@@ -1,6 +1,6 @@
 import { assertTypeSupported, RahatError, type BackupType, type Principal, type Run } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { wholeOrganization, type TenantDatabase, type Transaction } from '@rahat/persistence';
 import { recordAct } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import type { DiscoveryService } from '../databases/discovery.service.js';
@@ -14,7 +14,7 @@ import { presentRun, type NewRun, type RunCause, type RunRow } from './runs.tabl
 /** Starts a plan's runs without waiting for its schedule. */
 export class BackupNow {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly ledger: RunLedger,
     private readonly discovery: DiscoveryService,
@@ -22,10 +22,10 @@ export class BackupNow {
   ) {}
 
   async start(principal: Principal, planId: string, type: BackupType = 'full'): Promise<Run[]> {
-    const plan = await this.database.inOrganization(principal.organization, (transaction) => findPlan(transaction, planId));
+    const plan = await this.database.inOrganization(principal, (transaction) => findPlan(transaction, planId));
     assertTypeSupported(plan.method, type);
     if (!Array.isArray(plan.databases) && !coversWholeServer(plan)) await this.lookForNewDatabases(plan);
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       const runs = await this.startIn(transaction, plan, 'person', type);
       if (runs.length === 0)
         throw new RahatError('conflict', `The plan '${plan.name}' covers no database now`, {
@@ -52,13 +52,18 @@ export class BackupNow {
     return runs;
   }
 
+  /** Whoever may start a plan reaches all of its servers. */
   private async lookForNewDatabases(plan: PlanRow): Promise<void> {
-    const servers = await this.database.inOrganization(plan.organization_id, (transaction) => serversOf(transaction, plan));
+    const servers = await this.database.inOrganization(wholeOrganization(plan.organization_id), (transaction) =>
+      serversOf(transaction, plan),
+    );
     const looks = await Promise.allSettled(servers.map((server) => this.discovery.discoverOn(server)));
     const failed = looks.find((look) => look.status === 'rejected');
     if (!failed) return;
     // A server out of reach is told by its runs, which are started all the same for what is known.
-    const known = await this.database.inOrganization(plan.organization_id, (transaction) => coverageOf(transaction, plan));
+    const known = await this.database.inOrganization(wholeOrganization(plan.organization_id), (transaction) =>
+      coverageOf(transaction, plan),
+    );
     if (known.length === 0) throw failed.reason;
   }
 }

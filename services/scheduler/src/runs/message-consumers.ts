@@ -1,7 +1,7 @@
 import type { OnApplicationBootstrap, OnApplicationShutdown } from '@nestjs/common';
 import { QUEUES, SCHEDULER } from '@rahat/contracts';
 import type { Messaging, Subscription } from '@rahat/messaging';
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { TenantDatabase } from '@rahat/persistence';
 import { findBackup } from '../backups/backups.table.js';
 import type { LogRemovals } from '../log-streams/log-removals.js';
 import type { FoundPages } from '../rebuild/found-pages.js';
@@ -20,7 +20,7 @@ export class MessageConsumers implements OnApplicationBootstrap, OnApplicationSh
 
   constructor(
     private readonly messaging: Messaging,
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly attempts: AttemptMessages,
     private readonly verification: VerificationChain,
     private readonly retention: RetentionService,

@@ -1,5 +1,5 @@
 import { RahatError, type LivePage, type Principal, type Run } from '@rahat/contracts';
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { Tenant, TenantDatabase } from '@rahat/persistence';
 import type { EventStream } from '../live/event-stream.js';
 import type { LiveHub } from '../live/live-hub.js';
 import { Wake } from '../live/wake.js';
@@ -19,29 +19,29 @@ const LINES_AT_ONCE = 500;
  */
 export class RunEvents {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly hub: LiveHub,
   ) {}
 
-  async follow({ organization }: Principal, id: string, lastEventId: string | undefined, stream: EventStream): Promise<void> {
+  async follow(principal: Principal, id: string, lastEventId: string | undefined, stream: EventStream): Promise<void> {
     // Not found is an answer of its own, before the stream begins.
-    await this.database.inOrganization(organization, (transaction) => findRun(transaction, id));
+    await this.database.inOrganization(principal, (transaction) => findRun(transaction, id));
     const wake = new Wake();
     stream.begin();
     stream.onClose(wake.now);
-    this.hub.attend(stream, organization, (signal) => {
+    this.hub.attend(stream, principal.organization, (signal) => {
       if (signal.run !== id) return;
       if (signal.kind === 'progress') stream.sendIfReading({ type: 'progress', data: { attempt: signal.attempt, ...signal.progress } });
       else wake.now();
     });
     // An error now can't be an answer any more.
-    await this.tell(organization, id, lastEventId, stream, wake).finally(() => stream.end());
+    await this.tell(principal, id, lastEventId, stream, wake).finally(() => stream.end());
   }
 
   /** Its log after a place, and the run as it is, for a reader that then follows from there. */
-  async since(organization: string, id: string, lastEventId: string | undefined): Promise<LivePage> {
+  async since(tenant: Tenant, id: string, lastEventId: string | undefined): Promise<LivePage> {
     const after = placeIn(lastEventId);
-    const { run, lines } = await this.read(organization, id, after);
+    const { run, lines } = await this.read(tenant, id, after);
     const position = lines.at(-1)?.sequence ?? after;
     const more = lines.length === LINES_AT_ONCE;
     const events: LivePage['events'] = lines.map((line) => ({ type: 'log', data: presentLogLine(line), id: line.sequence }));
@@ -49,12 +49,13 @@ export class RunEvents {
     return { missed: false, position, events, more, over: !more && isTerminal(run.state) };
   }
 
-  private async tell(organization: string, id: string, lastEventId: string | undefined, stream: EventStream, wake: Wake): Promise<void> {
+  private async tell(tenant: Tenant, id: string, lastEventId: string | undefined, stream: EventStream, wake: Wake): Promise<void> {
     let position = placeIn(lastEventId);
     let shown = '';
     let over = false;
     while (!stream.closed) {
-      const look = await this.look(organization, id, position);
+      const look = await this.look(tenant, id, position);
+      if (look === 'gone') return;
       if (look === undefined) {
         await wake.atLatestAfter(LOOK_AT_LATEST_MS);
         continue;
@@ -76,18 +77,20 @@ export class RunEvents {
     }
   }
 
-  /** undefined while the database is away. */
-  private async look(organization: string, id: string, position: string) {
+  /** undefined while the database is away; gone when its server has left the groups of who reads it. */
+  private async look(tenant: Tenant, id: string, position: string) {
     try {
-      return await this.read(organization, id, position);
+      return await this.read(tenant, id, position);
     } catch (error) {
-      if (RahatError.from(error).retryable) return undefined;
+      const { code, retryable } = RahatError.from(error);
+      if (retryable) return undefined;
+      if (code === 'not_found') return 'gone';
       throw error;
     }
   }
 
-  private read(organization: string, id: string, position: string) {
-    return this.database.inOrganization(organization, async (transaction) => ({
+  private read(tenant: Tenant, id: string, position: string) {
+    return this.database.inOrganization(tenant, async (transaction) => ({
       // The run first: its lines are written before its end, so none is missed when it is over.
       run: presentRun(await findRun(transaction, id)) satisfies Run,
       lines: await logAfter(transaction, id, position, LINES_AT_ONCE),

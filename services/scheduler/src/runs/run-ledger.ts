@@ -32,12 +32,14 @@ export class RunLedger {
 
   /** A run whose time has come. */
   async createDue(transaction: Transaction, run: NewRun): Promise<RunRow> {
-    const priority = run.priority ?? priorityOf(run, await planPriority(transaction, run.plan_id));
+    // A backup may be of a plan that covers more servers than who verifies it may see.
+    const plan = await transaction.inWholeOrganization(() => planOf(transaction, run.plan_id));
+    const priority = run.priority ?? priorityOf(run, plan?.priority);
     const [row] = await transaction.query<RunRow>(
       `INSERT INTO runs (id, organization_id, type, state, cause, server_id, method, repository_id, max_attempts, deadline_minutes, due_at,
          plan_id, database_id, database_name, backup_id, restore_plan_id, level, snapshot, deep, backup_type, priority, assertions, dry_run, attached_at, stream_id, compared_with, names)
        VALUES ($1, $2, $3, 'due', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
-         concat_ws(' ', (SELECT name FROM servers WHERE id = $5), (SELECT name FROM plans WHERE id = $11))) RETURNING *`,
+         concat_ws(' ', (SELECT name FROM servers WHERE id = $5), $26::text)) RETURNING *`,
       [
         newId('run'),
         run.organization_id,
@@ -64,6 +66,7 @@ export class RunLedger {
         run.attached_at ?? null,
         run.stream_id ?? null,
         run.compared_with ? JSON.stringify(run.compared_with) : null,
+        plan?.name ?? null,
       ],
     );
     transaction.afterCommit(this.onDue);
@@ -207,8 +210,8 @@ export class RunLedger {
   }
 }
 
-async function planPriority(transaction: Transaction, plan: string | null | undefined): Promise<number | undefined> {
-  if (!plan) return undefined;
-  const [row] = await transaction.query<{ priority: number }>(`SELECT priority FROM plans WHERE id = $1`, [plan]);
-  return row?.priority;
+async function planOf(transaction: Transaction, id: string | null | undefined): Promise<{ name: string; priority: number } | undefined> {
+  if (!id) return undefined;
+  const [row] = await transaction.query<{ name: string; priority: number }>(`SELECT name, priority FROM plans WHERE id = $1`, [id]);
+  return row;
 }

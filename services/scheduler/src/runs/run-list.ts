@@ -1,15 +1,16 @@
 import type { RunQuery } from '@rahat/contracts';
+import type { Tenant } from '@rahat/persistence';
 import { ListConditions } from '../catalog/found-ids.js';
 
 export const RUN_ORDER = 'due_at DESC, id DESC';
 
 /** Expected runs are the future, and are listed only when asked for. */
 export function runConditions(
-  organization: string,
+  tenant: Tenant,
   query: Omit<RunQuery, 'cursor' | 'limit'>,
   [dueAt, id]: readonly string[] = [],
 ): ListConditions {
-  const conditions = new ListConditions(organization)
+  const conditions = new ListConditions(tenant)
     .where('(due_at, id) < (?::timestamptz, ?)', dueAt, id)
     .where('due_at >= ?', query.since)
     .where('due_at < ?', query.until)

@@ -1,6 +1,6 @@
 import { RahatError, type Principal, type Run } from '@rahat/contracts';
 import type { Messaging, Outbox } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import { recordAct } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import { lockRun, presentRun, type RunRow } from './runs.table.js';
@@ -11,7 +11,7 @@ import { lockRun, presentRun, type RunRow } from './runs.table.js';
  */
 export class RunPauses {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly messaging: Messaging,
     private readonly clock: Clock,
@@ -56,7 +56,7 @@ export class RunPauses {
     action: string,
     change: (transaction: Transaction, row: RunRow) => Promise<RunRow>,
   ): Promise<RunRow> {
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       const before = await lockRun(transaction, id);
       if (!before) throw new RahatError('not_found', `There is no run ${id}`);
       if (before.state === 'expected') throw new RahatError('conflict', 'This run is only expected', { hint: 'Pause the plan instead.' });

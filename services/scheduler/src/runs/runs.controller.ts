@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { Controller, Get, Headers, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiHeader, ApiOkResponse, ApiOperation, ApiProduces, ApiTags } from '@nestjs/swagger';
 import { pageOf, PageQuery, Run, RunLog, RunQuery, RunStreamEvent, type Page, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires, Tagged } from '@rahat/service-kit';
+import { CurrentPrincipal, Requires, Tagged, WithinServerGroups } from '@rahat/service-kit';
 import { EventStream } from '../live/event-stream.js';
 import { RunEvents } from './run-events.js';
 import { RunPauses } from './run-pauses.js';
@@ -19,6 +19,7 @@ export class RunsController {
 
   @Get()
   @Requires('run:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'runs_list', summary: 'The runs, newest first; expected ones with state=expected' })
   @ApiOkResponse({ standardSchema: pageOf(Run) })
   async list(@CurrentPrincipal() principal: Principal, @Query({ schema: RunQuery }) query: RunQuery): Promise<Page<Run>> {
@@ -27,6 +28,7 @@ export class RunsController {
 
   @Get(':id')
   @Requires('run:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'runs_get', summary: 'One run, with its evidence and the reasons of its state' })
   @ApiOkResponse({ standardSchema: Run })
   @Tagged()
@@ -36,6 +38,7 @@ export class RunsController {
 
   @Get(':id/log')
   @Requires('run:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'runs_log', summary: 'What the worker logged, oldest first' })
   @ApiOkResponse({ standardSchema: RunLog })
   async log(
@@ -48,6 +51,7 @@ export class RunsController {
 
   @Get(':id/events')
   @Requires('run:read')
+  @WithinServerGroups()
   @ApiOperation({
     operationId: 'runs_events',
     summary: 'The run as server-sent events until it is over: run at each change, log for each line, progress',
@@ -66,6 +70,7 @@ export class RunsController {
 
   @Post(':id/pause')
   @Requires('run:write')
+  @WithinServerGroups()
   @ApiOperation({
     operationId: 'runs_pause',
     summary: 'Hold a run up: a waiting one until it is resumed, a running one for a bounded time',
@@ -78,6 +83,7 @@ export class RunsController {
 
   @Post(':id/resume')
   @Requires('run:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'runs_resume', summary: 'Let a paused run go on' })
   @ApiAcceptedResponse({ standardSchema: Run })
   @HttpCode(202)
@@ -87,6 +93,7 @@ export class RunsController {
 
   @Post(':id/cancel')
   @Requires('run:write')
+  @WithinServerGroups()
   @HttpCode(202)
   @ApiOperation({ operationId: 'runs_cancel', summary: 'Cancel a run that is waiting or running' })
   @ApiAcceptedResponse({ standardSchema: Run })

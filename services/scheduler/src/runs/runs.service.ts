@@ -1,6 +1,6 @@
 import { RahatError, type Page, type PageQuery, type Principal, type Run, type RunLogLine, type RunQuery } from '@rahat/contracts';
 import type { Messaging, Outbox } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import { recordAct, type ListPages } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import type { RunLedger } from './run-ledger.js';
@@ -18,7 +18,7 @@ export interface RunLogRow {
 
 export class RunsService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly messaging: Messaging,
     private readonly ledger: RunLedger,
@@ -28,16 +28,16 @@ export class RunsService {
 
   /** Newest first. */
   async list(principal: Principal, query: RunQuery): Promise<Page<Run>> {
-    const conditions = runConditions(principal.organization, query, this.pages.runs.after(query.cursor));
+    const conditions = runConditions(principal, query, this.pages.runs.after(query.cursor));
     const ids = await foundIds(this.database, 'runs', conditions, { order: RUN_ORDER, limit: query.limit + 1 });
-    const rows = await this.database.inOrganization(principal.organization, (transaction) =>
+    const rows = await this.database.inOrganization(principal, (transaction) =>
       transaction.query<RunRow>(`SELECT * FROM runs WHERE id = ANY ($1::text[]) ORDER BY ${RUN_ORDER}`, [ids]),
     );
     return this.pages.runs.page(rows, query.limit, presentRun, (row) => [row.due_at.toISOString(), row.id]);
   }
 
   async get(principal: Principal, id: string): Promise<Run> {
-    return this.database.inOrganization(principal.organization, (transaction) => this.getIn(transaction, id));
+    return this.database.inOrganization(principal, (transaction) => this.getIn(transaction, id));
   }
 
   async getIn(transaction: Transaction, id: string): Promise<Run> {
@@ -46,7 +46,7 @@ export class RunsService {
 
   async log(principal: Principal, id: string, query: PageQuery): Promise<Page<RunLogLine>> {
     const [after = '0'] = this.pages.log.after(query.cursor);
-    const rows = await this.database.inOrganization(principal.organization, async (transaction) => {
+    const rows = await this.database.inOrganization(principal, async (transaction) => {
       await findRun(transaction, id);
       return logAfter(transaction, id, after, query.limit + 1);
     });
@@ -55,7 +55,7 @@ export class RunsService {
 
   /** At once where no worker has it; else the worker is told, again and again until it stops. */
   async cancel(principal: Principal, id: string): Promise<Run> {
-    const run = await this.database.inOrganization(principal.organization, async (transaction) => {
+    const run = await this.database.inOrganization(principal, async (transaction) => {
       const row = await lockRun(transaction, id);
       if (!row) throw new RahatError('not_found', `There is no run ${id}`);
       const after = await this.cancelLocked(transaction, row, principal.name);

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Principal, Scheduling } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { TenantDatabase } from '@rahat/persistence';
 import { changesBetween, recordAct, whatever, type Expected } from '@rahat/service-kit';
 import { assertWindows } from '../plans/plan-input.js';
 import { schedulingOf } from './scheduling.table.js';
@@ -9,18 +9,18 @@ import { schedulingOf } from './scheduling.table.js';
 /** The organization's windows and limits. */
 export class SchedulingService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
   ) {}
 
   async get(principal: Principal): Promise<Scheduling> {
-    return this.database.inOrganization(principal.organization, (transaction) => schedulingOf(transaction, principal.organization));
+    return this.database.inOrganization(principal, (transaction) => schedulingOf(transaction, principal.organization));
   }
 
   async put(principal: Principal, request: Scheduling, expected: Expected = whatever): Promise<Scheduling> {
     const { organization } = principal;
     assertWindows(request.blackouts);
-    return this.database.inOrganization(organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       // There may be no row yet that could be locked.
       await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended('rahat.scheduling.' || $1, 0))`, [organization]);
       const before = await schedulingOf(transaction, organization);

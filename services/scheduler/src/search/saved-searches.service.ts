@@ -1,6 +1,6 @@
 import { newId, RahatError, type CreateSavedSearch, type Page, type PageQuery, type Principal, type SavedSearch } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { TenantDatabase } from '@rahat/persistence';
 import { changesBetween, recordAct, type ListPages } from '@rahat/service-kit';
 
 interface SavedSearchRow {
@@ -14,14 +14,14 @@ interface SavedSearchRow {
 
 export class SavedSearchesService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly pages: ListPages,
   ) {}
 
   async list(principal: Principal, page: PageQuery): Promise<Page<SavedSearch>> {
     const [after = null] = this.pages.after(page.cursor);
-    const rows = await this.database.inOrganization(principal.organization, (transaction) =>
+    const rows = await this.database.inOrganization(principal, (transaction) =>
       transaction.query<SavedSearchRow>(`SELECT * FROM saved_searches WHERE $1::text IS NULL OR id < $1 ORDER BY id DESC LIMIT $2`, [
         after,
         page.limit + 1,
@@ -31,7 +31,7 @@ export class SavedSearchesService {
   }
 
   async create(principal: Principal, { name, list, query }: CreateSavedSearch): Promise<SavedSearch> {
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       const [row] = await transaction.query<SavedSearchRow>(
         `INSERT INTO saved_searches (id, organization_id, name, list, query, created_by) VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (organization_id, lower(name)) DO NOTHING RETURNING *`,
@@ -48,7 +48,7 @@ export class SavedSearchesService {
   }
 
   async remove(principal: Principal, id: string): Promise<void> {
-    await this.database.inOrganization(principal.organization, async (transaction) => {
+    await this.database.inOrganization(principal, async (transaction) => {
       const [row] = await transaction.query<SavedSearchRow>(`DELETE FROM saved_searches WHERE id = $1 RETURNING *`, [id]);
       if (!row) throw new RahatError('not_found', `There is no saved search ${id}`);
       await recordAct(this.outbox, transaction, principal, {

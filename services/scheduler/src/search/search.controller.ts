@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CreateSavedSearch, pageOf, PageQuery, SavedSearch, SearchQuery, SearchResult, type Page, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { SavedSearchesService } from './saved-searches.service.js';
 import { SearchService } from './search.service.js';
 
@@ -15,6 +15,7 @@ export class SearchController {
 
   @Get('search')
   @Requires('server:read', 'plan:read', 'run:read', 'backup:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'search', summary: 'Servers, plans, runs and backups by words, or beginnings of words, that stand in them' })
   @ApiOkResponse({ standardSchema: SearchResult })
   async search(@CurrentPrincipal() principal: Principal, @Query({ schema: SearchQuery }) query: SearchQuery): Promise<SearchResult> {
@@ -23,6 +24,7 @@ export class SearchController {
 
   @Get('saved-searches')
   @Requires('backup:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'saved_searches_list', summary: 'Searches that somebody of the organization keeps, newest first' })
   @ApiOkResponse({ standardSchema: pageOf(SavedSearch) })
   async list(@CurrentPrincipal() principal: Principal, @Query({ schema: PageQuery }) page: PageQuery): Promise<Page<SavedSearch>> {
@@ -31,6 +33,7 @@ export class SearchController {
 
   @Post('saved-searches')
   @Requires('backup:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'saved_searches_create', summary: 'Keep a list with its filters under a name' })
   @ApiCreatedResponse({ standardSchema: SavedSearch })
   async create(
@@ -42,6 +45,7 @@ export class SearchController {
 
   @Delete('saved-searches/:id')
   @Requires('backup:write')
+  @WithinServerGroups()
   @HttpCode(204)
   @ApiOperation({ operationId: 'saved_searches_remove', summary: 'Forget a saved search' })
   @ApiNoContentResponse()

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId, type Principal } from '@rahat/contracts';
+import { wholeOrganization } from '@rahat/persistence';
 import { backupConditions, BACKUP_ORDER } from '../backups/backup-list.js';
 import { pageQuery, type ListConditions } from '../catalog/found-ids.js';
 import { soughtQuery } from '../catalog/sought-rows.js';
@@ -130,7 +131,7 @@ describe('in a catalog of 20,000 backups', () => {
     ['search', { removed: 'false', q: 'orders_1234' }, 'backups_search'],
     ['search by the beginning of two words', { removed: 'false', q: 'serv 15432' }, 'backups_search'],
   ])('the %s of backups is read from its index', async (_name, { after, ...query }, index) => {
-    const text = await planOf('backups', backupConditions(organization, query, after), BACKUP_ORDER);
+    const text = await planOf('backups', backupConditions(wholeOrganization(organization), query, after), BACKUP_ORDER);
     expect(text).toMatch(index);
     expect(text).not.toContain('Seq Scan');
     if (!query.q && !query.tag) expect(text).not.toContain('Sort');
@@ -148,14 +149,14 @@ describe('in a catalog of 20,000 backups', () => {
     ['list of a tag', { tag: ['release=7'] }, 'runs_tags'],
     ['search', { q: 'orders_1234' }, 'runs_search'],
   ])('the %s of runs is read from its index', async (_name, query, index) => {
-    const text = await planOf('runs', runConditions(organization, query), RUN_ORDER);
+    const text = await planOf('runs', runConditions(wholeOrganization(organization), query), RUN_ORDER);
     expect(text).toContain(index);
     expect(text).not.toContain('Seq Scan');
     if (!query.q && !query.tag) expect(text).not.toContain('Sort');
   });
 
   it('a frequent word is looked up in the rows of the rare ones, and in no index', async () => {
-    const conditions = backupConditions(organization, { removed: 'false', q: 'orders 1234' });
+    const conditions = backupConditions(wholeOrganization(organization), { removed: 'false', q: 'orders 1234' });
     const { text, values } = soughtQuery(
       'backups',
       conditions,

@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CreateServerGroup, pageOf, PageQuery, ServerGroup, UpdateServerGroup, type Page, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, WithinServerGroups, type Expected } from '@rahat/service-kit';
 import { ServerGroupsService } from './server-groups.service.js';
 
 @ApiTags('servers')
@@ -23,6 +23,7 @@ export class ServerGroupsController {
 
   @Get()
   @Requires('server:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'server_groups_list', summary: 'The server groups, newest first' })
   @ApiOkResponse({ standardSchema: pageOf(ServerGroup) })
   async list(@CurrentPrincipal() principal: Principal, @Query({ schema: PageQuery }) query: PageQuery): Promise<Page<ServerGroup>> {
@@ -31,6 +32,7 @@ export class ServerGroupsController {
 
   @Get(':id')
   @Requires('server:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'server_groups_get', summary: 'One server group' })
   @ApiOkResponse({ standardSchema: ServerGroup })
   @Tagged('servers')

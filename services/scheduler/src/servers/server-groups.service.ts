@@ -9,20 +9,20 @@ import {
   type UpdateServerGroup,
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import { changesBetween, recordAct, whatever, type Expected, type ListPages } from '@rahat/service-kit';
 import { lockRow } from '../input/lock-row.js';
 import { COUNTED_GROUPS, findServerGroup, presentServerGroup, type ServerGroupRow } from './server-groups.table.js';
 
 export class ServerGroupsService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly pages: ListPages,
   ) {}
 
   async create(principal: Principal, request: CreateServerGroup): Promise<ServerGroup> {
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       await assertNameFree(transaction, request.name);
       const id = newId('serverGroup');
       await transaction.query(`INSERT INTO server_groups (id, organization_id, name, description) VALUES ($1, $2, $3, $4)`, [
@@ -37,7 +37,7 @@ export class ServerGroupsService {
 
   async list(principal: Principal, query: PageQuery): Promise<Page<ServerGroup>> {
     const [after = null] = this.pages.after(query.cursor);
-    const rows = await this.database.inOrganization(principal.organization, (transaction) =>
+    const rows = await this.database.inOrganization(principal, (transaction) =>
       transaction.query<ServerGroupRow>(`${COUNTED_GROUPS} WHERE ($1::text IS NULL OR id < $1) ORDER BY id DESC LIMIT $2`, [
         after,
         query.limit + 1,
@@ -47,13 +47,11 @@ export class ServerGroupsService {
   }
 
   async get(principal: Principal, id: string): Promise<ServerGroup> {
-    return presentServerGroup(
-      await this.database.inOrganization(principal.organization, (transaction) => findServerGroup(transaction, id)),
-    );
+    return presentServerGroup(await this.database.inOrganization(principal, (transaction) => findServerGroup(transaction, id)));
   }
 
   async update(principal: Principal, id: string, request: UpdateServerGroup, expected: Expected = whatever): Promise<ServerGroup> {
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       await lockRow(transaction, 'server_groups', id);
       const before = await findServerGroup(transaction, id);
       expected(presentServerGroup(before));
@@ -70,7 +68,7 @@ export class ServerGroupsService {
 
   /** Its servers stay, without it. */
   async remove(principal: Principal, id: string, expected: Expected = whatever): Promise<void> {
-    await this.database.inOrganization(principal.organization, async (transaction) => {
+    await this.database.inOrganization(principal, async (transaction) => {
       await lockRow(transaction, 'server_groups', id);
       const group = await findServerGroup(transaction, id);
       expected(presentServerGroup(group));

@@ -1,7 +1,7 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CreateServer, pageOf, ProbeReport, Server, ServerQuery, UpdateServer, type Page, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, WithinServerGroups, type Expected } from '@rahat/service-kit';
 import { ServersService } from './servers.service.js';
 
 @ApiTags('servers')
@@ -11,6 +11,7 @@ export class ServersController {
 
   @Post()
   @Requires('server:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'servers_create', summary: 'Add a database server by URL, or by address and password' })
   @ApiCreatedResponse({ standardSchema: Server })
   @Tagged('identity', 'version')
@@ -20,6 +21,7 @@ export class ServersController {
 
   @Post('test')
   @Requires('server:write')
+  @WithinServerGroups()
   @HttpCode(200)
   @ApiOperation({ operationId: 'servers_try', summary: 'Test a connection before saving it' })
   @ApiOkResponse({ standardSchema: ProbeReport })
@@ -29,6 +31,7 @@ export class ServersController {
 
   @Get()
   @Requires('server:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'servers_list', summary: 'The servers, newest first; by group and tags' })
   @ApiOkResponse({ standardSchema: pageOf(Server) })
   async list(@CurrentPrincipal() principal: Principal, @Query({ schema: ServerQuery }) query: ServerQuery): Promise<Page<Server>> {
@@ -37,6 +40,7 @@ export class ServersController {
 
   @Get(':id')
   @Requires('server:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'servers_get', summary: 'One server' })
   @ApiOkResponse({ standardSchema: Server })
   @Tagged('identity', 'version')
@@ -46,6 +50,7 @@ export class ServersController {
 
   @Patch(':id')
   @Requires('server:write')
+  @WithinServerGroups()
   @ApiOperation({
     operationId: 'servers_update',
     summary: 'Change name, address, password, worker pool, groups, tags, limits or blackout windows',
@@ -63,6 +68,7 @@ export class ServersController {
 
   @Delete(':id')
   @Requires('server:write')
+  @WithinServerGroups()
   @HttpCode(204)
   @ApiOperation({ operationId: 'servers_delete', summary: 'Delete a server that no plan protects; its backups stay' })
   @ApiNoContentResponse()
@@ -73,6 +79,7 @@ export class ServersController {
 
   @Post(':id/test')
   @Requires('server:write')
+  @WithinServerGroups()
   @HttpCode(200)
   @ApiOperation({ operationId: 'servers_test', summary: 'Test the connection and the rights of a server' })
   @ApiOkResponse({ standardSchema: ProbeReport })

@@ -12,7 +12,7 @@ import {
   type UpdateServer,
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import { changesBetween, recordAct, whatever, type Expected, type ListPages } from '@rahat/service-kit';
 import { foundIds, ListConditions } from '../catalog/found-ids.js';
 import type { Clock } from '../clock/clock.js';
@@ -28,7 +28,7 @@ import type { WorkerQuestions } from './worker-questions.js';
 
 export class ServersService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly secrets: ServerSecrets,
     private readonly questions: WorkerQuestions,
@@ -43,8 +43,9 @@ export class ServersService {
     assertWindows(request.blackouts);
     const id = newId('server');
     const keys = this.secrets.sealKeys(principal.organization, id, request.keys ?? {});
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       await assertNameFree(transaction, request.name);
+      assertOwnGroups(principal, request.groups);
       await assertGroups(transaction, request.groups, '/groups');
       const [row] = await transaction.query<ServerRow>(
         `INSERT INTO servers (id, organization_id, name, engine, address, sealed_password, password_set_at, pool, group_ids, tags, heavy_runs, discovery_minutes, blackouts, sealed_keys, key_names)
@@ -68,7 +69,7 @@ export class ServersService {
         ],
       );
       await replanFor(transaction, row!);
-      const server = presentServer(row!);
+      const server = presentServer(row!, principal);
       await recordAct(this.outbox, transaction, principal, {
         action: 'server.created',
         target: targetOf(row!),
@@ -80,38 +81,44 @@ export class ServersService {
 
   async list(principal: Principal, query: ServerQuery): Promise<Page<Server>> {
     const [after] = this.pages.after(query.cursor);
-    const conditions = new ListConditions(principal.organization)
+    const conditions = new ListConditions(principal)
       .where('deleted_at IS NULL')
       .where('id < ?', after)
       .where('group_ids @> ARRAY[?]', query.group)
       .tagged(query.tag)
       .searched(query.q);
     const ids = await foundIds(this.database, 'servers', conditions, { order: 'id DESC', limit: query.limit + 1 });
-    const rows = await this.database.inOrganization(principal.organization, (transaction) =>
+    const rows = await this.database.inOrganization(principal, (transaction) =>
       transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = ANY ($1::text[]) ORDER BY id DESC`, [ids]),
     );
-    return this.pages.page(rows, query.limit, presentServer, (row) => [row.id]);
+    return this.pages.page(
+      rows,
+      query.limit,
+      (row) => presentServer(row, principal),
+      (row) => [row.id],
+    );
   }
 
   async get(principal: Principal, id: string): Promise<Server> {
-    return this.database.inOrganization(principal.organization, (transaction) => this.getIn(transaction, id));
+    return this.database.inOrganization(principal, (transaction) => this.getIn(transaction, id, principal));
   }
 
-  async getIn(transaction: Transaction, id: string): Promise<Server> {
-    return presentServer(await findServer(transaction, id));
+  async getIn(transaction: Transaction, id: string, principal: Principal): Promise<Server> {
+    return presentServer(await findServer(transaction, id), principal);
   }
 
   async update(principal: Principal, id: string, request: UpdateServer, expected: Expected = whatever): Promise<Server> {
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       await lockRow(transaction, 'servers', id);
       const before = await findServer(transaction, id);
-      expected(presentServer(before));
+      expected(presentServer(before, principal));
       if (before.platform && (request.name ?? request.url ?? request.address ?? request.password ?? request.keys) !== undefined)
         throw new RahatError('conflict', "The platform's own server follows the platform's configuration");
       if (request.name !== undefined && request.name.toLowerCase() !== before.name.toLowerCase())
         await assertNameFree(transaction, request.name);
       if (request.pool !== undefined) this.assertPool(request.pool);
       assertWindows(request.blackouts);
+      if (request.groups !== undefined) assertOwnGroups(principal, request.groups);
       await assertGroups(transaction, request.groups ?? [], '/groups');
       const changed =
         request.url !== undefined || request.address !== undefined
@@ -138,7 +145,7 @@ export class ServersService {
           password === undefined ? null : this.secrets.sealPassword(principal.organization, id, password),
           this.clock.now(),
           moved,
-          request.groups ?? null,
+          request.groups === undefined ? null : withOthersGroups(principal, request.groups, before.group_ids),
           request.tags ?? null,
           request.heavyRuns ?? null,
           request.discoveryMinutes !== undefined,
@@ -153,29 +160,37 @@ export class ServersService {
         action: 'server.updated',
         target: targetOf(row!),
         details: {
-          ...changesBetween(presentServer(before), presentServer(row!), { password: password !== undefined, keys: keys !== undefined }),
+          ...changesBetween(presentServer(before, principal), presentServer(row!, principal), {
+            password: password !== undefined,
+            keys: keys !== undefined,
+          }),
         },
       });
-      return presentServer(row!);
+      return presentServer(row!, principal);
     });
   }
 
   async hasPassword(principal: Principal, id: string, password: string): Promise<boolean> {
-    const row = await this.database.inOrganization(principal.organization, (transaction) => findServer(transaction, id));
+    const row = await this.database.inOrganization(principal, (transaction) => findServer(transaction, id));
     return this.secrets.connectionOf(row).password === password;
   }
 
   /** Backups stay restorable; what would still back up or restore has to go first. */
   async remove(principal: Principal, id: string, expected: Expected = whatever): Promise<void> {
-    await this.database.inOrganization(principal.organization, async (transaction) => {
+    await this.database.inOrganization(principal, async (transaction) => {
       await lockRow(transaction, 'servers', id);
       const row = await findServer(transaction, id);
-      expected(presentServer(row));
+      expected(presentServer(row, principal));
       if (row.platform) throw new RahatError('conflict', "The platform's own server cannot be deleted");
-      const plans = await transaction.query<{ name: string }>(
-        `SELECT name FROM plans WHERE $1 = ANY (server_ids) AND deleted_at IS NULL ORDER BY name`,
-        [id],
-      );
+      const naming = () =>
+        transaction.query<{ name: string }>(`SELECT name FROM plans WHERE $1 = ANY (server_ids) AND deleted_at IS NULL ORDER BY name`, [
+          id,
+        ]);
+      const plans = await naming();
+      if (plans.length === 0 && (await transaction.inWholeOrganization(naming)).length > 0)
+        throw new RahatError('conflict', 'A plan that covers other servers as well still protects this server', {
+          hint: 'Ask somebody whose role is not limited to server groups.',
+        });
       if (plans.length > 0)
         throw new RahatError('conflict', `Plans still protect this server: ${plans.map((plan) => plan.name).join(', ')}`, {
           hint: 'Delete these plans first.',
@@ -187,7 +202,7 @@ export class ServersService {
         throw new RahatError('conflict', 'A run of this server is not finished', { hint: 'Wait for it, or cancel it.' });
       await transaction.query(`UPDATE servers SET deleted_at = $2 WHERE id = $1`, [id, this.clock.now()]);
       await replanFor(transaction, row);
-      const details = { ...changesBetween(presentServer(row), undefined) };
+      const details = { ...changesBetween(presentServer(row, principal), undefined) };
       await recordAct(this.outbox, transaction, principal, { action: 'server.deleted', target: targetOf(row), details });
     });
   }
@@ -201,9 +216,9 @@ export class ServersService {
   }
 
   async test(principal: Principal, id: string): Promise<ProbeReport> {
-    const server = await this.database.inOrganization(principal.organization, (transaction) => findServer(transaction, id));
+    const server = await this.database.inOrganization(principal, (transaction) => findServer(transaction, id));
     const report = await this.questions.probe(server.pool, server.engine, this.secrets.connectionOf(server));
-    const { changed } = await this.database.inOrganization(principal.organization, async (transaction) => {
+    const { changed } = await this.database.inOrganization(principal, async (transaction) => {
       // The stored password was opened for it, whatever came of that.
       const { reachable } = report;
       await recordAct(this.outbox, transaction, principal, { action: 'server.tested', target: targetOf(server), details: { reachable } });
@@ -261,8 +276,21 @@ function assertKeys(address: PostgresqlAddress, keys: ConnectionKeys | undefined
     throw mistaken({ pointer: '/keys/sshKey', message: 'is needed for the SSH host' });
 }
 
+/** Outside of their groups it would be out of their own reach. */
+function assertOwnGroups({ serverGroups }: Principal, groups: readonly string[]): void {
+  if (serverGroups !== null && groups.length === 0)
+    throw mistaken({ pointer: '/groups', message: 'your role is limited to server groups: name one of them' });
+}
+
+/** Groups that somebody doesn't see they don't take away either. */
+function withOthersGroups({ serverGroups }: Principal, groups: readonly string[], before: readonly string[]): string[] {
+  return serverGroups === null ? [...groups] : [...before.filter((group) => !serverGroups.includes(group)), ...groups];
+}
+
 async function assertNameFree(transaction: Transaction, name: string): Promise<void> {
-  const [other] = await transaction.query(`SELECT 1 FROM servers WHERE lower(name) = lower($1) AND deleted_at IS NULL`, [name]);
+  const [other] = await transaction.inWholeOrganization(() =>
+    transaction.query(`SELECT 1 FROM servers WHERE lower(name) = lower($1) AND deleted_at IS NULL`, [name]),
+  );
   if (other) throw new RahatError('conflict', `There is a server named '${name}' already`);
 }
 

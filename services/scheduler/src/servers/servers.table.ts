@@ -1,5 +1,5 @@
 import { RahatError, type BlackoutWindow, type ConnectionKeys, type Engine, type PostgresqlAddress, type Server } from '@rahat/contracts';
-import type { Transaction } from '@rahat/persistence';
+import type { Tenant, Transaction } from '@rahat/persistence';
 
 export interface ServerRow {
   id: string;
@@ -33,14 +33,15 @@ export async function findServer(transaction: Transaction, id: string): Promise<
   return row;
 }
 
-export function presentServer(row: ServerRow): Server {
+/** Its groups as the tenant knows them: those that they are not limited to don't exist for them. */
+export function presentServer(row: ServerRow, { serverGroups }: Tenant): Server {
   return {
     id: row.id,
     name: row.name,
     engine: row.engine,
     address: row.address,
     pool: row.pool,
-    groups: row.group_ids,
+    groups: serverGroups === null ? row.group_ids : row.group_ids.filter((group) => serverGroups.includes(group)),
     tags: row.tags,
     heavyRuns: row.heavy_runs,
     discoveryMinutes: row.discovery_minutes,

@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import { Controller, Get, Inject, Res } from '@nestjs/common';
 import { ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Status, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { StatusService } from './status.service.js';
 
 @ApiTags('status')
@@ -12,6 +12,7 @@ export class StatusController {
 
   @Get()
   @Requires('backup:read')
+  @WithinServerGroups()
   @ApiOperation({
     operationId: 'status_get',
     summary: 'Can everything be restored? One line per database, computed from what is restorable now',

@@ -1,14 +1,14 @@
 import type { Principal } from '@rahat/contracts';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { wholeOrganization, type Tenant, type TenantDatabase, type Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import { scheduleOf, type ScheduleRow } from '../plans/schedules.table.js';
 import { ALLOWED_DELAY_MS, momentsAt, newestBackups, type Moments, type NewestBackup } from '../protections/protections.table.js';
 import type { Settling } from '../protections/settling.js';
 import { presentStream, SHOWN_STREAMS, type ShownStreamRow } from '../log-streams/present-stream.js';
-import { summarize, type Protection } from './database-status.js';
+import { statusOf, summarize, type Protection } from './database-status.js';
 import { longestGapMs } from './longest-gap.js';
 import { Standings, type KnownStandings, type Passing, type Standing } from './standings.js';
-import { statusText } from './standing-text.js';
+import { statusText, type StatusText } from './standing-text.js';
 import { withStreams } from './stream-status.js';
 
 /** What metrics tell of one organization. */
@@ -22,25 +22,26 @@ export class StatusService {
   private readonly standings = new Standings();
 
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly settling: Settling,
     private readonly clock: Clock,
   ) {}
 
   /** A `Status`, as JSON. */
-  async status({ organization }: Principal): Promise<string> {
-    return this.settled(organization, async (transaction, now) => {
-      const databases = (await this.linesOf(transaction, organization, now)).map(({ standing, passing }) =>
-        statusText(standing, passing, now),
-      );
+  async status(principal: Principal): Promise<string> {
+    return this.settled(principal, async (transaction, now) => {
+      // A database is protected by a plan that covers others too, whoever asks; and what is kept in memory is of the whole organization.
+      const lines = await transaction.inWholeOrganization(() => this.linesOf(transaction, principal.organization, now));
+      const seen = await seenBy(transaction, principal);
+      const databases = lines.flatMap(({ standing, passing }) => (seen.has(standing) ? seen.told(standing, passing, now) : []));
       const streams = (
         await transaction.query<ShownStreamRow>(
           `${SHOWN_STREAMS} WHERE log_streams.state <> 'stopped' ORDER BY servers.name, log_streams.id`,
         )
       ).map((row) => presentStream(row, now));
       const summary = JSON.stringify(withStreams(summarize(databases, now), streams)).slice(0, -1);
-      const lines = databases.map(({ json }) => json).join(',');
-      return `${summary},"databases":[${lines}],"streams":${JSON.stringify(streams)},"at":${JSON.stringify(now)}}`;
+      const told = databases.map(({ json }) => json).join(',');
+      return `${summary},"databases":[${told}],"streams":${JSON.stringify(streams)},"at":${JSON.stringify(now)}}`;
     });
   }
 
@@ -52,7 +53,7 @@ export class StatusService {
     const all: Protected[] = [];
     for (const { id: organization } of organizations)
       all.push(
-        await this.settled(organization, async (transaction, now) => ({
+        await this.settled(wholeOrganization(organization), async (transaction, now) => ({
           organization,
           protections: (await this.linesOf(transaction, organization, now)).map(({ standing, passing }) => ({
             ...standing.protection,
@@ -64,9 +65,9 @@ export class StatusService {
     return all;
   }
 
-  private async settled<T>(organization: string, read: (transaction: Transaction, now: Date) => Promise<T>): Promise<T> {
-    await this.settling.settle(organization);
-    return this.database.inOrganization(organization, (transaction) => read(transaction, this.clock.now()));
+  private async settled<T>(tenant: Tenant, read: (transaction: Transaction, now: Date) => Promise<T>): Promise<T> {
+    await this.settling.settle(tenant.organization);
+    return this.database.inOrganization(tenant, (transaction) => read(transaction, this.clock.now()));
   }
 
   private async linesOf(transaction: Transaction, organization: string, now: Date): Promise<{ standing: Standing; passing: Passing }[]> {
@@ -80,6 +81,29 @@ export class StatusService {
       passing: passingOf(standing, standing.kept && moments[place++], allowed),
     }));
   }
+}
+
+/** Which lines somebody may know of, and how they are told. */
+interface Seen {
+  has(standing: Standing): boolean;
+  told(standing: Standing, passing: Passing, now: Date): StatusText;
+}
+
+async function seenBy(transaction: Transaction, { serverGroups }: Tenant): Promise<Seen> {
+  if (serverGroups === null) return { has: () => true, told: statusText };
+  const idsIn = async (table: 'servers' | 'plans') =>
+    new Set((await transaction.query<{ id: string }>(`SELECT id FROM ${table} WHERE deleted_at IS NULL`)).map(({ id }) => id));
+  const servers = await idsIn('servers');
+  const plans = await idsIn('plans');
+  return {
+    has: ({ protection }) => servers.has(protection.server),
+    told: ({ protection }, passing, now) => {
+      const status = statusOf({ ...protection, ...passing }, now);
+      // A plan of more servers may bear the names of others.
+      const known = status.plan === null || plans.has(status.plan) ? status : { ...status, planName: null };
+      return { ...known, json: JSON.stringify(known) };
+    },
+  };
 }
 
 function passingOf({ protection: { plan } }: Standing, moments: Moments | undefined, allowed: ReadonlyMap<string, number | null>): Passing {

@@ -10,7 +10,7 @@ import {
   type Page,
   type Principal,
 } from '@rahat/contracts';
-import { CurrentPrincipal, IfMatch, Requires, Tagged, type Expected } from '@rahat/service-kit';
+import { CurrentPrincipal, IfMatch, Requires, Tagged, WithinServerGroups, type Expected } from '@rahat/service-kit';
 import { TemplatesService } from './templates.service.js';
 
 @ApiTags('templates')
@@ -29,6 +29,7 @@ export class TemplatesController {
 
   @Get()
   @Requires('plan:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'templates_list', summary: "The organization's templates, then the built-in ones" })
   @ApiOkResponse({ standardSchema: pageOf(Template) })
   async list(@CurrentPrincipal() principal: Principal): Promise<Page<Template>> {
@@ -37,6 +38,7 @@ export class TemplatesController {
 
   @Get(':id')
   @Requires('plan:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'templates_get', summary: 'One template, by id or name' })
   @ApiOkResponse({ standardSchema: Template })
   @Tagged()
@@ -70,6 +72,7 @@ export class TemplatesController {
 
   @Post(':id/plans')
   @Requires('plan:write')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'templates_create_plan', summary: 'Make a plan of a template; what the request says goes before it' })
   @ApiCreatedResponse({ standardSchema: Plan })
   async createPlan(

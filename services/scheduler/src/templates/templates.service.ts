@@ -12,7 +12,7 @@ import {
   type UpdateTemplate,
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import { changesBetween, recordAct, whatever, type Expected } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import { lockRow } from '../input/lock-row.js';
@@ -23,7 +23,7 @@ import { findTemplate, ownTemplates, presentTemplate, type TemplateRow } from '.
 
 export class TemplatesService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly plans: PlansService,
     private readonly clock: Clock,
@@ -31,17 +31,17 @@ export class TemplatesService {
 
   /** Few enough for one page: the organization's own by name, then the built-in ones. */
   async list(principal: Principal): Promise<Page<Template>> {
-    const own = await this.database.inOrganization(principal.organization, ownTemplates);
+    const own = await this.database.inOrganization(principal, ownTemplates);
     return { data: [...own, ...BUILT_IN_TEMPLATES], page: { nextCursor: null, hasMore: false } };
   }
 
   async get(principal: Principal, id: string): Promise<Template> {
-    return this.database.inOrganization(principal.organization, (transaction) => findTemplate(transaction, id));
+    return this.database.inOrganization(principal, (transaction) => findTemplate(transaction, id));
   }
 
   async create(principal: Principal, request: CreateTemplate): Promise<Template> {
     this.assertContent(request.content);
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       await assertNameFree(transaction, request.name);
       const [row] = await transaction.query<TemplateRow>(
         `INSERT INTO templates (id, organization_id, name, description, content) VALUES ($1, $2, $3, $4, $5) RETURNING *`,
@@ -53,7 +53,7 @@ export class TemplatesService {
 
   async update(principal: Principal, id: string, request: UpdateTemplate, expected: Expected = whatever): Promise<Template> {
     this.assertContent(request.content ?? {});
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       const before = await this.ownOne(transaction, id, expected);
       if (request.name !== undefined && request.name.toLowerCase() !== before.name.toLowerCase())
         await assertNameFree(transaction, request.name);
@@ -67,7 +67,7 @@ export class TemplatesService {
 
   /** Plans that were made from it stay as they are. */
   async remove(principal: Principal, id: string, expected: Expected = whatever): Promise<void> {
-    await this.database.inOrganization(principal.organization, async (transaction) => {
+    await this.database.inOrganization(principal, async (transaction) => {
       const template = await this.ownOne(transaction, id, expected);
       await transaction.query(`DELETE FROM templates WHERE id = $1`, [template.id]);
       await recordAct(this.outbox, transaction, principal, {

@@ -88,6 +88,7 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
     organization,
     role: 'admin',
     scopes: ['*'],
+    serverGroups: null,
     address: '127.0.0.1',
     requestId: 'request_1',
   };

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { Backup, pageOf, RemoveBackup, TrashedBackup, TrashQuery, type Page, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { TrashService } from './trash.service.js';
 
 @ApiTags('backups')
@@ -11,6 +11,7 @@ export class TrashController {
 
   @Get('trash')
   @Requires('backup:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'trash_list', summary: 'Removed backups that can still be brought back, the last one first' })
   @ApiOkResponse({ standardSchema: pageOf(TrashedBackup) })
   async list(@CurrentPrincipal() principal: Principal, @Query({ schema: TrashQuery }) query: TrashQuery): Promise<Page<TrashedBackup>> {
@@ -19,6 +20,7 @@ export class TrashController {
 
   @Post('backups/:id/remove')
   @Requires('backup:write')
+  @WithinServerGroups()
   @HttpCode(202)
   @ApiOperation({ operationId: 'backups_remove', summary: 'Move a backup to the trash, as far as floor, holds and chains allow it' })
   @ApiAcceptedResponse({ standardSchema: Backup })
@@ -32,6 +34,7 @@ export class TrashController {
 
   @Post('backups/:id/bring-back')
   @Requires('backup:write')
+  @WithinServerGroups()
   @HttpCode(202)
   @ApiOperation({ operationId: 'backups_bring_back', summary: 'Undo the removal of a backup; it comes back with its proof, and held' })
   @ApiAcceptedResponse({ standardSchema: Backup })

@@ -8,7 +8,7 @@ import {
   type TrashQuery,
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import { recordAct, type ListPages } from '@rahat/service-kit';
 import { findBackup, lockForReading, presentBackup, type NamedBackupRow } from '../backups/backups.table.js';
 import type { PlanRow } from '../plans/plans.table.js';
@@ -36,7 +36,7 @@ const WITHOUT_PLAN: LinePolicy = {
 /** What persons remove and bring back. */
 export class TrashService {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly removals: Removals,
     private readonly returns: Returns,
@@ -46,7 +46,7 @@ export class TrashService {
   /** The last one that was removed first. */
   async list(principal: Principal, query: TrashQuery): Promise<Page<TrashedBackup>> {
     const [removedAt = null, id = null] = this.pages.after(query.cursor);
-    const rows = await this.database.inOrganization(principal.organization, (transaction) =>
+    const rows = await this.database.inOrganization(principal, (transaction) =>
       transaction.query<TrashedRow>(
         `${TRASHED} AND backups.organization_id = $1 AND ($2::timestamptz IS NULL OR (backups.removed_at, backups.id) < ($2, $3)) AND ($4::text IS NULL OR backups.repository_id = $4)
          ORDER BY backups.removed_at DESC, backups.id DESC LIMIT $5`,
@@ -57,11 +57,11 @@ export class TrashService {
   }
 
   async remove(principal: Principal, id: string, { reason }: RemoveBackup): Promise<Backup> {
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       const backup = await this.lockWithLine(transaction, id);
       const obstacle = backup.missing_since
         ? backup.hold && `held: ${backup.hold.reason}`
-        : obstacleTo(id, await lineOf(transaction, backup), await policyFor(transaction, backup));
+        : obstacleTo(id, await lineOf(transaction, backup), await transaction.inWholeOrganization(() => policyFor(transaction, backup)));
       if (obstacle)
         throw new RahatError('conflict', `This backup stays: ${obstacle}`, {
           hint: backup.hold ? 'Release it first.' : 'Nothing may take away what the restore of a database rests upon.',
@@ -78,7 +78,7 @@ export class TrashService {
 
   /** Undoes a removal, whoever asked for it. */
   async bringBack(principal: Principal, id: string): Promise<Backup> {
-    return this.database.inOrganization(principal.organization, async (transaction) => {
+    return this.database.inOrganization(principal, async (transaction) => {
       await transaction.query(`SELECT 1 FROM backups WHERE id = $1 FOR UPDATE`, [id]);
       const backup = await findBackup(transaction, id);
       if (backup.undo_requested_at) return presentBackup(backup);
@@ -96,7 +96,7 @@ export class TrashService {
   /** In the order in which retention locks: the plan, then its backups. */
   private async lockWithLine(transaction: Transaction, id: string): Promise<NamedBackupRow> {
     const { plan_id: plan, server_id: server, database_id: database } = await findBackup(transaction, id);
-    await transaction.query(`SELECT 1 FROM plans WHERE id = $1 FOR UPDATE`, [plan]);
+    await transaction.inWholeOrganization(() => transaction.query(`SELECT 1 FROM plans WHERE id = $1 FOR UPDATE`, [plan]));
     await transaction.query(
       `SELECT 1 FROM backups WHERE plan_id IS NOT DISTINCT FROM $1 AND server_id = $2 AND database_id IS NOT DISTINCT FROM $3 AND removed_at IS NULL ORDER BY id FOR UPDATE`,
       [plan, server, database],

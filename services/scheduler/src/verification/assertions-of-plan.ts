@@ -9,7 +9,9 @@ export async function assertionsFor(
   level: VerificationLevel,
 ): Promise<Assertion[]> {
   if (level !== 'FULL') return [];
-  const [plan] = await transaction.query<{ assertions: Assertion[] }>(`SELECT assertions FROM plans WHERE id = $1`, [backup.plan_id]);
+  const [plan] = await transaction.inWholeOrganization(() =>
+    transaction.query<{ assertions: Assertion[] }>(`SELECT assertions FROM plans WHERE id = $1`, [backup.plan_id]),
+  );
   return (plan?.assertions ?? []).filter(
     ({ database }) => database === undefined || backup.database_name === null || database === backup.database_name,
   );

@@ -25,6 +25,7 @@ function platformPrincipal(organization: string): Principal {
     organization,
     role: 'owner',
     scopes: ['*'],
+    serverGroups: null,
     address: 'internal',
     requestId: newId('request'),
   };

@@ -23,6 +23,7 @@ const admin: Principal = {
   organization: newId('organization'),
   role: 'admin',
   scopes: ['*'],
+  serverGroups: null,
   address: '127.0.0.1',
   requestId: 'request_1',
 };

@@ -12,7 +12,7 @@ import {
   type Page,
   type Principal,
 } from '@rahat/contracts';
-import { CurrentPrincipal, Requires } from '@rahat/service-kit';
+import { CurrentPrincipal, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { AttachmentService } from './attachment.service.js';
 import { RepositoriesService } from './repositories.service.js';
 import { SnapshotsService } from './snapshots.service.js';
@@ -56,6 +56,7 @@ export class RepositoriesController {
 
   @Get()
   @Requires('storage:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'repositories_list', summary: 'The repositories, newest first' })
   @ApiOkResponse({ standardSchema: pageOf(Repository) })
   async list(@CurrentPrincipal() principal: Principal, @Query({ schema: PageQuery }) page: PageQuery): Promise<Page<Repository>> {
@@ -64,6 +65,7 @@ export class RepositoriesController {
 
   @Get(':id')
   @Requires('storage:read')
+  @WithinServerGroups()
   @ApiOperation({ operationId: 'repositories_get', summary: 'One repository' })
   @ApiOkResponse({ standardSchema: Repository })
   async get(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<Repository> {

@@ -99,11 +99,16 @@ export class RepositoriesService {
         page.limit + 1,
       ]),
     );
-    return this.pages.page(rows, page.limit, presentRepository, (row) => [row.id]);
+    return this.pages.page(
+      rows,
+      page.limit,
+      (row) => asKnownTo(principal, presentRepository(row)),
+      (row) => [row.id],
+    );
   }
 
   async get(principal: Principal, id: string): Promise<Repository> {
-    return presentRepository(await this.row(principal.organization, id));
+    return asKnownTo(principal, presentRepository(await this.row(principal.organization, id)));
   }
 
   /** What one attempt needs to reach the repository, with the power that was asked for; for services only. */
@@ -171,6 +176,11 @@ async function makeRepository(store: BlobStore, passphrase: string): Promise<Ope
   }
   for (const name of leftOver) await store.remove(name);
   return createRepository(store, { passphrase });
+}
+
+/** Whoever is limited to server groups chooses one for a plan; where it lies is the organization's. */
+function asKnownTo({ serverGroups }: Principal, repository: Repository): Repository {
+  return serverGroups === null ? repository : { ...repository, location: '' };
 }
 
 export function presentRepository(row: RepositoryRow): Repository {

@@ -1,5 +1,5 @@
 import { METHODS } from '@rahat/contracts';
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { TenantDatabase } from '@rahat/persistence';
 import type { Clock } from '../../clock/clock.js';
 import type { DiscoveryService } from '../../databases/discovery.service.js';
 import type { ServerRow } from '../../servers/servers.table.js';
@@ -9,7 +9,7 @@ const METHODS_BY_DATABASE = Object.entries(METHODS).flatMap(([method, { covers }
 /** Plans that don't name their databases pick up new ones: their servers are asked now and then, each at its own interval. */
 export class DiscoverNewDatabases {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly discovery: DiscoveryService,
     private readonly everyMs: number,
     private readonly clock: Clock,

@@ -1,6 +1,6 @@
 import { QUEUES, RahatError, type RunSpec, type RunType } from '@rahat/contracts';
 import type { Messaging, Outbox } from '@rahat/messaging';
-import type { ServiceDatabase } from '@rahat/persistence';
+import type { TenantDatabase } from '@rahat/persistence';
 import type { Clock } from '../../clock/clock.js';
 import type { SchedulerConfig } from '../../config.js';
 import { recordOwnAct } from '../../trail/trail.js';
@@ -19,7 +19,7 @@ const USES_SERVER: ReadonlySet<RunType> = new Set(['backup', 'restore', 'follow'
 /** Brings queued attempts to their pool's queue. The grant is fetched outside of any transaction. */
 export class Dispatch {
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly outbox: Outbox,
     private readonly messaging: Messaging,
     private readonly ledger: RunLedger,

@@ -1,5 +1,5 @@
 import { Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import { Pulse } from '@rahat/service-kit';
 import type { Clock } from '../../clock/clock.js';
 import type { SchedulerConfig } from '../../config.js';
@@ -31,7 +31,7 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
   private dropping: Promise<void> | undefined;
 
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly ledger: RunLedger,
     private readonly verification: VerificationChain,
     private readonly dispatch: Dispatch,

@@ -1,6 +1,6 @@
 import { RahatError, type BlackoutWindow } from '@rahat/contracts';
 import type { Messaging } from '@rahat/messaging';
-import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import { blackoutAt } from '../../plans/blackouts.js';
 import { windowsOfOrganization } from '../../scheduling/scheduling.table.js';
 import type { Clock } from '../../clock/clock.js';
@@ -23,7 +23,7 @@ export class WatchAttempts {
   private last: { wallMs: number; monotonicMs: number } | undefined;
 
   constructor(
-    private readonly database: ServiceDatabase,
+    private readonly database: TenantDatabase,
     private readonly messaging: Messaging,
     private readonly attemptEnd: AttemptEnd,
     private readonly config: SchedulerConfig,
