@@ -1639,6 +1639,10 @@ export type Run = {
                 snapshot: string;
             }>;
         };
+        logs?: {
+            found: number;
+            recorded: number;
+        };
         findings: Array<Finding>;
     } | {
         type: 'follow';
