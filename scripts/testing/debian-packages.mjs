@@ -10,6 +10,8 @@ const PACKAGES = {
   'python3-venv': '/usr/lib/python3.11/ensurepip/__init__.py',
   // Its promtool looks at our metrics.
   prometheus: '/usr/bin/promtool',
+  // Tunnels to databases go through a real SSH server.
+  'openssh-server': '/usr/sbin/sshd',
   debootstrap: '/usr/sbin/debootstrap',
   'ca-certificates': '/etc/ssl/certs/ca-certificates.crt',
 };

@@ -24,6 +24,12 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
     .option('--pool <pool>', 'worker pool near the server', 'default')
     .option('--tag <tag>', 'key or key=value; may be repeated', collected, [])
     .option('--group <group>', 'name or id of a group; may be repeated', collected, [])
+    .option('--tls-ca <file>', 'certificate of the authority that signed the server (with sslmode=verify-ca or verify-full)')
+    .option('--tls-certificate <file>', 'our own certificate, for servers that ask for one')
+    .option('--tls-key <file>', 'its key; kept sealed')
+    .option('--ssh <user@host:port>', 'reach it through an SSH host; the address is as that host sees it')
+    .option('--ssh-host-key <fingerprint>', 'SHA256:… of the SSH host; anything else is refused')
+    .option('--ssh-key <file>', 'private key for the SSH host; kept sealed')
     .action(
       run(async (terminal, url: string, options: Parameters<Servers['addServer']>[2]) =>
         (await servers()).addServer(terminal, url, options),
@@ -55,6 +61,12 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
     .option('--pool <pool>', 'worker pool')
     .option('--heavy-runs <n>', 'backups and restores at once', wholeNumber)
     .option('--discovery-minutes <n>', 'how often it is asked for new databases', wholeNumber)
+    .option('--tls-ca <file>', 'certificate of the authority that signed the server (with --url)')
+    .option('--tls-certificate <file>', 'our own certificate, for servers that ask for one (with --url)')
+    .option('--tls-key <file>', 'its key; kept sealed')
+    .option('--ssh <user@host:port>', 'reach it through an SSH host (with --url); the address is as that host sees it')
+    .option('--ssh-host-key <fingerprint>', 'SHA256:… of the SSH host; anything else is refused')
+    .option('--ssh-key <file>', 'private key for the SSH host; kept sealed')
     .action(
       run(async (terminal, name: string, options: Parameters<Care['updateServer']>[2]) =>
         (await care()).updateServer(terminal, name, options),

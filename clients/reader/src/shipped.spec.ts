@@ -96,7 +96,7 @@ describe('rahat-reader as it is shipped', () => {
         cwd: folder,
         env: { PATH: folder },
       });
-      expect(stdout).toContain('Healthy: 1 snapshots, 2 packs, 74 chunks');
+      expect(stdout).toContain('Healthy: 1 snapshots, 0 logs, 2 packs, 74 chunks');
       const licenses = await run(file, ['licenses'], { env: {} });
       expect(licenses.stdout).toMatch(/fzstd[\s\S]*MIT License[\s\S]*noble[\s\S]*MIT License/);
     },

@@ -170,12 +170,24 @@ describe('a followed log', () => {
     expect(await readdir(path)).toContain('recovery.signal');
     expect(await readFile(join(path, 'postgresql.auto.conf'), 'utf8')).toContain('recovery_target_time');
 
+    const offline = await openOfflineRepository(join(folder, 'storage', 'main'), { type: 'passphrase', passphrase: PASSPHRASE });
+    const { start } = committed[0]!.range;
+    expect(await offline.logs()).toMatchObject([
+      { stream, server: { name: 'shop server' }, windows: [{ timeline: 1, start, end: committed.at(-1)?.range.end }], damage: [] },
+    ]);
+    const alone = await offline.restore({
+      snapshot: 'latest',
+      target: { kind: 'folder', path: join(folder, 'offline') },
+      recovery: { target: { kind: 'end' } },
+    });
+    expect(alone).toMatchObject({ recovery: { target: { kind: 'end' }, timeline: 1 } });
+    expect(alone.findings.map(({ code }) => code)).toContain('recovery_prepared');
+
     // Taken away, the log is a gap, and the moment is refused before anything is touched.
     for await (const log of repository.logs({ stream })) await repository.removeLog(stream, log);
     const refused = executeRun({ ...restore, target: { kind: 'folder', path: join(folder, 'refused') } }, secrets.read, options());
     await expect(refused).rejects.toMatchObject({ code: 'recovery_target_unreachable' });
     expect(await readdir(folder)).not.toContain('refused');
-    const offline = await openOfflineRepository(join(folder, 'storage', 'main'), { type: 'passphrase', passphrase: PASSPHRASE });
     expect(await offline.logs()).toEqual([]);
 
     const question = { signal: new AbortController().signal, toolFolders: [], scratchFolder: folder };

@@ -11,7 +11,10 @@ export function maskSecrets(text: string, secrets: RunSecrets): string {
 
 function spellings(secrets: RunSecrets): string[] {
   const storageKeys = secrets.repositories.map(({ storage }) => secretOf(storage));
-  const passwords = [secrets.source?.password, secrets.target?.password, ...storageKeys].filter((password) => password !== undefined);
+  const ends = [secrets.source, secrets.target];
+  const passwords = [...ends.flatMap((end) => [end?.password, end?.tlsKey, end?.sshKey]), ...storageKeys].filter(
+    (password) => password !== undefined,
+  );
   const authorizations = (secrets.hooks ?? []).flatMap((hook) =>
     hook.kind === 'http' && hook.authorization ? [hook.authorization, hook.authorization.split(' ').at(-1)!] : [],
   );

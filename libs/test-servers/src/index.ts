@@ -4,4 +4,5 @@ export { hasPostgresql, type PostgresqlMajor } from './postgresql-binaries.js';
 export { findPgClients, hasPgClients, type PgClients } from './postgresql-clients.js';
 export { hasRedis, startRedis, type RedisServer } from './redis-server.js';
 export { hasS3, startS3, type S3Make, type S3Server } from './s3-server.js';
+export { hasSshd, startSsh, type SshServer } from './ssh-server.js';
 export { freePort } from './free-port.js';

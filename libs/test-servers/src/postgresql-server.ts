@@ -1,12 +1,13 @@
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chownSync, mkdtempSync, openSync, closeSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { freePort } from './free-port.js';
 import { postgresqlBinaries, type PostgresqlMajor } from './postgresql-binaries.js';
+import { childrenOf, killIfAlive } from './process-children.js';
 import { runCommand, startServerProcess, unprivilegedUser } from './unprivileged-process.js';
 
 export interface PostgresqlOptions {
@@ -193,28 +194,4 @@ function settingsFile(settings: Record<string, string>): string {
   return Object.entries(settings)
     .map(([name, value]) => `${name} = ${value.startsWith("'") ? value : `'${value.replaceAll("'", "''")}'`}\n`)
     .join('');
-}
-
-function childrenOf(parent: number): number[] {
-  return readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .map(Number)
-    .filter((pid) => parentOf(pid) === parent);
-}
-
-function parentOf(pid: number): number | undefined {
-  try {
-    // Field 4 of /proc/<pid>/stat, counted after the name in parentheses, which may hold spaces.
-    return Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)?.split(' ')[1]);
-  } catch {
-    return undefined;
-  }
-}
-
-function killIfAlive(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It ended by itself in the meantime.
-  }
 }

@@ -5,9 +5,10 @@ import { resolve } from '../session/resolve.js';
 import { askSecret } from '../terminal/ask-secret.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { findServer, refusePassword } from './servers.js';
+import { readReach, type ReachOptions } from './server-reach.js';
 import { changedTags, nothingToChange } from './tag-changes.js';
 
-export interface UpdateServerOptions {
+export interface UpdateServerOptions extends ReachOptions {
   name?: string;
   url?: string;
   askPassword: boolean;
@@ -19,13 +20,14 @@ export interface UpdateServerOptions {
 
 export async function updateServer(terminal: Terminal, name: string, options: UpdateServerOptions): Promise<void> {
   if (options.url !== undefined) refusePassword(options.url);
-  const { askPassword, passwordStdin, ...changes } = options;
+  const { name: newName, url, pool, heavyRuns, discoveryMinutes, askPassword, passwordStdin } = options;
+  const reach = await readReach(options);
   const password =
     askPassword || passwordStdin
       ? await askSecret({ label: 'New password of the database user', variable: 'RAHAT_DB_PASSWORD', fromStdin: passwordStdin })
       : undefined;
   const api = await openApi();
-  const body = { ...changes, password };
+  const body = { ...reach, name: newName, url, pool, heavyRuns, discoveryMinutes, password };
   if (Object.values(body).every((value) => value === undefined)) throw nothingToChange();
   const server = await answer(serversUpdate({ client: api.client, path: { id: (await findServer(api, name)).id }, body }));
   terminal.result(server, `Changed ${server.name} (${server.id}).`);

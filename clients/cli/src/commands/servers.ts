@@ -16,13 +16,15 @@ import { askSecret } from '../terminal/ask-secret.js';
 import { bytes, table, visible } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { findGroup } from './server-groups.js';
+import { readReach, type ReachOptions } from './server-reach.js';
 
 export async function addServer(
   terminal: Terminal,
   url: string,
-  options: { name: string; passwordStdin: boolean; force: boolean; pool: string; tag: string[]; group: string[] },
+  options: { name: string; passwordStdin: boolean; force: boolean; pool: string; tag: string[]; group: string[] } & ReachOptions,
 ): Promise<void> {
   refusePassword(url);
+  const reach = await readReach(options);
   const api = await openApi();
   const { client } = api;
   const groups = await Promise.all(options.group.map(async (name) => (await findGroup(api, name)).id));
@@ -31,7 +33,16 @@ export async function addServer(
     variable: 'RAHAT_DB_PASSWORD',
     fromStdin: options.passwordStdin,
   });
-  const body = { name: options.name, url, password, engine: 'postgresql' as const, pool: options.pool, tags: options.tag, groups };
+  const body = {
+    ...reach,
+    name: options.name,
+    url,
+    password,
+    engine: 'postgresql' as const,
+    pool: options.pool,
+    tags: options.tag,
+    groups,
+  };
 
   const report = await answer(serversTry({ client, body }));
   terminal.say(ladder(terminal, report));

@@ -527,7 +527,14 @@ export type CreateServer = {
     engine?: 'postgresql';
     url?: string;
     address?: PostgresqlAddressInput;
+    tlsCa?: string;
+    tlsCertificate?: string;
+    ssh?: SshTunnelInput;
     password?: string;
+    keys?: {
+        tlsKey?: string;
+        sshKey?: string;
+    };
     pool?: string;
     groups?: Array<string>;
     tags?: Array<string>;
@@ -1181,8 +1188,10 @@ export type PostgresqlAddress = {
     port: number;
     user: string;
     maintenanceDatabase: string;
-    tls: 'disable' | 'prefer' | 'require' | 'verify-full';
+    tls: 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
     tlsCa?: string;
+    tlsCertificate?: string;
+    ssh?: SshTunnel;
 };
 
 export type PostgresqlAddressInput = {
@@ -1190,8 +1199,10 @@ export type PostgresqlAddressInput = {
     port?: number;
     user: string;
     maintenanceDatabase?: string;
-    tls?: 'disable' | 'prefer' | 'require' | 'verify-full';
+    tls?: 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
     tlsCa?: string;
+    tlsCertificate?: string;
+    ssh?: SshTunnelInput;
 };
 
 export type ProbeReport = {
@@ -1894,6 +1905,7 @@ export type Server = {
     identity: string | null;
     version: string | null;
     passwordSetAt: string;
+    keys: Array<'tlsKey' | 'sshKey'>;
     createdAt: string;
     platform: boolean;
     note: string;
@@ -1970,6 +1982,20 @@ export type SignOnProvider = {
 
 export type SignOnProviders = {
     data: Array<SignOnProvider>;
+};
+
+export type SshTunnel = {
+    host: string;
+    port: number;
+    user: string;
+    hostKey: string;
+};
+
+export type SshTunnelInput = {
+    host: string;
+    port?: number;
+    user: string;
+    hostKey: string;
 };
 
 export type StartedRuns = {
@@ -2143,7 +2169,14 @@ export type UpdateServer = {
     name?: string;
     url?: string;
     address?: PostgresqlAddressInput;
+    tlsCa?: string;
+    tlsCertificate?: string;
+    ssh?: SshTunnelInput;
     password?: string;
+    keys?: {
+        tlsKey?: string;
+        sshKey?: string;
+    };
     pool?: string;
     groups?: Array<string>;
     tags?: Array<string>;

@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
-import { PostgresqlConnection, RahatError } from '@rahat/contracts';
+import { RahatError } from '@rahat/contracts';
 import { connectError } from './errors.js';
+import { dialled, tlsOptions, type RoutedConnection } from './reach/index.js';
 
 export interface ConnectOptions {
   database: string;
@@ -11,6 +12,8 @@ export interface ConnectOptions {
 }
 
 const CONNECT_TIMEOUT_MS = 15_000;
+/** Where `runTool` puts the first secret file. */
+const FIRST_SECRET_FD = 3;
 
 /** A client that ends when it is disposed; its failure after connecting shows up in the query that meets it. */
 export type DisposableClient = pg.Client & AsyncDisposable;
@@ -19,24 +22,20 @@ export type DisposableClient = pg.Client & AsyncDisposable;
  * Opens one session. `tls: prefer` tries TLS first, as libpq does. Aborting the signal breaks the connection, so that no
  * query outlives its job.
  */
-export async function connectClient(connection: PostgresqlConnection, options: ConnectOptions): Promise<DisposableClient> {
+export async function connectClient(connection: RoutedConnection, options: ConnectOptions): Promise<DisposableClient> {
   options.signal.throwIfAborted();
   const modes =
     connection.tls === 'prefer' ? (['encrypted', 'plain'] as const) : ([connection.tls === 'disable' ? 'plain' : 'encrypted'] as const);
   for (const mode of modes) {
     const client = new pg.Client({
-      host: connection.host,
-      port: connection.port,
+      ...dialled(connection),
       user: connection.user,
       password: connection.password,
       database: options.database,
       application_name: options.label.slice(0, 63),
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       keepAlive: true,
-      ssl:
-        mode === 'plain'
-          ? false
-          : { rejectUnauthorized: connection.tls === 'verify-full', ...(connection.tlsCa ? { ca: connection.tlsCa } : {}) },
+      ssl: mode === 'plain' ? false : tlsOptions(connection),
     });
     // Without a listener a broken idle connection would end the process.
     client.on('error', () => undefined);
@@ -91,11 +90,11 @@ export function streamOf(client: pg.Client): import('node:net').Socket {
 }
 
 /**
- * What libpq's tools need to reach the server: names by environment, the password by a password file and certificates by
+ * What libpq's tools need to reach the server: names by environment, the password by a password file, certificates and keys by
  * `/dev/fd`, nothing in argv (engines.md §2).
  */
 export function toolConnection(
-  connection: PostgresqlConnection,
+  connection: RoutedConnection,
   label: string,
 ): { env: Record<string, string>; secretFiles: string[]; secrets: string[] } {
   if (/[\r\n\0]/.test(connection.password)) {
@@ -107,7 +106,7 @@ export function toolConnection(
   const env: Record<string, string> = {
     PGPASSFILE: '/dev/fd/3',
     PGHOST: connection.host,
-    PGPORT: String(connection.port),
+    PGPORT: String(dialled(connection).port),
     PGUSER: connection.user,
     PGSSLMODE: connection.tls,
     PGAPPNAME: label.slice(0, 63),
@@ -116,11 +115,15 @@ export function toolConnection(
     PGTZ: 'UTC',
     PGOPTIONS: '-c bytea_output=hex',
   };
-  if (connection.tlsCa) {
-    secretFiles.push(connection.tlsCa);
-    env.PGSSLROOTCERT = '/dev/fd/4';
-  }
-  return { env, secretFiles, secrets: [connection.password] };
+  // The host's name stays what a certificate is compared with.
+  if (connection.route) env.PGHOSTADDR = connection.route.host;
+  const give = (name: string, content: string | undefined): void => {
+    if (content !== undefined) env[name] = `/dev/fd/${FIRST_SECRET_FD - 1 + secretFiles.push(content)}`;
+  };
+  give('PGSSLROOTCERT', connection.tlsCa);
+  give('PGSSLCERT', connection.tlsCertificate);
+  give('PGSSLKEY', connection.tlsKey);
+  return { env, secretFiles, secrets: [connection.password, ...(connection.tlsKey === undefined ? [] : [connection.tlsKey])] };
 }
 
 /** A conninfo string that holds nothing but the name, whatever the name looks like. */

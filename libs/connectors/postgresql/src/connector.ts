@@ -4,11 +4,15 @@ import { checkLogicalContent } from './logical/check-content.js';
 import { isLogical } from './logical/stored-dump.js';
 import { testLogicalRestore } from './logical/test-restore.js';
 import { checkBaseBackup, restoreBaseBackupToFolder, testRestoreBaseBackup } from './physical/index.js';
+import { throughTunnel } from './reach/index.js';
 import { openSession } from './session.js';
 
 export const postgresqlConnector: Connector<PostgresqlConnection> = {
   engine: 'postgresql',
-  open: (connection, context) => Promise.resolve(openSession(connection, context)),
+  open: async (connection, context) => {
+    const { routed, close } = await throughTunnel(connection, context.signal);
+    return { ...openSession(routed, context), [Symbol.asyncDispose]: close };
+  },
   checkContent: (source, _context, job) => (isLogical(source) ? checkLogicalContent(source, job) : checkBaseBackup(source, job)),
   testRestore: async (source, context, job, assertions = [], recovery) => {
     if (!isLogical(source)) return testRestoreBaseBackup(source, context, job, assertions, recovery);

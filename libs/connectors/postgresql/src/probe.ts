@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { connect } from 'node:net';
 import type { ConnectorContext, Probe } from '@rahat/connector-kit';
 import { RahatError, type PostgresqlConnection } from '@rahat/contracts';
+import type { RoutedConnection } from './reach/index.js';
 import { connectClient, streamOf } from './connect.js';
 import { systemIdentifier } from './logical/snapshot-session.js';
 import { physicalFindings, readRights, toolFindings, versionFindings } from './preflight.js';
@@ -11,7 +12,7 @@ const TCP_TIMEOUT_MS = 10_000;
 type Step = Probe['steps'][number];
 
 /** The test button: goes up the ladder and tells each rung's time. A rung that can't be passed is the error that is thrown. */
-export async function probe(connection: PostgresqlConnection, context: ConnectorContext): Promise<Probe> {
+export async function probe(connection: RoutedConnection, context: ConnectorContext): Promise<Probe> {
   const steps: Step[] = [];
   const rung = async <T>(name: string, climb: () => Promise<T>, detail?: (result: T) => string): Promise<T> => {
     const start = performance.now();
@@ -19,8 +20,10 @@ export async function probe(connection: PostgresqlConnection, context: Connector
     steps.push({ name, ok: true, ms: Math.round(performance.now() - start), detail: detail?.(result) });
     return result;
   };
+  // Behind a tunnel names and ports are those of its far end, which was tried when it was opened.
+  if (connection.route) steps.push({ name: 'ssh', ok: true, ms: connection.route.openedInMs, detail: connection.ssh?.host });
   // A host that is a folder is a local socket; there is no name and no network to try.
-  if (!connection.host.startsWith('/')) {
+  else if (!connection.host.startsWith('/')) {
     await rung(
       'dns',
       () => resolveHost(connection),

@@ -1,5 +1,5 @@
 import type { ArtifactSource, BackupRequest, ConnectorContext, ConnectorSession, RestoreRequest } from '@rahat/connector-kit';
-import { RahatError, type PostgresqlConnection } from '@rahat/contracts';
+import { RahatError } from '@rahat/contracts';
 import { connectClient } from './connect.js';
 import { discoverDatabases } from './discover.js';
 import { queryError } from './errors.js';
@@ -9,10 +9,11 @@ import { isLogical } from './logical/stored-dump.js';
 import { takeBaseBackup } from './physical/index.js';
 import { preflight } from './preflight.js';
 import { probe } from './probe.js';
+import type { RoutedConnection } from './reach/index.js';
 import { dropSlot, followFindings, followLog } from './wal/index.js';
 
 /** Each call makes its own connections and ends them; nothing is held between calls. */
-export function openSession(connection: PostgresqlConnection, context: ConnectorContext): ConnectorSession {
+export function openSession(connection: RoutedConnection, context: ConnectorContext): Omit<ConnectorSession, typeof Symbol.asyncDispose> {
   return {
     probe: () => probe(connection, context),
     discover: async () => {
@@ -41,7 +42,6 @@ export function openSession(connection: PostgresqlConnection, context: Connector
     preflightFollow: () => followFindings(connection, context.signal),
     follow: (request, sink, job) => followLog(connection, request, sink, job),
     dropSlot: (slot) => dropSlot(connection, slot, context.signal),
-    [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
 

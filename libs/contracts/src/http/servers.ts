@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { PostgresqlAddress } from '../connection.js';
+import { ConnectionKeys, PostgresqlAddress, SshTunnel } from '../connection.js';
 import { Finding } from '../finding.js';
 import { BackupMethod, Engine } from '../labels.js';
 import { BlackoutWindows } from '../blackouts.js';
@@ -19,14 +19,26 @@ const shape = {
   blackouts: BlackoutWindows,
 };
 
-/** Give `url` (postgresql://user:password@host:port/db?sslmode=…) or `address` with `password`. The password is never returned. */
+/** What a URL can't say of an address, beside it; within `address` it stands by itself. */
+const besideUrl = {
+  tlsCa: PostgresqlAddress.shape.tlsCa,
+  tlsCertificate: PostgresqlAddress.shape.tlsCertificate,
+  ssh: SshTunnel.optional(),
+};
+
+/**
+ * Give `url` (postgresql://user:password@host:port/db?sslmode=…) or `address` with `password`. The password and the keys are never
+ * returned.
+ */
 export const CreateServer = z
   .object({
     name: Name,
     engine: Engine.default('postgresql'),
     url: z.string().optional(),
     address: PostgresqlAddress.optional(),
+    ...besideUrl,
     password: z.string().optional(),
+    keys: ConnectionKeys.optional(),
     pool: z.string().default('default'),
     groups: shape.groups.default([]),
     tags: shape.tags.default([]),
@@ -49,6 +61,8 @@ export const Server = z
     identity: z.string().nullable(),
     version: z.string().nullable(),
     passwordSetAt: z.iso.datetime(),
+    /** Which private keys are kept. */
+    keys: z.array(z.enum(['tlsKey', 'sshKey'])),
     createdAt: z.iso.datetime(),
     /** True for the platform's own metadata database. */
     platform: z.boolean(),
@@ -87,13 +101,15 @@ export const Database = z
   .meta({ id: 'Database' });
 export type Database = z.infer<typeof Database>;
 
-/** Changes what is named; a new address or password is tested by the next run. `url` as in CreateServer. */
+/** Changes what is named; a new address, password or key is tested by the next run. `url` as in CreateServer; `keys` replaces all keys. */
 export const UpdateServer = z
   .object({
     name: Name.optional(),
     url: z.string().optional(),
     address: PostgresqlAddress.optional(),
+    ...besideUrl,
     password: z.string().optional(),
+    keys: ConnectionKeys.optional(),
     pool: z.string().optional(),
     groups: shape.groups.optional(),
     tags: shape.tags.optional(),

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { RahatError } from '@rahat/contracts';
+import { openRepository } from '../open-repository.js';
 import type { CollectReport, Repository } from '../repository.js';
 import { newRepository, noise } from '../testing/builders.js';
 import { commitRange, follow, listed, logBytes, logNames, position, readLog, STREAM } from '../testing/log-builders.js';
@@ -183,6 +184,26 @@ describe('a collection of many small logs', () => {
     expect(await listed(repository.logs())).toContain(nameOf(100, 150));
   });
 
+  it('keeps an undo waiting that it might take back', async () => {
+    await follow(repository, BOUNDS);
+    now += 2 * HOUR_MS;
+    let refused: unknown;
+    // Retention takes the merged one and a piece away before the pieces are removed; then somebody wants the piece back.
+    store.onCall = async (operation, name) => {
+      if (operation !== 'remove' || !name.startsWith('logs/')) return;
+      store.onCall = () => undefined;
+      await repository.removeLogsBefore(STREAM, position(600));
+      refused = await repository.restoreLog(STREAM, logNames(500, 600)).catch((error: unknown) => error);
+    };
+    await repository.collect();
+    expect(refused).toMatchObject({ code: 'conflict', retryable: true });
+    expect(store.names('logs/')).toEqual([]);
+    now += HOUR_MS;
+    await repository.restoreLog(STREAM, logNames(500, 600));
+    await repository.restoreLog(STREAM, logNames(0, 600));
+    await expectWhole();
+  });
+
   it('leaves what the storage locks', async () => {
     store.capabilities.objectLock = true;
     await follow(repository, BOUNDS);
@@ -190,5 +211,26 @@ describe('a collection of many small logs', () => {
     await store.extendLock(locked, new Date(Date.now() + 24 * HOUR_MS));
     await collectLater();
     expect(await listed(repository.logs())).toEqual([nameOf(0, 100), nameOf(100, 600)]);
+  });
+
+  it('makes few index segments of many, and few packs, where it has the key to their data; a write-only key leaves the packs', async () => {
+    const bounds = Array.from({ length: 21 }, (_, i) => i * 100);
+    await follow(repository, bounds);
+    expect([store.names('logs/'), store.names('index/'), store.names('packs/')].map(({ length }) => length)).toEqual([20, 20, 20]);
+    const credential = repository.exportWriteOnlyCredential();
+    const writeOnly = await openRepository(store, { type: 'write-only', credential });
+    for (let days = 0; days < 2; days++) {
+      now += 25 * HOUR_MS;
+      await writeOnly.collect();
+    }
+    expect([store.names('logs/').length, store.names('packs/').length]).toEqual([1, 20]);
+    expect(store.names('index/').length).toBeLessThan(4);
+    for (let days = 0; days < 2; days++) {
+      now += 25 * HOUR_MS;
+      await repository.collect();
+    }
+    expect([store.names('logs/').length, store.names('packs/').length]).toEqual([1, 1]);
+    expect(store.names('index/').length).toBeLessThan(4);
+    await expectWhole(2000);
   });
 });

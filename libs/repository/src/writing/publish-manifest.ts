@@ -3,6 +3,7 @@ import { RahatError } from '@rahat/contracts';
 import { examineRepository } from '../check/check.js';
 import type { RepositoryContext } from '../context.js';
 import type { Lease } from '../leases/lease.js';
+import { untilListed } from '../listing-lag.js';
 import { called, isLogId, standingName } from '../manifests/manifest-ids.js';
 
 /** How long a call that was given up may take until it has its effect, on a process that runs again. */
@@ -96,6 +97,8 @@ async function takeBack(context: RepositoryContext, id: string): Promise<void> {
 /** Or not known to be otherwise. */
 async function isWhole(context: RepositoryContext, id: string): Promise<boolean> {
   try {
+    // Listings that lag don't show yet what the other worker stored for it.
+    await untilListed(context);
     return (await examineRepository(context, { level: 'structure', snapshots: [id] })).report.healthy;
   } catch {
     return true;

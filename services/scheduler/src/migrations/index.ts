@@ -12,6 +12,7 @@ import { KeepLiveEvents1764430100000 } from './0013-keep-live-events.js';
 import { MarkDueBackups1764450000000 } from './0011-mark-due-backups.js';
 import { RebuildAttached1764450100000 } from './0012-rebuild-attached.js';
 import { FollowLogs1764590000000 } from './0015-follow-logs.js';
+import { KeepConnectionKeys1764600000000 } from './0016-keep-connection-keys.js';
 
 export const schedulerMigrations = [
   CreateScheduler1763900000000,
@@ -28,4 +29,5 @@ export const schedulerMigrations = [
   MarkDueBackups1764450000000,
   RebuildAttached1764450100000,
   FollowLogs1764590000000,
+  KeepConnectionKeys1764600000000,
 ];

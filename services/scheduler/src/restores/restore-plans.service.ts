@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import {
   newId,
   RahatError,
@@ -179,8 +180,7 @@ export class RestorePlansService {
 
   private async unchangedServer(transaction: Transaction, plan: RestorePlanRow): Promise<ServerRow> {
     const server = await findServer(transaction, plan.server_id);
-    const same = (['host', 'port', 'user'] as const).every((part) => server.address[part] === plan.outline.address[part]);
-    if (!same)
+    if (!isDeepStrictEqual(whereOf(server.address), whereOf(plan.outline.address)))
       throw new RahatError('restore_plan_stale', `The address of the server '${server.name}' changed since this restore plan was made`);
     return server;
   }
@@ -307,4 +307,9 @@ function present(row: RestorePlanRow): RestorePlan {
     createdAt: row.created_at.toISOString(),
     expiresAt: row.expires_at.toISOString(),
   };
+}
+
+/** What a login is told to; behind an SSH host the same address may be another server. */
+function whereOf({ host, port, user, ssh }: PostgresqlAddress) {
+  return { host, port, user, ssh };
 }

@@ -2,11 +2,12 @@ import { PostgresqlAddress } from '@rahat/contracts';
 
 export type ParsedUrl = { ok: true; address: PostgresqlAddress; password: string | undefined } | { ok: false; message: string };
 
-/** libpq's modes; `allow` and `verify-ca` have no equal here and are told instead of being weakened or tightened silently. */
+/** libpq's modes; `allow` has no equal here and is told instead of being weakened or tightened silently. */
 const TLS_MODES: Record<string, PostgresqlAddress['tls']> = {
   disable: 'disable',
   prefer: 'prefer',
   require: 'require',
+  'verify-ca': 'verify-ca',
   'verify-full': 'verify-full',
 };
 

@@ -1,4 +1,4 @@
-import { RahatError, type PostgresqlConnection, type RunSecrets } from '@rahat/contracts';
+import { ConnectionKeys, RahatError, type PostgresqlConnection, type RunSecrets } from '@rahat/contracts';
 import { sealFor, type SecretBox, type SecretPlace } from '@rahat/secrets';
 import type { SchedulerConfig } from '../config.js';
 import type { ServerRow } from './servers.table.js';
@@ -14,10 +14,19 @@ export class ServerSecrets {
     return this.secretBox.seal(password, placeOf(organization, server));
   }
 
+  sealKeys(organization: string, server: string, keys: ConnectionKeys): { sealed: string | null; names: (keyof ConnectionKeys)[] } {
+    const names = (['tlsKey', 'sshKey'] as const).filter((name) => keys[name] !== undefined);
+    const sealed = names.length === 0 ? null : this.secretBox.seal(JSON.stringify(keys), keysPlaceOf(organization, server));
+    return { sealed, names };
+  }
+
   connectionOf(server: ServerRow): PostgresqlConnection {
+    const { organization_id: organization, id, sealed_keys: sealedKeys } = server;
+    const keys = sealedKeys === null ? {} : JSON.parse(this.secretBox.open(sealedKeys, keysPlaceOf(organization, id)).toString('utf8'));
     return {
       ...server.address,
-      password: this.secretBox.open(server.sealed_password, placeOf(server.organization_id, server.id)).toString('utf8'),
+      password: this.secretBox.open(server.sealed_password, placeOf(organization, id)).toString('utf8'),
+      ...ConnectionKeys.parse(keys),
     };
   }
 
@@ -47,4 +56,8 @@ export class ServerSecrets {
 
 function placeOf(organization: string, server: string): SecretPlace {
   return { organization, record: server, field: 'password' };
+}
+
+function keysPlaceOf(organization: string, server: string): SecretPlace {
+  return { organization, record: server, field: 'keys' };
 }

@@ -1,6 +1,7 @@
 import {
   newId,
   RahatError,
+  type ConnectionKeys,
   type CreateServer,
   type Page,
   type PostgresqlAddress,
@@ -37,15 +38,17 @@ export class ServersService {
 
   async create(principal: Principal, request: CreateServer): Promise<Server> {
     const { address, password } = connectionIn(request);
+    assertKeys(address, request.keys);
     this.assertPool(request.pool);
     assertWindows(request.blackouts);
     const id = newId('server');
+    const keys = this.secrets.sealKeys(principal.organization, id, request.keys ?? {});
     return this.database.inOrganization(principal.organization, async (transaction) => {
       await assertNameFree(transaction, request.name);
       await assertGroups(transaction, request.groups, '/groups');
       const [row] = await transaction.query<ServerRow>(
-        `INSERT INTO servers (id, organization_id, name, engine, address, sealed_password, password_set_at, pool, group_ids, tags, heavy_runs, discovery_minutes, blackouts)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING *`,
+        `INSERT INTO servers (id, organization_id, name, engine, address, sealed_password, password_set_at, pool, group_ids, tags, heavy_runs, discovery_minutes, blackouts, sealed_keys, key_names)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING *`,
         [
           id,
           principal.organization,
@@ -60,6 +63,8 @@ export class ServersService {
           request.heavyRuns,
           request.discoveryMinutes,
           JSON.stringify(request.blackouts),
+          keys.sealed,
+          keys.names,
         ],
       );
       await replanFor(transaction, row!);
@@ -67,7 +72,7 @@ export class ServersService {
       await recordAct(this.outbox, transaction, principal, {
         action: 'server.created',
         target: targetOf(row!),
-        details: { ...changesBetween(undefined, server, { password: true }) },
+        details: { ...changesBetween(undefined, server, { password: true, keys: keys.names.length > 0 }) },
       });
       return server;
     });
@@ -97,7 +102,7 @@ export class ServersService {
       await lockRow(transaction, 'servers', id);
       const before = await findServer(transaction, id);
       expected(presentServer(before));
-      if (before.platform && (request.name ?? request.url ?? request.address ?? request.password) !== undefined)
+      if (before.platform && (request.name ?? request.url ?? request.address ?? request.password ?? request.keys) !== undefined)
         throw new RahatError('conflict', "The platform's own server follows the platform's configuration");
       if (request.name !== undefined && request.name.toLowerCase() !== before.name.toLowerCase())
         await assertNameFree(transaction, request.name);
@@ -109,6 +114,8 @@ export class ServersService {
           ? connectionIn({ ...request, password: request.password ?? this.secrets.connectionOf(before).password })
           : undefined;
       const password = changed?.password ?? request.password;
+      assertKeys(changed?.address ?? before.address, request.keys ?? this.secrets.connectionOf(before));
+      const keys = request.keys && this.secrets.sealKeys(principal.organization, id, request.keys);
       // Saving an address accepts the server behind it: what it tells of itself is learned anew.
       const moved = changed !== undefined;
       const [row] = await transaction.query<ServerRow>(
@@ -116,7 +123,8 @@ export class ServersService {
            sealed_password = COALESCE($5, sealed_password), password_set_at = CASE WHEN $5::text IS NULL THEN password_set_at ELSE $6 END,
            identity = CASE WHEN $7 THEN NULL ELSE identity END, version = CASE WHEN $7 THEN NULL ELSE version END,
            group_ids = COALESCE($8::text[], group_ids), tags = COALESCE($9::text[], tags), heavy_runs = COALESCE($10, heavy_runs),
-           discovery_minutes = CASE WHEN $11 THEN $12 ELSE discovery_minutes END, blackouts = COALESCE($13::jsonb, blackouts)
+           discovery_minutes = CASE WHEN $11 THEN $12 ELSE discovery_minutes END, blackouts = COALESCE($13::jsonb, blackouts),
+           sealed_keys = CASE WHEN $14::text[] IS NULL THEN sealed_keys ELSE $15 END, key_names = COALESCE($14::text[], key_names)
          WHERE id = $1 RETURNING *`,
         [
           id,
@@ -132,13 +140,17 @@ export class ServersService {
           request.discoveryMinutes !== undefined,
           request.discoveryMinutes ?? null,
           request.blackouts ? JSON.stringify(request.blackouts) : null,
+          keys?.names ?? null,
+          keys?.sealed ?? null,
         ],
       );
       if ((request.groups ?? request.tags ?? request.blackouts) !== undefined) await replanFor(transaction, before, row!);
       await recordAct(this.outbox, transaction, principal, {
         action: 'server.updated',
         target: targetOf(row!),
-        details: { ...changesBetween(presentServer(before), presentServer(row!), { password: password !== undefined }) },
+        details: {
+          ...changesBetween(presentServer(before), presentServer(row!), { password: password !== undefined, keys: keys !== undefined }),
+        },
       });
       return presentServer(row!);
     });
@@ -179,8 +191,9 @@ export class ServersService {
   /** Before it is saved: nothing is kept. */
   async tryOut(request: CreateServer): Promise<ProbeReport> {
     const { address, password } = connectionIn(request);
+    assertKeys(address, request.keys);
     this.assertPool(request.pool);
-    return this.questions.probe(request.pool, request.engine, { ...address, password });
+    return this.questions.probe(request.pool, request.engine, { ...address, password, ...request.keys });
   }
 
   async test(principal: Principal, id: string): Promise<ProbeReport> {
@@ -215,10 +228,17 @@ export class ServersService {
   }
 }
 
-function connectionIn(request: Pick<CreateServer, 'url' | 'address' | 'password'>): { address: PostgresqlAddress; password: string } {
+const BESIDE_URL = ['tlsCa', 'tlsCertificate', 'ssh'] as const;
+
+function connectionIn(request: Pick<CreateServer, 'url' | 'address' | 'password' | (typeof BESIDE_URL)[number]>): {
+  address: PostgresqlAddress;
+  password: string;
+} {
   if ((request.url === undefined) === (request.address === undefined))
     throw mistaken({ pointer: '/url', message: 'give either url or address' });
+  const beside = BESIDE_URL.filter((name) => request[name] !== undefined);
   if (request.address) {
+    if (beside.length > 0) throw mistaken(...beside.map((name) => ({ pointer: `/${name}`, message: 'stands inside address' })));
     if (request.password === undefined) throw mistaken({ pointer: '/password', message: 'is needed beside address' });
     return { address: request.address, password: request.password };
   }
@@ -226,7 +246,15 @@ function connectionIn(request: Pick<CreateServer, 'url' | 'address' | 'password'
   if (!parsed.ok) throw mistaken({ pointer: '/url', message: parsed.message });
   const password = parsed.password ?? request.password;
   if (password === undefined) throw mistaken({ pointer: '/password', message: 'is neither here nor in the URL' });
-  return { address: parsed.address, password };
+  return { address: { ...parsed.address, ...Object.fromEntries(beside.map((name) => [name, request[name]])) }, password };
+}
+
+/** A certificate without its key, or an SSH host without ours, would only be found out by the run. */
+function assertKeys(address: PostgresqlAddress, keys: ConnectionKeys | undefined): void {
+  if (address.tlsCertificate !== undefined && keys?.tlsKey === undefined)
+    throw mistaken({ pointer: '/keys/tlsKey', message: 'is needed for the certificate' });
+  if (address.ssh !== undefined && keys?.sshKey === undefined)
+    throw mistaken({ pointer: '/keys/sshKey', message: 'is needed for the SSH host' });
 }
 
 async function assertNameFree(transaction: Transaction, name: string): Promise<void> {

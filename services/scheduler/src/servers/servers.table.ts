@@ -1,4 +1,4 @@
-import { RahatError, type BlackoutWindow, type Engine, type PostgresqlAddress, type Server } from '@rahat/contracts';
+import { RahatError, type BlackoutWindow, type ConnectionKeys, type Engine, type PostgresqlAddress, type Server } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 
 export interface ServerRow {
@@ -8,6 +8,9 @@ export interface ServerRow {
   engine: Engine;
   address: PostgresqlAddress;
   sealed_password: string;
+  /** ConnectionKeys. */
+  sealed_keys: string | null;
+  key_names: (keyof ConnectionKeys)[];
   password_set_at: Date;
   pool: string;
   platform: boolean;
@@ -45,6 +48,7 @@ export function presentServer(row: ServerRow): Server {
     identity: row.identity,
     version: row.version,
     passwordSetAt: row.password_set_at.toISOString(),
+    keys: row.key_names,
     createdAt: row.created_at.toISOString(),
     platform: row.platform,
     note: row.note,

@@ -8,6 +8,7 @@ import {
   type Answer,
   type KnownPlaces,
   type CommandPayload,
+  type PostgresqlConnection,
   type Principal,
   type RepositoryAccess,
   type RepositoryPower,
@@ -57,6 +58,8 @@ export interface TestScheduler extends AsyncDisposable {
   returns: CommandPayload<'snapshot.return.v1'>[];
   /** Snapshots, in the order in which their removal was asked for. */
   discarded: string[];
+  /** How the worker was to reach the servers that it was asked to test. */
+  probed: PostgresqlConnection[];
   call(method: string, path: string, body?: unknown, as?: Principal): ReturnType<TestApplication['call']>;
   tick(): Promise<void>;
   sql(statement: string): Promise<Record<string, unknown>[]>;
@@ -95,6 +98,7 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
   const returns: CommandPayload<'snapshot.return.v1'>[] = [];
   const discarded: string[] = [];
   const logRemovals: CommandPayload<'log.remove.v1'>[] = [];
+  const probed: PostgresqlConnection[] = [];
   const worker: TestScheduler['worker'] = {
     databases: ['shop', 'crm'],
     identity: '7',
@@ -189,6 +193,7 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
   messaging.answer('default', {
     'server.probe.v1': async ({ binding, sealedSecrets }) => {
       const { source } = RunSecrets.parse(JSON.parse((await pool.open(sealedSecrets, binding)).toString()));
+      if (source) probed.push(source);
       const right = source?.password === PASSWORD;
       return {
         reachable: right,
@@ -245,6 +250,7 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
     returns,
     discarded,
     logRemovals,
+    probed,
     call,
     tick,
     eventually,

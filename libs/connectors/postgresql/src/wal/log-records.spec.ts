@@ -34,7 +34,7 @@ beforeAll(async () => {
   const folder = join(server.dataFolder, 'pg_wal');
   const names = (await readdir(folder)).filter((name) => /^[0-9A-F]{24}$/.test(name)).sort();
   segments = names.map((name) => ({ start: parseSegmentName(name, SEGMENT)!.start, bytes: readFileSync(join(folder, name)) }));
-  let dump = '';
+  let dump: string;
   try {
     dump = execFileSync('/usr/lib/postgresql/15/bin/pg_waldump', ['-p', folder, '-r', 'Transaction', names[0]!, names.at(-1)!], {
       encoding: 'utf8',

@@ -74,11 +74,6 @@ export class RangeCommitter {
     return Number(this.open.end - this.open.start);
   }
 
-  /** How often the log's records did not continue one another. */
-  get breaks(): number {
-    return this.records.breaks;
-  }
-
   /** Waits when both what is being committed and what is gathered are as much as may be kept. */
   async take(start: bigint, bytes: Buffer): Promise<void> {
     if (start !== this.expected)
@@ -177,15 +172,19 @@ export class RangeCommitter {
       ...(range.lastCommitAt !== undefined && { lastCommitAt: formatLogTime(range.lastCommitAt) }),
     };
     let whole = false;
+    const { spare } = this;
     async function* body(): AsyncGenerator<Uint8Array> {
-      for (const [index, block] of range.blocks.entries()) yield index === range.blocks.length - 1 ? block.subarray(0, range.fill) : block;
+      for (let block = range.blocks.shift(); block; block = range.blocks.shift()) {
+        yield range.blocks.length === 0 ? block.subarray(0, range.fill) : block;
+        // Lent only: what comes meanwhile is gathered in it.
+        spare.push(block);
+      }
       whole = true;
     }
     await this.options.sink.commit({ timeline, lsn: described.start }, body(), () => described, history.length > 0 ? history : undefined);
     if (!whole) throw new RahatError('internal', 'A range of the log was committed without being read to its end');
     // History goes with the first commit on its timeline only.
     history.length = 0;
-    this.spare.push(...range.blocks.splice(0));
     this.events.onCommitted(timeline, range.end);
   }
 

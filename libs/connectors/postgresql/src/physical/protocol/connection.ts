@@ -1,6 +1,7 @@
 import net from 'node:net';
 import tls from 'node:tls';
-import { type PostgresqlConnection, RahatError } from '@rahat/contracts';
+import { RahatError } from '@rahat/contracts';
+import { dialled, tlsOptions, type RoutedConnection } from '../../reach/index.js';
 import { TLS_REQUEST } from './messages.js';
 
 const CONNECT_LIMIT_MS = 20_000;
@@ -11,10 +12,10 @@ export interface OpenedSocket {
 }
 
 /** Reaches the server, and turns on TLS as the connection asks for. */
-export async function openSocket(connection: PostgresqlConnection, signal: AbortSignal): Promise<OpenedSocket> {
+export async function openSocket(connection: RoutedConnection, signal: AbortSignal): Promise<OpenedSocket> {
   const where = `${connection.host}:${connection.port}`;
   const local = connection.host.startsWith('/');
-  const plain = local ? net.connect(`${connection.host}/.s.PGSQL.${connection.port}`) : net.connect(connection.port, connection.host);
+  const plain = local ? net.connect(`${connection.host}/.s.PGSQL.${connection.port}`) : net.connect(dialled(connection));
   try {
     await settled(plain, 'connect', where, signal);
     plain.setNoDelay(true);
@@ -34,17 +35,8 @@ export async function openSocket(connection: PostgresqlConnection, signal: Abort
   }
 }
 
-async function encrypt(plain: net.Socket, connection: PostgresqlConnection, where: string, signal: AbortSignal): Promise<net.Socket> {
-  const verify = connection.tls === 'verify-full';
-  const secured = tls.connect({
-    socket: plain,
-    // A name for certificate and SNI; addresses are not allowed in SNI (RFC 6066) and are compared by `host`.
-    ...(net.isIP(connection.host) ? {} : { servername: connection.host }),
-    host: connection.host,
-    rejectUnauthorized: verify,
-    ...(connection.tlsCa ? { ca: connection.tlsCa } : {}),
-    minVersion: 'TLSv1.2',
-  });
+async function encrypt(plain: net.Socket, connection: RoutedConnection, where: string, signal: AbortSignal): Promise<net.Socket> {
+  const secured = tls.connect({ socket: plain, ...tlsOptions(connection) });
   await settled(secured, 'secureConnect', where, signal);
   return secured;
 }
