@@ -20,7 +20,7 @@ let server: PostgresqlServer;
 let log: LogInMemory;
 beforeEach(async () => {
   log = new LogInMemory();
-  server = await startPostgresql({ major: 15, settings: { ...followedSettings, wal_sender_timeout: '1s' } });
+  server = await startPostgresql({ major: 15, settings: { ...followedSettings, wal_sender_timeout: '3s' } });
   await server.query('CREATE TABLE t (i int, filler text); ALTER TABLE t ALTER filler SET STORAGE EXTERNAL');
 });
 afterEach(() => server[Symbol.asyncDispose]());
@@ -52,8 +52,8 @@ describe('a follower', () => {
     const committed = parseLogPosition(log.end.lsn);
     const kept = log.kept.length;
     await write(100);
-    // Thrice the server's time-out: it would have ended a client that it does not hear of.
-    await delay(3_000);
+    // Twice the server's time-out: it would have ended a client that it does not hear of.
+    await delay(6_000);
     const state = (
       await server.query<{ flush: string; write: string; sent: string; n: number }>(
         `SELECT flush_lsn::text AS flush, write_lsn::text AS write, sent_lsn::text AS sent, count(*) OVER ()::int AS n FROM pg_stat_replication WHERE application_name = 'rhb-spec' AND state IS NOT NULL`,
