@@ -1,9 +1,11 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { gzipSync } from 'node:zlib';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Body, ConflictException, Controller, Get, HttpCode, Inject, Module, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiOkResponse, ApiOperation } from '@nestjs/swagger';
@@ -446,7 +448,14 @@ describe('an application', () => {
     await new Promise((resolve) => socket.once('connect', resolve));
     socket.write('GET /api/v2/things/open HTTP/1.1\r\nHost: x\r\n\r\n');
     await new Promise((resolve) => socket.once('data', resolve));
-    await application.close();
+    // Half a request keeps this connection from being idle.
+    socket.write('GET /api/v2/things/open HTTP/1.1\r\n');
+    await sleep(50);
+    const closed = application.close();
+    socket.write('Host: x\r\n\r\n');
+    const [last] = (await once(socket, 'data')) as [Buffer];
+    expect(last.toString()).toMatch(/^HTTP\/1.1 200 OK\r\n(.+\r\n)*Connection: close\r\n/);
+    await closed;
     await expect(fetch(`${url}/api/v2/things/open`)).rejects.toThrow();
     socket.destroy();
   });

@@ -123,6 +123,8 @@ class RunningApplication implements Application {
 
   private async drain(): Promise<void> {
     const http = this.nest.getHttpServer() as Server;
+    // Who keeps a connection goes to another replica with the next request, instead of being cut off in it.
+    http.prependListener('request', (_request, response) => response.setHeader('Connection', 'close'));
     http.closeIdleConnections();
     // An event stream never ends by itself.
     const cutOff = setInterval(() => http.closeAllConnections(), REQUEST_GRACE_MS);
