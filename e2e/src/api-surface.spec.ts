@@ -41,7 +41,7 @@ const CASES = 6;
 /** What whoever is limited to server groups may know all the same: a plan needs it, and nothing in it is anybody's. */
 const COMMON = ['templates', 'repositories', 'storages'];
 /** They ask for a person before they look whom or what it is about. */
-const ASKS_FOR_A_PERSON = ['users_second_factors_remove', 'me_sessions_end'];
+const ASKS_FOR_A_PERSON = ['users_second_factors_remove', 'sessions_end_one'];
 /** Nothing of what is asked here shall be hidden behind "too many requests". */
 const UNLIMITED = {
   RAHAT_LOGIN_TRIES_PER_MINUTE: '10000',
