@@ -5,7 +5,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { openBlobStore } from '@rahat/blob-store-registry';
-import { newId, QUEUES, type CommandPayload, type Principal } from '@rahat/contracts';
+import { newId, QUEUES, ROLE_SCOPES, type CommandPayload, type Principal } from '@rahat/contracts';
 import { openMessaging, type Outbox } from '@rahat/messaging';
 import { openServiceDatabase, provisionDatabase, type ServiceDatabase } from '@rahat/persistence';
 import { openRepository } from '@rahat/repository';
@@ -434,6 +434,23 @@ describe('every route', () => {
       ).toBe(403);
     }
     expect((await addRepository({ name: 'theirs' }, stranger)).status).toBe(404);
+  });
+
+  it('tells whoever is limited to server groups the names of repositories, for plans, and nothing else', async () => {
+    const limited: Principal = { ...admin, role: 'admin', scopes: [...ROLE_SCOPES.admin], serverGroups: ['group_1'] };
+    const [repository] = (await call('GET', '/api/v2/repositories')).body.data;
+    const { data } = (await call('GET', '/api/v2/repositories', undefined, limited)).body;
+    expect(data.find(({ id }: { id: string }) => id === repository.id)).toEqual({ ...repository, location: '' });
+    expect((await call('GET', `/api/v2/repositories/${repository.id}`, undefined, limited)).body.location).toBe('');
+    for (const [method, url] of [
+      ['GET', '/api/v2/storages'],
+      ['GET', `/api/v2/storages/${storage}`],
+      ['GET', `/api/v2/repositories/${repository.id}/snapshots`],
+      ['POST', '/api/v2/storages'],
+      ['POST', '/api/v2/repositories'],
+      ['POST', '/api/v2/repositories/attach'],
+    ] as const)
+      expect([url, (await call(method, url, method === 'POST' ? {} : undefined, limited)).status]).toEqual([url, 403]);
   });
 });
 
