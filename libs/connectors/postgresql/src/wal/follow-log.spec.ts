@@ -62,10 +62,10 @@ describe('a follower', () => {
     expect(parseLogPosition(state.flush)).toBe(committed);
     expect(parseLogPosition(state.write)).toBe(committed);
     expect(parseLogPosition((await slot())!.restart)).toBeLessThanOrEqual(committed);
-    // Two buffers of 32 MiB, and what lies in the sockets.
+    // Two buffers of 8 MiB, and what lies in the sockets.
     const taken = Number(parseLogPosition(state.sent) - committed);
-    expect(taken).toBeGreaterThan(20 << 20);
-    expect(taken).toBeLessThan(80 << 20);
+    expect(taken).toBeGreaterThan(8 << 20);
+    expect(taken).toBeLessThan(40 << 20);
     expect(log.kept).toHaveLength(kept);
     slow = false;
     release();
@@ -74,7 +74,7 @@ describe('a follower', () => {
       async () => (await slot())?.restart === log.end.lsn || parseLogPosition((await slot())!.restart) >= parseLogPosition(log.end.lsn),
       follower,
     );
-    expect(Math.max(...log.kept.map(({ bytes }) => bytes.length))).toBeLessThanOrEqual(32 << 20);
+    expect(Math.max(...log.kept.map(({ bytes }) => bytes.length))).toBeLessThanOrEqual(8 << 20);
     expectOneLine();
     expect(follower.warnings).toEqual([]);
   }, 120_000);

@@ -3,8 +3,11 @@ import { type LogRange, RahatError } from '@rahat/contracts';
 import { formatLogPosition } from '../physical/log-position.js';
 import { formatLogTime, LogRecords } from './log-records.js';
 
-/** So much is committed at once at most, and so much more is received while that is under way. */
-const COMMIT_BYTES = 32 << 20;
+/**
+ * So much is committed at once at most, and so much more is received while that is under way. Larger ones would spare a storage far
+ * away some commits; each MiB here costs the process three (`npm run bench -- --suite postgresql --cases wal`).
+ */
+const COMMIT_BYTES = 8 << 20;
 const BLOCK_BYTES = 1 << 20;
 const PAGE_BYTES = 8192n;
 

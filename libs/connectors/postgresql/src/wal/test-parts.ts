@@ -3,7 +3,6 @@ import type { FollowEnd, FollowRequest, Job } from '@rahat/connector-kit';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import type { PostgresqlConnection } from '@rahat/contracts';
-import type { PostgresqlServer } from '@rahat/test-servers';
 import { parseLogPosition } from '../physical/log-position.js';
 import { followLog } from './follow-log.js';
 import type { LogInMemory } from './log-in-memory.js';
@@ -53,11 +52,15 @@ export function startFollower(connection: PostgresqlConnection, log: LogInMemory
   return { end, stop, warnings, [Symbol.asyncDispose]: async () => void (await stop().catch(() => undefined)) };
 }
 
+interface Queried {
+  query(sql: string): Promise<Record<string, unknown>[]>;
+}
+
 /** Until the log is kept up to where the server is now. */
-export async function caughtUp(server: Pick<PostgresqlServer, 'query'>, log: LogInMemory, follower?: Follower): Promise<void> {
+export async function caughtUp(server: Queried, log: LogInMemory, follower?: Follower): Promise<void> {
   // What nobody waited for (synchronous_commit = off) is written by the log writer a moment later.
-  const [row] = await server.query<{ position: string }>('SELECT pg_current_wal_insert_lsn()::text AS position');
-  await until(() => parseLogPosition(log.end.lsn) >= parseLogPosition(row?.position ?? '0/0'), follower);
+  const [row] = await server.query('SELECT pg_current_wal_insert_lsn()::text AS position');
+  await until(() => parseLogPosition(log.end.lsn) >= parseLogPosition(String(row?.position)), follower);
 }
 
 export async function until(state: () => boolean | Promise<boolean>, follower?: Follower): Promise<void> {
