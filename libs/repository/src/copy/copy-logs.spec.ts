@@ -54,7 +54,7 @@ describe('a copy of logs', () => {
     const [source, target] = await siblings();
     await follow(source.repository, [0, 1000, 2000, 3000]);
     const [damaged, conflicting] = source.store.names('logs/') as [string, string];
-    flip(source.store, damaged, 70);
+    await flip(source.store, damaged, 70);
     await using session = await target.repository.beginWriting({ writer: 'another' });
     await commitRange(session, [1000, 2000], {}, noise(1000, 9));
     const report = await source.repository.copyTo(target.repository);

@@ -8,6 +8,8 @@ import { called, isLogId, standingName } from '../manifests/manifest-ids.js';
 
 /** How long a call that was given up may take until it has its effect, on a process that runs again. */
 const LANDING_MS = 1000;
+/** Somebody else must make the name free for each of them. */
+const MOST_TRIES = 3;
 
 /** A manifest that is about to stand under its name, and how another one of that name is judged. */
 export interface Publication<M = unknown> {
@@ -31,6 +33,20 @@ export async function publishManifest<M>(
   publication: Publication<M>,
   signal?: AbortSignal,
 ): Promise<M> {
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    const published = await tryToPublish(context, lease, publication, signal);
+    if (published) return published;
+  }
+  throw manifestConflict(publication.id);
+}
+
+/** undefined where the name was taken when the manifest was put, and is free again: another one was taken back, or merged. */
+async function tryToPublish<M>(
+  context: RepositoryContext,
+  lease: Lease,
+  publication: Publication<M>,
+  signal: AbortSignal | undefined,
+): Promise<M | undefined> {
   const { id, manifest, file } = publication;
   const name = standingName(id);
   const { store, protocol } = context;
@@ -50,8 +66,7 @@ export async function publishManifest<M>(
       throw error;
     }
     const other = await standingManifest(context, publication);
-    if (other) return await adopt(lease, other);
-    throw manifestConflict(id);
+    return other && (await adopt(lease, other));
   }
   if (!protocol.manifestSeenBeforeSuccess || (isLogId(id) && !protocol.logsSeenWithinLease)) return manifest;
   const stat = await store.stat(name);
@@ -120,9 +135,16 @@ async function adoptableManifest<M>(context: RepositoryContext, publication: Pub
 async function standingManifest<M>(context: RepositoryContext, publication: Publication<M>): Promise<M | undefined> {
   const name = standingName(publication.id);
   if ((await context.store.stat(name)) === undefined) return undefined;
-  const standing = publication.open(await context.store.get(name));
+  const file = await context.store.get(name).catch(vanished);
+  if (!file) return undefined;
+  const standing = publication.open(file);
   if (!publication.isSameContent(standing) && context.protocol.conflictsCompared) throw manifestConflict(publication.id);
   return standing;
+}
+
+/** Taken back or merged since it was looked for. */
+function vanished(error: unknown): undefined {
+  if (!(error instanceof RahatError) || error.code !== 'blob_not_found') throw error;
 }
 
 /** As JSON keeps it. */
