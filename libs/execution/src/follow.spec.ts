@@ -194,4 +194,34 @@ describe('a followed log', () => {
     expect(await dropSlot('postgresql', connection, 'rhb_execution', question)).toEqual({ dropped: true });
     expect(await dropSlot('postgresql', connection, 'rhb_execution', question)).toEqual({ dropped: false });
   }, 240_000);
+
+  it('goes on behind what an earlier attempt committed unheard, although the source has let go of that log', async () => {
+    const committed: LogCommitted[] = [];
+    const first = follow(committed);
+    await server.query('CREATE TABLE unheard (i int)');
+    await first.caughtUp();
+    const heard = { timeline: 1, lsn: committed[0]!.range.end };
+    // Segments go when a checkpoint finds that nobody needs them: the slot was told that all is committed.
+    for (let segment = 0; segment < 4; segment++) {
+      await server.query('SELECT pg_switch_wal()');
+      await server.query('INSERT INTO unheard VALUES (1)');
+      await first.caughtUp();
+      await server.query('CHECKPOINT');
+    }
+    await first.stop();
+    const file = `SELECT count(*)::int AS there FROM pg_ls_waldir() WHERE name = pg_walfile_name('${heard.lsn}')`;
+    expect(await server.query(file)).toEqual([{ there: 0 }]);
+
+    const told: LogCommitted[] = [];
+    const second = follow(told, heard);
+    await server.query('INSERT INTO unheard VALUES (2)');
+    await second.caughtUp();
+    expect((await second.stop()).end.reason).toBe('stopped');
+    expect(told[0]!.range.start).toBe(heard.lsn);
+    for (const [index, { range }] of told.entries()) if (index > 0) expect(range.start).toBe(told[index - 1]!.range.end);
+    const { range } = committed.at(-1)!;
+    expect(told.map((one) => one.range.end)).toContain(range.end);
+    const question = { signal: new AbortController().signal, toolFolders: [], scratchFolder: folder };
+    await dropSlot('postgresql', connection, 'rhb_execution', question);
+  }, 120_000);
 });

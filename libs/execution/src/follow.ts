@@ -15,6 +15,7 @@ import { historyKey, logKey, lsnOf, positionName } from './log-objects.js';
 import { LogLag } from './log-lag.js';
 import { LogSessions } from './log-sessions.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToWrite, sourceConnection } from './run-context.js';
+import { storedBeyond } from './stored-beyond.js';
 
 /** Told after each commit, when it is durable. */
 export interface LogCommitted {
@@ -47,10 +48,24 @@ export async function executeFollow(spec: FollowWork, secrets: RunSecrets, optio
       hint: `Run: ${blockers.flatMap(({ fix }) => fix ?? []).join(' ')}`,
     });
   const { identity, version } = await source.probe();
+  const unheard = spec.from ? await storedBeyond(repository, { stream: spec.stream, from: spec.from }, storing.signal) : [];
+  for (const range of unheard) {
+    const { stream } = spec;
+    options.onLogCommitted?.({
+      stream,
+      range,
+      branches: [],
+      receivedLsn: range.end,
+      serverLsn: range.end,
+      identity: spec.identity ?? identity,
+    });
+  }
+  const last = unheard.at(-1);
+  const from = last ? { timeline: last.timeline, lsn: last.end } : spec.from;
   await using sessions = new LogSessions(repository, { writer: options.workerName, signal: storing.signal });
   const sink = new RepositoryLogSink(spec, { identity: spec.identity ?? identity, version }, sessions, options);
   const end = await source.follow(
-    { ...followOrder(spec), identity: spec.identity ?? identity, label: attemptLabel(spec) },
+    { ...followOrder({ ...spec, from }), identity: spec.identity ?? identity, label: attemptLabel(spec) },
     sink,
     jobOf(options, secrets),
   );
