@@ -19,20 +19,25 @@ export async function* listLogs(context: RepositoryContext, options: LogsOptions
   const rounds = new ManifestRounds(context.store, wantedLogs(context, options));
   while (rounds.isOpen()) {
     const ahead: Promise<LogListing | undefined>[] = [];
-    for await (const listed of rounds.next()) {
-      throwIfCancelled(options.signal);
-      if (!isWanted(listed, options)) continue;
-      const listing = readListing(context, listed, { rounds, options });
-      // Whoever awaits it sees the error; one that is never come to must not end the process.
-      listing.catch(() => undefined);
-      ahead.push(listing);
-      if (ahead.length < AT_ONCE) continue;
-      const oldest = await ahead.shift();
-      if (oldest) yield oldest;
-    }
-    for (const listing of ahead) {
-      const next = await listing;
-      if (next) yield next;
+    try {
+      for await (const listed of rounds.next()) {
+        throwIfCancelled(options.signal);
+        if (!isWanted(listed, options)) continue;
+        const listing = readListing(context, listed, { rounds, options });
+        // Whoever awaits it sees the error; one that is never come to must not end the process.
+        listing.catch(() => undefined);
+        ahead.push(listing);
+        if (ahead.length < AT_ONCE) continue;
+        const oldest = await ahead.shift();
+        if (oldest) yield oldest;
+      }
+      for (const listing of ahead) {
+        const next = await listing;
+        if (next) yield next;
+      }
+    } finally {
+      // Who has found what he looked for goes on to something else, and no more is under way at once than may be.
+      await Promise.allSettled(ahead);
     }
   }
 }
