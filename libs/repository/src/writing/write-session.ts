@@ -92,8 +92,8 @@ export class RepositoryWriteSession implements WriteSession {
   async commit(snapshotId: string, facts: SnapshotFacts, objects: StoredObject[]): Promise<Manifest> {
     this.assertUsable();
     assertSnapshotId(snapshotId);
-    const parsedFacts = SnapshotFacts.parse(facts);
     await this.store(objects);
+    const parsedFacts = SnapshotFacts.parse(facts);
     const manifest: Manifest = { ...parsedFacts, snapshot: snapshotId, ...this.statement(objects) };
     const publication = this.again(this.committed.get(snapshotId), snapshotPublication(this.context, manifest));
     this.committed.set(snapshotId, publication);
