@@ -27,7 +27,7 @@ export function valuesOf(schema: JsonSchema, schemas: Record<string, JsonSchema>
     case 'integer':
       return fc.integer(rangeOf(schema));
     case 'number':
-      return fc.oneof(fc.integer(rangeOf(schema)), fc.double({ ...rangeOf(schema), noNaN: true }));
+      return fc.oneof(fc.integer(wholeWithin(rangeOf(schema))), fc.double({ ...rangeOf(schema), noNaN: true }));
     case 'boolean':
       return fc.boolean();
     case 'null':
@@ -70,6 +70,10 @@ function rangeOf({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: JsonS
   const least = typeof exclusiveMinimum === 'number' ? exclusiveMinimum + 1 : minimum;
   const most = typeof exclusiveMaximum === 'number' ? exclusiveMaximum - 1 : maximum;
   return { min: bounded(least, -(2 ** 31)), max: bounded(most, 2 ** 31 - 1) };
+}
+
+function wholeWithin({ min, max }: { min: number; max: number }): { min: number; max: number } {
+  return { min: Math.ceil(min), max: Math.floor(max) };
 }
 
 function objectOf(schema: JsonSchema, of: (part: unknown) => Arbitrary<unknown>, depth: number): Arbitrary<unknown> {
