@@ -9,11 +9,12 @@ import { CLUSTER, shapes } from './shapes.js';
 import { until } from './until.js';
 import { openWorld, type World } from './world.js';
 
-const [HEADERS, REQUEST, STALLED] = [6, 10, 4];
+const [HEADERS, REQUEST, STALLED, IDLE] = [6, 10, 4, 5];
 const ENVIRONMENT = {
   RAHAT_GATEWAY_HEADERS_TIMEOUT_SECONDS: String(HEADERS),
   RAHAT_GATEWAY_REQUEST_TIMEOUT_SECONDS: String(REQUEST),
   RAHAT_GATEWAY_STALLED_SECONDS: String(STALLED),
+  RAHAT_GATEWAY_KEEP_ALIVE_SECONDS: String(IDLE),
   RAHAT_GATEWAY_READS_PER_MINUTE: '100000',
   RAHAT_GATEWAY_WRITES_PER_MINUTE: '100000',
   RAHAT_GATEWAY_ADDRESS_REQUESTS_PER_MINUTE: '100000',
@@ -95,7 +96,7 @@ describe.each(shapes(CLUSTER))('clients that mean no good ($form, $queues)', (sh
     using idle = new HostileClients(url);
     await idle.connect(MOST_OF_AN_ADDRESS / 2, head('GET', '/page/app.css'));
     await expectOthersServed();
-    await untilClosed(idle, 6);
+    await untilClosed(idle, IDLE);
     expect(idle.answered(/^HTTP\/1.1 200 /)).toBe(MOST_OF_AN_ADDRESS / 2);
     using silent = new HostileClients(url);
     await silent.connect(MOST_OF_AN_ADDRESS + 100, '');

@@ -6,12 +6,12 @@ import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import { cliEnvironment, rahatBackup } from './cli.js';
 import { descendants, kill9, untilAttemptProcess } from './processes.js';
 import { startRestored } from './restored-server.js';
-import { CLUSTER, shapes, STANDALONE } from './shapes.js';
+import { CLUSTER, shapes } from './shapes.js';
 import { until } from './until.js';
 import { openWorld, type World } from './world.js';
 
 /** The log of a real server from its first byte to a moment that was chosen afterwards. The tests follow upon each other. */
-describe.each(shapes(STANDALONE, CLUSTER))('recovery to a moment, by the command line ($form, $queues)', (shape) => {
+describe.each(shapes(CLUSTER))('recovery to a moment, by the command line ($form, $queues)', (shape) => {
   let world: World;
   let source: PostgresqlServer;
   let environment: NodeJS.ProcessEnv;

@@ -6,6 +6,7 @@ const LONGEST = [
   'libs/repository/src/disasters/s3-kills',
   'libs/repository/src/disasters/local-kills',
   'e2e/src/kills',
+  'e2e/src/point-in-time',
   'libs/repository/src/fault-loop',
   'libs/execution/src/many-tables',
   'e2e/src/main-job',

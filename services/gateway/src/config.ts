@@ -27,6 +27,8 @@ export const gatewayConfig = z.object({
   RAHAT_GATEWAY_HEADERS_TIMEOUT_SECONDS: z.coerce.number().min(1).max(600).default(20),
   /** … to the end of its body. */
   RAHAT_GATEWAY_REQUEST_TIMEOUT_SECONDS: z.coerce.number().min(1).max(3_600).default(60),
+  /** So long a connection without a request is kept: longer than a proxy in front keeps it, or requests meet it just as it closes. */
+  RAHAT_GATEWAY_KEEP_ALIVE_SECONDS: z.coerce.number().min(1).max(600).default(75),
   /** Who takes nothing of an answer for so long is cut off. */
   RAHAT_GATEWAY_STALLED_SECONDS: z.coerce.number().min(1).max(3_600).default(60),
   /** A service that took a request and says nothing for so long is stuck. */

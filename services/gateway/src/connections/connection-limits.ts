@@ -8,6 +8,7 @@ import { networkOf } from './client-network.js';
 /** So many connections, in all and of one client; what is slow to say what it wants is cut off (service-kit answers it). */
 export function limitConnections(server: Server, config: GatewayConfig, refused: () => void): void {
   server.maxConnections = config.RAHAT_GATEWAY_CONNECTIONS;
+  server.keepAliveTimeout = config.RAHAT_GATEWAY_KEEP_ALIVE_SECONDS * 1000;
   server.headersTimeout = config.RAHAT_GATEWAY_HEADERS_TIMEOUT_SECONDS * 1000;
   server.requestTimeout = Math.max(config.RAHAT_GATEWAY_REQUEST_TIMEOUT_SECONDS, config.RAHAT_GATEWAY_HEADERS_TIMEOUT_SECONDS) * 1000;
   // Behind proxies all connections are theirs.
