@@ -24,7 +24,7 @@ async function statusByStranger() {
   const now = clock.now();
   const { protections } = (await fresh.everywhere()).find(({ organization }) => organization === viewer.organization)!;
   const databases = protections.map((protection) => statusOf(protection, now));
-  return { ...summarize(databases, now), databases };
+  return { ...summarize(databases, now), databases, streams: [] };
 }
 
 describe('the status that is kept in memory', () => {
