@@ -12,6 +12,10 @@ export async function databaseAddress(url: string, label: string): Promise<{ con
     throw new RahatError('invalid_input', 'The address holds a password, which every user of this machine can see.', {
       hint: 'Leave it out; give it by RAHAT_DB_PASSWORD or the prompt.',
     });
+  const mode = parsed.searchParams.get('sslmode') ?? 'prefer';
+  const tls = Object.hasOwn(TLS_MODES, mode) ? TLS_MODES[mode] : undefined;
+  if (!tls)
+    throw new RahatError('invalid_input', 'There is no such sslmode.', { hint: `Use one of ${Object.keys(TLS_MODES).join(', ')}.` });
   const password = await askSecret({ label, variable: 'RAHAT_DB_PASSWORD' });
   const database = decodeURIComponent(parsed.pathname.slice(1)) || 'postgres';
   const connection = PostgresqlConnection.parse({
@@ -19,12 +23,13 @@ export async function databaseAddress(url: string, label: string): Promise<{ con
     port: parsed.port === '' ? 5432 : parsed.port,
     user: decodeURIComponent(parsed.username) || 'postgres',
     maintenanceDatabase: database,
-    tls: TLS_MODES[parsed.searchParams.get('sslmode') ?? 'prefer'] ?? 'prefer',
+    tls,
     password,
   });
   return { connection, database };
 }
 
+/** libpq's; those that have no equal here become the next stronger one. */
 const TLS_MODES: Record<string, PostgresqlConnection['tls']> = {
   disable: 'disable',
   allow: 'prefer',
