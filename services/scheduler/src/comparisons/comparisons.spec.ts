@@ -15,6 +15,11 @@ async function backUp(plan: { id: string }): Promise<Run> {
 
 const attemptOf = (id: string) => scheduler.attempts.find(({ spec }) => spec.run === id)!;
 const specOf = (id: string): RunSpec => attemptOf(id).spec;
+const usesOf = (run: string) =>
+  scheduler.told.flatMap(({ name, payload }) => {
+    const act = payload as { action: string; details: { run?: string; purpose?: string } };
+    return name === 'audit.recorded.v1' && act.action === 'server.credential_used' && act.details.run === run ? [act.details.purpose] : [];
+  });
 const compare = async (body: object) => scheduler.call('POST', '/api/v2/comparisons', body);
 
 describe('a comparison', () => {
@@ -37,14 +42,16 @@ describe('a comparison', () => {
     const { secrets } = attemptOf(ended.id);
     expect([secrets.source, secrets.target]).toEqual([undefined, undefined]);
     expect(secrets.repositories[0]?.credential.power).toBe('read');
+    expect(usesOf(ended.id)).toEqual([]);
   });
 
-  it('with the database as it is reaches the server of the backup', async () => {
+  it('with the database as it is reaches the server of the backup, and the trail tells that its password was used', async () => {
     const older = await backUp(await scheduler.plan({}));
     const { body } = await compare({ older: older.backup, schemaOnly: true });
     const ended = await scheduler.until(body.id, 'succeeded');
     expect(specOf(ended.id)).toMatchObject({ newer: { kind: 'database' }, schemaOnly: true });
     expect(attemptOf(ended.id).secrets.source).toBeDefined();
+    expect(usesOf(ended.id)).toEqual(['comparison']);
   });
 
   it('is refused where there are no tables to be seen, no such backup, or another repository', async () => {

@@ -21,7 +21,7 @@ import type { PlanRow } from '../plans/plans.table.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
 import type { ServerRow } from '../servers/servers.table.js';
 import { rememberPlace, type Repositories } from './repositories.js';
-import type { RunRow } from './runs.table.js';
+import { usesServer, type RunRow } from './runs.table.js';
 
 /** What a restore plan fixed; the run restores exactly this. */
 export type RestoreRequest = Required<Pick<CreateRestorePlan, 'intoExisting' | 'noOwner' | 'noAcl'>> & {
@@ -67,8 +67,7 @@ export class RunSpecs {
         };
       },
     );
-    const needsServer = run.type === 'comparison' ? run.compared_with?.newer.kind === 'database' : run.type !== 'verification';
-    if (server.deleted_at && needsServer) throw new RahatError('not_found', `The server '${server.name}' was deleted`);
+    if (server.deleted_at && usesServer(run)) throw new RahatError('not_found', `The server '${server.name}' was deleted`);
     const secrets = await this.secretsOf({ ...run, type: run.type }, server, plan);
     const head = {
       ...(await this.head(run, server.pool, secrets, plan?.no_progress_minutes)),
@@ -182,9 +181,7 @@ export class RunSpecs {
       case 'restore':
         return { target: this.secrets.connectionOf(server), repositories };
       case 'comparison':
-        return run.compared_with?.newer.kind === 'database'
-          ? { source: this.secrets.connectionOf(server), repositories }
-          : { repositories };
+        return usesServer(run) ? { source: this.secrets.connectionOf(server), repositories } : { repositories };
     }
   }
 

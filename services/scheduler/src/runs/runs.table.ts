@@ -153,6 +153,22 @@ export async function lockRun(transaction: Transaction, id: string): Promise<Run
   return row;
 }
 
+/** Whether its worker is given the password of the server. */
+export function usesServer({ type, compared_with: compared }: Pick<RunRow, 'type' | 'compared_with'>): boolean {
+  switch (type) {
+    case 'backup':
+    case 'restore':
+    case 'follow':
+      return true;
+    case 'comparison':
+      return compared?.newer.kind === 'database';
+    case 'verification':
+    case 'collection':
+    case 'rebuild':
+      return false;
+  }
+}
+
 export function presentRun(row: RunRow): Run {
   return {
     id: row.id,

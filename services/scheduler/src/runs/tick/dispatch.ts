@@ -1,4 +1,4 @@
-import { QUEUES, RahatError, type RunSpec, type RunType } from '@rahat/contracts';
+import { QUEUES, RahatError, type RunSpec } from '@rahat/contracts';
 import type { Messaging, Outbox } from '@rahat/messaging';
 import type { TenantDatabase } from '@rahat/persistence';
 import type { Clock } from '../../clock/clock.js';
@@ -8,13 +8,11 @@ import { isEndless } from '../endless.js';
 import type { RunLedger } from '../run-ledger.js';
 import type { RunOutcomes } from '../run-outcomes.js';
 import type { RunSpecs } from '../run-specs.js';
-import { lockRun, type RunRow } from '../runs.table.js';
+import { lockRun, usesServer, type RunRow } from '../runs.table.js';
 
 const RUNS_AT_ONCE = 50;
 const PAUSE_AFTER_FAILURE_MS = 15_000;
 const SENDS_PER_ID = 10;
-/** Runs whose worker is given the password of the server. */
-const USES_SERVER: ReadonlySet<RunType> = new Set(['backup', 'restore', 'follow']);
 
 /** Brings queued attempts to their pool's queue. The grant is fetched outside of any transaction. */
 export class Dispatch {
@@ -83,7 +81,7 @@ export class Dispatch {
           { spec },
           { id: messageId(run), priority: run.priority },
         );
-        if (USES_SERVER.has(run.type) && run.server_id)
+        if (usesServer(run) && run.server_id)
           await recordOwnAct(this.outbox, transaction, run.organization_id, {
             action: 'server.credential_used',
             target: { kind: 'server', id: run.server_id },
