@@ -50,15 +50,18 @@ async function settingFindings(connection: PostgresqlConnection, signal: AbortSi
   }
 }
 
-/** Rights and settings can be read; whether pg_hba.conf lets us in for replication is known by trying. */
+/**
+ * Rights and settings can be read; whether pg_hba.conf lets us in for replication is known by trying.
+ * A server that just went away is no finding: a blocker would end the run, where its next attempt may succeed.
+ */
 async function entryFindings(connection: PostgresqlConnection, signal: AbortSignal): Promise<Finding[]> {
   try {
     await using client = await WalsenderClient.connect(connection, 'rahat-preflight', signal);
     await client.identifySystem();
     return [];
   } catch (error) {
-    const { code, message, hint } = RahatError.from(error);
-    if (code === 'cancelled') throw error;
+    const { code, message, hint, retryable } = RahatError.from(error);
+    if (code === 'cancelled' || retryable) throw error;
     return [{ code: 'replication_entry_missing', severity: 'blocker', message, fix: hint }];
   }
 }
