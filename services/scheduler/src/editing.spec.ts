@@ -116,6 +116,9 @@ describe('what people write on things', () => {
     const plan = await scheduler.plan({ verify: [] });
     const run = (await call('POST', `/api/v2/plans/${plan.id}/runs`)).body.runs[0].id as string;
     const { backup } = await scheduler.until(run, 'succeeded');
+    // Retention's first word on a backup is a change that none of the two made.
+    const lookedAt = async () => (await call('GET', `/api/v2/backups/${backup}`)).body.retention.reason.startsWith('one of the last');
+    await scheduler.eventually(lookedAt);
     return { plan, run, backup: backup! };
   };
 
