@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { RahatError, type PostgresqlConnection } from '@rahat/contracts';
+import { lsnOf, RahatError, type PostgresqlConnection } from '@rahat/contracts';
 import { runProcess } from '@rahat/execution';
 import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import type { BenchOptions } from '../bench-options.js';
@@ -165,9 +165,4 @@ async function startFollower(server: PostgresqlServer, folder: string) {
       if (child.exitCode === null) child.kill('SIGKILL');
     },
   };
-}
-
-function lsnOf(text: string): bigint {
-  const [high, low] = text.split('/');
-  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { RahatError } from './rahat-error.js';
 
 /** A place in a write-ahead log: PostgreSQL's `16/B374D848` on a timeline. */
 export const LogPosition = z.object({
@@ -12,8 +13,9 @@ export type LogPosition = z.infer<typeof LogPosition>;
 
 /** `16/B374D848` as the number that it is. */
 export function lsnOf(text: string): bigint {
-  const [high, low] = text.split('/');
-  return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
+  const parts = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i.exec(text);
+  if (!parts) throw new RahatError('invalid_input', `"${text}" is not a position of a log`);
+  return (BigInt(`0x${parts[1]}`) << 32n) | BigInt(`0x${parts[2]}`);
 }
 
 export function lsnText(lsn: bigint): string {

@@ -3,17 +3,15 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { openBlobStore } from '@rahat/blob-store-registry';
-import { newId, type PostgresqlConnection } from '@rahat/contracts';
-import { createRepository, grantCredential } from '@rahat/repository';
+import type { PostgresqlConnection } from '@rahat/contracts';
 import { startPostgresql } from '@rahat/test-servers';
-import { createOfflineRepository, executeRun, openOfflineRepository, type ExecutionOptions, type OfflineRepository } from './index.js';
-
-const PASSPHRASE = 'correct horse battery';
+import { createOfflineRepository, executeRun, openOfflineRepository, type OfflineRepository } from './index.js';
+import { connectionTo, createGrantedRepository, type GrantedRepository, PASSPHRASE, runHead, runOptions } from './testing/run-parts.js';
 
 let server: Awaited<ReturnType<typeof startPostgresql>>;
 let connection: PostgresqlConnection;
 let folder: string;
+let granted: GrantedRepository;
 let repository: OfflineRepository;
 let older: string;
 let newer: string;
@@ -21,8 +19,8 @@ let newer: string;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rahat-browse-'));
   server = await startPostgresql({ major: 15 });
-  const { host, port, user, password } = server;
-  connection = { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer' };
+  connection = connectionTo(server);
+  granted = await createGrantedRepository(folder, '');
   await server.query('CREATE DATABASE shop');
   await server.query(
     `CREATE TABLE orders (id int PRIMARY KEY, note text); INSERT INTO orders SELECT i, repeat(md5(i::text), 8) FROM generate_series(1, 60000) i;
@@ -30,9 +28,9 @@ beforeAll(async () => {
     undefined,
     'shop',
   );
-  older = await backUp(true);
+  older = await backUp();
   await server.query("UPDATE orders SET note = 'changed' WHERE id = 30000; DELETE FROM orders WHERE id = 50000", undefined, 'shop');
-  newer = await backUp(false);
+  newer = await backUp();
   repository = await openOfflineRepository(join(folder, 'storage'), { type: 'passphrase', passphrase: PASSPHRASE });
 });
 afterAll(async () => {
@@ -40,55 +38,21 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-let grant: { id: string; secrets: ReturnType<Awaited<ReturnType<typeof createRepository>>['exportSecrets']> };
-
-async function backUp(first: boolean): Promise<string> {
-  const storage = { driver: 'local' as const, path: join(folder, 'storage') };
-  if (first) {
-    const made = await createRepository(await openBlobStore(storage, ''), { passphrase: PASSPHRASE });
-    grant = { id: made.id, secrets: made.exportSecrets() };
-  }
-  const credential = grantCredential('write-only', grant.id, grant.secrets);
+async function backUp(): Promise<string> {
   const evidence = await executeRun(
     {
-      ...specHead(),
+      ...runHead(),
       type: 'backup',
       method: 'postgresql.logical',
       database: { name: 'shop' },
       snapshot: randomBytes(16).toString('hex'),
       deep: false,
     },
-    { source: connection, repositories: [{ repositoryId: grant.id, storage, prefix: '', credential }] },
-    executionOptions(),
+    granted.secrets('write-only', connection),
+    runOptions(folder),
   );
   if (evidence.type !== 'backup') throw new Error('expected the evidence of a backup');
   return evidence.snapshot;
-}
-
-function specHead() {
-  return {
-    version: 1 as const,
-    run: newId('run'),
-    attempt: 1,
-    organization: 'org_1',
-    engine: 'postgresql' as const,
-    server: { id: 'server_1', name: 'shop server' },
-    repository: grant.id,
-    deadline: new Date(Date.now() + 3_600_000).toISOString(),
-    noProgressSeconds: 900,
-    sealedSecrets: '',
-  };
-}
-
-function executionOptions(): ExecutionOptions {
-  return {
-    signal: new AbortController().signal,
-    onProgress: () => undefined,
-    onLog: () => undefined,
-    toolFolders: [],
-    scratchFolder: folder,
-    workerName: 'worker-1',
-  };
 }
 
 const orders = { table: { schema: 'public', name: 'orders' }, format: 'csv' } as const;
@@ -127,18 +91,17 @@ describe('a repository without a platform', () => {
   });
 
   it('is compared by a run too, whose evidence holds no value of a row, and which needs a key that reads', async () => {
-    const storage = { driver: 'local' as const, path: join(folder, 'storage') };
     const compareAs = (power: 'read' | 'write-only') =>
       executeRun(
         {
-          ...specHead(),
+          ...runHead(),
           type: 'comparison',
           snapshot: older,
           newer: { kind: 'backup', snapshot: newer },
           schemaOnly: false,
         },
-        { repositories: [{ repositoryId: grant.id, storage, prefix: '', credential: grantCredential(power, grant.id, grant.secrets) }] },
-        executionOptions(),
+        granted.secrets(power),
+        runOptions(folder),
       );
     const evidence = await compareAs('read');
     expect(evidence).toMatchObject({

@@ -8,18 +8,16 @@ import {
   type Assertion,
   type BackupEvidence,
   type BackupSpec,
-  newId,
   type PostgresqlConnection,
-  type RepositoryPower,
   type RestoreSpec,
   type RunSecrets,
   type VerificationEvidence,
   type VerificationLevel,
   type VerificationSpec,
 } from '@rahat/contracts';
-import { createRepository, grantCredential } from '@rahat/repository';
 import { startPostgresql } from '@rahat/test-servers';
 import { discoverDatabases, executeRun, type ExecutionOptions, openOfflineRepository, outlineRestore, probeServer } from './index.js';
+import { connectionTo, createGrantedRepository, PASSPHRASE, runHead, runOptions, storageIn } from './testing/run-parts.js';
 
 type TestServer = Awaited<ReturnType<typeof startPostgresql>>;
 let server: TestServer;
@@ -29,8 +27,7 @@ let logged: string[];
 
 beforeAll(async () => {
   server = await startPostgresql({ major: 15 });
-  const { host, port, user, password } = server;
-  connection = { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer' };
+  connection = connectionTo(server);
   await server.query('CREATE DATABASE shop');
   await server.query(
     `CREATE TABLE orders (id int PRIMARY KEY, note text); INSERT INTO orders SELECT i, repeat(md5(i::text), 8) FROM generate_series(1, 20000) i`,
@@ -51,49 +48,24 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-const PASSPHRASE = 'correct horse battery';
 const passphrase = (text: string) => ({ type: 'passphrase', passphrase: text }) as const;
-const storage = () => ({ driver: 'local' as const, path: join(folder, 'storage') });
 
 type GrantedSecrets = Record<'toWrite' | 'toRead', RunSecrets>;
 
 /** What runs are given: one that backs up, or verifies on level BASIC, can't read. */
 async function secretsFor(source: PostgresqlConnection = connection): Promise<GrantedSecrets> {
-  const repository = await createRepository(await openBlobStore(storage(), 'main'), { passphrase: PASSPHRASE });
-  const secretsWith = (power: RepositoryPower): RunSecrets => {
-    const credential = grantCredential(power, repository.id, repository.exportSecrets());
-    return { source, repositories: [{ repositoryId: repository.id, storage: storage(), prefix: 'main', credential }] };
-  };
-  return { toWrite: secretsWith('write-only'), toRead: secretsWith('read') };
+  const { secrets } = await createGrantedRepository(folder);
+  return { toWrite: secrets('write-only', source), toRead: secrets('read', source) };
 }
 
 const secretsOf = ({ toWrite, toRead }: GrantedSecrets, level: VerificationLevel) => (level === 'BASIC' ? toWrite : toRead);
 
 function options(signal: AbortSignal = new AbortController().signal): ExecutionOptions {
-  return {
-    signal,
-    onProgress: () => undefined,
-    onLog: (_level, message) => logged.push(message),
-    toolFolders: [],
-    scratchFolder: folder,
-    workerName: 'worker-1',
-  };
+  return runOptions(folder, { signal, onLog: (_level, message) => logged.push(message) });
 }
 
-const head = () => ({
-  version: 1 as const,
-  run: newId('run'),
-  attempt: 1,
-  organization: 'org_1',
-  engine: 'postgresql' as const,
-  server: { id: 'server_1', name: 'shop server' },
-  deadline: new Date(Date.now() + 3_600_000).toISOString(),
-  noProgressSeconds: 900,
-  sealedSecrets: '',
-  repository: 'repository_1',
-});
 const backupSpec = (): BackupSpec => ({
-  ...head(),
+  ...runHead(),
   type: 'backup',
   method: 'postgresql.logical',
   database: { name: 'shop' },
@@ -101,7 +73,7 @@ const backupSpec = (): BackupSpec => ({
   deep: false,
 });
 const verificationSpec = (snapshot: string, level: VerificationLevel, assertions: Assertion[] = []): VerificationSpec => ({
-  ...head(),
+  ...runHead(),
   assertions,
   type: 'verification',
   level,
@@ -114,7 +86,7 @@ const ORDERS: Assertion = {
   timeoutSeconds: 30,
 };
 const restoreSpec = (snapshot: string, change: Partial<RestoreSpec> = {}): RestoreSpec => ({
-  ...head(),
+  ...runHead(),
   type: 'restore',
   snapshot,
   target: { kind: 'database', name: `restored_${randomBytes(4).toString('hex')}`, replace: false },
@@ -187,7 +159,7 @@ describe('execution of a logical backup', () => {
     await engine.moveToTrash(removed.snapshot);
     const moved: string[] = [];
     const onProgress: ExecutionOptions['onProgress'] = ({ object }) => void (object && moved.push(object));
-    const { engine: _engine, server: _server, ...ofRepository } = head();
+    const { engine: _engine, server: _server, ...ofRepository } = runHead();
     const collect = (undoPeriodSeconds: number) =>
       executeRun({ ...ofRepository, type: 'collection', undoPeriodSeconds }, secrets.toWrite, { ...options(), onProgress });
     expect(await collect(3_600)).toMatchObject({ type: 'collection', snapshots: 2, purged: 0, missingChunks: 0 });
@@ -288,7 +260,7 @@ describe('execution of a physical backup', () => {
 describe('execution under faults', () => {
   const snapshotsIn = async () => {
     const names = [];
-    for await (const { name } of (await openBlobStore(storage(), 'main')).list('snapshots/')) names.push(name);
+    for await (const { name } of (await openBlobStore(storageIn(folder), 'main')).list('snapshots/')) names.push(name);
     return names;
   };
 
@@ -319,7 +291,8 @@ describe('execution under faults', () => {
     const secrets = await secretsFor();
     const { snapshot } = await backup(secrets);
     const packs = [];
-    for await (const { name, sizeBytes } of (await openBlobStore(storage(), 'main')).list('packs/')) packs.push({ name, sizeBytes });
+    for await (const { name, sizeBytes } of (await openBlobStore(storageIn(folder), 'main')).list('packs/'))
+      packs.push({ name, sizeBytes });
     const largest = join(folder, 'storage/main', packs.sort((left, right) => right.sizeBytes - left.sizeBytes)[0]!.name);
     const bytes = await readFile(largest);
     bytes.writeUInt8(bytes.readUInt8(5_000) ^ 1, 5_000);

@@ -2,102 +2,60 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { openBlobStore } from '@rahat/blob-store-registry';
-import { type FollowEvidence, type LogPosition, newId, type RunSecrets, type RunSpec } from '@rahat/contracts';
-import { createRepository, grantCredential, type Repository } from '@rahat/repository';
+import { type FollowEvidence, type LogPosition, lsnOf, type RunSpec, type SerializedRahatError } from '@rahat/contracts';
 import { NumberedWriters, type PostgresqlServer, startPostgresql } from '@rahat/test-servers';
-import { executeRun, type ExecutionOptions, type LogCommitted, startThrowawayServer } from './index.js';
-import { lsnOf } from './log-objects.js';
+import { executeRun, type LogCommitted, startThrowawayServer } from './index.js';
 import { mergeRanges } from './offline-logs.js';
+import { connectionTo, createGrantedRepository, type GrantedRepository, RUN_CHILD, runHead, runOptions } from './testing/run-parts.js';
 
 const KILLS = 6;
 const stream = 'stream_kills';
 let folder: string;
 let server: PostgresqlServer;
-let repository: Repository;
-let secretsWith: (power: 'write-only' | 'read') => RunSecrets;
+let granted: GrantedRepository;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rahat-follow-kills-'));
   server = await startPostgresql({ major: 15, settings: { full_page_writes: 'on', wal_level: 'replica', synchronous_commit: 'on' } });
-  const storage = { driver: 'local' as const, path: join(folder, 'storage') };
-  repository = await createRepository(await openBlobStore(storage, 'main'), { passphrase: 'correct horse battery' });
-  const { host, port, user, password } = server;
-  secretsWith = (power) => ({
-    source: { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer' },
-    repositories: [
-      {
-        repositoryId: repository.id,
-        storage,
-        prefix: 'main',
-        credential: grantCredential(power, repository.id, repository.exportSecrets()),
-      },
-    ],
-  });
-  await writeFile(
-    join(folder, 'child.mjs'),
-    `import { executeRun } from ${JSON.stringify(join(import.meta.dirname, '../dist/index.js'))};
-     process.once('message', async ({ spec, secrets, scratchFolder }) => {
-       const stopping = new AbortController();
-       process.once('message', () => stopping.abort());
-       const options = { signal: stopping.signal, onProgress() {}, onLog() {}, onLogCommitted: (committed) => process.send({ committed }), toolFolders: [], scratchFolder, workerName: 'worker-1' };
-       const outcome = await executeRun(spec, secrets, options).then((evidence) => ({ evidence }), (error) => ({ error: String(error) }));
-       process.send(outcome, () => process.disconnect());
-     });`,
-  );
+  granted = await createGrantedRepository(folder);
 });
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
   await rm(folder, { recursive: true, force: true });
 });
 
-const options = (): ExecutionOptions => ({
-  signal: new AbortController().signal,
-  onProgress: () => undefined,
-  onLog: () => undefined,
-  toolFolders: [],
-  scratchFolder: folder,
-  workerName: 'worker-1',
-});
-const head = () => ({
-  version: 1 as const,
-  run: newId('run'),
-  attempt: 1,
-  organization: 'org_1',
-  engine: 'postgresql' as const,
-  server: { id: 'server_1', name: 'shop server' },
-  deadline: new Date(Date.now() + 3_600_000).toISOString(),
-  noProgressSeconds: 900,
-  sealedSecrets: '',
-  repository: 'repository_1',
-});
+const secretsWith = (power: 'write-only' | 'read') => granted.secrets(power, connectionTo(server));
 
-type Told = { committed: LogCommitted } | { evidence: FollowEvidence } | { error: string };
+type Told = { committed: LogCommitted } | { evidence: FollowEvidence } | { error: SerializedRahatError };
 
 class FollowerProcess {
-  failure?: string;
-  evidence?: FollowEvidence;
+  private ended?: Exclude<Told, { committed: LogCommitted }>;
   private readonly child: ChildProcess;
 
   constructor(from: LogPosition | undefined, onCommitted: (committed: LogCommitted) => void) {
-    const spec: RunSpec = { ...head(), type: 'follow', stream, slot: 'rhb_kills', commitSeconds: 0.2, heartbeatSeconds: 1, from };
-    this.child = fork(join(folder, 'child.mjs'), [], { execArgv: ['--max-old-space-size=192'] });
+    const spec: RunSpec = { ...runHead(), type: 'follow', stream, slot: 'rhb_kills', commitSeconds: 0.2, heartbeatSeconds: 1, from };
+    this.child = fork(RUN_CHILD, [], { execArgv: ['--max-old-space-size=192'] });
     this.child.on('message', (told: Told) => {
       if ('committed' in told) onCommitted(told.committed);
-      else if ('evidence' in told) this.evidence = told.evidence;
-      else this.failure = told.error;
+      else this.ended = told;
     });
     this.child.send({ spec, secrets: secretsWith('write-only'), scratchFolder: folder });
   }
 
+  /** Whether the scheduler would make another attempt of it; throws where it would not. */
+  get toBeRetried(): boolean {
+    if (this.ended === undefined) return false;
+    if ('error' in this.ended && this.ended.error.retryable) return true;
+    throw new Error(`The follower ended with ${JSON.stringify(this.ended)}`);
+  }
+
   async kill9(): Promise<void> {
-    if (this.failure !== undefined || this.evidence) throw new Error(this.failure ?? JSON.stringify(this.evidence));
     const exited = once(this.child, 'exit');
-    this.child.kill('SIGKILL');
+    if (this.child.exitCode !== null || !this.child.kill('SIGKILL')) return;
     await exited;
   }
 
@@ -105,8 +63,8 @@ class FollowerProcess {
     const exited = once(this.child, 'exit');
     this.child.send('stop');
     await exited;
-    if (!this.evidence) throw new Error(this.failure ?? 'The follower ended without a word');
-    return this.evidence;
+    if (this.ended && 'evidence' in this.ended) return this.ended.evidence;
+    throw new Error(`The follower ended with ${JSON.stringify(this.ended)}`);
   }
 }
 
@@ -117,22 +75,23 @@ it('loses no acknowledged row, and restores none of later, whenever the follower
     former = position;
     position = { timeline: range.timeline, lsn: range.end };
   };
+  let follower = new FollowerProcess(undefined, note);
   const committed = async (atLeast?: string) => {
     const deadline = Date.now() + 60_000;
     const begun = position?.lsn ?? '0/0';
     while (lsnOf(position?.lsn ?? '0/0') < (atLeast === undefined ? lsnOf(begun) + 1n : lsnOf(atLeast))) {
       if (Date.now() > deadline) throw new Error('Nothing was committed for a minute');
+      if (follower.toBeRetried) follower = new FollowerProcess(position, note);
       await delay(50);
     }
   };
-  let follower = new FollowerProcess(undefined, note);
   await committed();
   const writers = await NumberedWriters.start(() => server.connect(), 4);
   const snapshot = randomBytes(16).toString('hex');
   await executeRun(
-    { ...head(), type: 'backup', method: 'postgresql.physical', snapshot, deep: false },
+    { ...runHead(), type: 'backup', method: 'postgresql.physical', snapshot, deep: false },
     secretsWith('write-only'),
-    options(),
+    runOptions(folder),
   );
   for (let kill = 0; kill < KILLS; kill++) {
     await delay(Math.random() * 1_000);
@@ -152,7 +111,7 @@ it('loses no acknowledged row, and restores none of later, whenever the follower
   await committed(row!.position);
   expect(await follower.stop()).toMatchObject({ end: { reason: 'stopped', position } });
 
-  const listed = await Array.fromAsync(repository.logs({ stream }));
+  const listed = await Array.fromAsync(granted.repository.logs({ stream }));
   const ranges = listed.flatMap((log) => (log.ok ? [log.manifest.range] : []));
   expect(ranges).toHaveLength(listed.length);
   expect(mergeRanges(ranges)).toHaveLength(1);
@@ -162,7 +121,7 @@ it('loses no acknowledged row, and restores none of later, whenever the follower
     const path = join(folder, `restored-${share}`);
     await executeRun(
       {
-        ...head(),
+        ...runHead(),
         type: 'restore',
         snapshot,
         target: { kind: 'folder', path },
@@ -172,13 +131,13 @@ it('loses no acknowledged row, and restores none of later, whenever the follower
         recovery: { stream, target: { kind: 'time', time: new Date(moment).toISOString(), inclusive: true } },
       },
       secretsWith('read'),
-      options(),
+      runOptions(folder),
     );
     await using restored = await startThrowawayServer({
       dataFolder: path,
       scratchFolder: folder,
       toolFolders: [],
-      signal: options().signal,
+      signal: new AbortController().signal,
     });
     const verdict = writers.judge(await NumberedWriters.read(restored.connection), moment);
     expect(verdict).toMatchObject({ missing: [], tooNew: [] });

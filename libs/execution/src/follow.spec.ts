@@ -4,10 +4,9 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { openBlobStore } from '@rahat/blob-store-registry';
 import {
   type FollowEvidence,
-  newId,
+  lsnOf,
   type PostgresqlConnection,
   type RecoveryTarget,
   type RestoreEvidence,
@@ -15,18 +14,16 @@ import {
   type RunSpec,
   type VerificationEvidence,
 } from '@rahat/contracts';
-import { createRepository, grantCredential, type Repository } from '@rahat/repository';
+import type { Repository } from '@rahat/repository';
 import { startPostgresql } from '@rahat/test-servers';
 import { dropSlot, executeRun, type ExecutionOptions, type LogCommitted, openOfflineRepository } from './index.js';
-import { lsnOf } from './log-objects.js';
+import { connectionTo, createGrantedRepository, PASSPHRASE, runHead, runOptions } from './testing/run-parts.js';
 
-const PASSPHRASE = 'correct horse battery';
 let server: Awaited<ReturnType<typeof startPostgresql>>;
 let connection: PostgresqlConnection;
 beforeAll(async () => {
   server = await startPostgresql({ major: 15, settings: { full_page_writes: 'on', wal_level: 'replica' } });
-  const { host, port, user, password } = server;
-  connection = { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer' };
+  connection = connectionTo(server);
 });
 afterAll(() => server.stop());
 
@@ -35,50 +32,19 @@ let repository: Repository;
 let secrets: Record<'write-only' | 'read', RunSecrets>;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rahat-follow-'));
-  const storage = { driver: 'local' as const, path: join(folder, 'storage') };
-  repository = await createRepository(await openBlobStore(storage, 'main'), { passphrase: PASSPHRASE });
-  const secretsWith = (power: 'write-only' | 'read'): RunSecrets => ({
-    source: connection,
-    repositories: [
-      {
-        repositoryId: repository.id,
-        storage,
-        prefix: 'main',
-        credential: grantCredential(power, repository.id, repository.exportSecrets()),
-      },
-    ],
-  });
-  secrets = { 'write-only': secretsWith('write-only'), read: secretsWith('read') };
+  const granted = await createGrantedRepository(folder);
+  repository = granted.repository;
+  secrets = { 'write-only': granted.secrets('write-only', connection), read: granted.secrets('read', connection) };
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 function options(signal = new AbortController().signal, committed: LogCommitted[] = []): ExecutionOptions {
-  return {
-    signal,
-    onProgress: () => undefined,
-    onLog: () => undefined,
-    onLogCommitted: (told) => committed.push(told),
-    toolFolders: [],
-    scratchFolder: folder,
-    workerName: 'worker-1',
-  };
+  return runOptions(folder, { signal, onLogCommitted: (told) => committed.push(told) });
 }
 
-const head = () => ({
-  version: 1 as const,
-  run: newId('run'),
-  attempt: 1,
-  organization: 'org_1',
-  engine: 'postgresql' as const,
-  server: { id: 'server_1', name: 'shop server' },
-  deadline: new Date(Date.now() + 3_600_000).toISOString(),
-  noProgressSeconds: 900,
-  sealedSecrets: '',
-  repository: 'repository_1',
-});
 const stream = 'stream_0199aaaa-bbbb-7ccc-8ddd-eeeeeeeeeeee';
 const followSpec = (from?: { timeline: number; lsn: string }): RunSpec => ({
-  ...head(),
+  ...runHead(),
   type: 'follow',
   stream,
   slot: 'rhb_execution',
@@ -115,7 +81,7 @@ describe('a followed log', () => {
     await server.query('INSERT INTO marks VALUES (1)');
     await first.caughtUp();
     const snapshot = randomBytes(16).toString('hex');
-    const spec: RunSpec = { ...head(), type: 'backup', method: 'postgresql.physical', snapshot, deep: false };
+    const spec: RunSpec = { ...runHead(), type: 'backup', method: 'postgresql.physical', snapshot, deep: false };
     await executeRun(spec, secrets['write-only'], options());
     await server.query('INSERT INTO marks VALUES (2)');
     await delay(30);
@@ -143,7 +109,7 @@ describe('a followed log', () => {
     await repository.collect();
 
     const target: RecoveryTarget = { kind: 'time', time: moment, inclusive: true };
-    const verification: RunSpec = { ...head(), type: 'verification', level: 'FULL', snapshot, recovery: { stream, target } };
+    const verification: RunSpec = { ...runHead(), type: 'verification', level: 'FULL', snapshot, recovery: { stream, target } };
     const proof = (await executeRun(verification, secrets.read, options())) as VerificationEvidence;
     expect(proof.findings.filter(({ severity }) => severity === 'blocker')).toEqual([]);
     expect(proof.tablesRead?.find(({ table }) => table === 'marks')?.rows).toBe(2);
@@ -156,7 +122,7 @@ describe('a followed log', () => {
 
     const path = join(folder, 'restored');
     const restore: RunSpec = {
-      ...head(),
+      ...runHead(),
       type: 'restore',
       snapshot,
       target: { kind: 'folder', path },

@@ -1,17 +1,18 @@
-import type { FollowEnd, LogSink } from '@rahat/connector-kit';
+import type { FollowEnd, LogSink, TimelineHistory } from '@rahat/connector-kit';
 import {
   type FollowEvidence,
   type FollowSpec,
   type LogBranch,
   type LogPosition,
   type LogRange,
+  lsnOf,
   RahatError,
   type RunSecrets,
 } from '@rahat/contracts';
 import type { LogFacts, StoredObject } from '@rahat/repository';
 import { attemptLabel } from './attempt-label.js';
 import { connectorFor } from './connectors.js';
-import { historyKey, logKey, lsnOf, positionName } from './log-objects.js';
+import { historyKey, logKey, positionName } from './log-objects.js';
 import { LogLag } from './log-lag.js';
 import { LogSessions } from './log-sessions.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToWrite, sourceConnection } from './run-context.js';
@@ -114,6 +115,7 @@ class RepositoryLogSink implements LogSink {
   private committedLsn?: string;
   private server = { lsn: '0/0', receivedLsn: '0/0' };
   private readonly lag = new LogLag();
+  private toldAt = 0;
 
   constructor(
     private readonly spec: FollowWork,
@@ -126,7 +128,7 @@ class RepositoryLogSink implements LogSink {
     start: LogPosition,
     body: AsyncIterable<Uint8Array>,
     range: () => LogRange,
-    history: readonly { timeline: number; content: Buffer }[] = [],
+    histories: readonly TimelineHistory[],
   ): Promise<void> {
     const { stream } = this.spec;
     let described: LogRange | undefined;
@@ -138,7 +140,8 @@ class RepositoryLogSink implements LogSink {
           return { meta: { timeline: described.timeline, start: described.start, end: described.end } };
         }),
       );
-      for (const { timeline, content } of history) {
+      for (const { branch, content } of histories) {
+        const { timeline } = branch;
         const description = { key: historyKey(timeline), kind: 'file', order: objects.length + 1, class: 'small' } as const;
         objects.push(await session.writeObject(description, once(content), () => ({ meta: { timeline } })));
       }
@@ -154,7 +157,7 @@ class RepositoryLogSink implements LogSink {
     this.options.onLogCommitted?.({
       stream,
       range: described,
-      branches: history.flatMap(({ timeline, content }) => branchOf(timeline, content)),
+      branches: histories.map(({ branch }) => branch),
       receivedLsn: laterOf(this.server.receivedLsn, described.end),
       serverLsn: laterOf(this.server.lsn, described.end),
       identity: this.identified.identity,
@@ -167,8 +170,6 @@ class RepositoryLogSink implements LogSink {
     this.lag.written(lsnOf(serverLsn), Date.now());
     this.tell();
   }
-
-  private toldAt = 0;
 
   private tell(): void {
     const { lsn, receivedLsn } = this.server;
@@ -213,14 +214,4 @@ async function* once(bytes: Buffer): AsyncGenerator<Buffer> {
 
 function laterOf(left: string, right: string): string {
   return lsnOf(left) > lsnOf(right) ? left : right;
-}
-
-/** The last line of a history file: where its timeline comes from. */
-function branchOf(timeline: number, content: Buffer): LogBranch[] {
-  const last = content
-    .toString('utf8')
-    .split('\n')
-    .findLast((line) => /^\s*\d+\s+[0-9A-F]+\/[0-9A-F]+/i.test(line));
-  const [parent, at] = last?.trim().split(/\s+/) ?? [];
-  return parent !== undefined && at !== undefined ? [{ timeline, parent: Number(parent), at }] : [];
 }

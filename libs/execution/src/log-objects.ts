@@ -1,4 +1,4 @@
-import { RahatError } from '@rahat/contracts';
+import { lsnOf } from '@rahat/contracts';
 import { z } from 'zod';
 
 /** How the log of a server lies in a repository: each object tells by its `meta` which bytes it holds, because manifests are merged. */
@@ -16,12 +16,6 @@ export function logKey(timeline: number, start: string): string {
 
 export function historyKey(timeline: number): string {
   return `history/${hex(timeline, 8)}`;
-}
-
-export function lsnOf(text: string): bigint {
-  const [high, low] = text.split('/').map((part) => BigInt(`0x${part}`));
-  if (high === undefined || low === undefined) throw new RahatError('invalid_input', `"${text}" is not a position of a log`);
-  return (high << 32n) | low;
 }
 
 function hex(value: number | bigint, digits: number): string {

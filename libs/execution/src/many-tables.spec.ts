@@ -2,14 +2,13 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { fork } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openBlobStore } from '@rahat/blob-store-registry';
-import { type Evidence, newId, type RunSecrets, type RunSpec } from '@rahat/contracts';
-import { createRepository, grantCredential } from '@rahat/repository';
+import type { Evidence, RunSpec } from '@rahat/contracts';
 import { type PostgresqlServer, startPostgresql } from '@rahat/test-servers';
 import { runProcess } from './index.js';
+import { connectionTo, createGrantedRepository, type GrantedRepository, RUN_CHILD, runHead } from './testing/run-parts.js';
 
 const TABLES = 20_000;
 /** The worker's own default: who needs more dies. `npm run bench -- --suite main` measures the rest. */
@@ -17,7 +16,7 @@ const HEAP_MB = 192;
 
 let folder: string;
 let server: PostgresqlServer;
-let secretsFor: (type: RunSpec['type']) => RunSecrets;
+let granted: GrantedRepository;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'rahat-many-tables-'));
@@ -25,29 +24,7 @@ beforeAll(async () => {
   server = await startPostgresql({ major: 15, settings: { max_locks_per_transaction: '256', max_wal_size: '4GB' } });
   await server.query('CREATE DATABASE many');
   await Promise.all([makeTables(0, TABLES / 2), makeTables(TABLES / 2, TABLES)]);
-  const storage = { driver: 'local' as const, path: join(folder, 'storage') };
-  const repository = await createRepository(await openBlobStore(storage, 'main'), { passphrase: 'correct horse battery' });
-  const { host, port, user, password } = server;
-  secretsFor = (type) => ({
-    source: { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer' },
-    repositories: [
-      {
-        repositoryId: repository.id,
-        storage,
-        prefix: 'main',
-        credential: grantCredential(type === 'backup' ? 'write-only' : 'read', repository.id, repository.exportSecrets()),
-      },
-    ],
-  });
-  await writeFile(
-    join(folder, 'child.mjs'),
-    `import { executeRun } from ${JSON.stringify(join(import.meta.dirname, '../dist/index.js'))};
-     process.once('message', async ({ spec, secrets, scratchFolder }) => {
-       const options = { signal: new AbortController().signal, onProgress() {}, onLog() {}, toolFolders: [], scratchFolder, workerName: 'worker-1' };
-       const outcome = await executeRun(spec, secrets, options).then((evidence) => ({ evidence }), (error) => ({ error: String(error) }));
-       process.send(outcome, () => process.disconnect());
-     });`,
-  );
+  granted = await createGrantedRepository(folder);
 }, 300_000);
 afterAll(async () => {
   await server[Symbol.asyncDispose]();
@@ -69,28 +46,15 @@ async function makeTables(from: number, to: number): Promise<void> {
 }
 
 async function runInChild(change: Pick<RunSpec, 'type'> & Record<string, unknown>): Promise<Evidence> {
-  const head = {
-    version: 1,
-    run: newId('run'),
-    attempt: 1,
-    organization: 'org_1',
-    engine: 'postgresql',
-    server: { id: 'server_1', name: 'one' },
-  };
-  const limits = {
-    deadline: new Date(Date.now() + 3_600_000).toISOString(),
-    noProgressSeconds: 900,
-    sealedSecrets: '',
-    repository: 'repository_1',
-  };
   const scratchFolder = join(folder, `scratch-${change.type}`);
   await mkdir(scratchFolder, { mode: 0o700 });
   const { execArgv, env } = runProcess(HEAP_MB);
-  const child = fork(join(folder, 'child.mjs'), [], { execArgv, env: { ...process.env, ...env } });
-  child.send({ spec: { ...head, ...limits, ...change }, secrets: secretsFor(change.type), scratchFolder });
+  const child = fork(RUN_CHILD, [], { execArgv, env: { ...process.env, ...env } });
+  const secrets = granted.secrets(change.type === 'backup' ? 'write-only' : 'read', connectionTo(server));
+  child.send({ spec: { ...runHead(), ...change }, secrets, scratchFolder });
   const ended = once(child, 'exit');
   const told = await Promise.race([once(child, 'message'), ended]);
-  const report = told[0] as { evidence?: Evidence; error?: string } | number | null;
+  const report = told[0] as { evidence?: Evidence; error?: unknown } | number | null;
   await ended;
   if (typeof report !== 'object' || !report?.evidence) throw new Error(`The child gave no evidence: ${JSON.stringify(report)}`);
   return report.evidence;

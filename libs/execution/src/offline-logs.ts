@@ -1,6 +1,5 @@
-import type { LogRange } from '@rahat/contracts';
+import { type LogRange, lsnOf } from '@rahat/contracts';
 import type { LogListing, Repository } from '@rahat/repository';
-import { lsnOf } from './log-objects.js';
 
 export interface OfflineLogStream {
   stream: string;

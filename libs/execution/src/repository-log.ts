@@ -1,7 +1,7 @@
 import type { LogSource } from '@rahat/connector-kit';
-import { type LogRange, RahatError } from '@rahat/contracts';
+import { type LogRange, lsnOf, RahatError } from '@rahat/contracts';
 import type { ReadSession, Repository, StoredObject } from '@rahat/repository';
-import { HistoryMeta, LogObjectMeta, lsnOf } from './log-objects.js';
+import { HistoryMeta, LogObjectMeta } from './log-objects.js';
 
 interface StoredPiece {
   object: StoredObject;

@@ -1,6 +1,6 @@
-import type { LogPosition, LogRange } from '@rahat/contracts';
+import { type LogPosition, type LogRange, lsnOf } from '@rahat/contracts';
 import type { WritableRepository } from '@rahat/repository';
-import { lsnOf, positionName } from './log-objects.js';
+import { positionName } from './log-objects.js';
 
 /**
  * What lies in the repository right behind a position of a stream: committed by an attempt that ended before anybody heard of it. The

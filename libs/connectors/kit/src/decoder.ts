@@ -114,7 +114,7 @@ export interface SchemaDifference extends ObjectName {
 
 export interface TableDifference extends ObjectName {
   key: string[];
-  /** `rows` = the same table on both sides; else its rows stand on one side only. */
+  /** Null where the table stands on the other side only. */
   olderRows: number | null;
   newerRows: number | null;
   inserted: number;

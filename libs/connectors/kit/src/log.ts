@@ -1,4 +1,4 @@
-import type { Finding, FollowOrder, LogGapReason, LogPosition, LogRange, RecoveryTarget } from '@rahat/contracts';
+import type { Finding, FollowOrder, LogBranch, LogGapReason, LogPosition, LogRange, RecoveryTarget } from '@rahat/contracts';
 
 export type FollowRequest = FollowOrder & {
   /** Names the attempt on the server (application_name). */
@@ -17,17 +17,18 @@ export type FollowEnd = { findings: Finding[] } & (
     }
 );
 
+/** Where a timeline comes from, and what the source says of it in its own words. */
+export interface TimelineHistory {
+  branch: LogBranch;
+  content: Buffer;
+}
+
 export interface LogSink {
   /**
    * Pulls `body` to its end, then asks `range` once. Resolves when it is committed: only then is it acknowledged to the source.
    * Pieces of the body are lent: each is used or copied before the next is asked for. Called one at a time, in the log's order.
    */
-  commit(
-    start: LogPosition,
-    body: AsyncIterable<Uint8Array>,
-    range: () => LogRange,
-    history?: readonly { timeline: number; content: Buffer }[],
-  ): Promise<void>;
+  commit(start: LogPosition, body: AsyncIterable<Uint8Array>, range: () => LogRange, histories: readonly TimelineHistory[]): Promise<void>;
   /** Between commits: how far the source has written, and how much of it came, for the lag. */
   seen(serverLsn: string, receivedLsn: string, at: string): void;
 }

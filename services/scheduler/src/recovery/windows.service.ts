@@ -1,7 +1,7 @@
 import type { Principal, ServerWindows } from '@rahat/contracts';
 import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
-import { basesIn, knownLogs, restorableBases, type KnownLog } from '../log-streams/known-log.js';
+import { type BaseRow, basesIn, type KnownLog, knownLogs, restorableBases } from '../log-streams/known-log.js';
 import { streamsOf, type LogGapRow } from '../log-streams/log-streams.table.js';
 import { presentStream, SHOWN_STREAMS, type ShownStreamRow } from '../log-streams/present-stream.js';
 import { findServer } from '../servers/servers.table.js';
@@ -11,10 +11,19 @@ import { windowsOf } from './windows.js';
 
 const GAPS_SHOWN = 100;
 
+export interface RecoverableLog {
+  known: KnownLog;
+  bases: Base[];
+}
+
 /** The log of a server with the bases that it is replayed on, for each stream of which log is kept. */
-export async function recoverableLogs(transaction: Transaction, server: string): Promise<{ known: KnownLog; bases: Base[] }[]> {
-  const rows = await restorableBases(transaction, server);
-  return (await knownLogs(transaction, await streamsOf(transaction, server))).map((known) => ({ known, bases: basesIn(known, rows) }));
+export async function recoverableLogs(transaction: Transaction, server: string): Promise<RecoverableLog[]> {
+  return logsWith(await restorableBases(transaction, server), transaction, server);
+}
+
+async function logsWith(bases: readonly BaseRow[], transaction: Transaction, server: string): Promise<RecoverableLog[]> {
+  const logs = await knownLogs(transaction, await streamsOf(transaction, server));
+  return logs.map((known) => ({ known, bases: basesIn(known, bases) }));
 }
 
 /** Which moments of a server can be recovered (product.md, promise 3). */
@@ -27,7 +36,8 @@ export class WindowsService {
   async windows(principal: Principal, serverId: string): Promise<ServerWindows> {
     return this.database.inOrganization(principal, async (transaction) => {
       const server = await findServer(transaction, serverId);
-      const logs = await recoverableLogs(transaction, server.id);
+      const physical = await restorableBases(transaction, server.id);
+      const logs = await logsWith(physical, transaction, server.id);
       const windows = logs
         .flatMap(({ known, bases }) => windowsOf(known.log, bases).map((window) => presentWindow(known.stream, window)))
         .sort((a, b) => (a.to < b.to ? -1 : 1));
@@ -40,7 +50,6 @@ export class WindowsService {
         [logs.map(({ known }) => known.stream.id)],
       );
       const covered = new Set(windows.flatMap(({ backups }) => backups));
-      const physical = await restorableBases(transaction, server.id);
       return {
         server: server.id,
         from: windows.at(-1)?.from ?? null,

@@ -5,7 +5,7 @@ import { mistaken } from '../input/mistake.js';
 import { reach } from '../recovery/reachable.js';
 import { leafOf, reachesAt } from '../recovery/ways.js';
 import { windowsOf } from '../recovery/windows.js';
-import { recoverableLogs } from '../recovery/windows.service.js';
+import { type RecoverableLog, recoverableLogs } from '../recovery/windows.service.js';
 import { findServer } from '../servers/servers.table.js';
 
 export interface ChosenRecovery {
@@ -53,7 +53,7 @@ export async function chooseRecovery(
   };
 }
 
-function unreachable(target: RecoveryTarget, logs: Awaited<ReturnType<typeof recoverableLogs>>, backup: string | undefined): RahatError {
+function unreachable(target: RecoveryTarget, logs: readonly RecoverableLog[], backup: string | undefined): RahatError {
   const windows = logs.flatMap(({ known, bases }) => windowsOf(known.log, backup ? bases.filter(({ id }) => id === backup) : bases));
   const reachable = windows
     .sort((a, b) => a.from.getTime() - b.from.getTime())

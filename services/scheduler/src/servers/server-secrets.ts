@@ -15,7 +15,7 @@ export class ServerSecrets {
   }
 
   sealKeys(organization: string, server: string, keys: ConnectionKeys): { sealed: string | null; names: (keyof ConnectionKeys)[] } {
-    const names = (['tlsKey', 'sshKey'] as const).filter((name) => keys[name] !== undefined);
+    const names = keyNames(keys);
     const sealed = names.length === 0 ? null : this.secretBox.seal(JSON.stringify(keys), keysPlaceOf(organization, server));
     return { sealed, names };
   }
@@ -52,6 +52,10 @@ export class ServerSecrets {
     }
     return key;
   }
+}
+
+export function keyNames(keys: ConnectionKeys): (keyof ConnectionKeys)[] {
+  return (['tlsKey', 'sshKey'] as const).filter((name) => keys[name] !== undefined);
 }
 
 function placeOf(organization: string, server: string): SecretPlace {

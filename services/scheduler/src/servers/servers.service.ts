@@ -22,7 +22,7 @@ import { assertWindows } from '../plans/plan-input.js';
 import { replanFor } from '../plans/plan-servers.js';
 import { parsePostgresqlUrl } from './postgresql-url.js';
 import { assertGroups } from './server-groups.table.js';
-import type { ServerSecrets } from './server-secrets.js';
+import { keyNames, type ServerSecrets } from './server-secrets.js';
 import { findServer, presentServer, recordIdentity, type ServerRow } from './servers.table.js';
 import type { WorkerQuestions } from './worker-questions.js';
 
@@ -38,11 +38,11 @@ export class ServersService {
 
   async create(principal: Principal, request: CreateServer): Promise<Server> {
     const { address, password } = connectionIn(request);
-    assertKeys(address, request.keys);
-    this.assertPool(request.pool);
-    assertWindows(request.blackouts);
     const id = newId('server');
     const keys = this.secrets.sealKeys(principal.organization, id, request.keys ?? {});
+    assertKeys(address, keys.names);
+    this.assertPool(request.pool);
+    assertWindows(request.blackouts);
     return this.database.inOrganization(principal, async (transaction) => {
       await assertNameFree(transaction, request.name);
       assertOwnGroups(principal, request.groups);
@@ -125,8 +125,8 @@ export class ServersService {
           ? connectionIn({ ...request, password: request.password ?? this.secrets.connectionOf(before).password })
           : undefined;
       const password = changed?.password ?? request.password;
-      assertKeys(changed?.address ?? before.address, request.keys ?? this.secrets.connectionOf(before));
       const keys = request.keys && this.secrets.sealKeys(principal.organization, id, request.keys);
+      assertKeys(changed?.address ?? before.address, keys?.names ?? before.key_names);
       // Saving an address accepts the server behind it: what it tells of itself is learned anew.
       const moved = changed !== undefined;
       const [row] = await transaction.query<ServerRow>(
@@ -210,7 +210,7 @@ export class ServersService {
   /** Before it is saved: nothing is kept. */
   async tryOut(request: CreateServer): Promise<ProbeReport> {
     const { address, password } = connectionIn(request);
-    assertKeys(address, request.keys);
+    assertKeys(address, keyNames(request.keys ?? {}));
     this.assertPool(request.pool);
     return this.questions.probe(request.pool, request.engine, { ...address, password, ...request.keys });
   }
@@ -269,10 +269,10 @@ function connectionIn(request: Pick<CreateServer, 'url' | 'address' | 'password'
 }
 
 /** A certificate without its key, or an SSH host without ours, would only be found out by the run. */
-function assertKeys(address: PostgresqlAddress, keys: ConnectionKeys | undefined): void {
-  if (address.tlsCertificate !== undefined && keys?.tlsKey === undefined)
+function assertKeys(address: PostgresqlAddress, names: readonly (keyof ConnectionKeys)[]): void {
+  if (address.tlsCertificate !== undefined && !names.includes('tlsKey'))
     throw mistaken({ pointer: '/keys/tlsKey', message: 'is needed for the certificate' });
-  if (address.ssh !== undefined && keys?.sshKey === undefined)
+  if (address.ssh !== undefined && !names.includes('sshKey'))
     throw mistaken({ pointer: '/keys/sshKey', message: 'is needed for the SSH host' });
 }
 

@@ -3,11 +3,10 @@ import type { TableShape } from '../decode/table-shape.js';
 import { readableFrom } from '../decode/text-encoding.js';
 import { nameOf, type ComparedDatabase } from './compared-database.js';
 import { differingRows } from './differing-rows.js';
-import { layoutOf, rewritten } from './row-layout.js';
+import { type RowLayout, layoutOf, rewritten } from './row-layout.js';
 import { RowSamples } from './row-samples.js';
 import type { ScratchSpace } from './row-spill.js';
 import type { UndoRows, UndoneTable } from './undo-rows.js';
-import type { RowLayout } from './row-layout.js';
 import type { UndoSpool } from './undo-spool.js';
 import { unsharedSpans } from './unshared-spans.js';
 

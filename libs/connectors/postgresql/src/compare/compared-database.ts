@@ -1,4 +1,4 @@
-import type { ComparableSource } from '@rahat/connector-kit';
+import type { ByteSpan, ComparableSource } from '@rahat/connector-kit';
 import { RahatError } from '@rahat/contracts';
 import { cutOff } from '../decode/copy-lines.js';
 import { rowsOf } from '../decode/export-table.js';
@@ -8,7 +8,6 @@ import type { DatabaseFacts } from '../logical/database-facts.js';
 import type { RowSum } from '../logical/row-kernel.js';
 import { openStoredDump } from '../logical/stored-dump.js';
 import { END_MARK, rowsEnd, type StoredRows } from './unshared-spans.js';
-import type { ByteSpan } from '@rahat/connector-kit';
 
 /** One side of a comparison. */
 export interface ComparedDatabase {

@@ -1,4 +1,4 @@
-import type { Decoder } from '@rahat/connector-kit';
+import type { ArtifactSource, Decoder } from '@rahat/connector-kit';
 import { RahatError, type PostgresqlConnection } from '@rahat/contracts';
 import { compareBackups } from '../compare/compare.js';
 import { GLOBALS_KEY } from '../logical/artifact-names.js';
@@ -6,7 +6,6 @@ import { isLogical } from '../logical/stored-dump.js';
 import { exportTable } from './export-table.js';
 import { objectDdl } from './object-ddl.js';
 import { outlineBackup } from './outline.js';
-import type { ArtifactSource } from '@rahat/connector-kit';
 
 export const decoder: Decoder<PostgresqlConnection> = {
   outline: async (source) => outlineBackup(logical(source)),

@@ -9,7 +9,7 @@ import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import { checkBaseBackup } from './check-base-backup.js';
 import { restoreBaseBackupToFolder } from './restore-to-folder.js';
 import { takeBaseBackup } from './take-base-backup.js';
-import { ArtifactsInMemory, connectionTo, failureOf, physicalRequest, quietJob } from './test-parts.js';
+import { ArtifactsInMemory, backUp, connectionTo, failureOf, physicalRequest, quietJob } from './test-parts.js';
 import { testRestoreBaseBackup } from './test-restore.js';
 
 let scratchFolder: string;
@@ -20,8 +20,7 @@ beforeAll(async () => {
   scratchFolder = await mkdtemp(join(tmpdir(), 'rhb-physical-spec-'));
   server = await startPostgresql({ major: 18 });
   await server.query('CREATE TABLE orders AS SELECT i, md5(i::text) AS note FROM generate_series(1, 50000) AS i');
-  whole = new ArtifactsInMemory();
-  whole.facts = await takeBaseBackup(connectionTo(server), physicalRequest, whole, quietJob);
+  whole = await backUp(connectionTo(server));
 });
 afterAll(async () => {
   await server[Symbol.asyncDispose]();

@@ -11,8 +11,7 @@ import { giveTreeTo } from '../throwaway/server-account.js';
 import { findServerBinaries } from '../throwaway/server-binaries.js';
 import { ServerProcess } from '../throwaway/server-process.js';
 import { restoreBaseBackupToFolder } from './restore-to-folder.js';
-import { takeBaseBackup } from './take-base-backup.js';
-import { ArtifactsInMemory, connectionTo, failureOf, physicalRequest, quietJob } from './test-parts.js';
+import { backUp, connectionTo, failureOf, quietJob } from './test-parts.js';
 import { testRestoreBaseBackup } from './test-restore.js';
 
 /** Made for `localhost`, valid for a century, protecting nothing. */
@@ -48,12 +47,6 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]();
   await rm(scratchFolder, { recursive: true, force: true });
 });
-
-async function backUp(source: Parameters<typeof takeBaseBackup>[0]): Promise<ArtifactsInMemory> {
-  const backup = new ArtifactsInMemory();
-  backup.facts = await takeBaseBackup(source, physicalRequest, backup, quietJob);
-  return backup;
-}
 
 async function serverFile(name: string, content: string): Promise<void> {
   const path = join(server.dataFolder, name);

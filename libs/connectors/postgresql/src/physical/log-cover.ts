@@ -1,6 +1,6 @@
-import { RahatError } from '@rahat/contracts';
+import { lsnText, RahatError } from '@rahat/contracts';
 import type { BackupManifest } from './backup-manifest.js';
-import { formatLogPosition, parseLogPosition, parseSegmentName } from './log-position.js';
+import { parseLogPosition, parseSegmentName } from './log-position.js';
 
 /** xlog_internal.h: XLogPageHeaderData and, on a segment's first page, XLogLongPageHeaderData. */
 const PAGE_ADDRESS = 8;
@@ -63,7 +63,7 @@ export class LogCover {
       if (reached >= end) continue;
       throw new RahatError(
         'dump_invalid',
-        `The backup lacks the log from ${formatLogPosition(reached)} to ${range.end} of timeline ${range.timeline}; it could never be started`,
+        `The backup lacks the log from ${lsnText(reached)} to ${range.end} of timeline ${range.timeline}; it could never be started`,
         {
           hint: 'Take the backup again; if this repeats, raise wal_keep_size on the server.',
         },

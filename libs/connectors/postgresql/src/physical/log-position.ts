@@ -7,10 +7,6 @@ export function parseLogPosition(text: string): bigint {
   return (BigInt(`0x${parts[1]}`) << 32n) | BigInt(`0x${parts[2]}`);
 }
 
-export function formatLogPosition(position: bigint): string {
-  return `${(position >> 32n).toString(16).toUpperCase()}/${(position & 0xffffffffn).toString(16).toUpperCase()}`;
-}
-
 /** A log segment's file name tells its timeline and, with the segment size, its first position. */
 export function parseSegmentName(name: string, segmentSize: number): { timeline: number; start: bigint } | undefined {
   const parts = /^([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})$/.exec(name);

@@ -1,7 +1,9 @@
 import type { Job } from '@rahat/connector-kit';
 import { type PostgresqlConnection, RahatError } from '@rahat/contracts';
+import { ArtifactsInMemory } from './artifacts-in-memory.js';
+import { takeBaseBackup } from './take-base-backup.js';
 
-export { ArtifactsInMemory } from './artifacts-in-memory.js';
+export { ArtifactsInMemory };
 
 /** What the specs of this folder share. */
 export const quietJob: Job = { signal: new AbortController().signal, progress: () => undefined, log: () => undefined };
@@ -13,6 +15,12 @@ export function connectionTo(
   changed: Partial<PostgresqlConnection> = {},
 ): PostgresqlConnection {
   return { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer', ...changed };
+}
+
+export async function backUp(source: PostgresqlConnection): Promise<ArtifactsInMemory> {
+  const backup = new ArtifactsInMemory();
+  backup.facts = await takeBaseBackup(source, physicalRequest, backup, quietJob);
+  return backup;
 }
 
 /** The product's error with which this work fails. */

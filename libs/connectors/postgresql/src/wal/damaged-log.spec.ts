@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import { parseLogPosition } from '../physical/log-position.js';
-import { restoreBaseBackupToFolder, takeBaseBackup, testRestoreBaseBackup } from '../physical/index.js';
+import { restoreBaseBackupToFolder, testRestoreBaseBackup } from '../physical/index.js';
 import {
-  ArtifactsInMemory,
+  type ArtifactsInMemory,
+  backUp,
   caughtUp,
   connectionTo,
   failureOf,
   followedSettings,
   LogInMemory,
-  physicalRequest,
   quietJob,
   startFollower,
   toolFoldersOf,
@@ -30,8 +30,7 @@ beforeAll(async () => {
   whole = new LogInMemory();
   await using follower = startFollower(connectionTo(server), whole);
   await server.query('CREATE TABLE marks (i int, filler text); ALTER TABLE marks ALTER filler SET STORAGE EXTERNAL');
-  backup = new ArtifactsInMemory();
-  backup.facts = await takeBaseBackup(connectionTo(server), physicalRequest, backup, quietJob);
+  backup = await backUp(connectionTo(server));
   for (let i = 0; i < 4; i++) {
     await server.query(`INSERT INTO marks SELECT ${i}, repeat('x', 5000000)`);
     await caughtUp(server, whole, follower);

@@ -1,6 +1,6 @@
 import type { FollowRequest, Job, LogSink } from '@rahat/connector-kit';
-import { type PostgresqlConnection, RahatError } from '@rahat/contracts';
-import { formatLogPosition, parseLogPosition } from '../physical/log-position.js';
+import { lsnText, type PostgresqlConnection, RahatError } from '@rahat/contracts';
+import { parseLogPosition } from '../physical/log-position.js';
 import { bytesOfSetting } from '../physical/setting-bytes.js';
 import { WalsenderClient } from '../physical/walsender-client.js';
 import { nextPlace, type Place, timelineAt } from './follow-position.js';
@@ -73,7 +73,7 @@ async function statusInterval(client: WalsenderClient): Promise<number> {
 }
 
 function tellAbandoned(committed: Place, at: Place, state: FollowState, job: Job): void {
-  const message = `Timeline ${at.timeline} of the source left timeline ${committed.timeline} at ${formatLogPosition(at.position)}, before ${formatLogPosition(committed.position)}, up to where it is kept. What the former primary wrote behind that is not on the source; it can be restored on timeline ${committed.timeline}.`;
+  const message = `Timeline ${at.timeline} of the source left timeline ${committed.timeline} at ${lsnText(at.position)}, before ${lsnText(committed.position)}, up to where it is kept. What the former primary wrote behind that is not on the source; it can be restored on timeline ${committed.timeline}.`;
   state.findings.push({ code: 'timeline_abandoned', severity: 'warning', message });
   job.log('warning', message);
 }

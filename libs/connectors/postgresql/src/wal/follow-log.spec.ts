@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { RahatError } from '@rahat/contracts';
+import { lsnText, RahatError } from '@rahat/contracts';
 import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
-import { formatLogPosition, parseLogPosition } from '../physical/log-position.js';
+import { parseLogPosition } from '../physical/log-position.js';
 import { dropSlot, followFindings } from './index.js';
 import {
   caughtUp,
@@ -87,7 +87,7 @@ describe('a follower', () => {
     // As if the last commit had ended in the middle of a record.
     const half = cut.bytes.length - 13;
     cut.bytes = cut.bytes.subarray(0, half);
-    cut.range = { ...cut.range, end: formatLogPosition(parseLogPosition(cut.range.start) + BigInt(half)) };
+    cut.range = { ...cut.range, end: lsnText(parseLogPosition(cut.range.start) + BigInt(half)) };
     const other = new LogInMemory();
     await using second = startFollower(connectionTo(server), other, { from: log.end });
     await until(() => other.kept.length > 0, second);

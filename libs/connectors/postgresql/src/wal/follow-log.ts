@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { FollowEnd, FollowRequest, Job, LogSink } from '@rahat/connector-kit';
-import { type LogPosition, type PostgresqlConnection, RahatError } from '@rahat/contracts';
-import { formatLogPosition, parseLogPosition } from '../physical/log-position.js';
+import { type LogPosition, lsnText, type PostgresqlConnection, RahatError } from '@rahat/contracts';
+import { parseLogPosition } from '../physical/log-position.js';
 import { followConnection } from './follow-connection.js';
 import type { FollowState } from './follow-timeline.js';
 import { LogGap } from './log-gap.js';
@@ -22,7 +22,7 @@ export async function followLog(connection: PostgresqlConnection, request: Follo
     findings: [],
   };
   const position = (): LogPosition | undefined =>
-    state.committed ? { timeline: state.committed.timeline, lsn: formatLogPosition(state.committed.position) } : undefined;
+    state.committed ? { timeline: state.committed.timeline, lsn: lsnText(state.committed.position) } : undefined;
   let pauseMs = FIRST_PAUSE_MS;
   /** Where the log was said to be gone. */
   let missingAt: bigint | undefined;

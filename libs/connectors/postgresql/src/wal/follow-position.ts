@@ -1,5 +1,4 @@
-import type { LogGapReason } from '@rahat/contracts';
-import { formatLogPosition } from '../physical/log-position.js';
+import { type LogGapReason, lsnText } from '@rahat/contracts';
 import { type TimelineStep } from './timeline-history.js';
 
 export interface Place {
@@ -16,7 +15,7 @@ export type NextPlace =
 /** Where to go on, on a source that is on `way` (its timeline's history, itself last) and has written up to `written`. */
 export function nextPlace(committed: Place, way: readonly TimelineStep[], written: bigint, standby: boolean): NextPlace {
   const current = way.at(-1)?.timeline ?? 0;
-  const where = `${formatLogPosition(committed.position)} of timeline ${committed.timeline}`;
+  const where = `${lsnText(committed.position)} of timeline ${committed.timeline}`;
   const index = way.findIndex((step) => step.timeline === committed.timeline);
   const step = way[index];
   if (!step) {
@@ -34,7 +33,7 @@ export function nextPlace(committed: Place, way: readonly TimelineStep[], writte
     };
   }
   if (step.end === undefined && committed.position > written) {
-    const message = `The source has written only up to ${formatLogPosition(written)}; what is kept ends at ${where}`;
+    const message = `The source has written only up to ${lsnText(written)}; what is kept ends at ${where}`;
     if (standby) return { state: 'wait', message };
     return { state: 'gap', gap: 'timeline_diverged', message: `${message}. It was set back to an earlier state` };
   }

@@ -1,6 +1,5 @@
 import type { FollowRequest, Job, LogSink } from '@rahat/connector-kit';
-import { type Finding, type PostgresqlConnection, RahatError } from '@rahat/contracts';
-import { formatLogPosition } from '../physical/log-position.js';
+import { type Finding, lsnText, type PostgresqlConnection, RahatError } from '@rahat/contracts';
 import { serverNotice } from '../physical/protocol/server-errors.js';
 import type { WalsenderClient } from '../physical/walsender-client.js';
 import type { Place } from './follow-position.js';
@@ -45,7 +44,7 @@ const SILENCE_MS = 60_000;
 /** Follows one timeline to its end, and gives where the next one begins. */
 export async function followTimeline(link: FollowLink, place: Place): Promise<Place> {
   const { client, state, request, sink, job } = link;
-  const history = state.knownHistories.has(place.timeline) ? [] : await readHistories(client, place.timeline, state.knownHistories);
+  const histories = state.knownHistories.has(place.timeline) ? [] : await readHistories(client, place.timeline, state.knownHistories);
   let streaming = false;
   let waiting = false;
   let serverEnd = place.position;
@@ -55,7 +54,7 @@ export async function followTimeline(link: FollowLink, place: Place): Promise<Pl
     if (streaming) client.sendCopyData(standbyStatus(committed, ask));
   };
   const committer = new RangeCommitter(
-    { timeline: place.timeline, position: place.position, history },
+    { timeline: place.timeline, position: place.position, histories },
     { sink, segmentSize: link.segmentSize, commitSeconds: request.commitSeconds },
     {
       onCommitted: (timeline, end) => {
@@ -81,7 +80,7 @@ export async function followTimeline(link: FollowLink, place: Place): Promise<Pl
   });
   const ticks = setInterval(() => {
     acknowledge(true);
-    job.progress({ phase: 'following', object: formatLogPosition(committer.received), bytes: Number(committer.received) });
+    job.progress({ phase: 'following', object: lsnText(committer.received), bytes: Number(committer.received) });
     if (!waiting && streaming && Date.now() - state.heardAt > SILENCE_MS)
       link.broken.abort(new RahatError('source_lost', `The server was silent for ${SILENCE_MS / 1000} s`));
   }, link.statusEveryMs);
@@ -103,7 +102,7 @@ export async function followTimeline(link: FollowLink, place: Place): Promise<Pl
           break;
         case 'server':
           if (event.end > serverEnd) serverEnd = event.end;
-          sink.seen(formatLogPosition(serverEnd), formatLogPosition(committer.received), new Date().toISOString());
+          sink.seen(lsnText(serverEnd), lsnText(committer.received), new Date().toISOString());
           // A server that shuts down waits until all that it sent is acknowledged.
           if (event.answer) {
             acknowledge(false);
@@ -112,7 +111,7 @@ export async function followTimeline(link: FollowLink, place: Place): Promise<Pl
           break;
         case 'switched':
           await committer.flush();
-          job.log('info', `The source went on to timeline ${event.timeline} at ${formatLogPosition(event.start)}`);
+          job.log('info', `The source went on to timeline ${event.timeline} at ${lsnText(event.start)}`);
           return { timeline: event.timeline, position: event.start };
       }
     }
@@ -134,6 +133,6 @@ function withSlotLoss(error: unknown, slotMade: boolean, place: Place): unknown 
   const why = slotMade ? 'The replication slot was gone or invalid' : 'The replication slot did not keep the log';
   return new LogGap(
     'slot_lost',
-    `${why}, and the source has no more log from ${formatLogPosition(place.position)} of timeline ${place.timeline} on: ${notice.message}`,
+    `${why}, and the source has no more log from ${lsnText(place.position)} of timeline ${place.timeline} on: ${notice.message}`,
   );
 }

@@ -1,5 +1,5 @@
-import { RahatError } from '@rahat/contracts';
-import { formatLogPosition, parseLogPosition } from '../physical/log-position.js';
+import { lsnText, RahatError } from '@rahat/contracts';
+import { parseLogPosition } from '../physical/log-position.js';
 import type { WalsenderClient } from '../physical/walsender-client.js';
 
 export type FeedEvent =
@@ -21,7 +21,7 @@ export async function* logFeed(
   from: { timeline: number; position: bigint },
   onStreaming: (streaming: boolean) => void,
 ): AsyncGenerator<FeedEvent> {
-  const command = `START_REPLICATION SLOT ${slot} PHYSICAL ${formatLogPosition(from.position)} TIMELINE ${from.timeline}`;
+  const command = `START_REPLICATION SLOT ${slot} PHYSICAL ${lsnText(from.position)} TIMELINE ${from.timeline}`;
   let header: Buffer = Buffer.alloc(0);
   let at = 0n;
   let next: { timeline: number; start: bigint } | undefined;

@@ -1,6 +1,6 @@
-import type { LogSink, LogSource } from '@rahat/connector-kit';
-import { type LogPosition, type LogRange, RahatError } from '@rahat/contracts';
-import { formatLogPosition, parseLogPosition } from '../physical/log-position.js';
+import type { LogSink, LogSource, TimelineHistory } from '@rahat/connector-kit';
+import { type LogPosition, type LogRange, lsnText, RahatError } from '@rahat/contracts';
+import { parseLogPosition } from '../physical/log-position.js';
 
 /** The repository's part in this folder's specs: keeps what a follower commits, and lets a test hinder and damage it. */
 export class LogInMemory implements LogSink, LogSource {
@@ -25,7 +25,7 @@ export class LogInMemory implements LogSink, LogSource {
     start: LogPosition,
     body: AsyncIterable<Uint8Array>,
     range: () => LogRange,
-    history: readonly { timeline: number; content: Buffer }[] = [],
+    histories: readonly TimelineHistory[],
   ): Promise<void> {
     const pieces: Buffer[] = [];
     for await (const piece of body) pieces.push(Buffer.from(piece));
@@ -36,7 +36,7 @@ export class LogInMemory implements LogSink, LogSource {
       throw new Error(`A range ${JSON.stringify(described)} came with ${bytes.length} bytes from ${start.lsn}`);
     await this.onCommit(described);
     this.kept.push({ range: described, bytes });
-    for (const { timeline, content } of history) this.histories.set(timeline, content);
+    for (const { branch, content } of histories) this.histories.set(branch.timeline, content);
     this.onCommitted(described);
   }
 
@@ -50,7 +50,7 @@ export class LogInMemory implements LogSink, LogSource {
       const found = this.kept.find(
         ({ range }) => range.timeline === timeline && parseLogPosition(range.start) <= at && parseLogPosition(range.end) > at,
       );
-      if (!found) throw new RahatError('dump_invalid', `The log has nothing at ${formatLogPosition(at)} of timeline ${timeline}`);
+      if (!found) throw new RahatError('dump_invalid', `The log has nothing at ${lsnText(at)} of timeline ${timeline}`);
       const from = Number(at - parseLogPosition(found.range.start));
       const piece = Buffer.from(found.bytes.subarray(from, Math.min(found.bytes.length, from + Number(end - at))));
       at += BigInt(piece.length);

@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { lsnText } from '@rahat/contracts';
 import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
-import { formatLogPosition, parseLogPosition, parseSegmentName } from '../physical/log-position.js';
+import { parseLogPosition, parseSegmentName } from '../physical/log-position.js';
 import { formatLogTime, type LogEvent, LogRecords, parseLogTime } from './log-records.js';
 
 const SEGMENT = 16 << 20;
@@ -47,9 +48,7 @@ beforeAll(async () => {
   }
   truth = dump.split('\n').flatMap((line) => {
     const parts = /tx:\s+(\d+), lsn: (\w+\/\w+),.*desc: (?:COMMIT|ABORT)\S* .*?(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d\.\d{6})/.exec(line);
-    return parts
-      ? [{ start: formatLogPosition(parseLogPosition(parts[2]!)), transaction: Number(parts[1]), at: `${parts[3]}T${parts[4]}Z` }]
-      : [];
+    return parts ? [{ start: lsnText(parseLogPosition(parts[2]!)), transaction: Number(parts[1]), at: `${parts[3]}T${parts[4]}Z` }] : [];
   });
 });
 afterAll(() => server[Symbol.asyncDispose]());
@@ -71,9 +70,7 @@ function read(from: bigint, sizes: () => number): { events: LogEvent[]; records:
 
 function seen(events: LogEvent[]): typeof truth {
   return events.flatMap((event) =>
-    event.kind === 'transaction'
-      ? [{ start: formatLogPosition(event.start), transaction: event.transaction, at: formatLogTime(event.at) }]
-      : [],
+    event.kind === 'transaction' ? [{ start: lsnText(event.start), transaction: event.transaction, at: formatLogTime(event.at) }] : [],
   );
 }
 

@@ -4,16 +4,15 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { RecoveryTarget } from '@rahat/contracts';
-import { hasPostgresql, startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
-import { restoreBaseBackupToFolder, takeBaseBackup, testRestoreBaseBackup } from '../physical/index.js';
+import { hasPostgresql, startPostgresql } from '@rahat/test-servers';
+import { restoreBaseBackupToFolder, testRestoreBaseBackup } from '../physical/index.js';
 import {
-  ArtifactsInMemory,
+  backUp,
   caughtUp,
   connectionTo,
   failureOf,
   followedSettings,
   LogInMemory,
-  physicalRequest,
   quietJob,
   startFollower,
   toolFoldersOf,
@@ -24,12 +23,6 @@ beforeAll(async () => {
   scratchFolder = await mkdtemp(join(tmpdir(), 'rhb-wal-spec-'));
 });
 afterAll(() => rm(scratchFolder, { recursive: true, force: true }));
-
-async function backUp(server: PostgresqlServer): Promise<ArtifactsInMemory> {
-  const backup = new ArtifactsInMemory();
-  backup.facts = await takeBaseBackup(connectionTo(server), physicalRequest, backup, quietJob);
-  return backup;
-}
 
 describe.each([13, 14, 15, 16, 17, 18] as const)('the followed log of PostgreSQL %i', (major) => {
   (hasPostgresql(major) ? it : it.skip)(
@@ -46,7 +39,7 @@ describe.each([13, 14, 15, 16, 17, 18] as const)('the followed log of PostgreSQL
       const before = new Date().toISOString();
       await delay(20);
       await server.query(`INSERT INTO marks SELECT 1, repeat('x', 100000)`);
-      const backup = await backUp(server);
+      const backup = await backUp(connectionTo(server));
 
       const marks: { i: number; transaction: string; lsn: string; time: string }[] = [];
       for (let i = 2; i <= 6; i++) {

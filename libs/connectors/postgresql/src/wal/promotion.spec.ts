@@ -7,19 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { hasPostgresql, NumberedWriters, startPostgresql } from '@rahat/test-servers';
 import pg from 'pg';
 import type { PostgresqlConnection } from '@rahat/contracts';
-import { restoreBaseBackupToFolder, takeBaseBackup } from '../physical/index.js';
+import { restoreBaseBackupToFolder } from '../physical/index.js';
 import { makeThrowawayFolder, startThrowawayServer } from '../throwaway/index.js';
-import {
-  ArtifactsInMemory,
-  connectionTo,
-  followedSettings,
-  LogInMemory,
-  physicalRequest,
-  quietJob,
-  startFollower,
-  toolFoldersOf,
-  until,
-} from './test-parts.js';
+import { backUp, connectionTo, followedSettings, LogInMemory, quietJob, startFollower, toolFoldersOf, until } from './test-parts.js';
 import { parseLogPosition } from '../physical/log-position.js';
 
 const { signal } = quietJob;
@@ -84,8 +74,7 @@ describe.each([13, 15, 18] as const)('when the source of PostgreSQL %i dies and 
         settings: { ...followedSettings, synchronous_commit: 'on', max_connections: '100', max_worker_processes: '8' },
       });
       await using address = await Address.open(primary);
-      const backup = new ArtifactsInMemory();
-      backup.facts = await takeBaseBackup(connectionTo(primary), physicalRequest, backup, quietJob);
+      const backup = await backUp(connectionTo(primary));
       const log = new LogInMemory();
       await using follower = startFollower(connectionTo(primary, { port: address.port, tls: 'disable' }), log);
       await until(() => log.kept.length > 0, follower);

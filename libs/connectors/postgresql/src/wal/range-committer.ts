@@ -1,6 +1,5 @@
-import type { LogSink } from '@rahat/connector-kit';
-import { type LogRange, RahatError } from '@rahat/contracts';
-import { formatLogPosition } from '../physical/log-position.js';
+import type { LogSink, TimelineHistory } from '@rahat/connector-kit';
+import { type LogRange, lsnText, RahatError } from '@rahat/contracts';
 import { formatLogTime, LogRecords } from './log-records.js';
 
 /**
@@ -51,7 +50,7 @@ export class RangeCommitter {
   private expected: bigint;
 
   constructor(
-    private readonly from: { timeline: number; position: bigint; history: { timeline: number; content: Buffer }[] },
+    private readonly from: { timeline: number; position: bigint; histories: TimelineHistory[] },
     private readonly options: { sink: LogSink; segmentSize: number; commitSeconds: number },
     private readonly events: CommitterEvents,
   ) {
@@ -80,10 +79,7 @@ export class RangeCommitter {
   /** Waits when both what is being committed and what is gathered are as much as may be kept. */
   async take(start: bigint, bytes: Buffer): Promise<void> {
     if (start !== this.expected)
-      throw new RahatError(
-        'source_lost',
-        `The server sent its log from ${formatLogPosition(start)} on instead of ${formatLogPosition(this.expected)}`,
-      );
+      throw new RahatError('source_lost', `The server sent its log from ${lsnText(start)} on instead of ${lsnText(this.expected)}`);
     this.expected += BigInt(bytes.length);
     let at = start < this.received ? Math.min(bytes.length, Number(this.received - start)) : 0;
     if (at > 0) this.records.push(bytes.subarray(0, at));
@@ -166,11 +162,11 @@ export class RangeCommitter {
   }
 
   private async commit(range: OpenRange): Promise<void> {
-    const { timeline, history } = this.from;
+    const { timeline, histories } = this.from;
     const described: LogRange = {
       timeline,
-      start: formatLogPosition(range.start),
-      end: formatLogPosition(range.end),
+      start: lsnText(range.start),
+      end: lsnText(range.end),
       ...(range.firstCommitAt !== undefined && { firstCommitAt: formatLogTime(range.firstCommitAt) }),
       ...(range.lastCommitAt !== undefined && { lastCommitAt: formatLogTime(range.lastCommitAt) }),
     };
@@ -184,10 +180,10 @@ export class RangeCommitter {
       }
       whole = true;
     }
-    await this.options.sink.commit({ timeline, lsn: described.start }, body(), () => described, history.length > 0 ? history : undefined);
+    await this.options.sink.commit({ timeline, lsn: described.start }, body(), () => described, histories);
     if (!whole) throw new RahatError('internal', 'A range of the log was committed without being read to its end');
-    // History goes with the first commit on its timeline only.
-    history.length = 0;
+    // They go with the first commit on its timeline only.
+    histories.length = 0;
     this.events.onCommitted(timeline, range.end);
   }
 

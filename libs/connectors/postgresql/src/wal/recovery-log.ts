@@ -1,8 +1,7 @@
 import { appendFile, mkdir, open, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Job, LogSource, LogRecovery } from '@rahat/connector-kit';
-import { type Finding, RahatError } from '@rahat/contracts';
-import { formatLogPosition } from '../physical/log-position.js';
+import { type Finding, lsnText, RahatError } from '@rahat/contracts';
 import type { BasePlace, RecoveryRoute } from './recovery-route.js';
 import { readRoute, type RecoveryStop } from './recovery-stop.js';
 import { historyFileName, parseTimelineHistory, segmentFileName } from './timeline-history.js';
@@ -51,7 +50,7 @@ async function writeSegments(
       if (length !== Number(end - start))
         throw new RahatError(
           'dump_invalid',
-          `The log from ${formatLogPosition(start)} to ${formatLogPosition(end)} has ${length} bytes instead of ${end - start}`,
+          `The log from ${lsnText(start)} to ${lsnText(end)} has ${length} bytes instead of ${end - start}`,
         );
       // As the server leaves the rest of a segment: recovery ends in zeros, if it comes so far.
       await file.truncate(base.segmentSize);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { type LogRange, RahatError } from '@rahat/contracts';
-import { formatLogPosition, parseLogPosition } from '../physical/log-position.js';
+import { type LogRange, lsnText, RahatError } from '@rahat/contracts';
+import { parseLogPosition } from '../physical/log-position.js';
 import { describeReach, findRoute } from './recovery-route.js';
 
 const base = (timeline: number, end: string) => ({ timeline, start: 0x2000028n, end: parseLogPosition(end), segmentSize: 0x1000000 });
@@ -150,7 +150,7 @@ describe('the way from a base backup through the log', () => {
       return;
     }
     const route = find();
-    const pieces = route.pieces.map((piece) => `${piece.timeline} ${formatLogPosition(piece.start)}-${formatLogPosition(piece.end)}`);
+    const pieces = route.pieces.map((piece) => `${piece.timeline} ${lsnText(piece.start)}-${lsnText(piece.end)}`);
     expect({ timeline: route.timeline, pieces }).toEqual({ timeline: expected.timeline, pieces: expected.pieces });
     expect(route.hole ?? '').toMatch(expected.hole ?? /^$/);
   });

@@ -1,5 +1,4 @@
-import { RahatError, type LogRange } from '@rahat/contracts';
-import { formatLogPosition } from '../physical/log-position.js';
+import { type LogRange, lsnText, RahatError } from '@rahat/contracts';
 import { type Extent, LogCoverage } from './log-coverage.js';
 import { formatLogTime, parseLogTime } from './log-records.js';
 import { parseTimelineHistory, type TimelineStep } from './timeline-history.js';
@@ -44,7 +43,7 @@ export function findRoute(
   const way = wayFrom(base, timeline, log.histories);
   if (!way) {
     throw unreachable(
-      `timeline ${timeline} does not come out of timeline ${base.timeline} behind the backup's end at ${formatLogPosition(base.end)}`,
+      `timeline ${timeline} does not come out of timeline ${base.timeline} behind the backup's end at ${lsnText(base.end)}`,
       'Take a backup that was made before that timeline began, or one that was made on it.',
     );
   }
@@ -87,7 +86,7 @@ function walk(base: BasePlace, timeline: number, way: TimelineStep[], coverage: 
     if (end !== undefined ? whole >= end : coverage.nextStart(on, reached) === undefined) continue;
     const next = coverage.nextStart(on, reached);
     const to = next ?? end;
-    route.hole = `the log has a gap from ${formatLogPosition(reached)} to ${to === undefined ? 'its end' : formatLogPosition(to)} of timeline ${on}`;
+    route.hole = `the log has a gap from ${lsnText(reached)} to ${to === undefined ? 'its end' : lsnText(to)} of timeline ${on}`;
     break;
   }
   if (reached <= base.end) return { ...route, pieces: [], extents: [], end: base.end };
@@ -104,7 +103,7 @@ function walk(base: BasePlace, timeline: number, way: TimelineStep[], coverage: 
 export function describeReach(base: BasePlace, route: RecoveryRoute): string {
   const last = route.lastCommitAt === undefined ? '' : `, the last commit in it at ${formatLogTime(route.lastCommitAt)}`;
   const hole = route.hole === undefined ? '' : `; behind that ${route.hole}`;
-  return `Reachable from this backup is ${formatLogPosition(base.end)} to ${formatLogPosition(route.end)} of timeline ${route.timeline}${last}${hole}.`;
+  return `Reachable from this backup is ${lsnText(base.end)} to ${lsnText(route.end)} of timeline ${route.timeline}${last}${hole}.`;
 }
 
 export function unreachable(why: string, reach: string): RahatError {

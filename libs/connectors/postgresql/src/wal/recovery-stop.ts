@@ -1,6 +1,6 @@
-import type { RecoveryTarget } from '@rahat/contracts';
+import { lsnText, type RecoveryTarget } from '@rahat/contracts';
 import type { LogSource } from '@rahat/connector-kit';
-import { formatLogPosition, parseLogPosition } from '../physical/log-position.js';
+import { parseLogPosition } from '../physical/log-position.js';
 import { formatLogTime, type LogEvent, LogRecords, parseLogTime } from './log-records.js';
 import { type BasePlace, describeReach, type RecoveryRoute, unreachable } from './recovery-route.js';
 
@@ -59,10 +59,7 @@ export async function findStop(
     case 'lsn': {
       const position = parseLogPosition(target.lsn);
       if (position < base.end)
-        throw unreachable(
-          `${target.lsn} is before the end of the backup at ${formatLogPosition(base.end)}`,
-          `${reach} Take an older backup.`,
-        );
+        throw unreachable(`${target.lsn} is before the end of the backup at ${lsnText(base.end)}`, `${reach} Take an older backup.`);
       const record = await firstRecordFrom(position, base, route, log);
       if (record !== undefined)
         return {
@@ -73,7 +70,7 @@ export async function findStop(
         };
       const stop = position <= route.end ? await lastRecord(base, route, log) : undefined;
       if (stop) return { ...stop, description: `position ${target.lsn}` };
-      throw unreachable(`${target.lsn} is behind the end of the log at ${formatLogPosition(route.end)}`, reach);
+      throw unreachable(`${target.lsn} is behind the end of the log at ${lsnText(route.end)}`, reach);
     }
     case 'transaction': {
       // Records hold the low 32 bits; pg_current_xact_id() tells 64.
@@ -115,10 +112,10 @@ async function lastRecord(base: BasePlace, route: RecoveryRoute, log: Pick<LogSo
     for await (const bytes of readRoute(route, log, from, route.end)) records.push(bytes);
     if (records.lastStart === undefined || records.lastEnd === undefined || records.lastStart < base.end) continue;
     return {
-      setting: ['recovery_target_lsn', formatLogPosition(records.lastStart)],
+      setting: ['recovery_target_lsn', lsnText(records.lastStart)],
       inclusive: true,
       needed: records.lastEnd,
-      description: `the end of the log at ${formatLogPosition(records.lastEnd)}`,
+      description: `the end of the log at ${lsnText(records.lastEnd)}`,
     };
   }
   return undefined;

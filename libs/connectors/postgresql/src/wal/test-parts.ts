@@ -8,7 +8,7 @@ import { followLog } from './follow-log.js';
 import type { LogInMemory } from './log-in-memory.js';
 
 export { LogInMemory } from './log-in-memory.js';
-export { ArtifactsInMemory, connectionTo, failureOf, physicalRequest, quietJob } from '../physical/test-parts.js';
+export { type ArtifactsInMemory, backUp, connectionTo, failureOf, quietJob } from '../physical/test-parts.js';
 
 export const followRequest: FollowRequest = {
   stream: 'stream_spec',

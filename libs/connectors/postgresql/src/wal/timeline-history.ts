@@ -1,4 +1,4 @@
-import { RahatError } from '@rahat/contracts';
+import { type LogBranch, lsnText, RahatError } from '@rahat/contracts';
 import { parseLogPosition } from '../physical/log-position.js';
 
 /** A piece of the way that a log takes: on this timeline from `start` to `end`, which is open on the last. */
@@ -23,6 +23,11 @@ export function parseTimelineHistory(timeline: number, content: Buffer | undefin
   if (steps.some((step) => step.timeline >= timeline))
     throw new RahatError('dump_invalid', `The history of timeline ${timeline} names a later one`);
   return [...steps, { timeline, start }];
+}
+
+/** Where each timeline of a way comes from; the oldest's own beginning is not told. */
+export function branchesOf(way: readonly TimelineStep[]): LogBranch[] {
+  return way.slice(1).map(({ timeline, start }, i) => ({ timeline, parent: way[i]!.timeline, at: lsnText(start) }));
 }
 
 /** `0000000A.history` */
