@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { ComparedWith } from './compared-with.js';
 import { Finding } from './finding.js';
-import { TableName } from './run-spec.js';
+import { TableName } from './table-name.js';
 
 /** Evidence crosses the queue: of more objects or tables only the counts are told. */
 export const MOST_DIFFERENCES = 500;

@@ -182,6 +182,15 @@ export const ERROR_CATALOGUE = {
     'The backup restores exactly; look at what it holds.',
   ),
   restore_failed: entry(500, 'The restore failed', false),
+  restore_locked: entry(
+    503,
+    'A table of the restore is in use',
+    true,
+    'Another session holds a lock on it; nothing was changed. Run it again when that session has ended.',
+  ),
+  restore_refused: entry(409, 'The restore would change more than it was told to', false),
+  undo_refused: entry(409, 'The undo would take back later changes', false),
+  safety_copy_not_found: entry(404, 'There is no such safety copy', false),
 } as const satisfies Record<string, ErrorEntry>;
 
 export type ErrorCode = keyof typeof ERROR_CATALOGUE;

@@ -5,6 +5,7 @@ import { Finding } from './finding.js';
 import { MissingBackups, RebuildCounts, RebuiltSnapshot } from './found-snapshot.js';
 import { BackupLabel, Consistency, VerificationLevel } from './labels.js';
 import { LogGapReason, LogPosition, RecoveryEvidence } from './log-stream.js';
+import { MergedTable, SafetyCopy, SafetyCopyOrder } from './merge.js';
 
 export const TableEvidence = z.object({
   schema: z.string(),
@@ -78,6 +79,11 @@ export const RestoreEvidence = z.object({
   rows: z.number().int(),
   bytes: z.number().int(),
   recovery: RecoveryEvidence.optional(),
+  /** Into a live database: what changed there, and what was kept of it. */
+  merged: z.array(MergedTable).optional(),
+  safetyCopy: SafetyCopy.optional(),
+  /** Of an undo, or of the end of a safety copy. */
+  ended: SafetyCopyOrder.pick({ of: true, schema: true, action: true }).optional(),
   findings: z.array(Finding),
 });
 export type RestoreEvidence = z.infer<typeof RestoreEvidence>;

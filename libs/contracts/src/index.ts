@@ -15,6 +15,8 @@ export * from './s3-address.js';
 export * from './principal.js';
 export * from './repository-grant.js';
 export * from './log-stream.js';
+export * from './table-name.js';
+export * from './merge.js';
 export * from './run-spec.js';
 export * from './found-log.js';
 export * from './found-snapshot.js';

@@ -7,7 +7,7 @@ import { FoundSnapshot, MissingBackups, MOST_FOUND_AT_ONCE, RebuiltSnapshot } fr
 import { ProbeReport } from './http/servers.js';
 import { BackupMethod, Engine, RunState, RunType, VerificationLevel } from './labels.js';
 import { LogBranch, LogPosition, LogProgress, LogRange } from './log-stream.js';
-import { RestoreSpec, RunSpec } from './run-spec.js';
+import { RestoreSpec, RunSpec, SafetyCopySpec } from './run-spec.js';
 
 /**
  * Commands go to one queue of their owner; events are copied to one queue per subscriber (design.md §5).
@@ -141,7 +141,7 @@ export const Questions = {
     answer: z.object({ dropped: z.boolean() }),
   },
   'restore.outline.v1': {
-    question: z.object({ spec: RestoreSpec }),
+    question: z.object({ spec: z.discriminatedUnion('type', [RestoreSpec, SafetyCopySpec]) }),
     answer: z.object({
       steps: z.array(z.string()),
       overwrites: z.array(z.string()),

@@ -5,7 +5,9 @@ import { BackupMethod, BackupType, Engine, VerificationLevel } from './labels.js
 import { PostgresqlConnection } from './connection.js';
 import { HookInput } from './hooks.js';
 import { FollowOrder, Recovery } from './log-stream.js';
+import { Merge, SafetyCopyOrder } from './merge.js';
 import { RepositoryAccess } from './repository-grant.js';
+import { TableName } from './table-name.js';
 
 /** The secrets of a run spec, as they are after a worker opened the sealed part (design.md §6, §8). */
 export const RunSecrets = z.object({
@@ -22,9 +24,6 @@ export const RestoreTarget = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('folder'), path: z.string().startsWith('/') }).strict(),
 ]);
 export type RestoreTarget = z.infer<typeof RestoreTarget>;
-
-export const TableName = z.object({ schema: z.string().min(1), table: z.string().min(1) }).strict();
-export type TableName = z.infer<typeof TableName>;
 
 const SpecHead = z.object({
   version: z.literal(1),
@@ -79,6 +78,17 @@ export const RestoreSpec = ServerSpecHead.extend({
   noAcl: z.boolean().default(false),
   /** Of a physical backup. */
   recovery: Recovery.optional(),
+  /** Absent `intoExisting` beside it: a worker that doesn't know it refuses, because the database exists. */
+  merge: Merge.optional(),
+});
+
+/** The undo of a restore into a live database, or the end of its safety copy. A type of its own, which no older worker takes for a restore. */
+export const SafetyCopySpec = ServerSpecHead.extend({
+  type: z.literal('safety-copy'),
+  /** What was restored then. */
+  snapshot: z.string(),
+  database: z.string(),
+  order: SafetyCopyOrder,
 });
 
 /** Frees what no snapshot of the repository needs any more. */
@@ -110,6 +120,7 @@ export const RunSpec = z.discriminatedUnion('type', [
   BackupSpec,
   VerificationSpec,
   RestoreSpec,
+  SafetyCopySpec,
   CollectionSpec,
   RebuildSpec,
   FollowSpec,
@@ -119,6 +130,7 @@ export type RunSpec = z.infer<typeof RunSpec>;
 export type BackupSpec = z.infer<typeof BackupSpec>;
 export type VerificationSpec = z.infer<typeof VerificationSpec>;
 export type RestoreSpec = z.infer<typeof RestoreSpec>;
+export type SafetyCopySpec = z.infer<typeof SafetyCopySpec>;
 export type CollectionSpec = z.infer<typeof CollectionSpec>;
 export type RebuildSpec = z.infer<typeof RebuildSpec>;
 export type FollowSpec = z.infer<typeof FollowSpec>;

@@ -5,7 +5,7 @@ import { executeFollow } from './follow.js';
 import { executeComparison } from './comparison.js';
 import { maskSecrets } from './mask-secrets.js';
 import { executeRebuild } from './rebuild.js';
-import { executeRestore } from './restore.js';
+import { executeRestore, executeSafetyCopy } from './restore.js';
 import type { ExecutionOptions } from './run-context.js';
 import { executeVerification } from './verification.js';
 
@@ -24,6 +24,8 @@ export async function executeRun(spec: RunSpec, secrets: RunSecrets, options: Ex
         return await executeVerification(spec, secrets, options);
       case 'restore':
         return await executeRestore(spec, secrets, options);
+      case 'safety-copy':
+        return await executeSafetyCopy(spec, secrets, options);
       case 'collection':
         return await executeCollection(spec, secrets, options);
       case 'rebuild':

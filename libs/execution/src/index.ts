@@ -13,7 +13,7 @@ export {
 } from './offline.js';
 export { executeFollow, type LogCommitted } from './follow.js';
 export type { OfflineLogStream } from './offline-logs.js';
-export { discoverDatabases, dropSlot, outlineRestore, probeServer, type QuestionOptions } from './questions.js';
+export { discoverDatabases, dropSlot, outlineRestore, outlineSafetyCopy, probeServer, type QuestionOptions } from './questions.js';
 export {
   KIT_FORMATS,
   keyBlock,

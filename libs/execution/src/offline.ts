@@ -8,6 +8,7 @@ import {
   isS3Address,
   newId,
   RahatError,
+  type Merge,
   type Recovery,
   parseS3Address,
   type RepositorySnapshot,
@@ -37,6 +38,8 @@ export interface OfflineRestore {
   connection?: SourceConnection;
   tables?: TableName[];
   intoExisting?: boolean;
+  /** Into the database that the target names, which is in use. */
+  merge?: Merge;
   noOwner?: boolean;
   noAcl?: boolean;
   /** Of a physical backup: `stream` absent = the only one of its server that the repository holds. */

@@ -1,9 +1,9 @@
-import { type Engine, type ProbeReport, RahatError, type RestoreSpec, type RunSecrets } from '@rahat/contracts';
+import { type Engine, type ProbeReport, RahatError, type RestoreSpec, type RunSecrets, type SafetyCopySpec } from '@rahat/contracts';
 import type { DiscoveredDatabase, RestoreOutline } from '@rahat/connector-kit';
 import { SnapshotSource } from './artifacts.js';
 import { connectorFor, type SourceConnection } from './connectors.js';
 import { runError } from './execute-run.js';
-import { restoreRequest } from './restore.js';
+import { restoreRequest, safetyCopyRequest } from './restore.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToRead } from './run-context.js';
 
 export type QuestionOptions = Pick<ExecutionOptions, 'signal' | 'toolFolders' | 'scratchFolder' | 'cacheFolder'>;
@@ -72,6 +72,19 @@ export async function outlineRestore(spec: RestoreSpec, secrets: RunSecrets, opt
     if (!connection) throw new RahatError('message_invalid', 'The question came without the credentials of its target server');
     await using target = await (await connectorFor(spec.engine)).open(connection, connectorContext(options));
     return await target.planRestore(restoreRequest(spec), source, jobOf(quiet, secrets));
+  } catch (error) {
+    throw runError(error, secrets, options.signal);
+  }
+}
+
+/** What an undo would do; looks only. */
+export async function outlineSafetyCopy(spec: SafetyCopySpec, secrets: RunSecrets, options: QuestionOptions): Promise<RestoreOutline> {
+  try {
+    const connection = secrets.target ?? secrets.source;
+    if (!connection) throw new RahatError('message_invalid', 'The question came without the credentials of its server');
+    const quiet = { ...options, workerName: 'outline', onProgress: () => undefined, onLog: () => undefined };
+    await using session = await (await connectorFor(spec.engine)).open(connection, connectorContext(options));
+    return await session.planSafetyCopy(safetyCopyRequest(spec), jobOf(quiet, secrets));
   } catch (error) {
     throw runError(error, secrets, options.signal);
   }

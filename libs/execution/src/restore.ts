@@ -1,5 +1,5 @@
-import type { RestoreFacts, RestoreRequest } from '@rahat/connector-kit';
-import { RahatError, type RestoreEvidence, type RestoreSpec, type RunSecrets } from '@rahat/contracts';
+import type { RestoreFacts, RestoreRequest, SafetyCopyRequest } from '@rahat/connector-kit';
+import { RahatError, type RestoreEvidence, type RestoreSpec, type RunSecrets, type SafetyCopySpec } from '@rahat/contracts';
 import type { Repository } from '@rahat/repository';
 import { SnapshotSource } from './artifacts.js';
 import { attemptLabel } from './attempt-label.js';
@@ -10,7 +10,7 @@ import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToRead } 
 /** The part of a restore spec that says what and where to. */
 export type RestoreOrder = Pick<
   RestoreSpec,
-  'run' | 'attempt' | 'engine' | 'snapshot' | 'target' | 'tables' | 'intoExisting' | 'noOwner' | 'noAcl' | 'recovery'
+  'run' | 'attempt' | 'engine' | 'snapshot' | 'target' | 'tables' | 'intoExisting' | 'noOwner' | 'noAcl' | 'recovery' | 'merge'
 >;
 
 export async function executeRestore(spec: RestoreSpec, secrets: RunSecrets, options: ExecutionOptions): Promise<RestoreEvidence> {
@@ -41,9 +41,42 @@ export async function restoreSnapshot(
     await using target = await connector.open(connection, context);
     facts = await target.restore(restoreRequest(order), source, job);
   }
-  const { target, setAside, tables, rows, bytes, findings } = facts;
-  const recovery = recoveryEvidence(order.recovery, facts);
-  return { type: 'restore', snapshot: manifest.snapshot, target, setAside, tables, rows, bytes, findings, ...recovery };
+  return evidenceOf(manifest.snapshot, facts, recoveryEvidence(order.recovery, facts));
+}
+
+/** The undo of a restore into a live database, or the end of its safety copy: it needs the server only, and no repository. */
+export async function executeSafetyCopy(spec: SafetyCopySpec, secrets: RunSecrets, options: ExecutionOptions): Promise<RestoreEvidence> {
+  const connection = secrets.target ?? secrets.source;
+  if (!connection) throw new RahatError('message_invalid', 'The undo came without the credentials of its server');
+  await using session = await (await connectorFor(spec.engine)).open(connection, connectorContext(options));
+  const facts = await session.endSafetyCopy(safetyCopyRequest(spec), jobOf(options, secrets));
+  const { of, schema, action } = spec.order;
+  return evidenceOf(spec.snapshot, facts, { ended: { of, schema, action } });
+}
+
+export function safetyCopyRequest({ order, database, run, attempt }: SafetyCopySpec): SafetyCopyRequest {
+  const { schema, action, force, lockWaitSeconds } = order;
+  return { schema, action, force, lockWaitSeconds, database, label: attemptLabel({ run, attempt }) };
+}
+
+function evidenceOf(
+  snapshot: string,
+  { target, setAside, tables, rows, bytes, findings, merged, safetyCopy }: RestoreFacts,
+  more: Pick<RestoreEvidence, 'recovery' | 'ended'>,
+): RestoreEvidence {
+  return {
+    type: 'restore',
+    snapshot,
+    target,
+    setAside,
+    tables,
+    rows,
+    bytes,
+    findings,
+    ...(merged && { merged }),
+    ...(safetyCopy && { safetyCopy }),
+    ...more,
+  };
 }
 
 export function restoreRequest(order: RestoreOrder): RestoreRequest {
@@ -53,6 +86,7 @@ export function restoreRequest(order: RestoreOrder): RestoreRequest {
     intoExisting: order.intoExisting,
     noOwner: order.noOwner,
     noAcl: order.noAcl,
+    ...(order.merge && { merge: order.merge }),
     label: attemptLabel(order),
   };
 }

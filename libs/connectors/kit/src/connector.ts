@@ -1,4 +1,16 @@
-import type { Assertion, AssertionEvidence, BackupLabel, BackupMethod, Consistency, Engine, Finding } from '@rahat/contracts';
+import type {
+  Assertion,
+  AssertionEvidence,
+  BackupLabel,
+  BackupMethod,
+  Consistency,
+  Engine,
+  Finding,
+  Merge,
+  MergedTable,
+  SafetyCopy,
+  SafetyCopyOrder,
+} from '@rahat/contracts';
 import type { FollowEnd, FollowRequest, LogRecovery, LogSink, RecoveryFacts } from './log.js';
 import type { Decoder } from './decoder.js';
 
@@ -52,6 +64,10 @@ export interface ConnectorSession extends AsyncDisposable {
   planRestore(request: RestoreRequest, source: ArtifactSource, job: Job): Promise<RestoreOutline>;
   /** Stage → check → swap. Throws `restore_mismatch` when counts or hashes differ; then nothing was swapped in. */
   restore(request: RestoreRequest, source: ArtifactSource, job: Job): Promise<RestoreFacts>;
+  /** What an undo or the end of a safety copy will do; changes nothing. */
+  planSafetyCopy(request: SafetyCopyRequest, job: Job): Promise<RestoreOutline>;
+  /** Throws `undo_refused` where it would take back later changes and isn't forced; then nothing was changed. */
+  endSafetyCopy(request: SafetyCopyRequest, job: Job): Promise<RestoreFacts>;
   /** What stands in the way of following the server's log. */
   preflightFollow(): Promise<Finding[]>;
   /** Until the job is aborted, or until the log can't be had without a gap. Whatever else ends it is thrown. */
@@ -178,11 +194,18 @@ export interface RestoreRequest {
   tables?: [schema: string, table: string][];
   /** With `tables`: bring them into this existing database instead of a new one; an existing table is renamed aside. */
   intoExisting?: boolean;
+  /** The chosen tables, schemas and rows go into this existing database, in one transaction. */
+  merge?: Merge;
   noOwner?: boolean;
   noAcl?: boolean;
   /** Roles that the backup names and the target lacks are created without login; otherwise they are a blocker. Never drops a role. */
   createMissingRoles?: boolean;
   /** Names the staging database. */
+  label: string;
+}
+
+export interface SafetyCopyRequest extends Pick<SafetyCopyOrder, 'schema' | 'action' | 'force' | 'lockWaitSeconds'> {
+  database: string;
   label: string;
 }
 
@@ -212,6 +235,9 @@ export interface RestoreFacts {
   findings: Finding[];
   /** With a recovery. */
   recovery?: RecoveryFacts;
+  /** Into a live database, or back out of it. */
+  merged?: MergedTable[];
+  safetyCopy?: SafetyCopy;
 }
 
 export interface TestRestoreFacts extends RestoreFacts {

@@ -6,6 +6,10 @@ import { queryError } from './errors.js';
 import { backupLogically } from './logical/logical-backup.js';
 import { planLogicalRestore, restoreLogically } from './logical/logical-restore.js';
 import { isLogical } from './logical/stored-dump.js';
+import { mergeOrder } from './merge/merge-order.js';
+import { restoreIntoLive } from './merge/merge-restore.js';
+import { planMerge } from './merge/plan-merge.js';
+import { endSafetyCopy, planUndo } from './merge/undo-restore.js';
 import { takeBaseBackup } from './physical/index.js';
 import { preflight } from './preflight.js';
 import { probe } from './probe.js';
@@ -33,12 +37,18 @@ export function openSession(connection: RoutedConnection, context: ConnectorCont
     },
     planRestore: async (request, source, job) => {
       assertDatabaseRestore(request, source);
+      const order = await mergeOrder(connection, request, source);
+      if (order) return planMerge(order, job);
       return planLogicalRestore(connection, request, source, job);
     },
     restore: async (request, source, job) => {
       assertDatabaseRestore(request, source);
+      const order = await mergeOrder(connection, request, source);
+      if (order) return restoreIntoLive(order, source, job);
       return restoreLogically(connection, request, source, context, job);
     },
+    planSafetyCopy: (request, job) => planUndo(connection, request, job),
+    endSafetyCopy: (request, job) => endSafetyCopy(connection, request, job),
     preflightFollow: () => followFindings(connection, context.signal),
     follow: (request, sink, job) => followLog(connection, request, sink, job),
     dropSlot: (slot) => dropSlot(connection, slot, context.signal),

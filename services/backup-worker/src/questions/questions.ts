@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { RahatError, RunSecrets } from '@rahat/contracts';
-import { discoverDatabases, dropSlot, outlineRestore, probeServer, type QuestionOptions } from '@rahat/execution';
+import { discoverDatabases, dropSlot, outlineRestore, outlineSafetyCopy, probeServer, type QuestionOptions } from '@rahat/execution';
 import type { AnswerHandlers, Messaging, Subscription } from '@rahat/messaging';
 import type { PoolKey } from '@rahat/secrets';
 import type { WorkerConfig } from '../config.js';
@@ -45,7 +45,9 @@ export class Questions {
       },
       'restore.outline.v1': async ({ spec }) => {
         const secrets = await this.open(spec.sealedSecrets, `${spec.run}/${spec.attempt}`);
-        const { steps, overwrites, findings, sizeBytes, objects } = await this.answer((options) => outlineRestore(spec, secrets, options));
+        const { steps, overwrites, findings, sizeBytes, objects } = await this.answer((options) =>
+          spec.type === 'restore' ? outlineRestore(spec, secrets, options) : outlineSafetyCopy(spec, secrets, options),
+        );
         return { steps, overwrites, findings, sizeBytes, rows: objects.reduce((sum, object) => sum + (object.rows ?? 0), 0) };
       },
     };

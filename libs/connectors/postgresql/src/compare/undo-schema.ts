@@ -118,7 +118,7 @@ function making(entry: TocEntry): string[] {
 }
 
 /** What belongs to somebody else than whoever runs the script. */
-function owning({ description, owner, dropStatement }: TocEntry): string[] {
+export function owning({ description, owner, dropStatement }: TocEntry): string[] {
   if (
     owner === '' ||
     !['TABLE', 'VIEW', 'MATERIALIZED VIEW', 'SEQUENCE', 'FUNCTION', 'PROCEDURE', 'SCHEMA', 'TYPE', 'DOMAIN'].includes(description)

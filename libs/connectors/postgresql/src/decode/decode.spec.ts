@@ -7,7 +7,7 @@ import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import { postgresqlConnector } from '../connector.js';
 import { HOSTILE_NAMES, HOSTILE_SQL, RICH_SQL, WIDE_SQL } from '../logical/sample-database.js';
 import { ArtifactsInMemory, connectionTo, failureOf, quietJob } from '../physical/test-parts.js';
-import { copyInto } from '../testing/copy-into.js';
+import { copyInto } from '../merge/copy-in.js';
 
 let server: PostgresqlServer;
 let scratchFolder: string;
@@ -137,10 +137,10 @@ describe('a logical backup without a server', () => {
             .replaceAll(`INSERT INTO ${table} (`, 'INSERT INTO pg_temp.copy_of (');
           await client.query(sql);
         } else if (format === 'csv') {
-          await copyInto(client, `COPY pg_temp.copy_of (${list}) FROM STDIN WITH (FORMAT csv, HEADER)`, content);
+          await copyInto(client, `COPY pg_temp.copy_of (${list}) FROM STDIN WITH (FORMAT csv, HEADER)`, [content]);
         } else {
           await client.query('CREATE TEMP TABLE lines (line text)');
-          await copyInto(client, "COPY lines FROM STDIN WITH (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')", content);
+          await copyInto(client, "COPY lines FROM STDIN WITH (FORMAT csv, QUOTE E'\\x01', DELIMITER E'\\x02')", [content]);
           const picked = columns.map((column) => `(r).${quoted(column)}`).join(', ');
           await client.query(
             `INSERT INTO pg_temp.copy_of (${list}) OVERRIDING SYSTEM VALUE SELECT ${picked} FROM (SELECT json_populate_record(NULL::pg_temp.copy_of, line::json) AS r FROM lines OFFSET 0) x`,

@@ -113,7 +113,7 @@ export async function restoreIntoExisting(
  * Parts that need tables which were not chosen but are in the database: they come too. Foreign keys come unchecked, since the
  * rows that they point to may be gone by now, which is no reason to refuse the table.
  */
-async function joinPresentTables(
+export async function joinPresentTables(
   client: pg.Client,
   leftOut: readonly LeftOut[],
 ): Promise<{ entries: Set<TocEntry>; foreignKeys: string[]; findings: Finding[] }> {
@@ -197,7 +197,7 @@ async function viewsOnTables(client: pg.Client, existing: readonly ExistingTable
 }
 
 /** Schemas, types, functions, extensions and free sequences that the database has already; they stay as they are. */
-async function presentNeeds(client: pg.Client, entries: readonly TocEntry[], existing: readonly ExistingTable[]): Promise<Set<TocEntry>> {
+export async function presentNeeds(client: pg.Client, entries: readonly TocEntry[], existing: readonly ExistingTable[]): Promise<Set<TocEntry>> {
   const { rows } = await client.query<{ kind: string; schema: string; tag: string }>(
     `
     SELECT 'SCHEMA' AS kind, '' AS schema, nspname::text AS tag FROM pg_namespace
