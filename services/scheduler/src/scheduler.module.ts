@@ -57,6 +57,7 @@ import { WindowsController } from './recovery/windows.controller.js';
 import { WindowsService } from './recovery/windows.service.js';
 import { RestorePlansService } from './restores/restore-plans.service.js';
 import { RestoresController } from './restores/restores.controller.js';
+import { SafetyCopiesService } from './restores/safety-copies.service.js';
 import { BackupHolds } from './retention/backup-holds.js';
 import { Removals } from './retention/removals.js';
 import { RetentionService } from './retention/retention.service.js';
@@ -256,6 +257,7 @@ export class SchedulerModule {
           provide: RestorePlansService,
           useValue: new RestorePlansService(database, outbox, ledger, secrets, questions, repositories, clock),
         },
+        { provide: SafetyCopiesService, useValue: new SafetyCopiesService(database, outbox, ledger, secrets, questions, clock) },
         listing(TrashService, (pagesOf) => new TrashService(database, outbox, removals, returns, pagesOf('trash'))),
         listing(
           CollectionsService,

@@ -5,6 +5,7 @@ import { PageQuery } from './page.js';
 import { SearchFilters } from './annotations.js';
 import { BackupHold } from './retention.js';
 import { RestoreTarget } from '../run-spec.js';
+import { Merge, SafetyCopy } from '../merge.js';
 import { TableName } from '../table-name.js';
 import { TagFilter } from '../tags.js';
 import { LogPosition, LogProgress, RecoveryTarget } from '../log-stream.js';
@@ -146,6 +147,8 @@ export const CreateRestorePlan = z
     /** The history to follow; absent = the one that was followed last. */
     timeline: z.number().int().min(1).optional(),
     intoExisting: z.boolean().default(false),
+    /** Of a logical backup: into the existing database that `target` names, in one transaction, with a safety copy. */
+    merge: Merge.optional(),
     noOwner: z.boolean().default(false),
     noAcl: z.boolean().default(false),
   })
@@ -175,6 +178,7 @@ export const RestorePlan = z
     tables: z.array(TableName).nullable(),
     recovery: RecoveryOutline.nullable(),
     intoExisting: z.boolean(),
+    merge: Merge.nullable(),
     noOwner: z.boolean(),
     noAcl: z.boolean(),
     steps: z.array(z.string()),
@@ -196,6 +200,31 @@ export const RunRestore = z
   .strict()
   .meta({ id: 'RunRestore' });
 export type RunRestore = z.infer<typeof RunRestore>;
+
+/** `undo` puts back what was there before the restore; `drop` forgets it. */
+export const EndSafetyCopy = z
+  .object({
+    action: z.enum(['undo', 'drop']),
+    /** Undo even where it takes back what others wrote since. */
+    force: z.boolean().default(false),
+  })
+  .strict()
+  .meta({ id: 'EndSafetyCopy' });
+export type EndSafetyCopy = z.infer<typeof EndSafetyCopy>;
+
+/** A restore into a live database that can still be undone. */
+export const KeptSafetyCopy = SafetyCopy.extend({
+  /** The run of the restore. */
+  run: z.string(),
+  server: z.string(),
+  backup: z.string().nullable(),
+  restoredAt: z.iso.datetime(),
+}).meta({ id: 'KeptSafetyCopy' });
+export type KeptSafetyCopy = z.infer<typeof KeptSafetyCopy>;
+
+/** Those of the last year, the newest first. */
+export const SafetyCopies = z.object({ data: z.array(KeptSafetyCopy) }).meta({ id: 'SafetyCopies' });
+export type SafetyCopies = z.infer<typeof SafetyCopies>;
 
 export const RunQuery = PageQuery.extend({
   type: RunType.optional(),

@@ -1,13 +1,9 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import {
-  newId,
   RahatError,
-  type Answer,
   type CreateRestorePlan,
-  type PostgresqlAddress,
   type Principal,
-  type RecoveryOutline,
   type RestorePlan,
   type RestoreSpec,
   type RestoreTarget,
@@ -30,20 +26,7 @@ import { findServer, type ServerRow } from '../servers/servers.table.js';
 import type { WorkerQuestions } from '../servers/worker-questions.js';
 import { newDatabaseName } from './new-database-name.js';
 import { chooseRecovery } from './recovery-choice.js';
-
-type Outline = Answer<'restore.outline.v1'>;
-
-interface RestorePlanRow {
-  id: string;
-  backup_id: string;
-  server_id: string;
-  request: RestoreRequest;
-  outline: Outline & { address: PostgresqlAddress; recovery?: RecoveryOutline };
-  hash: string;
-  created_at: Date;
-  expires_at: Date;
-  run_id: string | null;
-}
+import { findRestorePlan, insertRestorePlan, presentRestorePlan, type Outline, type RestorePlanRow } from './restore-plans.table.js';
 
 const VALID_MS = 60 * 60_000;
 const DEADLINE_MINUTES = 24 * 60;
@@ -77,49 +60,40 @@ export class RestorePlansService {
       ...(request.tables ? { tables: request.tables } : {}),
       ...(recovery ? { recovery: { stream: recovery.stream, target: recovery.target, timeline: recovery.timeline } } : {}),
       intoExisting: request.intoExisting,
+      ...(request.merge ? { merge: request.merge } : {}),
       noOwner: request.noOwner,
       noAcl: request.noAcl,
     };
     const outline = { ...withOwnFindings(await this.outline(backup, server, fixed), backup), ...(recovery ? { recovery } : {}) };
     return this.database.inOrganization(principal, async (transaction) => {
       const now = this.clock.now();
-      const unhashed = {
-        id: newId('restorePlan'),
+      const row = await insertRestorePlan(transaction, principal.organization, {
         backup_id: backup.id,
         server_id: server.id,
         request: fixed,
         outline: { ...outline, address: server.address },
         created_at: now,
         expires_at: new Date(now.getTime() + VALID_MS),
-        run_id: null,
-      };
-      const row: RestorePlanRow = { ...unhashed, hash: hashOf(unhashed) };
-      await transaction.query(
-        `INSERT INTO restore_plans (id, organization_id, backup_id, server_id, request, outline, hash, created_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-        [
-          row.id,
-          principal.organization,
-          row.backup_id,
-          row.server_id,
-          JSON.stringify(row.request),
-          JSON.stringify(row.outline),
-          row.hash,
-          row.created_at,
-          row.expires_at,
-        ],
-      );
+      });
       await recordAct(this.outbox, transaction, principal, {
         action: 'restore.planned',
         target: { kind: 'restore_plan', id: row.id },
         // The worker looked at both: the password of the server and the keys of the repository were opened for it.
-        details: { backup: backup.id, server: server.id, repository: backup.repository_id, target, ...(recovery ? { recovery } : {}) },
+        details: {
+          backup: backup.id,
+          server: server.id,
+          repository: backup.repository_id,
+          target,
+          ...(recovery ? { recovery } : {}),
+          ...mergeInTrail(fixed),
+        },
       });
-      return present(row);
+      return presentRestorePlan(row);
     });
   }
 
   async get(principal: Principal, id: string): Promise<RestorePlan> {
-    return present(await this.database.inOrganization(principal, (transaction) => findRestorePlan(transaction, id)));
+    return presentRestorePlan(await this.database.inOrganization(principal, (transaction) => findRestorePlan(transaction, id)));
   }
 
   async run(principal: Principal, request: RunRestore): Promise<Run> {
@@ -167,6 +141,7 @@ export class RestorePlansService {
           server: server.id,
           target: plan.request.target,
           ...(plan.request.recovery ? { recovery: plan.request.recovery } : {}),
+          ...mergeInTrail(plan.request),
         },
       });
       return presentRun(run);
@@ -219,12 +194,6 @@ async function assertStillReached(transaction: Transaction, { backup_id, outline
     throw new RahatError('restore_plan_stale', 'The log that the recovery needs is no longer what it was when this restore plan was made');
 }
 
-async function findRestorePlan(transaction: Transaction, id: string): Promise<RestorePlanRow> {
-  const [row] = await transaction.query<RestorePlanRow>(`SELECT * FROM restore_plans WHERE id = $1`, [id]);
-  if (!row) throw new RahatError('not_found', `There is no restore plan ${id}`);
-  return row;
-}
-
 function targetOf(request: CreateRestorePlan, backup: NamedBackupRow, now: Date): RestoreTarget {
   const physical = backup.method === 'postgresql.physical';
   if (physical && request.tables)
@@ -233,7 +202,25 @@ function targetOf(request: CreateRestorePlan, backup: NamedBackupRow, now: Date)
     throw mistaken({ pointer: '/target', message: 'a physical backup is restored to a folder: {"kind":"folder","path":"/…"}' });
   if (!physical && request.target?.kind === 'folder')
     throw mistaken({ pointer: '/target', message: 'a logical backup is restored to a database' });
+  if (request.merge) return mergeTarget(request, physical);
   return request.target ?? { kind: 'database', name: newDatabaseName(backup.database_name ?? 'database', now), replace: false };
+}
+
+/** The rows go into what is there, so it has to be named, and nothing is swapped in for it. */
+function mergeTarget({ target, intoExisting }: CreateRestorePlan, physical: boolean): RestoreTarget {
+  if (physical) throw mistaken({ pointer: '/merge', message: 'a physical backup holds the whole server; choose parts of a logical one' });
+  if (target?.kind !== 'database') throw mistaken({ pointer: '/target', message: 'name the existing database that the part goes into' });
+  if (target.replace) throw mistaken({ pointer: '/target/replace', message: 'a part goes into the database as it is' });
+  if (intoExisting)
+    throw mistaken({ pointer: '/intoExisting', message: 'moves tables aside, and `merge` brings rows into them: choose one' });
+  return target;
+}
+
+/** Conditions may hold values of rows, which have no place in the trail. */
+function mergeInTrail({ merge }: RestoreRequest): { merge?: object } {
+  if (!merge) return {};
+  const { rows, ...rest } = merge;
+  return { merge: { ...rest, ...(rows && { rowsOf: rows.map(({ schema, table }) => `${schema}.${table}`) }) } };
 }
 
 /** A folder of a worker lies in no server group. */
@@ -264,7 +251,11 @@ function withOwnFindings(outline: Outline, backup: NamedBackupRow): Outline {
 /** Whatever exists and would be replaced needs its name typed. */
 function assertConfirmed(plan: RestorePlanRow, confirm: string | undefined): void {
   const { target } = plan.request;
-  const replaces = plan.outline.overwrites.length > 0 || plan.request.intoExisting || (target.kind === 'database' && target.replace);
+  const replaces =
+    plan.outline.overwrites.length > 0 ||
+    plan.request.intoExisting ||
+    plan.request.merge !== undefined ||
+    (target.kind === 'database' && target.replace);
   if (replaces && confirm !== nameOf(target))
     throw mistaken({
       pointer: '/confirm',
@@ -272,7 +263,7 @@ function assertConfirmed(plan: RestorePlanRow, confirm: string | undefined): voi
     });
 }
 
-function assertUnblocked(outline: Outline): void {
+export function assertUnblocked(outline: Outline): void {
   const blockers = outline.findings.filter((finding) => finding.severity === 'blocker');
   if (blockers.length > 0)
     throw new RahatError('preflight_blocked', `The restore cannot work: ${blockers.map((blocker) => blocker.message).join('; ')}`, {
@@ -290,40 +281,10 @@ function assertSame(planned: Outline, current: Outline): void {
     throw new RahatError('restore_plan_stale', 'What the restore would replace or find has changed since this plan was made');
 }
 
-function nameOf(target: RestoreTarget): string {
-  return target.kind === 'database' ? target.name : target.path;
-}
-
-function hashOf(row: Omit<RestorePlanRow, 'hash'>): string {
-  const { hash: _absent, ...everything } = present({ ...row, hash: '' });
-  return createHash('sha256').update(JSON.stringify(everything)).digest('hex');
-}
-
-function present(row: RestorePlanRow): RestorePlan {
-  const { target, tables, intoExisting, noOwner, noAcl } = row.request;
-  const { steps, overwrites, findings, sizeBytes, rows } = row.outline;
-  return {
-    id: row.id,
-    backup: row.backup_id,
-    server: row.server_id,
-    target,
-    tables: tables ?? null,
-    recovery: row.outline.recovery ?? null,
-    intoExisting,
-    noOwner,
-    noAcl,
-    steps,
-    overwrites,
-    findings,
-    sizeBytes,
-    rows,
-    hash: row.hash,
-    createdAt: row.created_at.toISOString(),
-    expiresAt: row.expires_at.toISOString(),
-  };
-}
-
 /** What a login is told to; behind an SSH host the same address may be another server. */
 function whereOf({ host, port, user, ssh }: PostgresqlAddress) {
   return { host, port, user, ssh };
+}
+function nameOf(target: RestoreTarget): string {
+  return target.kind === 'database' ? target.name : target.path;
 }

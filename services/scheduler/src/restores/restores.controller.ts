@@ -1,14 +1,18 @@
 import { Body, Controller, Get, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { CreateRestorePlan, RestorePlan, Run, RunRestore, type Principal } from '@rahat/contracts';
+import { CreateRestorePlan, EndSafetyCopy, RestorePlan, Run, RunRestore, SafetyCopies, type Principal } from '@rahat/contracts';
 import { CurrentPrincipal, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { announceRun, type LocationResponse } from '../runs/location.js';
 import { RestorePlansService } from './restore-plans.service.js';
+import { SafetyCopiesService } from './safety-copies.service.js';
 
 @ApiTags('restores')
 @Controller('api/v2')
 export class RestoresController {
-  constructor(@Inject(RestorePlansService) private readonly restorePlans: RestorePlansService) {}
+  constructor(
+    @Inject(RestorePlansService) private readonly restorePlans: RestorePlansService,
+    @Inject(SafetyCopiesService) private readonly safetyCopies: SafetyCopiesService,
+  ) {}
 
   @Post('restore-plans')
   @Requires('restore:write')
@@ -43,5 +47,32 @@ export class RestoresController {
     @Res({ passthrough: true }) response: LocationResponse,
   ): Promise<Run> {
     return announceRun(response, await this.restorePlans.run(principal, request));
+  }
+
+  @Get('restores/safety-copies')
+  @Requires('backup:read')
+  @WithinServerGroups()
+  @ApiOperation({ operationId: 'safety_copies_list', summary: 'Restores into live databases that can still be undone' })
+  @ApiOkResponse({ standardSchema: SafetyCopies })
+  async listSafetyCopies(@CurrentPrincipal() principal: Principal): Promise<SafetyCopies> {
+    return this.safetyCopies.list(principal);
+  }
+
+  @Post('runs/:id/safety-copy')
+  @Requires('restore:write')
+  @WithinServerGroups()
+  @HttpCode(202)
+  @ApiOperation({
+    operationId: 'safety_copies_end',
+    summary: 'Undo a restore into a live database, or drop what was kept for that',
+  })
+  @ApiAcceptedResponse({ standardSchema: Run })
+  async endSafetyCopy(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Body({ schema: EndSafetyCopy }) request: EndSafetyCopy,
+    @Res({ passthrough: true }) response: LocationResponse,
+  ): Promise<Run> {
+    return announceRun(response, await this.safetyCopies.end(principal, id, request));
   }
 }

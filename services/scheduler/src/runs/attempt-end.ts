@@ -8,6 +8,7 @@ import { isEndless } from './endless.js';
 import type { RunLedger } from './run-ledger.js';
 import type { RunOutcomes } from './run-outcomes.js';
 import type { Cause } from './run-states.js';
+import type { RestoreRequest } from './run-specs.js';
 import type { RunRow } from './runs.table.js';
 
 const LONGEST_ENDLESS_PAUSE_MS = 30_000;
@@ -28,7 +29,10 @@ export class AttemptEnd {
       run.attempt,
       this.clock.now(),
     ]);
+    const restore = run.type === 'restore' ? await requestOf(transaction, run) : undefined;
     const judgement = judge(result, {
+      ended: restore?.safetyCopy,
+      merged: restore?.merge !== undefined,
       type: run.type,
       stream: run.stream_id ?? undefined,
       recovery: run.recovery ?? undefined,
@@ -137,4 +141,9 @@ export class AttemptEnd {
 
 function lost(message: string): Extract<Judgement, { state: 'failed' }> {
   return { state: 'failed', reasons: [message], error: new RahatError('worker_lost', message).serialize() };
+}
+
+async function requestOf(transaction: Transaction, { restore_plan_id: plan }: RunRow): Promise<RestoreRequest | undefined> {
+  const [row] = await transaction.query<{ request: RestoreRequest }>(`SELECT request FROM restore_plans WHERE id = $1`, [plan]);
+  return row?.request;
 }

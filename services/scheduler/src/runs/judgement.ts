@@ -10,6 +10,7 @@ import type {
   RestoreEvidence,
   RunError,
   RunType,
+  SafetyCopyOrder,
   TableEvidence,
   VerificationEvidence,
   VerificationLevel,
@@ -25,6 +26,10 @@ export interface Expectation {
   stream?: string;
   /** How far the log had to be replayed. */
   recovery?: Recovery;
+  /** Of an undo, or of the end of a safety copy. */
+  ended?: Pick<SafetyCopyOrder, 'schema' | 'action'>;
+  /** The rows had to go into a live database. */
+  merged?: boolean;
   /** Names of the questions that had to be asked. */
   assertions?: readonly string[];
 }
@@ -129,6 +134,13 @@ function judgeVerification(evidence: VerificationEvidence, expected: Expectation
 function unmetByRestore(evidence: RestoreEvidence, expected: Expectation): Unmet {
   const fatal = [
     ...unless(evidence.snapshot === expected.snapshot, `Snapshot ${evidence.snapshot} was restored instead of ${expected.snapshot}.`),
+    ...unless(
+      evidence.ended?.schema === expected.ended?.schema && evidence.ended?.action === expected.ended?.action,
+      expected.ended
+        ? `The safety copy ${expected.ended.schema} was not ended as it was told.`
+        : 'A safety copy was ended instead of a restore.',
+    ),
+    ...unless(!expected.merged || evidence.merged !== undefined, 'The rows did not go into the live tables.'),
     ...mismatchesOf(evidence.tables),
     ...findingsOf(evidence, 'blocker'),
   ];

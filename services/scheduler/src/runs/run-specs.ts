@@ -3,12 +3,16 @@ import {
   type CreateRestorePlan,
   type Recovery,
   type HookInput,
+  type Merge,
   type RepositoryAccess,
   type RepositoryPower,
+  type RestoreSpec,
   type RestoreTarget,
   type RunSecrets,
   type RunSpec,
   type RunType,
+  type SafetyCopyOrder,
+  type SafetyCopySpec,
   type TableName,
 } from '@rahat/contracts';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
@@ -28,6 +32,9 @@ export type RestoreRequest = Required<Pick<CreateRestorePlan, 'intoExisting' | '
   target: RestoreTarget;
   tables?: TableName[];
   recovery?: Recovery;
+  merge?: Merge;
+  /** No restore, but the end of what an earlier one kept. */
+  safetyCopy?: SafetyCopyOrder;
 };
 
 type ServerRunType = Exclude<RunType, 'collection' | 'rebuild'>;
@@ -68,7 +75,9 @@ export class RunSpecs {
       },
     );
     if (server.deleted_at && usesServer(run)) throw new RahatError('not_found', `The server '${server.name}' was deleted`);
-    const secrets = await this.secretsOf({ ...run, type: run.type }, server, plan);
+    const secrets = restore?.safetyCopy
+      ? { target: this.secrets.connectionOf(server), repositories: [] }
+      : await this.secretsOf({ ...run, type: run.type }, server, plan);
     const head = {
       ...(await this.head(run, server.pool, secrets, plan?.no_progress_minutes)),
       engine: server.engine,
@@ -109,10 +118,7 @@ export class RunSpecs {
           },
         };
       case 'restore':
-        return {
-          pool: server.pool,
-          spec: { ...head, type: 'restore', snapshot: run.snapshot!, repository: run.repository_id, ...restore! },
-        };
+        return { pool: server.pool, spec: restoreSpec(head, run, restore!) };
       case 'comparison':
         return {
           pool: server.pool,
@@ -188,6 +194,16 @@ export class RunSpecs {
   private hooksOf(plan: RunPlan | undefined): HookInput[] | undefined {
     return plan?.hooks.map((hook) => openedHook(hook, (sealed) => this.secrets.openAuthorization(plan, sealed)));
   }
+}
+
+function restoreSpec(
+  head: Omit<RestoreSpec, 'type' | 'snapshot' | 'repository' | keyof RestoreRequest>,
+  run: RunRow,
+  { safetyCopy, ...restore }: RestoreRequest,
+): RestoreSpec | SafetyCopySpec {
+  const snapshot = run.snapshot!;
+  if (safetyCopy) return { ...head, type: 'safety-copy', snapshot, database: run.database_name!, order: safetyCopy };
+  return { ...head, type: 'restore', snapshot, repository: run.repository_id, ...restore };
 }
 
 async function planOf(transaction: Transaction, run: RunRow): Promise<RunPlan | undefined> {

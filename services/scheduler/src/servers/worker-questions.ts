@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Answer, Engine, PostgresqlConnection, RestoreSpec } from '@rahat/contracts';
+import type { Answer, Engine, PostgresqlConnection, RestoreSpec, SafetyCopySpec } from '@rahat/contracts';
 import type { Messaging } from '@rahat/messaging';
 import type { ServerSecrets } from './server-secrets.js';
 
@@ -25,7 +25,7 @@ export class WorkerQuestions {
     return this.messaging.ask(pool, 'slot.drop.v1', { ...(await this.sealed(pool, engine, connection)), slot }, PROBE_TIMEOUT_MS);
   }
 
-  async outline(pool: string, spec: RestoreSpec): Promise<Answer<'restore.outline.v1'>> {
+  async outline(pool: string, spec: RestoreSpec | SafetyCopySpec): Promise<Answer<'restore.outline.v1'>> {
     return this.messaging.ask(pool, 'restore.outline.v1', { spec }, OUTLINE_TIMEOUT_MS);
   }
 

@@ -83,7 +83,40 @@ export function evidenceFor(spec: RunSpec): Evidence {
         findings: [],
       };
     case 'restore':
-      return { type: 'restore', snapshot: spec.snapshot, target: 'x', setAside: [], tables, rows: 5, bytes: 1000, findings: [] };
+      return {
+        type: 'restore',
+        snapshot: spec.snapshot,
+        target: 'x',
+        setAside: [],
+        tables,
+        rows: 5,
+        bytes: 1000,
+        ...(spec.merge && {
+          merged: [],
+          safetyCopy: {
+            database: 'shop',
+            schema: 'rahat_undo_1',
+            rows: 5,
+            expiresAt: new Date(Date.now() + spec.merge.safetyCopyDays * 86_400_000).toISOString(),
+          },
+        }),
+        findings: [],
+      };
+    case 'safety-copy': {
+      const { of, schema, action } = spec.order;
+      return {
+        type: 'restore',
+        snapshot: spec.snapshot,
+        target: 'x',
+        setAside: [],
+        tables: [],
+        rows: 0,
+        bytes: 0,
+        merged: [],
+        ended: { of, schema, action },
+        findings: [],
+      };
+    }
     case 'collection': {
       const none = { packs: 0, bytes: 0 };
       return {
