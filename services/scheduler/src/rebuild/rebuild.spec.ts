@@ -9,7 +9,7 @@ import {
   type RebuiltSnapshot,
   type Run,
 } from '@rahat/contracts';
-import type { TestAttempt } from '../testing/scripts.js';
+import { scriptOf, type TestAttempt } from '../testing/scripts.js';
 import { startTestScheduler, type TestScheduler } from '../testing/start-test-scheduler.js';
 
 const REPOSITORY = 'repository_known';
@@ -108,7 +108,7 @@ async function readRepository(attempt: TestAttempt, { spec } = attempt): Promise
 }
 
 async function rebuild(body: object = {}): Promise<Run & { evidence: { type: 'rebuild' } }> {
-  scheduler.scripts.push(readRepository);
+  scheduler.scripts.push(scriptOf('rebuild', readRepository));
   const [run] = (await scheduler.call('POST', '/api/v2/catalog/rebuild', body)).body.runs as Run[];
   return scheduler.until(run!.id, 'succeeded', 'partial', 'failed') as Promise<Run & { evidence: { type: 'rebuild' } }>;
 }
@@ -357,7 +357,7 @@ describe('a database that was restored to yesterday', () => {
     expect(await rebuilds()).toEqual([]);
 
     scheduler.clock.advance(2 * HOUR_MS);
-    scheduler.scripts.push(readRepository);
+    scheduler.scripts.push(scriptOf('rebuild', readRepository));
     await scheduler.tick();
     const [first] = await rebuilds();
     await scheduler.until(first!.id, 'succeeded', 'partial');
@@ -383,7 +383,7 @@ describe('a database that was restored to yesterday', () => {
       [48, 2],
     ] as const) {
       scheduler.clock.advance(hours * HOUR_MS);
-      scheduler.scripts.push(readRepository);
+      scheduler.scripts.push(scriptOf('rebuild', readRepository));
       await scheduler.eventually(async () => {
         await scheduler.tick();
         return (await rebuilds()).length === expected;

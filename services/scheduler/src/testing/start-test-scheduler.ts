@@ -176,7 +176,9 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
         finish: (result, name = 'worker-1') => send('attempt.finished.v1', { worker: name, result, at: new Date().toISOString() }),
       };
       attempts.push(attempt);
-      await (scripts.shift() ?? succeed)(attempt);
+      const next = scripts.findIndex(({ of }) => of === undefined || of === spec.type);
+      const [script = succeed] = next < 0 ? [] : scripts.splice(next, 1);
+      await script(attempt);
     },
   };
   messaging.work(QUEUES.worker('default'), take, { concurrency: 4 });
