@@ -20,13 +20,16 @@ export interface Rights {
   recovery: boolean;
   walLevel: string;
   maxWalSenders: number;
+  /** Null before PostgreSQL 17, which can't. */
+  summarizeWal: 'on' | 'off' | null;
 }
 
 export async function readRights(client: pg.Client): Promise<Rights> {
   const { rows } = await client.query<Rights>(`
     SELECT rolname::text AS user, current_setting('server_version_num')::int / 10000 AS major, current_setting('server_version') AS version,
            rolsuper AS superuser, rolsuper OR rolreplication AS replication, rolsuper OR rolbypassrls AS "bypassRls", pg_is_in_recovery() AS recovery,
-           current_setting('wal_level') AS "walLevel", current_setting('max_wal_senders')::int AS "maxWalSenders" FROM pg_roles WHERE rolname = current_user`);
+           current_setting('wal_level') AS "walLevel", current_setting('max_wal_senders')::int AS "maxWalSenders",
+           current_setting('summarize_wal', true) AS "summarizeWal" FROM pg_roles WHERE rolname = current_user`);
   if (!rows[0]) throw new RahatError('internal', 'The server does not know its own user');
   return rows[0];
 }
@@ -39,7 +42,7 @@ export async function preflight(connection: PostgresqlConnection, request: Backu
   try {
     const rights = await readRights(client);
     const findings = versionFindings(rights);
-    if (request.method === 'postgresql.physical') return [...findings, ...physicalFindings(rights)];
+    if (request.method === 'postgresql.physical') return [...findings, ...physicalFindings(rights), ...typeFindings(rights, request.type)];
     findings.push(...(await toolFindings(rights.major, context)), ...(await poolerFindings(client, connection, request, context)));
     return [...findings, ...(await rightsFindings(client, rights)), ...(await contentFindings(client, rights))];
   } catch (error) {
@@ -86,6 +89,28 @@ export function physicalFindings(rights: Rights): Finding[] {
       fix: 'ALTER SYSTEM SET max_wal_senders = 10; -- then restart the server',
     });
   return findings;
+}
+
+/** A plan that asks for what the server can't do is told so at once, and not served with full backups in silence. */
+function typeFindings({ version, summarizeWal }: Rights, type: BackupRequest['type'] = 'full'): Finding[] {
+  if (type === 'full' || summarizeWal === 'on') return [];
+  if (summarizeWal === null)
+    return [
+      {
+        code: 'incremental_unsupported',
+        severity: 'blocker',
+        message: `PostgreSQL ${version} takes no ${type} backups: they need PostgreSQL 17 or newer.`,
+        fix: 'Give the plan full backups only. They store only what is new, too.',
+      },
+    ];
+  return [
+    {
+      code: 'wal_summaries_off',
+      severity: 'blocker',
+      message: `The server keeps no summaries of its log, without which it takes no ${type} backups.`,
+      fix: 'ALTER SYSTEM SET summarize_wal = on; SELECT pg_reload_conf();',
+    },
+  ];
 }
 
 export async function toolFindings(major: number, context: ConnectorContext): Promise<Finding[]> {
