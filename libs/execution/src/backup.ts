@@ -1,4 +1,4 @@
-import type { BackupFacts, BackupRequest } from '@rahat/connector-kit';
+import { type BackupFacts, type BackupRequest, fullInstead, type ParentBackup } from '@rahat/connector-kit';
 import { type BackupEvidence, type BackupSpec, type Finding, RahatError, type RunSecrets } from '@rahat/contracts';
 import type { Manifest, SnapshotFacts, WritableRepository } from '@rahat/repository';
 import { factsOf, repositorySink } from './artifacts.js';
@@ -51,7 +51,7 @@ async function streamAndCommit(
   const request: BackupRequest = {
     method: spec.method,
     type: spec.backupType,
-    parent: upon.parent && { artifacts: upon.parent.objects, facts: factsOf(upon.parent) },
+    parent: upon.parent,
     database: spec.database?.name,
     deep: spec.deep,
     label: attemptLabel(spec),
@@ -83,7 +83,7 @@ async function streamAndCommit(
 
 interface Foundation {
   /** Its metadata alone is read, which a credential that only writes can. */
-  parent?: Manifest;
+  parent?: ParentBackup & { snapshot: string };
   findings: Finding[];
 }
 
@@ -91,22 +91,18 @@ interface Foundation {
 async function openParent(spec: BackupSpec, repository: WritableRepository): Promise<Foundation> {
   if (spec.parent === undefined) return { findings: spec.fullBecause === undefined ? [] : [fullInstead(spec.fullBecause)] };
   try {
-    const parent = await repository.findSnapshot(spec.parent);
-    await parentsOf(repository, parent);
-    return { parent, findings: [] };
+    const manifest = await repository.findSnapshot(spec.parent);
+    await parentsOf(repository, manifest);
+    return { parent: { snapshot: manifest.snapshot, artifacts: manifest.objects, facts: factsOf(manifest) }, findings: [] };
   } catch (error) {
     const { code, message } = RahatError.from(error);
-    if (code !== 'snapshot_not_found' && code !== 'blob_not_found' && !code.startsWith('repository_')) throw error;
-    return { findings: [fullInstead(message.replace(/\.$/, ''))] };
+    if (code !== 'snapshot_not_found' && code !== 'repository_damaged') throw error;
+    return { findings: [fullInstead(message)] };
   }
 }
 
-function fullInstead(reason: string): Finding {
-  return { code: 'full_instead', severity: 'warning', message: `A full backup was taken instead: ${reason}.` };
-}
-
 /** The connector's word counts: it may have taken a full one. */
-function restsUpon({ label }: BackupFacts, parent: Manifest | undefined): string | undefined {
+function restsUpon({ label }: BackupFacts, parent: Foundation['parent']): string | undefined {
   return label === 'incremental (native)' || label === 'differential (native)' ? parent?.snapshot : undefined;
 }
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openBlobStore } from '@rahat/blob-store-registry';
@@ -129,5 +129,28 @@ describe('a link that is gone', () => {
     const { findings, label } = await backUp({ backupType: 'incremental', fullBecause: 'the last one is damaged' });
     expect(label).toBe('full · space-incremental');
     expect(findings.find(({ code }) => code === 'full_instead')?.message).toBe('A full backup was taken instead: the last one is damaged.');
+  });
+});
+
+describe('a bit that was flipped in what a link rests upon', () => {
+  it('is found by the verification of the link on every level, and nothing is restored', async () => {
+    const packs = join(storageIn(folder).path, 'main/packs');
+    const files = (await readdir(packs, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
+    const sized = await Promise.all(
+      files.map(async ({ parentPath, name }) => ({ path: join(parentPath, name), bytes: await readFile(join(parentPath, name)) })),
+    );
+    // The first of the largest: the full backup made it.
+    const { path, bytes } = sized.reduce((largest, file) => (file.bytes.length > largest.bytes.length ? file : largest));
+    bytes[bytes.length >> 1]! ^= 1;
+    await chmod(path, 0o600);
+    await writeFile(path, bytes);
+    for (const level of ['BASIC', 'DATABASE', 'FULL'] as const) {
+      const { findings } = await verify(chain[2]!.snapshot, level);
+      expect(findings.filter(({ severity }) => severity === 'blocker').length).toBeGreaterThan(0);
+    }
+    const offline = await openOfflineRepository(join(storageIn(folder).path, 'main'), { type: 'passphrase', passphrase: PASSPHRASE });
+    const target = { kind: 'folder' as const, path: join(folder, 'never') };
+    await expect(offline.restore({ snapshot: chain[2]!.snapshot, target })).rejects.toMatchObject({ code: 'repository_damaged' });
+    expect(await readdir(folder)).not.toContain('never');
   });
 });

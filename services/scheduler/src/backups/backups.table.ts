@@ -66,10 +66,8 @@ export interface BackupRow {
   created_at: Date;
 }
 
-export type NamedBackupRow = BackupRow & {
-  server_name: string;
-  /** The backup of `parent_snapshot`, as far as the catalog has it. */ parent_id: string | null;
-};
+/** `parent_id`: the backup of `parent_snapshot`, as far as the catalog has it. */
+export type NamedBackupRow = BackupRow & { server_name: string; parent_id: string | null };
 
 /** Not by a join, for which the planner would read all servers where a page shows fifty. */
 export const NAMED_BACKUPS = `SELECT backups.*, (SELECT name FROM servers WHERE servers.id = backups.server_id) AS server_name,

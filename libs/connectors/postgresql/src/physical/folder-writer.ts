@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, type FileHandle, mkdir, open, utimes } from 'node:fs/promises';
+import { chmod, type FileHandle, mkdir, open, utimes, writeFile } from 'node:fs/promises';
 import type { Artifact, Job } from '@rahat/connector-kit';
 import { RahatError } from '@rahat/contracts';
 import { type BackupChain, LABEL_PATH, labelOfWhole, provenFile } from './backup-chain.js';
@@ -123,18 +123,11 @@ export class FolderWriter {
         if (!LEFT_OUT.has(path)) yield [whole, made.get(whole) ?? sent];
       }
     }
-    let bytes = 0;
-    await this.create(MANIFEST_KEY, MANIFEST_KEY, async (file) => {
-      for (const piece of writeBackupManifest({
-        systemIdentifier: facts.systemIdentifier,
-        files: files(),
-        logRanges: manifest.logRanges,
-      })) {
-        await file.write(piece);
-        bytes += piece.length;
-      }
+    const { systemIdentifier } = facts;
+    return this.create(MANIFEST_KEY, MANIFEST_KEY, async (file) => {
+      await writeFile(file, writeBackupManifest({ systemIdentifier, files: files(), logRanges: manifest.logRanges }));
+      return (await file.stat()).size;
     });
-    return bytes;
   }
 
   /** `told`: as which path of the backup its mode and time are known. */

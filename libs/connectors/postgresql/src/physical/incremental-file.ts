@@ -17,6 +17,8 @@ export interface IncrementalHeader {
 
 /** `base/16384/2619` for `base/16384/INCREMENTAL.2619`; undefined for a file that is whole. */
 export function wholePath(path: string): string | undefined {
+  // Elsewhere a file of that name is a user's own.
+  if (!/^(base|global|pg_tblspc)\//.test(path)) return undefined;
   const name = path.lastIndexOf('/') + 1;
   return path.startsWith(PREFIX, name) ? path.slice(0, name) + path.slice(name + PREFIX.length) : undefined;
 }

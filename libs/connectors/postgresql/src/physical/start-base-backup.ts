@@ -1,4 +1,4 @@
-import type { BackupRequest, ParentBackup } from '@rahat/connector-kit';
+import { type BackupRequest, fullInstead, type ParentBackup } from '@rahat/connector-kit';
 import { type BackupLabel, type Finding, RahatError } from '@rahat/contracts';
 import { type BackupPart, type BaseBackupOptions, BaseBackupStream } from './base-backup-stream.js';
 import { inManifest, type ManifestFile } from './backup-manifest.js';
@@ -124,8 +124,4 @@ function refusalIn(error: unknown): string {
   const notice = serverNotice(error);
   if (!notice || /^(28|42501|53|57)/.test(notice.code)) throw error;
   return `the server refused: ${notice.message}`;
-}
-
-function fullInstead(reason: string): Finding {
-  return { code: 'full_instead', severity: 'warning', message: `A full backup was taken instead: ${reason}.` };
 }
