@@ -3,6 +3,7 @@ import type { BackupRequest, ConnectorContext } from '@rahat/connector-kit';
 import { RahatError, type Finding, type PostgresqlConnection } from '@rahat/contracts';
 import { connectClient } from './connect.js';
 import { queryError, quoteIdentifier } from './errors.js';
+import { typeFindings } from './physical/type-findings.js';
 import { clientOfMajor } from './required-tool.js';
 
 const OLDEST_MAJOR = 13;
@@ -89,28 +90,6 @@ export function physicalFindings(rights: Rights): Finding[] {
       fix: 'ALTER SYSTEM SET max_wal_senders = 10; -- then restart the server',
     });
   return findings;
-}
-
-/** A plan that asks for what the server can't do is told so at once, and not served with full backups in silence. */
-function typeFindings({ version, summarizeWal }: Rights, type: BackupRequest['type'] = 'full'): Finding[] {
-  if (type === 'full' || summarizeWal === 'on') return [];
-  if (summarizeWal === null)
-    return [
-      {
-        code: 'incremental_unsupported',
-        severity: 'blocker',
-        message: `PostgreSQL ${version} takes no ${type} backups: they need PostgreSQL 17 or newer.`,
-        fix: 'Give the plan full backups only. They store only what is new, too.',
-      },
-    ];
-  return [
-    {
-      code: 'wal_summaries_off',
-      severity: 'blocker',
-      message: `The server keeps no summaries of its log, without which it takes no ${type} backups.`,
-      fix: 'ALTER SYSTEM SET summarize_wal = on; SELECT pg_reload_conf();',
-    },
-  ];
 }
 
 export async function toolFindings(major: number, context: ConnectorContext): Promise<Finding[]> {
