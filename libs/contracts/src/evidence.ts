@@ -29,6 +29,8 @@ export const BackupEvidence = z.object({
   snapshot: z.string(),
   repository: z.string(),
   label: BackupLabel,
+  /** Snapshot that this one is restored upon; absent = it stands alone. */
+  parent: z.string().optional(),
   consistency: Consistency,
   consistentAt: z.iso.datetime(),
   positions: z.record(z.string(), z.union([z.string(), z.number()])),

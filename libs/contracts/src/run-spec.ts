@@ -46,6 +46,10 @@ export const BackupSpec = ServerSpecHead.extend({
   method: BackupMethod,
   /** Absent = full, as schedulers before the other types say it. */
   backupType: BackupType.optional(),
+  /** Snapshot that a differential or incremental one is taken upon; absent = none was found, and a full one is taken. */
+  parent: z.string().optional(),
+  /** Why a full one is taken where the plan says otherwise, as the end of a sentence. */
+  fullBecause: z.string().optional(),
   database: z.object({ id: z.string().optional(), name: z.string() }).optional(),
   /** For the manifest. */
   plan: z.object({ id: z.string(), name: z.string() }).optional(),

@@ -1,7 +1,8 @@
-import type { BackupFacts, BackupRequest } from '@rahat/connector-kit';
+import { type BackupFacts, type BackupRequest, fullInstead, type ParentBackup } from '@rahat/connector-kit';
 import { type BackupEvidence, type BackupSpec, type Finding, RahatError, type RunSecrets } from '@rahat/contracts';
 import type { Manifest, SnapshotFacts, WritableRepository } from '@rahat/repository';
 import { factsOf, repositorySink } from './artifacts.js';
+import { parentsOf } from './chain.js';
 import { connectorFor } from './connectors.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToWrite, sourceConnection } from './run-context.js';
 import { attemptLabel } from './attempt-label.js';
@@ -26,6 +27,7 @@ export async function executeBackup(spec: BackupSpec, secrets: RunSecrets, optio
     snapshot: manifest.snapshot,
     repository: spec.repository,
     label: facts.label,
+    ...(manifest.parent !== undefined && { parent: manifest.parent }),
     consistency: facts.consistency,
     consistentAt: facts.consistentAt,
     positions: facts.positions,
@@ -45,7 +47,15 @@ async function streamAndCommit(
   const connector = await connectorFor(spec.engine);
   options.onProgress({ phase: 'connecting', bytes: 0 });
   await using source = await connector.open(sourceConnection(secrets), connectorContext(options));
-  const request: BackupRequest = { method: spec.method, database: spec.database?.name, deep: spec.deep, label: attemptLabel(spec) };
+  const upon = await openParent(spec, repository);
+  const request: BackupRequest = {
+    method: spec.method,
+    type: spec.backupType,
+    parent: upon.parent,
+    database: spec.database?.name,
+    deep: spec.deep,
+    label: attemptLabel(spec),
+  };
 
   options.onProgress({ phase: 'checking rights', bytes: 0 });
   // A look only: to wait for a server that hangs would only delay a cancel.
@@ -65,10 +75,35 @@ async function streamAndCommit(
     jobOf(options, secrets, () => session.progress().addedBytes),
   );
   refuseIncomplete(seen, sink.objects.length);
-  const facts = { ...seen, findings: distinct([...foreseen, ...seen.findings]) };
+  const facts = { ...seen, findings: distinct([...foreseen, ...upon.findings, ...seen.findings]) };
   options.signal.throwIfAborted();
   options.onProgress({ phase: 'committing', bytes: facts.evidence.bytes, addedBytes: session.progress().addedBytes });
-  return await session.commit(spec.snapshot, snapshotFacts(spec, facts), sink.objects);
+  return await session.commit(spec.snapshot, snapshotFacts(spec, facts, restsUpon(facts, upon.parent)), sink.objects);
+}
+
+interface Foundation {
+  /** Its metadata alone is read, which a credential that only writes can. */
+  parent?: ParentBackup & { snapshot: string };
+  findings: Finding[];
+}
+
+/** What the scheduler named; where it is gone or damaged by now, the run takes a full backup by itself. */
+async function openParent(spec: BackupSpec, repository: WritableRepository): Promise<Foundation> {
+  if (spec.parent === undefined) return { findings: spec.fullBecause === undefined ? [] : [fullInstead(spec.fullBecause)] };
+  try {
+    const manifest = await repository.findSnapshot(spec.parent);
+    await parentsOf(repository, manifest);
+    return { parent: { snapshot: manifest.snapshot, artifacts: manifest.objects, facts: factsOf(manifest) }, findings: [] };
+  } catch (error) {
+    const { code, message } = RahatError.from(error);
+    if (code !== 'snapshot_not_found' && code !== 'repository_damaged') throw error;
+    return { findings: [fullInstead(message)] };
+  }
+}
+
+/** The connector's word counts: it may have taken a full one. */
+function restsUpon({ label }: BackupFacts, parent: Foundation['parent']): string | undefined {
+  return label === 'incremental (native)' || label === 'differential (native)' ? parent?.snapshot : undefined;
 }
 
 /** repository.md §12: a worker may have died after the commit and before the report; its redelivered attempt adopts the snapshot. */
@@ -82,7 +117,7 @@ async function committedBefore(spec: BackupSpec, repository: WritableRepository)
   }
 }
 
-function snapshotFacts(spec: BackupSpec, facts: BackupFacts): SnapshotFacts {
+function snapshotFacts(spec: BackupSpec, facts: BackupFacts, parent: string | undefined): SnapshotFacts {
   const { label, consistency, positions, consistentAt, findings, tool } = facts;
   return {
     run: spec.run,
@@ -94,6 +129,7 @@ function snapshotFacts(spec: BackupSpec, facts: BackupFacts): SnapshotFacts {
     engine: spec.engine,
     method: spec.method,
     label,
+    ...(parent !== undefined && { parent }),
     consistency,
     positions,
     consistentAt,

@@ -1,6 +1,7 @@
 import { type Engine, type ProbeReport, RahatError, type RestoreSpec, type RunSecrets } from '@rahat/contracts';
-import type { DiscoveredDatabase, RestoreOutline } from '@rahat/connector-kit';
-import { SnapshotSource } from './artifacts.js';
+import type { ArtifactSource, DiscoveredDatabase, RestoreOutline } from '@rahat/connector-kit';
+import type { SnapshotSource } from './artifacts.js';
+import { openChain } from './chain.js';
 import { connectorFor, type SourceConnection } from './connectors.js';
 import { runError } from './execute-run.js';
 import { restoreRequest } from './restore.js';
@@ -66,7 +67,7 @@ export async function outlineRestore(spec: RestoreSpec, secrets: RunSecrets, opt
     const repository = await openRepositoryToRead(secrets, spec.repository, quiet);
     const manifest = await repository.findSnapshot(spec.snapshot);
     await using reading = await repository.beginReading({ signal: options.signal });
-    const source = new SnapshotSource(manifest, reading, { signal: options.signal, verifyChunks: false });
+    const source = await openChain(repository, manifest, reading, { signal: options.signal, verifyChunks: false });
     if (spec.target.kind === 'folder') return folderOutline(source, spec.target.path);
     const connection = secrets.target ?? secrets.source;
     if (!connection) throw new RahatError('message_invalid', 'The question came without the credentials of its target server');
@@ -85,13 +86,17 @@ function folderOutline(source: SnapshotSource, path: string): RestoreOutline {
     rows: artifact.rows,
     sizeBytes: artifact.sizeBytes,
   }));
+  const links: ArtifactSource[] = [source];
+  for (let link: ArtifactSource | undefined = source.parent; link; link = link.parent) links.push(link);
   const steps = [
     `Refuse unless ${path} is missing or empty`,
-    `Write ${objects.length} files into ${path}`,
+    `Write ${objects.length} files into ${path}${links.length > 1 ? `, put together from ${links.length} backups` : ''}`,
     'Compare every file with its checksum',
     'Leave a data directory ready to start',
   ];
-  return { steps, objects, sizeBytes: source.manifest.sizeBytes, overwrites: [], findings: [] };
+  // Of a chain nobody knows it before: about what its full backup has.
+  const sizeBytes = links.at(-1)!.artifacts.reduce((sum, artifact) => sum + artifact.sizeBytes, 0);
+  return { steps, objects, sizeBytes, overwrites: [], findings: [] };
 }
 
 function maskedError(error: unknown, connection: SourceConnection, options: QuestionOptions): RahatError {

@@ -201,6 +201,7 @@ export type Backup = {
     databaseName: string | null;
     method: 'postgresql.logical' | 'postgresql.physical';
     type: 'full' | 'differential' | 'incremental' | 'log';
+    parent: string | null;
     label: 'full' | 'full · space-incremental' | 'incremental (native)' | 'differential (native)' | 'log' | 'snapshot-ref';
     consistency: 'snapshot' | 'snapshot-innodb-only' | 'oplog-consistent' | 'per-object' | 'none';
     state: 'succeeded' | 'partial';
@@ -1330,6 +1331,7 @@ export type RepositorySnapshot = {
     engine: 'postgresql';
     method: 'postgresql.logical' | 'postgresql.physical';
     label: 'full' | 'full · space-incremental' | 'incremental (native)' | 'differential (native)' | 'log' | 'snapshot-ref';
+    parent: string | null;
     objects: number;
     sizeBytes: number;
     addedBytes: number;
@@ -1488,6 +1490,7 @@ export type Run = {
         snapshot: string;
         repository: string;
         label: 'full' | 'full · space-incremental' | 'incremental (native)' | 'differential (native)' | 'log' | 'snapshot-ref';
+        parent?: string;
         consistency: 'snapshot' | 'snapshot-innodb-only' | 'oplog-consistent' | 'per-object' | 'none';
         consistentAt: string;
         positions: {

@@ -1,4 +1,4 @@
-import type { Assertion, AssertionEvidence, BackupLabel, BackupMethod, Consistency, Engine, Finding } from '@rahat/contracts';
+import type { Assertion, AssertionEvidence, BackupLabel, BackupMethod, BackupType, Consistency, Engine, Finding } from '@rahat/contracts';
 import type { FollowEnd, FollowRequest, LogRecovery, LogSink, RecoveryFacts } from './log.js';
 import type { Decoder } from './decoder.js';
 
@@ -84,6 +84,10 @@ export interface DiscoveredDatabase {
 
 export interface BackupRequest {
   method: BackupMethod;
+  /** Absent = full. */
+  type?: BackupType;
+  /** What an incremental or differential one is taken upon. Without it a full one is taken; where the server can't do it, too, and a finding says why. */
+  parent?: ParentBackup;
   /** Required for logical backups; a physical one covers the whole server. */
   database?: string;
   /** Recount rows inside the exported snapshot and compare with what the stream held. */
@@ -92,6 +96,9 @@ export interface BackupRequest {
   label: string;
   rateLimitBytesPerSecond?: number;
 }
+
+/** What a backup tells of itself without its data: enough to take another one upon it, with a key that reads no data. */
+export type ParentBackup = Pick<ArtifactSource, 'artifacts' | 'facts'>;
 
 export type ArtifactClass = 'rows' | 'pages' | 'log' | 'small';
 export type ArtifactKind = 'header' | 'ddl' | 'rows' | 'file' | 'blob' | 'log' | 'facts';
@@ -131,7 +138,9 @@ export interface ArtifactSource {
   readonly artifacts: readonly Artifact[];
   /** Facts that `backup` returned. */
   readonly facts: BackupFacts;
-  /** Lends its pieces: each is used or copied before the next is asked for, because it may be gone then. */
+  /** What a native incremental or differential backup is restored upon; it may have one of its own. */
+  readonly parent?: ArtifactSource;
+  /** Lends its pieces: each is used or copied before the next is asked for. Rejects unless their SHA-256 is `sha256` at the end. */
   read(artifact: Artifact): AsyncIterable<Buffer>;
   /**
    * Writes the artifact into an empty file. When it resolves, the file holds `sizeBytes` bytes whose SHA-256 is `sha256`; they are
@@ -149,6 +158,7 @@ export interface BackupFacts {
   identity: string;
   serverVersion: string;
   tool: string;
+  /** Only a native incremental or differential one needs its parent. */
   label: BackupLabel;
   consistency: Consistency;
   positions: Record<string, string | number>;

@@ -3,6 +3,7 @@ import type { BackupRequest, ConnectorContext } from '@rahat/connector-kit';
 import { RahatError, type Finding, type PostgresqlConnection } from '@rahat/contracts';
 import { connectClient } from './connect.js';
 import { queryError, quoteIdentifier } from './errors.js';
+import { typeFindings } from './physical/type-findings.js';
 import { clientOfMajor } from './required-tool.js';
 
 const OLDEST_MAJOR = 13;
@@ -20,13 +21,16 @@ export interface Rights {
   recovery: boolean;
   walLevel: string;
   maxWalSenders: number;
+  /** Null before PostgreSQL 17, which can't. */
+  summarizeWal: 'on' | 'off' | null;
 }
 
 export async function readRights(client: pg.Client): Promise<Rights> {
   const { rows } = await client.query<Rights>(`
     SELECT rolname::text AS user, current_setting('server_version_num')::int / 10000 AS major, current_setting('server_version') AS version,
            rolsuper AS superuser, rolsuper OR rolreplication AS replication, rolsuper OR rolbypassrls AS "bypassRls", pg_is_in_recovery() AS recovery,
-           current_setting('wal_level') AS "walLevel", current_setting('max_wal_senders')::int AS "maxWalSenders" FROM pg_roles WHERE rolname = current_user`);
+           current_setting('wal_level') AS "walLevel", current_setting('max_wal_senders')::int AS "maxWalSenders",
+           current_setting('summarize_wal', true) AS "summarizeWal" FROM pg_roles WHERE rolname = current_user`);
   if (!rows[0]) throw new RahatError('internal', 'The server does not know its own user');
   return rows[0];
 }
@@ -39,7 +43,7 @@ export async function preflight(connection: PostgresqlConnection, request: Backu
   try {
     const rights = await readRights(client);
     const findings = versionFindings(rights);
-    if (request.method === 'postgresql.physical') return [...findings, ...physicalFindings(rights)];
+    if (request.method === 'postgresql.physical') return [...findings, ...physicalFindings(rights), ...typeFindings(rights, request.type)];
     findings.push(...(await toolFindings(rights.major, context)), ...(await poolerFindings(client, connection, request, context)));
     return [...findings, ...(await rightsFindings(client, rights)), ...(await contentFindings(client, rights))];
   } catch (error) {

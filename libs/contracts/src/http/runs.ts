@@ -94,6 +94,8 @@ export const Backup = z
     databaseName: z.string().nullable(),
     method: BackupMethod,
     type: BackupType,
+    /** The backup that this one is restored upon; null = it stands alone. */
+    parent: z.string().nullable(),
     label: BackupLabel,
     consistency: Consistency,
     state: z.enum(['succeeded', 'partial']),

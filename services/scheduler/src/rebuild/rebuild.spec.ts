@@ -153,6 +153,18 @@ describe('a rebuild of the catalog', () => {
     });
   });
 
+  it('knows what a backup rests upon, in whatever order the two are found', async () => {
+    const runs = [await backUp(), await backUp()];
+    const [child, parent] = [runs[0]!, runs[1]!].map((run) => run.evidence as { type: 'backup'; snapshot: string });
+    await holds(runs[0]!, { label: 'incremental (native)', parent: parent!.snapshot });
+    await holds(runs[1]!);
+    await scheduler.sql(`DELETE FROM scheduler.backups`);
+    await rebuild();
+    const found = new Map((await backups()).map((backup) => [backup.snapshot, backup]));
+    expect(found.get(child!.snapshot)).toMatchObject({ type: 'incremental', parent: found.get(parent!.snapshot)!.id });
+    expect(found.get(parent!.snapshot)).toMatchObject({ type: 'full', parent: null });
+  });
+
   it('finds a place for what the ledger never heard of: by plan, by what the server says it is, or as of a deleted server', async () => {
     const run = await backUp();
     await scheduler.sql(`DELETE FROM scheduler.backups`);

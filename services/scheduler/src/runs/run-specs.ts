@@ -20,6 +20,7 @@ import { openedHook } from '../plans/plan-hooks.js';
 import type { PlanRow } from '../plans/plans.table.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
 import type { ServerRow } from '../servers/servers.table.js';
+import { parentOfAttempt } from './parent-of-attempt.js';
 import { rememberPlace, type Repositories } from './repositories.js';
 import { usesServer, type RunRow } from './runs.table.js';
 
@@ -50,7 +51,7 @@ export class RunSpecs {
   async forAttempt(run: RunRow): Promise<{ pool: string; spec: RunSpec }> {
     if (run.type === 'collection') return this.forCollection(run);
     if (run.type === 'rebuild') return this.forRebuild(run);
-    const { server, restore, plan, sourceBytes, order, recovery } = await this.database.inOrganization(
+    const { server, restore, plan, sourceBytes, order, recovery, upon } = await this.database.inOrganization(
       run.organization_id,
       async (transaction) => {
         const [row] = await transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = $1`, [run.server_id]);
@@ -64,6 +65,7 @@ export class RunSpecs {
           sourceBytes: await sourceBytesOf(transaction, run),
           order: run.type === 'follow' ? await followOrderOf(transaction, run.stream_id!) : undefined,
           recovery: await drawnRecovery(transaction, run),
+          upon: await parentOfAttempt(transaction, run, row!.identity),
         };
       },
     );
@@ -87,6 +89,7 @@ export class RunSpecs {
             type: 'backup',
             method: run.method!,
             backupType: run.backup_type!,
+            ...upon,
             snapshot: run.snapshot!,
             repository: run.repository_id,
             deep: run.deep,

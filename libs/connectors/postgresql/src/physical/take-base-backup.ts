@@ -3,10 +3,12 @@ import type { Artifact, ArtifactClass, ArtifactKind, ArtifactSink, BackupFacts, 
 import { type Finding, type PostgresqlConnection, RahatError } from '@rahat/contracts';
 import { type BackupManifest, inManifest, type ManifestFile, parseBackupManifest } from './backup-manifest.js';
 import { type BaseBackupFacts, FACTS_KEY, keyOfPath, MANIFEST_KEY } from './base-backup-layout.js';
-import { type BackupPart, BaseBackupStream } from './base-backup-stream.js';
+import type { BackupPart, BaseBackupStream } from './base-backup-stream.js';
+import { wholePath } from './incremental-file.js';
 import { LogCover } from './log-cover.js';
 import { pathText, staysInside } from './path-text.js';
 import { bytesOfSetting } from './setting-bytes.js';
+import { startBaseBackup } from './start-base-backup.js';
 import { type TarEntry, tarEntries } from './tar-reader.js';
 import { WalsenderClient } from './walsender-client.js';
 
@@ -24,7 +26,10 @@ const SETTINGS_KEPT = [
   'max_locks_per_transaction',
 ];
 
-/** Takes a base backup with the log that makes it consistent, straight from the server; resolves only for one that can be started. */
+/**
+ * Takes a base backup with the log that makes it consistent, straight from the server; resolves only for one that can be started,
+ * an incremental one together with what it was taken upon.
+ */
 export async function takeBaseBackup(
   connection: PostgresqlConnection,
   request: BackupRequest,
@@ -42,11 +47,15 @@ export async function takeBaseBackup(
   const segmentSize = bytesOfSetting(await client.show('wal_segment_size'));
   const settings: Record<string, string> = {};
   for (const name of SETTINGS_KEPT) settings[name] = await client.show(name);
+  const dataChecksums = await client.show('data_checksums');
   await keepLog(client, findings);
 
-  const stream = new BaseBackupStream(client, { label: request.label, maxRateKilobytesPerSecond: rateOf(request.rateLimitBytesPerSecond) });
+  const options = { label: request.label, maxRateKilobytesPerSecond: rateOf(request.rateLimitBytesPerSecond) };
+  const started = await startBaseBackup(client, request, { ...system, dataChecksums }, options);
+  const { stream, parts, label } = started;
+  findings.push(...started.findings);
   const taking = new BackupTaking(sink, job, stream, new LogCover(segmentSize, system.systemIdentifier));
-  for await (const part of stream.parts()) await taking.take(part);
+  for await (const part of parts) await taking.take(part);
   const manifest = taking.compareWithManifest();
   const { start, end } = stream;
   if (!start || !end) throw new RahatError('dump_truncated', 'The base backup ended without its end message');
@@ -60,6 +69,7 @@ export async function takeBaseBackup(
     endPosition: end.position,
     timeline: end.timeline,
     segmentSize,
+    blockSize: Number(await client.show('block_size')),
     tablespaces: stream.tablespaces,
     folders: taking.folders,
     files: taking.files,
@@ -80,9 +90,15 @@ export async function takeBaseBackup(
     identity: system.systemIdentifier,
     serverVersion: client.serverVersion,
     tool: 'native replication client',
-    label: 'full · space-incremental',
+    label,
     consistency: 'snapshot',
-    positions: { startLsn: start.position, endLsn: end.position, timeline: end.timeline, systemIdentifier: system.systemIdentifier },
+    positions: {
+      startLsn: start.position,
+      endLsn: end.position,
+      timeline: end.timeline,
+      systemIdentifier: system.systemIdentifier,
+      dataChecksums,
+    },
     consistentAt,
     findings,
     evidence: {
@@ -192,7 +208,7 @@ class BackupTaking {
 
 /** Relation files are made of pages: `16384/2619`, its forks and its further gigabytes. */
 function classify(path: string): ArtifactClass {
-  const name = path.slice(path.lastIndexOf('/') + 1);
+  const name = (wholePath(path) ?? path).slice(path.lastIndexOf('/') + 1);
   if (/^pg_wal\/[0-9A-F]{24}$/.test(path)) return 'log';
   const relation = /^(base\/|global\/|pg_tblspc\/\d+\/)/.test(path) && /^(t\d+_)?\d+(_(fsm|vm|init))?(\.\d+)?$/.test(name);
   return relation ? 'pages' : 'small';
