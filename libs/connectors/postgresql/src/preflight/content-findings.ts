@@ -13,6 +13,8 @@ interface Content {
   /** Lock tables have room for max_locks_per_transaction times this. */
   lockers: number;
   locksEach: number;
+  /** The primary waits with its vacuum for what a replica still reads. */
+  feedback: boolean;
 }
 
 /** What a database holds that matters for its backup or its restore. */
@@ -22,7 +24,7 @@ export async function contentFindings(client: pg.Client, rights: Rights): Promis
            ARRAY(SELECT format('%I.%I', n.nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE relpersistence = 'u' AND relkind = 'r' ORDER BY 1) AS unlogged,
            ARRAY(SELECT format('%I.%I', n.nspname, relname) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE relkind = 'f' ORDER BY 1) AS foreign,
            (SELECT count(*) FROM pg_class WHERE relkind IN ('r', 'p')) AS tables,
-           current_setting('max_locks_per_transaction')::int AS "locksEach",
+           current_setting('max_locks_per_transaction')::int AS "locksEach", current_setting('hot_standby_feedback') = 'on' AS feedback,
            current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int AS lockers,
            (SELECT count(*) FROM pg_largeobject_metadata) AS objects`);
   const [content] = rows;
@@ -31,7 +33,7 @@ export async function contentFindings(client: pg.Client, rights: Rights): Promis
     ...extensionFindings(content.extensions),
     ...lockFindings(content),
     ...tableFindings(content, rights),
-    ...(rights.recovery ? [replicaFinding] : []),
+    ...(rights.recovery && !content.feedback ? [replicaFinding] : []),
   ];
 }
 
