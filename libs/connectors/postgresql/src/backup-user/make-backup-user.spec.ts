@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { BackupUserRequest } from '@rahat/connector-kit';
@@ -6,6 +9,7 @@ import { hasPostgresql, type PostgresqlServer, startPostgresql } from '@rahat/te
 import pg from 'pg';
 import { quoteIdentifier } from '../errors.js';
 import { connectionTo, failureOf } from '../physical/test-parts.js';
+import { preflightReport } from '../preflight/report.js';
 import { makeBackupUser } from './make-backup-user.js';
 import { removeBackupUser } from './remove-backup-user.js';
 
@@ -202,9 +206,33 @@ describe.each([13, 15, 18] as const)('a backup user on PostgreSQL %i', (major) =
     expect(await roles()).toEqual(['plain']);
   });
 
+  if (major >= 14)
+    it('is also what the documentation makes by hand', async () => {
+      const page = await readFile(new URL('../../../../../docs/POSTGRESQL_ACCESS.md', import.meta.url), 'utf8');
+      const blocks = [...page.matchAll(/```sql\n([^]*?)```/g)].map(([, sql]) => sql!);
+      expect(blocks).toHaveLength(2);
+      for (const sql of blocks) await server.query(sql);
+      await server.query(`ALTER ROLE rahat_backup PASSWORD 'pw'; GRANT CONNECT ON DATABASE closed TO rahat_backup`);
+      const report = await preflightReport({ ...admin, user: 'rahat_backup', password: 'pw' }, {}, contextOf());
+      expect(report.findings.filter(({ severity, code }) => severity === 'blocker' && code !== 'tool_missing')).toEqual([]);
+    });
+
   describe('when it fails', () => {
+    /** Whoever grants waits for this one: in a database on 13, for a membership elsewhere. */
+    const heldGrants = async () => {
+      const holder = await server.connect('shop');
+      const hold = major === 13 ? 'GRANT SELECT ON sales.orders TO maker' : 'LOCK TABLE pg_auth_members IN SHARE MODE';
+      await holder.query(`BEGIN; ${hold}`);
+      return holder;
+    };
     const rowsOf = async () =>
       server.query(`SELECT FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid NOT IN (SELECT oid FROM pg_roles)`);
+
+    /** Then the role is made, and nothing of it committed that anybody could use. */
+    const untilHeldUp = async () => {
+      const waiting = `SELECT FROM pg_stat_activity WHERE application_name = 'rahat-backup-user' AND wait_event_type = 'Lock'`;
+      while ((await server.query(waiting)).length === 0) await sleep(50);
+    };
 
     it.each([
       ['a wrong password of the administrator', () => ({ ...admin, password: 'planted-wrong' }), {}, 'source_authentication_failed'],
@@ -243,15 +271,9 @@ describe.each([13, 15, 18] as const)('a backup user on PostgreSQL %i', (major) =
 
     it('by a stop in the middle there is no role', async () => {
       const stop = new AbortController();
-      const holder = await server.connect('shop');
-      // Granting, or looking whether it can read, waits for this one.
-      await holder.query(
-        major === 13
-          ? 'BEGIN; GRANT SELECT ON sales.orders TO maker'
-          : 'BEGIN; GRANT pg_monitor TO maker; LOCK TABLE pg_auth_members IN ACCESS EXCLUSIVE MODE',
-      );
+      const holder = await heldGrants();
       const work = failureOf(makeBackupUser(admin, requestOf(), contextOf(stop.signal)));
-      await sleep(700);
+      await untilHeldUp();
       stop.abort(new Error('stopped'));
       await holder.query('ROLLBACK');
       await holder.end();
@@ -259,19 +281,37 @@ describe.each([13, 15, 18] as const)('a backup user on PostgreSQL %i', (major) =
       expect(await roles()).toEqual([]);
     });
 
-    it('by the death of its connections in the middle at most a role is left that cannot log in, which the next attempt replaces', async () => {
-      const holder = await server.connect('shop');
-      await holder.query(
-        major === 13
-          ? 'BEGIN; GRANT SELECT ON sales.orders TO maker'
-          : 'BEGIN; GRANT pg_monitor TO maker; LOCK TABLE pg_auth_members IN ACCESS EXCLUSIVE MODE',
-      );
+    it('by a kill in the middle at most a role is left that cannot log in, which the next attempt replaces', async () => {
+      const holder = await heldGrants();
+      const module = new URL('../../dist/backup-user/make-backup-user.js', import.meta.url).href;
+      const script = `
+        import { makeBackupUser } from ${JSON.stringify(module)};
+        const { admin, request } = JSON.parse(process.argv[1]);
+        await makeBackupUser(admin, request, { toolFolders: [], scratchFolder: '/nowhere', signal: new AbortController().signal });`;
+      const child = spawn(process.execPath, ['--input-type=module', '-e', script, JSON.stringify({ admin, request: requestOf() })], {
+        stdio: 'ignore',
+      });
+      await untilHeldUp();
+      child.kill('SIGKILL');
+      await once(child, 'close');
+      await holder.query('ROLLBACK');
+      await holder.end();
+      // Its sessions end when they see that nobody is there.
+      while ((await server.query(`SELECT FROM pg_stat_activity WHERE application_name = 'rahat-backup-user'`)).length > 0) await sleep(50);
+      const left = await server.query('SELECT rolcanlogin AS login FROM pg_roles WHERE rolname = $1', [ODD_USER]);
+      expect(left).toEqual(major === 13 ? [{ login: false }] : []);
+      expect((await makeBackupUser(admin, requestOf(), contextOf())).created).toBe(true);
+      await asUser();
+    });
+
+    it('by the death of its connections in the middle there is no role, and the next attempt makes it', async () => {
+      const holder = await heldGrants();
       const work = failureOf(makeBackupUser(admin, requestOf(), contextOf()));
-      await sleep(700);
-      const killed = await holder.query(
+      await untilHeldUp();
+      const killed = await server.query(
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'rahat-backup-user'`,
       );
-      expect(killed.rows.length).toBeGreaterThan(0);
+      expect(killed.length).toBeGreaterThan(0);
       await holder.query('ROLLBACK');
       await holder.end();
       expect((await work).code).toBe('source_lost');
