@@ -2,6 +2,8 @@ import type pg from 'pg';
 import type { BackupUserRequest } from '@rahat/connector-kit';
 import { connectClient, type DisposableClient } from '../connect.js';
 import { queryError, quoteIdentifier, quoteLiteral } from '../errors.js';
+import { databasesOfProvider, readManagedServer } from '../preflight/managed-server.js';
+import { readRights } from '../preflight/rights.js';
 import type { RoutedConnection } from '../reach/index.js';
 import { READ_ALL_DATA_SINCE, readingGrants } from '../reading-grants.js';
 import { scramVerifier } from './scram-verifier.js';
@@ -61,7 +63,8 @@ export async function grantRights(
 
   if (logical) {
     await optional(`ALTER ROLE ${role} BYPASSRLS`);
-    await grantConnecting(client, role);
+    // Who may not give it gets a mere warning for it: the report tells which databases stay closed.
+    for (const database of await closedDatabases(client)) await tried(client, `GRANT CONNECT ON DATABASE ${database} TO ${role}`);
   }
   await optional(`GRANT pg_monitor TO ${role}`);
   if (request.uses.some((use) => use !== 'logical')) await client.query(`ALTER ROLE ${role} REPLICATION`);
@@ -81,11 +84,13 @@ async function readsEverything(client: pg.Client, role: string): Promise<boolean
   return rows[0]!.major >= READ_ALL_DATA_SINCE && (await tried(client, `GRANT pg_read_all_data TO ${role}`));
 }
 
+/** Those that the administrator gets into. */
 async function databasesOf(client: pg.Client): Promise<string[]> {
+  const ofProvider = databasesOfProvider(await readManagedServer(client, await readRights(client)));
   const { rows } = await client.query<{ name: string }>(
     `SELECT datname::text AS name FROM pg_database WHERE datallowconn AND NOT datistemplate AND has_database_privilege(oid, 'CONNECT') ORDER BY 1`,
   );
-  return rows.map(({ name }) => name);
+  return rows.map(({ name }) => name).filter((name) => !ofProvider.includes(name));
 }
 
 async function grantReading(client: pg.Client, name: string): Promise<void> {
@@ -106,13 +111,13 @@ async function grantReading(client: pg.Client, name: string): Promise<void> {
   }
 }
 
-/** Where not everybody may connect. */
-async function grantConnecting(client: pg.Client, role: string): Promise<void> {
+/** Where not everybody may connect; quoted. */
+async function closedDatabases(client: pg.Client): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     `SELECT quote_ident(datname) AS name FROM pg_database WHERE datallowconn AND NOT datistemplate AND NOT EXISTS (
        SELECT FROM aclexplode(COALESCE(datacl, acldefault('d', datdba))) a WHERE a.grantee = 0 AND a.privilege_type = 'CONNECT')`,
   );
-  for (const { name } of rows) await tried(client, `GRANT CONNECT ON DATABASE ${name} TO ${role}`);
+  return rows.map(({ name }) => name);
 }
 
 /** False where the server refuses it to this administrator; the transaction goes on. */

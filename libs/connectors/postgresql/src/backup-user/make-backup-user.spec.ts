@@ -257,7 +257,21 @@ describe.each([13, 15, 18] as const)('a backup user on PostgreSQL %i', (major) =
       },
     );
 
-    it('by pg_hba.conf, which does not let the new user in, there is no role', async () => {
+    it('by an administrator who is no superuser, what he made he takes away', async () => {
+      const maker = { ...admin, user: 'maker', password: 'pw' };
+      const work = makeBackupUser(maker, requestOf({ byObject: true }), contextOf());
+      expect(await failureOf(work)).toMatchObject({ code: 'source_permission_denied' });
+      expect(await roles()).toEqual([]);
+      if (major !== 15) return;
+      // There he may give the membership, and what he gave is gone with the role.
+      const made = await makeBackupUser(maker, requestOf(), contextOf());
+      expect(made).toMatchObject({ created: true, report: { databases: ['postgres', 'shop'] } });
+      expect(made.notGranted).toEqual([expect.stringContaining('BYPASSRLS')]);
+      expect(made.report.findings).toContainEqual(expect.objectContaining({ code: 'connect_right_missing', database: 'closed' }));
+      expect(await removeBackupUser(maker, ODD_USER, MARK, contextOf().signal)).toBe(true);
+    });
+
+    it('by the server, which does not let the new user in, there is no role', async () => {
       const closedToIt = { ...admin, maintenanceDatabase: 'closed' };
       await server.query('REVOKE CONNECT ON DATABASE closed FROM PUBLIC');
       await server.query(`ALTER DATABASE closed CONNECTION LIMIT 0`);

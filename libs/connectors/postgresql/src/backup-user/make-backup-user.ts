@@ -19,7 +19,7 @@ const LACKS_RIGHT = '42501';
 /** Taking a half-made role back goes on after the work itself was stopped. */
 const UNDO_LIMIT_MS = 20_000;
 /** Without them the user is none: what was made is taken back. */
-const NEEDED = new Set(['select_right_missing', 'connect_right_missing', 'replication_right_missing']);
+const NEEDED = new Set(['select_right_missing', 'replication_right_missing']);
 
 /**
  * Makes a role that reads everything and changes nothing, looks at the server as that role, and takes the role back unless it can do

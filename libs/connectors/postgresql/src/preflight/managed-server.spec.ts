@@ -43,6 +43,8 @@ describe('a server with the marks of a provider', () => {
        CREATE ROLE app IN ROLE rds_superuser; GRANT app TO master; CREATE ROLE weak LOGIN PASSWORD 'pw'`,
     );
     await server.query('CREATE DATABASE shop OWNER app');
+    await server.query('CREATE DATABASE rdsadmin OWNER rdsadmin');
+    await server.query('REVOKE CONNECT ON DATABASE rdsadmin FROM PUBLIC');
     await server.query(
       `CREATE SCHEMA sales AUTHORIZATION app; SET ROLE app; CREATE TABLE sales.tenant AS SELECT 'x' AS v;
        ALTER TABLE sales.tenant ENABLE ROW LEVEL SECURITY; SELECT lo_from_bytea(1, 'secret')`,
@@ -58,6 +60,8 @@ describe('a server with the marks of a provider', () => {
     const codes = report.findings.filter(({ section }) => section === 'provider').map(({ code, severity }) => `${severity} ${code}`);
     expect(codes).toEqual(['info managed_server', 'blocker managed_no_physical']);
     expect(report.findings.map(({ code }) => code)).not.toContain('replication_right_missing');
+    expect(report.databases).toEqual(['postgres', 'shop']);
+    expect(report.findings.map(({ database }) => database)).not.toContain('rdsadmin');
     expect(report.script).not.toContain('ALTER SYSTEM');
     expect(report.script).not.toContain('BYPASSRLS');
     const [, physical] = (await probe(as('weak'), context)).methods;

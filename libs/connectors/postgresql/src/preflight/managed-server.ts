@@ -24,6 +24,8 @@ interface ProviderTraits {
   settings: readonly string[];
   functions?: readonly string[];
   firstRoles: readonly string[];
+  /** Of its own, which no customer gets into. */
+  databases: readonly string[];
   /** Who may grant what a superuser grants elsewhere. */
   admin: string;
   /** Where its settings are changed, because ALTER SYSTEM is refused. */
@@ -39,6 +41,7 @@ const PROVIDERS: Record<ManagedProvider, ProviderTraits> = {
     settings: ['apg_', 'aurora_'],
     functions: ['aurora_version'],
     firstRoles: [],
+    databases: ['rdsadmin'],
     admin: 'a member of rds_superuser',
     settingsPlace: "the cluster's parameter group",
     ownRecovery: "Aurora's own snapshots and RestoreDBClusterToPointInTime",
@@ -47,6 +50,7 @@ const PROVIDERS: Record<ManagedProvider, ProviderTraits> = {
     title: 'Amazon RDS',
     settings: ['rds.'],
     firstRoles: ['rdsadmin'],
+    databases: ['rdsadmin'],
     admin: 'a member of rds_superuser',
     settingsPlace: "the instance's parameter group",
     ownRecovery: "RDS's own snapshots and RestoreDBInstanceToPointInTime",
@@ -55,6 +59,7 @@ const PROVIDERS: Record<ManagedProvider, ProviderTraits> = {
     title: 'Google AlloyDB',
     settings: ['alloydb.', 'alloydb_'],
     firstRoles: ['alloydbadmin'],
+    databases: ['alloydbadmin', 'alloydbmetadata'],
     admin: 'a member of alloydbsuperuser',
     settingsPlace: "the instance's database flags",
     ownRecovery: "AlloyDB's own continuous backup",
@@ -63,6 +68,7 @@ const PROVIDERS: Record<ManagedProvider, ProviderTraits> = {
     title: 'Google Cloud SQL',
     settings: ['cloudsql.'],
     firstRoles: ['cloudsqladmin'],
+    databases: ['cloudsqladmin'],
     admin: 'a member of cloudsqlsuperuser',
     settingsPlace: "the instance's database flags",
     ownRecovery: "Cloud SQL's own backups and point-in-time recovery",
@@ -71,6 +77,7 @@ const PROVIDERS: Record<ManagedProvider, ProviderTraits> = {
     title: 'Azure Database for PostgreSQL',
     settings: ['azure.', 'azure_'],
     firstRoles: ['azuresu'],
+    databases: ['azure_maintenance', 'azure_sys'],
     admin: 'a member of azure_pg_admin',
     settingsPlace: "the server's parameters",
     ownRecovery: "Azure's own backups and point-in-time restore",
@@ -79,6 +86,7 @@ const PROVIDERS: Record<ManagedProvider, ProviderTraits> = {
     title: 'Supabase',
     settings: ['supautils.'],
     firstRoles: ['supabase_admin'],
+    databases: [],
     admin: 'the role postgres',
     settingsPlace: "the project's database settings",
     ownRecovery: "Supabase's own backups",
@@ -87,6 +95,7 @@ const PROVIDERS: Record<ManagedProvider, ProviderTraits> = {
     title: 'Neon',
     settings: ['neon.'],
     firstRoles: ['cloud_admin'],
+    databases: [],
     admin: 'a member of neon_superuser',
     settingsPlace: "the project's settings",
     ownRecovery: "Neon's own history",
@@ -174,6 +183,10 @@ export function managedPhysicalFindings({ name, title }: ManagedServer): Finding
 export function managedSettingFix({ name }: ManagedServer, sql: string): string | undefined {
   const [, setting, value] = /^ALTER SYSTEM SET (\w+) = (.*?);/.exec(sql) ?? [];
   return setting === undefined ? undefined : `Set ${setting} to ${value} in ${PROVIDERS[name].settingsPlace}.`;
+}
+
+export function databasesOfProvider(managed: ManagedServer | null): readonly string[] {
+  return managed ? PROVIDERS[managed.name].databases : [];
 }
 
 export function administratorOf(managed: ManagedServer | null): string {

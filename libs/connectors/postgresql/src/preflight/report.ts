@@ -17,7 +17,7 @@ import { replicationEntryFindings, slotFindings } from '../wal/index.js';
 import { cureScript } from './cure-script.js';
 import type { CurableFinding } from './cured.js';
 import { databaseFindings } from './database-findings.js';
-import { managedFindings, managedSettingFix, type ManagedServer } from './managed-server.js';
+import { databasesOfProvider, managedFindings, managedSettingFix, type ManagedServer } from './managed-server.js';
 import { physicalFindings } from './physical-findings.js';
 import { poolerFindings } from './pooler-findings.js';
 import { reachServer, type ReachedServer } from './reach-server.js';
@@ -100,7 +100,8 @@ async function reportOn(
   if (!managed) add('settings', ['physical', 'log'], await safetyFindings(client));
   add('health', all, await wraparoundFindings(client));
 
-  const known = await discoverDatabases(client);
+  const ofProvider = new Set(databasesOfProvider(managed));
+  const known = (await discoverDatabases(client)).filter(({ name }) => !ofProvider.has(name));
   const looked = databasesToLookInto(known, request.databases);
   if (uses.includes('logical')) {
     const within = new Set(request.databases ?? known.map(({ name }) => name));
