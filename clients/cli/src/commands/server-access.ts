@@ -21,6 +21,7 @@ const SECTIONS: [section: PreflightFinding['section'], title: string][] = [
   ['extensions', 'Extensions'],
   ['health', 'Health'],
 ];
+const USE_TITLES: Record<Use, string> = { logical: 'logical backups', physical: 'base backups', log: 'recovery to a moment' };
 const SIGNS = { blocker: ['red', '✗'], gap: ['red', '◐'], warning: ['yellow', '!'], info: ['dim', 'i'] } as const;
 
 export async function preflightServer(
@@ -89,8 +90,7 @@ function shown(terminal: Terminal, report: PreflightReport): string {
     return facts.length + findings.length === 0 ? [] : [[terminal.paint('bold', title), ...facts, ...findings].join('\n')];
   });
   const uses = report.uses.map(
-    ({ use, usable }) =>
-      `${usable ? terminal.paint('green', '✓') : terminal.paint('red', '✗')} ${use} backups${use === 'log' ? ' of the log' : ''}`,
+    ({ use, usable }) => `${usable ? terminal.paint('green', '✓') : terminal.paint('red', '✗')} ${USE_TITLES[use]}`,
   );
   const hint = report.script === '' ? [] : ['', 'With --grants: all cures as one script for psql.'];
   return [...sections, '', ...uses, ...hint].join('\n');
