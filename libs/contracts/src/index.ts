@@ -35,6 +35,7 @@ export * from './http/users.js';
 export * from './http/invitations.js';
 export * from './http/sessions.js';
 export * from './http/servers.js';
+export * from './http/preflight.js';
 export * from './http/server-groups.js';
 export * from './http/schedules.js';
 export * from './http/scheduling.js';

@@ -4,6 +4,7 @@ import { RunError } from './evidence.js';
 import { Finding } from './finding.js';
 import { FoundLog, MOST_LOGS_AT_ONCE } from './found-log.js';
 import { FoundSnapshot, MissingBackups, MOST_FOUND_AT_ONCE, RebuiltSnapshot } from './found-snapshot.js';
+import { BackupUse, MadeBackupUser, PreflightReport } from './http/preflight.js';
 import { ProbeReport } from './http/servers.js';
 import { BackupMethod, Engine, RunState, RunType, VerificationLevel } from './labels.js';
 import { LogBranch, LogPosition, LogProgress, LogRange } from './log-stream.js';
@@ -127,6 +128,41 @@ export const Questions = {
     ]),
   },
   'server.probe.v1': { question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string() }), answer: ProbeReport },
+  'server.preflight.v1': {
+    question: z.object({
+      engine: Engine,
+      binding: z.string(),
+      sealedSecrets: z.string(),
+      databases: z.array(z.string()).optional(),
+      uses: z.array(BackupUse),
+    }),
+    answer: PreflightReport,
+  },
+  /**
+   * Makes a backup user: `source` of its secrets is the administrator, `target` the user to make. Rejected, the server is as before.
+   * Answered without secrets.
+   */
+  'backup_user.make.v1': {
+    question: z.object({
+      engine: Engine,
+      binding: z.string(),
+      sealedSecrets: z.string(),
+      uses: z.array(BackupUse),
+      /** Left on the role, so that only who made it replaces it or takes it away. */
+      mark: z.string(),
+      /** The role may be there, and keeps its password. */
+      keepPassword: z.boolean(),
+      byObject: z.boolean(),
+      /** Another server that answers is left alone. */
+      identity: z.string().nullable(),
+    }),
+    answer: MadeBackupUser,
+  },
+  /** Takes it away again, by the same secrets; a role with another mark stays. */
+  'backup_user.remove.v1': {
+    question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string(), mark: z.string() }),
+    answer: z.object({ removed: z.boolean() }),
+  },
   'server.discover.v1': {
     question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string() }),
     answer: z.object({

@@ -13,7 +13,16 @@ export {
 } from './offline.js';
 export { executeFollow, type LogCommitted } from './follow.js';
 export type { OfflineLogStream } from './offline-logs.js';
-export { discoverDatabases, dropSlot, outlineRestore, probeServer, type QuestionOptions } from './questions.js';
+export {
+  discoverDatabases,
+  dropSlot,
+  makeBackupUser,
+  outlineRestore,
+  preflightServer,
+  probeServer,
+  removeBackupUser,
+  type QuestionOptions,
+} from './questions.js';
 export {
   KIT_FORMATS,
   keyBlock,

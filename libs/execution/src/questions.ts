@@ -1,5 +1,14 @@
-import { type Engine, type ProbeReport, RahatError, type RestoreSpec, type RunSecrets } from '@rahat/contracts';
-import type { ArtifactSource, DiscoveredDatabase, RestoreOutline } from '@rahat/connector-kit';
+import {
+  type Engine,
+  type MadeBackupUser,
+  type PreflightReport,
+  type PreflightRequest,
+  type ProbeReport,
+  RahatError,
+  type RestoreSpec,
+  type RunSecrets,
+} from '@rahat/contracts';
+import type { ArtifactSource, BackupUserRequest, DiscoveredDatabase, RestoreOutline } from '@rahat/connector-kit';
 import type { SnapshotSource } from './artifacts.js';
 import { openChain } from './chain.js';
 import { connectorFor, type SourceConnection } from './connectors.js';
@@ -30,6 +39,74 @@ export async function probeServer(engine: Engine, connection: SourceConnection, 
       error: { code, message, hint },
     };
   }
+}
+
+/** What a server lacks for its backups, and what cures it. A server that can't be reached is an answer, not an error. */
+export async function preflightServer(
+  engine: Engine,
+  connection: SourceConnection,
+  request: PreflightRequest,
+  options: QuestionOptions,
+): Promise<PreflightReport> {
+  try {
+    await using session = await (await connectorFor(engine)).open(connection, connectorContext(options));
+    return await session.report(request);
+  } catch (error) {
+    const failure = maskedError(error, connection, options);
+    if (!failure.code.startsWith('source_')) throw failure;
+    const { code, message, hint } = failure;
+    return {
+      reachable: false,
+      user: connection.user,
+      identity: null,
+      version: null,
+      role: null,
+      provider: null,
+      facts: [],
+      findings: [],
+      uses: [],
+      databases: [],
+      script: '',
+      error: { code, message, hint },
+    };
+  }
+}
+
+/** By the administrator in `source`; the user to make is `target`. */
+export async function makeBackupUser(
+  engine: Engine,
+  secrets: RunSecrets,
+  request: Omit<BackupUserRequest, 'name' | 'password'>,
+  options: QuestionOptions,
+): Promise<MadeBackupUser> {
+  const { admin, user } = endsOf(secrets);
+  try {
+    await using session = await (await connectorFor(engine)).open(admin, connectorContext(options));
+    return await session.makeBackupUser({ ...request, name: user.user, password: user.password });
+  } catch (error) {
+    throw runError(error, secrets, options.signal);
+  }
+}
+
+/** By the administrator in `source`; a role that bears another mark stays. */
+export async function removeBackupUser(
+  engine: Engine,
+  secrets: RunSecrets,
+  mark: string,
+  options: QuestionOptions,
+): Promise<{ removed: boolean }> {
+  const { admin, user } = endsOf(secrets);
+  try {
+    await using session = await (await connectorFor(engine)).open(admin, connectorContext(options));
+    return { removed: await session.removeBackupUser(user.user, mark) };
+  } catch (error) {
+    throw runError(error, secrets, options.signal);
+  }
+}
+
+function endsOf({ source: admin, target: user }: RunSecrets): { admin: SourceConnection; user: SourceConnection } {
+  if (!admin || !user) throw new RahatError('message_invalid', 'The question came without the administrator, or without the user to make');
+  return { admin, user };
 }
 
 export async function discoverDatabases(

@@ -85,6 +85,7 @@ import { SchedulingController } from './scheduling/scheduling.controller.js';
 import { SchedulingService } from './scheduling/scheduling.service.js';
 import { ServerGroupsController } from './servers/server-groups.controller.js';
 import { ServerGroupsService } from './servers/server-groups.service.js';
+import { ServerAccess } from './servers/server-access.js';
 import { ServersController } from './servers/servers.controller.js';
 import { ServersService } from './servers/servers.service.js';
 import { WorkerQuestions } from './servers/worker-questions.js';
@@ -216,6 +217,7 @@ export class SchedulerModule {
         { provide: Ticker, useValue: ticker },
         { provide: SettlingClock, useValue: new SettlingClock(settling) },
         { provide: MessageConsumers, useValue: consumers },
+        { provide: ServerAccess, useValue: new ServerAccess(database, outbox, secrets, questions, clock) },
         listing(ServersService, (pagesOf) => new ServersService(database, outbox, secrets, questions, pagesOf('servers'), clock)),
         listing(
           PlansService,

@@ -242,6 +242,14 @@ export type BackupHold = {
     at: string;
 };
 
+export type BackupUserOfServer = {
+    user: string;
+    created: boolean;
+    notGranted: Array<string>;
+    report: PreflightReport;
+    server: Server;
+};
+
 export type BeginDeviceLogin = {
     client: string;
 };
@@ -295,6 +303,16 @@ export type CreateApiKey = {
     scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     expiresAt?: string;
     requestsPerMinute?: number;
+};
+
+export type CreateBackupUser = {
+    admin: {
+        user: string;
+        password: string;
+    };
+    user?: string;
+    uses?: Array<'logical' | 'physical' | 'log'>;
+    byObject?: boolean;
 };
 
 export type CreateInvitation = {
@@ -1209,6 +1227,57 @@ export type PostgresqlAddressInput = {
     tlsCa?: string;
     tlsCertificate?: string;
     ssh?: SshTunnelInput;
+};
+
+export type PreflightFinding = {
+    code: string;
+    severity: 'blocker' | 'gap' | 'warning' | 'info';
+    message: string;
+    object?: string;
+    fix?: string;
+    section: 'reach' | 'version' | 'identity' | 'provider' | 'rights' | 'databases' | 'settings' | 'extensions' | 'health';
+    uses: Array<'logical' | 'physical' | 'log'>;
+    database?: string;
+    cure?: {
+        sql: string;
+        scope: 'server' | 'database';
+        restart?: boolean;
+    };
+};
+
+export type PreflightReport = {
+    reachable: boolean;
+    user: string;
+    identity: string | null;
+    version: string | null;
+    role: 'primary' | 'replica' | null;
+    provider: {
+        name: 'rds' | 'aurora' | 'cloud-sql' | 'alloydb' | 'azure' | 'supabase' | 'neon';
+        title: string;
+        marks: Array<string>;
+    } | null;
+    facts: Array<{
+        section: 'reach' | 'version' | 'identity' | 'provider' | 'rights' | 'databases' | 'settings' | 'extensions' | 'health';
+        name: string;
+        value: string;
+    }>;
+    findings: Array<PreflightFinding>;
+    uses: Array<{
+        use: 'logical' | 'physical' | 'log';
+        usable: boolean;
+    }>;
+    databases: Array<string>;
+    script: string;
+    error?: {
+        code: string;
+        message: string;
+        hint?: string;
+    };
+};
+
+export type PreflightRequest = {
+    databases?: Array<string>;
+    uses?: Array<'logical' | 'physical' | 'log'>;
 };
 
 export type ProbeReport = {
@@ -5329,6 +5398,36 @@ export type ServersUpdateResponses = {
 
 export type ServersUpdateResponse = ServersUpdateResponses[keyof ServersUpdateResponses];
 
+export type ServersMakeBackupUserData = {
+    body: CreateBackupUser;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/servers/{id}/backup-user';
+};
+
+export type ServersMakeBackupUserErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type ServersMakeBackupUserError = ServersMakeBackupUserErrors[keyof ServersMakeBackupUserErrors];
+
+export type ServersMakeBackupUserResponses = {
+    200: BackupUserOfServer;
+};
+
+export type ServersMakeBackupUserResponse = ServersMakeBackupUserResponses[keyof ServersMakeBackupUserResponses];
+
 export type ServersNoteData = {
     body: SetNote;
     path: {
@@ -5352,6 +5451,36 @@ export type ServersNoteResponses = {
 };
 
 export type ServersNoteResponse = ServersNoteResponses[keyof ServersNoteResponses];
+
+export type ServersPreflightData = {
+    body: PreflightRequest;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/servers/{id}/preflight';
+};
+
+export type ServersPreflightErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type ServersPreflightError = ServersPreflightErrors[keyof ServersPreflightErrors];
+
+export type ServersPreflightResponses = {
+    200: PreflightReport;
+};
+
+export type ServersPreflightResponse = ServersPreflightResponses[keyof ServersPreflightResponses];
 
 export type ServersTestData = {
     body?: never;

@@ -1,4 +1,17 @@
-import type { Assertion, AssertionEvidence, BackupLabel, BackupMethod, BackupType, Consistency, Engine, Finding } from '@rahat/contracts';
+import type {
+  Assertion,
+  AssertionEvidence,
+  BackupLabel,
+  BackupMethod,
+  BackupType,
+  BackupUse,
+  Consistency,
+  Engine,
+  Finding,
+  MadeBackupUser,
+  PreflightReport,
+  PreflightRequest,
+} from '@rahat/contracts';
 import type { FollowEnd, FollowRequest, LogRecovery, LogSink, RecoveryFacts } from './log.js';
 import type { Decoder } from './decoder.js';
 
@@ -46,6 +59,12 @@ export interface ConnectorSession extends AsyncDisposable {
   discover(): Promise<DiscoveredDatabase[]>;
   /** Blockers stop a backup before it starts; gaps make it partial (engines.md §0.9). */
   preflight(request: BackupRequest): Promise<Finding[]>;
+  /** All that can be told of a server before anything is planned for it, each lack with its cure. Never throws for a missing right. */
+  report(request: PreflightRequest): Promise<PreflightReport>;
+  /** For the session of an administrator. All or nothing: where it rejects, a role that it made is gone again. */
+  makeBackupUser(request: BackupUserRequest): Promise<MadeBackupUser>;
+  /** For the session of an administrator. False when there is no role of this name and mark. */
+  removeBackupUser(name: string, mark: string): Promise<boolean>;
   /** Resolves if and only if the dump is complete; throws otherwise. */
   backup(request: BackupRequest, sink: ArtifactSink, job: Job): Promise<BackupFacts>;
   /** What a restore will do and overwrite; a pure look, changes nothing. */
@@ -72,6 +91,20 @@ export interface Probe {
   methods: { method: BackupMethod; usable: boolean; findings: Finding[] }[];
   /** The ladder of libraries.md §3.1-6, in order. */
   steps: { name: string; ok: boolean; ms: number; detail?: string }[];
+}
+
+export interface BackupUserRequest {
+  name: string;
+  password: string;
+  uses: readonly BackupUse[];
+  /** Left on the role: without it nobody replaces or removes it. */
+  mark: string;
+  /** The role may be there, and keeps its password. */
+  keepPassword: boolean;
+  /** Tables are granted one by one, so that it can't read the server's own secrets; those of new owners need a grant first. */
+  byObject: boolean;
+  /** Known of the server; another one is left alone. */
+  identity: string | null;
 }
 
 export interface DiscoveredDatabase {

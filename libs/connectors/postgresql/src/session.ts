@@ -7,8 +7,11 @@ import { backupLogically } from './logical/logical-backup.js';
 import { planLogicalRestore, restoreLogically } from './logical/logical-restore.js';
 import { isLogical } from './logical/stored-dump.js';
 import { takeBaseBackup } from './physical/index.js';
-import { preflight } from './preflight.js';
-import { probe } from './probe.js';
+import { makeBackupUser } from './backup-user/make-backup-user.js';
+import { removeBackupUser } from './backup-user/remove-backup-user.js';
+import { preflight } from './preflight/backup-preflight.js';
+import { probe } from './preflight/probe.js';
+import { preflightReport } from './preflight/report.js';
 import type { RoutedConnection } from './reach/index.js';
 import { dropSlot, followFindings, followLog } from './wal/index.js';
 
@@ -27,6 +30,9 @@ export function openSession(connection: RoutedConnection, context: ConnectorCont
       });
     },
     preflight: (request) => preflight(connection, request, context),
+    report: (request) => preflightReport(connection, request, context),
+    makeBackupUser: (request) => makeBackupUser(connection, request, context),
+    removeBackupUser: (name, mark) => removeBackupUser(connection, name, mark, context.signal),
     backup: (request, sink, job) => {
       if (request.method === 'postgresql.physical') return takeBaseBackup(connection, request, sink, job);
       return backupLogically(connection, withDatabase(request), sink, context, job);

@@ -1,6 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { RahatError, RunSecrets } from '@rahat/contracts';
-import { discoverDatabases, dropSlot, outlineRestore, probeServer, type QuestionOptions } from '@rahat/execution';
+import {
+  discoverDatabases,
+  dropSlot,
+  makeBackupUser,
+  outlineRestore,
+  preflightServer,
+  probeServer,
+  removeBackupUser,
+  type QuestionOptions,
+} from '@rahat/execution';
 import type { AnswerHandlers, Messaging, Subscription } from '@rahat/messaging';
 import type { PoolKey } from '@rahat/secrets';
 import type { WorkerConfig } from '../config.js';
@@ -34,6 +43,18 @@ export class Questions {
       'server.probe.v1': async ({ engine, binding, sealedSecrets }) => {
         const { source } = await this.open(sealedSecrets, binding);
         return this.answer((options) => probeServer(engine, needed(source), options));
+      },
+      'server.preflight.v1': async ({ engine, binding, sealedSecrets, databases, uses }) => {
+        const { source } = await this.open(sealedSecrets, binding);
+        return this.answer((options) => preflightServer(engine, needed(source), { databases, uses }, options));
+      },
+      'backup_user.make.v1': async ({ engine, binding, sealedSecrets, ...request }) => {
+        const secrets = await this.open(sealedSecrets, binding);
+        return this.answer((options) => makeBackupUser(engine, secrets, request, options));
+      },
+      'backup_user.remove.v1': async ({ engine, binding, sealedSecrets, mark }) => {
+        const secrets = await this.open(sealedSecrets, binding);
+        return this.answer((options) => removeBackupUser(engine, secrets, mark, options));
       },
       'server.discover.v1': async ({ engine, binding, sealedSecrets }) => {
         const { source } = await this.open(sealedSecrets, binding);

@@ -9,6 +9,7 @@ import {
   type KnownPlaces,
   type CommandPayload,
   type PostgresqlConnection,
+  type PreflightReport,
   type Principal,
   type RepositoryAccess,
   type RepositoryPower,
@@ -43,6 +44,11 @@ export interface TestScheduler extends AsyncDisposable {
     identity: string;
     outline: Answer<'restore.outline.v1'>;
     /** Slots that it dropped; while `slotRefusal` is set it can't. */
+    /** Backup users that it made, with what for; while `backupUserRefusal` is set it can't. */
+    backupUsers: MadeUser[];
+    backupUserRefusal?: RahatError;
+    /** Before it answers that a backup user is made. */
+    whileMaking?: () => Promise<unknown>;
     droppedSlots: string[];
     slotRefusal?: RahatError;
   };
@@ -67,6 +73,12 @@ export interface TestScheduler extends AsyncDisposable {
   until(run: string, ...states: Run['state'][]): Promise<Run>;
   eventually<T>(look: () => Promise<T | undefined | null | false>): Promise<T>;
   plan(change?: object): Promise<{ id: string; server: string }>;
+}
+
+interface MadeUser {
+  admin: PostgresqlConnection;
+  user: PostgresqlConnection;
+  mark: string;
 }
 
 /** The scheduler as it runs, on a real PostgreSQL that also carries the queues, with a worker that speaks the real messages. */
@@ -104,6 +116,7 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
     databases: ['shop', 'crm'],
     identity: '7',
     outline: { steps: ['stage', 'check', 'swap'], overwrites: [], findings: [], sizeBytes: 1000, rows: 5 },
+    backupUsers: [],
     droppedSlots: [],
   };
   let toLose = 0;
@@ -211,6 +224,23 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
     'server.discover.v1': async () => ({
       databases: worker.databases.map((name) => ({ name, sizeBytes: 1000, encoding: 'UTF8', collation: 'C', connectable: true })),
     }),
+    'server.preflight.v1': async ({ binding, sealedSecrets }) => {
+      const { source } = RunSecrets.parse(JSON.parse((await pool.open(sealedSecrets, binding)).toString()));
+      return reportOf(source!.user, worker.identity);
+    },
+    'backup_user.make.v1': async ({ binding, sealedSecrets, mark, keepPassword }) => {
+      const { source, target } = RunSecrets.parse(JSON.parse((await pool.open(sealedSecrets, binding)).toString()));
+      if (worker.backupUserRefusal) throw worker.backupUserRefusal;
+      worker.backupUsers.push({ admin: source!, user: target!, mark });
+      await worker.whileMaking?.();
+      return { user: target!.user, created: !keepPassword, notGranted: [], report: reportOf(target!.user, worker.identity) };
+    },
+    'backup_user.remove.v1': async ({ binding, sealedSecrets, mark }) => {
+      const { target } = RunSecrets.parse(JSON.parse((await pool.open(sealedSecrets, binding)).toString()));
+      const before = worker.backupUsers.length;
+      worker.backupUsers = worker.backupUsers.filter((made) => made.user.user !== target!.user || made.mark !== mark);
+      return { removed: worker.backupUsers.length < before };
+    },
     'slot.drop.v1': async ({ slot }) => {
       if (worker.slotRefusal) throw worker.slotRefusal;
       worker.droppedSlots.push(slot);
@@ -302,6 +332,11 @@ function changedPlaces(places: KnownPlaces, path: string, body: unknown): KnownP
       prefix: request!.prefix ?? request!.name,
     });
   return places;
+}
+
+function reportOf(user: string, identity: string): PreflightReport {
+  const nothing = { facts: [], findings: [], uses: [], databases: [], script: '' };
+  return { reachable: true, user, identity, version: '15.1', role: 'primary', provider: null, ...nothing };
 }
 
 function credentialOf(power: RepositoryPower): RepositoryAccess['credential'] {

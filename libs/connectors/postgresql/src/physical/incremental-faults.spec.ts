@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import { makeThrowawayFolder, startThrowawayServer } from '../throwaway/index.js';
-import { preflight } from '../preflight.js';
+import { preflight } from '../preflight/backup-preflight.js';
 import { caughtUp, LogInMemory, startFollower } from '../wal/test-parts.js';
 import { checkBaseBackup } from './check-base-backup.js';
 import { restoreBaseBackupToFolder } from './restore-to-folder.js';

@@ -1,6 +1,6 @@
 import type { BackupRequest } from '@rahat/connector-kit';
 import type { Finding } from '@rahat/contracts';
-import type { Rights } from '../preflight.js';
+import type { Rights } from './rights.js';
 
 /** A plan that asks for what the server can't do is told so at once, and not served with full backups in silence. */
 export function typeFindings(
