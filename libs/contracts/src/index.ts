@@ -13,6 +13,7 @@ export * from './connection.js';
 export * from './storage-settings.js';
 export * from './s3-address.js';
 export * from './principal.js';
+export * from './source-limits.js';
 export * from './repository-grant.js';
 export * from './log-stream.js';
 export * from './run-spec.js';

@@ -22,6 +22,8 @@ export const RunProgress = z.object({
   bytes: z.number().int(),
   totalBytes: z.number().int().optional(),
   addedBytes: z.number().int().optional(),
+  /** Why the source is read slower than it could be. */
+  slowedBy: z.string().optional(),
   /** Of a follower. */
   log: LogProgress.optional(),
   at: z.iso.datetime(),

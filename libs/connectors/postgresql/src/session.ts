@@ -7,6 +7,7 @@ import { backupLogically } from './logical/logical-backup.js';
 import { planLogicalRestore, restoreLogically } from './logical/logical-restore.js';
 import { isLogical } from './logical/stored-dump.js';
 import { takeBaseBackup } from './physical/index.js';
+import { withinLimits } from './source/within-limits.js';
 import { preflight } from './preflight.js';
 import { probe } from './probe.js';
 import type { RoutedConnection } from './reach/index.js';
@@ -27,10 +28,12 @@ export function openSession(connection: RoutedConnection, context: ConnectorCont
       });
     },
     preflight: (request) => preflight(connection, request, context),
-    backup: (request, sink, job) => {
-      if (request.method === 'postgresql.physical') return takeBaseBackup(connection, request, sink, job);
-      return backupLogically(connection, withDatabase(request), sink, context, job);
-    },
+    backup: (request, sink, job) =>
+      withinLimits(connection, request, job, (paced) =>
+        request.method === 'postgresql.physical'
+          ? takeBaseBackup(connection, request, sink, paced)
+          : backupLogically(connection, withDatabase(request), sink, context, paced),
+      ),
     planRestore: async (request, source, job) => {
       assertDatabaseRestore(request, source);
       return planLogicalRestore(connection, request, source, job);
