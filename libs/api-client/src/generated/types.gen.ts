@@ -345,6 +345,7 @@ export type CreatePlan = {
     assertions?: Array<AssertionInput>;
     deep?: boolean;
     continuousLog?: ContinuousLogInput | null;
+    source?: SourceChoiceInput;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -387,6 +388,16 @@ export type CreatePlan = {
         script: string;
         args?: Array<string>;
     }>;
+    sourceLimits?: {
+        bytesPerSecond?: number | null;
+        runsAtOnce?: number | null;
+        replicaLagSeconds?: number | null;
+        replicaLagBytes?: number | null;
+        transactionSeconds?: number | null;
+        lockWaits?: number | null;
+        ioWaitShare?: number | null;
+        yieldSeconds?: number | null;
+    };
 };
 
 export type CreatePlanFromTemplate = {
@@ -422,6 +433,7 @@ export type CreatePlanFromTemplate = {
     assertions?: Array<AssertionInput>;
     deep?: boolean;
     continuousLog?: ContinuousLogInput | null;
+    source?: SourceChoiceInput;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -436,6 +448,16 @@ export type CreatePlanFromTemplate = {
         keepMonthly?: number;
         keepYearly?: number;
         maxBytes?: number | null;
+    };
+    sourceLimits?: {
+        bytesPerSecond?: number | null;
+        runsAtOnce?: number | null;
+        replicaLagSeconds?: number | null;
+        replicaLagBytes?: number | null;
+        transactionSeconds?: number | null;
+        lockWaits?: number | null;
+        ioWaitShare?: number | null;
+        yieldSeconds?: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -553,6 +575,7 @@ export type CreateServer = {
         to: string;
         reason?: string;
     }>;
+    standbys?: Array<StandbyAddressInput>;
 };
 
 export type CreateServerGroup = {
@@ -1000,6 +1023,7 @@ export type Plan = {
     assertions: Array<Assertion>;
     deep: boolean;
     continuousLog: ContinuousLog | null;
+    source: SourceChoice;
     maxAttempts: number;
     deadlineMinutes: number;
     noProgressMinutes: number;
@@ -1015,6 +1039,7 @@ export type Plan = {
     cronInWords: string | null;
     nextRuns: Array<string>;
     retention: RetentionPolicy;
+    sourceLimits: SourceLimits;
     hooks: Array<{
         name: string;
         when: 'before' | 'after_success' | 'after_failure';
@@ -1072,6 +1097,7 @@ export type PlanOutline = {
     assertions?: Array<Assertion>;
     deep?: boolean;
     continuousLog?: ContinuousLog | null;
+    source?: SourceChoice;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -1086,6 +1112,16 @@ export type PlanOutline = {
         keepMonthly: number;
         keepYearly: number;
         maxBytes: number | null;
+    };
+    sourceLimits?: {
+        bytesPerSecond: number | null;
+        runsAtOnce: number | null;
+        replicaLagSeconds: number | null;
+        replicaLagBytes: number | null;
+        transactionSeconds: number | null;
+        lockWaits: number | null;
+        ioWaitShare: number | null;
+        yieldSeconds: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -1139,6 +1175,7 @@ export type PlanOutlineInput = {
     assertions?: Array<AssertionInput>;
     deep?: boolean;
     continuousLog?: ContinuousLogInput | null;
+    source?: SourceChoiceInput;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -1153,6 +1190,16 @@ export type PlanOutlineInput = {
         keepMonthly?: number;
         keepYearly?: number;
         maxBytes?: number | null;
+    };
+    sourceLimits?: {
+        bytesPerSecond?: number | null;
+        runsAtOnce?: number | null;
+        replicaLagSeconds?: number | null;
+        replicaLagBytes?: number | null;
+        transactionSeconds?: number | null;
+        lockWaits?: number | null;
+        ioWaitShare?: number | null;
+        yieldSeconds?: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -1472,6 +1519,7 @@ export type Run = {
         bytes: number;
         totalBytes?: number;
         addedBytes?: number;
+        slowedBy?: string;
         log?: LogProgress;
         at: string;
     } | null;
@@ -1496,6 +1544,19 @@ export type Run = {
         serverIdentity: string;
         serverVersion: string;
         tool: string;
+        source?: {
+            role: 'primary' | 'replica';
+            host: string;
+            port: number;
+            lagSeconds?: number;
+            passedOver: Array<string>;
+        };
+        throttle?: {
+            throttledSeconds: number;
+            heldSeconds: number;
+            lowestBytesPerSecond?: number;
+            by: Array<string>;
+        };
         findings: Array<Finding>;
     } | {
         type: 'verification';
@@ -1947,6 +2008,7 @@ export type Server = {
         to: string;
         reason?: string;
     }>;
+    standbys: Array<StandbyAddress>;
     identity: string | null;
     version: string | null;
     passwordSetAt: string;
@@ -2030,6 +2092,27 @@ export type SignOnProviders = {
     data: Array<SignOnProvider>;
 };
 
+export type SourceChoice = {
+    from: 'primary' | 'prefer-replica' | 'replica-only';
+    lagSeconds: number;
+};
+
+export type SourceChoiceInput = {
+    from: 'primary' | 'prefer-replica' | 'replica-only';
+    lagSeconds?: number;
+};
+
+export type SourceLimits = {
+    bytesPerSecond: number | null;
+    runsAtOnce: number | null;
+    replicaLagSeconds: number | null;
+    replicaLagBytes: number | null;
+    transactionSeconds: number | null;
+    lockWaits: number | null;
+    ioWaitShare: number | null;
+    yieldSeconds: number | null;
+};
+
 export type SshTunnel = {
     host: string;
     port: number;
@@ -2042,6 +2125,16 @@ export type SshTunnelInput = {
     port?: number;
     user: string;
     hostKey: string;
+};
+
+export type StandbyAddress = {
+    host: string;
+    port: number;
+};
+
+export type StandbyAddressInput = {
+    host: string;
+    port?: number;
 };
 
 export type StartComparison = {
@@ -2179,6 +2272,7 @@ export type UpdatePlan = {
     assertions?: Array<AssertionInput>;
     deep?: boolean;
     continuousLog?: ContinuousLogInput | null;
+    source?: SourceChoiceInput;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -2197,6 +2291,16 @@ export type UpdatePlan = {
         keepMonthly?: number;
         keepYearly?: number;
         maxBytes?: number | null;
+    };
+    sourceLimits?: {
+        bytesPerSecond?: number | null;
+        runsAtOnce?: number | null;
+        replicaLagSeconds?: number | null;
+        replicaLagBytes?: number | null;
+        transactionSeconds?: number | null;
+        lockWaits?: number | null;
+        ioWaitShare?: number | null;
+        yieldSeconds?: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -2250,6 +2354,7 @@ export type UpdateServer = {
         to: string;
         reason?: string;
     }>;
+    standbys?: Array<StandbyAddressInput>;
 };
 
 export type UpdateServerGroup = {
