@@ -7,6 +7,7 @@ import { FoundSnapshot, MissingBackups, MOST_FOUND_AT_ONCE, RebuiltSnapshot } fr
 import { ProbeReport } from './http/servers.js';
 import { BackupMethod, Engine, RunState, RunType, VerificationLevel } from './labels.js';
 import { LogBranch, LogPosition, LogProgress, LogRange } from './log-stream.js';
+import { ContentOrder } from './contents.js';
 import { RestoreSpec, RunSpec } from './run-spec.js';
 
 /**
@@ -141,6 +142,17 @@ export const Questions = {
   'slot.drop.v1': {
     question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string(), slot: z.string() }),
     answer: z.object({ dropped: z.boolean() }),
+  },
+  /** Answered when it is on its way: the sealed secrets say where to. Rows are in no queue. */
+  'backup.read.v1': {
+    question: z.object({
+      binding: z.string(),
+      sealedSecrets: z.string(),
+      repository: z.string(),
+      snapshot: z.string(),
+      order: ContentOrder,
+    }),
+    answer: z.object({ started: z.literal(true) }),
   },
   'restore.outline.v1': {
     question: z.object({ spec: RestoreSpec }),

@@ -3,6 +3,7 @@ import { Assertion } from './assertions.js';
 import { ComparedWith } from './compared-with.js';
 import { BackupMethod, BackupType, Engine, VerificationLevel } from './labels.js';
 import { PostgresqlConnection } from './connection.js';
+import { ContentUpload } from './contents.js';
 import { HookInput } from './hooks.js';
 import { FollowOrder, Recovery } from './log-stream.js';
 import { RepositoryAccess } from './repository-grant.js';
@@ -17,6 +18,8 @@ export const RunSecrets = z.object({
   repositories: z.array(RepositoryAccess),
   /** Of a backup: done by the worker before and after it. Their addresses may be secrets themselves. */
   hooks: z.array(HookInput).optional(),
+  /** Of a question for what a backup holds. */
+  upload: ContentUpload.optional(),
 });
 export type RunSecrets = z.infer<typeof RunSecrets>;
 

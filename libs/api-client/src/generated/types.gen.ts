@@ -28,7 +28,7 @@ export type Annotate = {
 export type ApiKey = {
     id: string;
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'backup:download' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     requestsPerMinute: number | null;
     createdBy: {
         id: string;
@@ -241,6 +241,37 @@ export type BackupHold = {
     at: string;
 };
 
+export type BackupObjects = {
+    database: string;
+    serverVersion: string;
+    encoding: string;
+    schemas: Array<string>;
+    relations: Array<{
+        schema: string;
+        name: string;
+        kind: string;
+        owner: string;
+        columns: Array<string>;
+        key: Array<string>;
+        rows?: number;
+        sizeBytes?: number;
+        partitionOf?: {
+            schema: string;
+            name: string;
+        };
+    }>;
+    largeObjects: number;
+    hasGlobals: boolean;
+};
+
+export type BackupRows = {
+    offset: number;
+    rows: Array<{
+        [key: string]: unknown;
+    }>;
+    nextOffset: number | null;
+};
+
 export type BeginDeviceLogin = {
     client: string;
 };
@@ -291,7 +322,7 @@ export type ContinuousLogInput = {
 
 export type CreateApiKey = {
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'backup:download' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     expiresAt?: string;
     requestsPerMinute?: number;
 };
@@ -614,7 +645,7 @@ export type CreateTemplate = {
 export type CreatedApiKey = {
     id: string;
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'backup:download' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     requestsPerMinute: number | null;
     createdBy: {
         id: string;
@@ -900,7 +931,7 @@ export type Me = {
     kind: 'user' | 'api-key' | 'service';
     name: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'backup:download' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     serverGroups: Array<string> | null;
     organization: {
         id: string;
@@ -1483,7 +1514,7 @@ export type RetentionPreview = {
 export type RoleDescription = {
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
     description: string;
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'backup:download' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     limitable: boolean;
 };
 
@@ -2900,6 +2931,69 @@ export type BackupsBringBackResponses = {
 
 export type BackupsBringBackResponse = BackupsBringBackResponses[keyof BackupsBringBackResponses];
 
+export type BackupsDdlData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query: {
+        schema: string;
+        name: string;
+    };
+    url: '/api/v2/backups/{id}/ddl';
+};
+
+export type BackupsDdlErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsDdlError = BackupsDdlErrors[keyof BackupsDdlErrors];
+
+export type BackupsDdlResponses = {
+    /**
+     * SQL
+     */
+    200: string;
+};
+
+export type BackupsDdlResponse = BackupsDdlResponses[keyof BackupsDdlResponses];
+
+export type BackupsDownloadData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: {
+        schema?: string;
+        name?: string;
+        globals?: 'true' | 'false';
+        format?: 'sql' | 'csv' | 'json-lines';
+        formulaSafe?: 'true' | 'false';
+    };
+    url: '/api/v2/backups/{id}/download';
+};
+
+export type BackupsDownloadErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsDownloadError = BackupsDownloadErrors[keyof BackupsDownloadErrors];
+
+export type BackupsDownloadResponses = {
+    /**
+     * The file
+     */
+    200: string;
+};
+
+export type BackupsDownloadResponse = BackupsDownloadResponses[keyof BackupsDownloadResponses];
+
 export type BackupsReleaseData = {
     body?: never;
     path: {
@@ -2948,6 +3042,30 @@ export type BackupsHoldResponses = {
 
 export type BackupsHoldResponse = BackupsHoldResponses[keyof BackupsHoldResponses];
 
+export type BackupsObjectsData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/backups/{id}/objects';
+};
+
+export type BackupsObjectsErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsObjectsError = BackupsObjectsErrors[keyof BackupsObjectsErrors];
+
+export type BackupsObjectsResponses = {
+    200: BackupObjects;
+};
+
+export type BackupsObjectsResponse = BackupsObjectsResponses[keyof BackupsObjectsResponses];
+
 export type BackupsRemoveData = {
     body: RemoveBackup;
     headers?: {
@@ -2977,6 +3095,35 @@ export type BackupsRemoveResponses = {
 };
 
 export type BackupsRemoveResponse = BackupsRemoveResponses[keyof BackupsRemoveResponses];
+
+export type BackupsRowsData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query: {
+        schema: string;
+        name: string;
+        offset?: number;
+        limit?: number;
+    };
+    url: '/api/v2/backups/{id}/rows';
+};
+
+export type BackupsRowsErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsRowsError = BackupsRowsErrors[keyof BackupsRowsErrors];
+
+export type BackupsRowsResponses = {
+    200: BackupRows;
+};
+
+export type BackupsRowsResponse = BackupsRowsResponses[keyof BackupsRowsResponses];
 
 export type BackupsVerifyData = {
     body: VerifyBackup;
