@@ -117,6 +117,9 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
     await call('backups_release', { id: backup });
     await ended((await call('backups_verify', { id: backup }, { level: 'BASIC' })).id);
     await call('repositories_list_snapshots', { id: repository.id });
+    const things = { id: backup, schema: 'public', name: 'things' };
+    for (const id of ['backups_ddl', 'backups_rows', 'backups_download']) await call(id, things);
+    await call('backups_objects', { id: backup });
     const restorePlan = await call('restore_plans_create', {}, { backup, target: { kind: 'database', name: 'shop_again' } });
     await ended((await call('restores_run', {}, { plan: restorePlan.id, hash: restorePlan.hash })).id);
 

@@ -8,6 +8,7 @@ import { BackupUse, MadeBackupUser, PreflightReport } from './http/preflight.js'
 import { ProbeReport } from './http/servers.js';
 import { BackupMethod, Engine, RunState, RunType, VerificationLevel } from './labels.js';
 import { LogBranch, LogPosition, LogProgress, LogRange } from './log-stream.js';
+import { ContentOrder } from './contents.js';
 import { RestoreSpec, RunSpec } from './run-spec.js';
 
 /**
@@ -23,6 +24,8 @@ export const RunProgress = z.object({
   bytes: z.number().int(),
   totalBytes: z.number().int().optional(),
   addedBytes: z.number().int().optional(),
+  /** Why the source is read slower than it could be. */
+  slowedBy: z.string().optional(),
   /** Of a follower. */
   log: LogProgress.optional(),
   at: z.iso.datetime(),
@@ -175,6 +178,17 @@ export const Questions = {
   'slot.drop.v1': {
     question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string(), slot: z.string() }),
     answer: z.object({ dropped: z.boolean() }),
+  },
+  /** Answered when it is on its way: the sealed secrets say where to. Rows are in no queue. */
+  'backup.read.v1': {
+    question: z.object({
+      binding: z.string(),
+      sealedSecrets: z.string(),
+      repository: z.string(),
+      snapshot: z.string(),
+      order: ContentOrder,
+    }),
+    answer: z.object({ started: z.literal(true) }),
   },
   'restore.outline.v1': {
     question: z.object({ spec: RestoreSpec }),

@@ -1,17 +1,27 @@
 import { type BackupFacts, type BackupRequest, fullInstead, type ParentBackup } from '@rahat/connector-kit';
-import { type BackupEvidence, type BackupSpec, type Finding, RahatError, type RunSecrets } from '@rahat/contracts';
+import {
+  type BackupEvidence,
+  type BackupSpec,
+  type Finding,
+  RahatError,
+  type RunSecrets,
+  type SourceTaken,
+  type ThrottleFacts,
+} from '@rahat/contracts';
 import type { Manifest, SnapshotFacts, WritableRepository } from '@rahat/repository';
 import { factsOf, repositorySink } from './artifacts.js';
 import { parentsOf } from './chain.js';
 import { connectorFor } from './connectors.js';
-import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToWrite, sourceConnection } from './run-context.js';
+import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToWrite } from './run-context.js';
+import { takeSource } from './take-source.js';
 import { attemptLabel } from './attempt-label.js';
 
 /** One read of the source into one repository. Resolves only when the committed snapshot was read again and is whole. */
 export async function executeBackup(spec: BackupSpec, secrets: RunSecrets, options: ExecutionOptions): Promise<BackupEvidence> {
   options.onProgress({ phase: 'opening repository', bytes: 0 });
   const repository = await openRepositoryToWrite(secrets, spec.repository, options);
-  const manifest = (await committedBefore(spec, repository)) ?? (await streamAndCommit(spec, secrets, repository, options));
+  const before = await committedBefore(spec, repository);
+  const { manifest, source, throttle } = before ? { manifest: before } : await streamAndCommit(spec, secrets, repository, options);
   const facts = factsOf(manifest);
   options.onProgress({ phase: 'reading back', bytes: facts.evidence.bytes, addedBytes: manifest.addedBytes });
   await readBack(repository, manifest, options.signal);
@@ -34,8 +44,17 @@ export async function executeBackup(spec: BackupSpec, secrets: RunSecrets, optio
     serverIdentity: facts.identity,
     serverVersion: facts.serverVersion,
     tool: facts.tool,
+    ...(source ? { source } : {}),
+    ...(throttle ? { throttle } : {}),
     findings: facts.findings,
   };
+}
+
+interface Streamed {
+  manifest: Manifest;
+  /** How it was read is told once, by the attempt that did; the snapshot doesn't hold it. */
+  source?: SourceTaken;
+  throttle?: ThrottleFacts;
 }
 
 async function streamAndCommit(
@@ -43,10 +62,11 @@ async function streamAndCommit(
   secrets: RunSecrets,
   repository: WritableRepository,
   options: ExecutionOptions,
-): Promise<Manifest> {
+): Promise<Streamed> {
   const connector = await connectorFor(spec.engine);
   options.onProgress({ phase: 'connecting', bytes: 0 });
-  await using source = await connector.open(sourceConnection(secrets), connectorContext(options));
+  const { connection, taken } = await takeSource(connector, spec, secrets, options);
+  await using source = await connector.open(connection, connectorContext(options));
   const upon = await openParent(spec, repository);
   const request: BackupRequest = {
     method: spec.method,
@@ -55,6 +75,7 @@ async function streamAndCommit(
     database: spec.database?.name,
     deep: spec.deep,
     label: attemptLabel(spec),
+    ...(spec.sourceLimits ? { limits: spec.sourceLimits } : {}),
   };
 
   options.onProgress({ phase: 'checking rights', bytes: 0 });
@@ -78,7 +99,8 @@ async function streamAndCommit(
   const facts = { ...seen, findings: distinct([...foreseen, ...upon.findings, ...seen.findings]) };
   options.signal.throwIfAborted();
   options.onProgress({ phase: 'committing', bytes: facts.evidence.bytes, addedBytes: session.progress().addedBytes });
-  return await session.commit(spec.snapshot, snapshotFacts(spec, facts, restsUpon(facts, upon.parent)), sink.objects);
+  const manifest = await session.commit(spec.snapshot, snapshotFacts(spec, facts, restsUpon(facts, upon.parent)), sink.objects);
+  return { manifest, source: taken, throttle: seen.throttle };
 }
 
 interface Foundation {

@@ -28,7 +28,7 @@ export type Annotate = {
 export type ApiKey = {
     id: string;
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'backup:download' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     requestsPerMinute: number | null;
     createdBy: {
         id: string;
@@ -242,6 +242,37 @@ export type BackupHold = {
     at: string;
 };
 
+export type BackupObjects = {
+    database: string;
+    serverVersion: string;
+    encoding: string;
+    schemas: Array<string>;
+    relations: Array<{
+        schema: string;
+        name: string;
+        kind: string;
+        owner: string;
+        columns: Array<string>;
+        key: Array<string>;
+        rows?: number;
+        sizeBytes?: number;
+        partitionOf?: {
+            schema: string;
+            name: string;
+        };
+    }>;
+    largeObjects: number;
+    hasGlobals: boolean;
+};
+
+export type BackupRows = {
+    offset: number;
+    rows: Array<{
+        [key: string]: unknown;
+    }>;
+    nextOffset: number | null;
+};
+
 export type BackupUserOfServer = {
     user: string;
     created: boolean;
@@ -300,7 +331,7 @@ export type ContinuousLogInput = {
 
 export type CreateApiKey = {
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'backup:download' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     expiresAt?: string;
     requestsPerMinute?: number;
 };
@@ -364,6 +395,7 @@ export type CreatePlan = {
     assertions?: Array<AssertionInput>;
     deep?: boolean;
     continuousLog?: ContinuousLogInput | null;
+    source?: SourceChoiceInput;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -406,6 +438,16 @@ export type CreatePlan = {
         script: string;
         args?: Array<string>;
     }>;
+    sourceLimits?: {
+        bytesPerSecond?: number | null;
+        runsAtOnce?: number | null;
+        replicaLagSeconds?: number | null;
+        replicaLagBytes?: number | null;
+        transactionSeconds?: number | null;
+        lockWaits?: number | null;
+        ioWaitShare?: number | null;
+        yieldSeconds?: number | null;
+    };
 };
 
 export type CreatePlanFromTemplate = {
@@ -441,6 +483,7 @@ export type CreatePlanFromTemplate = {
     assertions?: Array<AssertionInput>;
     deep?: boolean;
     continuousLog?: ContinuousLogInput | null;
+    source?: SourceChoiceInput;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -455,6 +498,16 @@ export type CreatePlanFromTemplate = {
         keepMonthly?: number;
         keepYearly?: number;
         maxBytes?: number | null;
+    };
+    sourceLimits?: {
+        bytesPerSecond?: number | null;
+        runsAtOnce?: number | null;
+        replicaLagSeconds?: number | null;
+        replicaLagBytes?: number | null;
+        transactionSeconds?: number | null;
+        lockWaits?: number | null;
+        ioWaitShare?: number | null;
+        yieldSeconds?: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -572,6 +625,7 @@ export type CreateServer = {
         to: string;
         reason?: string;
     }>;
+    standbys?: Array<StandbyAddressInput>;
 };
 
 export type CreateServerGroup = {
@@ -610,7 +664,7 @@ export type CreateTemplate = {
 export type CreatedApiKey = {
     id: string;
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'backup:download' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     requestsPerMinute: number | null;
     createdBy: {
         id: string;
@@ -896,7 +950,7 @@ export type Me = {
     kind: 'user' | 'api-key' | 'service';
     name: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'backup:download' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     serverGroups: Array<string> | null;
     organization: {
         id: string;
@@ -1019,6 +1073,7 @@ export type Plan = {
     assertions: Array<Assertion>;
     deep: boolean;
     continuousLog: ContinuousLog | null;
+    source: SourceChoice;
     maxAttempts: number;
     deadlineMinutes: number;
     noProgressMinutes: number;
@@ -1034,6 +1089,7 @@ export type Plan = {
     cronInWords: string | null;
     nextRuns: Array<string>;
     retention: RetentionPolicy;
+    sourceLimits: SourceLimits;
     hooks: Array<{
         name: string;
         when: 'before' | 'after_success' | 'after_failure';
@@ -1091,6 +1147,7 @@ export type PlanOutline = {
     assertions?: Array<Assertion>;
     deep?: boolean;
     continuousLog?: ContinuousLog | null;
+    source?: SourceChoice;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -1105,6 +1162,16 @@ export type PlanOutline = {
         keepMonthly: number;
         keepYearly: number;
         maxBytes: number | null;
+    };
+    sourceLimits?: {
+        bytesPerSecond: number | null;
+        runsAtOnce: number | null;
+        replicaLagSeconds: number | null;
+        replicaLagBytes: number | null;
+        transactionSeconds: number | null;
+        lockWaits: number | null;
+        ioWaitShare: number | null;
+        yieldSeconds: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -1158,6 +1225,7 @@ export type PlanOutlineInput = {
     assertions?: Array<AssertionInput>;
     deep?: boolean;
     continuousLog?: ContinuousLogInput | null;
+    source?: SourceChoiceInput;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -1172,6 +1240,16 @@ export type PlanOutlineInput = {
         keepMonthly?: number;
         keepYearly?: number;
         maxBytes?: number | null;
+    };
+    sourceLimits?: {
+        bytesPerSecond?: number | null;
+        runsAtOnce?: number | null;
+        replicaLagSeconds?: number | null;
+        replicaLagBytes?: number | null;
+        transactionSeconds?: number | null;
+        lockWaits?: number | null;
+        ioWaitShare?: number | null;
+        yieldSeconds?: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -1507,7 +1585,7 @@ export type RetentionPreview = {
 export type RoleDescription = {
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
     description: string;
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'backup:download' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     limitable: boolean;
 };
 
@@ -1543,6 +1621,7 @@ export type Run = {
         bytes: number;
         totalBytes?: number;
         addedBytes?: number;
+        slowedBy?: string;
         log?: LogProgress;
         at: string;
     } | null;
@@ -1568,6 +1647,19 @@ export type Run = {
         serverIdentity: string;
         serverVersion: string;
         tool: string;
+        source?: {
+            role: 'primary' | 'replica';
+            host: string;
+            port: number;
+            lagSeconds?: number;
+            passedOver: Array<string>;
+        };
+        throttle?: {
+            throttledSeconds: number;
+            heldSeconds: number;
+            lowestBytesPerSecond?: number;
+            by: Array<string>;
+        };
         findings: Array<Finding>;
     } | {
         type: 'verification';
@@ -2019,6 +2111,7 @@ export type Server = {
         to: string;
         reason?: string;
     }>;
+    standbys: Array<StandbyAddress>;
     identity: string | null;
     version: string | null;
     passwordSetAt: string;
@@ -2102,6 +2195,27 @@ export type SignOnProviders = {
     data: Array<SignOnProvider>;
 };
 
+export type SourceChoice = {
+    from: 'primary' | 'prefer-replica' | 'replica-only';
+    lagSeconds: number;
+};
+
+export type SourceChoiceInput = {
+    from: 'primary' | 'prefer-replica' | 'replica-only';
+    lagSeconds?: number;
+};
+
+export type SourceLimits = {
+    bytesPerSecond: number | null;
+    runsAtOnce: number | null;
+    replicaLagSeconds: number | null;
+    replicaLagBytes: number | null;
+    transactionSeconds: number | null;
+    lockWaits: number | null;
+    ioWaitShare: number | null;
+    yieldSeconds: number | null;
+};
+
 export type SshTunnel = {
     host: string;
     port: number;
@@ -2114,6 +2228,16 @@ export type SshTunnelInput = {
     port?: number;
     user: string;
     hostKey: string;
+};
+
+export type StandbyAddress = {
+    host: string;
+    port: number;
+};
+
+export type StandbyAddressInput = {
+    host: string;
+    port?: number;
 };
 
 export type StartComparison = {
@@ -2251,6 +2375,7 @@ export type UpdatePlan = {
     assertions?: Array<AssertionInput>;
     deep?: boolean;
     continuousLog?: ContinuousLogInput | null;
+    source?: SourceChoiceInput;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -2269,6 +2394,16 @@ export type UpdatePlan = {
         keepMonthly?: number;
         keepYearly?: number;
         maxBytes?: number | null;
+    };
+    sourceLimits?: {
+        bytesPerSecond?: number | null;
+        runsAtOnce?: number | null;
+        replicaLagSeconds?: number | null;
+        replicaLagBytes?: number | null;
+        transactionSeconds?: number | null;
+        lockWaits?: number | null;
+        ioWaitShare?: number | null;
+        yieldSeconds?: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -2322,6 +2457,7 @@ export type UpdateServer = {
         to: string;
         reason?: string;
     }>;
+    standbys?: Array<StandbyAddressInput>;
 };
 
 export type UpdateServerGroup = {
@@ -2867,6 +3003,69 @@ export type BackupsBringBackResponses = {
 
 export type BackupsBringBackResponse = BackupsBringBackResponses[keyof BackupsBringBackResponses];
 
+export type BackupsDdlData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query: {
+        schema: string;
+        name: string;
+    };
+    url: '/api/v2/backups/{id}/ddl';
+};
+
+export type BackupsDdlErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsDdlError = BackupsDdlErrors[keyof BackupsDdlErrors];
+
+export type BackupsDdlResponses = {
+    /**
+     * SQL
+     */
+    200: string;
+};
+
+export type BackupsDdlResponse = BackupsDdlResponses[keyof BackupsDdlResponses];
+
+export type BackupsDownloadData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: {
+        schema?: string;
+        name?: string;
+        globals?: 'true' | 'false';
+        format?: 'sql' | 'csv' | 'json-lines';
+        formulaSafe?: 'true' | 'false';
+    };
+    url: '/api/v2/backups/{id}/download';
+};
+
+export type BackupsDownloadErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsDownloadError = BackupsDownloadErrors[keyof BackupsDownloadErrors];
+
+export type BackupsDownloadResponses = {
+    /**
+     * The file
+     */
+    200: string;
+};
+
+export type BackupsDownloadResponse = BackupsDownloadResponses[keyof BackupsDownloadResponses];
+
 export type BackupsReleaseData = {
     body?: never;
     path: {
@@ -2915,6 +3114,30 @@ export type BackupsHoldResponses = {
 
 export type BackupsHoldResponse = BackupsHoldResponses[keyof BackupsHoldResponses];
 
+export type BackupsObjectsData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/backups/{id}/objects';
+};
+
+export type BackupsObjectsErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsObjectsError = BackupsObjectsErrors[keyof BackupsObjectsErrors];
+
+export type BackupsObjectsResponses = {
+    200: BackupObjects;
+};
+
+export type BackupsObjectsResponse = BackupsObjectsResponses[keyof BackupsObjectsResponses];
+
 export type BackupsRemoveData = {
     body: RemoveBackup;
     headers?: {
@@ -2944,6 +3167,35 @@ export type BackupsRemoveResponses = {
 };
 
 export type BackupsRemoveResponse = BackupsRemoveResponses[keyof BackupsRemoveResponses];
+
+export type BackupsRowsData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query: {
+        schema: string;
+        name: string;
+        offset?: number;
+        limit?: number;
+    };
+    url: '/api/v2/backups/{id}/rows';
+};
+
+export type BackupsRowsErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsRowsError = BackupsRowsErrors[keyof BackupsRowsErrors];
+
+export type BackupsRowsResponses = {
+    200: BackupRows;
+};
+
+export type BackupsRowsResponse = BackupsRowsResponses[keyof BackupsRowsResponses];
 
 export type BackupsVerifyData = {
     body: VerifyBackup;

@@ -11,6 +11,9 @@ import type {
   MadeBackupUser,
   PreflightReport,
   PreflightRequest,
+  SourceChoice,
+  SourceLimits,
+  ThrottleFacts,
 } from '@rahat/contracts';
 import type { FollowEnd, FollowRequest, LogRecovery, LogSink, RecoveryFacts } from './log.js';
 import type { Decoder } from './decoder.js';
@@ -23,6 +26,13 @@ export interface Connector<Connection> {
   readonly engine: Engine;
   readonly decoder: Decoder<Connection>;
   open(connection: Connection, context: ConnectorContext): Promise<ConnectorSession>;
+  /** Looks at the primary and its standbys, and says which to read. Throws `replica_unfit` when only a standby may be read and none is fit. */
+  chooseSource(
+    primary: Connection,
+    standbys: readonly Connection[],
+    order: SourceOrder,
+    context: ConnectorContext,
+  ): Promise<ChosenSource<Connection>>;
   /** V2: decodes every artifact to its end and compares rows, hashes and the format's own checksums. Needs no server. */
   checkContent(source: ArtifactSource, context: ConnectorContext, job: Job): Promise<ContentCheck>;
   /** V3: restores into a throwaway server that this call makes and removes, with exact proof; then asks the user's questions there. */
@@ -35,6 +45,20 @@ export interface Connector<Connection> {
   ): Promise<TestRestoreFacts>;
   /** Physical backups: an empty folder becomes a data directory ready to start; with `recovery`, ready to replay its log up to there. */
   restoreToFolder(source: ArtifactSource, path: string, context: ConnectorContext, job: Job, recovery?: LogRecovery): Promise<RestoreFacts>;
+}
+
+export interface SourceOrder extends SourceChoice {
+  /** What the server told of itself before; a standby must be the same. Absent: the primary is asked. */
+  identity?: string;
+}
+
+export interface ChosenSource<Connection> {
+  connection: Connection;
+  role: 'primary' | 'replica';
+  /** Of a replica. */
+  lagSeconds?: number;
+  /** A sentence for each that was not taken. */
+  passedOver: string[];
 }
 
 export interface ContentCheck {
@@ -127,7 +151,7 @@ export interface BackupRequest {
   deep?: boolean;
   /** Names the attempt on the server (application_name, backup label). */
   label: string;
-  rateLimitBytesPerSecond?: number;
+  limits?: SourceLimits;
 }
 
 /** What a backup tells of itself without its data: enough to take another one upon it, with a key that reads no data. */
@@ -198,6 +222,8 @@ export interface BackupFacts {
   /** RFC 3339. */
   consistentAt: string;
   findings: Finding[];
+  /** With limits of the source. */
+  throttle?: ThrottleFacts;
   /** Numbers that evidence is judged by: expected against found. */
   evidence: BackupEvidenceFacts;
 }
@@ -279,6 +305,8 @@ export interface JobProgress {
   object?: string;
   bytes: number;
   totalBytes?: number;
+  /** Why the source is read slower than it could be. */
+  slowedBy?: string;
 }
 
 export interface Job {

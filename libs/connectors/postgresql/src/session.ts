@@ -12,6 +12,7 @@ import { removeBackupUser } from './backup-user/remove-backup-user.js';
 import { preflight } from './preflight/backup-preflight.js';
 import { probe } from './preflight/probe.js';
 import { preflightReport } from './preflight/report.js';
+import { withinLimits } from './source/within-limits.js';
 import type { RoutedConnection } from './reach/index.js';
 import { dropSlot, followFindings, followLog } from './wal/index.js';
 
@@ -33,10 +34,12 @@ export function openSession(connection: RoutedConnection, context: ConnectorCont
     report: (request) => preflightReport(connection, request, context),
     makeBackupUser: (request) => makeBackupUser(connection, request, context),
     removeBackupUser: (name, mark) => removeBackupUser(connection, name, mark, context.signal),
-    backup: (request, sink, job) => {
-      if (request.method === 'postgresql.physical') return takeBaseBackup(connection, request, sink, job);
-      return backupLogically(connection, withDatabase(request), sink, context, job);
-    },
+    backup: (request, sink, job) =>
+      withinLimits(connection, request, job, (paced) =>
+        request.method === 'postgresql.physical'
+          ? takeBaseBackup(connection, request, sink, paced)
+          : backupLogically(connection, withDatabase(request), sink, context, paced),
+      ),
     planRestore: async (request, source, job) => {
       assertDatabaseRestore(request, source);
       return planLogicalRestore(connection, request, source, job);

@@ -58,6 +58,8 @@ export const Run = z
         bytes: z.number(),
         totalBytes: z.number().optional(),
         addedBytes: z.number().optional(),
+        /** Why the source is read slower than it could be. */
+        slowedBy: z.string().optional(),
         log: LogProgress.optional(),
         at: z.iso.datetime(),
       })

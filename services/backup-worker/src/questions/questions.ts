@@ -13,6 +13,7 @@ import {
 import type { AnswerHandlers, Messaging, Subscription } from '@rahat/messaging';
 import type { PoolKey } from '@rahat/secrets';
 import type { WorkerConfig } from '../config.js';
+import { Contents } from '../contents/contents.js';
 import type { Janitor } from '../janitor/janitor.js';
 
 const ANSWER_LIMIT_MS = 60_000;
@@ -21,13 +22,16 @@ const ANSWER_LIMIT_MS = 60_000;
 export class Questions {
   private subscription: Subscription | undefined;
   private readonly stopping = new AbortController();
+  private readonly contents: Contents;
 
   constructor(
     private readonly messaging: Messaging,
     private readonly poolKey: PoolKey,
     private readonly config: WorkerConfig,
     private readonly janitor: Janitor,
-  ) {}
+  ) {
+    this.contents = new Contents(config, janitor, this.stopping.signal);
+  }
 
   start(): void {
     this.subscription = this.messaging.answer(this.config.RAHAT_WORKER_POOL, this.handlers());
@@ -35,7 +39,7 @@ export class Questions {
 
   async drain(): Promise<void> {
     this.stopping.abort(new RahatError('unavailable', 'The worker is stopping'));
-    await this.subscription?.close();
+    await Promise.all([this.subscription?.close(), this.contents.drain()]);
   }
 
   private handlers(): AnswerHandlers {
@@ -64,6 +68,7 @@ export class Questions {
         const { source } = await this.open(sealedSecrets, binding);
         return this.answer((options) => dropSlot(engine, needed(source), slot, options));
       },
+      'backup.read.v1': async (question) => this.contents.send(question, await this.open(question.sealedSecrets, question.binding)),
       'restore.outline.v1': async ({ spec }) => {
         const secrets = await this.open(spec.sealedSecrets, `${spec.run}/${spec.attempt}`);
         const { steps, overwrites, findings, sizeBytes, objects } = await this.answer((options) => outlineRestore(spec, secrets, options));

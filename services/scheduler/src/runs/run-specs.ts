@@ -1,5 +1,6 @@
 import {
   RahatError,
+  type BackupSpec,
   type CreateRestorePlan,
   type Recovery,
   type HookInput,
@@ -32,7 +33,7 @@ export type RestoreRequest = Required<Pick<CreateRestorePlan, 'intoExisting' | '
 };
 
 type ServerRunType = Exclude<RunType, 'collection' | 'rebuild'>;
-type RunPlan = Pick<PlanRow, 'id' | 'name' | 'organization_id' | 'no_progress_minutes' | 'hooks'>;
+type RunPlan = Pick<PlanRow, 'id' | 'name' | 'organization_id' | 'no_progress_minutes' | 'hooks' | 'source' | 'source_limits'>;
 
 /** Of runs without a plan. */
 export const NO_PROGRESS_MINUTES = 15;
@@ -94,6 +95,7 @@ export class RunSpecs {
             repository: run.repository_id,
             deep: run.deep,
             sourceBytes,
+            ...sourceOf(plan, server),
             ...(plan ? { plan: { id: plan.id, name: plan.name } } : {}),
             ...(run.database_name === null ? {} : { database: { id: run.database_id ?? undefined, name: run.database_name } }),
           },
@@ -176,7 +178,12 @@ export class RunSpecs {
     const repositories = [await this.accessFor(run)];
     switch (run.type) {
       case 'backup':
-        return { source: this.secrets.connectionOf(server), repositories, hooks: this.hooksOf(plan) };
+        return {
+          source: this.secrets.connectionOf(server),
+          ...(mayReadStandbys(plan) ? { standbys: this.secrets.standbysOf(server) } : {}),
+          repositories,
+          hooks: this.hooksOf(plan),
+        };
       case 'verification':
         return { repositories };
       case 'follow':
@@ -194,10 +201,25 @@ export class RunSpecs {
 }
 
 async function planOf(transaction: Transaction, run: RunRow): Promise<RunPlan | undefined> {
-  const [plan] = await transaction.query<RunPlan>(`SELECT id, name, organization_id, no_progress_minutes, hooks FROM plans WHERE id = $1`, [
-    run.plan_id,
-  ]);
+  const [plan] = await transaction.query<RunPlan>(
+    `SELECT id, name, organization_id, no_progress_minutes, hooks, source, source_limits FROM plans WHERE id = $1`,
+    [run.plan_id],
+  );
   return plan;
+}
+
+/** Where nothing is asked for, nothing is said: the worker needs no look at anything then. */
+function sourceOf(plan: RunPlan | undefined, server: ServerRow): Pick<BackupSpec, 'source' | 'sourceLimits'> {
+  if (!plan) return {};
+  const bounded = Object.values(plan.source_limits).some((bound) => bound !== null);
+  return {
+    ...(mayReadStandbys(plan) ? { source: { ...plan.source, ...(server.identity ? { identity: server.identity } : {}) } } : {}),
+    ...(bounded ? { sourceLimits: plan.source_limits } : {}),
+  };
+}
+
+function mayReadStandbys(plan: RunPlan | undefined): plan is RunPlan {
+  return plan !== undefined && plan.source.from !== 'primary';
 }
 
 /** As discovery saw it last; undefined where it hasn't yet. */

@@ -7,12 +7,14 @@ import {
   type PreflightRequest,
   type Question,
   type RestoreSpec,
+  type RunSecrets,
 } from '@rahat/contracts';
 import type { Messaging } from '@rahat/messaging';
 import type { ServerSecrets } from './server-secrets.js';
 
 const PROBE_TIMEOUT_MS = 30_000;
 const OUTLINE_TIMEOUT_MS = 60_000;
+const CONTENTS_TIMEOUT_MS = 60_000;
 /** A little more than a worker takes at most, so that its own word about being late arrives. */
 const LONG_TIMEOUT_MS = 90_000;
 
@@ -78,6 +80,16 @@ export class WorkerQuestions {
 
   async outline(pool: string, spec: RestoreSpec): Promise<Answer<'restore.outline.v1'>> {
     return this.messaging.ask(pool, 'restore.outline.v1', { spec }, OUTLINE_TIMEOUT_MS);
+  }
+
+  async contents(
+    pool: string,
+    what: Omit<Question<'backup.read.v1'>, 'binding' | 'sealedSecrets'>,
+    secrets: RunSecrets,
+  ): Promise<Answer<'backup.read.v1'>> {
+    const binding = randomUUID();
+    const sealedSecrets = await this.secrets.sealForPool(pool, secrets, binding);
+    return this.messaging.ask(pool, 'backup.read.v1', { ...what, binding, sealedSecrets }, CONTENTS_TIMEOUT_MS);
   }
 
   private async sealed(pool: string, engine: Engine, source: PostgresqlConnection, target?: PostgresqlConnection) {

@@ -11,6 +11,7 @@ import {
   type PostgresqlConnection,
   type PreflightReport,
   type Principal,
+  type Question,
   type RepositoryAccess,
   type RepositoryPower,
   type Run,
@@ -51,6 +52,8 @@ export interface TestScheduler extends AsyncDisposable {
     whileMaking?: () => Promise<unknown>;
     droppedSlots: string[];
     slotRefusal?: RahatError;
+    /** Out of backups. */
+    read(question: Question<'backup.read.v1'>, secrets: RunSecrets): Promise<Answer<'backup.read.v1'>>;
   };
   logRemovals: CommandPayload<'log.remove.v1'>[];
   /** So many of the next commands never reach a queue. */
@@ -118,6 +121,7 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
     outline: { steps: ['stage', 'check', 'swap'], overwrites: [], findings: [], sizeBytes: 1000, rows: 5 },
     backupUsers: [],
     droppedSlots: [],
+    read: () => Promise.reject(new RahatError('unavailable', 'This worker reads nothing')),
   };
   let toLose = 0;
   const places: KnownPlaces = {
@@ -245,6 +249,10 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
       if (worker.slotRefusal) throw worker.slotRefusal;
       worker.droppedSlots.push(slot);
       return { dropped: true };
+    },
+    'backup.read.v1': async (question) => {
+      const secrets = RunSecrets.parse(JSON.parse((await pool.open(question.sealedSecrets, question.binding)).toString()));
+      return worker.read(question, secrets);
     },
     'restore.outline.v1': async () => worker.outline,
   });

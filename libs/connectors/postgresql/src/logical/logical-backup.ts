@@ -1,8 +1,9 @@
-import { runTool, type ArtifactSink, type BackupFacts, type BackupRequest, type ConnectorContext, type Job } from '@rahat/connector-kit';
+import { runTool, type ArtifactSink, type BackupFacts, type BackupRequest, type ConnectorContext } from '@rahat/connector-kit';
 import { RahatError, type Finding, type PostgresqlConnection } from '@rahat/contracts';
-import { databaseConninfo, toolConnection } from '../connect.js';
+import { databaseConninfo, streamOf, toolConnection } from '../connect.js';
 import { queryError } from '../errors.js';
 import { clientOfMajor, type RequiredTool } from '../required-tool.js';
+import type { PacedJob } from '../source/within-limits.js';
 import { ArchiveReader } from './archive-reader.js';
 import type { TocEntry } from './archive-toc.js';
 import { FACTS_KEY, GLOBALS_KEY, rowsKey, TOC_KEY } from './artifact-names.js';
@@ -10,7 +11,6 @@ import { copyOut, pinTextForms, sumOfCopy } from './copy-sum.js';
 import { readDatabaseFacts, type DatabaseFacts } from './database-facts.js';
 import { dumpGlobals } from './globals.js';
 import { writeLargeObjects } from './large-objects.js';
-import { limitRate } from './rate-limit.js';
 import { RowKernel, type RowSum } from './row-kernel.js';
 import { openSnapshotSession, type SnapshotSession } from './snapshot-session.js';
 import { classifyToolLine, toolFailure } from './tool-failure.js';
@@ -33,7 +33,7 @@ export async function backupLogically(
   request: BackupRequest & { database: string },
   sink: ArtifactSink,
   context: ConnectorContext,
-  job: Job,
+  job: PacedJob,
 ): Promise<BackupFacts> {
   await using session = await openSnapshotSession(connection, { database: request.database, label: request.label, signal: job.signal });
   const tool = await clientOfMajor('pgDump', session.major, context.toolFolders);
@@ -77,7 +77,7 @@ async function dumpDatabase(
   tool: RequiredTool,
   sink: ArtifactSink,
   context: ConnectorContext,
-  job: Job,
+  job: PacedJob,
 ): Promise<DumpResult> {
   const libpq = toolConnection(connection, request.label);
   await using run = await runTool({
@@ -98,7 +98,8 @@ async function dumpDatabase(
   });
   let result: DumpResult;
   try {
-    result = await storeArchive(limitRate(run.stdout, request.rateLimitBytesPerSecond, job.signal), session.largeObjects, sink, job);
+    const stream = job.pace ? job.pace.through(run.stdout, job.signal) : run.stdout;
+    result = await storeArchive(stream, session.largeObjects, sink, job);
   } catch (error) {
     // A stream that ended too early is explained by how the tool ended; anything else went wrong on our side, and the tool has to go.
     const truncated = error instanceof RahatError && error.code === 'dump_truncated';
@@ -117,7 +118,7 @@ async function storeArchive(
   stream: AsyncIterable<Buffer>,
   largeObjectsExpected: number,
   sink: ArtifactSink,
-  job: Job,
+  job: PacedJob,
 ): Promise<DumpResult> {
   const reader = await ArchiveReader.open(stream);
   // The table of contents counts as bytes: an empty database has nothing else, and is no empty dump.
@@ -164,15 +165,17 @@ async function storeArchive(
 }
 
 /** The source is read a second time, in the very snapshot of the dump. */
-async function recountInSnapshot(session: SnapshotSession, encoding: string, dump: DumpResult, job: Job): Promise<void> {
+async function recountInSnapshot(session: SnapshotSession, encoding: string, dump: DumpResult, job: PacedJob): Promise<void> {
   await pinTextForms(session.client, encoding);
   const kernel = new RowKernel();
   for (const { entry, sum } of dump.tables) {
     job.signal.throwIfAborted();
     job.progress({ phase: 'recount', object: `${entry.namespace}.${entry.tag}`, bytes: dump.bytes });
-    const recounted = await sumOfCopy(session.client, copyOut(entry.copyStatement), kernel).catch((error: unknown) => {
-      throw queryError(error, `recounting ${entry.namespace}.${entry.tag}`);
-    });
+    const recounted = await sumOfCopy(session.client, copyOut(entry.copyStatement), kernel, pacing(session, job)).catch(
+      (error: unknown) => {
+        throw queryError(error, `recounting ${entry.namespace}.${entry.tag}`);
+      },
+    );
     if (recounted.rows !== sum.rows || recounted.rowHash !== sum.rowHash) {
       throw new RahatError(
         'dump_invalid',
@@ -183,6 +186,20 @@ async function recountInSnapshot(session: SnapshotSession, encoding: string, dum
       );
     }
   }
+}
+
+/** The recount reads the source as the dump did, and as slowly. */
+function pacing({ client }: SnapshotSession, { pace, signal }: PacedJob): ((bytes: number) => void) | undefined {
+  if (!pace) return undefined;
+  const stream = streamOf(client);
+  return (bytes) => {
+    stream.pause();
+    // An abort breaks the connection by itself.
+    void pace.passed(bytes, signal).then(
+      () => stream.resume(),
+      () => undefined,
+    );
+  };
 }
 
 export function addHashes(left: string, right: string): string {

@@ -48,6 +48,10 @@ export function toolFailure(tool: string, exit: ToolExit, connection: Postgresql
     return new RahatError('tool_failed', `${tool} waited too long for a lock: ${cause}`, {
       hint: 'Another session holds an exclusive lock on a table (ALTER, TRUNCATE, VACUUM FULL); choose another time.',
     });
+  if (/canceling statement due to conflict with recovery/.test(exit.stderr))
+    return new RahatError('tool_failed', `${tool} was cancelled by the standby, which had to replay what the dump still needed: ${cause}`, {
+      hint: 'On the standby: ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf(); or a larger max_standby_streaming_delay.',
+    });
   if (/out of shared memory|max_locks_per_transaction/.test(exit.stderr))
     return new RahatError('tool_failed', `${tool} can't lock all tables at once: ${cause}`, {
       hint: 'ALTER SYSTEM SET max_locks_per_transaction = 512; -- then restart the server',

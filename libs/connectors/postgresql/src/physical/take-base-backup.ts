@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import type { Artifact, ArtifactClass, ArtifactKind, ArtifactSink, BackupFacts, BackupRequest, Job } from '@rahat/connector-kit';
+import type { Artifact, ArtifactClass, ArtifactKind, ArtifactSink, BackupFacts, BackupRequest } from '@rahat/connector-kit';
 import { type Finding, type PostgresqlConnection, RahatError } from '@rahat/contracts';
+import type { PacedJob } from '../source/within-limits.js';
 import { type BackupManifest, inManifest, type ManifestFile, parseBackupManifest } from './backup-manifest.js';
 import { type BaseBackupFacts, FACTS_KEY, keyOfPath, MANIFEST_KEY } from './base-backup-layout.js';
 import type { BackupPart, BaseBackupStream } from './base-backup-stream.js';
@@ -34,7 +35,7 @@ export async function takeBaseBackup(
   connection: PostgresqlConnection,
   request: BackupRequest,
   sink: ArtifactSink,
-  job: Job,
+  job: PacedJob,
 ): Promise<BackupFacts> {
   await using client = await WalsenderClient.connect(connection, request.label, job.signal);
   if (client.serverMajor < 13) {
@@ -50,7 +51,7 @@ export async function takeBaseBackup(
   const dataChecksums = await client.show('data_checksums');
   await keepLog(client, findings);
 
-  const options = { label: request.label, maxRateKilobytesPerSecond: rateOf(request.rateLimitBytesPerSecond) };
+  const options = { label: request.label, maxRateKilobytesPerSecond: rateOf(request.limits?.bytesPerSecond) };
   const started = await startBaseBackup(client, request, { ...system, dataChecksums }, options);
   const { stream, parts, label } = started;
   findings.push(...started.findings);
@@ -126,7 +127,7 @@ class BackupTaking {
 
   constructor(
     private readonly sink: ArtifactSink,
-    private readonly job: Job,
+    private readonly job: PacedJob,
     private readonly stream: BaseBackupStream,
     private readonly cover: LogCover,
   ) {}
@@ -190,7 +191,8 @@ class BackupTaking {
   }
 
   private async *counted(path: string, body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    for await (const chunk of body) {
+    const { pace, signal } = this.job;
+    for await (const chunk of pace ? pace.through(body, signal) : body) {
       this.bytes += chunk.length;
       if (this.bytes - this.reportedAt >= PROGRESS_STEP_BYTES) {
         this.reportedAt = this.bytes;
@@ -230,8 +232,11 @@ async function keepLog(client: WalsenderClient, findings: Finding[]): Promise<vo
   }
 }
 
-function rateOf(bytesPerSecond: number | undefined): number | undefined {
-  return bytesPerSecond === undefined ? undefined : Math.min(FASTEST_RATE, Math.max(SLOWEST_RATE, Math.floor(bytesPerSecond / 1024)));
+/** The server itself reads no faster then; without a bound of its own the pace holds it up by back-pressure. */
+function rateOf(bytesPerSecond: number | null | undefined): number | undefined {
+  return bytesPerSecond === undefined || bytesPerSecond === null
+    ? undefined
+    : Math.min(FASTEST_RATE, Math.max(SLOWEST_RATE, Math.floor(bytesPerSecond / 1024)));
 }
 
 async function* fromArray(parts: Buffer[]): AsyncGenerator<Buffer> {
