@@ -22,7 +22,8 @@ export async function preflight(connection: RoutedConnection, request: BackupReq
     const rights = await readRights(client);
     const managed = await readManagedServer(client, rights);
     const findings: Finding[] = versionFindings(rights);
-    if (request.method === 'postgresql.physical') return [...findings, ...physicalFindings(rights, managed), ...typeFindings(rights, request.type)];
+    if (request.method === 'postgresql.physical')
+      return [...findings, ...physicalFindings(rights, managed), ...typeFindings(rights, request.type)];
     findings.push(...(await toolFindings(rights.major, context.toolFolders)), ...(await poolerFindings(client, connection, options)));
     return [...findings, ...(await accessFindings(client, rights, managed)), ...(await contentFindings(client, rights))];
   } catch (error) {
