@@ -7,6 +7,7 @@ import {
   type RunSecrets,
   type SourceTaken,
   type ThrottleFacts,
+  typeOfLabel,
 } from '@rahat/contracts';
 import type { Manifest, SnapshotFacts, WritableRepository } from '@rahat/repository';
 import { factsOf, repositorySink } from './artifacts.js';
@@ -125,7 +126,7 @@ async function openParent(spec: BackupSpec, repository: WritableRepository): Pro
 
 /** The connector's word counts: it may have taken a full one. */
 function restsUpon({ label }: BackupFacts, parent: Foundation['parent']): string | undefined {
-  return label === 'incremental (native)' || label === 'differential (native)' ? parent?.snapshot : undefined;
+  return typeOfLabel(label) === 'full' ? undefined : parent?.snapshot;
 }
 
 /** repository.md §12: a worker may have died after the commit and before the report; its redelivered attempt adopts the snapshot. */

@@ -8,7 +8,7 @@ import {
   type RestoreSpec,
   type RunSecrets,
 } from '@rahat/contracts';
-import type { ArtifactSource, BackupUserRequest, DiscoveredDatabase, RestoreOutline } from '@rahat/connector-kit';
+import type { ArtifactSource, BackupUserRequest, ConnectorSession, DiscoveredDatabase, RestoreOutline } from '@rahat/connector-kit';
 import type { SnapshotSource } from './artifacts.js';
 import { openChain } from './chain.js';
 import { connectorFor, type SourceConnection } from './connectors.js';
@@ -22,11 +22,12 @@ export type QuestionOptions = Pick<ExecutionOptions, 'signal' | 'toolFolders' | 
 export async function probeServer(engine: Engine, connection: SourceConnection, options: QuestionOptions): Promise<ProbeReport> {
   const started = Date.now();
   try {
-    await using session = await (await connectorFor(engine)).open(connection, connectorContext(options));
-    const { identity, version, latencyMs, tls, steps, methods } = await session.probe();
+    const { identity, version, latencyMs, tls, steps, methods } = await asked(engine, { source: connection }, options, (server) =>
+      server.probe(),
+    );
     return { reachable: true, identity, version, latencyMs, tls, steps, methods };
   } catch (error) {
-    const { code, message, hint } = maskedError(error, connection, options);
+    const { code, message, hint } = RahatError.from(error);
     const steps = [{ name: 'connect', ok: false, ms: Date.now() - started, detail: message }];
     return {
       reachable: false,
@@ -49,12 +50,10 @@ export async function preflightServer(
   options: QuestionOptions,
 ): Promise<PreflightReport> {
   try {
-    await using session = await (await connectorFor(engine)).open(connection, connectorContext(options));
-    return await session.report(request);
+    return await asked(engine, { source: connection }, options, (server) => server.report(request));
   } catch (error) {
-    const failure = maskedError(error, connection, options);
-    if (!failure.code.startsWith('source_')) throw failure;
-    const { code, message, hint } = failure;
+    const { code, message, hint } = RahatError.from(error);
+    if (!code.startsWith('source_')) throw error;
     return {
       reachable: false,
       user: connection.user,
@@ -79,13 +78,9 @@ export async function makeBackupUser(
   request: Omit<BackupUserRequest, 'name' | 'password'>,
   options: QuestionOptions,
 ): Promise<MadeBackupUser> {
-  const { admin, user } = endsOf(secrets);
-  try {
-    await using session = await (await connectorFor(engine)).open(admin, connectorContext(options));
-    return await session.makeBackupUser({ ...request, name: user.user, password: user.password });
-  } catch (error) {
-    throw runError(error, secrets, options.signal);
-  }
+  const { source, target } = endsOf(secrets);
+  const { user: name, password } = target;
+  return asked(engine, { source, target }, options, (server) => server.makeBackupUser({ ...request, name, password }));
 }
 
 /** By the administrator in `source`; a role that bears another mark stays. */
@@ -95,18 +90,14 @@ export async function removeBackupUser(
   mark: string,
   options: QuestionOptions,
 ): Promise<{ removed: boolean }> {
-  const { admin, user } = endsOf(secrets);
-  try {
-    await using session = await (await connectorFor(engine)).open(admin, connectorContext(options));
-    return { removed: await session.removeBackupUser(user.user, mark) };
-  } catch (error) {
-    throw runError(error, secrets, options.signal);
-  }
+  const { source, target } = endsOf(secrets);
+  return { removed: await asked(engine, { source, target }, options, (server) => server.removeBackupUser(target.user, mark)) };
 }
 
-function endsOf({ source: admin, target: user }: RunSecrets): { admin: SourceConnection; user: SourceConnection } {
-  if (!admin || !user) throw new RahatError('message_invalid', 'The question came without the administrator, or without the user to make');
-  return { admin, user };
+function endsOf({ source, target }: RunSecrets): { source: SourceConnection; target: SourceConnection } {
+  if (!source || !target)
+    throw new RahatError('message_invalid', 'The question came without the administrator, or without the user to make');
+  return { source, target };
 }
 
 export async function discoverDatabases(
@@ -114,12 +105,7 @@ export async function discoverDatabases(
   connection: SourceConnection,
   options: QuestionOptions,
 ): Promise<DiscoveredDatabase[]> {
-  try {
-    await using session = await (await connectorFor(engine)).open(connection, connectorContext(options));
-    return await session.discover();
-  } catch (error) {
-    throw maskedError(error, connection, options);
-  }
+  return asked(engine, { source: connection }, options, (server) => server.discover());
 }
 
 /** When a log stream is removed: the server need not keep log for it any more. */
@@ -129,12 +115,7 @@ export async function dropSlot(
   slot: string,
   options: QuestionOptions,
 ): Promise<{ dropped: boolean }> {
-  try {
-    await using session = await (await connectorFor(engine)).open(source, connectorContext(options));
-    return { dropped: await session.dropSlot(slot) };
-  } catch (error) {
-    throw maskedError(error, source, options);
-  }
+  return { dropped: await asked(engine, { source }, options, (server) => server.dropSlot(slot)) };
 }
 
 /** What a restore would do; looks only, at the snapshot and at the target. */
@@ -176,6 +157,17 @@ function folderOutline(source: SnapshotSource, path: string): RestoreOutline {
   return { steps, objects, sizeBytes, overwrites: [], findings: [] };
 }
 
-function maskedError(error: unknown, connection: SourceConnection, options: QuestionOptions): RahatError {
-  return runError(error, { source: connection, repositories: [] }, options.signal);
+/** Asks the server that `source` is; no secret of either end is in the error. */
+async function asked<T>(
+  engine: Engine,
+  ends: { source: SourceConnection; target?: SourceConnection },
+  options: QuestionOptions,
+  ask: (server: ConnectorSession) => Promise<T>,
+): Promise<T> {
+  try {
+    await using session = await (await connectorFor(engine)).open(ends.source, connectorContext(options));
+    return await ask(session);
+  } catch (error) {
+    throw runError(error, { ...ends, repositories: [] }, options.signal);
+  }
 }

@@ -14,7 +14,7 @@ async function* cut(text: string, sizes: readonly number[]): AsyncGenerator<Buff
 
 async function page(lines: AsyncIterable<Buffer>, offset: number, limit: number) {
   const pieces: Buffer[] = [];
-  for await (const piece of pageOfRows(lines, offset, limit)) pieces.push(piece);
+  for await (const piece of pageOfRows(lines, offset, limit)) pieces.push(Buffer.from(piece));
   return JSON.parse(Buffer.concat(pieces).toString()) as { offset: number; rows: unknown[]; nextOffset: number | null };
 }
 

@@ -3,7 +3,7 @@ const MOST_BYTES = 8 << 20;
 const NEWLINE = 0x0a;
 
 /**
- * Of JSON lines those from `offset` on, `limit` of them at most, as `{"offset":…,"rows":[…],"nextOffset":…}`. Nothing is gathered: rows
+ * Pieces are lent, in and out. Of JSON lines those from `offset` on, `limit` of them at most, as `{"offset":…,"rows":[…],"nextOffset":…}`. Nothing is gathered: rows
  * pass through piece by piece, and nothing comes before the first of them is there.
  */
 export async function* pageOfRows(lines: AsyncIterable<Buffer>, offset: number, limit: number): AsyncGenerator<Buffer> {
@@ -21,8 +21,7 @@ export async function* pageOfRows(lines: AsyncIterable<Buffer>, offset: number, 
           break reading;
         }
         if (begins) yield Buffer.from(bytes === 0 ? head(offset) : ',');
-        // The piece is lent.
-        yield Buffer.from(piece.subarray(at, end));
+        yield piece.subarray(at, end);
         bytes += end - at;
       }
       begins = found !== -1;

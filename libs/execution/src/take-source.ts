@@ -1,4 +1,4 @@
-import type { Connector } from '@rahat/connector-kit';
+import type { ChosenSource, Connector } from '@rahat/connector-kit';
 import type { BackupSpec, RunSecrets, SourceTaken } from '@rahat/contracts';
 import type { SourceConnection } from './connectors.js';
 import { connectorContext, type ExecutionOptions, sourceConnection } from './run-context.js';
@@ -18,14 +18,13 @@ export async function takeSource(
   if (!order || order.from === 'primary') return { connection: primary };
   options.onProgress({ phase: 'choosing the source', bytes: 0 });
   const givenUp = order.from === 'prefer-replica' && attempt > ATTEMPTS_ON_STANDBYS;
-  const chosen = givenUp
-    ? { connection: primary, role: 'primary' as const, passedOver: [`${ATTEMPTS_ON_STANDBYS} attempts on standbys did not succeed`] }
+  const chosen: ChosenSource<SourceConnection> = givenUp
+    ? { connection: primary, role: 'primary', passedOver: [`${ATTEMPTS_ON_STANDBYS} attempts on standbys did not succeed`] }
     : await connector.chooseSource(primary, secrets.standbys ?? [], order, connectorContext(options));
-  const { connection, role, passedOver } = chosen;
+  const { connection, role, lagSeconds, passedOver } = chosen;
   for (const passed of passedOver) options.onLog('warning', `Not read: ${passed}`);
   const { host, port } = connection;
-  const behind = 'lagSeconds' in chosen && chosen.lagSeconds !== undefined ? { lagSeconds: chosen.lagSeconds } : {};
   const which = role === 'replica' ? 'the standby' : 'the primary';
-  options.onLog('info', `Read from ${which} ${host}:${port}${behind.lagSeconds ? `, ${behind.lagSeconds.toFixed(1)} s behind` : ''}`);
-  return { connection, taken: { role, host, port, ...behind, passedOver } };
+  options.onLog('info', `Read from ${which} ${host}:${port}${lagSeconds ? `, ${lagSeconds.toFixed(1)} s behind` : ''}`);
+  return { connection, taken: { role, host, port, ...(lagSeconds === undefined ? {} : { lagSeconds }), passedOver } };
 }

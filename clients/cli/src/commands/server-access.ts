@@ -1,13 +1,10 @@
 import { serversMakeBackupUser, serversPreflight, type PreflightFinding, type PreflightReport } from '@rahat/api-client';
-import { RahatError } from '@rahat/contracts';
+import { BackupUse, RahatError } from '@rahat/contracts';
 import { answer, openApi } from '../session/api.js';
 import { askSecret } from '../terminal/ask-secret.js';
 import { visible } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { findServer } from './servers.js';
-
-type Use = 'logical' | 'physical' | 'log';
-const USES: readonly string[] = ['logical', 'physical', 'log'] satisfies Use[];
 
 /** In the order in which a report is read. */
 const SECTIONS: [section: PreflightFinding['section'], title: string][] = [
@@ -21,7 +18,7 @@ const SECTIONS: [section: PreflightFinding['section'], title: string][] = [
   ['extensions', 'Extensions'],
   ['health', 'Health'],
 ];
-const USE_TITLES: Record<Use, string> = { logical: 'logical backups', physical: 'base backups', log: 'recovery to a moment' };
+const USE_TITLES: Record<BackupUse, string> = { logical: 'logical backups', physical: 'base backups', log: 'recovery to a moment' };
 const SIGNS = { blocker: ['red', '✗'], gap: ['red', '◐'], warning: ['yellow', '!'], info: ['dim', 'i'] } as const;
 
 export async function preflightServer(
@@ -73,14 +70,15 @@ export async function createBackupUser(
   terminal.result(made, [...lines, '', shown(terminal, made.report)].join('\n'));
 }
 
-function usesOf(list: string | undefined): Use[] | undefined {
+function usesOf(list: string | undefined): BackupUse[] | undefined {
   const uses = list?.split(',').map((use) => use.trim());
-  const wrong = uses?.find((use) => !USES.includes(use));
+  const known: readonly string[] = BackupUse.options;
+  const wrong = uses?.find((use) => !known.includes(use));
   if (wrong !== undefined)
     throw new RahatError('invalid_input', `"${visible(wrong)}" is nothing that a server is used for.`, {
-      hint: `Write some of ${USES.join(',')}.`,
+      hint: `Write some of ${known.join(',')}.`,
     });
-  return uses as Use[] | undefined;
+  return uses as BackupUse[] | undefined;
 }
 
 function shown(terminal: Terminal, report: PreflightReport): string {

@@ -1,7 +1,8 @@
-import { RahatError } from '@rahat/contracts';
+import { RahatError, SourceChoice } from '@rahat/contracts';
 import type { Plan, Server } from '@rahat/api-client';
 import type { OrNone } from '../option-values.js';
 import { bytes, visible } from '../terminal/format.js';
+import { oneOf } from './list-filters.js';
 
 /** What `plan create` and `plan update` say of the source; absent = not said. */
 export interface SourceOptions {
@@ -17,15 +18,12 @@ export interface SourceOptions {
   yieldAfter?: OrNone;
 }
 
-const SOURCES = ['primary', 'prefer-replica', 'replica-only'] as const;
-
-export function sourceOf({ source, sourceLag }: SourceOptions): { from: (typeof SOURCES)[number]; lagSeconds?: number } | undefined {
-  if (source === undefined) {
+export function sourceOf({ source, sourceLag }: SourceOptions): { from: SourceChoice['from']; lagSeconds?: number } | undefined {
+  const from = oneOf(SourceChoice.shape.from, 'source', source);
+  if (from === undefined) {
     if (sourceLag === undefined) return undefined;
     throw new RahatError('invalid_input', '--source-lag needs --source.');
   }
-  const from = SOURCES.find((candidate) => candidate === source);
-  if (!from) throw new RahatError('invalid_input', `There is no source "${visible(source)}".`, { hint: `Use ${SOURCES.join(', ')}.` });
   return { from, ...(sourceLag === undefined ? {} : { lagSeconds: sourceLag }) };
 }
 

@@ -1,11 +1,11 @@
-import { newIdAt, type FoundSnapshot, type ReadableSnapshot } from '@rahat/contracts';
+import { newIdAt, typeOfLabel, type FoundSnapshot, type ReadableSnapshot } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 import type { BackupRow } from '../backups/backups.table.js';
 import { logPlaceOf } from '../log-streams/log-place.js';
 import type { RunRow } from '../runs/runs.table.js';
 import type { KnownAttempt, KnownBackup } from './fate.js';
 import type { Origin } from './origins.js';
-import { standingOf, typeOf } from './standing.js';
+import { standingOf } from './standing.js';
 
 /** The attempt of a backup, and the run that accepted it. */
 export interface AttemptOfSnapshot extends KnownAttempt {
@@ -134,7 +134,7 @@ export async function recordFound(transaction: Transaction, { rebuild, found, or
       found.tool,
       JSON.stringify([...found.findings, ...judged.findings]),
       found.createdAt,
-      typeOf(found.label),
+      typeOfLabel(found.label),
       [origin.server.name, origin.plan?.name ?? []].flat().join(' '),
       JSON.stringify({ at: now.toISOString(), run: found.run, by: rebuild.id }),
       removedAt ? IN_TRASH : NOT_LOOKED_AT,

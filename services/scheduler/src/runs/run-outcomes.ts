@@ -1,5 +1,6 @@
 import {
   newId,
+  typeOfLabel,
   type BackupEvidence,
   type BackupMethod,
   type CollectionEvidence,
@@ -12,7 +13,6 @@ import type { BackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
 import { logPlaceOf } from '../log-streams/log-place.js';
 import type { LogStreams } from '../log-streams/log-streams.js';
-import { typeOf } from '../rebuild/standing.js';
 import { recordIdentity } from '../servers/servers.table.js';
 import { recordOwnAct } from '../trail/trail.js';
 import { recordPurged } from '../trash/trash.table.js';
@@ -124,7 +124,7 @@ export class RunOutcomes {
         JSON.stringify(findings),
         this.clock.now(),
         // What the worker made of it: a run of another type may have become a full one by itself.
-        typeOf(evidence.label),
+        typeOfLabel(evidence.label),
         place?.timeline ?? null,
         place?.start ?? null,
         place?.end ?? null,

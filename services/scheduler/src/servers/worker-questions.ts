@@ -87,13 +87,15 @@ export class WorkerQuestions {
     what: Omit<Question<'backup.read.v1'>, 'binding' | 'sealedSecrets'>,
     secrets: RunSecrets,
   ): Promise<Answer<'backup.read.v1'>> {
-    const binding = randomUUID();
-    const sealedSecrets = await this.secrets.sealForPool(pool, secrets, binding);
-    return this.messaging.ask(pool, 'backup.read.v1', { ...what, binding, sealedSecrets }, CONTENTS_TIMEOUT_MS);
+    return this.messaging.ask(pool, 'backup.read.v1', { ...what, ...(await this.sealedSecrets(pool, secrets)) }, CONTENTS_TIMEOUT_MS);
   }
 
   private async sealed(pool: string, engine: Engine, source: PostgresqlConnection, target?: PostgresqlConnection) {
+    return { engine, ...(await this.sealedSecrets(pool, { source, target, repositories: [] })) };
+  }
+
+  private async sealedSecrets(pool: string, secrets: RunSecrets) {
     const binding = randomUUID();
-    return { engine, binding, sealedSecrets: await this.secrets.sealForPool(pool, { source, target, repositories: [] }, binding) };
+    return { binding, sealedSecrets: await this.secrets.sealForPool(pool, secrets, binding) };
   }
 }

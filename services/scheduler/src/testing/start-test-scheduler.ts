@@ -44,12 +44,12 @@ export interface TestScheduler extends AsyncDisposable {
     databases: string[];
     identity: string;
     outline: Answer<'restore.outline.v1'>;
-    /** Slots that it dropped; while `slotRefusal` is set it can't. */
     /** Backup users that it made, with what for; while `backupUserRefusal` is set it can't. */
     backupUsers: MadeUser[];
     backupUserRefusal?: RahatError;
     /** Before it answers that a backup user is made. */
     whileMaking?: () => Promise<unknown>;
+    /** Slots that it dropped; while `slotRefusal` is set it can't. */
     droppedSlots: string[];
     slotRefusal?: RahatError;
     /** Out of backups. */

@@ -1,5 +1,8 @@
 import type pg from 'pg';
 
+/** application_name of all that makes and removes backup users. */
+export const LABEL = 'rahat-backup-user';
+
 /** A role of the server as far as making and removing backup users goes. */
 export interface FoundRole {
   oid: string;

@@ -1,21 +1,21 @@
 import type pg from 'pg';
 import type { BackupUserRequest } from '@rahat/connector-kit';
 import { connectClient, type DisposableClient } from '../connect.js';
-import { queryError, quoteIdentifier, quoteLiteral } from '../errors.js';
-import { databasesOfProvider, readManagedServer } from '../preflight/managed-server.js';
-import { readRights } from '../preflight/rights.js';
+import { lacksRight, queryError, quoteIdentifier, quoteLiteral } from '../errors.js';
+import { databasesOfProvider, type ManagedServer } from '../preflight/managed-server.js';
 import type { RoutedConnection } from '../reach/index.js';
 import { READ_ALL_DATA_SINCE, readingGrants } from '../reading-grants.js';
+import { LABEL } from './found-role.js';
 import { scramVerifier } from './scram-verifier.js';
 
-const LABEL = 'rahat-backup-user';
-const LACKS_RIGHT = '42501';
 /** Somebody who holds a table for longer ends the work, not the patience of who waits for it. */
 const LOCK_LIMIT = '10s';
 
 interface Work {
   /** The role is not there yet. */
   create: boolean;
+  major: number;
+  managed: ManagedServer | null;
   signal: AbortSignal;
 }
 
@@ -49,9 +49,9 @@ export async function grantRights(
   await using databases = new AsyncDisposableStack();
   const opened: pg.Client[] = [];
   const logical = request.uses.includes('logical');
-  if (logical && (request.byObject || !(await readsEverything(client, role)))) {
+  if (logical && (request.byObject || !(await readsEverything(client, role, work.major)))) {
     await client.query('COMMIT');
-    for (const database of await databasesOf(client)) {
+    for (const database of await databasesOf(client, work.managed)) {
       const inside = databases.use(await connectClient(admin, { database, label: LABEL, signal: work.signal }));
       await inside.query(`SET lock_timeout = '${LOCK_LIMIT}'`);
       await inside.query('BEGIN');
@@ -79,14 +79,13 @@ export async function grantRights(
 }
 
 /** One membership for all tables, where there is one and the administrator may give it. */
-async function readsEverything(client: pg.Client, role: string): Promise<boolean> {
-  const { rows } = await client.query<{ major: number }>(`SELECT current_setting('server_version_num')::int / 10000 AS major`);
-  return rows[0]!.major >= READ_ALL_DATA_SINCE && (await tried(client, `GRANT pg_read_all_data TO ${role}`));
+async function readsEverything(client: pg.Client, role: string, major: number): Promise<boolean> {
+  return major >= READ_ALL_DATA_SINCE && (await tried(client, `GRANT pg_read_all_data TO ${role}`));
 }
 
 /** Those that the administrator gets into. */
-async function databasesOf(client: pg.Client): Promise<string[]> {
-  const ofProvider = databasesOfProvider(await readManagedServer(client, await readRights(client)));
+async function databasesOf(client: pg.Client, managed: ManagedServer | null): Promise<string[]> {
+  const ofProvider = databasesOfProvider(managed);
   const { rows } = await client.query<{ name: string }>(
     `SELECT datname::text AS name FROM pg_database WHERE datallowconn AND NOT datistemplate AND has_database_privilege(oid, 'CONNECT') ORDER BY 1`,
   );
@@ -128,7 +127,7 @@ async function tried(client: pg.Client, statement: string): Promise<boolean> {
     await client.query('RELEASE SAVEPOINT tried');
     return true;
   } catch (error) {
-    if ((error as { code?: string }).code !== LACKS_RIGHT) throw error;
+    if (!lacksRight(error)) throw error;
     await client.query('ROLLBACK TO SAVEPOINT tried');
     return false;
   }

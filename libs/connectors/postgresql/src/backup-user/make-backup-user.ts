@@ -2,20 +2,18 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { BackupUserRequest, ConnectorContext } from '@rahat/connector-kit';
 import { type MadeBackupUser, type PreflightReport, RahatError } from '@rahat/contracts';
 import { connectClient, type DisposableClient } from '../connect.js';
-import { queryError } from '../errors.js';
+import { lacksRight, queryError } from '../errors.js';
 import { systemIdentifier } from '../logical/snapshot-session.js';
-import { readManagedServer } from '../preflight/managed-server.js';
+import { type ManagedServer, readManagedServer } from '../preflight/managed-server.js';
 import { preflightReport } from '../preflight/report.js';
 import { readRights } from '../preflight/rights.js';
 import { versionFindings } from '../preflight/version-findings.js';
 import type { RoutedConnection } from '../reach/index.js';
 import { applyCures } from './apply-cures.js';
-import { findRole } from './found-role.js';
+import { findRole, LABEL } from './found-role.js';
 import { grantRights } from './grant-rights.js';
 import { removeBackupUser } from './remove-backup-user.js';
 
-const LABEL = 'rahat-backup-user';
-const LACKS_RIGHT = '42501';
 /** Taking a half-made role back goes on after the work itself was stopped. */
 const UNDO_LIMIT_MS = 20_000;
 /** Without them the user is none: what was made is taken back. */
@@ -31,9 +29,9 @@ export async function makeBackupUser(
   context: ConnectorContext,
 ): Promise<MadeBackupUser> {
   await using client = await connectClient(admin, { database: admin.maintenanceDatabase, label: LABEL, signal: context.signal });
-  const created = await prepared(client, admin, request, context);
+  const { create: created, ...server } = await prepared(client, admin, request, context);
   try {
-    const notGranted = await grantRights(client, admin, request, { create: created, signal: context.signal });
+    const notGranted = await grantRights(client, admin, request, { create: created, ...server, signal: context.signal });
     const user = { ...admin, user: request.name, password: request.password };
     const report = await provenReport(user, admin, request, context);
     return { user: request.name, created, notGranted, report };
@@ -46,13 +44,13 @@ export async function makeBackupUser(
   }
 }
 
-/** True where the role has to be created. Whatever speaks against the work is found before anything is changed. */
+/** `create`: the role is not there. Whatever speaks against the work is found before anything is changed. */
 async function prepared(
   client: DisposableClient,
   admin: RoutedConnection,
   { name, uses, mark, keepPassword, identity }: BackupUserRequest,
   { signal }: ConnectorContext,
-): Promise<boolean> {
+): Promise<{ create: boolean; major: number; managed: ManagedServer | null }> {
   try {
     await takeTurn(client, name);
     const rights = await readRights(client);
@@ -73,17 +71,18 @@ async function prepared(
         hint: 'Make the user on its primary; replicas have it then too.',
       });
     const role = await findRole(client, name);
-    if (!role) return true;
+    const server = { major: rights.major, managed };
+    if (!role) return { create: true, ...server };
     if (role.superuser)
       throw new RahatError('conflict', `'${name}' is a superuser, and no user that only reads`, { hint: 'Name another one to be made.' });
-    if (keepPassword) return false;
+    if (keepPassword) return { create: false, ...server };
     if (role.mark !== mark)
       throw new RahatError('conflict', `There is a role '${name}' on the server already, which was not made for this`, {
         hint: 'Choose another name; the role may be in use.',
       });
     // Left by an attempt that nobody heard the end of.
     await removeBackupUser(admin, name, mark, signal);
-    return true;
+    return { create: true, ...server };
   } catch (error) {
     signal.throwIfAborted();
     throw queryError(error, 'preparing the backup user');
@@ -123,7 +122,7 @@ async function provenReport(
 }
 
 function makingError(error: unknown): RahatError {
-  if ((error as { code?: string }).code !== LACKS_RIGHT) return queryError(error, 'making the backup user');
+  if (!lacksRight(error)) return queryError(error, 'making the backup user');
   return new RahatError('source_permission_denied', `The administrator may not make the backup user: ${(error as Error).message}`, {
     cause: error,
     hint: 'He needs to be a superuser, or at least CREATEROLE; REPLICATION can only be given by who has it.',

@@ -1,12 +1,9 @@
 import type pg from 'pg';
 import { RahatError } from '@rahat/contracts';
 import { connectClient } from '../connect.js';
-import { queryError, quoteIdentifier } from '../errors.js';
+import { lacksRight, queryError, quoteIdentifier } from '../errors.js';
 import type { RoutedConnection } from '../reach/index.js';
-import { findRole, type FoundRole } from './found-role.js';
-
-const LABEL = 'rahat-backup-user';
-const LACKS_RIGHT = '42501';
+import { findRole, type FoundRole, LABEL } from './found-role.js';
 
 /** Takes a role away that bears this mark, with all it was granted. False when there is none; a role of somebody else stays. */
 export async function removeBackupUser(admin: RoutedConnection, name: string, mark: string, signal: AbortSignal): Promise<boolean> {
@@ -56,7 +53,7 @@ async function takeGrantsBack(client: pg.Client, name: string): Promise<void> {
   try {
     await drop();
   } catch (error) {
-    if ((error as { code?: string }).code !== LACKS_RIGHT) throw error;
+    if (!lacksRight(error)) throw error;
     // Who is no superuser may do it as a member, which who made the role may become.
     await client.query(`GRANT ${role} TO CURRENT_USER`);
     await drop();

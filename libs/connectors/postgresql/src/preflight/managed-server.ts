@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Finding, ManagedProvider } from '@rahat/contracts';
+import { lacksRight } from '../errors.js';
 import type { Rights } from './rights.js';
 
 /** What gives a provider away; all of it can be read by anybody who may log in. */
@@ -143,8 +144,8 @@ export async function readManagedServer(client: pg.Client, { superuser }: Pick<R
   const settings = new Set(seen?.settings);
   for (const name of SHOWN_SETTINGS) {
     const { rows: shown } = await client.query<{ there: boolean }>('SELECT current_setting($1, true) IS NOT NULL AS there', [name]).catch(
-      // 42501: it is there, and only for superusers.
-      (error: { code?: string }) => ({ rows: [{ there: error.code === '42501' }] }),
+      // Refused = it is there, and only for superusers.
+      (error: unknown) => ({ rows: [{ there: lacksRight(error) }] }),
     );
     if (shown[0]?.there) settings.add(name);
   }

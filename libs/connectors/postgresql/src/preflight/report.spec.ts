@@ -1,28 +1,17 @@
-import { execFile } from 'node:child_process';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { PreflightReport, PreflightRequest } from '@rahat/contracts';
-import { findPgClients, hasPostgresql, type PostgresqlServer, startPostgresql } from '@rahat/test-servers';
+import { hasPostgresql, type PostgresqlServer, startPostgresql } from '@rahat/test-servers';
 import { quoteIdentifier } from '../errors.js';
 import { connectionTo } from '../physical/test-parts.js';
+import { runScript } from '../testing/run-script.js';
 import { preflightReport } from './report.js';
 
 const context = { toolFolders: [], scratchFolder: '/nowhere', signal: new AbortController().signal };
 /** What PostgreSQL and psql read as something else, if one lets them. */
 const ODD_USER = `We"ird $$ \\ Üser'; --`;
 const ODD_DATABASE = `Sh'op "2"\n\\! x`;
-
-/** As an administrator would: with psql, in one go. */
-async function runScript(server: PostgresqlServer, script: string): Promise<void> {
-  const psql = findPgClients(15)!.psql;
-  const run = promisify(execFile)(psql, ['-X', '-q', '-d', server.connectionString(), '-f', '-'], {
-    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8', PGCLIENTENCODING: 'UTF8' },
-  });
-  run.child.stdin!.end(script);
-  await run;
-}
 
 function reportFor(server: PostgresqlServer, user: string, request: PreflightRequest = {}): Promise<PreflightReport> {
   return preflightReport(connectionTo(server, { user, password: 'pw' }), request, context);

@@ -13,7 +13,6 @@ import { streamOf } from '../connect.js';
 import { discoverDatabases } from '../discover.js';
 import { queryError } from '../errors.js';
 import type { RoutedConnection } from '../reach/index.js';
-import { replicationEntryFindings, slotFindings } from '../wal/index.js';
 import { cureScript } from './cure-script.js';
 import type { CurableFinding } from './cured.js';
 import { databaseFindings } from './database-findings.js';
@@ -21,6 +20,7 @@ import { databasesOfProvider, managedFindings, managedSettingFix, type ManagedSe
 import { physicalFindings } from './physical-findings.js';
 import { poolerFindings } from './pooler-findings.js';
 import { reachServer, type ReachedServer } from './reach-server.js';
+import { replicationEntryFindings, replicationRoomFindings } from './replication-findings.js';
 import { reportFacts } from './report-facts.js';
 import {
   connectFindings,
@@ -95,7 +95,7 @@ async function reportOn(
   );
   if (!managed && uses.some((use) => use !== 'logical')) {
     if (physical.length === 0) add('rights', ['physical', 'log'], await replicationEntryFindings(connection, context.signal));
-    add('settings', ['log'], await slotFindings(client));
+    add('settings', ['log'], await replicationRoomFindings(client));
   }
   if (!managed) add('settings', ['physical', 'log'], await safetyFindings(client));
   add('health', all, await wraparoundFindings(client));

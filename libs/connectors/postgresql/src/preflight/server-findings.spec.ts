@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { PostgresqlConnection, PreflightFinding, PreflightReport } from '@rahat/contracts';
-import { findPgClients, type PostgresqlServer, startPostgresql } from '@rahat/test-servers';
+import { type PostgresqlServer, startPostgresql } from '@rahat/test-servers';
 import { connectionTo } from '../physical/test-parts.js';
+import { runScript } from '../testing/run-script.js';
 import { extensionFindings } from './extension-findings.js';
 import { preflightReport } from './report.js';
 import { encryptionFindings, replicaFindings } from './server-findings.js';
@@ -73,13 +74,7 @@ describe('what is told of a server', () => {
   });
   afterAll(async () => server?.[Symbol.asyncDispose]());
 
-  async function runScript(): Promise<void> {
-    const run = promisify(execFile)(findPgClients(15)!.psql, ['-X', '-q', '-d', server.connectionString(), '-f', '-'], {
-      env: { PATH: '/usr/bin:/bin', LC_ALL: 'C.UTF-8' },
-    });
-    run.child.stdin!.end((await report()).script);
-    await run;
-  }
+  const runCures = async () => runScript(server, (await report()).script);
 
   it.each([
     ['session', 'pooler', 'warning'],
@@ -98,7 +93,7 @@ describe('what is told of a server', () => {
     expect(await found('collation_version_mismatch')).toMatchObject([
       { database: 'postgres', object: 'public.turkish', section: 'health' },
     ]);
-    await runScript();
+    await runCures();
     expect(await found('collation_version_mismatch')).toEqual([]);
   });
 
@@ -115,7 +110,7 @@ describe('what is told of a server', () => {
     await promisify(execFile)('/usr/lib/postgresql/15/bin/pg_resetwal', arguments_, { uid, gid, cwd: server.dataFolder });
     await server.restart();
     expect((await found('wraparound_near')).map(({ database }) => database).sort()).toEqual(['postgres', 'template1']);
-    await runScript();
+    await runCures();
     expect(await found('wraparound_near')).toEqual([]);
   });
 
@@ -128,7 +123,7 @@ describe('what is told of a server', () => {
     expect(seen.facts).toContainEqual({ section: 'identity', name: 'role', value: 'replica' });
     expect(codes(seen.findings)).toEqual(expect.arrayContaining(['replica_source', 'unlogged_tables_on_replica']));
     expect(seen.script).toContain('-- This server is a replica');
-    await runScript();
+    await runCures();
     expect(await server.query('SHOW hot_standby_feedback')).toEqual([{ hot_standby_feedback: 'on' }]);
     expect(await found('replica_source')).toEqual([]);
   });

@@ -34,18 +34,15 @@ export async function chooseSource(
     : { identity: order.identity, position: undefined };
   const judge = (look: SourceLook | RahatError): Fitness =>
     isLook(look) ? fitnessOf(look, reference, order.lagSeconds) : { fit: false, reason: look.message };
-  const fitnessAfter = async (look: SourceLook | RahatError, again: () => Promise<SourceLook | RahatError>): Promise<Fitness> => {
-    const fitness = judge(look);
-    return fitness.fit || !isLook(look) || !(look.position < (reference.position ?? 0)) ? fitness : judge(await again());
-  };
   const fit: { connection: PostgresqlConnection; lagSeconds: number }[] = [];
   const looks = await Promise.all(standbys.map((connection) => lookAt(connection, context)));
   for (const [index, look] of looks.entries()) {
     const connection = standbys[index]!;
-    const fitness = await fitnessAfter(look, async () => {
+    let fitness = judge(look);
+    if (!fitness.fit && isLook(look) && look.position < (reference.position ?? 0)) {
       await delay(ON_ITS_WAY_MS, undefined, { signal: context.signal });
-      return lookAt(connection, context);
-    });
+      fitness = judge(await lookAt(connection, context));
+    }
     if (fitness.fit) fit.push({ connection, lagSeconds: fitness.lagSeconds });
     else pass(connection, fitness.reason);
   }

@@ -197,8 +197,7 @@ export class LimitWatch implements AsyncDisposable {
   }
 
   private tellBlindness(): void {
-    if (this.said.has('rights')) return;
-    this.said.add('rights');
+    if (!this.isNew('rights')) return;
     this.findings.push({
       code: 'source_load_unseen',
       severity: 'warning',
@@ -208,9 +207,13 @@ export class LimitWatch implements AsyncDisposable {
   }
 
   private sayOnce(what: string, message: string): void {
-    if (this.said.has(what)) return;
+    if (this.isNew(what)) this.orders.job.log('warning', message);
+  }
+
+  private isNew(what: string): boolean {
+    const known = this.said.has(what);
     this.said.add(what);
-    this.orders.job.log('warning', message);
+    return !known;
   }
 }
 

@@ -1,4 +1,4 @@
-export { followFindings, replicationEntryFindings, slotFindings } from './follow-findings.js';
+export { followFindings } from './follow-findings.js';
 export { followLog } from './follow-log.js';
 export { planRecovery } from './plan-recovery.js';
 export { addRecovery, type PlannedRecovery, recoveryFinding } from './recovery-log.js';
