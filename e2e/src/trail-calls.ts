@@ -22,13 +22,14 @@ export class Calls {
     return this.requests.get(id);
   }
 
-  /** Answers with the body. */
+  /** Answers with the body. Parameters that the path doesn't name are those of the query. */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any
   async call(id: string, parameters: Record<string, string> = {}, body?: unknown): Promise<any> {
     const operation = this.operations.get(id);
     if (!operation) throw new Error(`There is no operation ${id}`);
     const route = operation.path.replaceAll(/\{(\w+)\}/g, (_, name: string) => parameters[name]!);
-    const response = await fetch(this.url + route, {
+    const asked = new URLSearchParams(Object.entries(parameters).filter(([name]) => !operation.path.includes(`{${name}}`)));
+    const response = await fetch(`${this.url}${route}${asked.size > 0 ? `?${asked.toString()}` : ''}`, {
       method: operation.method,
       headers: {
         ...(this.token === undefined ? {} : { authorization: `Bearer ${this.token}` }),

@@ -62,6 +62,7 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
     await call('servers_try', {}, { name: 'shop', address, password });
     const server = await call('servers_create', {}, { name: 'shop', address, password });
     await call('servers_test', { id: server.id });
+    await call('servers_preflight', { id: server.id }, { uses: ['logical'] });
     await call('servers_update', { id: server.id }, { tags: ['a=1'], password });
     await call('servers_note', { id: server.id }, { note: 'in the cellar' });
     const { data: databases } = await call('databases_discover', { server: server.id });
@@ -116,6 +117,9 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
     await call('backups_release', { id: backup });
     await ended((await call('backups_verify', { id: backup }, { level: 'BASIC' })).id);
     await call('repositories_list_snapshots', { id: repository.id });
+    const things = { id: backup, schema: 'public', name: 'things' };
+    for (const id of ['backups_ddl', 'backups_rows', 'backups_download']) await call(id, things);
+    await call('backups_objects', { id: backup });
     const restorePlan = await call('restore_plans_create', {}, { backup, target: { kind: 'database', name: 'shop_again' } });
     await ended((await call('restores_run', {}, { plan: restorePlan.id, hash: restorePlan.hash })).id);
 
@@ -150,6 +154,7 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
 
     await call('plans_delete', { id: plan.id });
     await call('plans_delete', { id: second.id });
+    await call('servers_make_backup_user', { id: server.id }, { admin: { user: address.user, password } });
     await call('servers_delete', { id: server.id });
     await call('audit_retention_set', {}, { keepDays: 365 });
     await call('audit_sign_head');

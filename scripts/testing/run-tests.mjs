@@ -8,6 +8,7 @@ import { root, say } from '../workspace/workspace.mjs';
 import { ensureDebianPackages } from './debian-packages.mjs';
 import { ensureEmbeddedServers } from './embedded-servers.mjs';
 import { ensureNewestPostgresqlClients } from './newest-postgresql-clients.mjs';
+import { ensurePostgresql16Clients } from './postgresql-16-clients.mjs';
 import { ensureS3Servers } from './s3-servers.mjs';
 
 const CHECKS = ['lint', 'formatting', 'unused'];
@@ -23,6 +24,7 @@ export async function runTests(jestArguments) {
   ensureEmbeddedServers();
   ensureNewestPostgresqlClients();
   ensureS3Servers();
+  ensurePostgresql16Clients();
   const counts = { passed: 0, failed: 0 };
   if (jestArguments.length > 0) ensureBuilt();
   else {

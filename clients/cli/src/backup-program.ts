@@ -1,8 +1,9 @@
 import type { Command } from '@commander-js/extra-typings';
 import type { CommandRunner } from './command-runner.js';
-import { collected } from './option-values.js';
+import { collected, wholeNumber } from './option-values.js';
 
 const BACKUP = 'id, its beginning, or latest';
+const NAMES = 'names with dots in double quotes';
 
 /** Backups, what they prove, and what becomes of them. */
 export function addBackupCommands<Args extends unknown[], Opts extends Record<string, unknown>>(
@@ -81,6 +82,34 @@ export function addBackupCommands<Args extends unknown[], Opts extends Record<st
     .action(
       run(async (terminal, older: string, newer: string | undefined, options: import('./commands/compare.js').CompareOnPlatform) =>
         (await import('./commands/compare.js')).compareBackup(terminal, older, newer, options),
+      ),
+    );
+  backup
+    .command('browse')
+    .description('list the schemas and tables of a backup with their rows and sizes, show the SQL that makes an object, or some rows')
+    .argument('<backup>', BACKUP)
+    .option('--schema <name>', 'only this schema')
+    .option('--object <schema.name>', `the SQL of a table with its indexes and constraints, a view, a function …; ${NAMES}`)
+    .option('--rows <schema.table>', `rows of a table, one of a line; ${NAMES}`)
+    .option('--offset <n>', 'with --rows: so many are passed over', wholeNumber, 0)
+    .option('--limit <n>', 'with --rows: so many at most', wholeNumber, 100)
+    .action(
+      run(async (terminal, id: string, options: import('./commands/browse-backup.js').BrowseBackupOptions) =>
+        (await import('./commands/browse-backup.js')).browseOnPlatform(terminal, id, options),
+      ),
+    );
+  backup
+    .command('download')
+    .description('write a table of a backup, or its roles and tablespaces, to a file or to the standard output')
+    .argument('<backup>', BACKUP)
+    .option('--table <schema.table>', `with the rows of its partitions; ${NAMES}`)
+    .option('--globals', 'roles and tablespaces as SQL', false)
+    .option('--format <format>', 'sql (INSERT statements), csv (RFC 4180; NULL is empty, an empty text is "") or json-lines', 'csv')
+    .option('--formula-safe', 'csv: an apostrophe before what a spreadsheet would take for a formula; no exact copy then', false)
+    .option('--to <file>', 'a new file; no file is overwritten')
+    .action(
+      run(async (terminal, id: string, options: import('./commands/offline-browse.js').DownloadChoice) =>
+        (await import('./commands/browse-backup.js')).downloadFromPlatform(terminal, id, options),
       ),
     );
   backup

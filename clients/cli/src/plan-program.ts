@@ -128,6 +128,24 @@ function withPlanOptions<Args extends unknown[], Opts extends Record<string, unk
       orNone(wholeNumber),
     )
     .option('--log-heartbeat <seconds>', 'with --continuous-log: a transaction on an idle server after so long; 0 = never', wholeNumber)
+    .option('--source <where>', 'primary, prefer-replica or replica-only: which server the backups are read from')
+    .option('--source-lag <seconds>', 'with --source: how far behind a standby may be (default: 60)', wholeNumber)
+    .option('--limit-rate <size>', 'read so much in a second at most, e.g. 20MB; or none', orNone(byteSize))
+    .option('--limit-runs <n>', 'backups of the plan on one server at once; or none', orNone(wholeNumber))
+    .option('--limit-replica-lag <seconds>', 'read slower when a standby is so far behind; or none', orNone(wholeNumber))
+    .option('--limit-replica-lag-bytes <size>', 'the same by bytes of the log; or none', orNone(byteSize))
+    .option('--limit-transactions <seconds>', 'read slower when another transaction is open for so long; or none', orNone(wholeNumber))
+    .option('--limit-lock-waits <n>', 'read slower when so many sessions wait for locks that are not ours; or none', orNone(wholeNumber))
+    .option(
+      '--limit-io-waits <percent>',
+      'read slower when so many of the sessions at work wait for the disk; or none',
+      orNone(wholeNumber),
+    )
+    .option(
+      '--yield-after <seconds>',
+      'give way to a change of a table that waits for a dump; tried again later; or none',
+      orNone(wholeNumber),
+    )
     .option('--catch-up <how>', 'once or skip: what a missed time leads to')
     .option('--deadline-minutes <n>', 'longest time of an attempt', wholeNumber)
     .option('--stalled-minutes <n>', 'an attempt ends when nothing moved for so long', wholeNumber);

@@ -4,6 +4,7 @@ import { collected, wholeNumber } from './option-values.js';
 
 type Servers = typeof import('./commands/servers.js');
 type Care = typeof import('./commands/server-care.js');
+type Access = typeof import('./commands/server-access.js');
 
 /** Servers, their groups, and the databases found on them. */
 export function addServerCommands<Args extends unknown[], Opts extends Record<string, unknown>>(
@@ -13,6 +14,7 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
   const servers = () => import('./commands/servers.js');
   const care = () => import('./commands/server-care.js');
   const groups = () => import('./commands/server-groups.js');
+  const access = () => import('./commands/server-access.js');
   const server = program.command('server').description('database servers that are protected');
   server
     .command('add')
@@ -24,6 +26,7 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
     .option('--pool <pool>', 'worker pool near the server', 'default')
     .option('--tag <tag>', 'key or key=value; may be repeated', collected, [])
     .option('--group <group>', 'name or id of a group; may be repeated', collected, [])
+    .option('--standby <host:port>', 'from which plans may read instead; may be repeated', collected)
     .option('--tls-ca <file>', 'certificate of the authority that signed the server (with sslmode=verify-ca or verify-full)')
     .option('--tls-certificate <file>', 'our own certificate, for servers that ask for one')
     .option('--tls-key <file>', 'its key; kept sealed')
@@ -40,6 +43,36 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
     .description('try every step from the address to the rights')
     .argument('<server>', 'name or id')
     .action(run(async (terminal, name: string) => (await servers()).testServer(terminal, name)));
+  server
+    .command('preflight')
+    .description('what a server and its databases lack for backups, each with the SQL that cures it')
+    .argument('<server>', 'name or id')
+    .option('--database <database>', 'look into this one alone; may be repeated', collected)
+    .option('--for <uses>', 'some of logical,physical,log; all of them unless said')
+    .option('--grants', 'print only the cures, as one script for psql', false)
+    .action(
+      run(async (terminal, name: string, options: Parameters<Access['preflightServer']>[2]) =>
+        (await access()).preflightServer(terminal, name, options),
+      ),
+    );
+  server
+    .command('create-user')
+    .description('make a user on the server that only reads, and back up as that user; the administrator is asked for once and not kept')
+    .argument('<server>', 'name or id')
+    .requiredOption('--admin-user <user>', 'who may create users on the server, e.g. postgres')
+    .option('--admin-password-stdin', 'read its password from standard input instead of RAHAT_ADMIN_PASSWORD or a prompt', false)
+    .option('--user <user>', 'the user to make', 'rahat_backup')
+    .option('--for <uses>', 'some of logical,physical,log', 'logical')
+    .option(
+      '--by-object',
+      'without pg_read_all_data, which also shows password hashes; tables of new owners then need a grant first',
+      false,
+    )
+    .action(
+      run(async (terminal, name: string, options: Parameters<Access['createBackupUser']>[2]) =>
+        (await access()).createBackupUser(terminal, name, options),
+      ),
+    );
   server
     .command('list')
     .option('--group <group>', 'name or id')
@@ -61,6 +94,7 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
     .option('--pool <pool>', 'worker pool')
     .option('--heavy-runs <n>', 'backups and restores at once', wholeNumber)
     .option('--discovery-minutes <n>', 'how often it is asked for new databases', wholeNumber)
+    .option('--standby <host:port>', 'from which plans may read instead; may be repeated, and none removes them', collected)
     .option('--tls-ca <file>', 'certificate of the authority that signed the server (with --url)')
     .option('--tls-certificate <file>', 'our own certificate, for servers that ask for one (with --url)')
     .option('--tls-key <file>', 'its key; kept sealed')

@@ -34,14 +34,8 @@ async function run(args: string[]): Promise<number> {
   if (order.command === 'check') return (await checkRepository(repository, options)) ? 0 : FAILED;
   if (order.command === 'wal') return (await restoreSegments(repository, order.snapshot, options)) ? 0 : PARTIAL;
   const manifest = await repository.findSnapshot(order.snapshot);
-  switch (order.command) {
-    case 'show':
-      return showSnapshot(manifest).then(() => 0);
-    case 'objects':
-      return listObjects(manifest, options.json).then(() => 0);
-    case 'cat':
-      return catObject(repository, manifest, order.key).then(() => 0);
-    case 'restore':
-      return (await restoreSnapshot(repository, manifest, { ...options, keepGoing: options['keep-going'] })) ? 0 : PARTIAL;
-  }
+  if (order.command === 'show') return showSnapshot(manifest).then(() => 0);
+  if (order.command === 'objects') return listObjects(manifest, options.json).then(() => 0);
+  if (order.command === 'cat') return catObject(repository, manifest, order.key).then(() => 0);
+  return (await restoreSnapshot(repository, manifest, { ...options, keepGoing: options['keep-going'] })) ? 0 : PARTIAL;
 }

@@ -54,12 +54,8 @@ export class Repository {
 
   /** Of snapshots, then of logs. */
   async manifestFiles(): Promise<ManifestFile[]> {
-    const under = async (prefix: string, pattern: RegExp, idAt: number) =>
-      (await this.folder.list(prefix, pattern)).map((file) => ({
-        ...file,
-        id: file.name.slice(idAt),
-        inTrash: prefix.startsWith('trash/'),
-      }));
+    const under = async (root: string, names: RegExp, idAt: number) =>
+      (await this.folder.list(root, names)).map((file) => ({ ...file, id: file.name.slice(idAt), inTrash: root.startsWith('trash/') }));
     const files = [...(await under('snapshots/', SNAPSHOT_ID, 10)), ...(await under('trash/', SNAPSHOT_ID, 6))];
     for (const root of ['logs/', 'trash/logs/'])
       for (const stream of await this.folder.folders(root, STREAM))

@@ -9,7 +9,7 @@ import { openBlobStore } from '@rahat/blob-store-registry';
 import { type BackupSpec, newId, type PostgresqlConnection } from '@rahat/contracts';
 import { executeRun } from '@rahat/execution';
 import { createRepository, grantCredential } from '@rahat/repository';
-import { findPgClients, freePort, startPostgresql } from '@rahat/test-servers';
+import { findPgClients, freePort, hasPgClients, startPostgresql } from '@rahat/test-servers';
 import { ReaderProcess } from './testing/reader-process.js';
 
 const run = promisify(execFile);
@@ -45,34 +45,42 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
 async function backUp(method: BackupSpec['method'], database?: string): Promise<string> {
-  const storage = { driver: 'local' as const, path: folder };
-  const repository = await createRepository(await openBlobStore(storage, 'main'), { passphrase });
-  const credential = grantCredential('write-only', repository.id, repository.exportSecrets());
-  const { host, port, user, password } = server;
-  const source: PostgresqlConnection = { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer' };
-  const spec: BackupSpec = {
-    version: 1,
-    type: 'backup',
-    run: newId('run'),
-    attempt: 1,
-    organization: 'org_1',
-    engine: 'postgresql',
-    server: { id: 'server_1', name: 'shop server' },
-    deadline: new Date(Date.now() + 3_600_000).toISOString(),
-    noProgressSeconds: 900,
-    sealedSecrets: '',
-    repository: 'repository_1',
-    method,
-    database: database === undefined ? undefined : { name: database },
-    snapshot: randomBytes(16).toString('hex'),
-    deep: false,
-  };
-  const scratchFolder = await mkdtemp(join(folder, 'scratch-'));
-  const secrets = { source, repositories: [{ repositoryId: repository.id, storage, prefix: 'main', credential }] };
-  const ignore = () => undefined;
-  const signal = new AbortController().signal;
-  await executeRun(spec, secrets, { signal, onProgress: ignore, onLog: ignore, toolFolders: [], scratchFolder, workerName: 'worker-1' });
+  await newWriter(server)({ method, ...(database === undefined ? {} : { database: { name: database } }) });
   return join(folder, 'main');
+}
+
+/** Makes backups of a server in one repository; gives the snapshot of each. */
+function newWriter(from: Pick<typeof server, 'host' | 'port' | 'user' | 'password'>) {
+  const storage = { driver: 'local' as const, path: folder };
+  const made = openBlobStore(storage, 'main').then((store) => createRepository(store, { passphrase }));
+  return async (change: Pick<BackupSpec, 'method'> & Partial<BackupSpec>): Promise<string> => {
+    const repository = await made;
+    const credential = grantCredential('write-only', repository.id, repository.exportSecrets());
+    const { host, port, user, password } = from;
+    const source: PostgresqlConnection = { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer' };
+    const spec: BackupSpec = {
+      version: 1,
+      type: 'backup',
+      run: newId('run'),
+      attempt: 1,
+      organization: 'org_1',
+      engine: 'postgresql',
+      server: { id: 'server_1', name: 'shop server' },
+      deadline: new Date(Date.now() + 3_600_000).toISOString(),
+      noProgressSeconds: 900,
+      sealedSecrets: '',
+      repository: 'repository_1',
+      snapshot: randomBytes(16).toString('hex'),
+      deep: false,
+      ...change,
+    };
+    const scratchFolder = await mkdtemp(join(folder, 'scratch-'));
+    const secrets = { source, repositories: [{ repositoryId: repository.id, storage, prefix: 'main', credential }] };
+    const ignore = () => undefined;
+    const signal = new AbortController().signal;
+    await executeRun(spec, secrets, { signal, onProgress: ignore, onLog: ignore, toolFolders: [], scratchFolder, workerName: 'worker-1' });
+    return spec.snapshot;
+  };
 }
 
 describe('a logical backup of PostgreSQL, restored by rahat-reader', () => {
@@ -155,5 +163,30 @@ describe('a physical backup of PostgreSQL, restored by rahat-reader', () => {
       await rm(place, { recursive: true, force: true });
     }
     expect(await readFile(join(data, 'PG_VERSION'), 'utf8')).toBe('15\n');
+  });
+});
+
+describe('an incremental backup of PostgreSQL, restored by rahat-reader', () => {
+  (hasPgClients(18) ? it : it.skip)('is put together with its parent by pg_combinebackup, as it says', async () => {
+    await using newer = await startPostgresql({
+      major: 18,
+      settings: { full_page_writes: 'on', wal_level: 'replica', summarize_wal: 'on' },
+    });
+    const write = newWriter(newer);
+    const full = await write({ method: 'postgresql.physical' });
+    const link = await write({ method: 'postgresql.physical', backupType: 'incremental', parent: full });
+    const [below, above] = [join(folder, 'full'), join(folder, 'link')];
+    for (const [snapshot, to] of [
+      [full, below],
+      [link, above],
+    ] as const)
+      expect(await reader.run(['restore', join(folder, 'main'), snapshot, '--to', to], { passphrase })).toMatchObject({ exitCode: 0 });
+    expect(await readFile(join(above, 'RESTORE.txt'), 'utf8')).toContain(`since the snapshot ${full}`);
+    expect(await readFile(join(below, 'RESTORE.txt'), 'utf8')).not.toContain('pg_combinebackup');
+
+    const bin = findPgClients(18)!.folder;
+    const data = join(folder, 'data');
+    await run(join(bin, 'pg_combinebackup'), [join(below, 'data'), join(above, 'data'), '-o', data]);
+    expect((await run(join(bin, 'pg_verifybackup'), ['-n', data])).stdout).toContain('backup successfully verified');
   });
 });

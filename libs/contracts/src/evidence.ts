@@ -4,6 +4,7 @@ import { ComparisonEvidence } from './comparison.js';
 import { Finding } from './finding.js';
 import { MissingBackups, RebuildCounts, RebuiltSnapshot } from './found-snapshot.js';
 import { BackupLabel, Consistency, VerificationLevel } from './labels.js';
+import { SourceTaken, ThrottleFacts } from './source-limits.js';
 import { LogGapReason, LogPosition, RecoveryEvidence } from './log-stream.js';
 import { MergedTable, SafetyCopy, SafetyCopyOrder } from './merge.js';
 
@@ -30,12 +31,18 @@ export const BackupEvidence = z.object({
   snapshot: z.string(),
   repository: z.string(),
   label: BackupLabel,
+  /** Snapshot that this one is restored upon; absent = it stands alone. */
+  parent: z.string().optional(),
   consistency: Consistency,
   consistentAt: z.iso.datetime(),
   positions: z.record(z.string(), z.union([z.string(), z.number()])),
   serverIdentity: z.string(),
   serverVersion: z.string(),
   tool: z.string(),
+  /** Where the plan lets it be read elsewhere than from the server's own address. */
+  source: SourceTaken.optional(),
+  /** Where the plan bounds what it may ask of the source. */
+  throttle: ThrottleFacts.optional(),
   findings: z.array(Finding),
 });
 export type BackupEvidence = z.infer<typeof BackupEvidence>;

@@ -27,6 +27,8 @@ export const ReadableSnapshot = z.object({
   engine: Engine,
   method: BackupMethod,
   label: BackupLabel,
+  /** Snapshot that this one is restored upon; absent = it stands alone. */
+  parent: z.string().optional(),
   consistency: Consistency,
   consistentAt: z.iso.datetime(),
   /** Absent: its worker is older. */

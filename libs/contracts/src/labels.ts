@@ -24,6 +24,19 @@ export const BackupLabel = z.enum([
 ]);
 export type BackupLabel = z.infer<typeof BackupLabel>;
 
+const TYPES: Record<BackupLabel, BackupType> = {
+  full: 'full',
+  'full · space-incremental': 'full',
+  'incremental (native)': 'incremental',
+  'differential (native)': 'differential',
+  log: 'log',
+  'snapshot-ref': 'full',
+};
+
+export function typeOfLabel(label: BackupLabel): BackupType {
+  return TYPES[label];
+}
+
 export const VerificationLevel = z.enum(['BASIC', 'DATABASE', 'FULL']);
 export type VerificationLevel = z.infer<typeof VerificationLevel>;
 

@@ -4,9 +4,11 @@ import { RunError } from './evidence.js';
 import { Finding } from './finding.js';
 import { FoundLog, MOST_LOGS_AT_ONCE } from './found-log.js';
 import { FoundSnapshot, MissingBackups, MOST_FOUND_AT_ONCE, RebuiltSnapshot } from './found-snapshot.js';
+import { BackupUse, MadeBackupUser, PreflightReport } from './http/preflight.js';
 import { ProbeReport } from './http/servers.js';
 import { BackupMethod, Engine, RunState, RunType, VerificationLevel } from './labels.js';
 import { LogBranch, LogPosition, LogProgress, LogRange } from './log-stream.js';
+import { ContentOrder } from './contents.js';
 import { RestoreSpec, RunSpec, SafetyCopySpec } from './run-spec.js';
 
 /**
@@ -22,6 +24,8 @@ export const RunProgress = z.object({
   bytes: z.number().int(),
   totalBytes: z.number().int().optional(),
   addedBytes: z.number().int().optional(),
+  /** Why the source is read slower than it could be. */
+  slowedBy: z.string().optional(),
   /** Of a follower. */
   log: LogProgress.optional(),
   at: z.iso.datetime(),
@@ -127,6 +131,41 @@ export const Questions = {
     ]),
   },
   'server.probe.v1': { question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string() }), answer: ProbeReport },
+  'server.preflight.v1': {
+    question: z.object({
+      engine: Engine,
+      binding: z.string(),
+      sealedSecrets: z.string(),
+      databases: z.array(z.string()).optional(),
+      uses: z.array(BackupUse),
+    }),
+    answer: PreflightReport,
+  },
+  /**
+   * Makes a backup user: `source` of its secrets is the administrator, `target` the user to make. Rejected, the server is as before.
+   * Answered without secrets.
+   */
+  'backup_user.make.v1': {
+    question: z.object({
+      engine: Engine,
+      binding: z.string(),
+      sealedSecrets: z.string(),
+      uses: z.array(BackupUse),
+      /** Left on the role, so that only who made it replaces it or takes it away. */
+      mark: z.string(),
+      /** The role may be there, and keeps its password. */
+      keepPassword: z.boolean(),
+      byObject: z.boolean(),
+      /** Another server that answers is left alone. */
+      identity: z.string().nullable(),
+    }),
+    answer: MadeBackupUser,
+  },
+  /** Takes it away again, by the same secrets; a role with another mark stays. */
+  'backup_user.remove.v1': {
+    question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string(), mark: z.string() }),
+    answer: z.object({ removed: z.boolean() }),
+  },
   'server.discover.v1': {
     question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string() }),
     answer: z.object({
@@ -139,6 +178,17 @@ export const Questions = {
   'slot.drop.v1': {
     question: z.object({ engine: Engine, binding: z.string(), sealedSecrets: z.string(), slot: z.string() }),
     answer: z.object({ dropped: z.boolean() }),
+  },
+  /** Answered when it is on its way: the sealed secrets say where to. Rows are in no queue. */
+  'backup.read.v1': {
+    question: z.object({
+      binding: z.string(),
+      sealedSecrets: z.string(),
+      repository: z.string(),
+      snapshot: z.string(),
+      order: ContentOrder,
+    }),
+    answer: z.object({ started: z.literal(true) }),
   },
   'restore.outline.v1': {
     question: z.object({ spec: z.discriminatedUnion('type', [RestoreSpec, SafetyCopySpec]) }),

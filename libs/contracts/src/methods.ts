@@ -13,7 +13,7 @@ export interface MethodFacts {
 
 export const METHODS: Record<BackupMethod, MethodFacts> = {
   'postgresql.logical': { engine: 'postgresql', covers: 'database', types: ['full'], log: false },
-  'postgresql.physical': { engine: 'postgresql', covers: 'server', types: ['full'], log: true },
+  'postgresql.physical': { engine: 'postgresql', covers: 'server', types: ['full', 'differential', 'incremental'], log: true },
 };
 
 export function assertTypeSupported(method: BackupMethod, type: BackupType): void {

@@ -21,6 +21,7 @@ export const Scope = z.enum([
   'run:write',
   'backup:read',
   'backup:write',
+  'backup:download',
   'restore:write',
   'storage:read',
   'storage:write',
@@ -38,7 +39,7 @@ const OWNERS_ONLY: readonly Scope[] = ['*', 'organization:create'];
 export const ROLE_SCOPES: Record<Role, readonly Scope[]> = {
   owner: ['*'],
   admin: Scope.options.filter((scope) => !OWNERS_ONLY.includes(scope)),
-  operator: [...READ, 'run:write', 'backup:write', 'restore:write'],
+  operator: [...READ, 'run:write', 'backup:write', 'backup:download', 'restore:write'],
   viewer: READ,
   auditor: [...READ, 'user:read', 'api-key:read', 'audit:read'],
 };

@@ -3,19 +3,25 @@ import { Assertion } from './assertions.js';
 import { ComparedWith } from './compared-with.js';
 import { BackupMethod, BackupType, Engine, VerificationLevel } from './labels.js';
 import { PostgresqlConnection } from './connection.js';
+import { ContentUpload } from './contents.js';
 import { HookInput } from './hooks.js';
 import { FollowOrder, Recovery } from './log-stream.js';
 import { Merge, SafetyCopyOrder } from './merge.js';
 import { RepositoryAccess } from './repository-grant.js';
+import { SourceChoice, SourceLimits } from './source-limits.js';
 import { TableName } from './table-name.js';
 
 /** The secrets of a run spec, as they are after a worker opened the sealed part (design.md §6, §8). */
 export const RunSecrets = z.object({
   source: PostgresqlConnection.optional(),
   target: PostgresqlConnection.optional(),
+  /** Of a backup that may be read from one of them. */
+  standbys: z.array(PostgresqlConnection).optional(),
   repositories: z.array(RepositoryAccess),
   /** Of a backup: done by the worker before and after it. Their addresses may be secrets themselves. */
   hooks: z.array(HookInput).optional(),
+  /** Of a question for what a backup holds. */
+  upload: ContentUpload.optional(),
 });
 export type RunSecrets = z.infer<typeof RunSecrets>;
 
@@ -45,6 +51,10 @@ export const BackupSpec = ServerSpecHead.extend({
   method: BackupMethod,
   /** Absent = full, as schedulers before the other types say it. */
   backupType: BackupType.optional(),
+  /** Snapshot that a differential or incremental one is taken upon; absent = none was found, and a full one is taken. */
+  parent: z.string().optional(),
+  /** Why a full one is taken where the plan says otherwise, as the end of a sentence. */
+  fullBecause: z.string().optional(),
   database: z.object({ id: z.string().optional(), name: z.string() }).optional(),
   /** For the manifest. */
   plan: z.object({ id: z.string(), name: z.string() }).optional(),
@@ -54,6 +64,9 @@ export const BackupSpec = ServerSpecHead.extend({
   deep: z.boolean().default(false),
   /** About how much the source holds, where discovery told it. */
   sourceBytes: z.number().int().nonnegative().optional(),
+  sourceLimits: SourceLimits.optional(),
+  /** Absent = the server's own address. `identity`: what the server told of itself before, where it did. */
+  source: SourceChoice.extend({ identity: z.string().optional() }).optional(),
 });
 
 export const VerificationSpec = ServerSpecHead.extend({

@@ -41,6 +41,7 @@ export class SnapshotSource implements ComparableSource {
     private readonly session: ReadSession,
     /** `verifyChunks` recomputes every chunk's id besides the object's own hash. */
     private readonly options: Flow & { verifyChunks: boolean },
+    readonly parent?: SnapshotSource,
   ) {
     this.stored = new Map(manifest.objects.map((object) => [object.key, object]));
     this.artifacts = manifest.objects.map(artifactOf).sort((left, right) => left.order - right.order);

@@ -1,16 +1,28 @@
-import type { BackupFacts, BackupRequest } from '@rahat/connector-kit';
-import { type BackupEvidence, type BackupSpec, type Finding, RahatError, type RunSecrets } from '@rahat/contracts';
+import { type BackupFacts, type BackupRequest, fullInstead, type ParentBackup } from '@rahat/connector-kit';
+import {
+  type BackupEvidence,
+  type BackupSpec,
+  type Finding,
+  RahatError,
+  type RunSecrets,
+  type SourceTaken,
+  type ThrottleFacts,
+  typeOfLabel,
+} from '@rahat/contracts';
 import type { Manifest, SnapshotFacts, WritableRepository } from '@rahat/repository';
 import { factsOf, repositorySink } from './artifacts.js';
+import { parentsOf } from './chain.js';
 import { connectorFor } from './connectors.js';
-import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToWrite, sourceConnection } from './run-context.js';
+import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToWrite } from './run-context.js';
+import { takeSource } from './take-source.js';
 import { attemptLabel } from './attempt-label.js';
 
 /** One read of the source into one repository. Resolves only when the committed snapshot was read again and is whole. */
 export async function executeBackup(spec: BackupSpec, secrets: RunSecrets, options: ExecutionOptions): Promise<BackupEvidence> {
   options.onProgress({ phase: 'opening repository', bytes: 0 });
   const repository = await openRepositoryToWrite(secrets, spec.repository, options);
-  const manifest = (await committedBefore(spec, repository)) ?? (await streamAndCommit(spec, secrets, repository, options));
+  const before = await committedBefore(spec, repository);
+  const { manifest, source, throttle } = before ? { manifest: before } : await streamAndCommit(spec, secrets, repository, options);
   const facts = factsOf(manifest);
   options.onProgress({ phase: 'reading back', bytes: facts.evidence.bytes, addedBytes: manifest.addedBytes });
   await readBack(repository, manifest, options.signal);
@@ -26,14 +38,24 @@ export async function executeBackup(spec: BackupSpec, secrets: RunSecrets, optio
     snapshot: manifest.snapshot,
     repository: spec.repository,
     label: facts.label,
+    ...(manifest.parent !== undefined && { parent: manifest.parent }),
     consistency: facts.consistency,
     consistentAt: facts.consistentAt,
     positions: facts.positions,
     serverIdentity: facts.identity,
     serverVersion: facts.serverVersion,
     tool: facts.tool,
+    ...(source ? { source } : {}),
+    ...(throttle ? { throttle } : {}),
     findings: facts.findings,
   };
+}
+
+interface Streamed {
+  manifest: Manifest;
+  /** How it was read is told once, by the attempt that did; the snapshot doesn't hold it. */
+  source?: SourceTaken;
+  throttle?: ThrottleFacts;
 }
 
 async function streamAndCommit(
@@ -41,11 +63,21 @@ async function streamAndCommit(
   secrets: RunSecrets,
   repository: WritableRepository,
   options: ExecutionOptions,
-): Promise<Manifest> {
+): Promise<Streamed> {
   const connector = await connectorFor(spec.engine);
   options.onProgress({ phase: 'connecting', bytes: 0 });
-  await using source = await connector.open(sourceConnection(secrets), connectorContext(options));
-  const request: BackupRequest = { method: spec.method, database: spec.database?.name, deep: spec.deep, label: attemptLabel(spec) };
+  const { connection, taken } = await takeSource(connector, spec, secrets, options);
+  await using source = await connector.open(connection, connectorContext(options));
+  const upon = await openParent(spec, repository);
+  const request: BackupRequest = {
+    method: spec.method,
+    type: spec.backupType,
+    parent: upon.parent,
+    database: spec.database?.name,
+    deep: spec.deep,
+    label: attemptLabel(spec),
+    ...(spec.sourceLimits ? { limits: spec.sourceLimits } : {}),
+  };
 
   options.onProgress({ phase: 'checking rights', bytes: 0 });
   // A look only: to wait for a server that hangs would only delay a cancel.
@@ -65,10 +97,36 @@ async function streamAndCommit(
     jobOf(options, secrets, () => session.progress().addedBytes),
   );
   refuseIncomplete(seen, sink.objects.length);
-  const facts = { ...seen, findings: distinct([...foreseen, ...seen.findings]) };
+  const facts = { ...seen, findings: distinct([...foreseen, ...upon.findings, ...seen.findings]) };
   options.signal.throwIfAborted();
   options.onProgress({ phase: 'committing', bytes: facts.evidence.bytes, addedBytes: session.progress().addedBytes });
-  return await session.commit(spec.snapshot, snapshotFacts(spec, facts), sink.objects);
+  const manifest = await session.commit(spec.snapshot, snapshotFacts(spec, facts, restsUpon(facts, upon.parent)), sink.objects);
+  return { manifest, source: taken, throttle: seen.throttle };
+}
+
+interface Foundation {
+  /** Its metadata alone is read, which a credential that only writes can. */
+  parent?: ParentBackup & { snapshot: string };
+  findings: Finding[];
+}
+
+/** What the scheduler named; where it is gone or damaged by now, the run takes a full backup by itself. */
+async function openParent(spec: BackupSpec, repository: WritableRepository): Promise<Foundation> {
+  if (spec.parent === undefined) return { findings: spec.fullBecause === undefined ? [] : [fullInstead(spec.fullBecause)] };
+  try {
+    const manifest = await repository.findSnapshot(spec.parent);
+    await parentsOf(repository, manifest);
+    return { parent: { snapshot: manifest.snapshot, artifacts: manifest.objects, facts: factsOf(manifest) }, findings: [] };
+  } catch (error) {
+    const { code, message } = RahatError.from(error);
+    if (code !== 'snapshot_not_found' && code !== 'repository_damaged') throw error;
+    return { findings: [fullInstead(message)] };
+  }
+}
+
+/** The connector's word counts: it may have taken a full one. */
+function restsUpon({ label }: BackupFacts, parent: Foundation['parent']): string | undefined {
+  return typeOfLabel(label) === 'full' ? undefined : parent?.snapshot;
 }
 
 /** repository.md §12: a worker may have died after the commit and before the report; its redelivered attempt adopts the snapshot. */
@@ -82,7 +140,7 @@ async function committedBefore(spec: BackupSpec, repository: WritableRepository)
   }
 }
 
-function snapshotFacts(spec: BackupSpec, facts: BackupFacts): SnapshotFacts {
+function snapshotFacts(spec: BackupSpec, facts: BackupFacts, parent: string | undefined): SnapshotFacts {
   const { label, consistency, positions, consistentAt, findings, tool } = facts;
   return {
     run: spec.run,
@@ -94,6 +152,7 @@ function snapshotFacts(spec: BackupSpec, facts: BackupFacts): SnapshotFacts {
     engine: spec.engine,
     method: spec.method,
     label,
+    ...(parent !== undefined && { parent }),
     consistency,
     positions,
     consistentAt,

@@ -11,9 +11,20 @@ export {
   type OfflineRepository,
   type OfflineRestore,
 } from './offline.js';
+export { readContents } from './contents.js';
 export { executeFollow, type LogCommitted } from './follow.js';
 export type { OfflineLogStream } from './offline-logs.js';
-export { discoverDatabases, dropSlot, outlineRestore, outlineSafetyCopy, probeServer, type QuestionOptions } from './questions.js';
+export {
+  discoverDatabases,
+  dropSlot,
+  makeBackupUser,
+  outlineRestore,
+  outlineSafetyCopy,
+  preflightServer,
+  probeServer,
+  removeBackupUser,
+  type QuestionOptions,
+} from './questions.js';
 export {
   KIT_FORMATS,
   keyBlock,

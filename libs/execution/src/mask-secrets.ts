@@ -11,7 +11,7 @@ export function maskSecrets(text: string, secrets: RunSecrets): string {
 
 function spellings(secrets: RunSecrets): string[] {
   const storageKeys = secrets.repositories.map(({ storage }) => secretOf(storage));
-  const ends = [secrets.source, secrets.target];
+  const ends = [secrets.source, secrets.target, ...(secrets.standbys ?? [])];
   const passwords = [...ends.flatMap((end) => [end?.password, end?.tlsKey, end?.sshKey]), ...storageKeys].filter(
     (password) => password !== undefined,
   );

@@ -148,7 +148,20 @@ export function presentSnapshot(listing: SnapshotListing): RepositorySnapshot {
     const code = 'code' in listing.error ? String(listing.error.code) : 'repository_damaged';
     return { readable: false, id: listing.id, error: { code, message: listing.error.message } };
   }
-  const { createdAt, consistentAt, server, database, engine, method, label, objects, sizeBytes, addedBytes, run } = listing.manifest;
+  const {
+    createdAt,
+    consistentAt,
+    server,
+    database,
+    engine,
+    method,
+    label,
+    parent = null,
+    objects,
+    sizeBytes,
+    addedBytes,
+    run,
+  } = listing.manifest;
   return {
     readable: true,
     id: listing.id,
@@ -159,6 +172,7 @@ export function presentSnapshot(listing: SnapshotListing): RepositorySnapshot {
     engine,
     method,
     label,
+    parent,
     objects: objects.length,
     sizeBytes,
     addedBytes,

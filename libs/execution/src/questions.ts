@@ -1,6 +1,17 @@
-import { type Engine, type ProbeReport, RahatError, type RestoreSpec, type RunSecrets, type SafetyCopySpec } from '@rahat/contracts';
-import type { DiscoveredDatabase, RestoreOutline } from '@rahat/connector-kit';
-import { SnapshotSource } from './artifacts.js';
+import {
+  type Engine,
+  type MadeBackupUser,
+  type PreflightReport,
+  type PreflightRequest,
+  type ProbeReport,
+  RahatError,
+  type RestoreSpec,
+  type RunSecrets,
+  type SafetyCopySpec,
+} from '@rahat/contracts';
+import type { ArtifactSource, BackupUserRequest, ConnectorSession, DiscoveredDatabase, RestoreOutline } from '@rahat/connector-kit';
+import type { SnapshotSource } from './artifacts.js';
+import { openChain } from './chain.js';
 import { connectorFor, type SourceConnection } from './connectors.js';
 import { runError } from './execute-run.js';
 import { restoreRequest, safetyCopyRequest } from './restore.js';
@@ -12,11 +23,12 @@ export type QuestionOptions = Pick<ExecutionOptions, 'signal' | 'toolFolders' | 
 export async function probeServer(engine: Engine, connection: SourceConnection, options: QuestionOptions): Promise<ProbeReport> {
   const started = Date.now();
   try {
-    await using session = await (await connectorFor(engine)).open(connection, connectorContext(options));
-    const { identity, version, latencyMs, tls, steps, methods } = await session.probe();
+    const { identity, version, latencyMs, tls, steps, methods } = await asked(engine, { source: connection }, options, (server) =>
+      server.probe(),
+    );
     return { reachable: true, identity, version, latencyMs, tls, steps, methods };
   } catch (error) {
-    const { code, message, hint } = maskedError(error, connection, options);
+    const { code, message, hint } = RahatError.from(error);
     const steps = [{ name: 'connect', ok: false, ms: Date.now() - started, detail: message }];
     return {
       reachable: false,
@@ -31,17 +43,70 @@ export async function probeServer(engine: Engine, connection: SourceConnection, 
   }
 }
 
+/** What a server lacks for its backups, and what cures it. A server that can't be reached is an answer, not an error. */
+export async function preflightServer(
+  engine: Engine,
+  connection: SourceConnection,
+  request: PreflightRequest,
+  options: QuestionOptions,
+): Promise<PreflightReport> {
+  try {
+    return await asked(engine, { source: connection }, options, (server) => server.report(request));
+  } catch (error) {
+    const { code, message, hint } = RahatError.from(error);
+    if (!code.startsWith('source_')) throw error;
+    return {
+      reachable: false,
+      user: connection.user,
+      identity: null,
+      version: null,
+      role: null,
+      provider: null,
+      facts: [],
+      findings: [],
+      uses: [],
+      databases: [],
+      script: '',
+      error: { code, message, hint },
+    };
+  }
+}
+
+/** By the administrator in `source`; the user to make is `target`. */
+export async function makeBackupUser(
+  engine: Engine,
+  secrets: RunSecrets,
+  request: Omit<BackupUserRequest, 'name' | 'password'>,
+  options: QuestionOptions,
+): Promise<MadeBackupUser> {
+  const { source, target } = endsOf(secrets);
+  const { user: name, password } = target;
+  return asked(engine, { source, target }, options, (server) => server.makeBackupUser({ ...request, name, password }));
+}
+
+/** By the administrator in `source`; a role that bears another mark stays. */
+export async function removeBackupUser(
+  engine: Engine,
+  secrets: RunSecrets,
+  mark: string,
+  options: QuestionOptions,
+): Promise<{ removed: boolean }> {
+  const { source, target } = endsOf(secrets);
+  return { removed: await asked(engine, { source, target }, options, (server) => server.removeBackupUser(target.user, mark)) };
+}
+
+function endsOf({ source, target }: RunSecrets): { source: SourceConnection; target: SourceConnection } {
+  if (!source || !target)
+    throw new RahatError('message_invalid', 'The question came without the administrator, or without the user to make');
+  return { source, target };
+}
+
 export async function discoverDatabases(
   engine: Engine,
   connection: SourceConnection,
   options: QuestionOptions,
 ): Promise<DiscoveredDatabase[]> {
-  try {
-    await using session = await (await connectorFor(engine)).open(connection, connectorContext(options));
-    return await session.discover();
-  } catch (error) {
-    throw maskedError(error, connection, options);
-  }
+  return asked(engine, { source: connection }, options, (server) => server.discover());
 }
 
 /** When a log stream is removed: the server need not keep log for it any more. */
@@ -51,12 +116,7 @@ export async function dropSlot(
   slot: string,
   options: QuestionOptions,
 ): Promise<{ dropped: boolean }> {
-  try {
-    await using session = await (await connectorFor(engine)).open(source, connectorContext(options));
-    return { dropped: await session.dropSlot(slot) };
-  } catch (error) {
-    throw maskedError(error, source, options);
-  }
+  return { dropped: await asked(engine, { source }, options, (server) => server.dropSlot(slot)) };
 }
 
 /** What a restore would do; looks only, at the snapshot and at the target. */
@@ -66,7 +126,7 @@ export async function outlineRestore(spec: RestoreSpec, secrets: RunSecrets, opt
     const repository = await openRepositoryToRead(secrets, spec.repository, quiet);
     const manifest = await repository.findSnapshot(spec.snapshot);
     await using reading = await repository.beginReading({ signal: options.signal });
-    const source = new SnapshotSource(manifest, reading, { signal: options.signal, verifyChunks: false });
+    const source = await openChain(repository, manifest, reading, { signal: options.signal, verifyChunks: false });
     if (spec.target.kind === 'folder') return folderOutline(source, spec.target.path);
     const connection = secrets.target ?? secrets.source;
     if (!connection) throw new RahatError('message_invalid', 'The question came without the credentials of its target server');
@@ -98,15 +158,30 @@ function folderOutline(source: SnapshotSource, path: string): RestoreOutline {
     rows: artifact.rows,
     sizeBytes: artifact.sizeBytes,
   }));
+  const links: ArtifactSource[] = [source];
+  for (let link: ArtifactSource | undefined = source.parent; link; link = link.parent) links.push(link);
   const steps = [
     `Refuse unless ${path} is missing or empty`,
-    `Write ${objects.length} files into ${path}`,
+    `Write ${objects.length} files into ${path}${links.length > 1 ? `, put together from ${links.length} backups` : ''}`,
     'Compare every file with its checksum',
     'Leave a data directory ready to start',
   ];
-  return { steps, objects, sizeBytes: source.manifest.sizeBytes, overwrites: [], findings: [] };
+  // Of a chain nobody knows it before: about what its full backup has.
+  const sizeBytes = links.at(-1)!.artifacts.reduce((sum, artifact) => sum + artifact.sizeBytes, 0);
+  return { steps, objects, sizeBytes, overwrites: [], findings: [] };
 }
 
-function maskedError(error: unknown, connection: SourceConnection, options: QuestionOptions): RahatError {
-  return runError(error, { source: connection, repositories: [] }, options.signal);
+/** Asks the server that `source` is; no secret of either end is in the error. */
+async function asked<T>(
+  engine: Engine,
+  ends: { source: SourceConnection; target?: SourceConnection },
+  options: QuestionOptions,
+  ask: (server: ConnectorSession) => Promise<T>,
+): Promise<T> {
+  try {
+    await using session = await (await connectorFor(engine)).open(ends.source, connectorContext(options));
+    return await ask(session);
+  } catch (error) {
+    throw runError(error, { ...ends, repositories: [] }, options.signal);
+  }
 }

@@ -145,6 +145,7 @@ function foundIn(entry: CatalogEntry): FoundSnapshot {
     engine: facts.engine,
     method: facts.method,
     label: facts.label,
+    ...(facts.parent !== undefined ? { parent: facts.parent } : {}),
     consistency: facts.consistency,
     consistentAt: facts.consistentAt,
     positions: facts.positions,

@@ -1,8 +1,8 @@
 import type { RestoreFacts, RestoreRequest, SafetyCopyRequest } from '@rahat/connector-kit';
 import { RahatError, type RestoreEvidence, type RestoreSpec, type RunSecrets, type SafetyCopySpec } from '@rahat/contracts';
 import type { Repository } from '@rahat/repository';
-import { SnapshotSource } from './artifacts.js';
 import { attemptLabel } from './attempt-label.js';
+import { openChain } from './chain.js';
 import { connectorFor, type SourceConnection } from './connectors.js';
 import { openRecovery, recoveryEvidence } from './recovery.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToRead } from './run-context.js';
@@ -29,7 +29,7 @@ export async function restoreSnapshot(
   const connector = await connectorFor(order.engine);
   const context = connectorContext(options);
   await using reading = await repository.beginReading({ signal: options.signal });
-  const source = new SnapshotSource(manifest, reading, { signal: options.signal, gate: options.gate, verifyChunks: false });
+  const source = await openChain(repository, manifest, reading, { signal: options.signal, gate: options.gate, verifyChunks: false });
   const job = jobOf(options, secrets);
   let facts: RestoreFacts;
   if (order.target.kind === 'folder') {

@@ -12,7 +12,8 @@ import {
   type VerificationSpec,
 } from '@rahat/contracts';
 import type { CheckReport, Manifest, Repository, WritableRepository } from '@rahat/repository';
-import { SnapshotSource } from './artifacts.js';
+import type { SnapshotSource } from './artifacts.js';
+import { openChain, parentsOf } from './chain.js';
 import { connectorFor } from './connectors.js';
 import { openRecovery, recoveryEvidence } from './recovery.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToRead, openRepositoryToWrite } from './run-context.js';
@@ -87,15 +88,16 @@ export async function verifySnapshot(
 type Checked = Pick<VerificationEvidence, 'objectsChecked' | 'bytes' | 'findings'> &
   Partial<Pick<VerificationEvidence, 'tables' | 'tablesRead' | 'restoredOn' | 'assertions' | 'recovery'>>;
 
-/** Presence, sizes, hashes of the packs, decryption of the metadata. */
+/** Presence, sizes, hashes of the packs, decryption of the metadata; also of what the snapshot is restored upon. */
 async function checkBasics(repository: WritableRepository, manifest: Manifest, options: ExecutionOptions): Promise<Checked> {
+  const snapshots = [manifest, ...(await parentsOf(repository, manifest))].map(({ snapshot }) => snapshot);
   const reports: CheckReport[] = [];
   for (const level of ['structure', 'read-data'] as const) {
     const phase = level === 'structure' ? 'checking structure' : 'hashing packs';
     const onProgress = (progress: { checkedBytes: number; totalBytes: number }) =>
       options.onProgress({ phase, bytes: progress.checkedBytes, totalBytes: progress.totalBytes });
     options.onProgress({ phase, bytes: 0 });
-    reports.push(await repository.check({ level, snapshots: [manifest.snapshot], signal: options.signal, onProgress }));
+    reports.push(await repository.check({ level, snapshots, signal: options.signal, onProgress }));
   }
   const damage = reports.flatMap((report) => report.problems.filter((problem) => problem.severity === 'damage'));
   const affected = new Set(
@@ -120,7 +122,7 @@ async function checkBasics(repository: WritableRepository, manifest: Manifest, o
 async function checkContent(request: ReadingRequest, manifest: Manifest, secrets: RunSecrets, options: ExecutionOptions): Promise<Checked> {
   const connector = await connectorFor(request.engine);
   await using session = await request.repository.beginReading({ signal: options.signal });
-  const source = new SnapshotSource(manifest, session, { signal: options.signal, gate: options.gate, verifyChunks: true });
+  const source = await openChain(request.repository, manifest, session, { signal: options.signal, gate: options.gate, verifyChunks: true });
   const job = jobOf(options, secrets);
   const check = await connector.checkContent(source, connectorContext(options), job);
   await readTheRest(source, options);
@@ -130,7 +132,7 @@ async function checkContent(request: ReadingRequest, manifest: Manifest, secrets
 async function testRestore(request: ReadingRequest, manifest: Manifest, secrets: RunSecrets, options: ExecutionOptions): Promise<Checked> {
   const connector = await connectorFor(request.engine);
   await using session = await request.repository.beginReading({ signal: options.signal });
-  const source = new SnapshotSource(manifest, session, { signal: options.signal, gate: options.gate, verifyChunks: true });
+  const source = await openChain(request.repository, manifest, session, { signal: options.signal, gate: options.gate, verifyChunks: true });
   const recovery = request.recovery && (await openRecovery(request.repository, request.recovery, session, options));
   const facts = await connector.testRestore(source, connectorContext(options), jobOf(options, secrets), request.assertions, recovery);
   await readTheRest(source, options);

@@ -27,7 +27,7 @@ export interface Protocol {
   manifestSeenBeforeSuccess: boolean;
   /** So it is of a log, however many of them a session commits. */
   logsSeenWithinLease: boolean;
-  /** Where a manifest may have replaced another worker's, it is taken back only if it isn't whole. */
+  /** Where a manifest that came late may have replaced another process' one, it is taken back only if it isn't whole. */
   wholeManifestsStay: boolean;
   /** Undoing a removal holds a lease. */
   undoUnderLease: boolean;

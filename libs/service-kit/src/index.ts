@@ -16,7 +16,7 @@ export { answerAndHangUp } from './http/connections.js';
 export { cookieIn } from './http/cookies.js';
 export { CURSORS, type Cursors } from './http/cursors.js';
 export { ListPages } from './http/list-pages.js';
-export { IfMatch, Tagged, whatever, type Expected } from './http/entity-tags.js';
+export { Edits, IfMatch, Tagged, whatever, type Expected } from './http/entity-tags.js';
 export { OutgoingClient } from './outgoing/outgoing-client.js';
 export { describeApi } from './http/open-api.js';
 export { ProblemFilter } from './http/problem.filter.js';

@@ -1,7 +1,7 @@
 export { NumberedWriters } from './numbered-writers.js';
 export { startPostgresql, type PostgresqlServer, type PostgresqlOptions, type StopMode } from './postgresql-server.js';
 export { hasPostgresql, type PostgresqlMajor } from './postgresql-binaries.js';
-export { findPgClients, hasPgClients, type PgClients } from './postgresql-clients.js';
+export { clientsOrStandIns, findPgClients, hasPgClients, type PgClients } from './postgresql-clients.js';
 export { hasRedis, startRedis, type RedisServer } from './redis-server.js';
 export { hasS3, startS3, type S3Make, type S3Server } from './s3-server.js';
 export { hasSshd, startSsh, type SshServer } from './ssh-server.js';

@@ -1,6 +1,6 @@
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chownSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, chownSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +14,8 @@ export interface PostgresqlOptions {
   major: PostgresqlMajor;
   /** Lines of postgresql.conf, e.g. `{ wal_level: 'logical' }`; they win over the quick defaults. */
   settings?: Record<string, string>;
+  /** Makes it a streaming copy of this server, with its users; by pg_basebackup, which Debian's 15 has. */
+  standbyOf?: PostgresqlServer;
 }
 
 /** smart waits for clients, fast ends them, immediate is a crash. */
@@ -61,7 +63,7 @@ const QUICK_SETTINGS = {
 export async function startPostgresql(options: PostgresqlOptions): Promise<PostgresqlServer> {
   const binaries = postgresqlBinaries(options.major);
   const user = unprivilegedUser();
-  const password = randomBytes(18).toString('base64url');
+  const password = options.standbyOf?.password ?? randomBytes(18).toString('base64url');
   const home = mkdtempSync(path.join(tmpdir(), `rahat-postgresql-${options.major}-`));
   const dataFolder = path.join(home, 'data');
   const logFile = path.join(home, 'log');
@@ -72,6 +74,25 @@ export async function startPostgresql(options: PostgresqlOptions): Promise<Postg
   let port = 0;
 
   try {
+    if (options.standbyOf) copyOf(options.standbyOf);
+    else initialize();
+    await startOnFreePort();
+  } catch (error) {
+    rmSync(home, { recursive: true, force: true });
+    throw error;
+  }
+
+  function copyOf(primary: PostgresqlServer): void {
+    // What it writes for the standby is appended to the primary's settings.
+    runCommand(
+      path.join(binaries, 'pg_basebackup'),
+      ['-D', dataFolder, '-d', primary.connectionString(), '--write-recovery-conf', '--checkpoint=fast', '--no-sync'],
+      { cwd: home, as: user },
+    );
+    appendFileSync(path.join(dataFolder, 'postgresql.auto.conf'), settingsFile(options.settings ?? {}));
+  }
+
+  function initialize(): void {
     runCommand(
       path.join(binaries, 'initdb'),
       [
@@ -88,10 +109,6 @@ export async function startPostgresql(options: PostgresqlOptions): Promise<Postg
       { cwd: home, as: user },
     );
     writeFileSync(path.join(dataFolder, 'postgresql.auto.conf'), settingsFile({ ...QUICK_SETTINGS, ...options.settings }));
-    await startOnFreePort();
-  } catch (error) {
-    rmSync(home, { recursive: true, force: true });
-    throw error;
   }
 
   async function startOnFreePort(): Promise<void> {

@@ -48,6 +48,14 @@ export const schedulerConfig = z.object({
     .min(0)
     .max(7 * 1440)
     .default(60),
+  /** Where workers bring what they read out of backups for somebody who waits: an interface and a port of this process (0 = any free one) … */
+  RAHAT_SCHEDULER_INTAKE_HOST: z.string().min(1).default('127.0.0.1'),
+  RAHAT_SCHEDULER_INTAKE_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
+  /** … and how workers on other machines reach it; each replica has its own. */
+  RAHAT_SCHEDULER_INTAKE_URL: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .meta({ examples: ['http://scheduler-0.scheduler:9310/'] }),
   /** How often servers with plans for all databases are asked for new ones. */
   RAHAT_SCHEDULER_DISCOVERY_MINUTES: z.coerce.number().min(1).max(1440).default(15),
 });

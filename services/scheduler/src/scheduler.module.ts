@@ -20,6 +20,9 @@ import { CollectionsService } from './collections/collections.service.js';
 import type { SchedulerConfig } from './config.js';
 import { ComparisonsController } from './comparisons/comparisons.controller.js';
 import { ComparisonsService } from './comparisons/comparisons.service.js';
+import { ContentsController } from './contents/contents.controller.js';
+import { ContentsService } from './contents/contents.service.js';
+import { Intake } from './contents/intake.js';
 import { DatabasesController } from './databases/databases.controller.js';
 import { DiscoveryService } from './databases/discovery.service.js';
 import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
@@ -86,6 +89,7 @@ import { SchedulingController } from './scheduling/scheduling.controller.js';
 import { SchedulingService } from './scheduling/scheduling.service.js';
 import { ServerGroupsController } from './servers/server-groups.controller.js';
 import { ServerGroupsService } from './servers/server-groups.service.js';
+import { ServerAccess } from './servers/server-access.js';
 import { ServersController } from './servers/servers.controller.js';
 import { ServersService } from './servers/servers.service.js';
 import { WorkerQuestions } from './servers/worker-questions.js';
@@ -140,6 +144,11 @@ export class SchedulerModule {
     const settling = new Settling(database, clock);
     const status = new StatusService(database, settling, clock);
     const logRemovals = new LogRemovals(outbox, clock);
+    const intake = new Intake({
+      host: config.RAHAT_SCHEDULER_INTAKE_HOST,
+      port: config.RAHAT_SCHEDULER_INTAKE_PORT,
+      url: config.RAHAT_SCHEDULER_INTAKE_URL,
+    });
     const ticker = new Ticker(
       database,
       ledger,
@@ -189,6 +198,7 @@ export class SchedulerModule {
         DocumentsController,
         RunsController,
         BackupsController,
+        ContentsController,
         TrashController,
         CollectionsController,
         RebuildController,
@@ -217,6 +227,7 @@ export class SchedulerModule {
         { provide: Ticker, useValue: ticker },
         { provide: SettlingClock, useValue: new SettlingClock(settling) },
         { provide: MessageConsumers, useValue: consumers },
+        { provide: ServerAccess, useValue: new ServerAccess(database, outbox, secrets, questions, clock) },
         listing(ServersService, (pagesOf) => new ServersService(database, outbox, secrets, questions, pagesOf('servers'), clock)),
         listing(
           PlansService,
@@ -250,6 +261,8 @@ export class SchedulerModule {
         { provide: OrganizationEvents, useValue: new OrganizationEvents(database, liveHub, clock) },
         { provide: RunEvents, useValue: new RunEvents(database, liveHub) },
         listing(BackupsService, (pagesOf) => new BackupsService(database, outbox, verification, pagesOf('backups'))),
+        { provide: Intake, useValue: intake },
+        { provide: ContentsService, useValue: new ContentsService(database, outbox, repositories, questions, intake) },
         { provide: WindowsService, useValue: new WindowsService(database, clock) },
         { provide: ComparisonsService, useValue: new ComparisonsService(database, outbox, ledger, clock) },
         { provide: RebuildService, useValue: new RebuildService(database, outbox, ledger, placesBehind(internal), clock) },

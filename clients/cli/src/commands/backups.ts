@@ -69,11 +69,12 @@ export async function listBackups(terminal: Terminal, options: BackupFilters): P
   terminal.result(
     backups,
     table(
-      ['ID', 'SERVER', 'DATABASE', 'TAKEN', 'PROOF', 'SIZE', 'STORED', 'ROWS'],
+      ['ID', 'SERVER', 'DATABASE', 'TYPE', 'TAKEN', 'PROOF', 'SIZE', 'STORED', 'ROWS'],
       backups.map((backup) => [
         backup.id,
         backup.serverName,
         backup.databaseName ?? '(whole server)',
+        backup.type,
         age(backup.consistentAt),
         backup.proof,
         bytes(backup.sizeBytes),
@@ -94,6 +95,7 @@ export async function showBackup(terminal: Terminal, id: string): Promise<void> 
     summary(backup),
     `Snapshot     ${backup.snapshot} in ${backup.repository}`,
     `Label        ${backup.label}, consistency ${backup.consistency}, by ${backup.tool} from ${backup.serverVersion}`,
+    ...(backup.type === 'full' ? [] : [`Rests upon   ${backup.parent ?? 'a backup that the catalog does not have'}`]),
     `Content      ${backup.objects} objects, ${backup.rows} rows, ${bytes(backup.sizeBytes)} (${bytes(backup.addedBytes)} newly stored)`,
     `Retention    ${backup.retention.reason}`,
     ...(findings.length > 0 ? ['Findings', ...findings] : []),

@@ -23,8 +23,10 @@ export async function browseBackup(terminal: Terminal, options: BrowseOptions): 
     terminal.result({ ...object, ddl }, ddl.trimEnd());
     return;
   }
-  const outline = await repository.browse(options.snapshot);
-  const { schema } = options;
+  showOutline(terminal, await repository.browse(options.snapshot), options.schema);
+}
+
+export function showOutline(terminal: Terminal, outline: BackupOutline, schema: string | undefined): void {
   const shown =
     schema === undefined ? outline : { ...outline, relations: outline.relations.filter((relation) => relation.schema === schema) };
   terminal.result(shown, outlineText(shown));
@@ -48,8 +50,7 @@ function outlineText({ database, serverVersion, relations, largeObjects, hasGlob
   ].join('\n');
 }
 
-export interface DownloadOptions extends KitOpening {
-  snapshot: string;
+export interface DownloadChoice {
   table?: string;
   globals: boolean;
   format: string;
@@ -57,14 +58,26 @@ export interface DownloadOptions extends KitOpening {
   to?: string;
 }
 
+export interface DownloadOptions extends KitOpening, DownloadChoice {
+  snapshot: string;
+}
+
 export async function downloadTable(terminal: Terminal, options: DownloadOptions): Promise<void> {
   const what = options.globals ? 'globals' : tableExport(options);
   const repository = await openOffline(options);
-  const { to } = options;
-  if (to === undefined) return download(terminal, repository, options.snapshot, what, toStandardOutput);
+  await writeOut(terminal, options.to, (write) => download(terminal, repository, options.snapshot, what, write));
+}
+
+/** Into a new file, or to the standard output. */
+export async function writeOut(
+  terminal: Terminal,
+  to: string | undefined,
+  produce: (write: (piece: Buffer) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  if (to === undefined) return produce(toStandardOutput);
   let size = 0;
   await fillNewFile(to, (write) =>
-    download(terminal, repository, options.snapshot, what, async (piece) => {
+    produce(async (piece) => {
       size += piece.length;
       await write(piece);
     }),
@@ -86,7 +99,11 @@ async function download(
   terminal.progressEnd();
 }
 
-function tableExport({ table: name, format, formulaSafe }: DownloadOptions): Exclude<Parameters<OfflineRepository['download']>[1], string> {
+export function tableExport({
+  table: name,
+  format,
+  formulaSafe,
+}: DownloadChoice): Exclude<Parameters<OfflineRepository['download']>[1], string> {
   if (name === undefined)
     throw new RahatError('invalid_input', 'What is to be downloaded?', { hint: 'Give --table schema.table, or --globals.' });
   if (!isFormat(format))
@@ -98,7 +115,7 @@ function isFormat(text: string): text is TableFormat {
   return (TABLE_FORMATS as readonly string[]).includes(text);
 }
 
-function objectName(text: string): { schema: string; name: string } {
+export function objectName(text: string): { schema: string; name: string } {
   const { schema, table: name } = parseTableName(text);
   return { schema, name };
 }

@@ -21,7 +21,7 @@ export async function listSnapshots(terminal: Terminal, options: KitOpening): Pr
           snapshot.id,
           snapshot.serverName,
           snapshot.databaseName ?? '(whole server)',
-          snapshot.method.replace('postgresql.', ''),
+          `${snapshot.method.replace('postgresql.', '')}${snapshot.parent === null ? '' : `, ${snapshot.label}`}`,
           age(snapshot.consistentAt),
           bytes(snapshot.sizeBytes),
           String(snapshot.objects),

@@ -15,6 +15,7 @@ import type { Terminal } from '../terminal/terminal.js';
 import { retentionInWords, serversOf, type PlanOptions } from './plan-options.js';
 import { changesOf, databasesInWords, findPlan } from './plans.js';
 import { findServer } from './servers.js';
+import { sourceInWords } from './source-options.js';
 import { nothingToChange } from './tag-changes.js';
 import { verificationInWords } from './verification-levels.js';
 
@@ -107,6 +108,7 @@ function described(plan: Plan): string {
         ? plan.nextRuns.join('\n') || 'by hand'
         : `paused${plan.pause ? ` by ${plan.pause.by}${plan.pause.reason ? `: ${plan.pause.reason}` : ''}` : ''}`,
     ],
+    ['Source', sourceInWords(plan)],
     ['Verifies', verificationInWords(plan)],
     ['Keeps', retentionInWords(plan.retention)],
     ['Priority', String(plan.priority)],

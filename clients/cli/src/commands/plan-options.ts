@@ -5,9 +5,10 @@ import type { OrNone } from '../option-values.js';
 import { bytes } from '../terminal/format.js';
 import { findGroup } from './server-groups.js';
 import { findServer } from './servers.js';
+import type { SourceOptions } from './source-options.js';
 
 /** What `plan create` and `plan update` have in common; absent = not said. */
-export interface PlanOptions {
+export interface PlanOptions extends SourceOptions {
   server?: string[];
   serverGroup?: string[];
   serverTag?: string[];

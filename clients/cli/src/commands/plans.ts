@@ -17,6 +17,7 @@ import {
   type PlanOptions,
 } from './plan-options.js';
 import { findServer } from './servers.js';
+import { sourceLimitsOf, sourceOf } from './source-options.js';
 import { findRepository } from './storages.js';
 import { levels, verificationSchedules, verifyEvery } from './verification-levels.js';
 
@@ -62,6 +63,8 @@ export async function changesOf(
     assertions: options.assertions === undefined ? undefined : await assertionsIn(options.assertions),
     deep: options.deep,
     continuousLog: continuousLogOf(options),
+    source: sourceOf(options),
+    sourceLimits: sourceLimitsOf(options),
     catchUp: catchUpOf(options.catchUp),
     deadlineMinutes: options.deadlineMinutes,
     noProgressMinutes: options.stalledMinutes,

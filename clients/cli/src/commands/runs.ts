@@ -124,11 +124,30 @@ function described(run: Run): string {
     `Attempt    ${run.attempt} of ${run.maxAttempts}${run.worker ? ` on ${visible(run.worker)}` : ''}`,
     `Priority   ${run.priority}`,
     ...(run.waitingFor ? [`Waits      ${run.waitingFor.message}${run.waitingFor.until ? ` Until ${run.waitingFor.until}.` : ''}`] : []),
-    ...(run.progress ? [`Progress   ${run.progress.phase}, ${bytes(run.progress.bytes)}`] : []),
+    ...(run.progress
+      ? [
+          `Progress   ${run.progress.phase}, ${bytes(run.progress.bytes)}${run.progress.slowedBy ? `, ${visible(run.progress.slowedBy)}` : ''}`,
+        ]
+      : []),
+    ...sourceOfRun(run).map((text) => `Source     ${visible(text)}`),
     ...run.reasons.map((reason) => `Reason     ${visible(reason)}`),
     ...(run.error?.hint ? [`To do      ${visible(run.error.hint)}`] : []),
   ];
   return lines.join('\n');
+}
+
+/** Where a backup was read, and what the bounds of its plan cost it. */
+function sourceOfRun({ evidence }: Run): string[] {
+  if (evidence?.type !== 'backup') return [];
+  const { source, throttle } = evidence;
+  return [
+    ...(source ? [`${source.role} ${source.host}:${source.port}`, ...source.passedOver.map((passed) => `not ${passed}`)] : []),
+    ...(throttle && throttle.throttledSeconds > 0
+      ? [
+          `read slower for ${throttle.throttledSeconds} s, of which it was held up for ${throttle.heldSeconds} s, by ${throttle.by.join(', ')}`,
+        ]
+      : []),
+  ];
 }
 
 function line({ at, attempt, level, message }: { at: string; attempt: number; level: string; message: string }): string {

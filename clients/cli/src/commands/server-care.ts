@@ -6,6 +6,7 @@ import { askSecret } from '../terminal/ask-secret.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { findServer, refusePassword } from './servers.js';
 import { readReach, type ReachOptions } from './server-reach.js';
+import { standbysOf } from './source-options.js';
 import { changedTags, nothingToChange } from './tag-changes.js';
 
 export interface UpdateServerOptions extends ReachOptions {
@@ -16,6 +17,7 @@ export interface UpdateServerOptions extends ReachOptions {
   pool?: string;
   heavyRuns?: number;
   discoveryMinutes?: number;
+  standby?: string[];
 }
 
 export async function updateServer(terminal: Terminal, name: string, options: UpdateServerOptions): Promise<void> {
@@ -27,7 +29,8 @@ export async function updateServer(terminal: Terminal, name: string, options: Up
       ? await askSecret({ label: 'New password of the database user', variable: 'RAHAT_DB_PASSWORD', fromStdin: passwordStdin })
       : undefined;
   const api = await openApi();
-  const body = { ...reach, name: newName, url, pool, heavyRuns, discoveryMinutes, password };
+  const standbys = standbysOf(options.standby);
+  const body = { ...reach, name: newName, url, pool, heavyRuns, discoveryMinutes, password, standbys };
   if (Object.values(body).every((value) => value === undefined)) throw nothingToChange();
   const server = await answer(serversUpdate({ client: api.client, path: { id: (await findServer(api, name)).id }, body }));
   terminal.result(server, `Changed ${server.name} (${server.id}).`);

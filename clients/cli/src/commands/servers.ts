@@ -17,11 +17,20 @@ import { bytes, table, visible } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { findGroup } from './server-groups.js';
 import { readReach, type ReachOptions } from './server-reach.js';
+import { standbysOf } from './source-options.js';
 
 export async function addServer(
   terminal: Terminal,
   url: string,
-  options: { name: string; passwordStdin: boolean; force: boolean; pool: string; tag: string[]; group: string[] } & ReachOptions,
+  options: {
+    name: string;
+    passwordStdin: boolean;
+    force: boolean;
+    pool: string;
+    tag: string[];
+    group: string[];
+    standby?: string[];
+  } & ReachOptions,
 ): Promise<void> {
   refusePassword(url);
   const reach = await readReach(options);
@@ -42,6 +51,7 @@ export async function addServer(
     pool: options.pool,
     tags: options.tag,
     groups,
+    standbys: standbysOf(options.standby),
   };
 
   const report = await answer(serversTry({ client, body }));

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { runsEvents, runsGet, type Run } from '@rahat/api-client';
 import { RahatError, type ErrorCode } from '@rahat/contracts';
 import { EXIT } from '../exit-codes.js';
-import { bytes } from '../terminal/format.js';
+import { bytes, visible } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { answer, type Api } from './api.js';
 
@@ -59,9 +59,9 @@ async function watch(api: Api, id: string, begin: Run, show: (run: Run) => void)
 
 function describe(run: Run): string {
   if (!run.progress) return run.waitingFor ? `${run.state}: ${run.waitingFor.message}` : run.state;
-  const { phase, bytes: done, totalBytes, object } = run.progress;
+  const { phase, bytes: done, totalBytes, object, slowedBy } = run.progress;
   const share = totalBytes ? ` of about ${bytes(totalBytes)}` : '';
-  return `${phase} ${bytes(done)}${share}${object ? `  ${object}` : ''}`;
+  return `${phase} ${bytes(done)}${share}${object ? `  ${object}` : ''}${slowedBy ? `  (${visible(slowedBy)})` : ''}`;
 }
 
 /** Throws unless the run succeeded; a partial one sets its own exit code. */

@@ -24,7 +24,7 @@ export function isPostgresqlFolder({ objects }: Manifest): boolean {
   return objects.some(({ key }) => key === 'backup_manifest') && objects.some(({ key }) => key === 'facts');
 }
 
-/** Writes `data`, a data directory that a server of the same major recovers from, and `tablespaces`. */
+/** Writes `data`, a data directory that a server of the same major recovers from, or one link of such a one, and `tablespaces`. */
 export async function restorePostgresqlFolder(reader: ObjectReader, manifest: Manifest, target: TargetFolder): Promise<string> {
   const facts = Fields.parse((await reader.readWhole(objectOf(manifest, 'facts'))).toString('utf8'));
   if (facts.text('format') !== 'postgresql.base/1')
@@ -49,9 +49,21 @@ export async function restorePostgresqlFolder(reader: ObjectReader, manifest: Ma
     await utimes(placeOf(target, path), modifiedAt, modifiedAt);
   }
   const major = facts.integer('major', 1);
+  const { parent } = manifest.facts;
+  if (typeof parent === 'string') return waysOfLink(target, parent, major);
   return `chown -R postgres: ${target.path}
 pg_verifybackup --ignore=tablespace_map ${target.final('data')}    # if you like; with the programs of PostgreSQL ${major}
 pg_ctl -D ${target.final('data')} start    # as postgres, with the programs of PostgreSQL ${major}`;
+}
+
+/** What stands there is no data directory yet: some files hold only what changed since the parent (docs/REPOSITORY_FORMAT.md §11). */
+function waysOfLink(target: TargetFolder, parent: string, major: number): string {
+  return `This is one link of a chain: it holds what changed since the snapshot ${parent}.
+rahat-reader restore <repository> ${parent} --to <folder of the parent>    # if that says the same, its parent too, down to a full one
+pg_combinebackup <folder of the full one>/data … <folder of the parent>/data ${target.final('data')} -o <data>    # with the programs of PostgreSQL ${major}, the oldest first
+# where there are tablespaces, with --tablespace-mapping=${target.final('tablespaces', '<oid>')}=<new folder> for each
+chown -R postgres: <data>
+pg_ctl -D <data> start    # as postgres, with the programs of PostgreSQL ${major}`;
 }
 
 /** Undefined for the objects that are no file of the server. */

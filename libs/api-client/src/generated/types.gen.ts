@@ -28,7 +28,7 @@ export type Annotate = {
 export type ApiKey = {
     id: string;
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'backup:download' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     requestsPerMinute: number | null;
     createdBy: {
         id: string;
@@ -201,6 +201,7 @@ export type Backup = {
     databaseName: string | null;
     method: 'postgresql.logical' | 'postgresql.physical';
     type: 'full' | 'differential' | 'incremental' | 'log';
+    parent: string | null;
     label: 'full' | 'full · space-incremental' | 'incremental (native)' | 'differential (native)' | 'log' | 'snapshot-ref';
     consistency: 'snapshot' | 'snapshot-innodb-only' | 'oplog-consistent' | 'per-object' | 'none';
     state: 'succeeded' | 'partial';
@@ -239,6 +240,45 @@ export type BackupHold = {
     reason: string;
     by: string;
     at: string;
+};
+
+export type BackupObjects = {
+    database: string;
+    serverVersion: string;
+    encoding: string;
+    schemas: Array<string>;
+    relations: Array<{
+        schema: string;
+        name: string;
+        kind: string;
+        owner: string;
+        columns: Array<string>;
+        key: Array<string>;
+        rows?: number;
+        sizeBytes?: number;
+        partitionOf?: {
+            schema: string;
+            name: string;
+        };
+    }>;
+    largeObjects: number;
+    hasGlobals: boolean;
+};
+
+export type BackupRows = {
+    offset: number;
+    rows: Array<{
+        [key: string]: unknown;
+    }>;
+    nextOffset: number | null;
+};
+
+export type BackupUserOfServer = {
+    user: string;
+    created: boolean;
+    notGranted: Array<string>;
+    report: PreflightReport;
+    server: Server;
 };
 
 export type BeginDeviceLogin = {
@@ -291,9 +331,19 @@ export type ContinuousLogInput = {
 
 export type CreateApiKey = {
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'backup:download' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     expiresAt?: string;
     requestsPerMinute?: number;
+};
+
+export type CreateBackupUser = {
+    admin: {
+        user: string;
+        password: string;
+    };
+    user?: string;
+    uses?: Array<'logical' | 'physical' | 'log'>;
+    byObject?: boolean;
 };
 
 export type CreateInvitation = {
@@ -345,6 +395,7 @@ export type CreatePlan = {
     assertions?: Array<AssertionInput>;
     deep?: boolean;
     continuousLog?: ContinuousLogInput | null;
+    source?: SourceChoiceInput;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -387,6 +438,16 @@ export type CreatePlan = {
         script: string;
         args?: Array<string>;
     }>;
+    sourceLimits?: {
+        bytesPerSecond?: number | null;
+        runsAtOnce?: number | null;
+        replicaLagSeconds?: number | null;
+        replicaLagBytes?: number | null;
+        transactionSeconds?: number | null;
+        lockWaits?: number | null;
+        ioWaitShare?: number | null;
+        yieldSeconds?: number | null;
+    };
 };
 
 export type CreatePlanFromTemplate = {
@@ -422,6 +483,7 @@ export type CreatePlanFromTemplate = {
     assertions?: Array<AssertionInput>;
     deep?: boolean;
     continuousLog?: ContinuousLogInput | null;
+    source?: SourceChoiceInput;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -436,6 +498,16 @@ export type CreatePlanFromTemplate = {
         keepMonthly?: number;
         keepYearly?: number;
         maxBytes?: number | null;
+    };
+    sourceLimits?: {
+        bytesPerSecond?: number | null;
+        runsAtOnce?: number | null;
+        replicaLagSeconds?: number | null;
+        replicaLagBytes?: number | null;
+        transactionSeconds?: number | null;
+        lockWaits?: number | null;
+        ioWaitShare?: number | null;
+        yieldSeconds?: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -553,6 +625,7 @@ export type CreateServer = {
         to: string;
         reason?: string;
     }>;
+    standbys?: Array<StandbyAddressInput>;
 };
 
 export type CreateServerGroup = {
@@ -591,7 +664,7 @@ export type CreateTemplate = {
 export type CreatedApiKey = {
     id: string;
     name: string;
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'backup:download' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     requestsPerMinute: number | null;
     createdBy: {
         id: string;
@@ -877,7 +950,7 @@ export type Me = {
     kind: 'user' | 'api-key' | 'service';
     name: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'backup:download' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     serverGroups: Array<string> | null;
     organization: {
         id: string;
@@ -1000,6 +1073,7 @@ export type Plan = {
     assertions: Array<Assertion>;
     deep: boolean;
     continuousLog: ContinuousLog | null;
+    source: SourceChoice;
     maxAttempts: number;
     deadlineMinutes: number;
     noProgressMinutes: number;
@@ -1015,6 +1089,7 @@ export type Plan = {
     cronInWords: string | null;
     nextRuns: Array<string>;
     retention: RetentionPolicy;
+    sourceLimits: SourceLimits;
     hooks: Array<{
         name: string;
         when: 'before' | 'after_success' | 'after_failure';
@@ -1072,6 +1147,7 @@ export type PlanOutline = {
     assertions?: Array<Assertion>;
     deep?: boolean;
     continuousLog?: ContinuousLog | null;
+    source?: SourceChoice;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -1086,6 +1162,16 @@ export type PlanOutline = {
         keepMonthly: number;
         keepYearly: number;
         maxBytes: number | null;
+    };
+    sourceLimits?: {
+        bytesPerSecond: number | null;
+        runsAtOnce: number | null;
+        replicaLagSeconds: number | null;
+        replicaLagBytes: number | null;
+        transactionSeconds: number | null;
+        lockWaits: number | null;
+        ioWaitShare: number | null;
+        yieldSeconds: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -1139,6 +1225,7 @@ export type PlanOutlineInput = {
     assertions?: Array<AssertionInput>;
     deep?: boolean;
     continuousLog?: ContinuousLogInput | null;
+    source?: SourceChoiceInput;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -1153,6 +1240,16 @@ export type PlanOutlineInput = {
         keepMonthly?: number;
         keepYearly?: number;
         maxBytes?: number | null;
+    };
+    sourceLimits?: {
+        bytesPerSecond?: number | null;
+        runsAtOnce?: number | null;
+        replicaLagSeconds?: number | null;
+        replicaLagBytes?: number | null;
+        transactionSeconds?: number | null;
+        lockWaits?: number | null;
+        ioWaitShare?: number | null;
+        yieldSeconds?: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -1208,6 +1305,57 @@ export type PostgresqlAddressInput = {
     tlsCa?: string;
     tlsCertificate?: string;
     ssh?: SshTunnelInput;
+};
+
+export type PreflightFinding = {
+    code: string;
+    severity: 'blocker' | 'gap' | 'warning' | 'info';
+    message: string;
+    object?: string;
+    fix?: string;
+    section: 'reach' | 'version' | 'identity' | 'provider' | 'rights' | 'databases' | 'settings' | 'extensions' | 'health';
+    uses: Array<'logical' | 'physical' | 'log'>;
+    database?: string;
+    cure?: {
+        sql: string;
+        scope: 'server' | 'database';
+        restart?: boolean;
+    };
+};
+
+export type PreflightReport = {
+    reachable: boolean;
+    user: string;
+    identity: string | null;
+    version: string | null;
+    role: 'primary' | 'replica' | null;
+    provider: {
+        name: 'rds' | 'aurora' | 'cloud-sql' | 'alloydb' | 'azure' | 'supabase' | 'neon';
+        title: string;
+        marks: Array<string>;
+    } | null;
+    facts: Array<{
+        section: 'reach' | 'version' | 'identity' | 'provider' | 'rights' | 'databases' | 'settings' | 'extensions' | 'health';
+        name: string;
+        value: string;
+    }>;
+    findings: Array<PreflightFinding>;
+    uses: Array<{
+        use: 'logical' | 'physical' | 'log';
+        usable: boolean;
+    }>;
+    databases: Array<string>;
+    script: string;
+    error?: {
+        code: string;
+        message: string;
+        hint?: string;
+    };
+};
+
+export type PreflightRequest = {
+    databases?: Array<string>;
+    uses?: Array<'logical' | 'physical' | 'log'>;
 };
 
 export type ProbeReport = {
@@ -1330,6 +1478,7 @@ export type RepositorySnapshot = {
     engine: 'postgresql';
     method: 'postgresql.logical' | 'postgresql.physical';
     label: 'full' | 'full · space-incremental' | 'incremental (native)' | 'differential (native)' | 'log' | 'snapshot-ref';
+    parent: string | null;
     objects: number;
     sizeBytes: number;
     addedBytes: number;
@@ -1436,7 +1585,7 @@ export type RetentionPreview = {
 export type RoleDescription = {
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
     description: string;
-    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
+    scopes: Array<'*' | 'organization:read' | 'organization:write' | 'organization:create' | 'user:read' | 'user:write' | 'api-key:read' | 'api-key:write' | 'server:read' | 'server:write' | 'plan:read' | 'plan:write' | 'run:read' | 'run:write' | 'backup:read' | 'backup:write' | 'backup:download' | 'restore:write' | 'storage:read' | 'storage:write' | 'audit:read' | 'audit:write' | 'dead-letter:write'>;
     limitable: boolean;
 };
 
@@ -1472,6 +1621,7 @@ export type Run = {
         bytes: number;
         totalBytes?: number;
         addedBytes?: number;
+        slowedBy?: string;
         log?: LogProgress;
         at: string;
     } | null;
@@ -1488,6 +1638,7 @@ export type Run = {
         snapshot: string;
         repository: string;
         label: 'full' | 'full · space-incremental' | 'incremental (native)' | 'differential (native)' | 'log' | 'snapshot-ref';
+        parent?: string;
         consistency: 'snapshot' | 'snapshot-innodb-only' | 'oplog-consistent' | 'per-object' | 'none';
         consistentAt: string;
         positions: {
@@ -1496,6 +1647,19 @@ export type Run = {
         serverIdentity: string;
         serverVersion: string;
         tool: string;
+        source?: {
+            role: 'primary' | 'replica';
+            host: string;
+            port: number;
+            lagSeconds?: number;
+            passedOver: Array<string>;
+        };
+        throttle?: {
+            throttledSeconds: number;
+            heldSeconds: number;
+            lowestBytesPerSecond?: number;
+            by: Array<string>;
+        };
         findings: Array<Finding>;
     } | {
         type: 'verification';
@@ -1947,6 +2111,7 @@ export type Server = {
         to: string;
         reason?: string;
     }>;
+    standbys: Array<StandbyAddress>;
     identity: string | null;
     version: string | null;
     passwordSetAt: string;
@@ -2030,6 +2195,27 @@ export type SignOnProviders = {
     data: Array<SignOnProvider>;
 };
 
+export type SourceChoice = {
+    from: 'primary' | 'prefer-replica' | 'replica-only';
+    lagSeconds: number;
+};
+
+export type SourceChoiceInput = {
+    from: 'primary' | 'prefer-replica' | 'replica-only';
+    lagSeconds?: number;
+};
+
+export type SourceLimits = {
+    bytesPerSecond: number | null;
+    runsAtOnce: number | null;
+    replicaLagSeconds: number | null;
+    replicaLagBytes: number | null;
+    transactionSeconds: number | null;
+    lockWaits: number | null;
+    ioWaitShare: number | null;
+    yieldSeconds: number | null;
+};
+
 export type SshTunnel = {
     host: string;
     port: number;
@@ -2042,6 +2228,16 @@ export type SshTunnelInput = {
     port?: number;
     user: string;
     hostKey: string;
+};
+
+export type StandbyAddress = {
+    host: string;
+    port: number;
+};
+
+export type StandbyAddressInput = {
+    host: string;
+    port?: number;
 };
 
 export type StartComparison = {
@@ -2179,6 +2375,7 @@ export type UpdatePlan = {
     assertions?: Array<AssertionInput>;
     deep?: boolean;
     continuousLog?: ContinuousLogInput | null;
+    source?: SourceChoiceInput;
     maxAttempts?: number;
     deadlineMinutes?: number;
     noProgressMinutes?: number;
@@ -2197,6 +2394,16 @@ export type UpdatePlan = {
         keepMonthly?: number;
         keepYearly?: number;
         maxBytes?: number | null;
+    };
+    sourceLimits?: {
+        bytesPerSecond?: number | null;
+        runsAtOnce?: number | null;
+        replicaLagSeconds?: number | null;
+        replicaLagBytes?: number | null;
+        transactionSeconds?: number | null;
+        lockWaits?: number | null;
+        ioWaitShare?: number | null;
+        yieldSeconds?: number | null;
     };
     hooks?: Array<{
         name: string;
@@ -2250,6 +2457,7 @@ export type UpdateServer = {
         to: string;
         reason?: string;
     }>;
+    standbys?: Array<StandbyAddressInput>;
 };
 
 export type UpdateServerGroup = {
@@ -2795,6 +3003,69 @@ export type BackupsBringBackResponses = {
 
 export type BackupsBringBackResponse = BackupsBringBackResponses[keyof BackupsBringBackResponses];
 
+export type BackupsDdlData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query: {
+        schema: string;
+        name: string;
+    };
+    url: '/api/v2/backups/{id}/ddl';
+};
+
+export type BackupsDdlErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsDdlError = BackupsDdlErrors[keyof BackupsDdlErrors];
+
+export type BackupsDdlResponses = {
+    /**
+     * SQL
+     */
+    200: string;
+};
+
+export type BackupsDdlResponse = BackupsDdlResponses[keyof BackupsDdlResponses];
+
+export type BackupsDownloadData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: {
+        schema?: string;
+        name?: string;
+        globals?: 'true' | 'false';
+        format?: 'sql' | 'csv' | 'json-lines';
+        formulaSafe?: 'true' | 'false';
+    };
+    url: '/api/v2/backups/{id}/download';
+};
+
+export type BackupsDownloadErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsDownloadError = BackupsDownloadErrors[keyof BackupsDownloadErrors];
+
+export type BackupsDownloadResponses = {
+    /**
+     * The file
+     */
+    200: string;
+};
+
+export type BackupsDownloadResponse = BackupsDownloadResponses[keyof BackupsDownloadResponses];
+
 export type BackupsReleaseData = {
     body?: never;
     path: {
@@ -2843,6 +3114,30 @@ export type BackupsHoldResponses = {
 
 export type BackupsHoldResponse = BackupsHoldResponses[keyof BackupsHoldResponses];
 
+export type BackupsObjectsData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/backups/{id}/objects';
+};
+
+export type BackupsObjectsErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsObjectsError = BackupsObjectsErrors[keyof BackupsObjectsErrors];
+
+export type BackupsObjectsResponses = {
+    200: BackupObjects;
+};
+
+export type BackupsObjectsResponse = BackupsObjectsResponses[keyof BackupsObjectsResponses];
+
 export type BackupsRemoveData = {
     body: RemoveBackup;
     headers?: {
@@ -2872,6 +3167,35 @@ export type BackupsRemoveResponses = {
 };
 
 export type BackupsRemoveResponse = BackupsRemoveResponses[keyof BackupsRemoveResponses];
+
+export type BackupsRowsData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query: {
+        schema: string;
+        name: string;
+        offset?: number;
+        limit?: number;
+    };
+    url: '/api/v2/backups/{id}/rows';
+};
+
+export type BackupsRowsErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type BackupsRowsError = BackupsRowsErrors[keyof BackupsRowsErrors];
+
+export type BackupsRowsResponses = {
+    200: BackupRows;
+};
+
+export type BackupsRowsResponse = BackupsRowsResponses[keyof BackupsRowsResponses];
 
 export type BackupsVerifyData = {
     body: VerifyBackup;
@@ -5326,6 +5650,36 @@ export type ServersUpdateResponses = {
 
 export type ServersUpdateResponse = ServersUpdateResponses[keyof ServersUpdateResponses];
 
+export type ServersMakeBackupUserData = {
+    body: CreateBackupUser;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/servers/{id}/backup-user';
+};
+
+export type ServersMakeBackupUserErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type ServersMakeBackupUserError = ServersMakeBackupUserErrors[keyof ServersMakeBackupUserErrors];
+
+export type ServersMakeBackupUserResponses = {
+    200: BackupUserOfServer;
+};
+
+export type ServersMakeBackupUserResponse = ServersMakeBackupUserResponses[keyof ServersMakeBackupUserResponses];
+
 export type ServersNoteData = {
     body: SetNote;
     path: {
@@ -5349,6 +5703,36 @@ export type ServersNoteResponses = {
 };
 
 export type ServersNoteResponse = ServersNoteResponses[keyof ServersNoteResponses];
+
+export type ServersPreflightData = {
+    body: PreflightRequest;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/servers/{id}/preflight';
+};
+
+export type ServersPreflightErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type ServersPreflightError = ServersPreflightErrors[keyof ServersPreflightErrors];
+
+export type ServersPreflightResponses = {
+    200: PreflightReport;
+};
+
+export type ServersPreflightResponse = ServersPreflightResponses[keyof ServersPreflightResponses];
 
 export type ServersTestData = {
     body?: never;

@@ -3,13 +3,21 @@ import type {
   AssertionEvidence,
   BackupLabel,
   BackupMethod,
+  BackupType,
+  BackupUse,
   Consistency,
   Engine,
   Finding,
+  MadeBackupUser,
   Merge,
   MergedTable,
+  PreflightReport,
+  PreflightRequest,
   SafetyCopy,
   SafetyCopyOrder,
+  SourceChoice,
+  SourceLimits,
+  ThrottleFacts,
 } from '@rahat/contracts';
 import type { FollowEnd, FollowRequest, LogRecovery, LogSink, RecoveryFacts } from './log.js';
 import type { Decoder } from './decoder.js';
@@ -22,6 +30,13 @@ export interface Connector<Connection> {
   readonly engine: Engine;
   readonly decoder: Decoder<Connection>;
   open(connection: Connection, context: ConnectorContext): Promise<ConnectorSession>;
+  /** Looks at the primary and its standbys, and says which to read. Throws `replica_unfit` when only a standby may be read and none is fit. */
+  chooseSource(
+    primary: Connection,
+    standbys: readonly Connection[],
+    order: SourceOrder,
+    context: ConnectorContext,
+  ): Promise<ChosenSource<Connection>>;
   /** V2: decodes every artifact to its end and compares rows, hashes and the format's own checksums. Needs no server. */
   checkContent(source: ArtifactSource, context: ConnectorContext, job: Job): Promise<ContentCheck>;
   /** V3: restores into a throwaway server that this call makes and removes, with exact proof; then asks the user's questions there. */
@@ -34,6 +49,20 @@ export interface Connector<Connection> {
   ): Promise<TestRestoreFacts>;
   /** Physical backups: an empty folder becomes a data directory ready to start; with `recovery`, ready to replay its log up to there. */
   restoreToFolder(source: ArtifactSource, path: string, context: ConnectorContext, job: Job, recovery?: LogRecovery): Promise<RestoreFacts>;
+}
+
+export interface SourceOrder extends SourceChoice {
+  /** What the server told of itself before; a standby must be the same. Absent: the primary is asked. */
+  identity?: string;
+}
+
+export interface ChosenSource<Connection> {
+  connection: Connection;
+  role: 'primary' | 'replica';
+  /** Of a replica. */
+  lagSeconds?: number;
+  /** A sentence for each that was not taken. */
+  passedOver: string[];
 }
 
 export interface ContentCheck {
@@ -58,6 +87,12 @@ export interface ConnectorSession extends AsyncDisposable {
   discover(): Promise<DiscoveredDatabase[]>;
   /** Blockers stop a backup before it starts; gaps make it partial (engines.md §0.9). */
   preflight(request: BackupRequest): Promise<Finding[]>;
+  /** All that can be told of a server before anything is planned for it, each lack with its cure. Never throws for a missing right. */
+  report(request: PreflightRequest): Promise<PreflightReport>;
+  /** For the session of an administrator. All or nothing: where it rejects, a role that it made is gone again. */
+  makeBackupUser(request: BackupUserRequest): Promise<MadeBackupUser>;
+  /** For the session of an administrator. False when there is no role of this name and mark. */
+  removeBackupUser(name: string, mark: string): Promise<boolean>;
   /** Resolves if and only if the dump is complete; throws otherwise. */
   backup(request: BackupRequest, sink: ArtifactSink, job: Job): Promise<BackupFacts>;
   /** What a restore will do and overwrite; a pure look, changes nothing. */
@@ -90,6 +125,20 @@ export interface Probe {
   steps: { name: string; ok: boolean; ms: number; detail?: string }[];
 }
 
+export interface BackupUserRequest {
+  name: string;
+  password: string;
+  uses: readonly BackupUse[];
+  /** Left on the role: without it nobody replaces or removes it. */
+  mark: string;
+  /** The role may be there, and keeps its password. */
+  keepPassword: boolean;
+  /** Tables are granted one by one, so that it can't read the server's own secrets; those of new owners need a grant first. */
+  byObject: boolean;
+  /** Known of the server; another one is left alone. */
+  identity: string | null;
+}
+
 export interface DiscoveredDatabase {
   name: string;
   sizeBytes: number;
@@ -100,14 +149,21 @@ export interface DiscoveredDatabase {
 
 export interface BackupRequest {
   method: BackupMethod;
+  /** Absent = full. */
+  type?: BackupType;
+  /** What an incremental or differential one is taken upon. Without it a full one is taken; where the server can't do it, too, and a finding says why. */
+  parent?: ParentBackup;
   /** Required for logical backups; a physical one covers the whole server. */
   database?: string;
   /** Recount rows inside the exported snapshot and compare with what the stream held. */
   deep?: boolean;
   /** Names the attempt on the server (application_name, backup label). */
   label: string;
-  rateLimitBytesPerSecond?: number;
+  limits?: SourceLimits;
 }
+
+/** What a backup tells of itself without its data: enough to take another one upon it, with a key that reads no data. */
+export type ParentBackup = Pick<ArtifactSource, 'artifacts' | 'facts'>;
 
 export type ArtifactClass = 'rows' | 'pages' | 'log' | 'small';
 export type ArtifactKind = 'header' | 'ddl' | 'rows' | 'file' | 'blob' | 'log' | 'facts';
@@ -147,7 +203,9 @@ export interface ArtifactSource {
   readonly artifacts: readonly Artifact[];
   /** Facts that `backup` returned. */
   readonly facts: BackupFacts;
-  /** Lends its pieces: each is used or copied before the next is asked for, because it may be gone then. */
+  /** What a native incremental or differential backup is restored upon; it may have one of its own. */
+  readonly parent?: ArtifactSource;
+  /** Lends its pieces: each is used or copied before the next is asked for. Rejects unless their SHA-256 is `sha256` at the end. */
   read(artifact: Artifact): AsyncIterable<Buffer>;
   /**
    * Writes the artifact into an empty file. When it resolves, the file holds `sizeBytes` bytes whose SHA-256 is `sha256`; they are
@@ -165,12 +223,15 @@ export interface BackupFacts {
   identity: string;
   serverVersion: string;
   tool: string;
+  /** Only a native incremental or differential one needs its parent. */
   label: BackupLabel;
   consistency: Consistency;
   positions: Record<string, string | number>;
   /** RFC 3339. */
   consistentAt: string;
   findings: Finding[];
+  /** With limits of the source. */
+  throttle?: ThrottleFacts;
   /** Numbers that evidence is judged by: expected against found. */
   evidence: BackupEvidenceFacts;
 }
@@ -262,6 +323,8 @@ export interface JobProgress {
   object?: string;
   bytes: number;
   totalBytes?: number;
+  /** Why the source is read slower than it could be. */
+  slowedBy?: string;
 }
 
 export interface Job {

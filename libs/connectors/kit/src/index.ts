@@ -1,5 +1,6 @@
 export * from './connector.js';
 export * from './log.js';
 export * from './decoder.js';
+export { fullInstead } from './full-instead.js';
 export { runTool, type ToolCall, type ToolExit, type ToolRun } from './run-tool.js';
 export type { LineClassifier } from './tool-messages.js';

@@ -7,6 +7,7 @@ import { testLogicalRestore } from './logical/test-restore.js';
 import { checkBaseBackup, restoreBaseBackupToFolder, testRestoreBaseBackup } from './physical/index.js';
 import { throughTunnel } from './reach/index.js';
 import { openSession } from './session.js';
+import { chooseSource } from './source/choose-source.js';
 
 export const postgresqlConnector: Connector<PostgresqlConnection> = {
   engine: 'postgresql',
@@ -15,6 +16,7 @@ export const postgresqlConnector: Connector<PostgresqlConnection> = {
     const { routed, close } = await throughTunnel(connection, context.signal);
     return { ...openSession(routed, context), [Symbol.asyncDispose]: close };
   },
+  chooseSource,
   checkContent: (source, _context, job) => (isLogical(source) ? checkLogicalContent(source, job) : checkBaseBackup(source, job)),
   testRestore: async (source, context, job, assertions = [], recovery) => {
     if (!isLogical(source)) return testRestoreBaseBackup(source, context, job, assertions, recovery);

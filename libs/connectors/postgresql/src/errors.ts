@@ -34,7 +34,7 @@ export function connectError(error: unknown, connection: PostgresqlConnection, d
     });
   }
   if (code === '3D000') return new RahatError('database_not_found', `There is no database '${database}' at ${place}`, { cause: error });
-  if (code === '42501')
+  if (lacksRight(error))
     return new RahatError('source_permission_denied', `'${connection.user}' may not connect to database '${database}' at ${place}`, {
       cause: error,
       hint: `GRANT CONNECT ON DATABASE ${quoteIdentifier(database)} TO ${quoteIdentifier(connection.user)};`,
@@ -62,19 +62,24 @@ export function connectError(error: unknown, connection: PostgresqlConnection, d
 /** What went wrong in a query on a connection that stood. */
 export function queryError(error: unknown, doing: string): RahatError {
   if (error instanceof RahatError) return error;
-  const [code, message] = [codeOf(error), messageOf(error)];
+  const message = messageOf(error);
   if (isConnectionLoss(error)) {
     return new RahatError('source_lost', `The connection to PostgreSQL broke while ${doing}: ${message}`, {
       cause: error,
       hint: 'Look at the log of the database server for the same moment; the next run starts anew.',
     });
   }
-  if (code === '42501')
+  if (lacksRight(error))
     return new RahatError('source_permission_denied', `A right is missing for ${doing}: ${message}`, {
       cause: error,
       hint: 'The preflight of this server names the rights and the SQL that grants them.',
     });
   return new RahatError('internal', `${doing}: ${message}`, { cause: error });
+}
+
+/** The server refused it to this user (SQLSTATE insufficient_privilege). */
+export function lacksRight(error: unknown): boolean {
+  return codeOf(error) === '42501';
 }
 
 export function isConnectionLoss(error: unknown): boolean {

@@ -11,8 +11,12 @@ import { restoreIntoLive } from './merge/merge-restore.js';
 import { planMerge } from './merge/plan-merge.js';
 import { endSafetyCopy, planUndo } from './merge/undo-restore.js';
 import { takeBaseBackup } from './physical/index.js';
-import { preflight } from './preflight.js';
-import { probe } from './probe.js';
+import { makeBackupUser } from './backup-user/make-backup-user.js';
+import { removeBackupUser } from './backup-user/remove-backup-user.js';
+import { preflight } from './preflight/backup-preflight.js';
+import { probe } from './preflight/probe.js';
+import { preflightReport } from './preflight/report.js';
+import { withinLimits } from './source/within-limits.js';
 import type { RoutedConnection } from './reach/index.js';
 import { dropSlot, followFindings, followLog } from './wal/index.js';
 
@@ -31,10 +35,15 @@ export function openSession(connection: RoutedConnection, context: ConnectorCont
       });
     },
     preflight: (request) => preflight(connection, request, context),
-    backup: (request, sink, job) => {
-      if (request.method === 'postgresql.physical') return takeBaseBackup(connection, request, sink, job);
-      return backupLogically(connection, withDatabase(request), sink, context, job);
-    },
+    report: (request) => preflightReport(connection, request, context),
+    makeBackupUser: (request) => makeBackupUser(connection, request, context),
+    removeBackupUser: (name, mark) => removeBackupUser(connection, name, mark, context.signal),
+    backup: (request, sink, job) =>
+      withinLimits(connection, request, job, (paced) =>
+        request.method === 'postgresql.physical'
+          ? takeBaseBackup(connection, request, sink, paced)
+          : backupLogically(connection, withDatabase(request), sink, context, paced),
+      ),
     planRestore: async (request, source, job) => {
       assertDatabaseRestore(request, source);
       const order = await mergeOrder(connection, request, source);

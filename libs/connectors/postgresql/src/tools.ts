@@ -16,6 +16,7 @@ export interface PostgresqlTools {
   initdb?: string;
   postgres?: string;
   pgCtl?: string;
+  pgAmcheck?: string;
 }
 
 type Program = Exclude<keyof PostgresqlTools, 'major' | 'version' | 'folder'>;
@@ -28,6 +29,7 @@ const PROGRAM_FILES: Record<Program, string> = {
   initdb: 'initdb',
   postgres: 'postgres',
   pgCtl: 'pg_ctl',
+  pgAmcheck: 'pg_amcheck',
 };
 
 const VERSION_TIMEOUT_MS = 10_000;

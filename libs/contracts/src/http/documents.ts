@@ -4,6 +4,7 @@ import { PostgresqlAddress } from '../connection.js';
 import { HttpHook, ScriptHook } from '../hooks.js';
 import { Engine } from '../labels.js';
 import { PlainText } from '../plain-text.js';
+import { StandbyAddress } from '../source-limits.js';
 import { StorageSettings } from '../storage-settings.js';
 import { Tags } from '../tags.js';
 import { PlanOutline } from './plans.js';
@@ -70,6 +71,7 @@ export const ServerDocument = documentOf(
       heavyRuns: z.number().int().min(1).max(100).default(1),
       discoveryMinutes: z.number().int().min(1).max(10_080).nullable().default(null),
       blackouts: BlackoutWindows.default([]),
+      standbys: z.array(StandbyAddress).max(10).default([]),
     })
     .strict(),
 );

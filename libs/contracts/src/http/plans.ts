@@ -6,6 +6,7 @@ import { BackupMethod, BackupType, VerificationLevel } from '../labels.js';
 import { ContinuousLog } from '../log-stream.js';
 import { Moment } from '../moment.js';
 import { PlainText } from '../plain-text.js';
+import { SourceChoice, SourceLimits, SourceLimitsChange, SourceLimitsInput } from '../source-limits.js';
 import { Tags, TagFilter } from '../tags.js';
 import { VerificationSchedules, VerifyEvery } from '../verification.js';
 import { SearchFilters } from './annotations.js';
@@ -66,6 +67,7 @@ const shape = {
   deep: z.boolean(),
   /** Physical plans only: the log of each server is kept without an end, so that every moment between backups can be recovered. */
   continuousLog: ContinuousLog.nullable(),
+  source: SourceChoice,
   maxAttempts: z.number().int().min(1).max(10),
   deadlineMinutes: z
     .number()
@@ -82,7 +84,13 @@ const shape = {
 
 /** What a template or a document may say of a plan; what is absent is left to the defaults. */
 export const PlanOutline = z
-  .object({ ...shape, method: BackupMethod, retention: RetentionInput, hooks: z.array(HookOutline).max(20) })
+  .object({
+    ...shape,
+    method: BackupMethod,
+    retention: RetentionInput,
+    sourceLimits: SourceLimitsInput,
+    hooks: z.array(HookOutline).max(20),
+  })
   .omit({ name: true })
   .partial()
   .strict()
@@ -116,6 +124,8 @@ export const CreatePlan = z
     hooks: Hooks.default([]),
     deep: shape.deep.default(false),
     continuousLog: shape.continuousLog.default(null),
+    source: shape.source.prefault({ from: 'primary' }),
+    sourceLimits: SourceLimitsInput.prefault({}),
     maxAttempts: shape.maxAttempts.default(3),
     deadlineMinutes: shape.deadlineMinutes.default(720),
     noProgressMinutes: shape.noProgressMinutes.default(15),
@@ -142,6 +152,7 @@ export const Plan = z
     cronInWords: z.string().nullable(),
     nextRuns: z.array(z.iso.datetime()),
     retention: RetentionPolicy,
+    sourceLimits: SourceLimits,
     hooks: z.array(Hook),
     enabled: z.boolean(),
     pause: PlanPause.nullable(),
@@ -157,6 +168,7 @@ export const UpdatePlan = z
     ...shape,
     servers: ServerSelection,
     retention: RetentionChange,
+    sourceLimits: SourceLimitsChange,
     /** One without `authorization` keeps that of its name, as long as it calls the same place. */
     hooks: Hooks,
     cron: z.string().max(200).nullable(),

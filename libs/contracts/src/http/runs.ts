@@ -60,6 +60,8 @@ export const Run = z
         bytes: z.number(),
         totalBytes: z.number().optional(),
         addedBytes: z.number().optional(),
+        /** Why the source is read slower than it could be. */
+        slowedBy: z.string().optional(),
         log: LogProgress.optional(),
         at: z.iso.datetime(),
       })
@@ -96,6 +98,8 @@ export const Backup = z
     databaseName: z.string().nullable(),
     method: BackupMethod,
     type: BackupType,
+    /** The backup that this one is restored upon; null = it stands alone. */
+    parent: z.string().nullable(),
     label: BackupLabel,
     consistency: Consistency,
     state: z.enum(['succeeded', 'partial']),

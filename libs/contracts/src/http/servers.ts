@@ -4,6 +4,7 @@ import { Finding } from '../finding.js';
 import { BackupMethod, Engine } from '../labels.js';
 import { BlackoutWindows } from '../blackouts.js';
 import { PlainText } from '../plain-text.js';
+import { StandbyAddress } from '../source-limits.js';
 import { TagFilter, Tags } from '../tags.js';
 import { SearchFilters } from './annotations.js';
 import { PageQuery } from './page.js';
@@ -17,6 +18,8 @@ const shape = {
   /** How often it is asked for new and vanished databases while a plan says `all` or patterns; null = as the platform is configured. */
   discoveryMinutes: z.number().int().min(1).max(10_080).nullable(),
   blackouts: BlackoutWindows,
+  /** From which a plan may read instead; nothing is restored to them. */
+  standbys: z.array(StandbyAddress).max(10),
 };
 
 /** What a URL can't say of an address, beside it; within `address` it stands by itself. */
@@ -45,6 +48,7 @@ export const CreateServer = z
     heavyRuns: shape.heavyRuns.default(1),
     discoveryMinutes: shape.discoveryMinutes.default(null),
     blackouts: shape.blackouts.default([]),
+    standbys: shape.standbys.default([]),
   })
   .strict()
   .meta({ id: 'CreateServer' });
@@ -116,6 +120,7 @@ export const UpdateServer = z
     heavyRuns: shape.heavyRuns.optional(),
     discoveryMinutes: shape.discoveryMinutes.optional(),
     blackouts: shape.blackouts.optional(),
+    standbys: shape.standbys.optional(),
   })
   .strict()
   .meta({ id: 'UpdateServer' });

@@ -97,6 +97,8 @@ export const RepositorySnapshot = z
       engine: Engine,
       method: BackupMethod,
       label: BackupLabel,
+      /** Snapshot that this one is restored upon; null = it stands alone. */
+      parent: z.string().nullable(),
       objects: z.number().int(),
       sizeBytes: z.number(),
       addedBytes: z.number(),

@@ -3,6 +3,7 @@ import { throwIfCancelled } from '../bounded-store.js';
 import type { RepositoryContext } from '../context.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
 import { LOGS_PREFIX, SNAPSHOTS_PREFIX, TRASH_PREFIX, trashName } from '../layout.js';
+import { untilListed } from '../listing-lag.js';
 import { openAnyManifest, type AnyManifest } from '../manifests/any-manifest.js';
 import { listManifestFiles, ManifestRounds, type ListedManifest } from '../manifests/listed-manifests.js';
 import { called, isLogId, standingName } from '../manifests/manifest-ids.js';
@@ -49,7 +50,8 @@ export class LiveMarks {
 
 /**
  * All that is live, what lies in the trash too but for the ignored ids. An undo moves a manifest from the trash back: between
- * listing the one and the other it would be seen in neither, so those that stand are listed twice.
+ * listing the one and the other it would be seen in neither, so those that stand are listed twice. Both moves put the manifest before
+ * they take its source away; what is listed at least as late as its listing lags shows it in the one place or the other.
  */
 export async function listLiveManifests(context: RepositoryContext, ignoredTrash: ReadonlySet<string>): Promise<ListedManifest[]> {
   const { trashIsLive, snapshotsListedAgain, logsAreLive } = context.protocol;
@@ -61,7 +63,9 @@ export async function listLiveManifests(context: RepositoryContext, ignoredTrash
   };
   const standing = [SNAPSHOTS_PREFIX, LOGS_PREFIX];
   for (const prefix of standing) await list(prefix, NONE);
+  await untilListed(context);
   if (trashIsLive) await list(TRASH_PREFIX, ignoredTrash);
+  await untilListed(context);
   if (snapshotsListedAgain) for (const prefix of standing) await list(prefix, NONE);
   return [...manifests.values()];
 }

@@ -217,8 +217,15 @@ async function countMissing(
 async function chooseSnapshots(source: RepositoryContext, wanted: string[] | undefined, report: CopyReport): Promise<string[]> {
   if (wanted) {
     const createdAt = new Map<string, number>();
-    for await (const manifest of inOrder(new Set(wanted), openReadsOf(source), (id) => findSnapshot(source, id)))
-      createdAt.set(manifest.snapshot, Date.parse(manifest.createdAt));
+    // Also what the wanted ones are restored upon: without it their copies would be worth nothing.
+    for (let names = new Set(wanted); names.size > 0;) {
+      const upon = new Set<string>();
+      for await (const { snapshot, parent, createdAt: at } of inOrder(names, openReadsOf(source), (id) => findSnapshot(source, id))) {
+        createdAt.set(snapshot, Date.parse(at));
+        if (parent !== undefined && !createdAt.has(parent)) upon.add(parent);
+      }
+      names = upon;
+    }
     return [...createdAt.keys()].toSorted((a, b) => createdAt.get(a)! - createdAt.get(b)!);
   }
   const ids: string[] = [];

@@ -21,6 +21,8 @@ export const SnapshotFacts = z.object({
   engine: Engine,
   method: BackupMethod,
   label: BackupLabel,
+  /** Snapshot that this one is restored upon; absent = it stands alone. */
+  parent: z.string().optional(),
   consistency: Consistency,
   /** Engine positions, e.g. `{"start":"0/3000028","end":"0/3000100","timeline":1}`. */
   positions: z.record(z.string(), z.union([z.string(), z.number()])),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { RahatError } from '@rahat/contracts';
+import type { Repository } from '../repository.js';
 import { backUp, digests, newRepository, noise, restore } from '../testing/builders.js';
 import { MemoryStore } from '../testing/memory-store.js';
 import { reopen } from '../testing/siblings.js';
@@ -93,6 +94,55 @@ describe('a removal to the trash', () => {
     };
     await repository.moveToTrash('backup_1');
     expect(puts).not.toContain('snapshots/backup_1');
+    expect(store.names('snapshots/')).toEqual([]);
+  });
+});
+
+describe('an undo', () => {
+  /** Falls asleep right before its put, for longer than its lease, while `meanwhile` is done. */
+  async function undoTooLate(store: MemoryStore, repository: Repository, meanwhile: () => void | Promise<void>): Promise<void> {
+    const atMs = Date.now();
+    store.onCall = async (operation, name) => {
+      if (operation !== 'put' || name !== 'snapshots/backup_1') return;
+      store.onCall = () => undefined;
+      await meanwhile();
+      store.now = () => new Date(atMs + 2 * 60 * MINUTE_MS);
+    };
+    await expect(repository.restoreFromTrash('backup_1')).rejects.toMatchObject({ code: 'lease_lost' });
+  }
+
+  it('that comes too late leaves what another one has brought back meanwhile', async () => {
+    const store = new MemoryStore();
+    const repository = await newRepository(store);
+    await backUp(repository, 'backup_1', CONTENT);
+    await repository.moveToTrash('backup_1');
+    const other = await reopen(store);
+    await undoTooLate(store, repository, () => other.restoreFromTrash('backup_1'));
+    expect([store.names('snapshots/'), store.names('trash/')]).toEqual([['snapshots/backup_1'], []]);
+    expect(digests(await restore(other, 'backup_1'))).toEqual(digests(CONTENT));
+  });
+
+  it('that is repeated too late leaves what the first one has brought back', async () => {
+    const store = new MemoryStore();
+    const repository = await newRepository(store);
+    await backUp(repository, 'backup_1', CONTENT);
+    const manifest = store.files.get('snapshots/backup_1')!;
+    await repository.moveToTrash('backup_1');
+    // The removal was broken off between its two steps.
+    await store.put('snapshots/backup_1', manifest.bytes);
+    await undoTooLate(store, repository, () => undefined);
+    expect(store.names('snapshots/')).toEqual(['snapshots/backup_1']);
+    expect(digests(await restore(repository, 'backup_1'))).toEqual(digests(CONTENT));
+  });
+
+  it('that comes too late puts nothing back whose chunks a collection has deleted', async () => {
+    const store = new MemoryStore();
+    const repository = await newRepository(store);
+    await backUp(repository, 'backup_1', CONTENT);
+    await repository.moveToTrash('backup_1');
+    await undoTooLate(store, repository, () => {
+      for (const name of [...store.names('trash/'), ...store.names('packs/'), ...store.names('index/')]) store.files.delete(name);
+    });
     expect(store.names('snapshots/')).toEqual([]);
   });
 });

@@ -7,6 +7,7 @@ import { removeUnlessLocked } from '../object-lock/refused-removals.js';
 import { assertNotBeingMerged } from '../logs/awaited-merge.js';
 import { openAnyManifest } from '../manifests/any-manifest.js';
 import { assertManifestId, called, isLogId, manifestIdOf, standingName } from '../manifests/manifest-ids.js';
+import { takeBackUnlessWhole } from '../writing/late-manifest.js';
 
 /**
  * Retention's step; collection still counts the snapshot as live until it is purged from trash/. Repeating it completes it. An undo
@@ -78,8 +79,8 @@ export async function restoreFromTrash(context: RepositoryContext, id: string): 
     if (!stat)
       throw new RahatError('storage_unreachable', `Storage ${context.store.description} does not show ${called(id)}, which it accepted.`);
     if (lease && !lease.covers(stat.modifiedAt) && context.protocol.undoWithinLease) {
-      // The copy in the trash stays, so nothing is lost by taking this one away.
-      await context.store.remove(standingName(id));
+      // Another undo may have been done meanwhile, and have taken the copy out of the trash.
+      await takeBackUnlessWhole(context, id);
       throw new RahatError('lease_lost', `The ${called(id)} was put back too late to be sure that it is whole; repeat the undo.`);
     }
     // The copy of a removal that was never completed stays until its time is over, in case that its process is not dead but asleep.

@@ -1,10 +1,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { RahatError } from '@rahat/contracts';
-import { examineRepository } from '../check/check.js';
 import type { RepositoryContext } from '../context.js';
 import type { Lease } from '../leases/lease.js';
-import { untilListed } from '../listing-lag.js';
 import { called, isLogId, standingName } from '../manifests/manifest-ids.js';
+import { takeBackUnlessWhole } from './late-manifest.js';
 
 /** How long a call that was given up may take until it has its effect, on a process that runs again. */
 const LANDING_MS = 1000;
@@ -98,26 +97,11 @@ async function takeBackWhatCameLate(context: RepositoryContext, lease: Lease, { 
   }
 }
 
-/**
- * Without conditional puts this manifest may stand in the place of another worker's, of the same content, whose success was
- * reported; and a log may have been taken by another follower for its own. Such a one is whole, and one that is whole does no harm.
- */
 async function takeBack(context: RepositoryContext, id: string): Promise<void> {
-  const { store, protocol } = context;
-  const mayBeAnothers = !store.capabilities.conditionalPut || isLogId(id);
-  if (mayBeAnothers && protocol.wholeManifestsStay && (await isWhole(context, id))) return;
-  await store.remove(standingName(id));
-}
-
-/** Or not known to be otherwise. */
-async function isWhole(context: RepositoryContext, id: string): Promise<boolean> {
-  try {
-    // Listings that lag don't show yet what the other worker stored for it.
-    await untilListed(context);
-    return (await examineRepository(context, { level: 'structure', snapshots: [id] })).report.healthy;
-  } catch {
-    return true;
-  }
+  // Without conditional puts it may stand in the place of another worker's; a log may have been taken by another follower for its own.
+  const mayBeAnothers = !context.store.capabilities.conditionalPut || isLogId(id);
+  if (mayBeAnothers) await takeBackUnlessWhole(context, id);
+  else await context.store.remove(standingName(id));
 }
 
 /** The manifest was seen before the lease: who judges the lease dead later on finds the manifest (repository.md §8). */

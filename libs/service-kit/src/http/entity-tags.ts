@@ -22,6 +22,9 @@ const TAGGED = 'rahat:tagged';
 // On its handlers alone: an interceptor before a stream of events would begin the stream before it is known whether there is one.
 export const Tagged = (...changing: string[]) => applyDecorators(SetMetadata(TAGGED, changing), UseInterceptors(new EntityTags(changing)));
 
+/** The handler edits such a resource and answers with more than it: `@IfMatch()` works, and the answer has no ETag. */
+export const Edits = (...changing: string[]) => SetMetadata(TAGGED, changing);
+
 /** Refuses an edit with `precondition_failed` when the resource isn't what its editor saw. To be called with the row locked. */
 export type Expected = (current: object) => void;
 
@@ -31,7 +34,7 @@ export const whatever: Expected = () => undefined;
 /** What the caller's If-Match expects of the resource, as the handler's `@Tagged` presents it. */
 export const IfMatch = createParamDecorator((_: unknown, context: ExecutionContext): Expected => {
   const changing = new Reflector().get<string[] | undefined>(TAGGED, context.getHandler());
-  if (changing === undefined) throw new RahatError('internal', `${context.getHandler().name} has no @Tagged`);
+  if (changing === undefined) throw new RahatError('internal', `${context.getHandler().name} has neither @Tagged nor @Edits`);
   return expectedBy(context.switchToHttp().getRequest<Request>().headers['if-match'], changing);
 });
 

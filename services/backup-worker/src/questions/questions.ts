@@ -1,9 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { RahatError, RunSecrets } from '@rahat/contracts';
-import { discoverDatabases, dropSlot, outlineRestore, outlineSafetyCopy, probeServer, type QuestionOptions } from '@rahat/execution';
+import {
+  discoverDatabases,
+  dropSlot,
+  makeBackupUser,
+  outlineRestore,
+  outlineSafetyCopy,
+  preflightServer,
+  probeServer,
+  removeBackupUser,
+  type QuestionOptions,
+} from '@rahat/execution';
 import type { AnswerHandlers, Messaging, Subscription } from '@rahat/messaging';
 import type { PoolKey } from '@rahat/secrets';
 import type { WorkerConfig } from '../config.js';
+import { Contents } from '../contents/contents.js';
 import type { Janitor } from '../janitor/janitor.js';
 
 const ANSWER_LIMIT_MS = 60_000;
@@ -12,13 +23,16 @@ const ANSWER_LIMIT_MS = 60_000;
 export class Questions {
   private subscription: Subscription | undefined;
   private readonly stopping = new AbortController();
+  private readonly contents: Contents;
 
   constructor(
     private readonly messaging: Messaging,
     private readonly poolKey: PoolKey,
     private readonly config: WorkerConfig,
     private readonly janitor: Janitor,
-  ) {}
+  ) {
+    this.contents = new Contents(config, janitor, this.stopping.signal);
+  }
 
   start(): void {
     this.subscription = this.messaging.answer(this.config.RAHAT_WORKER_POOL, this.handlers());
@@ -26,7 +40,7 @@ export class Questions {
 
   async drain(): Promise<void> {
     this.stopping.abort(new RahatError('unavailable', 'The worker is stopping'));
-    await this.subscription?.close();
+    await Promise.all([this.subscription?.close(), this.contents.drain()]);
   }
 
   private handlers(): AnswerHandlers {
@@ -34,6 +48,18 @@ export class Questions {
       'server.probe.v1': async ({ engine, binding, sealedSecrets }) => {
         const { source } = await this.open(sealedSecrets, binding);
         return this.answer((options) => probeServer(engine, needed(source), options));
+      },
+      'server.preflight.v1': async ({ engine, binding, sealedSecrets, databases, uses }) => {
+        const { source } = await this.open(sealedSecrets, binding);
+        return this.answer((options) => preflightServer(engine, needed(source), { databases, uses }, options));
+      },
+      'backup_user.make.v1': async ({ engine, binding, sealedSecrets, ...request }) => {
+        const secrets = await this.open(sealedSecrets, binding);
+        return this.answer((options) => makeBackupUser(engine, secrets, request, options));
+      },
+      'backup_user.remove.v1': async ({ engine, binding, sealedSecrets, mark }) => {
+        const secrets = await this.open(sealedSecrets, binding);
+        return this.answer((options) => removeBackupUser(engine, secrets, mark, options));
       },
       'server.discover.v1': async ({ engine, binding, sealedSecrets }) => {
         const { source } = await this.open(sealedSecrets, binding);
@@ -43,6 +69,7 @@ export class Questions {
         const { source } = await this.open(sealedSecrets, binding);
         return this.answer((options) => dropSlot(engine, needed(source), slot, options));
       },
+      'backup.read.v1': async (question) => this.contents.send(question, await this.open(question.sealedSecrets, question.binding)),
       'restore.outline.v1': async ({ spec }) => {
         const secrets = await this.open(spec.sealedSecrets, `${spec.run}/${spec.attempt}`);
         const { steps, overwrites, findings, sizeBytes, objects } = await this.answer((options) =>

@@ -8,7 +8,21 @@ export type EndpointClass =
   | 'heavy';
 
 const HEAVY_RESOURCES = new Set(['comparisons', 'restores', 'restore-plans', 'search', 'documents', 'exports', 'reports']);
-const HEAVY_ACTS = new Set(['verify', 'rebuild', 'export', 'compare', 'download', 'discover', 'test', 'bring-back']);
+const HEAVY_ACTS = new Set([
+  'verify',
+  'rebuild',
+  'export',
+  'compare',
+  'download',
+  'objects',
+  'ddl',
+  'rows',
+  'discover',
+  'test',
+  'preflight',
+  'backup-user',
+  'bring-back',
+]);
 const READING = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 export function classOf(method: string, url: string): Exclude<EndpointClass, 'entrance'> {

@@ -38,6 +38,7 @@ describe('classes of endpoints', () => {
     ['GET', '/api/v2/audit/verify', 'heavy'],
     ['POST', '/api/v2/backups/backup_1/verify', 'heavy'],
     ['GET', '/api/v2/audit/export', 'heavy'],
+    ['GET', '/api/v2/backups/backup_1/rows?schema=public&name=orders', 'heavy'],
     ['POST', '/api/v2/servers/server_1/test', 'heavy'],
   ])('%s %s is %s', (method, url, expected) => expect(classOf(method, url)).toBe(expected));
 });

@@ -44,6 +44,8 @@ export interface BackupRow {
   log_timeline: number | null;
   log_start: string | null;
   log_end: string | null;
+  /** What it is restored upon, in the same repository; null = it stands alone. */
+  parent_snapshot: string | null;
   retention_reason: string;
   hold: BackupHold | null;
   /** Retention let it go, and something keeps it still. */
@@ -64,10 +66,12 @@ export interface BackupRow {
   created_at: Date;
 }
 
-export type NamedBackupRow = BackupRow & { server_name: string };
+/** `parent_id`: the backup of `parent_snapshot`, as far as the catalog has it. */
+export type NamedBackupRow = BackupRow & { server_name: string; parent_id: string | null };
 
 /** Not by a join, for which the planner would read all servers where a page shows fifty. */
-export const NAMED_BACKUPS = `SELECT backups.*, (SELECT name FROM servers WHERE servers.id = backups.server_id) AS server_name FROM backups`;
+export const NAMED_BACKUPS = `SELECT backups.*, (SELECT name FROM servers WHERE servers.id = backups.server_id) AS server_name,
+  (SELECT id FROM backups AS parents WHERE parents.repository_id = backups.repository_id AND parents.snapshot = backups.parent_snapshot) AS parent_id FROM backups`;
 
 export async function findBackup(transaction: Transaction, id: string): Promise<NamedBackupRow> {
   const [row] = await transaction.query<NamedBackupRow>(`${NAMED_BACKUPS} WHERE backups.id = $1`, [id]);
@@ -99,6 +103,7 @@ export function presentBackup(row: NamedBackupRow): Backup {
     databaseName: row.database_name,
     method: row.method,
     type: row.backup_type,
+    parent: row.parent_id,
     label: row.label,
     consistency: row.consistency,
     state: row.state,

@@ -39,8 +39,8 @@ function document(kind: ComparedDocument['kind'], { name }: { name: string }, sp
 }
 
 function serverSpec(server: Server, groupNames: Map<string, string>): Record<string, unknown> {
-  const { engine, address, pool, tags, heavyRuns, discoveryMinutes, blackouts } = server;
-  return { engine, address, pool, groups: named(server.groups, groupNames), tags, heavyRuns, discoveryMinutes, blackouts };
+  const { engine, address, pool, tags, heavyRuns, discoveryMinutes, blackouts, standbys } = server;
+  return { engine, address, pool, groups: named(server.groups, groupNames), tags, heavyRuns, discoveryMinutes, blackouts, standbys };
 }
 
 function planSpec(

@@ -15,6 +15,8 @@ const WHOLE = [
     databases: { include: ['s*'] },
     schedules: [{ cron: '30 2 * * *', timeZone: 'Europe/Istanbul' }],
     tags: ['team=shop'],
+    source: { from: 'prefer-replica', lagSeconds: 30 },
+    sourceLimits: { bytesPerSecond: 20_000_000, yieldSeconds: 30 },
     hooks: [
       { kind: 'http', name: 'tell', when: 'after_failure', url: 'https://hooks.example/shop', authorization: secretRef('HOOK_TOKEN') },
       { kind: 'script', name: 'quiet', when: 'before', script: 'quiesce.sh', args: ['shop'] },
@@ -26,6 +28,7 @@ const WHOLE = [
     groups: ['Europe'],
     tags: ['env=prod'],
     heavyRuns: 2,
+    standbys: [{ host: 'db2.example' }],
   }),
   document('Template', 'calm', { description: 'Late and last', content: { priority: 90, jitterMinutes: 20, verify: ['BASIC'] } }),
   document('Repository', 'vault', { storage: 'cellar', passphrase: secretRef('VAULT_PASSPHRASE') }),
@@ -73,10 +76,12 @@ describe('documents', () => {
       verify: ['BASIC'],
       databases: { include: ['s*'] },
       tags: ['team=shop'],
+      source: { from: 'prefer-replica', lagSeconds: 30 },
+      sourceLimits: { bytesPerSecond: 20_000_000, yieldSeconds: 30, lockWaits: null },
       schedules: [{ type: 'full', cron: '30 2 * * *', timeZone: 'Europe/Istanbul' }],
     });
     const [server] = (await scheduler.call('GET', '/api/v2/servers')).body.data;
-    expect(server).toMatchObject({ name: 'shop-db', heavyRuns: 2, tags: ['env=prod'] });
+    expect(server).toMatchObject({ name: 'shop-db', heavyRuns: 2, tags: ['env=prod'], standbys: [{ host: 'db2.example', port: 5432 }] });
     expect(plan.servers).toEqual({ servers: [server.id], groups: server.groups, tags: [] });
     for (const documents of [WHOLE, [...WHOLE].reverse()]) expect(told((await apply(documents)).body)).toEqual([]);
   });

@@ -47,7 +47,7 @@ export function idsOf(state: CurrentState) {
 }
 
 export function serverRequest({ metadata, spec }: Of<'Server'>, state: CurrentState) {
-  const { address, pool, groups, tags, heavyRuns, discoveryMinutes, blackouts } = spec;
+  const { address, pool, groups, tags, heavyRuns, discoveryMinutes, blackouts, standbys } = spec;
   return {
     name: metadata.name,
     address,
@@ -57,6 +57,7 @@ export function serverRequest({ metadata, spec }: Of<'Server'>, state: CurrentSt
     heavyRuns,
     discoveryMinutes,
     blackouts,
+    standbys,
   };
 }
 

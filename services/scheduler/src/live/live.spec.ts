@@ -33,9 +33,11 @@ describe('the events of an organization', () => {
   it('tell each change of a run once and in order, to every reader, and progress as it comes', async () => {
     const readers = await Promise.all([listen('/api/v2/events'), listen('/api/v2/events')]);
     scheduler.scripts.push(async (attempt) => {
+      // Progress of a run that isn't running is nobody's business.
       await attempt.start();
+      await readers[0]!.until((events) => statesIn(events, attempt.spec.run).includes('running'));
       await attempt.tell('attempt.progress.v1', { phase: 'dumping', bytes: 10, at: new Date().toISOString() });
-      await sleep(300);
+      for (const reader of readers) await reader.until((events) => events.some(({ event }) => event === 'progress'));
       await attempt.finish({ outcome: 'evidence', evidence: evidenceFor(attempt.spec) });
     });
     const run = await backUp();

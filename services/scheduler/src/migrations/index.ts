@@ -15,6 +15,8 @@ import { CompareBackups1764460000000 } from './0014-compare-backups.js';
 import { FollowLogs1764590000000 } from './0015-follow-logs.js';
 import { KeepConnectionKeys1764600000000 } from './0016-keep-connection-keys.js';
 import { LimitToServerGroups1764610000000 } from './0017-limit-to-server-groups.js';
+import { SpareTheSource1764620000000 } from './0018-spare-the-source.js';
+import { RestUponBackups1764630000000 } from './0019-rest-upon-backups.js';
 
 export const schedulerMigrations = [
   CreateScheduler1763900000000,
@@ -34,4 +36,6 @@ export const schedulerMigrations = [
   FollowLogs1764590000000,
   KeepConnectionKeys1764600000000,
   LimitToServerGroups1764610000000,
+  SpareTheSource1764620000000,
+  RestUponBackups1764630000000,
 ];

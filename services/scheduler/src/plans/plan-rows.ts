@@ -11,7 +11,7 @@ export type PlanContent = Omit<CreatePlan, 'server' | 'servers' | 'cron' | 'time
   schedules: ScheduleInput[];
   hooks: StoredHook[];
 };
-type Changeable = Partial<Omit<PlanContent, 'schedules' | 'retention'>> & Pick<UpdatePlan, 'retention'>;
+type Changeable = Partial<Omit<PlanContent, 'schedules' | 'retention' | 'sourceLimits'>> & Pick<UpdatePlan, 'retention' | 'sourceLimits'>;
 
 export interface WrittenPlan {
   row: PlanRow;
@@ -50,6 +50,7 @@ export async function changePlan(
     retention_weighed: false,
     retention_brake: null,
     ...columnsOf(request),
+    ...(request.sourceLimits === undefined ? {} : { source_limits: asJson({ ...before.source_limits, ...request.sourceLimits }) }),
     ...(schedules === undefined ? {} : { planned_until: now }),
   };
   const [row] = await transaction.query<PlanRow>(
@@ -96,6 +97,8 @@ function columnsOf(request: Changeable): Record<string, unknown> {
     assertions: asJson(request.assertions),
     deep: request.deep,
     continuous_log: request.continuousLog === null ? null : asJson(request.continuousLog),
+    source: asJson(request.source),
+    source_limits: asJson(request.sourceLimits),
     max_attempts: request.maxAttempts,
     deadline_minutes: request.deadlineMinutes,
     no_progress_minutes: request.noProgressMinutes,

@@ -10,6 +10,8 @@ import {
   type Plan,
   type PlanPause,
   type RetentionPolicy,
+  type SourceChoice,
+  type SourceLimits,
   type VerificationLevel,
   type VerificationSchedule,
   type VerifyEvery,
@@ -54,6 +56,8 @@ export interface PlanRow {
   assertions: Assertion[];
   deep: boolean;
   continuous_log: ContinuousLog | null;
+  source: SourceChoice;
+  source_limits: SourceLimits;
   max_attempts: number;
   deadline_minutes: number;
   no_progress_minutes: number;
@@ -111,6 +115,8 @@ export function presentPlan(row: PlanRow, schedules: readonly ScheduleRow[], now
     assertions: row.assertions,
     deep: row.deep,
     continuousLog: row.continuous_log,
+    source: row.source,
+    sourceLimits: row.source_limits,
     maxAttempts: row.max_attempts,
     deadlineMinutes: row.deadline_minutes,
     noProgressMinutes: row.no_progress_minutes,

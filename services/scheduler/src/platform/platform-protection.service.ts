@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import {
   newId,
   RetentionInput,
+  SourceLimitsInput,
   type PlatformProtection,
   type PostgresqlConnection,
   type Principal,
@@ -130,6 +131,8 @@ export class PlatformProtectionService {
         assertions: [],
         deep: false,
         continuousLog: null,
+        source: { from: 'primary', lagSeconds: 60 },
+        sourceLimits: SourceLimitsInput.parse({}),
         maxAttempts: 3,
         deadlineMinutes: 720,
         noProgressMinutes: 15,

@@ -1,11 +1,11 @@
-import { newIdAt, type FoundSnapshot, type ReadableSnapshot } from '@rahat/contracts';
+import { newIdAt, typeOfLabel, type FoundSnapshot, type ReadableSnapshot } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 import type { BackupRow } from '../backups/backups.table.js';
 import { logPlaceOf } from '../log-streams/log-place.js';
 import type { RunRow } from '../runs/runs.table.js';
 import type { KnownAttempt, KnownBackup } from './fate.js';
 import type { Origin } from './origins.js';
-import { standingOf, typeOf } from './standing.js';
+import { standingOf } from './standing.js';
 
 /** The attempt of a backup, and the run that accepted it. */
 export interface AttemptOfSnapshot extends KnownAttempt {
@@ -108,8 +108,8 @@ export async function recordFound(transaction: Transaction, { rebuild, found, or
   const [row] = await transaction.query(
     `INSERT INTO backups (id, organization_id, snapshot, repository_id, run_id, plan_id, server_id, database_id, database_name, method, label, consistency, state,
        consistent_at, objects, rows, size_bytes, added_bytes, server_version, tool, findings, created_at, backup_type, names, found, retention_reason,
-       removal_requested_at, removed_at, log_timeline, log_start, log_end, system_identity)
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $27, $28, $29, $30, $31)
+       removal_requested_at, removed_at, log_timeline, log_start, log_end, system_identity, parent_snapshot)
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $27, $28, $29, $30, $31, $32)
      ON CONFLICT DO NOTHING RETURNING 1`,
     [
       id,
@@ -134,7 +134,7 @@ export async function recordFound(transaction: Transaction, { rebuild, found, or
       found.tool,
       JSON.stringify([...found.findings, ...judged.findings]),
       found.createdAt,
-      typeOf(found.label),
+      typeOfLabel(found.label),
       [origin.server.name, origin.plan?.name ?? []].flat().join(' '),
       JSON.stringify({ at: now.toISOString(), run: found.run, by: rebuild.id }),
       removedAt ? IN_TRASH : NOT_LOOKED_AT,
@@ -143,6 +143,7 @@ export async function recordFound(transaction: Transaction, { rebuild, found, or
       place?.start ?? null,
       place?.end ?? null,
       place?.system ?? null,
+      found.parent ?? null,
     ],
   );
   if (row && run) await transaction.query(`UPDATE runs SET backup_id = $2 WHERE id = $1`, [run, id]);

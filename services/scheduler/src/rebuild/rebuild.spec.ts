@@ -9,7 +9,7 @@ import {
   type RebuiltSnapshot,
   type Run,
 } from '@rahat/contracts';
-import type { TestAttempt } from '../testing/scripts.js';
+import { scriptOf, type TestAttempt } from '../testing/scripts.js';
 import { startTestScheduler, type TestScheduler } from '../testing/start-test-scheduler.js';
 
 const REPOSITORY = 'repository_known';
@@ -108,7 +108,7 @@ async function readRepository(attempt: TestAttempt, { spec } = attempt): Promise
 }
 
 async function rebuild(body: object = {}): Promise<Run & { evidence: { type: 'rebuild' } }> {
-  scheduler.scripts.push(readRepository);
+  scheduler.scripts.push(scriptOf('rebuild', readRepository));
   const [run] = (await scheduler.call('POST', '/api/v2/catalog/rebuild', body)).body.runs as Run[];
   return scheduler.until(run!.id, 'succeeded', 'partial', 'failed') as Promise<Run & { evidence: { type: 'rebuild' } }>;
 }
@@ -151,6 +151,18 @@ describe('a rebuild of the catalog', () => {
     expect(attempt.secrets).toEqual({
       repositories: [expect.objectContaining({ credential: expect.objectContaining({ power: 'write-only' }) })],
     });
+  });
+
+  it('knows what a backup rests upon, in whatever order the two are found', async () => {
+    const runs = [await backUp(), await backUp()];
+    const [child, parent] = [runs[0]!, runs[1]!].map((run) => run.evidence as { type: 'backup'; snapshot: string });
+    await holds(runs[0]!, { label: 'incremental (native)', parent: parent!.snapshot });
+    await holds(runs[1]!);
+    await scheduler.sql(`DELETE FROM scheduler.backups`);
+    await rebuild();
+    const found = new Map((await backups()).map((backup) => [backup.snapshot, backup]));
+    expect(found.get(child!.snapshot)).toMatchObject({ type: 'incremental', parent: found.get(parent!.snapshot)!.id });
+    expect(found.get(parent!.snapshot)).toMatchObject({ type: 'full', parent: null });
   });
 
   it('finds a place for what the ledger never heard of: by plan, by what the server says it is, or as of a deleted server', async () => {
@@ -357,7 +369,7 @@ describe('a database that was restored to yesterday', () => {
     expect(await rebuilds()).toEqual([]);
 
     scheduler.clock.advance(2 * HOUR_MS);
-    scheduler.scripts.push(readRepository);
+    scheduler.scripts.push(scriptOf('rebuild', readRepository));
     await scheduler.tick();
     const [first] = await rebuilds();
     await scheduler.until(first!.id, 'succeeded', 'partial');
@@ -383,7 +395,7 @@ describe('a database that was restored to yesterday', () => {
       [48, 2],
     ] as const) {
       scheduler.clock.advance(hours * HOUR_MS);
-      scheduler.scripts.push(readRepository);
+      scheduler.scripts.push(scriptOf('rebuild', readRepository));
       await scheduler.eventually(async () => {
         await scheduler.tick();
         return (await rebuilds()).length === expected;

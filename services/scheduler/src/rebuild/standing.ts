@@ -1,18 +1,5 @@
-import type { BackupLabel, BackupType, Finding, ReadableSnapshot } from '@rahat/contracts';
+import type { Finding, ReadableSnapshot } from '@rahat/contracts';
 import { judge } from '../runs/judgement.js';
-
-const TYPES: Record<BackupLabel, BackupType> = {
-  full: 'full',
-  'full · space-incremental': 'full',
-  'incremental (native)': 'incremental',
-  'differential (native)': 'differential',
-  log: 'log',
-  'snapshot-ref': 'full',
-};
-
-export function typeOf(label: BackupLabel): BackupType {
-  return TYPES[label];
-}
 
 export interface Standing {
   state: 'succeeded' | 'partial';

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import {
   RahatError,
   type CreateRestorePlan,
+  type PostgresqlAddress,
   type Principal,
   type RestorePlan,
   type RestoreSpec,

@@ -13,6 +13,7 @@ const COLUMNS = [
   'organization_id',
   'repository_id',
   'snapshot',
+  'parent_snapshot',
   'server_id',
   'database_id',
   'database_name',
@@ -42,8 +43,10 @@ export interface Line {
   database: string | null;
 }
 
-/** Asked once for all rows: what runs is little beside what is kept. */
-const IN_USE = `id IN (SELECT backup_id FROM runs WHERE type <> 'backup' AND state IN ('due', 'queued', 'running') AND backup_id IS NOT NULL)`;
+/** Asked once for all rows: what runs is little beside what is kept. A backup that is under way needs what it is taken upon. */
+const IN_USE = `(id IN (SELECT backup_id FROM runs WHERE type <> 'backup' AND state IN ('due', 'queued', 'running') AND backup_id IS NOT NULL)
+  OR (repository_id, snapshot) IN (SELECT runs.repository_id, attempts.parent_snapshot FROM runs JOIN attempts ON attempts.run_id = runs.id AND attempts.attempt = runs.attempt
+    WHERE runs.type = 'backup' AND runs.state IN ('queued', 'running') AND attempts.parent_snapshot IS NOT NULL))`;
 const RETAINED = `SELECT ${COLUMNS.join(', ')}, ${IN_USE} AS in_use FROM backups`;
 
 export async function policyOf(transaction: Transaction, plan: PlanRow): Promise<LinePolicy> {
@@ -140,7 +143,15 @@ function decided(line: readonly RetainedRow[], policy: LinePolicy): DecidedRow[]
 }
 
 function retainedIn(line: readonly RetainedRow[]): RetainedBackup[] {
-  const bases = basesOf(line.map((row) => ({ id: row.id, type: row.backup_type, consistentAt: row.consistent_at })));
+  const bases = basesOf(
+    line.map((row) => ({
+      id: row.id,
+      snapshot: row.snapshot,
+      parent: row.parent_snapshot,
+      type: row.backup_type,
+      consistentAt: row.consistent_at,
+    })),
+  );
   return line.map((row) => ({
     id: row.id,
     consistentAt: row.consistent_at,

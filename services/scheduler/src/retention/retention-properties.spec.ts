@@ -13,6 +13,8 @@ interface Entry {
   hold: string | null;
   sizeBytes: number;
   minutesLater: number;
+  /** Whether the catalog knows what it is restored upon: by place in the line, by a recorded snapshot, or by one that is gone. */
+  parent: 'unrecorded' | 'recorded' | 'gone';
 }
 
 const anyEntry: fc.Arbitrary<Entry> = fc.record({
@@ -23,6 +25,7 @@ const anyEntry: fc.Arbitrary<Entry> = fc.record({
   hold: fc.option(fc.constant('because'), { freq: 8 }),
   sizeBytes: fc.integer({ min: 0, max: 1000 }),
   // A missed week, and a clock that was set back, too.
+  parent: fc.constantFrom('unrecorded', 'recorded', 'recorded', 'recorded', 'gone'),
   minutesLater: fc.oneof(fc.integer({ min: 1, max: 3000 }), fc.constantFrom(-600, 0, 10_080, 600_000)),
 });
 const small = fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 6 }));
@@ -40,14 +43,23 @@ const anyPolicy: fc.Arbitrary<LinePolicy> = fc.record({
   timeZone: fc.constantFrom('UTC', 'Europe/Istanbul', 'America/St_Johns', 'Australia/Lord_Howe'),
 });
 
+/** What a server took the backup upon: the one before it, or the full one before it, whatever clocks say. */
+function snapshotBelow(entries: readonly Entry[], index: number): string | undefined {
+  if (entries[index]!.type !== 'differential') return index > 0 ? `s${index - 1}` : undefined;
+  const full = entries.findLastIndex(({ type }, at) => at < index && type === 'full');
+  return full < 0 ? undefined : `s${full}`;
+}
+
 function lineOf(entries: readonly (Entry & Partial<Pick<RetainedBackup, 'trashed'>>)[]): RetainedBackup[] {
   let minutes = 0;
-  const dated = entries.map(({ minutesLater, ...entry }, index) => {
+  const dated = entries.map(({ minutesLater, parent, ...entry }, index) => {
     minutes += minutesLater;
     return {
       trashed: false,
       ...entry,
       id: `b${String(index).padStart(3, '0')}`,
+      snapshot: `s${index}`,
+      parent: parent === 'gone' ? 'gone' : parent === 'recorded' ? snapshotBelow(entries, index) : undefined,
       consistentAt: new Date(Date.UTC(2026, 0, 1) + minutes * 60_000),
     };
   });
@@ -59,11 +71,11 @@ const newestFirst = (backups: readonly RetainedBackup[]) =>
   [...backups].sort((a, b) => b.consistentAt.getTime() - a.consistentAt.getTime() || (a.id < b.id ? 1 : -1));
 
 /** Reckoned anew, in the simplest way: whole, and so is all that it is restored upon. */
-function usable(backups: readonly RetainedBackup[], backup: RetainedBackup): boolean {
+function usable(backups: readonly RetainedBackup[], backup: RetainedBackup, above: readonly RetainedBackup[] = []): boolean {
   if (backup.trashed || backup.state !== 'succeeded' || backup.proof === 'damaged') return false;
   if (backup.base === null) return true;
   const base = backups.find(({ id }) => id === backup.base);
-  return base !== undefined && base !== backup && usable(backups, base);
+  return base !== undefined && base !== backup && !above.includes(base) && usable(backups, base, [...above, backup]);
 }
 const provenOf = (backups: readonly RetainedBackup[], { demanded }: LinePolicy) =>
   newestFirst(backups).filter((backup) => usable(backups, backup) && rankOf(backup.proof) >= rankOf(demanded));
@@ -128,7 +140,16 @@ describe('retention, whatever the line and the policy', () => {
   });
 });
 
-const EMPTY: Entry = { type: 'full', state: 'succeeded', proof: 'stored', inUse: false, hold: null, sizeBytes: 10, minutesLater: 1440 };
+const EMPTY: Entry = {
+  type: 'full',
+  state: 'succeeded',
+  proof: 'stored',
+  inUse: false,
+  hold: null,
+  sizeBytes: 10,
+  minutesLater: 1440,
+  parent: 'unrecorded',
+};
 
 describe('a history of backups, failures, proofs, policy edits, holds and undos', () => {
   type Step =
@@ -173,10 +194,12 @@ describe('a history of backups, failures, proofs, policy edits, holds and undos'
   /** With all that it is restored upon, as the service does. */
   function bringBack(history: (Entry & { trashed: boolean })[], index: number): void {
     const backups = lineOf(history);
-    for (let id: string | null = backups[index]!.id; id !== null;) {
+    const below = new Set<string>();
+    for (let id: string | null = backups[index]!.id; id !== null && !below.has(id);) {
+      below.add(id);
       const found = backups.find((backup) => backup.id === id)!;
       history[Number(found.id.slice(1))]!.trashed = false;
-      id = found.base === found.id ? null : found.base;
+      id = found.base;
     }
   }
 });

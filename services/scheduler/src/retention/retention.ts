@@ -8,7 +8,7 @@ export interface RetainedBackup {
   consistentAt: Date;
   state: 'succeeded' | 'partial';
   proof: Proof;
-  /** A verification or restore reads it right now. */
+  /** A verification or restore reads it right now, or a backup is being taken upon it. */
   inUse: boolean;
   /** The backup that this one is restored upon; null = it stands alone. */
   base: string | null;
@@ -134,13 +134,23 @@ function candidatesIn(live: ReadonlyMap<string, RetainedBackup>, policy: LinePol
 
 /** Damaged and partial backups stand for nothing when backups are counted, nor does what is restored upon one. */
 function usableIn(live: ReadonlyMap<string, RetainedBackup>): Set<string> {
-  const usable = new Set<string>();
-  // Oldest first: a base is older than what is restored upon it.
-  for (const backup of [...live.values()].reverse()) {
-    const stands = backup.base === null || usable.has(backup.base);
-    if (stands && backup.state === 'succeeded' && backup.proof !== 'damaged') usable.add(backup.id);
+  const stands = new Map<string, boolean>();
+  for (const backup of live.values()) {
+    // In whatever order: where clocks differ, a base may seem newer than what is restored upon it.
+    const above = new Set<RetainedBackup>();
+    let link: RetainedBackup | undefined = backup;
+    while (link && !stands.has(link.id) && !above.has(link)) {
+      above.add(link);
+      link = link.base === null ? undefined : live.get(link.base);
+    }
+    const last = [...above].at(-1);
+    let whole = link ? (stands.get(link.id) ?? false) : last?.base === null;
+    for (const { id, state, proof } of [...above].reverse()) {
+      whole &&= state === 'succeeded' && proof !== 'damaged';
+      stands.set(id, whole);
+    }
   }
-  return usable;
+  return new Set([...stands].flatMap(([id, whole]) => (whole ? [id] : [])));
 }
 
 function missingBases(
@@ -148,15 +158,16 @@ function missingBases(
   live: ReadonlyMap<string, RetainedBackup>,
   kept: ReadonlyMap<string, string>,
 ): RetainedBackup[] {
-  const missing: RetainedBackup[] = [];
+  const missing = new Set<RetainedBackup>();
   let id = backup.base;
   while (id !== null && id !== backup.id && !kept.has(id)) {
     const base = live.get(id);
-    if (!base || base === missing.at(-1)) break;
-    missing.push(base);
+    // Bases of which only some are recorded may lead round in a circle, where clocks were set back.
+    if (!base || missing.has(base)) break;
+    missing.add(base);
     id = base.base;
   }
-  return missing;
+  return [...missing];
 }
 
 /** What no policy and no limit of size takes away. */
@@ -164,7 +175,7 @@ function guardOf({ backup, proven, newer }: Candidate, policy: LinePolicy): stri
   if (backup.hold !== null) return `held: ${backup.hold}`;
   if (isOfFloor({ proven, newer }, policy)) return `one of the last ${policy.keepProven} proven backups`;
   if (newer.proven === 0) return 'no newer backup is proven';
-  return backup.inUse ? 'it is being verified or restored' : undefined;
+  return backup.inUse ? 'it is being verified or restored, or another backup is being taken upon it' : undefined;
 }
 
 function isOfFloor({ proven, newer }: Pick<Candidate, 'proven' | 'newer'>, { keepProven }: LinePolicy): boolean {

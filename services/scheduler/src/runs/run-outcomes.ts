@@ -1,5 +1,6 @@
 import {
   newId,
+  typeOfLabel,
   type BackupEvidence,
   type BackupMethod,
   type CollectionEvidence,
@@ -97,8 +98,8 @@ export class RunOutcomes {
     const findings = [...evidence.findings, ...(await this.identityFinding(transaction, run, evidence))];
     await transaction.query(
       `INSERT INTO backups (id, organization_id, snapshot, repository_id, run_id, plan_id, server_id, database_id, database_name, method, label, consistency, state,
-         consistent_at, objects, rows, size_bytes, added_bytes, server_version, tool, findings, created_at, backup_type, log_timeline, log_start, log_end, system_identity, names)
-       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, (SELECT names FROM runs WHERE id = $5))`,
+         consistent_at, objects, rows, size_bytes, added_bytes, server_version, tool, findings, created_at, backup_type, log_timeline, log_start, log_end, system_identity, parent_snapshot, names)
+       VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, (SELECT names FROM runs WHERE id = $5))`,
       [
         id,
         run.organization_id,
@@ -122,11 +123,13 @@ export class RunOutcomes {
         evidence.tool,
         JSON.stringify(findings),
         this.clock.now(),
-        run.backup_type,
+        // What the worker made of it: a run of another type may have become a full one by itself.
+        typeOfLabel(evidence.label),
         place?.timeline ?? null,
         place?.start ?? null,
         place?.end ?? null,
         place?.system ?? null,
+        evidence.parent ?? null,
       ],
     );
     if (place) await this.streams.baseRecorded(transaction, run.server_id);
@@ -164,6 +167,25 @@ export class RunOutcomes {
     ];
   }
 
+  /** What is restored upon a damaged backup proves nothing any more, until it is verified itself. */
+  private async damageUpon(transaction: Transaction, { id, organization_id: organization }: BackupRow, run: RunRow): Promise<void> {
+    const upon = await transaction.query<{ id: string }>(
+      `WITH RECURSIVE upon AS (
+         SELECT repository_id, snapshot FROM backups WHERE id = $1
+         UNION SELECT backups.repository_id, backups.snapshot FROM backups JOIN upon ON backups.repository_id = upon.repository_id AND backups.parent_snapshot = upon.snapshot
+       )
+       UPDATE backups SET proof = 'damaged', damaged_by = $2, proven_at = NULL FROM upon
+       WHERE backups.repository_id = upon.repository_id AND backups.snapshot = upon.snapshot AND backups.proof <> 'damaged' RETURNING backups.id`,
+      [id, run.level],
+    );
+    for (const child of upon)
+      await recordOwnAct(this.outbox, transaction, organization, {
+        action: 'backup.damaged',
+        target: { kind: 'backup', id: child.id },
+        details: { level: run.level, run: run.id, reasons: [`It is restored upon ${id}, which is damaged.`] },
+      });
+  }
+
   private async recordProof(transaction: Transaction, run: RunRow, judgement: Judgement): Promise<void> {
     const [backup] = await transaction.query<BackupRow>(`SELECT * FROM backups WHERE id = $1 FOR UPDATE`, [run.backup_id]);
     if (!backup || !run.level) return;
@@ -178,6 +200,7 @@ export class RunOutcomes {
         target: { kind: 'backup', id: backup.id },
         details: { level: run.level, run: run.id, reasons: judgement.reasons },
       });
+      await this.damageUpon(transaction, backup, run);
     }
     if (judgement.state === 'succeeded' && after.proof !== 'damaged') {
       await this.outbox.event(transaction, 'backup.proven.v1', {

@@ -1,5 +1,6 @@
 import {
   RahatError,
+  type BackupSpec,
   type CreateRestorePlan,
   type Recovery,
   type HookInput,
@@ -24,6 +25,7 @@ import { openedHook } from '../plans/plan-hooks.js';
 import type { PlanRow } from '../plans/plans.table.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
 import type { ServerRow } from '../servers/servers.table.js';
+import { parentOfAttempt } from './parent-of-attempt.js';
 import { rememberPlace, type Repositories } from './repositories.js';
 import { usesServer, type RunRow } from './runs.table.js';
 
@@ -38,7 +40,7 @@ export type RestoreRequest = Required<Pick<CreateRestorePlan, 'intoExisting' | '
 };
 
 type ServerRunType = Exclude<RunType, 'collection' | 'rebuild'>;
-type RunPlan = Pick<PlanRow, 'id' | 'name' | 'organization_id' | 'no_progress_minutes' | 'hooks'>;
+type RunPlan = Pick<PlanRow, 'id' | 'name' | 'organization_id' | 'no_progress_minutes' | 'hooks' | 'source' | 'source_limits'>;
 
 /** Of runs without a plan. */
 export const NO_PROGRESS_MINUTES = 15;
@@ -57,7 +59,7 @@ export class RunSpecs {
   async forAttempt(run: RunRow): Promise<{ pool: string; spec: RunSpec }> {
     if (run.type === 'collection') return this.forCollection(run);
     if (run.type === 'rebuild') return this.forRebuild(run);
-    const { server, restore, plan, sourceBytes, order, recovery } = await this.database.inOrganization(
+    const { server, restore, plan, sourceBytes, order, recovery, upon } = await this.database.inOrganization(
       run.organization_id,
       async (transaction) => {
         const [row] = await transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = $1`, [run.server_id]);
@@ -71,6 +73,7 @@ export class RunSpecs {
           sourceBytes: await sourceBytesOf(transaction, run),
           order: run.type === 'follow' ? await followOrderOf(transaction, run.stream_id!) : undefined,
           recovery: await drawnRecovery(transaction, run),
+          upon: await parentOfAttempt(transaction, run, row!.identity),
         };
       },
     );
@@ -96,10 +99,12 @@ export class RunSpecs {
             type: 'backup',
             method: run.method!,
             backupType: run.backup_type!,
+            ...upon,
             snapshot: run.snapshot!,
             repository: run.repository_id,
             deep: run.deep,
             sourceBytes,
+            ...sourceOf(plan, server),
             ...(plan ? { plan: { id: plan.id, name: plan.name } } : {}),
             ...(run.database_name === null ? {} : { database: { id: run.database_id ?? undefined, name: run.database_name } }),
           },
@@ -179,7 +184,12 @@ export class RunSpecs {
     const repositories = [await this.accessFor(run)];
     switch (run.type) {
       case 'backup':
-        return { source: this.secrets.connectionOf(server), repositories, hooks: this.hooksOf(plan) };
+        return {
+          source: this.secrets.connectionOf(server),
+          ...(mayReadStandbys(plan) ? { standbys: this.secrets.standbysOf(server) } : {}),
+          repositories,
+          hooks: this.hooksOf(plan),
+        };
       case 'verification':
         return { repositories };
       case 'follow':
@@ -207,10 +217,25 @@ function restoreSpec(
 }
 
 async function planOf(transaction: Transaction, run: RunRow): Promise<RunPlan | undefined> {
-  const [plan] = await transaction.query<RunPlan>(`SELECT id, name, organization_id, no_progress_minutes, hooks FROM plans WHERE id = $1`, [
-    run.plan_id,
-  ]);
+  const [plan] = await transaction.query<RunPlan>(
+    `SELECT id, name, organization_id, no_progress_minutes, hooks, source, source_limits FROM plans WHERE id = $1`,
+    [run.plan_id],
+  );
   return plan;
+}
+
+/** Where nothing is asked for, nothing is said: the worker needs no look at anything then. */
+function sourceOf(plan: RunPlan | undefined, server: ServerRow): Pick<BackupSpec, 'source' | 'sourceLimits'> {
+  if (!plan) return {};
+  const bounded = Object.values(plan.source_limits).some((bound) => bound !== null);
+  return {
+    ...(mayReadStandbys(plan) ? { source: { ...plan.source, ...(server.identity ? { identity: server.identity } : {}) } } : {}),
+    ...(bounded ? { sourceLimits: plan.source_limits } : {}),
+  };
+}
+
+function mayReadStandbys(plan: RunPlan | undefined): plan is RunPlan {
+  return plan !== undefined && plan.source.from !== 'primary';
 }
 
 /** As discovery saw it last; undefined where it hasn't yet. */

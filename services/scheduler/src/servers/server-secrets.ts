@@ -30,6 +30,12 @@ export class ServerSecrets {
     };
   }
 
+  /** A standby has the roles of its primary, and is reached in the same way. */
+  standbysOf(server: ServerRow): PostgresqlConnection[] {
+    const connection = this.connectionOf(server);
+    return server.standbys.map(({ host, port }) => ({ ...connection, host, port }));
+  }
+
   /** Of a plan's hook. */
   sealAuthorization(plan: { organization_id: string; id: string }, authorization: string): string {
     return this.secretBox.seal(authorization, { organization: plan.organization_id, record: plan.id, field: 'authorization' });

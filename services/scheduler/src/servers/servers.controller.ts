@@ -1,13 +1,30 @@
 import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Patch, Post, Query } from '@nestjs/common';
 import { ApiCreatedResponse, ApiNoContentResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { CreateServer, pageOf, ProbeReport, Server, ServerQuery, UpdateServer, type Page, type Principal } from '@rahat/contracts';
-import { CurrentPrincipal, IfMatch, Requires, Tagged, WithinServerGroups, type Expected } from '@rahat/service-kit';
+import {
+  BackupUserOfServer,
+  CreateBackupUser,
+  CreateServer,
+  pageOf,
+  PreflightReport,
+  PreflightRequest,
+  ProbeReport,
+  Server,
+  ServerQuery,
+  UpdateServer,
+  type Page,
+  type Principal,
+} from '@rahat/contracts';
+import { CurrentPrincipal, Edits, IfMatch, Requires, Tagged, WithinServerGroups, type Expected } from '@rahat/service-kit';
+import { ServerAccess } from './server-access.js';
 import { ServersService } from './servers.service.js';
 
 @ApiTags('servers')
 @Controller('api/v2/servers')
 export class ServersController {
-  constructor(@Inject(ServersService) private readonly servers: ServersService) {}
+  constructor(
+    @Inject(ServersService) private readonly servers: ServersService,
+    @Inject(ServerAccess) private readonly access: ServerAccess,
+  ) {}
 
   @Post()
   @Requires('server:write')
@@ -85,5 +102,41 @@ export class ServersController {
   @ApiOkResponse({ standardSchema: ProbeReport })
   async test(@CurrentPrincipal() principal: Principal, @Param('id') id: string): Promise<ProbeReport> {
     return this.servers.test(principal, id);
+  }
+
+  @Post(':id/preflight')
+  @Requires('server:write')
+  @WithinServerGroups()
+  @HttpCode(200)
+  @ApiOperation({
+    operationId: 'servers_preflight',
+    summary: 'What a server and its databases lack for backups, each with the SQL that cures it',
+  })
+  @ApiOkResponse({ standardSchema: PreflightReport })
+  async preflight(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Body({ schema: PreflightRequest }) request: PreflightRequest,
+  ): Promise<PreflightReport> {
+    return this.access.preflight(principal, id, request);
+  }
+
+  @Post(':id/backup-user')
+  @Requires('server:write')
+  @WithinServerGroups()
+  @HttpCode(200)
+  @ApiOperation({
+    operationId: 'servers_make_backup_user',
+    summary: 'Make a user on the server that only reads, and back up as that user from then on',
+  })
+  @ApiOkResponse({ standardSchema: BackupUserOfServer })
+  @Edits('identity', 'version')
+  async makeBackupUser(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Body({ schema: CreateBackupUser }) request: CreateBackupUser,
+    @IfMatch() expected: Expected,
+  ): Promise<BackupUserOfServer> {
+    return this.access.makeBackupUser(principal, id, request, expected);
   }
 }

@@ -48,8 +48,8 @@ export class ServersService {
       assertOwnGroups(principal, request.groups);
       await assertGroups(transaction, request.groups, '/groups');
       const [row] = await transaction.query<ServerRow>(
-        `INSERT INTO servers (id, organization_id, name, engine, address, sealed_password, password_set_at, pool, group_ids, tags, heavy_runs, discovery_minutes, blackouts, sealed_keys, key_names)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) RETURNING *`,
+        `INSERT INTO servers (id, organization_id, name, engine, address, sealed_password, password_set_at, pool, group_ids, tags, heavy_runs, discovery_minutes, blackouts, sealed_keys, key_names, standbys)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) RETURNING *`,
         [
           id,
           principal.organization,
@@ -66,6 +66,7 @@ export class ServersService {
           JSON.stringify(request.blackouts),
           keys.sealed,
           keys.names,
+          JSON.stringify(request.standbys),
         ],
       );
       await replanFor(transaction, row!);
@@ -135,7 +136,8 @@ export class ServersService {
            identity = CASE WHEN $7 THEN NULL ELSE identity END, version = CASE WHEN $7 THEN NULL ELSE version END,
            group_ids = COALESCE($8::text[], group_ids), tags = COALESCE($9::text[], tags), heavy_runs = COALESCE($10, heavy_runs),
            discovery_minutes = CASE WHEN $11 THEN $12 ELSE discovery_minutes END, blackouts = COALESCE($13::jsonb, blackouts),
-           sealed_keys = CASE WHEN $14::text[] IS NULL THEN sealed_keys ELSE $15 END, key_names = COALESCE($14::text[], key_names)
+           sealed_keys = CASE WHEN $14::text[] IS NULL THEN sealed_keys ELSE $15 END, key_names = COALESCE($14::text[], key_names),
+           standbys = COALESCE($16::jsonb, standbys)
          WHERE id = $1 RETURNING *`,
         [
           id,
@@ -153,6 +155,7 @@ export class ServersService {
           request.blackouts ? JSON.stringify(request.blackouts) : null,
           keys?.names ?? null,
           keys?.sealed ?? null,
+          request.standbys ? JSON.stringify(request.standbys) : null,
         ],
       );
       if ((request.groups ?? request.tags ?? request.blackouts) !== undefined) await replanFor(transaction, before, row!);

@@ -1,4 +1,12 @@
-import { RahatError, type BlackoutWindow, type ConnectionKeys, type Engine, type PostgresqlAddress, type Server } from '@rahat/contracts';
+import {
+  RahatError,
+  type BlackoutWindow,
+  type ConnectionKeys,
+  type Engine,
+  type PostgresqlAddress,
+  type Server,
+  type StandbyAddress,
+} from '@rahat/contracts';
 import type { Tenant, Transaction } from '@rahat/persistence';
 
 export interface ServerRow {
@@ -22,6 +30,7 @@ export interface ServerRow {
   heavy_runs: number;
   discovery_minutes: number | null;
   blackouts: BlackoutWindow[];
+  standbys: StandbyAddress[];
   discovered_at: Date | null;
   created_at: Date;
   deleted_at: Date | null;
@@ -46,6 +55,7 @@ export function presentServer(row: ServerRow, { serverGroups }: Tenant): Server 
     heavyRuns: row.heavy_runs,
     discoveryMinutes: row.discovery_minutes,
     blackouts: row.blackouts,
+    standbys: row.standbys,
     identity: row.identity,
     version: row.version,
     passwordSetAt: row.password_set_at.toISOString(),

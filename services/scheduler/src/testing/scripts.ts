@@ -20,7 +20,10 @@ export interface TestAttempt {
   start(worker?: string): Promise<void>;
   finish(result: AttemptResult, worker?: string): Promise<void>;
 }
-export type Script = (attempt: TestAttempt) => Promise<void>;
+export type Script = ((attempt: TestAttempt) => Promise<void>) & { of?: RunSpec['type'] };
+
+/** Waits for the next attempt of such a run, whatever else begins before it. */
+export const scriptOf = (of: RunSpec['type'], script: Script): Script => Object.assign((attempt: TestAttempt) => script(attempt), { of });
 
 export const succeed: Script = async (attempt) => {
   await attempt.start();

@@ -9,7 +9,9 @@ import {
   type KnownPlaces,
   type CommandPayload,
   type PostgresqlConnection,
+  type PreflightReport,
   type Principal,
+  type Question,
   type RepositoryAccess,
   type RepositoryPower,
   type Run,
@@ -42,9 +44,16 @@ export interface TestScheduler extends AsyncDisposable {
     databases: string[];
     identity: string;
     outline: Answer<'restore.outline.v1'>;
+    /** Backup users that it made, with what for; while `backupUserRefusal` is set it can't. */
+    backupUsers: MadeUser[];
+    backupUserRefusal?: RahatError;
+    /** Before it answers that a backup user is made. */
+    whileMaking?: () => Promise<unknown>;
     /** Slots that it dropped; while `slotRefusal` is set it can't. */
     droppedSlots: string[];
     slotRefusal?: RahatError;
+    /** Out of backups. */
+    read(question: Question<'backup.read.v1'>, secrets: RunSecrets): Promise<Answer<'backup.read.v1'>>;
   };
   logRemovals: CommandPayload<'log.remove.v1'>[];
   /** So many of the next commands never reach a queue. */
@@ -67,6 +76,12 @@ export interface TestScheduler extends AsyncDisposable {
   until(run: string, ...states: Run['state'][]): Promise<Run>;
   eventually<T>(look: () => Promise<T | undefined | null | false>): Promise<T>;
   plan(change?: object): Promise<{ id: string; server: string }>;
+}
+
+interface MadeUser {
+  admin: PostgresqlConnection;
+  user: PostgresqlConnection;
+  mark: string;
 }
 
 /** The scheduler as it runs, on a real PostgreSQL that also carries the queues, with a worker that speaks the real messages. */
@@ -104,7 +119,9 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
     databases: ['shop', 'crm'],
     identity: '7',
     outline: { steps: ['stage', 'check', 'swap'], overwrites: [], findings: [], sizeBytes: 1000, rows: 5 },
+    backupUsers: [],
     droppedSlots: [],
+    read: () => Promise.reject(new RahatError('unavailable', 'This worker reads nothing')),
   };
   let toLose = 0;
   const places: KnownPlaces = {
@@ -176,7 +193,9 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
         finish: (result, name = 'worker-1') => send('attempt.finished.v1', { worker: name, result, at: new Date().toISOString() }),
       };
       attempts.push(attempt);
-      await (scripts.shift() ?? succeed)(attempt);
+      const next = scripts.findIndex(({ of }) => of === undefined || of === spec.type);
+      const [script = succeed] = next < 0 ? [] : scripts.splice(next, 1);
+      await script(attempt);
     },
   };
   messaging.work(QUEUES.worker('default'), take, { concurrency: 4 });
@@ -209,10 +228,31 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
     'server.discover.v1': async () => ({
       databases: worker.databases.map((name) => ({ name, sizeBytes: 1000, encoding: 'UTF8', collation: 'C', connectable: true })),
     }),
+    'server.preflight.v1': async ({ binding, sealedSecrets }) => {
+      const { source } = RunSecrets.parse(JSON.parse((await pool.open(sealedSecrets, binding)).toString()));
+      return reportOf(source!.user, worker.identity);
+    },
+    'backup_user.make.v1': async ({ binding, sealedSecrets, mark, keepPassword }) => {
+      const { source, target } = RunSecrets.parse(JSON.parse((await pool.open(sealedSecrets, binding)).toString()));
+      if (worker.backupUserRefusal) throw worker.backupUserRefusal;
+      worker.backupUsers.push({ admin: source!, user: target!, mark });
+      await worker.whileMaking?.();
+      return { user: target!.user, created: !keepPassword, notGranted: [], report: reportOf(target!.user, worker.identity) };
+    },
+    'backup_user.remove.v1': async ({ binding, sealedSecrets, mark }) => {
+      const { target } = RunSecrets.parse(JSON.parse((await pool.open(sealedSecrets, binding)).toString()));
+      const before = worker.backupUsers.length;
+      worker.backupUsers = worker.backupUsers.filter((made) => made.user.user !== target!.user || made.mark !== mark);
+      return { removed: worker.backupUsers.length < before };
+    },
     'slot.drop.v1': async ({ slot }) => {
       if (worker.slotRefusal) throw worker.slotRefusal;
       worker.droppedSlots.push(slot);
       return { dropped: true };
+    },
+    'backup.read.v1': async (question) => {
+      const secrets = RunSecrets.parse(JSON.parse((await pool.open(question.sealedSecrets, question.binding)).toString()));
+      return worker.read(question, secrets);
     },
     'restore.outline.v1': async () => worker.outline,
   });
@@ -300,6 +340,11 @@ function changedPlaces(places: KnownPlaces, path: string, body: unknown): KnownP
       prefix: request!.prefix ?? request!.name,
     });
   return places;
+}
+
+function reportOf(user: string, identity: string): PreflightReport {
+  const nothing = { facts: [], findings: [], uses: [], databases: [], script: '' };
+  return { reachable: true, user, identity, version: '15.1', role: 'primary', provider: null, ...nothing };
 }
 
 function credentialOf(power: RepositoryPower): RepositoryAccess['credential'] {

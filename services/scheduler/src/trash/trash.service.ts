@@ -10,7 +10,7 @@ import {
 import type { Outbox } from '@rahat/messaging';
 import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import { recordAct, type ListPages } from '@rahat/service-kit';
-import { findBackup, lockForReading, presentBackup, type NamedBackupRow } from '../backups/backups.table.js';
+import { findBackup, lockForReading, presentBackup, type BackupRow, type NamedBackupRow } from '../backups/backups.table.js';
 import type { PlanRow } from '../plans/plans.table.js';
 import { lineOf, policyOf } from '../retention/lines.js';
 import type { Removals } from '../retention/removals.js';
@@ -76,19 +76,21 @@ export class TrashService {
     });
   }
 
-  /** Undoes a removal, whoever asked for it. */
+  /** Undoes a removal, whoever asked for it, with all that the backup is restored upon. */
   async bringBack(principal: Principal, id: string): Promise<Backup> {
     return this.database.inOrganization(principal, async (transaction) => {
       await transaction.query(`SELECT 1 FROM backups WHERE id = $1 FOR UPDATE`, [id]);
       const backup = await findBackup(transaction, id);
       if (backup.undo_requested_at) return presentBackup(backup);
       refuseReturn(backup);
-      await this.returns.begin(transaction, backup, principal.name);
-      await recordAct(this.outbox, transaction, principal, {
-        action: 'backup.return_requested',
-        target: { kind: 'backup', id },
-        details: { snapshot: backup.snapshot },
-      });
+      for (const returning of [...(await trashedBelow(transaction, backup)), backup]) {
+        await this.returns.begin(transaction, returning, principal.name);
+        await recordAct(this.outbox, transaction, principal, {
+          action: 'backup.return_requested',
+          target: { kind: 'backup', id: returning.id },
+          details: { snapshot: returning.snapshot },
+        });
+      }
       return presentBackup(await findBackup(transaction, id));
     });
   }
@@ -111,7 +113,26 @@ async function policyFor(transaction: Transaction, { plan_id: id }: NamedBackupR
   return plan ? policyOf(transaction, plan) : WITHOUT_PLAN;
 }
 
-function refuseReturn(backup: NamedBackupRow): void {
+/** The full one first. What is back already, or on its way, is left alone; without what is gone for ever nothing upon it is worth a return. */
+async function trashedBelow(transaction: Transaction, backup: BackupRow): Promise<BackupRow[]> {
+  const below: BackupRow[] = [];
+  for (let link = backup; link.parent_snapshot !== null;) {
+    const [parent] = await transaction.query<BackupRow>(`SELECT * FROM backups WHERE repository_id = $1 AND snapshot = $2 FOR UPDATE`, [
+      link.repository_id,
+      link.parent_snapshot,
+    ]);
+    if (!parent || parent.purged_at)
+      throw new RahatError('conflict', `What this backup is restored upon is gone: ${parent?.id ?? `snapshot ${link.parent_snapshot}`}`);
+    if (parent.removal_requested_at && !parent.undo_requested_at) {
+      refuseReturn(parent);
+      below.unshift(parent);
+    }
+    link = parent;
+  }
+  return below;
+}
+
+function refuseReturn(backup: BackupRow): void {
   if (!backup.removal_requested_at) throw new RahatError('conflict', 'This backup was not removed');
   if (!backup.removed_at)
     throw new RahatError('conflict', 'This backup is still on its way to the trash', {

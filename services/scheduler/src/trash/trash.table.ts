@@ -3,7 +3,7 @@ import type { Transaction } from '@rahat/persistence';
 import type { NamedBackupRow } from '../backups/backups.table.js';
 import { DEFAULT_UNDO_DAYS } from '../collections/collection-policies.table.js';
 
-export type TrashedRow = NamedBackupRow & { removed_at: Date; undo_days: number };
+export type TrashedRow = Omit<NamedBackupRow, 'parent_id'> & { removed_at: Date; undo_days: number };
 
 export const TRASHED = `
   SELECT backups.*, servers.name AS server_name, COALESCE(collection_policies.undo_days, ${DEFAULT_UNDO_DAYS}) AS undo_days

@@ -160,6 +160,7 @@ function present(listing: SnapshotListing): RepositorySnapshot {
     engine: manifest.engine,
     method: manifest.method,
     label: manifest.label,
+    parent: manifest.parent ?? null,
     objects: manifest.objects.length,
     sizeBytes: manifest.sizeBytes,
     addedBytes: manifest.addedBytes,

@@ -17,6 +17,7 @@ interface EntryRanges {
 
 interface EntryFields {
   dumpId: number;
+  oid: number;
   section: Section;
   hasData: boolean;
   tag: string;
@@ -29,6 +30,8 @@ interface EntryFields {
 /** One line of the archive's table of contents (pg_backup_archiver.c, WriteToc). There may be hundreds of thousands: texts stay where they came. */
 export class TocEntry {
   readonly dumpId: number;
+  /** Number of the object in the source's catalog; that of its table for rows. 0 = it has none. */
+  readonly oid: number;
   readonly section: Section;
   /** The archive holds a data block for it. */
   readonly hasData: boolean;
@@ -45,6 +48,7 @@ export class TocEntry {
     private readonly ranges: EntryRanges,
   ) {
     this.dumpId = fields.dumpId;
+    this.oid = fields.oid;
     this.section = fields.section;
     this.hasData = fields.hasData;
     this.tag = fields.tag;
@@ -181,7 +185,8 @@ export class TocScanner {
     const dumpId = this.#int();
     const hasData = this.#int() !== 0;
     this.#skip();
-    this.#skip();
+    const [oidAt, oidEnd] = this.#skip();
+    const oid = Number(this.#held.bytes.toString('latin1', oidAt, oidEnd));
     const tag = this.#string();
     const description = this.#string();
     const section = this.#int() as Section;
@@ -197,7 +202,7 @@ export class TocScanner {
     const dependencies: number[] = [];
     for (let text = this.#string(); text !== ''; text = this.#string()) dependencies.push(Number(text));
     this.#advance(1 + this.#offsetSize);
-    return new TocEntry({ dumpId, section, hasData, tag, description, namespace, owner, dependencies }, this.#held, {
+    return new TocEntry({ dumpId, oid, section, hasData, tag, description, namespace, owner, dependencies }, this.#held, {
       entry: [start, this.#position],
       definition,
       drop,

@@ -1,6 +1,19 @@
 import type pg from 'pg';
 import { z } from 'zod';
 
+const DatabaseGrant = z.object({
+  grantee: z.string(),
+  privilege: z.string(),
+  grantable: z.boolean(),
+  /** Absent in older backups. */
+  everyone: z.boolean().optional(),
+});
+
+/** A role may be called `PUBLIC`; older backups don't tell it from everyone. */
+export function isForEveryone(grant: z.infer<typeof DatabaseGrant>): boolean {
+  return grant.everyone ?? grant.grantee === 'PUBLIC';
+}
+
 /** What pg_dump leaves out without --create, and what a restore has to know beforehand. Stored with each logical backup. */
 export const DatabaseFacts = z.object({
   format: z.literal(1),
@@ -19,7 +32,7 @@ export const DatabaseFacts = z.object({
   tablespace: z.string(),
   comment: z.string().nullable(),
   /** Absent = the server's default rights. */
-  grants: z.array(z.object({ grantee: z.string(), privilege: z.string(), grantable: z.boolean() })).nullable(),
+  grants: z.array(DatabaseGrant).nullable(),
   settings: z.array(z.object({ role: z.string().nullable(), assignment: z.string() })),
   /** Roles that own something, or have a right or a policy, in the database. */
   roles: z.array(z.string()),
@@ -70,9 +83,9 @@ export async function readDatabaseFacts(client: pg.Client): Promise<Omit<Databas
       row.database.datacl == null
         ? null
         : (
-            await client.query<{ grantee: string; privilege: string; grantable: boolean }>(`
-      SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END AS grantee, a.privilege_type AS privilege, a.is_grantable AS grantable
-        FROM pg_database d, aclexplode(d.datacl) a WHERE d.datname = current_database() ORDER BY 1, 2`)
+            await client.query<z.infer<typeof DatabaseGrant>>(`
+      SELECT CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_get_userbyid(a.grantee)::text END AS grantee, a.privilege_type AS privilege, a.is_grantable AS grantable,
+             a.grantee = 0 AS everyone FROM pg_database d, aclexplode(d.datacl) a WHERE d.datname = current_database() ORDER BY 1, 2`)
           ).rows,
     settings: (
       await client.query<{ role: string | null; assignment: string }>(`

@@ -3,7 +3,7 @@ import { RahatError, type Finding, type PostgresqlConnection } from '@rahat/cont
 import { databaseConninfo, toolConnection } from '../connect.js';
 import { clientOfMajor } from '../required-tool.js';
 import type { SnapshotSession } from './snapshot-session.js';
-import { classifyToolLine } from './tool-failure.js';
+import { classifyToolLine, toolFailure } from './tool-failure.js';
 
 const MOST_BYTES = 64 * 1024 * 1024;
 
@@ -45,7 +45,7 @@ export async function dumpGlobals(
       parts.push(part);
     }
     const exit = await run.exit;
-    if (!exit.clean) throw new RahatError('tool_failed', exit.cause ?? 'pg_dumpall failed');
+    if (!exit.clean) throw toolFailure('pg_dumpall', exit, connection);
     const sql = Buffer.concat(parts).toString('latin1');
     if (!sql.includes('PostgreSQL database cluster dump complete'))
       throw new RahatError('dump_truncated', 'the output of pg_dumpall has no end mark');
@@ -53,6 +53,8 @@ export async function dumpGlobals(
     return { sql: Buffer.from(sql.replaceAll(/^\\(un)?restrict .*\n/gm, ''), 'latin1'), findings };
   } catch (error) {
     if (job.signal.aborted) throw new RahatError('cancelled', 'The backup was cancelled', { cause: error });
+    // A server that went away is no gap of its roles: the next attempt has all.
+    if (error instanceof RahatError && ['source_lost', 'source_unreachable'].includes(error.code)) throw error;
     findings.push({
       code: 'globals_not_dumped',
       severity: 'gap',

@@ -64,6 +64,10 @@ function connectionOfLoad(connection: PostgresqlConnection, request: LoadRequest
 function restoreHint(stderr: string): string {
   if (/extension ".*" is not available|could not open extension control file/.test(stderr))
     return 'Install the extension on the target server, in the version of the source.';
+  if (/No space left on device|could not extend file/.test(stderr))
+    return 'The disk of the target server is full: free space there, or restore to another server. Nothing was swapped in; the staging database was removed.';
+  if (/collation ".*" (for encoding ".*" )?does not exist|could not create locale/.test(stderr))
+    return 'A locale of the source is missing on the machine of the target server: install it there, then start that server anew.';
   if (/role ".*" does not exist/.test(stderr)) return 'Create the role on the target, or restore without owners and rights.';
   if (/tablespace ".*" does not exist/.test(stderr)) return 'Create the tablespace on the target.';
   if (/permission denied|must be (superuser|owner|member)/.test(stderr))

@@ -1,17 +1,16 @@
-import { runTool, type ArtifactSink, type BackupFacts, type BackupRequest, type ConnectorContext, type Job } from '@rahat/connector-kit';
+import { runTool, type ArtifactSink, type BackupFacts, type BackupRequest, type ConnectorContext } from '@rahat/connector-kit';
 import { RahatError, type Finding, type PostgresqlConnection } from '@rahat/contracts';
 import { databaseConninfo, toolConnection } from '../connect.js';
 import { queryError } from '../errors.js';
 import { clientOfMajor, type RequiredTool } from '../required-tool.js';
+import type { PacedJob } from '../source/within-limits.js';
 import { ArchiveReader } from './archive-reader.js';
-import type { TocEntry } from './archive-toc.js';
 import { FACTS_KEY, GLOBALS_KEY, rowsKey, TOC_KEY } from './artifact-names.js';
-import { copyOut, pinTextForms, sumOfCopy } from './copy-sum.js';
 import { readDatabaseFacts, type DatabaseFacts } from './database-facts.js';
 import { dumpGlobals } from './globals.js';
 import { writeLargeObjects } from './large-objects.js';
-import { limitRate } from './rate-limit.js';
-import { RowKernel, type RowSum } from './row-kernel.js';
+import { recountInSnapshot, type DumpedTable } from './recount.js';
+import { emptiedTables, rewrittenTables } from './rewritten-tables.js';
 import { openSnapshotSession, type SnapshotSession } from './snapshot-session.js';
 import { classifyToolLine, toolFailure } from './tool-failure.js';
 
@@ -24,7 +23,7 @@ interface DumpResult {
   blocksExpected: number;
   findings: Finding[];
   largeObjects: DatabaseFacts['largeObjects'];
-  tables: { entry: TocEntry; sum: RowSum }[];
+  tables: DumpedTable[];
 }
 
 /** One database as one snapshot: table of contents, one artifact per table, large objects, globals, database facts (engines.md §3.2). */
@@ -33,7 +32,7 @@ export async function backupLogically(
   request: BackupRequest & { database: string },
   sink: ArtifactSink,
   context: ConnectorContext,
-  job: Job,
+  job: PacedJob,
 ): Promise<BackupFacts> {
   await using session = await openSnapshotSession(connection, { database: request.database, label: request.label, signal: job.signal });
   const tool = await clientOfMajor('pgDump', session.major, context.toolFolders);
@@ -41,12 +40,13 @@ export async function backupLogically(
     throw queryError(error, 'reading the facts of the database');
   });
 
-  job.progress({ phase: 'globals', bytes: 0 });
+  // At once: until pg_dump has locked the tables, TRUNCATE can take rows away that the snapshot should see.
+  const dump = await dumpDatabase(connection, request, session, tool, sink, context, job);
+  if (request.deep) dump.findings.push(...(await recountInSnapshot(session.client, facts.encoding, dump, job)));
+
+  job.progress({ phase: 'globals', bytes: dump.bytes });
   const globals = await dumpGlobals(connection, session, context, job, request.label);
   if (globals.sql) await sink.write({ key: GLOBALS_KEY, kind: 'ddl', order: 0, class: 'small' }, once(globals.sql));
-
-  const dump = await dumpDatabase(connection, request, session, tool, sink, context, job);
-  if (request.deep) await recountInSnapshot(session, facts.encoding, dump, job);
 
   const allFacts: DatabaseFacts = { ...facts, largeObjects: dump.largeObjects };
   await sink.write({ key: FACTS_KEY, kind: 'facts', order: 2, class: 'small' }, once(Buffer.from(JSON.stringify(allFacts))));
@@ -77,7 +77,7 @@ async function dumpDatabase(
   tool: RequiredTool,
   sink: ArtifactSink,
   context: ConnectorContext,
-  job: Job,
+  job: PacedJob,
 ): Promise<DumpResult> {
   const libpq = toolConnection(connection, request.label);
   await using run = await runTool({
@@ -98,7 +98,8 @@ async function dumpDatabase(
   });
   let result: DumpResult;
   try {
-    result = await storeArchive(limitRate(run.stdout, request.rateLimitBytesPerSecond, job.signal), session.largeObjects, sink, job);
+    const stream = job.pace ? job.pace.through(run.stdout, job.signal) : run.stdout;
+    result = await storeArchive(stream, session, sink, job);
   } catch (error) {
     // A stream that ended too early is explained by how the tool ended; anything else went wrong on our side, and the tool has to go.
     const truncated = error instanceof RahatError && error.code === 'dump_truncated';
@@ -110,16 +111,18 @@ async function dumpDatabase(
   const exit = await run.exit;
   if (job.signal.aborted) throw new RahatError('cancelled', 'The backup was cancelled');
   if (!exit.clean) throw toolFailure('pg_dump', exit, connection);
-  return { ...result, findings: exit.findings };
+  return { ...result, findings: [...exit.findings, ...result.findings] };
 }
 
 async function storeArchive(
   stream: AsyncIterable<Buffer>,
-  largeObjectsExpected: number,
+  session: SnapshotSession,
   sink: ArtifactSink,
-  job: Job,
+  job: PacedJob,
 ): Promise<DumpResult> {
   const reader = await ArchiveReader.open(stream);
+  // pg_dump holds its locks by now, so that no more tables can be rewritten.
+  const rewritten = await rewrittenTables(session.client);
   // The table of contents counts as bytes: an empty database has nothing else, and is no empty dump.
   const result: DumpResult = {
     rows: 0,
@@ -148,7 +151,7 @@ async function storeArchive(
   for (let block = await reader.nextBlock(); block; block = await reader.nextBlock()) {
     const { entry } = block;
     if (block.kind === 'large objects') {
-      result.largeObjects.count += await writeLargeObjects(reader, entry, watched, largeObjectsExpected, nextOrder);
+      result.largeObjects.count += await writeLargeObjects(reader, entry, watched, session.largeObjects, nextOrder);
       continue;
     }
     await watched.write(
@@ -160,29 +163,7 @@ async function storeArchive(
     result.rows += sum.rows;
     result.tables.push({ entry, sum });
   }
-  return { ...result, blocks: reader.blocksRead };
-}
-
-/** The source is read a second time, in the very snapshot of the dump. */
-async function recountInSnapshot(session: SnapshotSession, encoding: string, dump: DumpResult, job: Job): Promise<void> {
-  await pinTextForms(session.client, encoding);
-  const kernel = new RowKernel();
-  for (const { entry, sum } of dump.tables) {
-    job.signal.throwIfAborted();
-    job.progress({ phase: 'recount', object: `${entry.namespace}.${entry.tag}`, bytes: dump.bytes });
-    const recounted = await sumOfCopy(session.client, copyOut(entry.copyStatement), kernel).catch((error: unknown) => {
-      throw queryError(error, `recounting ${entry.namespace}.${entry.tag}`);
-    });
-    if (recounted.rows !== sum.rows || recounted.rowHash !== sum.rowHash) {
-      throw new RahatError(
-        'dump_invalid',
-        `The dump of ${entry.namespace}.${entry.tag} holds ${sum.rows} rows, the server ${recounted.rows}, or their contents differ`,
-        {
-          hint: 'Something changed the data on its way; check the memory and the network of the worker and run the backup again.',
-        },
-      );
-    }
-  }
+  return { ...result, blocks: reader.blocksRead, findings: emptiedTables(result.tables, rewritten) };
 }
 
 export function addHashes(left: string, right: string): string {

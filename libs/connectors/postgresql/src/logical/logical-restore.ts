@@ -11,12 +11,15 @@ import { RahatError, type Finding, type PostgresqlConnection } from '@rahat/cont
 import { connectClient } from '../connect.js';
 import { queryError, quoteIdentifier } from '../errors.js';
 import { restoreClient } from '../required-tool.js';
+import { analyzeRestored } from './analyze.js';
 import type { TocEntry } from './archive-toc.js';
 import { assertAllMatch, compareRows } from './compare-rows.js';
 import { loadArchive } from './load-archive.js';
 import { prepareRestore, type PreparedRestore } from './prepare-restore.js';
 import { refuseBlockers } from './restore-target.js';
 import { partNotRestored } from './selection.js';
+import { refreshViews, withoutRefreshes } from './refresh-views.js';
+import { withExtensionRules } from './extension-rules.js';
 import { applyDatabaseFacts, createStaging, dropDatabase, setAsideName, stagingName, swapIn } from './staging.js';
 import { archiveOf, comparableTables, type StoredDump } from './stored-dump.js';
 import { restoreIntoExisting } from './table-restore.js';
@@ -78,15 +81,19 @@ export async function planLogicalRestore(
   };
 }
 
-/** Stage → check → swap (engines.md §3.4). */
+/**
+ * Stage → check → swap (engines.md §3.4). Into a `throwaway` server the same, but nothing reaches out from there to other
+ * servers, and a locale that the machine lacks does not stop the proof.
+ */
 export async function restoreLogically(
   connection: PostgresqlConnection,
   request: RestoreRequest,
   source: ArtifactSource,
   context: ConnectorContext,
   job: Job,
+  throwaway = false,
 ): Promise<RestoreFacts> {
-  const prepared = await prepareRestore(connection, request, source, job);
+  const prepared = await prepareRestore(connection, request, source, job, throwaway);
   const { name, target, selection } = prepared;
   const replace = request.target.kind === 'database' && request.target.replace;
   if (request.intoExisting && !target.exists) throw new RahatError('database_not_found', `There is no database '${name}' on the target`);
@@ -107,7 +114,7 @@ export async function restoreLogically(
   const findings = [...selection.findings, ...(request.intoExisting ? [] : selection.leftOut.map(partNotRestored)), ...target.findings];
   let keepStaging = false;
   try {
-    await createStaging(client, staging, prepared.dump.facts, target.major);
+    findings.push(...(await createStaging(client, staging, prepared.dump.facts, target.major, throwaway)));
     const staged = await loadAndCompare(prepared, staging, context, job);
     findings.push(...staged.findings);
     keepStaging = staged.tables.some((table) => !table.matches);
@@ -119,12 +126,13 @@ export async function restoreLogically(
       findings.push(...moved.findings);
       await dropDatabase(client, staging);
     } else {
-      await analyze(prepared, staging, job);
+      findings.push(...(await analyze(prepared, staging, job)));
       findings.push(
         ...(await applyDatabaseFacts(client, staging, prepared.dump.facts, { owner: !request.noOwner, grants: !request.noAcl })),
       );
       job.signal.throwIfAborted();
-      const aside = await swapIn(client, staging, name, replace, new Date());
+      await using ender = await connectClient(connection, { database: home, label: request.label, signal: job.signal });
+      const aside = await swapIn(client, ender, { staging, name, replace }, new Date());
       setAside = aside === undefined ? [] : [aside];
     }
     return {
@@ -154,7 +162,8 @@ export async function loadAndCompare(
     .flatMap((entry) => dump.data.get(entry.dumpId) ?? [])
     .reduce((sum, artifact) => sum + artifact.sizeBytes, 0);
   let bytes = 0;
-  const archive = archiveOf(dump, selection.entries, (length) => {
+  const { loaded, refreshes } = withoutRefreshes(selection.entries);
+  const archive = archiveOf(dump, withExtensionRules(dump.toc, loaded, target.extensionVersions), (length) => {
     bytes += length;
     job.progress({ phase: 'restore', bytes, totalBytes });
   });
@@ -167,14 +176,28 @@ export async function loadAndCompare(
     job,
   );
   await using client = await connectClient(connection, { database, label: request.label, signal: job.signal });
+  const refreshed = await refreshViews(client, dump, refreshes, prepared.throwaway, job);
   const compared = await compareRows(client, dump, selection.entries, job);
-  return { ...compared, bytes };
+  return { ...compared, findings: [...refreshed, ...subscriptionFindings(selection.entries), ...compared.findings], bytes };
 }
 
-async function analyze(prepared: PreparedRestore, database: string, job: Job): Promise<void> {
+/** pg_dump writes subscriptions so that nothing begins to flow by itself. */
+function subscriptionFindings(entries: readonly TocEntry[]): Finding[] {
+  return entries
+    .filter((entry) => entry.description === 'SUBSCRIPTION')
+    .map((entry) => ({
+      code: 'subscription_not_enabled',
+      severity: 'warning',
+      object: entry.tag,
+      message: `Subscription ${entry.tag} is restored without its connection being used: it receives nothing until it is enabled.`,
+      fix: `ALTER SUBSCRIPTION ${quoteIdentifier(entry.tag)} ENABLE; ALTER SUBSCRIPTION ${quoteIdentifier(entry.tag)} REFRESH PUBLICATION; -- once the former subscriber no longer uses its slot`,
+    }));
+}
+
+async function analyze(prepared: PreparedRestore, database: string, job: Job): Promise<Finding[]> {
   job.progress({ phase: 'analyze', bytes: 0 });
   await using client = await connectClient(prepared.connection, { database, label: prepared.request.label, signal: job.signal });
-  await client.query('ANALYZE');
+  return await analyzeRestored(client);
 }
 
 // The job's signal may be what ended the restore; cleaning up has its own.

@@ -14,6 +14,8 @@ export interface PreparedRestore {
   dump: StoredDump;
   selection: Selection;
   target: TargetFacts;
+  /** The target is a server of our own that is removed afterwards. */
+  throwaway: boolean;
 }
 
 export async function prepareRestore(
@@ -21,6 +23,7 @@ export async function prepareRestore(
   request: RestoreRequest,
   source: ArtifactSource,
   job: Job,
+  throwaway = false,
 ): Promise<PreparedRestore> {
   if (request.target.kind !== 'database')
     throw new RahatError('invalid_input', 'A logical backup is restored into a database, not into a folder');
@@ -38,5 +41,5 @@ export async function prepareRestore(
   const target = await inspectTarget(client, request, name, dump, selection.entries).catch((error: unknown) => {
     throw queryError(error, 'looking at the target');
   });
-  return { connection, request, name, dump, selection, target };
+  return { connection, request, name, dump, selection: { ...selection, entries: target.entries }, target, throwaway };
 }

@@ -3,14 +3,21 @@ import type { RestoreRequest } from '@rahat/connector-kit';
 import { RahatError, type Finding } from '@rahat/contracts';
 import { quoteIdentifier, quoteLiteral } from '../errors.js';
 import type { TocEntry } from './archive-toc.js';
+import { isForEveryone } from './database-facts.js';
+import { chooseExtension, type OfferedExtension } from './extension-rules.js';
 import { databaseExists } from './staging.js';
 import type { StoredDump } from './stored-dump.js';
+import { leaveOut, neededOnlyByProvider } from './target-rules.js';
 
 export interface TargetFacts {
   major: number;
   version: string;
   exists: boolean;
   missingRoles: string[];
+  /** What is restored: the selection without what can't succeed on this target. */
+  entries: TocEntry[];
+  /** Versions that have to be named when these extensions are made. */
+  extensionVersions: Map<string, string>;
   findings: Finding[];
 }
 
@@ -20,7 +27,7 @@ export async function inspectTarget(
   request: RestoreRequest,
   name: string,
   dump: StoredDump,
-  entries: readonly TocEntry[],
+  selected: readonly TocEntry[],
 ): Promise<TargetFacts> {
   const [server] = (
     await client.query<{ version: string; number: number; createdb: boolean; superuser: boolean }>(`
@@ -46,7 +53,15 @@ export async function inspectTarget(
       fix: 'ALTER ROLE CURRENT_USER CREATEDB; -- as a superuser',
     });
   }
-  const missingRoles = request.noOwner && request.noAcl ? [] : await rolesMissing(client, dump, entries);
+  const named = [...new Set([...selected.map((entry) => entry.owner), ...dump.facts.roles, ...rolesOfDatabase(dump, request)])];
+  const absent = await rolesMissing(client, named);
+  const present = new Set(named.filter((role) => !absent.includes(role)));
+  const { entries, findings: leftOut } = leaveOut(selected, { superuser: server.superuser, roles: present });
+  findings.push(...leftOut);
+  // A partial restore needs the owners of what it restores; who holds rights is only known for the whole.
+  const needed = new Set([...entries.map((entry) => entry.owner), ...dump.facts.roles]);
+  const nameless = request.noOwner && request.noAcl;
+  const missingRoles = nameless ? [] : absent.filter((role) => needed.has(role) && !neededOnlyByProvider(role, entries));
   if (missingRoles.length > 0) {
     findings.push({
       code: 'roles_missing',
@@ -58,8 +73,27 @@ export async function inspectTarget(
       fix: missingRoles.map((role) => `CREATE ROLE ${quoteIdentifier(role)} NOLOGIN;`).join('\n'),
     });
   }
-  findings.push(...(await extensionFindings(client, dump, entries)), ...(await tablespaceFindings(client, dump)));
-  return { major, version: server.version, exists: await databaseExists(client, name), missingRoles, findings };
+  const extensions = await chooseExtensions(client, dump, entries);
+  findings.push(...extensions.findings, ...(await tablespaceFindings(client, dump)));
+  // Roles that only the database itself names (its owner, its rights) stop no restore; without them that part is a finding.
+  const alsoMissing = request.createMissingRoles ? rolesOfDatabase(dump, request).filter((role) => absent.includes(role)) : [];
+  return {
+    major,
+    version: server.version,
+    exists: await databaseExists(client, name),
+    missingRoles: [...new Set([...missingRoles, ...alsoMissing])],
+    entries,
+    extensionVersions: extensions.versions,
+    findings,
+  };
+}
+
+function rolesOfDatabase({ facts }: StoredDump, request: RestoreRequest): string[] {
+  return [
+    ...(request.noOwner ? [] : [facts.owner]),
+    ...(request.noAcl ? [] : (facts.grants ?? []).filter((grant) => !isForEveryone(grant)).map((grant) => grant.grantee)),
+    ...facts.settings.flatMap(({ role }) => role ?? []),
+  ];
 }
 
 export function refuseBlockers(findings: readonly Finding[]): void {
@@ -77,46 +111,37 @@ export function refuseBlockers(findings: readonly Finding[]): void {
   );
 }
 
-async function rolesMissing(client: pg.Client, dump: StoredDump, entries: readonly TocEntry[]): Promise<string[]> {
-  // A partial restore needs the owners of what it restores; who holds rights is only known for the whole.
-  const needed = new Set([...entries.map((entry) => entry.owner), ...dump.facts.roles]);
+async function rolesMissing(client: pg.Client, named: readonly string[]): Promise<string[]> {
   const { rows } = await client.query<{ name: string }>(
     'SELECT name FROM unnest($1::text[]) AS name WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) ORDER BY 1',
-    [[...needed].filter((role) => role !== '' && !role.startsWith('pg_'))],
+    [named.filter((role) => role !== '' && !role.startsWith('pg_'))],
   );
   return rows.map((row) => row.name);
 }
 
-async function extensionFindings(client: pg.Client, dump: StoredDump, entries: readonly TocEntry[]): Promise<Finding[]> {
+async function chooseExtensions(
+  client: pg.Client,
+  dump: StoredDump,
+  entries: readonly TocEntry[],
+): Promise<{ findings: Finding[]; versions: Map<string, string> }> {
   const wanted = dump.facts.extensions.filter((extension) =>
     entries.some((entry) => entry.description === 'EXTENSION' && entry.tag === extension.name),
   );
-  const { rows } = await client.query<{ name: string; versions: string[] }>(
-    'SELECT name::text, array_agg(version::text) AS versions FROM pg_available_extension_versions WHERE name = ANY($1::text[]) GROUP BY 1',
+  const { rows } = await client.query<OfferedExtension & { name: string }>(
+    `SELECT v.name::text, array_agg(v.version::text) AS versions, min(e.default_version) AS standard
+       FROM pg_available_extension_versions v JOIN pg_available_extensions e ON e.name = v.name WHERE v.name = ANY($1::text[]) GROUP BY 1`,
     [wanted.map((extension) => extension.name)],
   );
-  return wanted.flatMap((extension): Finding[] => {
-    const available = rows.find((row) => row.name === extension.name);
-    if (!available)
-      return [
-        {
-          code: 'extension_missing',
-          severity: 'blocker',
-          object: extension.name,
-          message: `Extension ${extension.name} is not installed on the target server.`,
-          fix: `Install the package of ${extension.name} ${extension.version}.`,
-        },
-      ];
-    if (available.versions.includes(extension.version)) return [];
-    return [
-      {
-        code: 'extension_version',
-        severity: extension.name === 'timescaledb' ? 'blocker' : 'warning',
-        object: extension.name,
-        message: `The backup has ${extension.name} ${extension.version}, the target offers ${available.versions.join(', ')}.`,
-      },
-    ];
-  });
+  const chosen = { findings: [] as Finding[], versions: new Map<string, string>() };
+  for (const extension of wanted) {
+    const choice = chooseExtension(
+      extension,
+      rows.find((row) => row.name === extension.name),
+    );
+    chosen.findings.push(...choice.findings);
+    if (choice.version !== undefined) chosen.versions.set(extension.name, choice.version);
+  }
+  return chosen;
 }
 
 async function tablespaceFindings(client: pg.Client, dump: StoredDump): Promise<Finding[]> {

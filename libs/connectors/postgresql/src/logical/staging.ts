@@ -1,7 +1,8 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import type pg from 'pg';
 import { RahatError, type Finding } from '@rahat/contracts';
 import { quoteIdentifier, quoteLiteral } from '../errors.js';
-import type { DatabaseFacts } from './database-facts.js';
+import { isForEveryone, type DatabaseFacts } from './database-facts.js';
 
 const LONGEST_NAME_BYTES = 63;
 const PROVIDERS: Record<string, string> = { c: 'libc', i: 'icu', b: 'builtin' };
@@ -21,8 +22,17 @@ function withSuffix(name: string, suffix: string): string {
   return kept.join('') + suffix;
 }
 
-/** An empty database with the encoding and the locale of the backed-up one. A leftover of an earlier attempt of the same label goes. */
-export async function createStaging(client: pg.Client, name: string, facts: DatabaseFacts, targetMajor: number): Promise<void> {
+/**
+ * An empty database with the encoding and the locale of the backed-up one; with `anyLocale`, with C where that is missing. A
+ * leftover of an earlier attempt of the same label goes.
+ */
+export async function createStaging(
+  client: pg.Client,
+  name: string,
+  facts: DatabaseFacts,
+  targetMajor: number,
+  anyLocale = false,
+): Promise<Finding[]> {
   await dropDatabase(client, name);
   const options = [
     `TEMPLATE template0`,
@@ -38,7 +48,9 @@ export async function createStaging(client: pg.Client, name: string, facts: Data
   }
   try {
     await client.query(`CREATE DATABASE ${quoteIdentifier(name)} ${options.join(' ')}`);
+    return [];
   } catch (error) {
+    if (anyLocale && isMissingLocale(error)) return createWithPlainLocale(client, name, facts, targetMajor);
     const message = error instanceof Error ? error.message : String(error);
     throw new RahatError('restore_failed', `The staging database could not be created: ${message}`, {
       cause: error,
@@ -47,6 +59,30 @@ export async function createStaging(client: pg.Client, name: string, facts: Data
         : `The target needs encoding ${facts.encoding} and locale ${facts.collate}; install the locale on its machine.`,
     });
   }
+}
+
+// 22023: the name means nothing here; 42704, 0A000: this server knows no such provider.
+function isMissingLocale(error: unknown): boolean {
+  const { code, message } = error as { code?: string; message?: string };
+  return ['22023', '42704', '42809', '0A000'].includes(code ?? '') && /locale|collation|ICU/i.test(message ?? '');
+}
+
+/** Rows are bytes, and are compared as such: for their proof any order of texts will do. */
+async function createWithPlainLocale(client: pg.Client, name: string, facts: DatabaseFacts, targetMajor: number): Promise<Finding[]> {
+  const provider = targetMajor >= 15 ? 'LOCALE_PROVIDER libc' : '';
+  await client.query(
+    `CREATE DATABASE ${quoteIdentifier(name)} TEMPLATE template0 ENCODING ${quoteLiteral(facts.encoding)} LC_COLLATE 'C' LC_CTYPE 'C' ${provider}`,
+  );
+  const locale = facts.locale ?? facts.collate;
+  return [
+    {
+      code: 'test_locale_differs',
+      severity: 'info',
+      object: locale,
+      message: `The test restore ran with locale C: the worker lacks ${locale}. Rows are compared all the same; the order of indexes on texts is not the source's.`,
+      fix: `Install the locale ${locale} on the worker.`,
+    },
+  ];
 }
 
 export async function dropDatabase(client: pg.Client, name: string): Promise<void> {
@@ -88,8 +124,9 @@ export async function applyDatabaseFacts(
     await attempt(`Setting ${assignment}`, () => applySetting(client, database, role, assignment));
   if (keep.grants && facts.grants !== null) {
     await attempt('Rights', () => client.query(`REVOKE ALL ON DATABASE ${database} FROM PUBLIC`));
-    for (const { grantee, privilege, grantable } of facts.grants) {
-      const to = grantee === 'PUBLIC' ? 'PUBLIC' : quoteIdentifier(grantee);
+    for (const grant of facts.grants) {
+      const { grantee, privilege, grantable } = grant;
+      const to = isForEveryone(grant) ? 'PUBLIC' : quoteIdentifier(grantee);
       await attempt(`Right ${privilege} of ${grantee}`, () =>
         client.query(
           `GRANT ${privilege.replaceAll(/[^A-Z ]/g, '')} ON DATABASE ${database} TO ${to}${grantable ? ' WITH GRANT OPTION' : ''}`,
@@ -117,28 +154,31 @@ async function applySetting(client: pg.Client, database: string, role: string | 
   }
 }
 
-/** One transaction of two renames: there is no moment without a database of that name, and none with half of one. */
-export async function swapIn(client: pg.Client, staging: string, name: string, replace: boolean, at: Date): Promise<string | undefined> {
+/**
+ * One transaction of two renames: there is no moment without a database of that name, and none with half of one. Sessions are
+ * ended by a connection of its own while the rename waits for them: it holds new ones off by its lock, which a crash undoes;
+ * a database that was closed to connections would stay so.
+ */
+export async function swapIn(
+  client: pg.Client,
+  ender: pg.Client,
+  { staging, name, replace }: { staging: string; name: string; replace: boolean },
+  at: Date,
+): Promise<string | undefined> {
   if (!replace || !(await databaseExists(client, name))) {
-    await endSessions(client, staging);
-    await rename(client, staging, name);
+    await withoutSessions(ender, staging, () => rename(client, staging, name));
     return undefined;
   }
   const aside = setAsideName(name, at);
-  await client.query(`ALTER DATABASE ${quoteIdentifier(name)} WITH ALLOW_CONNECTIONS false`);
   try {
-    await endSessions(client, name);
-    await endSessions(client, staging);
     await client.query('BEGIN');
-    await rename(client, name, aside);
-    await rename(client, staging, name);
+    await withoutSessions(ender, name, () => rename(client, name, aside));
+    await withoutSessions(ender, staging, () => rename(client, staging, name));
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined);
-    await client.query(`ALTER DATABASE ${quoteIdentifier(name)} WITH ALLOW_CONNECTIONS true`);
     throw error;
   }
-  await client.query(`ALTER DATABASE ${quoteIdentifier(aside)} WITH ALLOW_CONNECTIONS true`);
   return aside;
 }
 
@@ -148,24 +188,36 @@ async function rename(client: pg.Client, from: string, to: string): Promise<void
   } catch (error) {
     if ((error as { code?: string }).code === '42P04')
       throw new RahatError('restore_target_exists', `A database '${to}' was made while the restore ran`, { cause: error });
+    const { message, detail } = error as { message?: string; detail?: string };
     throw new RahatError(
       'restore_failed',
-      `Database '${from}' could not be renamed to '${to}': ${error instanceof Error ? error.message : String(error)}`,
-      { cause: error, retryable: true },
+      `Database '${from}' could not be renamed to '${to}': ${message ?? String(error)}${detail === undefined ? '' : ` (${detail})`}`,
+      {
+        cause: error,
+        retryable: true,
+        hint: /prepared transaction/.test(detail ?? '')
+          ? `End them in database '${from}': SELECT gid FROM pg_prepared_xacts; then COMMIT PREPARED or ROLLBACK PREPARED.`
+          : undefined,
+      },
     );
   }
 }
 
-// A session that was told to end may take a moment, in which a rename is refused.
-async function endSessions(client: pg.Client, database: string): Promise<void> {
-  for (let attempt = 0; attempt < 100; attempt++) {
-    const { rows } = await client.query(
-      'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()',
-      [database],
-    );
-    if (rows.length === 0) return;
-    await new Promise((resolve) => {
-      setTimeout(resolve, 50);
-    });
+/** Ends the sessions of a database for as long as the work goes on that needs it empty. */
+async function withoutSessions<T>(ender: pg.Client, database: string, work: () => Promise<T>): Promise<T> {
+  let done = false;
+  const ending = (async () => {
+    while (!done) {
+      await ender.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid()', [
+        database,
+      ]);
+      await delay(50);
+    }
+  })();
+  try {
+    return await Promise.race([work(), ending.then(() => undefined as never)]);
+  } finally {
+    done = true;
+    await ending.catch(() => undefined);
   }
 }

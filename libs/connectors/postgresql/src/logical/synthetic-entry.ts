@@ -34,7 +34,7 @@ export function syntheticEntry(toc: Toc, dumpId: number, tag: string, sql: strin
     Buffer.alloc(offsetSize),
   ]);
   return new TocEntry(
-    { dumpId, section: place, hasData: false, tag, description: 'RAHAT', namespace: '', owner: '', dependencies: [] },
+    { dumpId, oid: 0, section: place, hasData: false, tag, description: 'RAHAT', namespace: '', owner: '', dependencies: [] },
     { bytes: raw },
     { entry: [0, raw.length], definition: [0, 0], drop: [0, 0], copy: [0, 0] },
   );

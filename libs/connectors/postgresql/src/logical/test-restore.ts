@@ -2,6 +2,7 @@ import type { ArtifactSource, ConnectorContext, Job, TestRestoreFacts } from '@r
 import { RahatError, type Assertion, type Finding } from '@rahat/contracts';
 import { checkAssertions } from '../assertions/check-assertions.js';
 import { installHint } from '../required-tool.js';
+import { checkStructure, describeStructure } from '../structure/check-structure.js';
 import { startThrowawayServer } from '../throwaway/index.js';
 import { findTools } from '../tools.js';
 import { restoreLogically } from './logical-restore.js';
@@ -9,7 +10,7 @@ import { openStoredDump } from './stored-dump.js';
 
 const DATABASE = 'rahat_test_restore';
 
-/** Restores everything into a server of its own, with the exact proof of `compareRows`, and removes the server. */
+/** Restores everything into a server of its own, with the exact proof of `compareRows` and a look at its pages, and removes the server. */
 export async function testLogicalRestore(
   source: ArtifactSource,
   context: ConnectorContext,
@@ -45,11 +46,14 @@ export async function testLogicalRestore(
     source,
     context,
     job,
+    true,
   );
+  const structure = await checkStructure(server, DATABASE, true, context, job);
+  findings.push(...restored.findings.filter((finding) => finding.code !== 'roles_missing'));
   return {
     ...restored,
     assertions: await checkAssertions(server.connection, assertions, () => DATABASE, job),
-    findings: [...findings, ...restored.findings.filter((finding) => finding.code !== 'roles_missing')],
+    findings: [...findings, ...structure.findings, describeStructure([structure])],
     restoredOn: `throwaway PostgreSQL ${server.version}`,
   };
 }

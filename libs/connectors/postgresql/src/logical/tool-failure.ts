@@ -44,9 +44,14 @@ export function toolFailure(tool: string, exit: ToolExit, connection: Postgresql
       hint: 'Look at the log of the database server for the same moment; the next run starts anew.',
     });
   }
-  if (/lock timeout|could not obtain lock/i.test(exit.stderr))
+  // pg_dump's --lock-wait-timeout sets statement_timeout for the time of its locking (pg_dump.c, getTables).
+  if (/lock timeout|could not obtain lock/i.test(exit.stderr) || (tool === 'pg_dump' && /due to statement timeout/.test(exit.stderr)))
     return new RahatError('tool_failed', `${tool} waited too long for a lock: ${cause}`, {
       hint: 'Another session holds an exclusive lock on a table (ALTER, TRUNCATE, VACUUM FULL); choose another time.',
+    });
+  if (/canceling statement due to conflict with recovery/.test(exit.stderr))
+    return new RahatError('tool_failed', `${tool} was cancelled by the standby, which had to replay what the dump still needed: ${cause}`, {
+      hint: 'On the standby: ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf(); or a larger max_standby_streaming_delay.',
     });
   if (/out of shared memory|max_locks_per_transaction/.test(exit.stderr))
     return new RahatError('tool_failed', `${tool} can't lock all tables at once: ${cause}`, {

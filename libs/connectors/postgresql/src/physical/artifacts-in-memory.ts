@@ -7,6 +7,7 @@ const PIECE_BYTES = 1 << 20;
 export class ArtifactsInMemory implements ArtifactSink, ArtifactSource {
   artifacts: Artifact[] = [];
   facts!: BackupFacts;
+  parent?: ArtifactSource;
   readonly bytes = new Map<string, Buffer>();
   /** Called for each piece as it is taken in. */
   onPiece: () => Promise<void> | void = () => undefined;

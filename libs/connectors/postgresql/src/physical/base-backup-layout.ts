@@ -18,6 +18,8 @@ export const BaseBackupFacts = z.object({
   endPosition: z.string(),
   timeline: z.number().int(),
   segmentSize: z.number().int(),
+  /** Of relation files, in bytes; absent in older backups, which nothing incremental is taken upon. */
+  blockSize: z.number().int().positive().optional(),
   tablespaces: z.array(z.object({ oid: z.string().regex(/^\d+$/), location: z.string() })),
   /** By path as in the manifest. */
   folders: z.record(z.string(), Attributes),

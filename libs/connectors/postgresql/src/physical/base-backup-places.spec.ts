@@ -162,7 +162,7 @@ describe('a restored folder', () => {
       await client.query('ALTER ROLE postgres RENAME TO "the boss"');
       const backup = await backUp(connectionTo(server, { user: 'other', password: 'secret' }));
       const proof = await testRestoreBaseBackup(backup, { scratchFolder, toolFolders: [DEBIAN_BIN], signal }, quietJob);
-      expect(proof.findings.map(({ code }) => code)).toEqual(['read_back']);
+      expect(proof.findings.map(({ code }) => code)).toEqual(['structure_checked', 'read_back']);
     } finally {
       await client.query('ALTER ROLE "the boss" RENAME TO postgres');
       await client.end();

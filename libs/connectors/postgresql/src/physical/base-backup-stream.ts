@@ -6,6 +6,8 @@ import type { CommandEvent, WalsenderClient } from './walsender-client.js';
 export interface BaseBackupOptions {
   label: string;
   maxRateKilobytesPerSecond?: number;
+  /** The manifest of the backup that this one is taken upon was uploaded on the same connection. */
+  incremental?: boolean;
 }
 
 export interface Tablespace {
@@ -54,10 +56,10 @@ export class BaseBackupStream {
   }
 
   private async *typedItems(): AsyncGenerator<Item> {
-    const { label, maxRateKilobytesPerSecond } = this.options;
+    const { label, maxRateKilobytesPerSecond, incremental = false } = this.options;
     const rate = maxRateKilobytesPerSecond === undefined ? '' : `, MAX_RATE ${maxRateKilobytesPerSecond}`;
     const command =
-      `BASE_BACKUP (LABEL ${quote(label)}, PROGRESS true, CHECKPOINT 'fast', WAL true, WAIT false${rate}, ` +
+      `BASE_BACKUP (LABEL ${quote(label)}, PROGRESS true, CHECKPOINT 'fast', WAL true, WAIT false${rate}${incremental ? ', INCREMENTAL' : ''}, ` +
       `TABLESPACE_MAP true, VERIFY_CHECKSUMS true, MANIFEST 'yes', MANIFEST_CHECKSUMS 'SHA256')`;
     let kind = '';
     for await (const event of this.events(command)) {

@@ -1,52 +1,73 @@
 import { createHash } from 'node:crypto';
 import type { Artifact, ArtifactSource, ContentCheck, Job } from '@rahat/connector-kit';
-import { type Finding, RahatError } from '@rahat/contracts';
-import { inManifest, parseBackupManifest } from './backup-manifest.js';
-import { MANIFEST_KEY, pathOfKey, readFacts, readWhole } from './base-backup-layout.js';
+import { RahatError } from '@rahat/contracts';
+import { type BackupLink, readChain, readOfLink } from './backup-chain.js';
+import { inManifest } from './backup-manifest.js';
+import { pathOfKey } from './base-backup-layout.js';
+import { incrementalPath, wholePath } from './incremental-file.js';
 import { LogCover } from './log-cover.js';
 import { cancelled } from './protocol/connection.js';
 
-/** Compares every file with the server's own manifest, and looks whether the log covers what recovery will need. Needs no server. */
+/**
+ * Compares every file with the server's own manifest, and looks whether the log covers what recovery will need; of an incremental backup
+ * in every link that it rests upon, and whether each file can be put together. Needs no server.
+ */
 export async function checkBaseBackup(source: ArtifactSource, job: Job): Promise<ContentCheck> {
-  const facts = await readFacts(source);
-  const manifest = parseBackupManifest(await readWhole(source, MANIFEST_KEY));
+  const chain = await readChain(source);
+  const totalBytes = chain.flatMap((link) => link.source.artifacts).reduce((sum, artifact) => sum + artifact.sizeBytes, 0);
+  const check: ContentCheck & { totalBytes: number } = { objectsChecked: 0, rows: 0, bytes: 0, findings: [], totalBytes };
+  for (const [index, link] of chain.entries()) {
+    await checkLink(link, check, job);
+    checkFoundation(link, chain[index + 1], check);
+  }
+  const { objectsChecked, rows, bytes, findings } = check;
+  return { objectsChecked, rows, bytes, findings };
+}
+
+async function checkLink(link: BackupLink, check: ContentCheck & { totalBytes: number }, job: Job): Promise<void> {
+  const { facts, manifest, source } = link;
   const cover = new LogCover(facts.segmentSize, facts.systemIdentifier);
   const missing = new Set(manifest.files.keys());
-  const findings: Finding[] = [];
-  const damaged = (object: string, message: string) => findings.push({ code: 'content_damaged', severity: 'blocker', object, message });
-  const totalBytes = source.artifacts.reduce((sum, artifact) => sum + artifact.sizeBytes, 0);
-  let objectsChecked = 0;
-  let bytes = 0;
-
   for (const artifact of source.artifacts) {
     const path = pathOfKey(artifact.key);
-    objectsChecked++;
+    check.objectsChecked++;
     if (path === undefined) continue;
     const expected = manifest.files.get(path) ?? (inManifest(path) ? undefined : artifact);
     missing.delete(path);
     if (!expected) {
-      damaged(path, `${path} is not named by the server's manifest`);
+      damaged(check, path, `${path} of ${link.name} is not named by the server's manifest`);
       continue;
     }
-    const file =
-      artifact.kind === 'log'
-        ? cover.watch(artifact.key.slice(artifact.key.lastIndexOf('/') + 1), source.read(artifact))
-        : source.read(artifact);
+    const read = readOfLink(link, artifact);
+    const file = artifact.kind === 'log' ? cover.watch(artifact.key.slice(artifact.key.lastIndexOf('/') + 1), read) : read;
     const actual = await collectDamage(
       () => digest(file, job),
-      (message) => damaged(path, message),
+      (message) => damaged(check, path, message),
     );
     if (actual && (actual.sha256 !== expected.sha256 || actual.sizeBytes !== expected.sizeBytes))
-      damaged(path, `${path} differs from what the server sent`);
-    bytes += artifact.sizeBytes;
-    job.progress({ phase: 'checking', object: path, bytes, totalBytes });
+      damaged(check, path, `${path} of ${link.name} differs from what the server sent`);
+    check.bytes += artifact.sizeBytes;
+    job.progress({ phase: 'checking', object: path, bytes: check.bytes, totalBytes: check.totalBytes });
   }
-  for (const path of missing) damaged(path, `${path} is named by the server's manifest and is not in the backup`);
+  for (const path of missing) damaged(check, path, `${path} is named by the server's manifest and is not in ${link.name}`);
   await collectDamage(
     () => cover.require(manifest.logRanges),
-    (message) => damaged('pg_wal', message),
+    (message) => damaged(check, 'pg_wal', message),
   );
-  return { objectsChecked, rows: 0, bytes, findings };
+}
+
+/** Each incremental file needs the file in the link below, whole or incremental in turn. */
+function checkFoundation(link: BackupLink, below: BackupLink | undefined, check: ContentCheck): void {
+  if (!below) return;
+  for (const path of link.manifest.files.keys()) {
+    const whole = wholePath(path);
+    if (whole === undefined || below.files.has(whole) || below.files.has(incrementalPath(whole))) continue;
+    damaged(check, path, `${path} of ${link.name} rests upon ${whole} of ${below.name}, which is not there`);
+  }
+}
+
+function damaged({ findings }: ContentCheck, object: string, message: string): void {
+  findings.push({ code: 'content_damaged', severity: 'blocker', object, message });
 }
 
 async function digest(body: AsyncIterable<Buffer>, job: Job): Promise<Pick<Artifact, 'sha256' | 'sizeBytes'>> {

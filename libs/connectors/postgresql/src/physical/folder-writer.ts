@@ -1,11 +1,16 @@
-import { chmod, mkdir, open, utimes } from 'node:fs/promises';
-import type { Artifact, ArtifactSource, Job } from '@rahat/connector-kit';
+import { createHash } from 'node:crypto';
+import { chmod, type FileHandle, mkdir, open, utimes, writeFile } from 'node:fs/promises';
+import type { Artifact, Job } from '@rahat/connector-kit';
 import { RahatError } from '@rahat/contracts';
-import { type BackupManifest, inManifest } from './backup-manifest.js';
-import { type BaseBackupFacts, MANIFEST_KEY, pathOfKey } from './base-backup-layout.js';
+import { type BackupChain, LABEL_PATH, labelOfWhole, provenFile } from './backup-chain.js';
+import { inManifest, type ManifestFile } from './backup-manifest.js';
+import { MANIFEST_KEY, pathOfKey, readWhole } from './base-backup-layout.js';
+import { combineFile } from './combine-file.js';
+import { wholePath } from './incremental-file.js';
 import { pathBytes, staysInside } from './path-text.js';
 import { cancelled } from './protocol/connection.js';
 import { someAtOnce } from './some-at-once.js';
+import { writeBackupManifest } from './write-manifest.js';
 
 /** Where the files of tablespaces go, below the restored data directory. */
 export const TABLESPACES_FOLDER = 'pg_tblspc_restored';
@@ -17,42 +22,47 @@ const FILES_AT_ONCE = 4;
 /** Files whose bytes are put on disk at the same time. */
 const SYNCS_AT_ONCE = 8;
 
-/** Writes a base backup's files below a folder, each compared with the server's manifest. */
+/**
+ * Writes a base backup's files below a folder, each compared with the server's manifest. Of an incremental one, what stands there is whole,
+ * with a manifest of its own.
+ */
 export class FolderWriter {
   private readonly madeFolders = new Set<string>();
   private readonly written: { place: Buffer; path: string }[] = [];
+  /** What was made here and sent by no server, by path. */
+  private readonly made = new Map<string, ManifestFile>();
 
   constructor(
-    private readonly source: ArtifactSource,
-    private readonly facts: BaseBackupFacts,
-    private readonly manifest: BackupManifest,
+    private readonly chain: BackupChain,
     private readonly folder: string,
     private readonly job: Job,
   ) {}
 
   async writeAll(): Promise<number> {
-    const missing = new Set(this.manifest.files.keys());
-    const totalBytes = this.source.artifacts.reduce((sum, artifact) => sum + artifact.sizeBytes, 0);
+    const [{ source, facts, manifest }] = this.chain;
+    const missing = new Set(manifest.files.keys());
+    const totalBytes = this.chain.at(-1)!.source.artifacts.reduce((sum, artifact) => sum + artifact.sizeBytes, 0);
     let bytes = 0;
-    for (const path of Object.keys(this.facts.folders)) await this.makeFolder(this.place(path));
-    await someAtOnce(this.source.artifacts, FILES_AT_ONCE, async (artifact) => {
+    for (const path of Object.keys(facts.folders)) await this.makeFolder(this.place(path));
+    await someAtOnce(source.artifacts, FILES_AT_ONCE, async (artifact) => {
       const path = artifact.key === MANIFEST_KEY ? MANIFEST_KEY : pathOfKey(artifact.key);
       if (path === undefined) return;
       if (this.job.signal.aborted) throw cancelled(this.job.signal);
-      await this.writeFile(artifact, path);
-      bytes += artifact.sizeBytes;
+      bytes += await this.writeFile(artifact, path);
       missing.delete(path);
-      this.job.progress({ phase: 'restore', object: path, bytes, totalBytes });
+      this.job.progress({ phase: 'restore', object: path, bytes, totalBytes: Math.max(totalBytes, bytes) });
     });
     const [lacking] = missing;
     if (lacking !== undefined) throw new RahatError('dump_invalid', `The backup lacks ${lacking}, which the server's manifest names`);
+    if (this.isCombined) bytes += await this.writeManifest();
     return bytes;
   }
 
   /** Puts all on disk and sets modes and times; last, because each file made in a folder changes its time. */
   async finish(): Promise<void> {
+    const [{ facts }] = this.chain;
     await someAtOnce(this.written, SYNCS_AT_ONCE, async ({ place, path }) => {
-      const [mode, modifiedAt] = this.facts.files[path] ?? [0o600, undefined];
+      const [mode, modifiedAt] = facts.files[path] ?? [0o600, undefined];
       const file = await open(place, 'r');
       try {
         await file.chmod(mode);
@@ -62,7 +72,7 @@ export class FolderWriter {
         await file.close();
       }
     });
-    for (const [path, [mode, modifiedAt]] of Object.entries(this.facts.folders)) {
+    for (const [path, [mode, modifiedAt]] of Object.entries(facts.folders)) {
       const place = this.place(path);
       const folder = await open(place, 'r');
       await folder.sync().finally(() => folder.close());
@@ -71,27 +81,67 @@ export class FolderWriter {
     }
   }
 
-  private async writeFile(artifact: Artifact, path: string): Promise<void> {
-    const expected = this.manifest.files.get(path) ?? artifact;
-    if (expected === artifact && inManifest(path) && path !== MANIFEST_KEY) {
+  private get isCombined(): boolean {
+    return this.chain.length > 1;
+  }
+
+  /** Gives how many bytes stand there now. */
+  private async writeFile(artifact: Artifact, path: string): Promise<number> {
+    const [newest] = this.chain;
+    if (!newest.manifest.files.has(path) && inManifest(path) && path !== MANIFEST_KEY)
       throw new RahatError('dump_invalid', `The backup holds ${path}, which the server's manifest does not name`);
+    provenFile(newest, path);
+    if (LEFT_OUT.has(path)) return 0;
+    const whole = this.isCombined ? wholePath(path) : undefined;
+    if (whole !== undefined) {
+      const made = await this.create(whole, path, (file) => combineFile(whole, this.chain, file, this.job));
+      this.made.set(whole, made);
+      return made.sizeBytes;
     }
+    // The one of the link would not fit what was put together; a new one follows.
+    if (this.isCombined && path === MANIFEST_KEY) return 0;
+    if (this.isCombined && path === LABEL_PATH) return this.writeLabel(artifact);
     // What is written is compared with the artifact's hash by the source.
-    if (artifact.sha256 !== expected.sha256 || artifact.sizeBytes !== expected.sizeBytes) {
-      throw new RahatError('restore_mismatch', `${path} in the backup differs from what the server sent`, {
-        hint: 'Nothing was put in place. Run a check of the repository, and restore from another copy or backup.',
-      });
+    await this.create(path, path, (file) => newest.source.readInto(artifact, file));
+    return artifact.sizeBytes;
+  }
+
+  private async writeLabel({ key }: Artifact): Promise<number> {
+    const label = labelOfWhole(await readWhole(this.chain[0].source, key));
+    await this.create(LABEL_PATH, LABEL_PATH, (file) => file.writeFile(label));
+    this.made.set(LABEL_PATH, { sizeBytes: label.length, sha256: createHash('sha256').update(label).digest('hex') });
+    return label.length;
+  }
+
+  /** What PostgreSQL's own pg_verifybackup compares the folder with. */
+  private async writeManifest(): Promise<number> {
+    const [{ facts, manifest }] = this.chain;
+    const made = this.made;
+    function* files(): Generator<[string, ManifestFile]> {
+      for (const [path, sent] of manifest.files) {
+        const whole = wholePath(path) ?? path;
+        if (!LEFT_OUT.has(path)) yield [whole, made.get(whole) ?? sent];
+      }
     }
+    const { systemIdentifier } = facts;
+    return this.create(MANIFEST_KEY, MANIFEST_KEY, async (file) => {
+      await writeFile(file, writeBackupManifest({ systemIdentifier, files: files(), logRanges: manifest.logRanges }));
+      return (await file.stat()).size;
+    });
+  }
+
+  /** `told`: as which path of the backup its mode and time are known. */
+  private async create<T>(path: string, told: string, fill: (file: FileHandle) => Promise<T>): Promise<T> {
     const place = this.place(path);
     await this.makeFolder(place.subarray(0, place.lastIndexOf('/')));
-    if (LEFT_OUT.has(path)) return;
-    const file = await open(place, 'wx', 0o600);
+    // Read again where it was put together.
+    const file = await open(place, 'wx+', 0o600);
     try {
-      await this.source.readInto(artifact, file);
+      return await fill(file);
     } finally {
       await file.close();
+      this.written.push({ place, path: told });
     }
-    this.written.push({ place, path });
   }
 
   /** Where a path of the data directory lies here; a path that would lead out of the folder is refused. */

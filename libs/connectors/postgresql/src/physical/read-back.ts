@@ -1,9 +1,9 @@
-import type { Job, TableReadBack } from '@rahat/connector-kit';
+import type { ConnectorContext, Job, TableReadBack } from '@rahat/connector-kit';
 import { type Finding, type PostgresqlConnection, RahatError } from '@rahat/contracts';
-import type pg from 'pg';
-import { connectClient, type DisposableClient } from '../connect.js';
+import { connectClient } from '../connect.js';
 import { isConnectionLoss, quoteIdentifier } from '../errors.js';
 import { sumOfCopy } from '../logical/copy-sum.js';
+import { checkStructure, describeStructure, type StructureCheck } from '../structure/check-structure.js';
 
 const LABEL = 'rhb-test-restore';
 
@@ -13,16 +13,20 @@ interface ReadBack {
   findings: Finding[];
 }
 
-/** Reads every table of every database to its end, and checks every B-tree index against its table. */
-export async function readBack(connection: PostgresqlConnection, job: Job): Promise<ReadBack> {
+/** Reads every table of every database to its end, and looks at the pages of every table and B-tree index. */
+export async function readBack(
+  server: { connection: PostgresqlConnection; major: number },
+  context: ConnectorContext,
+  job: Job,
+): Promise<ReadBack> {
+  const { connection } = server;
   const result: ReadBack = { tables: [], findings: [] };
-  let indexes = 0;
+  const structures: StructureCheck[] = [];
   const databases = await openableDatabases(connection, job.signal);
   for (const database of databases) {
     try {
-      await using client = await connectClient(connection, { database, label: LABEL, signal: job.signal });
-      await readTables(client, database, result, job);
-      indexes += await checkIndexes(client, database, result.findings, job);
+      await readTables(connection, database, result, job);
+      structures.push(await checkStructure(server, database, false, context, job));
     } catch (error) {
       // A restored server that dies under reading is not readable; a cancelled run is no finding.
       if (job.signal.aborted) throw error;
@@ -36,11 +40,12 @@ export async function readBack(connection: PostgresqlConnection, job: Job): Prom
       });
     }
   }
+  result.findings.push(...structures.flatMap((check) => check.findings), describeStructure(structures));
   const rows = result.tables.reduce((sum, table) => sum + table.rows, 0);
   result.findings.push({
     code: 'read_back',
     severity: 'info',
-    message: `${databases.length} databases were read to their end: ${result.tables.length} tables with ${rows} rows, ${indexes} B-tree indexes checked against their tables. Row counts of a live server at that instant are not known, so they were not compared.`,
+    message: `${databases.length} databases were read to their end: ${result.tables.length} tables with ${rows} rows. Row counts of a live server at that instant are not known, so they were not compared.`,
   });
   return result;
 }
@@ -55,7 +60,8 @@ async function openableDatabases(connection: PostgresqlConnection, signal: Abort
   return rows.map(({ name }) => name);
 }
 
-async function readTables(client: DisposableClient, database: string, result: ReadBack, job: Job): Promise<void> {
+async function readTables(connection: PostgresqlConnection, database: string, result: ReadBack, job: Job): Promise<void> {
+  await using client = await connectClient(connection, { database, label: LABEL, signal: job.signal });
   const { encoding } = (await client.query<{ encoding: string }>('SELECT getdatabaseencoding() AS encoding')).rows[0] ?? {
     encoding: 'UTF8',
   };
@@ -76,44 +82,6 @@ async function readTables(client: DisposableClient, database: string, result: Re
     const sum = await damageAsFinding(`${database}.${schema}.${name}`, result.findings, () => sumOfCopy(client, statement));
     if (sum && schema !== 'pg_catalog' && schema !== 'information_schema') result.tables.push({ database, schema, table: name, ...sum });
   }
-}
-
-async function checkIndexes(client: DisposableClient, database: string, findings: Finding[], job: Job): Promise<number> {
-  await client.query(`SET client_encoding TO 'UTF8'`).catch(() => undefined); // SQL_ASCII has no conversion; names stay bytes.
-  const schema = await amcheckSchema(client);
-  if (schema === undefined) {
-    findings.push({
-      code: 'indexes_not_checked',
-      severity: 'info',
-      object: database,
-      message: `The extension amcheck is not installed beside the throwaway server: the indexes of ${database} were not checked.`,
-    });
-    return 0;
-  }
-  const { rows: indexes } = await client.query<{ oid: number; name: string }>(
-    `SELECT c.oid, c.relname AS name FROM pg_catalog.pg_class c JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid JOIN pg_catalog.pg_am a ON a.oid = c.relam
-      WHERE a.amname = 'btree' AND c.relkind = 'i' AND c.relpersistence = 'p' AND i.indisvalid AND i.indisready ORDER BY c.oid`,
-  );
-  for (const { oid, name } of indexes) {
-    job.progress({ phase: 'checking indexes', object: `${database}.${name}`, bytes: 0 });
-    await damageAsFinding(`${database}.${name}`, findings, () =>
-      client.query(`SELECT ${quoteIdentifier(schema)}.bt_index_check($1::oid::regclass, true)`, [oid]),
-    );
-  }
-  return indexes.length;
-}
-
-/** Where amcheck's functions are; installs it when it is there to be installed. */
-async function amcheckSchema(client: pg.Client): Promise<string | undefined> {
-  const { rows } = await client.query<{ schema: string | null }>(
-    `SELECT (SELECT n.nspname FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'amcheck') AS schema
-       FROM pg_catalog.pg_available_extensions WHERE name = 'amcheck'`,
-  );
-  if (!rows[0]) return undefined;
-  if (rows[0].schema !== null) return rows[0].schema;
-  await client.query('CREATE SCHEMA rhb_t_amcheck');
-  await client.query('CREATE EXTENSION amcheck SCHEMA rhb_t_amcheck');
-  return 'rhb_t_amcheck';
 }
 
 /** The server's word that something is damaged is a finding, and the reading goes on; a lost server is an error. */

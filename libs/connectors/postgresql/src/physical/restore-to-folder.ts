@@ -2,8 +2,8 @@ import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { ArtifactSource, Job, LogRecovery, RestoreFacts } from '@rahat/connector-kit';
 import { RahatError } from '@rahat/contracts';
-import { parseBackupManifest } from './backup-manifest.js';
-import { MANIFEST_KEY, readFacts, readWhole } from './base-backup-layout.js';
+import { readChain } from './backup-chain.js';
+import { readFacts } from './base-backup-layout.js';
 import { FolderWriter, TABLESPACES_FOLDER } from './folder-writer.js';
 import { addRecovery, planRecovery, recoveryFinding } from '../wal/index.js';
 import { addSafeConfiguration, rewriteTablespaceMap } from './restored-configuration.js';
@@ -42,17 +42,17 @@ export async function restoreBaseBackupToFolder(
   });
 }
 
-/** Makes `folder` with the backup's files, each compared with the server's manifest; `finalFolder` is where it will stand when it starts. */
+/** Makes `folder` with the backup's files, put together from its chain, each compared with the server's manifest; `finalFolder` is where it will stand when it starts. */
 export async function writeDataFolder(
   source: ArtifactSource,
   place: { folder: string; finalFolder: string; durable: boolean },
   job: Job,
 ): Promise<number> {
-  const facts = await readFacts(source);
-  const manifest = parseBackupManifest(await readWhole(source, MANIFEST_KEY));
+  const chain = await readChain(source);
+  const [{ facts }] = chain;
   return told(place.folder, async () => {
     await mkdir(place.folder, { recursive: true, mode: 0o700 });
-    const writer = new FolderWriter(source, facts, manifest, place.folder, job);
+    const writer = new FolderWriter(chain, place.folder, job);
     const bytes = await writer.writeAll();
     if (place.durable) await writer.finish();
     await rewriteTablespaceMap(place.folder, facts.tablespaces, join(place.finalFolder, TABLESPACES_FOLDER));

@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import type { Artifact, ArtifactClass, ArtifactKind, ArtifactSink, BackupFacts, BackupRequest, Job } from '@rahat/connector-kit';
+import type { Artifact, ArtifactClass, ArtifactKind, ArtifactSink, BackupFacts, BackupRequest } from '@rahat/connector-kit';
 import { type Finding, type PostgresqlConnection, RahatError } from '@rahat/contracts';
+import type { PacedJob } from '../source/within-limits.js';
 import { type BackupManifest, inManifest, type ManifestFile, parseBackupManifest } from './backup-manifest.js';
 import { type BaseBackupFacts, FACTS_KEY, keyOfPath, MANIFEST_KEY } from './base-backup-layout.js';
-import { type BackupPart, BaseBackupStream } from './base-backup-stream.js';
+import type { BackupPart, BaseBackupStream } from './base-backup-stream.js';
+import { wholePath } from './incremental-file.js';
 import { LogCover } from './log-cover.js';
 import { pathText, staysInside } from './path-text.js';
 import { bytesOfSetting } from './setting-bytes.js';
+import { startBaseBackup } from './start-base-backup.js';
 import { type TarEntry, tarEntries } from './tar-reader.js';
 import { WalsenderClient } from './walsender-client.js';
 
@@ -24,12 +27,15 @@ const SETTINGS_KEPT = [
   'max_locks_per_transaction',
 ];
 
-/** Takes a base backup with the log that makes it consistent, straight from the server; resolves only for one that can be started. */
+/**
+ * Takes a base backup with the log that makes it consistent, straight from the server; resolves only for one that can be started,
+ * an incremental one together with what it was taken upon.
+ */
 export async function takeBaseBackup(
   connection: PostgresqlConnection,
   request: BackupRequest,
   sink: ArtifactSink,
-  job: Job,
+  job: PacedJob,
 ): Promise<BackupFacts> {
   await using client = await WalsenderClient.connect(connection, request.label, job.signal);
   if (client.serverMajor < 13) {
@@ -42,11 +48,15 @@ export async function takeBaseBackup(
   const segmentSize = bytesOfSetting(await client.show('wal_segment_size'));
   const settings: Record<string, string> = {};
   for (const name of SETTINGS_KEPT) settings[name] = await client.show(name);
+  const dataChecksums = await client.show('data_checksums');
   await keepLog(client, findings);
 
-  const stream = new BaseBackupStream(client, { label: request.label, maxRateKilobytesPerSecond: rateOf(request.rateLimitBytesPerSecond) });
+  const options = { label: request.label, maxRateKilobytesPerSecond: rateOf(request.limits?.bytesPerSecond) };
+  const started = await startBaseBackup(client, request, { ...system, dataChecksums }, options);
+  const { stream, parts, label } = started;
+  findings.push(...started.findings);
   const taking = new BackupTaking(sink, job, stream, new LogCover(segmentSize, system.systemIdentifier));
-  for await (const part of stream.parts()) await taking.take(part);
+  for await (const part of parts) await taking.take(part);
   const manifest = taking.compareWithManifest();
   const { start, end } = stream;
   if (!start || !end) throw new RahatError('dump_truncated', 'The base backup ended without its end message');
@@ -60,6 +70,7 @@ export async function takeBaseBackup(
     endPosition: end.position,
     timeline: end.timeline,
     segmentSize,
+    blockSize: Number(await client.show('block_size')),
     tablespaces: stream.tablespaces,
     folders: taking.folders,
     files: taking.files,
@@ -80,9 +91,15 @@ export async function takeBaseBackup(
     identity: system.systemIdentifier,
     serverVersion: client.serverVersion,
     tool: 'native replication client',
-    label: 'full · space-incremental',
+    label,
     consistency: 'snapshot',
-    positions: { startLsn: start.position, endLsn: end.position, timeline: end.timeline, systemIdentifier: system.systemIdentifier },
+    positions: {
+      startLsn: start.position,
+      endLsn: end.position,
+      timeline: end.timeline,
+      systemIdentifier: system.systemIdentifier,
+      dataChecksums,
+    },
     consistentAt,
     findings,
     evidence: {
@@ -110,7 +127,7 @@ class BackupTaking {
 
   constructor(
     private readonly sink: ArtifactSink,
-    private readonly job: Job,
+    private readonly job: PacedJob,
     private readonly stream: BaseBackupStream,
     private readonly cover: LogCover,
   ) {}
@@ -174,7 +191,8 @@ class BackupTaking {
   }
 
   private async *counted(path: string, body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-    for await (const chunk of body) {
+    const { pace, signal } = this.job;
+    for await (const chunk of pace ? pace.through(body, signal) : body) {
       this.bytes += chunk.length;
       if (this.bytes - this.reportedAt >= PROGRESS_STEP_BYTES) {
         this.reportedAt = this.bytes;
@@ -192,7 +210,7 @@ class BackupTaking {
 
 /** Relation files are made of pages: `16384/2619`, its forks and its further gigabytes. */
 function classify(path: string): ArtifactClass {
-  const name = path.slice(path.lastIndexOf('/') + 1);
+  const name = (wholePath(path) ?? path).slice(path.lastIndexOf('/') + 1);
   if (/^pg_wal\/[0-9A-F]{24}$/.test(path)) return 'log';
   const relation = /^(base\/|global\/|pg_tblspc\/\d+\/)/.test(path) && /^(t\d+_)?\d+(_(fsm|vm|init))?(\.\d+)?$/.test(name);
   return relation ? 'pages' : 'small';
@@ -214,8 +232,11 @@ async function keepLog(client: WalsenderClient, findings: Finding[]): Promise<vo
   }
 }
 
-function rateOf(bytesPerSecond: number | undefined): number | undefined {
-  return bytesPerSecond === undefined ? undefined : Math.min(FASTEST_RATE, Math.max(SLOWEST_RATE, Math.floor(bytesPerSecond / 1024)));
+/** The server itself reads no faster then; without a bound of its own the pace holds it up by back-pressure. */
+function rateOf(bytesPerSecond: number | null | undefined): number | undefined {
+  return bytesPerSecond === undefined || bytesPerSecond === null
+    ? undefined
+    : Math.min(FASTEST_RATE, Math.max(SLOWEST_RATE, Math.floor(bytesPerSecond / 1024)));
 }
 
 async function* fromArray(parts: Buffer[]): AsyncGenerator<Buffer> {

@@ -1,4 +1,4 @@
-import type { Job } from '@rahat/connector-kit';
+import type { BackupRequest, Job } from '@rahat/connector-kit';
 import { type PostgresqlConnection, RahatError } from '@rahat/contracts';
 import { ArtifactsInMemory } from './artifacts-in-memory.js';
 import { takeBaseBackup } from './take-base-backup.js';
@@ -17,9 +17,14 @@ export function connectionTo(
   return { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'prefer', ...changed };
 }
 
-export async function backUp(source: PostgresqlConnection): Promise<ArtifactsInMemory> {
+/** With `parent` the one that it is restored upon, as long as the server took it so. */
+export async function backUp(
+  source: PostgresqlConnection,
+  upon: Pick<BackupRequest, 'type'> & { parent?: ArtifactsInMemory } = {},
+): Promise<ArtifactsInMemory> {
   const backup = new ArtifactsInMemory();
-  backup.facts = await takeBaseBackup(source, physicalRequest, backup, quietJob);
+  backup.facts = await takeBaseBackup(source, { ...physicalRequest, ...upon }, backup, quietJob);
+  if (backup.facts.label !== 'full · space-incremental') backup.parent = upon.parent;
   return backup;
 }
 

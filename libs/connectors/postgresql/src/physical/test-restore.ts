@@ -13,7 +13,7 @@ const LABEL = 'rhb-test-restore';
 
 /**
  * Restores into a throwaway server of the same major and proves: each file as the server sent it, recovery up to the end of
- * the backup, ready to write, every table and B-tree index of every database readable to its end. A live server's rows at
+ * the backup, ready to write, every table of every database readable to its end, its pages and those of its B-tree indexes sound. A live server's rows at
  * that instant are known to nobody, so rows are reported as read, never as compared (README, "What FULL proves").
  */
 export async function testRestoreBaseBackup(
@@ -48,7 +48,7 @@ export async function testRestoreBaseBackup(
   });
   await proveRecovered(server.connection, facts, job.signal);
   const reached = planned && (await proveStopped(server.connection, planned, job.signal));
-  const { tables, findings } = await readBack(server.connection, job);
+  const { tables, findings } = await readBack(server, context, job);
   const known = await databaseNames(server.connection, job.signal);
   const databaseOf = ({ database = 'postgres' }: Assertion) => (known.has(database) ? database : undefined);
   const rows = tables.reduce((sum, table) => sum + table.rows, 0);

@@ -105,6 +105,33 @@ export class WalsenderClient implements AsyncDisposable {
     if (failure) throw failure;
   }
 
+  /** A command that takes a copy in (`UPLOAD_MANIFEST`). What the server says against it is thrown, and the connection may be used on. */
+  async upload(command: string, pieces: Iterable<Buffer>): Promise<void> {
+    this.socket.write(encodeMessage('Q', command, '\0'));
+    let failure: RahatError | undefined;
+    for (;;) {
+      const message = await this.next();
+      if (message.type === 'Z') break;
+      if (message.type === 'E') failure ??= serverError(decodeNotice(message.body), this.connection);
+      // What is sent after an error is read and dropped by the server.
+      if (message.type !== 'G') continue;
+      for (const piece of pieces) await this.written(encodeMessage('d', piece));
+      await this.written(encodeMessage('c'));
+    }
+    if (failure) throw failure;
+  }
+
+  private async written(bytes: Buffer): Promise<void> {
+    this.waiting = true;
+    try {
+      await new Promise<void>((resolve, reject) => this.socket.write(bytes, (error) => (error ? reject(error) : resolve())));
+    } catch (error) {
+      throw this.signal.aborted ? cancelled(this.signal) : this.lost(error);
+    } finally {
+      this.waiting = false;
+    }
+  }
+
   /** While the server streams to us (CopyBoth): acknowledgements and the like. */
   sendCopyData(data: Buffer): void {
     this.socket.write(encodeMessage('d', data));

@@ -38,7 +38,8 @@ export function throwawaySettings(listen: { port: number; socketFolder: string; 
     log_timezone: 'UTC',
     timezone: 'UTC',
     // Login triggers of a restored database must not run.
-    ...(major >= 17 ? { event_triggers: 'off' } : {}),
+    // Summaries of the log, which a source of incremental backups writes, can't be had with the minimal log of a throwaway.
+    ...(major >= 17 ? { event_triggers: 'off', summarize_wal: 'off' } : {}),
     ...(major >= 18 ? { io_method: 'sync' } : {}),
     ...(major >= 14 ? { restart_after_crash: 'off', remove_temp_files_after_crash: 'on' } : {}),
   };

@@ -1,3 +1,4 @@
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { lsnText, RahatError } from '@rahat/contracts';
@@ -40,6 +41,38 @@ function expectOneLine(): void {
     if (before) expect(`${range.timeline} ${range.start}`).toBe(`${before.timeline} ${before.end}`);
   }
 }
+
+/** A way to the server on which each standby status update is seen (protocol-replication: 'r', then written, flushed, applied). */
+class StatusWire implements AsyncDisposable {
+  readonly flushed: bigint[] = [];
+  port = 0;
+  private readonly sockets = new Set<Socket>();
+  private readonly listener = createServer((client) => {
+    const upstream = connect(server.port, server.host);
+    for (const socket of [client, upstream]) this.sockets.add(socket.on('error', () => undefined));
+    client.on('data', (bytes) => this.look(bytes)).pipe(upstream);
+    upstream.pipe(client);
+  });
+
+  static async open(): Promise<StatusWire> {
+    const wire = new StatusWire();
+    await new Promise<void>((listening) => wire.listener.listen(0, '127.0.0.1', listening));
+    wire.port = (wire.listener.address() as AddressInfo).port;
+    return wire;
+  }
+
+  private look(bytes: Buffer): void {
+    for (let at = bytes.indexOf(STATUS); at >= 0; at = bytes.indexOf(STATUS, at + 1)) this.flushed.push(bytes.readBigUInt64BE(at + 14));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise((done) => this.listener.close(done));
+    for (const socket of this.sockets) socket.destroy();
+    await closed;
+  }
+}
+/** CopyData of 38 bytes that begins with 'r'. */
+const STATUS = Buffer.from('d\0\0\0\x26r', 'latin1');
 
 describe('a follower', () => {
   it('goes on receiving while a commit is slow, acknowledges only what is committed, and keeps the server waiting when it has enough', async () => {
@@ -157,6 +190,24 @@ describe('a follower', () => {
     await using fourth = startFollower(connectionTo(server), after);
     await caughtUp(server, after, fourth);
     expect(Number(parseLogPosition(after.ranges[0]!.start) % 0x1000000n)).toBe(0);
+  });
+
+  it('acknowledges nothing to a server that lacks its log, whose new slot would go back to where there is none', async () => {
+    const first = startFollower(connectionTo(server), log);
+    await write(1);
+    await caughtUp(server, log, first);
+    await first.stop();
+    await dropSlot(connectionTo(server), 'rhb_spec', quietJob.signal);
+    for (let i = 0; i < 3; i++)
+      await server
+        .query('SELECT pg_switch_wal()')
+        .then(() => write(1))
+        .then(() => server.query('CHECKPOINT'));
+    await using wire = await StatusWire.open();
+    const second = startFollower(connectionTo(server, { host: '127.0.0.1', port: wire.port, tls: 'disable' }), log, { from: log.end });
+    expect(await second.end).toMatchObject({ reason: 'gap', gap: 'slot_lost' });
+    expect(wire.flushed.filter((position) => position !== 0n)).toEqual([]);
+    expect(parseLogPosition((await slot())!.restart)).toBeGreaterThan(parseLogPosition(log.end.lsn));
   });
 
   it('tells a gap when the server invalidated its slot', async () => {

@@ -50,8 +50,10 @@ export async function followTimeline(link: FollowLink, place: Place): Promise<Pl
   let serverEnd = place.position;
   // On a timeline that left the former one before our end, less of it is committed than of that.
   let committed = state.committed ? place.position : 0n;
+  // A server that has not begun to send may find that it can't. A slot goes back to whatever is acknowledged, also where the log is gone.
+  let begun = false;
   const acknowledge = (ask: boolean) => {
-    if (streaming) client.sendCopyData(standbyStatus(committed, ask));
+    if (streaming) client.sendCopyData(standbyStatus(begun ? committed : 0n, ask));
   };
   const committer = new RangeCommitter(
     { timeline: place.timeline, position: place.position, histories },
@@ -85,15 +87,19 @@ export async function followTimeline(link: FollowLink, place: Place): Promise<Pl
       link.broken.abort(new RahatError('source_lost', `The server was silent for ${SILENCE_MS / 1000} s`));
   }, link.statusEveryMs);
   try {
-    const begun = (on: boolean) => {
+    const onStreaming = (on: boolean) => {
       streaming = on;
       if (!on) return;
       state.heldBy = client.processId;
       acknowledge(true);
     };
-    const feed = logFeed(client, request.slot, { timeline: place.timeline, position: committer.startAt }, begun);
+    const feed = logFeed(client, request.slot, { timeline: place.timeline, position: committer.startAt }, onStreaming);
     for await (const event of feed) {
       state.heardAt = Date.now();
+      if (!begun) {
+        begun = true;
+        acknowledge(false);
+      }
       switch (event.type) {
         case 'bytes':
           waiting = true;

@@ -72,7 +72,10 @@ export async function* logFeed(
 
 const CLOCK_EPOCH_MS = Date.UTC(2000, 0, 1);
 
-/** Standby status update: nothing is told as written, flushed or applied before it is committed, so that nobody takes it for safe. */
+/**
+ * Standby status update: nothing is told as written, flushed or applied before it is committed, so that nobody takes it for safe.
+ * 0 tells of no position, and leaves the slot where it is (walsender.c: InvalidXLogRecPtr).
+ */
 export function standbyStatus(committed: bigint, askAnswer: boolean): Buffer {
   const status = Buffer.alloc(34);
   status[0] = 0x72;

@@ -62,6 +62,15 @@ export function resourcesOf(run: PlacedRun, rules: PlaceRules): Resource[] {
       limit: run.heavy_runs ?? undefined,
       message: `The server '${run.server_name}' bears ${counted(run.heavy_runs ?? 1)} at once, and has ${run.heavy_runs === 1 ? 'it' : 'them'}.`,
     });
+  if (run.type === 'backup' && run.plan_id)
+    resources.push(
+      limited(
+        'server',
+        `plan ${run.plan_id} ${run.server_id}`,
+        run.runs_at_once ?? undefined,
+        `The plan lets the server '${run.server_name}' bear`,
+      ),
+    );
   resources.push(
     limited('pool', `pool ${pool}`, rules.pools[pool], `The installation lets the pool '${pool}' do`),
     limited('pool', `pool ${organization} ${pool}`, limits?.pools[pool], `The organization lets the pool '${pool}' do`),

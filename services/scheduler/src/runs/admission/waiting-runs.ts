@@ -19,6 +19,9 @@ export interface PlacedRun {
   server_id: string | null;
   server_name: string | null;
   heavy_runs: number | null;
+  plan_id: string | null;
+  /** Of its plan, on one server. */
+  runs_at_once: number | null;
   pool: string;
   storage_id: string;
   plan_blackouts: BlackoutWindow[] | null;
@@ -28,7 +31,8 @@ export interface PlacedRun {
 
 const PLACED = `
   SELECT runs.id, runs.organization_id, runs.type, runs.state, runs.cause, runs.attempt, runs.priority, runs.due_at, runs.not_before, runs.deadline_minutes,
-    runs.pause IS NOT NULL AS paused, runs.waiting_for, runs.server_id, servers.name AS server_name, servers.heavy_runs, COALESCE(servers.pool, collection_policies.pool, 'default') AS pool,
+    runs.pause IS NOT NULL AS paused, runs.waiting_for, runs.server_id, servers.name AS server_name, servers.heavy_runs, runs.plan_id,
+    (plans.source_limits ->> 'runsAtOnce')::int AS runs_at_once, COALESCE(servers.pool, collection_policies.pool, 'default') AS pool,
     COALESCE(repository_places.storage_id, runs.repository_id) AS storage_id, plans.blackouts AS plan_blackouts, COALESCE(servers.blackouts, '[]') AS server_blackouts, plans.blackout_due
   FROM runs LEFT JOIN servers ON servers.id = runs.server_id LEFT JOIN plans ON plans.id = runs.plan_id LEFT JOIN repository_places ON repository_places.repository_id = runs.repository_id
     LEFT JOIN collection_policies ON runs.type IN ('collection', 'rebuild') AND collection_policies.repository_id = runs.repository_id`;

@@ -2,17 +2,30 @@ import { lookup } from 'node:dns/promises';
 import { connect } from 'node:net';
 import type { ConnectorContext, Probe } from '@rahat/connector-kit';
 import { RahatError, type PostgresqlConnection } from '@rahat/contracts';
-import type { RoutedConnection } from './reach/index.js';
-import { connectClient, streamOf } from './connect.js';
-import { systemIdentifier } from './logical/snapshot-session.js';
-import { physicalFindings, readRights, toolFindings, versionFindings } from './preflight.js';
+import { connectClient, streamOf, type DisposableClient } from '../connect.js';
+import { systemIdentifier } from '../logical/snapshot-session.js';
+import type { RoutedConnection } from '../reach/index.js';
+import { readManagedServer, type ManagedServer } from './managed-server.js';
+import { readRights, type Rights } from './rights.js';
 
 const TCP_TIMEOUT_MS = 10_000;
 
 type Step = Probe['steps'][number];
 
-/** The test button: goes up the ladder and tells each rung's time. A rung that can't be passed is the error that is thrown. */
-export async function probe(connection: RoutedConnection, context: ConnectorContext): Promise<Probe> {
+/** A server that lets us in, and what it is. */
+export interface ReachedServer extends AsyncDisposable {
+  client: DisposableClient;
+  /** Each rung of the ladder, with its time. */
+  steps: Step[];
+  encrypted: boolean;
+  latencyMs: number;
+  rights: Rights;
+  managed: ManagedServer | null;
+  identity: string;
+}
+
+/** Goes up the ladder to a server and tells each rung's time. A rung that can't be passed is the error that is thrown. */
+export async function reachServer(connection: RoutedConnection, context: ConnectorContext, label: string): Promise<ReachedServer> {
   const steps: Step[] = [];
   const rung = async <T>(name: string, climb: () => Promise<T>, detail?: (result: T) => string): Promise<T> => {
     const start = performance.now();
@@ -31,17 +44,19 @@ export async function probe(connection: RoutedConnection, context: ConnectorCont
     );
     await rung('tcp', () => tryPort(connection, context.signal));
   }
-  await using client = await rung(
+  const client = await rung(
     'login',
-    () => connectClient(connection, { database: connection.maintenanceDatabase, label: 'rahat-probe', signal: context.signal }),
+    () => connectClient(connection, { database: connection.maintenanceDatabase, label, signal: context.signal }),
     () => connection.user,
   );
-  const tls = 'encrypted' in streamOf(client);
+  await using leaving = new AsyncDisposableStack();
+  leaving.use(client);
+  const encrypted = 'encrypted' in streamOf(client);
   steps.splice(-1, 0, {
     name: 'tls',
-    ok: tls || connection.tls === 'disable' || connection.tls === 'prefer',
+    ok: encrypted || connection.tls === 'disable' || connection.tls === 'prefer',
     ms: 0,
-    detail: tls ? 'encrypted' : 'not encrypted',
+    detail: encrypted ? 'encrypted' : 'not encrypted',
   });
   const start = performance.now();
   await client.query('SELECT 1');
@@ -51,33 +66,18 @@ export async function probe(connection: RoutedConnection, context: ConnectorCont
     () => readRights(client),
     (read) => read.version,
   );
+  const managed = await readManagedServer(client, rights);
   const identity = await systemIdentifier(client);
-  const physical = [...versionFindings(rights), ...physicalFindings(rights)];
-  steps.push({
-    name: 'rights',
-    ok: true,
-    ms: 0,
-    detail: rights.superuser ? 'superuser' : 'ordinary user; each database is checked before its backup',
-  });
-  const logical = [...versionFindings(rights), ...(await toolFindings(rights.major, context))];
-  steps.push({
-    name: 'tools',
-    ok: logical.every((finding) => finding.code !== 'tool_missing'),
-    ms: 0,
-    detail: logical.find((finding) => finding.code === 'tool_missing')?.message,
-  });
+  const stays = leaving.move();
   return {
-    identity,
-    version: rights.version,
-    major: String(rights.major),
-    role: rights.recovery ? 'replica' : 'primary',
-    latencyMs,
-    tls,
-    methods: [
-      { method: 'postgresql.logical' as const, findings: logical },
-      { method: 'postgresql.physical' as const, findings: physical },
-    ].map(({ method, findings }) => ({ method, findings, usable: findings.every((finding) => finding.severity !== 'blocker') })),
+    client,
     steps,
+    encrypted,
+    latencyMs,
+    rights,
+    managed,
+    identity,
+    [Symbol.asyncDispose]: () => stays.disposeAsync(),
   };
 }
 

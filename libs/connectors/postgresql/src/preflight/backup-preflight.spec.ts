@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { ConnectorSession } from '@rahat/connector-kit';
 import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
-import { postgresqlConnector } from './connector.js';
-import { ArtifactsInMemory, connectionTo, quietJob } from './physical/test-parts.js';
+import { postgresqlConnector } from '../connector.js';
+import { ArtifactsInMemory, connectionTo, quietJob } from '../physical/test-parts.js';
 
 let server: PostgresqlServer;
 let scratchFolder: string;
