@@ -18,6 +18,7 @@ export * from './source-limits.js';
 export * from './repository-grant.js';
 export * from './log-stream.js';
 export * from './table-name.js';
+export * from './attempt-label.js';
 export * from './merge.js';
 export * from './run-spec.js';
 export * from './found-log.js';

@@ -56,6 +56,14 @@ export const SafetyCopy = z.object({
 });
 export type SafetyCopy = z.infer<typeof SafetyCopy>;
 
+/** `rahat_undo_<label>`: a name that needs no quotes. */
+export function safetyCopySchema(label: string): string {
+  return `rahat_undo_${label
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9_]/g, '_')
+    .slice(-50)}`;
+}
+
 /** What becomes of a safety copy: rows are put back from it, or it is dropped as it is. */
 export const SafetyCopyOrder = z
   .object({

@@ -1,5 +1,6 @@
 import { type BackupFacts, type BackupRequest, fullInstead, type ParentBackup } from '@rahat/connector-kit';
 import {
+  attemptLabel,
   type BackupEvidence,
   type BackupSpec,
   type Finding,
@@ -15,7 +16,6 @@ import { parentsOf } from './chain.js';
 import { connectorFor } from './connectors.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToWrite } from './run-context.js';
 import { takeSource } from './take-source.js';
-import { attemptLabel } from './attempt-label.js';
 
 /** One read of the source into one repository. Resolves only when the committed snapshot was read again and is whole. */
 export async function executeBackup(spec: BackupSpec, secrets: RunSecrets, options: ExecutionOptions): Promise<BackupEvidence> {

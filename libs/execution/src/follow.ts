@@ -1,5 +1,6 @@
 import type { FollowEnd, LogSink, TimelineHistory } from '@rahat/connector-kit';
 import {
+  attemptLabel,
   type FollowEvidence,
   type FollowSpec,
   type LogBranch,
@@ -10,7 +11,6 @@ import {
   type RunSecrets,
 } from '@rahat/contracts';
 import type { LogFacts, StoredObject } from '@rahat/repository';
-import { attemptLabel } from './attempt-label.js';
 import { connectorFor } from './connectors.js';
 import { historyKey, logKey, positionName } from './log-objects.js';
 import { LogLag } from './log-lag.js';

@@ -1,7 +1,6 @@
 import type { RestoreFacts, RestoreRequest, SafetyCopyRequest } from '@rahat/connector-kit';
-import { RahatError, type RestoreEvidence, type RestoreSpec, type RunSecrets, type SafetyCopySpec } from '@rahat/contracts';
+import { attemptLabel, RahatError, type RestoreEvidence, type RestoreSpec, type RunSecrets, type SafetyCopySpec } from '@rahat/contracts';
 import type { Repository } from '@rahat/repository';
-import { attemptLabel } from './attempt-label.js';
 import { openChain } from './chain.js';
 import { connectorFor, type SourceConnection } from './connectors.js';
 import { openRecovery, recoveryEvidence } from './recovery.js';
@@ -19,11 +18,13 @@ export async function executeRestore(spec: RestoreSpec, secrets: RunSecrets, opt
   return restoreSnapshot({ repository, order: spec, connection: secrets.target ?? secrets.source }, secrets, options);
 }
 
-export async function restoreSnapshot(
-  work: { repository: Repository; order: RestoreOrder; connection: SourceConnection | undefined },
-  secrets: RunSecrets,
-  options: ExecutionOptions,
-): Promise<RestoreEvidence> {
+export interface RestoreWork {
+  repository: Repository;
+  order: RestoreOrder;
+  connection: SourceConnection | undefined;
+}
+
+export async function restoreSnapshot(work: RestoreWork, secrets: RunSecrets, options: ExecutionOptions): Promise<RestoreEvidence> {
   const { repository, order, connection } = work;
   const manifest = await repository.findSnapshot(order.snapshot);
   const connector = await connectorFor(order.engine);

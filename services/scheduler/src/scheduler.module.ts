@@ -58,6 +58,7 @@ import { RebuildController } from './rebuild/rebuild.controller.js';
 import { RebuildService } from './rebuild/rebuild.service.js';
 import { WindowsController } from './recovery/windows.controller.js';
 import { WindowsService } from './recovery/windows.service.js';
+import { ExpireSafetyCopies } from './restores/expire-safety-copies.js';
 import { RestorePlansService } from './restores/restore-plans.service.js';
 import { RestoresController } from './restores/restores.controller.js';
 import { SafetyCopiesService } from './restores/safety-copies.service.js';
@@ -168,6 +169,7 @@ export class SchedulerModule {
         removals: logRemovals,
         slots: new DropSlots(database, outbox, questions, secrets, clock),
       }),
+      new ExpireSafetyCopies(outbox, ledger, clock),
       config,
       clock,
     );

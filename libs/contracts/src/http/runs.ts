@@ -222,11 +222,15 @@ export const KeptSafetyCopy = SafetyCopy.extend({
   run: z.string(),
   server: z.string(),
   backup: z.string().nullable(),
+  /** null: its worker was lost, and whether the restore was committed isn't known; if it was, this is there. */
+  rows: z.number().int().nullable(),
   restoredAt: z.iso.datetime(),
+  /** The run that undoes it, or drops it, at this moment. */
+  ending: z.string().nullable(),
 }).meta({ id: 'KeptSafetyCopy' });
 export type KeptSafetyCopy = z.infer<typeof KeptSafetyCopy>;
 
-/** Those of the last year, the newest first. */
+/** The newest first. */
 export const SafetyCopies = z.object({ data: z.array(KeptSafetyCopy) }).meta({ id: 'SafetyCopies' });
 export type SafetyCopies = z.infer<typeof SafetyCopies>;
 

@@ -17,6 +17,7 @@ import { KeepConnectionKeys1764600000000 } from './0016-keep-connection-keys.js'
 import { LimitToServerGroups1764610000000 } from './0017-limit-to-server-groups.js';
 import { SpareTheSource1764620000000 } from './0018-spare-the-source.js';
 import { RestUponBackups1764630000000 } from './0019-rest-upon-backups.js';
+import { KeepSafetyCopies1764640000000 } from './0020-keep-safety-copies.js';
 
 export const schedulerMigrations = [
   CreateScheduler1763900000000,
@@ -38,4 +39,5 @@ export const schedulerMigrations = [
   LimitToServerGroups1764610000000,
   SpareTheSource1764620000000,
   RestUponBackups1764630000000,
+  KeepSafetyCopies1764640000000,
 ];

@@ -27,7 +27,14 @@ import { findServer, type ServerRow } from '../servers/servers.table.js';
 import type { WorkerQuestions } from '../servers/worker-questions.js';
 import { newDatabaseName } from './new-database-name.js';
 import { chooseRecovery } from './recovery-choice.js';
-import { findRestorePlan, insertRestorePlan, presentRestorePlan, type Outline, type RestorePlanRow } from './restore-plans.table.js';
+import {
+  findRestorePlan,
+  insertRestorePlan,
+  presentRestorePlan,
+  recordPlanRun,
+  type Outline,
+  type RestorePlanRow,
+} from './restore-plans.table.js';
 
 const VALID_MS = 60 * 60_000;
 const DEADLINE_MINUTES = 24 * 60;
@@ -132,7 +139,7 @@ export class RestorePlansService {
         deadline_minutes: DEADLINE_MINUTES,
         due_at: this.clock.now(),
       });
-      await transaction.query(`UPDATE restore_plans SET run_id = $2 WHERE id = $1`, [plan.id, run.id]);
+      await recordPlanRun(transaction, plan.id, run.id);
       await recordAct(this.outbox, transaction, principal, {
         action: 'restore.started',
         target: { kind: 'run', id: run.id },
@@ -286,6 +293,7 @@ function assertSame(planned: Outline, current: Outline): void {
 function whereOf({ host, port, user, ssh }: PostgresqlAddress) {
   return { host, port, user, ssh };
 }
+
 function nameOf(target: RestoreTarget): string {
   return target.kind === 'database' ? target.name : target.path;
 }

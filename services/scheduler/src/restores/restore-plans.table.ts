@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { newId, RahatError, type Answer, type PostgresqlAddress, type RecoveryOutline, type RestorePlan } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 import type { RestoreRequest } from '../runs/run-specs.js';
+import type { RunRow } from '../runs/runs.table.js';
 
 export type Outline = Answer<'restore.outline.v1'>;
 
@@ -46,6 +47,19 @@ export async function findRestorePlan(transaction: Transaction, id: string): Pro
   const [row] = await transaction.query<RestorePlanRow>(`SELECT * FROM restore_plans WHERE id = $1`, [id]);
   if (!row) throw new RahatError('not_found', `There is no restore plan ${id}`);
   return row;
+}
+
+/** What the run of a restore was told. */
+export async function requestOfRun(
+  transaction: Transaction,
+  { restore_plan_id: plan }: Pick<RunRow, 'restore_plan_id'>,
+): Promise<RestoreRequest | undefined> {
+  const [row] = await transaction.query<{ request: RestoreRequest }>(`SELECT request FROM restore_plans WHERE id = $1`, [plan]);
+  return row?.request;
+}
+
+export async function recordPlanRun(transaction: Transaction, id: string, run: string): Promise<void> {
+  await transaction.query(`UPDATE restore_plans SET run_id = $2 WHERE id = $1`, [id, run]);
 }
 
 function hashOf(row: Omit<RestorePlanRow, 'hash'>): string {

@@ -2,13 +2,14 @@ import { RahatError, type AttemptResult, type Evidence, type RunError } from '@r
 import type { Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import type { SchedulerConfig } from '../config.js';
+import { requestOfRun } from '../restores/restore-plans.table.js';
+import { isLeftOpen, leftOpenInWords } from '../restores/settle-restore.js';
 import { judge, type Judgement } from './judgement.js';
 import { retryPauseMs } from './retry-pause.js';
 import { isEndless } from './endless.js';
 import type { RunLedger } from './run-ledger.js';
 import type { RunOutcomes } from './run-outcomes.js';
 import type { Cause } from './run-states.js';
-import type { RestoreRequest } from './run-specs.js';
 import type { RunRow } from './runs.table.js';
 
 const LONGEST_ENDLESS_PAUSE_MS = 30_000;
@@ -29,7 +30,7 @@ export class AttemptEnd {
       run.attempt,
       this.clock.now(),
     ]);
-    const restore = run.type === 'restore' ? await requestOf(transaction, run) : undefined;
+    const restore = run.type === 'restore' ? await requestOfRun(transaction, run) : undefined;
     const judgement = judge(result, {
       ended: restore?.safetyCopy,
       merged: restore?.merge !== undefined,
@@ -121,8 +122,9 @@ export class AttemptEnd {
   ): Promise<void> {
     const error = judgement.state === 'failed' ? judgement.error : null;
     await this.endAttempt(transaction, run, error);
+    const request = run.type === 'restore' ? await requestOfRun(transaction, run) : undefined;
     const closed = await this.ledger.move(transaction, run, judgement.state, cause, {
-      reasons: judgement.reasons,
+      reasons: isLeftOpen(request, run, judgement, evidence) ? [...judgement.reasons, leftOpenInWords(run)] : judgement.reasons,
       error,
       evidence: evidence ?? null,
     });
@@ -141,9 +143,4 @@ export class AttemptEnd {
 
 function lost(message: string): Extract<Judgement, { state: 'failed' }> {
   return { state: 'failed', reasons: [message], error: new RahatError('worker_lost', message).serialize() };
-}
-
-async function requestOf(transaction: Transaction, { restore_plan_id: plan }: RunRow): Promise<RestoreRequest | undefined> {
-  const [row] = await transaction.query<{ request: RestoreRequest }>(`SELECT request FROM restore_plans WHERE id = $1`, [plan]);
-  return row?.request;
 }

@@ -13,6 +13,7 @@ import type { BackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
 import { logPlaceOf } from '../log-streams/log-place.js';
 import type { LogStreams } from '../log-streams/log-streams.js';
+import { settleRestore } from '../restores/settle-restore.js';
 import { recordIdentity } from '../servers/servers.table.js';
 import { recordOwnAct } from '../trail/trail.js';
 import { recordPurged } from '../trash/trash.table.js';
@@ -43,11 +44,7 @@ export class RunOutcomes {
         await this.recordProof(transaction, run, judgement);
         return;
       case 'restore':
-        await recordOwnAct(this.outbox, transaction, run.organization_id, {
-          action: `restore.${judgement.state}`,
-          target: { kind: 'run', id: run.id },
-          details: { backup: run.backup_id, reasons: judgement.reasons },
-        });
+        await settleRestore(this.outbox, transaction, run, { judgement, now: this.clock.now() });
         return;
       case 'comparison':
         await recordOwnAct(this.outbox, transaction, run.organization_id, {

@@ -77,7 +77,9 @@ export class RunSpecs {
         };
       },
     );
-    if (server.deleted_at && usesServer(run)) throw new RahatError('not_found', `The server '${server.name}' was deleted`);
+    // What an earlier restore left there goes all the same.
+    if (server.deleted_at && usesServer(run) && !restore?.safetyCopy)
+      throw new RahatError('not_found', `The server '${server.name}' was deleted`);
     const secrets = restore?.safetyCopy
       ? { target: this.secrets.connectionOf(server), repositories: [] }
       : await this.secretsOf({ ...run, type: run.type }, server, plan);

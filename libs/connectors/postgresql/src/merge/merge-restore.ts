@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { ArtifactSource, Job, RestoreFacts, RestoreRequest, TableComparison } from '@rahat/connector-kit';
-import { RahatError, type Finding, type Merge, type MergedTable, type SafetyCopy } from '@rahat/contracts';
+import { RahatError, safetyCopySchema, type Finding, type Merge, type MergedTable, type SafetyCopy } from '@rahat/contracts';
 import { isConnectionLoss, quoteIdentifier } from '../errors.js';
 import { refuseBlockers } from '../logical/restore-target.js';
 import { RowKernel } from '../logical/row-kernel.js';
@@ -16,7 +16,7 @@ import { writableColumns, type LiveTable } from './live-tables.js';
 import { connectToLive, lockTables, mergeError } from './merge-session.js';
 import { proveChanges, type Promised } from './prove-changes.js';
 import type { CountedChange } from './references.js';
-import { createSafetyCopy, dropSafetyCopy, readSafetyCopy, recordSafetyCopy, safetyCopyName } from './safety-copy.js';
+import { createSafetyCopy, dropSafetyCopy, readSafetyCopy, recordSafetyCopy } from './safety-copy.js';
 import { advanceSequences } from './sequences.js';
 import { stageRows } from './stage-rows.js';
 
@@ -85,7 +85,7 @@ async function mergeInTransaction(client: pg.Client, order: MergeOrder, look: Me
   const { merge } = request;
   const created = await createTables(client, dump, look, request);
   const tables = merge.content === 'schema' ? [] : tablesWithRows(created.tables);
-  const schema = safetyCopyName(request.label);
+  const schema = safetyCopySchema(request.label);
   const kernel = new RowKernel();
   const { encoding } = dump.facts;
   const staged: Omit<Promised, 'conflict'>[] = [];

@@ -5,7 +5,6 @@ import { chooseTables } from './choose-tables.js';
 import { inspectMerge, type InspectedTable } from './inspect-merge.js';
 import type { MergeOrder } from './merge-restore.js';
 import { connectToLive } from './merge-session.js';
-import { safetyCopyName } from './safety-copy.js';
 
 /** What a restore into a live database would do, as far as it can be told without reading the backup's rows; changes nothing. */
 export async function planMerge({ connection, request, database, dump }: MergeOrder, job: Job): Promise<RestoreOutline> {
@@ -27,7 +26,7 @@ export async function planMerge({ connection, request, database, dump }: MergeOr
     const { tables, findings } = await inspectMerge(client, chosen, merge);
     return {
       ...outline,
-      steps: stepsOf(tables, merge, request.label),
+      steps: stepsOf(tables, merge),
       overwrites:
         merge.content === 'schema'
           ? []
@@ -46,14 +45,14 @@ export async function planMerge({ connection, request, database, dump }: MergeOr
   }
 }
 
-function stepsOf(tables: readonly InspectedTable[], merge: Merge, label: string): string[] {
+function stepsOf(tables: readonly InspectedTable[], merge: Merge): string[] {
   const make = tables.filter(({ live }) => !live).map(({ chosen: { target } }) => `Make the table ${target.schema}.${target.table}`);
   if (merge.content === 'schema') return [...make, 'Everything in one transaction'];
   return [
     ...make,
     'Stage the chosen rows in temporary tables, and prove that they are the backup’s',
     `Lock the tables against writers, waiting ${merge.lockWaitSeconds} seconds at most; reading goes on`,
-    `Keep the rows that change in schema ${safetyCopyName(label)} for ${merge.safetyCopyDays} days`,
+    `Keep the rows that change for ${merge.safetyCopyDays} days, in a schema of their own in the same database (rahat_undo_…)`,
     ...tables.flatMap((table) => (table.chosen.rows ? [changeStep(table, merge)] : [])),
     'Compare counts and row hashes with the backup, and commit; or change nothing',
   ];

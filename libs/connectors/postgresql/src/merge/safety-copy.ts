@@ -29,14 +29,6 @@ const About = z.object({
 });
 export type SafetyCopyAbout = z.infer<typeof About>;
 
-/** `rahat_undo_<label>`: a name that needs no quotes. */
-export function safetyCopyName(label: string): string {
-  return `rahat_undo_${label
-    .toLowerCase()
-    .replaceAll(/[^a-z0-9_]/g, '_')
-    .slice(-50)}`;
-}
-
 export async function createSafetyCopy(client: pg.Client, schema: string): Promise<void> {
   await client.query(`CREATE SCHEMA ${quoteIdentifier(schema)}`);
 }
@@ -48,6 +40,11 @@ export async function recordSafetyCopy(client: pg.Client, schema: string, about:
   await client.query(
     `COMMENT ON SCHEMA ${quoteIdentifier(schema)} IS 'Rahat Backup: rows that a restore changed, kept for its undo until ${about.expiresAt}'`,
   );
+}
+
+export async function hasSafetyCopy(client: pg.Client, schema: string): Promise<boolean> {
+  const { rows } = await client.query('SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1', [schema]);
+  return rows.length > 0;
 }
 
 export async function readSafetyCopy(client: pg.Client, schema: string): Promise<SafetyCopyAbout> {

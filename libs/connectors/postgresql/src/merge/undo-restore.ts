@@ -11,12 +11,14 @@ import { readLiveTables, writableColumns, type LiveTable } from './live-tables.j
 import { connectToLive, lockTables, mergeError } from './merge-session.js';
 import type { CountedChange } from './references.js';
 import { columnList, sameKey, wholeRow } from './row-sql.js';
-import { dropSafetyCopy, readSafetyCopy, type SafetyCopyAbout } from './safety-copy.js';
+import { dropSafetyCopy, hasSafetyCopy, readSafetyCopy, type SafetyCopyAbout } from './safety-copy.js';
 
 type KeptTable = SafetyCopyAbout['tables'][number];
 
 export async function planUndo(connection: RoutedConnection, request: SafetyCopyRequest, job: Job): Promise<RestoreOutline> {
   await using client = await connectToLive(connection, request, job);
+  if (request.action === 'drop' && !(await hasSafetyCopy(client, request.schema)))
+    return { steps: [], objects: [], sizeBytes: 0, overwrites: [], findings: [goneAlready(request)] };
   const { tables } = await readSafetyCopy(client, request.schema);
   const name = ({ schema, name: table }: KeptTable): string => `${schema}.${table}`;
   const findings: Finding[] = [];
@@ -50,9 +52,10 @@ export async function endSafetyCopy(connection: RoutedConnection, request: Safet
   await using client = await connectToLive(connection, request, job);
   try {
     await client.query('BEGIN');
-    const about = await readSafetyCopy(client, request.schema);
-    const merged = request.action === 'undo' ? await undo(client, request, about.tables, job) : [];
-    await dropSafetyCopy(client, request.schema);
+    // Dropped by an attempt whose answer was lost, or by somebody else: there is nothing left to do.
+    const there = request.action === 'undo' || (await hasSafetyCopy(client, request.schema));
+    const merged = request.action === 'undo' ? await undo(client, request, (await readSafetyCopy(client, request.schema)).tables, job) : [];
+    if (there) await dropSafetyCopy(client, request.schema);
     await client.query('COMMIT');
     return {
       target: request.database,
@@ -61,7 +64,7 @@ export async function endSafetyCopy(connection: RoutedConnection, request: Safet
       rows: merged.reduce((rows, { inserted, updated }) => rows + inserted + updated, 0),
       bytes: 0,
       merged,
-      findings: [],
+      findings: there ? [] : [goneAlready(request)],
     };
   } catch (error) {
     if (job.signal.aborted) throw new RahatError('cancelled', 'The undo was cancelled; nothing was changed', { cause: error });
@@ -176,6 +179,10 @@ function laterFinding(later: LaterWrites, force: boolean): Finding {
     message: `Written to since the restore: ${later.rows} ${later.what}. ${force ? 'The undo takes that back.' : 'Only a forced undo takes that back.'}`,
     fix: later.query,
   };
+}
+
+function goneAlready({ schema }: SafetyCopyRequest): Finding {
+  return { code: 'safety_copy_gone', severity: 'info', object: schema, message: 'There is no such safety copy any more.' };
 }
 
 function goneFinding({ schema, name }: KeptTable): Finding {

@@ -6,6 +6,7 @@ import type { SchedulerConfig } from '../../config.js';
 import { planCollections } from '../../collections/plan-collections.js';
 import { startDueCollections } from '../../collections/start-due-collections.js';
 import type { LogTick } from '../../log-streams/log-tick.js';
+import type { ExpireSafetyCopies } from '../../restores/expire-safety-copies.js';
 import type { LeftSnapshots } from '../../rebuild/left-snapshots.js';
 import type { Removals } from '../../retention/removals.js';
 import type { Returns } from '../../trash/returns.js';
@@ -44,6 +45,7 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     private readonly memory: Memory,
     private readonly leftSnapshots: LeftSnapshots,
     private readonly logs: LogTick,
+    private readonly safetyCopies: ExpireSafetyCopies,
     private readonly config: SchedulerConfig,
     private readonly clock: Clock,
   ) {
@@ -92,6 +94,9 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     await this.step('request bases for logs', () => this.alone('log bases', (transaction) => this.logs.requestBases(transaction)));
     await this.step('remove log that is not needed', () =>
       this.alone('log removals', (transaction) => this.logs.removeUnneeded(transaction)),
+    );
+    await this.step('drop what restores kept', () =>
+      this.alone('safety copies', (transaction) => this.safetyCopies.expireDue(transaction)),
     );
     await this.step('admit waiting runs', () =>
       this.alone('admit', (transaction) =>
