@@ -11,6 +11,7 @@ export {
   type OfflineRepository,
   type OfflineRestore,
 } from './offline.js';
+export { endOfflineSafetyCopy, outlineOfflineSafetyCopy } from './offline-safety-copies.js';
 export { readContents } from './contents.js';
 export { executeFollow, type LogCommitted } from './follow.js';
 export type { OfflineLogStream } from './offline-logs.js';

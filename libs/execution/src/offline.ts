@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { BlobStore } from '@rahat/blob-store-port';
-import type { BackupOutline, ObjectName, TableExport } from '@rahat/connector-kit';
+import type { BackupOutline, ObjectName, RestoreOutline, TableExport } from '@rahat/connector-kit';
 import { openBlobStore } from '@rahat/blob-store-registry';
 import {
   isS3Address,
@@ -14,6 +14,7 @@ import {
   type RepositorySnapshot,
   type RestoreEvidence,
   type RestoreTarget,
+  type RunSecrets,
   type TableName,
   type VerificationEvidence,
   type VerificationLevel,
@@ -24,7 +25,8 @@ import { compareSnapshots, type ComparisonOrder, type ComparisonReport } from '.
 import type { SourceConnection } from './connectors.js';
 import { runError } from './execute-run.js';
 import { listLogStreams, type OfflineLogStream } from './offline-logs.js';
-import { restoreSnapshot } from './restore.js';
+import { outlineSnapshot } from './questions.js';
+import { restoreSnapshot, type RestoreWork } from './restore.js';
 import type { ExecutionOptions } from './run-context.js';
 import { verifySnapshot } from './verification.js';
 
@@ -57,6 +59,8 @@ export interface OfflineRepository {
   logs(): Promise<OfflineLogStream[]>;
   verify(snapshot: string, level: VerificationLevel, options?: OfflineOptions): Promise<VerificationEvidence>;
   restore(order: OfflineRestore, options?: OfflineOptions): Promise<RestoreEvidence>;
+  /** What a restore would do; looks only. */
+  outline(order: OfflineRestore, options?: OfflineOptions): Promise<RestoreOutline>;
   /** Schemas, tables, rows and sizes. */
   browse(snapshot: string, options?: OfflineOptions): Promise<BackupOutline>;
   ddl(snapshot: string, object: ObjectName, options?: OfflineOptions): Promise<string>;
@@ -98,12 +102,12 @@ function present(repository: Repository): OfflineRepository {
       );
     },
     async restore(order, options = {}) {
-      const { engine, server } = await repository.findSnapshot(order.snapshot);
-      const { connection, recovery: wanted, ...what } = order;
-      const recovery = wanted && { ...wanted, stream: wanted.stream ?? (await onlyStreamOf(repository, server)) };
-      const whole = { intoExisting: false, noOwner: false, noAcl: false, ...what, recovery, engine, run: newId('run'), attempt: 1 };
-      const secrets = { target: connection, repositories: [] };
-      return withScratch(options, connection, (execution) => restoreSnapshot({ repository, order: whole, connection }, secrets, execution));
+      const work = await restoreWork(repository, order);
+      return withScratch(options, work.connection, (execution) => restoreSnapshot(work, secretsOf(work), execution));
+    },
+    async outline(order, options = {}) {
+      const work = await restoreWork(repository, order);
+      return withScratch(options, work.connection, (execution) => outlineSnapshot(work, secretsOf(work), execution));
     },
     browse: (snapshot, options = {}) => withScratch(options, undefined, (execution) => browseSnapshot(repository, snapshot, execution)),
     ddl: (snapshot, object, options = {}) =>
@@ -121,6 +125,17 @@ function present(repository: Repository): OfflineRepository {
       return withScratch(options, connection, (execution) => compareSnapshots(repository, order, execution));
     },
   };
+}
+
+async function restoreWork(repository: Repository, { connection, recovery: wanted, ...what }: OfflineRestore): Promise<RestoreWork> {
+  const { engine, server } = await repository.findSnapshot(what.snapshot);
+  const recovery = wanted && { ...wanted, stream: wanted.stream ?? (await onlyStreamOf(repository, server)) };
+  const order = { intoExisting: false, noOwner: false, noAcl: false, ...what, recovery, engine, run: newId('run'), attempt: 1 };
+  return { repository, order, connection };
+}
+
+function secretsOf({ connection }: RestoreWork): RunSecrets {
+  return { target: connection, repositories: [] };
 }
 
 /** After a gap that a new stream began behind, a server has several. */
@@ -180,7 +195,7 @@ export function presentSnapshot(listing: SnapshotListing): RepositorySnapshot {
   };
 }
 
-async function withScratch<T>(
+export async function withScratch<T>(
   options: OfflineOptions,
   connection: SourceConnection | undefined,
   work: (execution: ExecutionOptions) => Promise<T>,

@@ -14,7 +14,7 @@ import type { SnapshotSource } from './artifacts.js';
 import { openChain } from './chain.js';
 import { connectorFor, type SourceConnection } from './connectors.js';
 import { runError } from './execute-run.js';
-import { restoreRequest, safetyCopyRequest } from './restore.js';
+import { restoreRequest, safetyCopyRequest, type RestoreWork } from './restore.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToRead } from './run-context.js';
 
 export type QuestionOptions = Pick<ExecutionOptions, 'signal' | 'toolFolders' | 'scratchFolder' | 'cacheFolder'>;
@@ -124,17 +124,25 @@ export async function outlineRestore(spec: RestoreSpec, secrets: RunSecrets, opt
   try {
     const quiet = { ...options, workerName: 'outline', onProgress: () => undefined, onLog: () => undefined };
     const repository = await openRepositoryToRead(secrets, spec.repository, quiet);
-    const manifest = await repository.findSnapshot(spec.snapshot);
-    await using reading = await repository.beginReading({ signal: options.signal });
-    const source = await openChain(repository, manifest, reading, { signal: options.signal, verifyChunks: false });
-    if (spec.target.kind === 'folder') return folderOutline(source, spec.target.path);
-    const connection = secrets.target ?? secrets.source;
-    if (!connection) throw new RahatError('message_invalid', 'The question came without the credentials of its target server');
-    await using target = await (await connectorFor(spec.engine)).open(connection, connectorContext(options));
-    return await target.planRestore(restoreRequest(spec), source, jobOf(quiet, secrets));
+    return await outlineSnapshot({ repository, order: spec, connection: secrets.target ?? secrets.source }, secrets, quiet);
   } catch (error) {
     throw runError(error, secrets, options.signal);
   }
+}
+
+/** The same of a repository that is open. */
+export async function outlineSnapshot(
+  { repository, order, connection }: RestoreWork,
+  secrets: RunSecrets,
+  options: ExecutionOptions,
+): Promise<RestoreOutline> {
+  const manifest = await repository.findSnapshot(order.snapshot);
+  await using reading = await repository.beginReading({ signal: options.signal });
+  const source = await openChain(repository, manifest, reading, { signal: options.signal, verifyChunks: false });
+  if (order.target.kind === 'folder') return folderOutline(source, order.target.path);
+  if (!connection) throw new RahatError('message_invalid', 'The question came without the credentials of its target server');
+  await using target = await (await connectorFor(order.engine)).open(connection, connectorContext(options));
+  return await target.planRestore(restoreRequest(order), source, jobOf(options, secrets));
 }
 
 /** What an undo would do; looks only. */

@@ -1,0 +1,40 @@
+import type { ConnectorSession, Job, RestoreFacts, RestoreOutline } from '@rahat/connector-kit';
+import { attemptLabel, newId, RahatError, SafetyCopyOrder } from '@rahat/contracts';
+import { connectorFor, type SourceConnection } from './connectors.js';
+import { withScratch, type OfflineOptions } from './offline.js';
+import { connectorContext, jobOf } from './run-context.js';
+
+/** A safety copy lies in the database that was restored into, and says all that an undo needs. */
+export interface OfflineSafetyCopy extends Pick<SafetyCopyOrder, 'schema' | 'action' | 'force'> {
+  connection: SourceConnection;
+  database: string;
+}
+
+/** What its end would do; looks only. */
+export function outlineOfflineSafetyCopy(order: OfflineSafetyCopy, options: OfflineOptions = {}): Promise<RestoreOutline> {
+  return inDatabase(order, options, (session, request, job) => session.planSafetyCopy(request, job));
+}
+
+/** Puts back what was there before the restore, or drops what was kept for that. */
+export function endOfflineSafetyCopy(order: OfflineSafetyCopy, options: OfflineOptions = {}): Promise<RestoreFacts> {
+  return inDatabase(order, options, (session, request, job) => session.endSafetyCopy(request, job));
+}
+
+async function inDatabase<T>(
+  { connection, database, ...order }: OfflineSafetyCopy,
+  options: OfflineOptions,
+  work: (session: ConnectorSession, request: Parameters<ConnectorSession['endSafetyCopy']>[0], job: Job) => Promise<T>,
+): Promise<T> {
+  const run = newId('run');
+  const whole = SafetyCopyOrder.safeParse({ ...order, of: run });
+  if (!whole.success)
+    throw new RahatError('invalid_input', `"${order.schema}" is no name of a safety copy`, {
+      hint: 'They are schemas named rahat_undo_…; psql lists those of a database by \\dn+ rahat_undo_*',
+    });
+  const { schema, action, force, lockWaitSeconds } = whole.data;
+  const request = { schema, action, force, lockWaitSeconds, database, label: attemptLabel({ run, attempt: 1 }) };
+  return withScratch(options, connection, async (execution) => {
+    await using session = await (await connectorFor('postgresql')).open(connection, connectorContext(execution));
+    return await work(session, request, jobOf(execution, { source: connection, repositories: [] }));
+  });
+}
