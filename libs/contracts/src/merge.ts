@@ -14,7 +14,13 @@ export const MergeContent = z.enum(['all', 'data', 'schema']);
 export type MergeContent = z.infer<typeof MergeContent>;
 
 /** Which rows of a table: a condition as after WHERE, of columns, constants, operators and harmless functions (docs/PARTIAL_RESTORE.md). */
-export const RowSelection = TableName.extend({ condition: z.string().min(1).max(10_000) }).strict();
+export const RowSelection = TableName.extend({
+  condition: z
+    .string()
+    .min(1)
+    .max(10_000)
+    .meta({ examples: ['customer_id = 7'] }),
+}).strict();
 export type RowSelection = z.infer<typeof RowSelection>;
 
 /** Of one table, or without `table` of a whole schema. */
@@ -49,7 +55,7 @@ export type Merge = z.infer<typeof Merge>;
 export const SafetyCopy = z.object({
   database: z.string(),
   /** A schema of that database. */
-  schema: z.string(),
+  schema: z.string().meta({ examples: ['rahat_undo_rhb_0123456789ab_1'] }),
   /** Kept rows: as they were, and as the restore left them. */
   rows: z.number().int(),
   expiresAt: z.iso.datetime(),
@@ -79,13 +85,15 @@ export const SafetyCopyOrder = z
 export type SafetyCopyOrder = z.infer<typeof SafetyCopyOrder>;
 
 /** Rows of a live table that a restore, or its undo, changed. */
-export const MergedTable = z.object({
-  schema: z.string(),
-  table: z.string(),
-  /** It was not there before. */
-  created: z.boolean(),
-  inserted: z.number().int(),
-  updated: z.number().int(),
-  removed: z.number().int(),
-});
+export const MergedTable = z
+  .object({
+    schema: z.string(),
+    table: z.string(),
+    /** It was not there before. */
+    created: z.boolean(),
+    inserted: z.number().int(),
+    updated: z.number().int(),
+    removed: z.number().int(),
+  })
+  .meta({ id: 'MergedTable' });
 export type MergedTable = z.infer<typeof MergedTable>;

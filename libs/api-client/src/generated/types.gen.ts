@@ -583,6 +583,28 @@ export type CreateRestorePlan = {
     };
     timeline?: number;
     intoExisting?: boolean;
+    merge?: {
+        conflict: 'replace' | 'missing' | 'overwrite';
+        content?: 'all' | 'data' | 'schema';
+        schemas?: Array<string>;
+        rows?: Array<{
+            schema: string;
+            table: string;
+            condition: string;
+        }>;
+        renames?: Array<{
+            from: {
+                schema: string;
+                table?: string;
+            };
+            to: {
+                schema: string;
+                table?: string;
+            };
+        }>;
+        safetyCopyDays?: number;
+        lockWaitSeconds?: number;
+    };
     noOwner?: boolean;
     noAcl?: boolean;
 };
@@ -793,6 +815,11 @@ export type DocumentChange = {
     }>;
 };
 
+export type EndSafetyCopy = {
+    action: 'undo' | 'drop';
+    force?: boolean;
+};
+
 export type EndedSessions = {
     ended: number;
 };
@@ -854,6 +881,18 @@ export type InvitationForGuest = {
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
     expiresAt: string;
     accountExists: boolean;
+};
+
+export type KeptSafetyCopy = {
+    database: string;
+    schema: string;
+    rows: number | null;
+    expiresAt: string;
+    run: string;
+    server: string;
+    backup: string | null;
+    restoredAt: string;
+    ending: string | null;
 };
 
 export type LiveEvent = {
@@ -956,6 +995,15 @@ export type Me = {
         id: string;
         name: string;
     };
+};
+
+export type MergedTable = {
+    schema: string;
+    table: string;
+    created: boolean;
+    inserted: number;
+    updated: number;
+    removed: number;
 };
 
 export type Organization = {
@@ -1532,6 +1580,28 @@ export type RestorePlan = {
     }> | null;
     recovery: RecoveryOutline | null;
     intoExisting: boolean;
+    merge: {
+        conflict: 'replace' | 'missing' | 'overwrite';
+        content: 'all' | 'data' | 'schema';
+        schemas?: Array<string>;
+        rows?: Array<{
+            schema: string;
+            table: string;
+            condition: string;
+        }>;
+        renames?: Array<{
+            from: {
+                schema: string;
+                table?: string;
+            };
+            to: {
+                schema: string;
+                table?: string;
+            };
+        }>;
+        safetyCopyDays: number;
+        lockWaitSeconds: number;
+    } | null;
     noOwner: boolean;
     noAcl: boolean;
     steps: Array<string>;
@@ -1752,6 +1822,18 @@ export type Run = {
             timeline?: number;
             reachedLsn?: string;
             lastTransactionAt?: string;
+        };
+        merged?: Array<MergedTable>;
+        safetyCopy?: {
+            database: string;
+            schema: string;
+            rows: number;
+            expiresAt: string;
+        };
+        ended?: {
+            of: string;
+            schema: string;
+            action: 'undo' | 'drop';
         };
         findings: Array<Finding>;
     } | {
@@ -1994,6 +2076,10 @@ export type S3StorageSettings = {
     };
     lockMode: 'GOVERNANCE' | 'COMPLIANCE';
     listLagSeconds: number;
+};
+
+export type SafetyCopies = {
+    data: Array<KeptSafetyCopy>;
 };
 
 export type SavedSearch = {
@@ -4943,6 +5029,28 @@ export type RestoresRunResponses = {
 
 export type RestoresRunResponse = RestoresRunResponses[keyof RestoresRunResponses];
 
+export type SafetyCopiesListData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/api/v2/restores/safety-copies';
+};
+
+export type SafetyCopiesListErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SafetyCopiesListError = SafetyCopiesListErrors[keyof SafetyCopiesListErrors];
+
+export type SafetyCopiesListResponses = {
+    200: SafetyCopies;
+};
+
+export type SafetyCopiesListResponse = SafetyCopiesListResponses[keyof SafetyCopiesListResponses];
+
 export type RolesListData = {
     body?: never;
     path?: never;
@@ -5204,6 +5312,36 @@ export type RunsResumeResponses = {
 };
 
 export type RunsResumeResponse = RunsResumeResponses[keyof RunsResumeResponses];
+
+export type SafetyCopiesEndData = {
+    body: EndSafetyCopy;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/runs/{id}/safety-copy';
+};
+
+export type SafetyCopiesEndErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SafetyCopiesEndError = SafetyCopiesEndErrors[keyof SafetyCopiesEndErrors];
+
+export type SafetyCopiesEndResponses = {
+    202: Run;
+};
+
+export type SafetyCopiesEndResponse = SafetyCopiesEndResponses[keyof SafetyCopiesEndResponses];
 
 export type SavedSearchesListData = {
     body?: never;

@@ -157,7 +157,16 @@ export const CreateRestorePlan = z
     noAcl: z.boolean().default(false),
   })
   .strict()
-  .meta({ id: 'CreateRestorePlan' });
+  .meta({
+    id: 'CreateRestorePlan',
+    examples: [
+      {
+        backup: 'backup_01920000000070008000000000000000',
+        target: { kind: 'database', name: 'shop' },
+        merge: { conflict: 'replace', rows: [{ schema: 'public', table: 'orders', condition: 'customer_id = 7' }] },
+      },
+    ],
+  });
 export type CreateRestorePlan = z.infer<typeof CreateRestorePlan>;
 
 /** Which log is replayed, and how far. */

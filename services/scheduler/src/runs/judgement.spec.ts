@@ -53,6 +53,7 @@ const restore: RestoreEvidence = {
   bytes: 100,
   findings: [],
 };
+const undone: RestoreEvidence = { ...restore, tables: [], merged: [], ended: { of: 'run_1', schema: 'rahat_undo_1', action: 'undo' } };
 const none = { packs: 0, bytes: 0 };
 const rebuild: RebuildEvidence = {
   type: 'rebuild',
@@ -162,6 +163,18 @@ describe('judgement of evidence', () => {
     ['a restore with a gap', { ...restore, findings: [finding('gap')] }, 'partial'],
   ])('%s', (_, evidence, state) => {
     expect(stateOf(evidence)).toBe(state);
+  });
+
+  it.each<[string, RestoreEvidence, object, string]>([
+    ['rows in live tables', { ...restore, merged: [] }, { merged: true }, 'succeeded'],
+    ['rows in another database instead of live tables', restore, { merged: true }, 'failed'],
+    ['an undo', undone, { ended: undone.ended }, 'succeeded'],
+    ['a drop instead of an undo', undone, { ended: { ...undone.ended, action: 'drop' } }, 'failed'],
+    ['the end of another safety copy', undone, { ended: { ...undone.ended, schema: 'rahat_undo_2' } }, 'failed'],
+    ['a restore instead of an undo', restore, { ended: undone.ended }, 'failed'],
+    ['an undo instead of a restore', undone, {}, 'failed'],
+  ])('%s', (_, evidence, expected, state) => {
+    expect(judge({ outcome: 'evidence', evidence }, { ...expectationOf(evidence), ...expected }).state).toBe(state);
   });
 
   it('tells every rule that was not met', () => {
