@@ -61,7 +61,7 @@ beforeAll(async () => {
       at,
     });
   });
-  for (let tries = 0; tries < 100 && (await actions()).length < 4; tries++) await sleep(100);
+  for (let tries = 0; tries < 300 && (await actions()).length < 4; tries++) await sleep(100);
 });
 afterAll(async () => {
   await application?.close();

@@ -179,7 +179,7 @@ async function childInMidBackup(spec: BackupSpec): Promise<number> {
 const sessionsLeft = () => server.query(`SELECT application_name, query FROM pg_stat_activity WHERE datname IN ('large', 'small')`);
 
 async function noSessionsLeft(): Promise<boolean> {
-  for (let tries = 0; tries < 50; tries += 1, await sleep(100)) if ((await sessionsLeft()).length === 0) return true;
+  for (let tries = 0; tries < 300; tries += 1, await sleep(100)) if ((await sessionsLeft()).length === 0) return true;
   return false;
 }
 

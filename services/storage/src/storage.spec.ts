@@ -351,7 +351,7 @@ describe('snapshots', () => {
         backup: 'backup_1',
         reason: 'keep 1',
       });
-      for (let tries = 0; tries < 100 && answers().length === 0; tries++) await sleep(100);
+      for (let tries = 0; tries < 300 && answers().length === 0; tries++) await sleep(100);
       expect(answers()).toEqual([{ organization, backup: 'backup_1', snapshot: 'snapshot-1' }]);
       expect((await listed()).data.map(({ id }: { id: string }) => id)).toEqual(['snapshot-3']);
     } finally {

@@ -108,15 +108,13 @@ export class SignOnService {
     signedOn: SignedOn,
     given: LimitedRole,
   ): Promise<LocalUser | string> {
-    const [known] = await transaction.query<LocalUser>(
-      `SELECT u.id, u.name, m.role, m.server_groups FROM sign_on_identities i JOIN users u ON u.id = i.user_id
-       JOIN memberships m ON m.user_id = u.id AND m.organization_id = i.organization_id WHERE i.provider_id = $1 AND i.subject = $2`,
-      [provider.id, signedOn.subject],
-    );
+    const known = await linkedUser(transaction, provider, signedOn.subject);
     if (known !== undefined) return (await whyNot(transaction, provider, known)) ?? known;
     if (signedOn.email === undefined) return 'The provider does not say that your e-mail address is yours, so nobody here can be you.';
     // Two first log-ins at once make one user.
     await transaction.query(`SELECT pg_advisory_xact_lock(hashtextextended('rahat.auth.sign-on:' || lower($1), 0))`, [signedOn.email]);
+    const linkedMeanwhile = await linkedUser(transaction, provider, signedOn.subject);
+    if (linkedMeanwhile !== undefined) return (await whyNot(transaction, provider, linkedMeanwhile)) ?? linkedMeanwhile;
     const [local] = await transaction.query<LocalUser & { ours: boolean }>(
       `SELECT u.id, u.name, m.role, m.server_groups, m.role IS NOT NULL AS ours FROM users u
        LEFT JOIN memberships m ON m.user_id = u.id AND m.organization_id = $2 WHERE lower(u.email) = lower($1)`,
@@ -187,6 +185,15 @@ export class SignOnService {
 }
 
 const NOT_ADDED = 'Nobody has added you here.';
+
+async function linkedUser(transaction: Transaction, provider: ProviderRow, subject: string): Promise<LocalUser | undefined> {
+  const [linked] = await transaction.query<LocalUser>(
+    `SELECT u.id, u.name, m.role, m.server_groups FROM sign_on_identities i JOIN users u ON u.id = i.user_id
+     JOIN memberships m ON m.user_id = u.id AND m.organization_id = i.organization_id WHERE i.provider_id = $1 AND i.subject = $2`,
+    [provider.id, subject],
+  );
+  return linked;
+}
 
 /** A provider speaks for its own organization: it must not get into another one by somebody who belongs to both, nor own this one. */
 async function whyNot(transaction: Transaction, provider: ProviderRow, user: LocalUser): Promise<string | undefined> {

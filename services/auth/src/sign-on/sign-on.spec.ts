@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { exportSPKI, generateKeyPair, type JWTPayload } from 'jose';
 import type { Principal, SignOnProvider } from '@rahat/contracts';
@@ -197,11 +198,18 @@ describe('a sign-on', () => {
       expect((await signOn(of, person(change))).status).toBe(401);
   });
 
-  it('of two at once makes one user', async () => {
+  it('of two at once makes one user, and lets both in', async () => {
     const of = await provider();
     const account = person();
-    const back = await Promise.all([signOn(of, account), signOn(of, account)]);
-    const subjects = await Promise.all(back.map(async (response) => (await principalOf(response)).subject));
+    const lock = `hashtextextended('rahat.auth.sign-on:${account}@example.org', 0)`;
+    const holder = await world.server.connect();
+    await holder.query(`SELECT pg_advisory_lock(${lock})`);
+    const both = Promise.all([signOn(of, account), signOn(of, account)]);
+    // Neither knows of the other when it looks first.
+    const waiting = `SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted`;
+    while ((await holder.query(waiting)).rowCount !== 2) await sleep(10);
+    await holder.end();
+    const subjects = await Promise.all((await both).map(async (response) => (await principalOf(response)).subject));
     expect(subjects[0]).toBe(subjects[1]);
   });
 

@@ -84,6 +84,9 @@ interface MadeUser {
   mark: string;
 }
 
+/** Much longer than anything takes on a machine that has nothing else to do. */
+const PATIENCE_MS = 30_000;
+
 /** The scheduler as it runs, on a real PostgreSQL that also carries the queues, with a worker that speaks the real messages. */
 export async function startTestScheduler(server: PostgresqlOptions = { major: 15 }): Promise<TestScheduler> {
   const postgresql = await startPostgresql(server);
@@ -260,7 +263,7 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
   const call: TestScheduler['call'] = (method, path, body, as = admin) => application.call(method, path, { body, as });
   const tick = () => application.get(Ticker).tick();
   const eventually: TestScheduler['eventually'] = async (look) => {
-    for (let tries = 0; tries < 200; tries++) {
+    for (const deadlineMs = performance.now() + PATIENCE_MS; performance.now() < deadlineMs;) {
       const seen = await look();
       if (seen !== undefined && seen !== null && seen !== false) return seen;
       await tick();
@@ -298,11 +301,17 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
     loseCommands: (count) => void (toLose = count),
     places,
     sql: (statement) => postgresql.query(statement) as Promise<Record<string, unknown>[]>,
-    until: (run, ...states) =>
-      eventually(async () => {
-        const { body } = await call('GET', `/api/v2/runs/${run}`);
-        return states.includes(body.state) ? (body as Run) : undefined;
-      }),
+    async until(run, ...states) {
+      let last: Run | undefined;
+      const look = async (): Promise<Run | undefined> => {
+        last = (await call('GET', `/api/v2/runs/${run}`)).body as Run;
+        return states.includes(last.state) ? last : undefined;
+      };
+      return eventually(look).catch((cause: unknown) => {
+        const { type, state, reasons, error, waitingFor } = last!;
+        throw new Error(`The run is not ${states.join(' or ')}: ${JSON.stringify({ type, state, reasons, error, waitingFor })}`, { cause });
+      });
+    },
     async plan(change = {}) {
       planNumber += 1;
       const server = (await call('POST', '/api/v2/servers', { name: `server ${planNumber}`, address: ADDRESS, password: PASSWORD })).body

@@ -50,11 +50,8 @@ export function chooseExtension(wanted: WantedExtension, offered: OfferedExtensi
     const offer = offered.versions.toSorted(compareVersions).join(', ');
     return blocked(wanted, 'extension_version', `The backup needs ${needed} of ${wanted.name}, the target offers ${offer}.`);
   }
-  if (fitting.includes(wanted.version)) {
-    const standardFits = offered.standard !== null && fitting.includes(offered.standard);
-    return { findings: [], version: standardFits ? undefined : wanted.version };
-  }
   const standardFits = offered.standard !== null && fitting.includes(offered.standard);
+  if (fitting.includes(wanted.version)) return { findings: [], version: standardFits ? undefined : wanted.version };
   const made = standardFits ? offered.standard! : fitting.toSorted(compareVersions).at(-1)!;
   const finding: Finding = {
     code: 'extension_version',

@@ -13,8 +13,9 @@ const LABEL = 'rhb-test-restore';
 
 /**
  * Restores into a throwaway server of the same major and proves: each file as the server sent it, recovery up to the end of
- * the backup, ready to write, every table of every database readable to its end, its pages and those of its B-tree indexes sound. A live server's rows at
- * that instant are known to nobody, so rows are reported as read, never as compared (README, "What FULL proves").
+ * the backup, ready to write, every table of every database readable to its end, its pages and those of its B-tree indexes
+ * sound. A live server's rows at that instant are known to nobody, so rows are reported as read, never as compared (README,
+ * "What FULL proves").
  */
 export async function testRestoreBaseBackup(
   source: ArtifactSource,

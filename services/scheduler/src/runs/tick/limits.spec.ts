@@ -36,7 +36,7 @@ async function running(change: object) {
           const before = await heartbeatAt();
           if (half === 0) await tells?.(minute);
           await attempt.tell('attempt.heartbeat.v1', { worker: 'worker-1', at: now() });
-          for (let tries = 0; tries < 200 && (await heartbeatAt()) <= before && (await read(run)).state === 'running'; tries++)
+          for (let tries = 0; tries < 2000 && (await heartbeatAt()) <= before && (await read(run)).state === 'running'; tries++)
             await new Promise((resolve) => setTimeout(resolve, 10));
         }
         await scheduler.tick();
