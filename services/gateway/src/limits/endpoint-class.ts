@@ -22,6 +22,7 @@ const HEAVY_ACTS = new Set([
   'preflight',
   'backup-user',
   'bring-back',
+  'safety-copy',
 ]);
 const READING = new Set(['GET', 'HEAD', 'OPTIONS']);
 

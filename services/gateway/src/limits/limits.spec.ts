@@ -31,6 +31,8 @@ describe('classes of endpoints', () => {
     ['POST', '/api/v2/plans/plan_1/runs', 'write'],
     ['POST', '/api/v2/restores', 'heavy'],
     ['POST', '/API/V2/Restores/?x=1', 'heavy'],
+    ['POST', '/api/v2/runs/run_1/safety-copy', 'heavy'],
+    ['GET', '/api/v2/restores/safety-copies', 'read'],
     ['GET', '/api/v2/restore-plans/restore-plan_1', 'read'],
     ['GET', '/api/v2/search?q=a', 'heavy'],
     ['GET', '/api/v2/documents', 'heavy'],
