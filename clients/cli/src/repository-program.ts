@@ -4,6 +4,7 @@ import { addBrowseCommands } from './repository-browse-program.js';
 import { addKeyCommands } from './repository-keys-program.js';
 import { addKitCommands } from './repository-kit-program.js';
 import { wholeNumber } from './option-values.js';
+import { addPartOptions } from './part-options.js';
 import { DRY_RUN_HELP, PATH, PATH_HELP, PATH_OF_KIT_HELP } from './repository-options.js';
 
 type Care = typeof import('./commands/repository-care.js');
@@ -84,13 +85,12 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
     .option('--level <level>', 'structure, read-data or deep', 'deep')
     .option('--share <share>', 'read only a part of the packs: 3/10, or 10% for the next tenth each time')
     .action(run(async (terminal, options: Parameters<Care['checkRepository']>[1]) => (await care()).checkRepository(terminal, options)));
-  repository
-    .command('restore')
-    .option(PATH, PATH_OF_KIT_HELP)
+  const restore = repository.command('restore').description('bring data back without the platform').option(PATH, PATH_OF_KIT_HELP);
+  addPartOptions(restore);
+  restore
     .option('--snapshot <id>', 'id, its beginning, or latest', 'latest')
     .option('--to <url>', 'postgresql://user@host:port/database of the target server; password from RAHAT_DB_PASSWORD')
     .option('--as <name>', 'name of the new database')
-    .option('--table <schema.table...>', 'only these tables')
     .option('--folder <path>', 'physical backups: an empty folder')
     .option('--to-time <time>', 'with --folder, of a server whose log is kept: replay up to this moment, e.g. 2026-11-27T14:05:00Z')
     .option('--to-lsn <position>', 'up to this position of the log, e.g. 16/B374D848')
@@ -102,6 +102,7 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
     .option('--stream <stream>', 'which log, where the repository holds several of the server')
     .option('--no-owner', 'everything belongs to the restoring user')
     .option('--no-acl', 'without grants')
+    .option('--dry-run', DRY_RUN_HELP, false)
     .action(
       run(async (terminal, options: Parameters<Offline['restoreSnapshot']>[1]) => (await offline()).restoreSnapshot(terminal, options)),
     );

@@ -1,6 +1,13 @@
 import type { Command } from '@commander-js/extra-typings';
 import type { CommandRunner } from './command-runner.js';
 import { wholeNumber } from './option-values.js';
+import { addPartOptions } from './part-options.js';
+import { DRY_RUN_HELP } from './repository-options.js';
+
+type SafetyCopies = typeof import('./commands/safety-copies.js');
+
+const RESTORE_HELP = 'run of the restore, its beginning, or latest; with --database the name of its safety copy';
+const DATABASE_HELP = 'without the platform: postgresql://user@host:port/database that was restored into; password from RAHAT_DB_PASSWORD';
 
 /** Restore plans, and the restores that carry them out. */
 export function addRestoreCommands<Args extends unknown[], Opts extends Record<string, unknown>>(
@@ -8,10 +15,13 @@ export function addRestoreCommands<Args extends unknown[], Opts extends Record<s
   run: CommandRunner,
 ): void {
   const restore = program.command('restore').description('bring data back, proven exactly');
-  restore
+  const safetyCopies = () => import('./commands/safety-copies.js');
+  const plan = restore
     .command('plan')
     .description('say what a restore would do; changes nothing')
-    .argument('[backup]', 'id, its beginning, or latest; with a moment it may be left out, and is picked')
+    .argument('[backup]', 'id, its beginning, or latest; with a moment it may be left out, and is picked');
+  addPartOptions(plan);
+  plan
     .option('--server <server>', 'without a backup: whose moment is wanted')
     .option('--to-time <time>', 'physical backups with log: replay up to this moment, e.g. 2026-11-27T14:05:00Z')
     .option('--to-lsn <position>', 'up to this position of the log, e.g. 16/B374D848')
@@ -24,8 +34,6 @@ export function addRestoreCommands<Args extends unknown[], Opts extends Record<s
     .option('--as <name>', 'name of the new database')
     .option('--replace <name>', 'swap it in for this existing database')
     .option('--folder <path>', 'physical backups: absolute path on the worker')
-    .option('--table <schema.table...>', 'only these tables')
-    .option('--into <name>', 'with --table: bring them into this existing database')
     .option('--no-owner', 'everything belongs to the restoring user')
     .option('--no-acl', 'without grants')
     .action(
@@ -42,6 +50,40 @@ export function addRestoreCommands<Args extends unknown[], Opts extends Record<s
     .action(
       run(async (terminal, id: string, options: { confirm?: string; follow: boolean }) =>
         (await import('./commands/restores.js')).runRestore(terminal, id, options),
+      ),
+    );
+  restore
+    .command('undo')
+    .description('put back exactly what was there before a restore into a live database')
+    .argument('<restore>', RESTORE_HELP)
+    .option('--force', 'also where it takes back what others wrote since', false)
+    .option('--database <url>', DATABASE_HELP)
+    .option('--dry-run', `with --database: ${DRY_RUN_HELP}`, false)
+    .option('--follow', 'wait for the end', false)
+    .action(
+      run(async (terminal, id: string, options: Parameters<SafetyCopies['undoRestore']>[2]) =>
+        (await safetyCopies()).undoRestore(terminal, id, options),
+      ),
+    );
+  restore
+    .command('safety-copies')
+    .description('restores into live databases that can still be undone')
+    .option('--server <server>', 'name or id')
+    .action(
+      run(async (terminal, options: Parameters<SafetyCopies['listSafetyCopies']>[1]) =>
+        (await safetyCopies()).listSafetyCopies(terminal, options),
+      ),
+    );
+  restore
+    .command('drop-safety-copy')
+    .description('drop what a restore into a live database kept for its undo; it stays then')
+    .argument('<restore>', RESTORE_HELP)
+    .option('--database <url>', DATABASE_HELP)
+    .option('--dry-run', `with --database: ${DRY_RUN_HELP}`, false)
+    .option('--follow', 'wait for the end', false)
+    .action(
+      run(async (terminal, id: string, options: Parameters<SafetyCopies['dropSafetyCopy']>[2]) =>
+        (await safetyCopies()).dropSafetyCopy(terminal, id, options),
       ),
     );
 }

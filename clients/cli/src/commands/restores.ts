@@ -2,28 +2,26 @@ import { restorePlansCreate, restorePlansGet, restoresRun, type RestorePlan, typ
 import { RahatError } from '@rahat/contracts';
 import { answer, openApi } from '../session/api.js';
 import { followRun, judgeRun } from '../session/follow-run.js';
-import { comparison } from '../terminal/comparison.js';
 import { bytes, visible } from '../terminal/format.js';
+import { mergedLines, outlineLines, restoredInWords } from '../terminal/live-restore.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { findBackup } from './backups.js';
 import { recoveryInWords, recoveryOf, type RecoveryOptions } from './recovery-options.js';
+import { partOf, type PartOptions } from './restored-part.js';
 import { findServer } from './servers.js';
-import { parseTableName } from './table-names.js';
 
-export interface RestorePlanOptions extends RecoveryOptions {
+export interface RestorePlanOptions extends RecoveryOptions, PartOptions {
   toServer?: string;
   as?: string;
   replace?: string;
   folder?: string;
-  table?: string[];
-  into?: string;
   owner: boolean;
   acl: boolean;
 }
 
 export async function planRestore(terminal: Terminal, id: string | undefined, options: RestorePlanOptions): Promise<void> {
+  const [where, part, recovery] = [target(options), partOf(options), recoveryOf(options)];
   const api = await openApi();
-  const recovery = recoveryOf(options);
   if (id === undefined && !(recovery && options.server))
     throw new RahatError('invalid_input', 'Say which backup is restored, or with --server and --to-time which moment of which server.');
   const backup = id === undefined ? undefined : await findBackup(api, id);
@@ -36,9 +34,8 @@ export async function planRestore(terminal: Terminal, id: string | undefined, op
         server: server ? (await findServer(api, server)).id : undefined,
         recovery,
         timeline: options.timeline,
-        target: target(options),
-        tables: options.table?.map(parseTableName),
-        intoExisting: options.into !== undefined,
+        target: where,
+        ...part,
         noOwner: !options.owner,
         noAcl: !options.acl,
       },
@@ -56,17 +53,13 @@ export async function runRestore(terminal: Terminal, id: string, options: { conf
     return;
   }
   const run = await followRun(api, terminal, started.id, 'restore');
-  terminal.result(run, outcome(run.evidence));
+  terminal.result(run, outcome(run));
   judgeRun(run);
 }
 
 function target(options: RestorePlanOptions) {
   const given = [options.as, options.replace, options.folder, options.into].filter((value) => value !== undefined);
   if (given.length > 1) throw new RahatError('invalid_input', 'Only one of --as, --replace, --folder and --into can be the target.');
-  if (options.into !== undefined && !options.table)
-    throw new RahatError('invalid_input', '--into needs --table.', {
-      hint: 'To bring back a whole database over an existing one, use --replace.',
-    });
   if (options.folder !== undefined) return { kind: 'folder' as const, path: options.folder };
   if (options.replace !== undefined) return { kind: 'database' as const, name: options.replace, replace: true };
   const name = options.as ?? options.into;
@@ -75,23 +68,29 @@ function target(options: RestorePlanOptions) {
 
 function describe(terminal: Terminal, plan: RestorePlan): string {
   const name = plan.target.kind === 'database' ? plan.target.name : plan.target.path;
-  const needsConfirm = plan.overwrites.length > 0 || plan.intoExisting;
+  const needsConfirm = plan.overwrites.length > 0 || plan.intoExisting || Boolean(plan.merge);
   return [
-    `Restore plan ${plan.id}: ${plan.rows} rows, ${bytes(plan.sizeBytes)} → ${visible(name)}`,
+    `Restore plan ${plan.id}: ${rowsInWords(plan)}, ${bytes(plan.sizeBytes)} → ${visible(name)}`,
     ...(plan.recovery ? [`  from ${plan.backup}, and its log from ${plan.recovery.from} ${recoveryInWords(plan.recovery)}`] : []),
-    ...plan.steps.map((step, index) => `  ${index + 1}. ${visible(step)}`),
-    ...plan.overwrites.map((overwritten) => terminal.paint('yellow', `  ! will be set aside: ${visible(overwritten)}`)),
-    ...plan.findings.map(({ severity, message, fix }) => `  ${severity}: ${message}${fix ? ` → ${fix}` : ''}`),
+    ...outlineLines(terminal, plan, plan.merge ? 'changed' : 'set aside'),
     '',
     `Run it:  rahat-backup restore run ${plan.id}${needsConfirm ? ` --confirm '${name}'` : ''} --follow`,
   ].join('\n');
 }
 
-function outcome(evidence: Run['evidence']): string {
+function rowsInWords({ rows, merge }: RestorePlan): string {
+  if (merge?.content === 'schema') return 'no rows';
+  return `${merge?.rows ? 'some of ' : ''}${rows} rows`;
+}
+
+function outcome({ id, evidence }: Run): string {
   if (evidence?.type !== 'restore') return '';
+  const { merged, safetyCopy } = evidence;
   return [
-    `Restored to ${visible(evidence.target)}: ${comparison(evidence)}.`,
+    restoredInWords(evidence),
     ...(evidence.recovery?.lastTransactionAt ? [`Its last transaction is of ${evidence.recovery.lastTransactionAt}.`] : []),
+    ...mergedLines(merged ?? [], 'made'),
     ...evidence.setAside.map((name) => `Kept aside: ${visible(name)}`),
+    ...(safetyCopy ? [`Until ${safetyCopy.expiresAt} it can be undone:  rahat-backup restore undo ${id}`] : []),
   ].join('\n');
 }

@@ -1,0 +1,35 @@
+import { endOfflineSafetyCopy, outlineOfflineSafetyCopy } from '@rahat/execution';
+import { EXIT } from '../exit-codes.js';
+import { untilInterrupted } from '../terminal/interrupt.js';
+import { endedInWords, outlineLines } from '../terminal/live-restore.js';
+import type { Terminal } from '../terminal/terminal.js';
+import { databaseAddress } from './database-address.js';
+import { offlineProgress } from './offline-progress.js';
+
+export interface EndInDatabase {
+  /** Address of the one that was restored into. */
+  database: string;
+  action: 'undo' | 'drop';
+  force: boolean;
+  dryRun: boolean;
+}
+
+/** The safety copy is in the database itself: no platform is needed, and no repository. */
+export async function endInDatabase(
+  terminal: Terminal,
+  schema: string,
+  { database: url, action, force, dryRun }: EndInDatabase,
+): Promise<void> {
+  const { connection, database } = await databaseAddress(url, 'Password of the database’s user');
+  const order = { connection, database, schema, action, force };
+  const options = { signal: untilInterrupted('Cancelled; nothing was changed.'), onProgress: offlineProgress(terminal) };
+  if (dryRun) {
+    const outline = await outlineOfflineSafetyCopy(order, options);
+    terminal.result(outline, outlineLines(terminal, outline, 'changed').join('\n'));
+    if (outline.findings.some(({ severity }) => severity === 'blocker')) process.exitCode = EXIT.failed;
+    return;
+  }
+  const { merged = [], findings } = await endOfflineSafetyCopy(order, options);
+  const ended = { database, schema, action, merged, findings };
+  terminal.result(ended, endedInWords(ended));
+}
