@@ -197,7 +197,11 @@ async function viewsOnTables(client: pg.Client, existing: readonly ExistingTable
 }
 
 /** Schemas, types, functions, extensions and free sequences that the database has already; they stay as they are. */
-export async function presentNeeds(client: pg.Client, entries: readonly TocEntry[], existing: readonly ExistingTable[]): Promise<Set<TocEntry>> {
+export async function presentNeeds(
+  client: pg.Client,
+  entries: readonly TocEntry[],
+  existing: readonly ExistingTable[],
+): Promise<Set<TocEntry>> {
   const { rows } = await client.query<{ kind: string; schema: string; tag: string }>(
     `
     SELECT 'SCHEMA' AS kind, '' AS schema, nspname::text AS tag FROM pg_namespace
