@@ -77,6 +77,7 @@ export const TRAIL_ACTIONS: Record<string, Declared> = {
   runs_cancel: 'run.cancelled',
   runs_pause: 'run.paused',
   runs_resume: 'run.resumed',
+  safety_copies_end: 'restore.undo_started',
   saved_searches_create: 'saved_search.created',
   saved_searches_remove: 'saved_search.removed',
   scheduling_put: 'scheduling.updated',

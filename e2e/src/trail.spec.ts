@@ -122,6 +122,11 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
     await call('backups_objects', { id: backup });
     const restorePlan = await call('restore_plans_create', {}, { backup, target: { kind: 'database', name: 'shop_again' } });
     await ended((await call('restores_run', {}, { plan: restorePlan.id, hash: restorePlan.hash })).id);
+    await world.source.query('INSERT INTO things VALUES (1)', [], 'shop');
+    const merge = { conflict: 'replace', schemas: ['public'] };
+    const into = await call('restore_plans_create', {}, { backup, target: { kind: 'database', name: 'shop' }, merge });
+    const restored = await ended((await call('restores_run', {}, { plan: into.id, hash: into.hash, confirm: 'shop' })).id);
+    await ended((await call('safety_copies_end', { id: restored.id }, { action: 'undo' })).id);
 
     // While somebody holds its table the backup waits, and can be paused, resumed and cancelled.
     const holder = await world.source.connect('shop');
