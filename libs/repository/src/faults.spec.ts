@@ -200,15 +200,20 @@ describe('a writing session and time', () => {
     await expect(session.writeObject(describing('rows'), pieces(NEW.rows))).rejects.toMatchObject({ code: 'lease_lost' });
   });
 
-  it('takes back a manifest that landed after the lease had run out', async () => {
+  it.each([
+    ['takes back', 'a collection has deleted what it needs', true, ['snapshots/backup_old']],
+    ['leaves', 'it is whole, because somebody may count on it by now', false, ['snapshots/backup_new', 'snapshots/backup_old']],
+  ])('%s a manifest that landed after the lease had run out, where %s', async (_does, _why, collected, standing) => {
     const store = await withOlderSnapshot();
     await using session = await (await open(store)).beginWriting({ writer: 'worker-1' });
     const object = await session.writeObject(describing('rows'), pieces(NEW.rows));
     store.onCall = (operation, name) => {
-      if (operation === 'put' && name.startsWith('snapshots/')) store.now = () => new Date(Date.now() + 31 * MINUTE);
+      if (operation !== 'put' || !name.startsWith('snapshots/')) return;
+      store.now = () => new Date(Date.now() + 31 * MINUTE);
+      if (collected) for (const pack of store.names('packs/')) store.files.delete(pack);
     };
     await expect(session.commit('backup_new', snapshotFacts(), [object])).rejects.toMatchObject({ code: 'lease_lost' });
-    expect(store.names('snapshots/')).toEqual(['snapshots/backup_old']);
+    expect(store.names('snapshots/')).toEqual(standing);
   });
 
   it.each([

@@ -1,37 +1,10 @@
-import type { BlobEntry } from '@rahat/blob-store-port';
 import { describe, expect, it } from '@jest/globals';
-import type { Clock } from '../context.js';
-import { MemoryStore } from '../testing/memory-store.js';
+import { LaggingStore } from '../testing/lagging-store.js';
 import { contextOn } from '../testing/synthetic-index.js';
 import { listLiveManifests } from './live-marks.js';
 
 const STANDING = 'snapshots/backup_1';
 const TRASHED = 'trash/backup_1';
-
-/** What is put shows up in listings once somebody has waited for it; what is removed is gone from them at once. */
-class LaggingStore extends MemoryStore {
-  override readonly capabilities = { ...new MemoryStore().capabilities, listLagMs: 60_000 };
-  private readonly unlisted = new Set<string>();
-  readonly clock: Clock = {
-    now: () => new Date(),
-    monotonicMs: () => performance.now(),
-    after: (_ms, task) => {
-      this.unlisted.clear();
-      queueMicrotask(task);
-      return () => undefined;
-    },
-  };
-
-  async move(from: string, to: string): Promise<void> {
-    this.unlisted.add(to);
-    await this.put(to, Buffer.from('manifest'));
-    await this.remove(from);
-  }
-
-  override async *list(prefix: string): AsyncGenerator<BlobEntry> {
-    for await (const entry of super.list(prefix)) if (!this.unlisted.has(entry.name)) yield entry;
-  }
-}
 
 async function liveWhile(moved: { from: string; to: string; atListing: number }): Promise<string[]> {
   const store = new LaggingStore();

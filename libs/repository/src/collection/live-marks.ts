@@ -3,9 +3,8 @@ import { throwIfCancelled } from '../bounded-store.js';
 import type { RepositoryContext } from '../context.js';
 import type { RepositoryIndex } from '../index/repository-index.js';
 import { LOGS_PREFIX, SNAPSHOTS_PREFIX, TRASH_PREFIX, trashName } from '../layout.js';
-import { untilListed } from '../listing-lag.js';
 import { openAnyManifest, type AnyManifest } from '../manifests/any-manifest.js';
-import { listManifestFiles, ManifestRounds, type ListedManifest } from '../manifests/listed-manifests.js';
+import { listMovingManifests, ManifestRounds, type ListedManifest } from '../manifests/listed-manifests.js';
 import { called, isLogId, standingName } from '../manifests/manifest-ids.js';
 import { FrameSource } from '../reading/frame-source.js';
 import { recipeReader } from '../reading/recipe-reader.js';
@@ -48,29 +47,18 @@ export class LiveMarks {
   }
 }
 
-/**
- * All that is live, what lies in the trash too but for the ignored ids. An undo moves a manifest from the trash back: between
- * listing the one and the other it would be seen in neither, so those that stand are listed twice. Both moves put the manifest before
- * they take its source away; what is listed at least as late as its listing lags shows it in the one place or the other.
- */
+/** All that is live, what lies in the trash too but for the ignored ids. */
 export async function listLiveManifests(context: RepositoryContext, ignoredTrash: ReadonlySet<string>): Promise<ListedManifest[]> {
-  const { trashIsLive, snapshotsListedAgain, logsAreLive } = context.protocol;
+  const { logsAreLive } = context.protocol;
   const manifests = new Map<string, ListedManifest>();
-  const list = async (prefix: string, ignored: ReadonlySet<string>): Promise<void> => {
-    for await (const manifest of listManifestFiles(context.store, [prefix])) {
-      if (!ignored.has(manifest.id) && (logsAreLive || !isLogId(manifest.id))) manifests.set(manifest.id, manifest);
-    }
-  };
-  const standing = [SNAPSHOTS_PREFIX, LOGS_PREFIX];
-  for (const prefix of standing) await list(prefix, NONE);
-  await untilListed(context);
-  if (trashIsLive) await list(TRASH_PREFIX, ignoredTrash);
-  await untilListed(context);
-  if (snapshotsListedAgain) for (const prefix of standing) await list(prefix, NONE);
+  const places = { standing: [SNAPSHOTS_PREFIX, LOGS_PREFIX], trash: TRASH_PREFIX };
+  for await (const manifest of listMovingManifests(context, places)) {
+    const { id, name } = manifest;
+    if (name === trashName(id) && ignoredTrash.has(id)) continue;
+    if (logsAreLive || !isLogId(id)) manifests.set(id, manifest);
+  }
   return [...manifests.values()];
 }
-
-const NONE: ReadonlySet<string> = new Set();
 
 /**
  * Follows the manifests to their chunks (repository.md §8). The index must be younger than their list, so that it knows

@@ -48,7 +48,7 @@ export interface View {
 /**
  * Leases come first: what a session that has ended left behind is then seen by everything that is listed after it. A snapshot that
  * is put after that belongs to a session that knows of every condemnation, so it isn't missed; one that a removal or an undo moves
- * meanwhile is seen in one of its two places (`listLiveManifests`).
+ * meanwhile is seen in one of its two places.
  */
 export async function lookAtRepository(context: RepositoryContext, lease: Lease, options: CollectorOptions): Promise<View> {
   const marginMs = context.store.capabilities.serverTime ? 0 : NO_SERVER_TIME_MARGIN_MS;

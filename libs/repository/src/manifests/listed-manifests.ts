@@ -1,5 +1,7 @@
 import type { BlobStore } from '@rahat/blob-store-port';
+import type { RepositoryContext } from '../context.js';
 import { LOGS_PREFIX, SNAPSHOTS_PREFIX, TRASH_PREFIX } from '../layout.js';
+import { untilListed } from '../listing-lag.js';
 import { streamOf, streamPrefix } from '../logs/log-names.js';
 import { isLogId, manifestIdOf } from './manifest-ids.js';
 
@@ -18,6 +20,23 @@ export async function* listManifestFiles(
   for (const prefix of prefixes) {
     for await (const { name, modifiedAt } of store.list(prefix)) yield { id: manifestIdOf(name), name, storedAt: modifiedAt };
   }
+}
+
+/**
+ * Those that stand below these prefixes and those in the trash, each at least once. A removal moves a manifest from the one place to
+ * the other, an undo back: between listing the one and the other it would be seen in neither, so what stands is listed twice. Both
+ * put the manifest before they take its source away; what is listed at least as late as listings lag shows it in one of the places.
+ */
+export async function* listMovingManifests(
+  context: RepositoryContext,
+  { standing, trash }: { standing: string[]; trash: string },
+): AsyncGenerator<ListedManifest> {
+  const { store, protocol } = context;
+  yield* listManifestFiles(store, standing);
+  await untilListed(context);
+  if (protocol.trashIsLive) yield* listManifestFiles(store, [trash]);
+  await untilListed(context);
+  if (protocol.snapshotsListedAgain) yield* listManifestFiles(store, standing);
 }
 
 /**

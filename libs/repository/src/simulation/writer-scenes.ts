@@ -4,6 +4,8 @@ import type { Scene } from './scene.js';
 import { MINUTE_MS, type StopPlace } from './simulated-machine.js';
 import { LEASE_TTL_MS } from './world.js';
 
+/** Of a commit, the last call before the manifest is put, or nearly so. */
+const LOOKS_AT_ITS_LEASE: StopPlace = { nth: 1, operation: 'stat', prefix: 'leases/' };
 const LISTS_SNAPSHOTS: StopPlace = { nth: 2, operation: 'list', prefix: 'snapshots/' };
 
 /** Of writers, and of collections that come too near. */
@@ -17,15 +19,18 @@ export const WRITER_SCENES: readonly Scene[] = [
       await director.moment();
       await director.collect();
       await writer.write();
-      const place = director.random.pick([director.someCall(8), { nth: 1, operation: 'stat', prefix: 'leases/' }] as const);
+      // Its lease may live all the while: it renews it until it is about to put its manifest, and is back before it runs out.
+      const alive = director.random.chance(0.3);
+      if (alive) await director.grace();
+      const places = alive ? [LOOKS_AT_ITS_LEASE] : [director.someCall(8), LOOKS_AT_ITS_LEASE];
       await director.during(
         writer,
         writer.commit,
         async () => {
-          await director.grace();
+          await (alive ? director.sleep(director.random.between(0, LEASE_TTL_MS / 2)) : director.grace());
           await director.collect();
         },
-        place,
+        director.random.pick(places)!,
       );
       await writer.close();
     },

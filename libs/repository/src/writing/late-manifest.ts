@@ -4,8 +4,8 @@ import { untilListed } from '../listing-lag.js';
 import { standingName } from '../manifests/manifest-ids.js';
 
 /**
- * Takes a manifest away that was put when its lease had run out, in the place of another process' one, perhaps, whose success was
- * reported. Such a one is whole, and one that is whole does no harm.
+ * Takes a manifest away that was put when its lease had run out. It may stand in the place of another process' one, or another one
+ * may have taken it for its own, and have reported its success: such a one is whole, and one that is whole does no harm.
  */
 export async function takeBackUnlessWhole(context: RepositoryContext, id: string): Promise<void> {
   if (context.protocol.wholeManifestsStay && (await isWhole(context, id))) return;

@@ -51,3 +51,23 @@ it('leaves what another worker committed under the same name, although no listin
   await sleep(store.capabilities.listLagMs);
   expect(digests(await restore(other, 'same'))).toEqual(digests(CONTENT));
 });
+
+it('leaves a manifest that came late where another worker has taken it for its own meanwhile', async () => {
+  const store = new MemoryStore();
+  const one = await newRepository(store);
+  const other = await reopen(store);
+  await using session = await one.beginWriting({ writer: 'one' });
+  const objects = await writeAll(session, CONTENT);
+  let lateMs = 0;
+  store.now = () => new Date(Date.now() + lateMs);
+  let puts = 0;
+  store.onCall = async (operation, name) => {
+    if (name !== 'snapshots/same') return;
+    if (operation === 'put' && ++puts === 1) lateMs = 2 * LEASE_TTL_MS;
+    if (operation !== 'stat' || puts === 0) return;
+    store.onCall = () => undefined;
+    await backUp(other, 'same', CONTENT);
+  };
+  await expect(session.commit('same', snapshotFacts(), objects)).rejects.toMatchObject({ code: 'lease_lost' });
+  expect(digests(await restore(other, 'same'))).toEqual(digests(CONTENT));
+});

@@ -75,7 +75,7 @@ async function tryToPublish<M>(
   // and is not ours to take back.
   if (!conditionalPut) await standingManifest(context, publication);
   if (!lease.covers(stat.modifiedAt) && protocol.manifestWithinLease) {
-    await takeBack(context, id);
+    await takeBackUnlessWhole(context, id);
     throw new RahatError('lease_lost', `The ${called(id)} was stored after the session's lease had run out; it does not count.`);
   }
   return manifest;
@@ -91,17 +91,10 @@ async function takeBackWhatCameLate(context: RepositoryContext, lease: Lease, { 
   await new Promise<void>((resolve) => clock.after(LANDING_MS, resolve));
   try {
     // Somebody else's of the same id is not ours to take away.
-    if ((await store.get(standingName(id))).equals(file)) await takeBack(context, id);
+    if ((await store.get(standingName(id))).equals(file)) await takeBackUnlessWhole(context, id);
   } catch {
     // The put's own error is the one that matters.
   }
-}
-
-async function takeBack(context: RepositoryContext, id: string): Promise<void> {
-  // Without conditional puts it may stand in the place of another worker's; a log may have been taken by another follower for its own.
-  const mayBeAnothers = !context.store.capabilities.conditionalPut || isLogId(id);
-  if (mayBeAnothers) await takeBackUnlessWhole(context, id);
-  else await context.store.remove(standingName(id));
 }
 
 /** The manifest was seen before the lease: who judges the lease dead later on finds the manifest (repository.md §8). */
