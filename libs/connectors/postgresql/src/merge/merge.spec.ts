@@ -140,6 +140,16 @@ describe('a restore into a live database', () => {
     expect(await within(live, 'INSERT INTO orders (customer, at) VALUES (1, now()) RETURNING id')).toEqual([{ id: 201 }]);
   });
 
+  it('tells in its plan how many rows are there, where the database knows', async () => {
+    const steps = async (sql: string) => (await shop.plan(await shop.database(sql), { tables: [['public', 'orders']] })).steps.join();
+    expect(await steps('ANALYZE orders')).toContain('200 rows in the backup, about 200 in the table');
+    expect(
+      await steps(
+        'CREATE TABLE fresh WITH (autovacuum_enabled = off) AS TABLE orders; DROP TABLE orders CASCADE; ALTER TABLE fresh RENAME TO orders',
+      ),
+    ).toContain('(200 rows in the backup)');
+  });
+
   it('tells what a condition may not be, and runs nothing of it', async () => {
     const live = await shop.database();
     const condition = `true); DROP TABLE line; --`;

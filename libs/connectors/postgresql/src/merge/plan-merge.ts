@@ -59,7 +59,9 @@ function stepsOf(tables: readonly InspectedTable[], merge: Merge): string[] {
 }
 
 function changeStep({ chosen: { target, rows, condition }, live }: InspectedTable, { conflict }: Merge): string {
-  const backup = `${rows?.artifact.rows ?? 0} rows in the backup, about ${Math.round(live?.rows ?? 0)} in the table`;
+  // What was never analyzed has no estimate.
+  const there = live && live.rows >= 1 ? `, about ${Math.round(live.rows)} in the table` : '';
+  const backup = `${rows?.artifact.rows ?? 0} rows in the backup${there}`;
   const which = condition === undefined ? `${backup}` : `those where ${condition}; ${backup}`;
   const name = `${target.schema}.${target.table}`;
   switch (conflict) {
