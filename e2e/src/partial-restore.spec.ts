@@ -11,6 +11,8 @@ import {
 } from '@rahat/api-client';
 import type { RestoreEvidence } from '@rahat/contracts';
 import { data } from '@rahat/demo';
+import { processesOf } from './cluster.js';
+import { kill9 } from './processes.js';
 import { backUp, protect, untilEnded, type Protection } from './protection.js';
 import { CLUSTER, shapes, STANDALONE } from './shapes.js';
 import { until } from './until.js';
@@ -172,6 +174,35 @@ describe.each(shapes(STANDALONE, CLUSTER))('a part of a backup in a live databas
     expect(await shop('SELECT * FROM orders ORDER BY id')).toEqual(after);
     expect((await end(restored, { action: 'undo' })).error).toMatchObject({ code: 'safety_copy_not_found', status: 404 });
   });
+
+  (shape.form === 'cluster' ? it : it.skip)(
+    'changes nothing when its worker is killed in the middle, and says that nobody heard the end',
+    async () => {
+      const before = await state();
+      const holder = await world.source.connect('shop');
+      await holder.query('BEGIN; UPDATE orders SET net = net WHERE id = 401');
+      const { id, hash } = await plan({ conflict: 'replace', rows: OF_EIGHT, lockWaitSeconds: 60 });
+      const started = await data(restoresRun({ client: world.platform.client, body: { plan: id, hash, confirm: 'shop' } }));
+      const waiting = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'LOCK TABLE%'`;
+      await until('the restore at the lock', async () => (await shop(waiting))[0]);
+      const workers = (await processesOf(world)).filter(({ name }) => name.startsWith('worker'));
+      kill9(workers.flatMap(({ pid }) => pid ?? []));
+      await holder.query('ROLLBACK');
+      await holder.end();
+      const lost = await untilEnded(world, started.id);
+      expect(lost).toMatchObject({ state: 'failed', error: { code: 'worker_lost' } });
+      expect(lost.reasons.at(-1)).toContain(`rahat-backup restore undo ${lost.id}`);
+      expect(await state()).toEqual(before);
+      expect(await kept()).toMatchObject([{ run: lost.id, rows: null }]);
+      expect((await end(lost, { action: 'undo' })).error).toMatchObject({ code: 'safety_copy_not_found' });
+      expect(await ended(lost, { action: 'drop' })).toMatchObject({
+        state: 'succeeded',
+        evidence: { findings: [{ code: 'safety_copy_gone' }] },
+      });
+      expect(await kept()).toEqual([]);
+    },
+    120_000,
+  );
 
   it('leaves no row and no condition in the logs of the platform', async () => {
     expect(await readLogs(world)).not.toContain('planted-');
