@@ -54,6 +54,7 @@ const OPEN_TO_ALL_ORGANIZATIONS = [
   'GET /api/v2/saved-searches',
   'POST /api/v2/saved-searches',
   'GET /api/v2/collections',
+  'GET /api/v2/restores/safety-copies',
   'GET /api/v2/status',
   'GET /api/v2/dead-letters',
 ];

@@ -203,6 +203,23 @@ describe('whose role is limited to server groups', () => {
     expect(started).toMatchObject({ status: 202, body: { server: mine.server, type: 'restore' } });
   });
 
+  it('undoes what was restored into their servers, wherever the backup came from, and nothing elsewhere', async () => {
+    const restored = async (backup: string, server: string) => {
+      const into = { backup, server, target: { kind: 'database', name: 'shop' }, merge: { conflict: 'missing', schemas: ['public'] } };
+      const { id, hash } = await must('POST', '/api/v2/restore-plans', into);
+      return (await scheduler.until((await must('POST', '/api/v2/restores', { plan: id, hash, confirm: 'shop' })).id, 'succeeded')).id;
+    };
+    const [here, there] = [await restored(theirs.backup, mine.server), await restored(mine.backup, theirs.server)];
+    const { data } = await must('GET', '/api/v2/restores/safety-copies', undefined, limited);
+    expect(data).toMatchObject([{ run: here, server: mine.server }]);
+    const undo = (run: string) => scheduler.call('POST', `/api/v2/runs/${run}/safety-copy`, { action: 'undo' }, limited);
+    expect((await undo(there)).status).toBe(404);
+    const started = await undo(here);
+    expect(started.status).toBe(202);
+    await scheduler.until(started.body.id, 'succeeded');
+    expect((await must('GET', '/api/v2/restores/safety-copies', undefined, limited)).data).toEqual([]);
+  });
+
   it('makes servers and plans within their groups alone', async () => {
     const server = (change: object) =>
       scheduler.call('POST', '/api/v2/servers', { name: 'new', address: ADDRESS, password: PASSWORD, ...change }, limited);

@@ -83,6 +83,8 @@ export const routesTo = (ids: Record<string, string>): Route[] => [
   ['POST', '/api/v2/restore-plans', { backup: ids.backup }],
   ['GET', `/api/v2/restore-plans/${ids.restorePlan}`],
   ['POST', '/api/v2/restores', { plan: ids.restorePlan, hash: ids.hash }],
+  ['GET', '/api/v2/restores/safety-copies'],
+  ['POST', `/api/v2/runs/${ids.run}/safety-copy`, { action: 'undo' }],
   ['GET', '/api/v2/status'],
   ['GET', '/api/v2/dead-letters'],
   ['GET', `/api/v2/dead-letters/${LETTER}`],
