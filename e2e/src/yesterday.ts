@@ -1,4 +1,4 @@
-import { chmod, chown, cp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, chown, copyFile, cp, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import pg from 'pg';
 import type { World } from './world.js';
@@ -10,16 +10,27 @@ export async function copyMetadata(world: World): Promise<string> {
   const copy = path.join(world.folder, 'yesterday');
   await withMetadata(world, async (client) => {
     await client.query(`SELECT pg_backup_start('yesterday', true)`);
-    await cp(path.join(world.folder, CLUSTER), copy, {
-      recursive: true,
-      preserveTimestamps: true,
-      filter: (file) => !file.endsWith('postmaster.pid'),
-    });
+    await copyLive(path.join(world.folder, CLUSTER), copy);
+    await rm(path.join(copy, 'postmaster.pid'));
     const { rows } = await client.query<{ labelfile: string }>(`SELECT labelfile FROM pg_backup_stop(false)`);
     await writeFile(path.join(copy, 'backup_label'), rows[0]!.labelfile);
-    await cp(path.join(world.folder, CLUSTER, 'pg_wal'), path.join(copy, 'pg_wal'), { recursive: true });
+    await copyLive(path.join(world.folder, CLUSTER, 'pg_wal'), path.join(copy, 'pg_wal'));
   });
   return copy;
+}
+
+/** Files may go meanwhile, temporary ones or those of a dropped table: recovery doesn't need them (PostgreSQL manual, "Making a Base Backup"). */
+async function copyLive(from: string, to: string): Promise<void> {
+  await mkdir(to, { recursive: true });
+  for (const entry of await readdir(from, { withFileTypes: true })) {
+    const [source, target] = [path.join(from, entry.name), path.join(to, entry.name)];
+    if (entry.isDirectory()) await copyLive(source, target);
+    else await copyFile(source, target).catch(unlessGone);
+  }
+}
+
+function unlessGone(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'ENOENT') throw error;
 }
 
 /** While the platform is stopped. */
