@@ -1,7 +1,8 @@
 import { RahatError, type PostgresqlConnection } from '@rahat/contracts';
 
 const LOST_STATES = new Set(['57P01', '57P02', '57P03', '08006', '08003', '08001']);
-const LOST_SOCKETS = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT']);
+// The last two: a statement is written in the moment in which the server's end was heard.
+const LOST_SOCKETS = new Set(['ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ERR_STREAM_DESTROYED', 'ERR_STREAM_WRITE_AFTER_END']);
 const UNREACHABLE_SOCKETS = new Set([
   'ECONNREFUSED',
   'EHOSTUNREACH',

@@ -42,7 +42,10 @@ function expectOneLine(): void {
   }
 }
 
-/** A way to the server on which each standby status update is seen (protocol-replication: 'r', then written, flushed, applied). */
+/**
+ * A way to the server on which each standby status update is seen (protocol-replication: 'r', then written, flushed, applied), and
+ * where the server says something right after it has begun to stream, before it looks for its log.
+ */
 class StatusWire implements AsyncDisposable {
   readonly flushed: bigint[] = [];
   port = 0;
@@ -51,7 +54,8 @@ class StatusWire implements AsyncDisposable {
     const upstream = connect(server.port, server.host);
     for (const socket of [client, upstream]) this.sockets.add(socket.on('error', () => undefined));
     client.on('data', (bytes) => this.look(bytes)).pipe(upstream);
-    upstream.pipe(client);
+    upstream.on('data', (bytes) => client.write(bytes.equals(COPY_BOTH) ? Buffer.concat([bytes, KEEPALIVE]) : bytes));
+    upstream.on('end', () => client.end());
   });
 
   static async open(): Promise<StatusWire> {
@@ -71,6 +75,10 @@ class StatusWire implements AsyncDisposable {
     await closed;
   }
 }
+/** CopyBothResponse, of no columns. */
+const COPY_BOTH = Buffer.from('W\0\0\0\x07\0\0\0', 'latin1');
+/** CopyData of 22 bytes: 'k', its end of log, its clock, and that it wants an answer. */
+const KEEPALIVE = Buffer.concat([Buffer.from('d\0\0\0\x16k', 'latin1'), Buffer.alloc(16), Buffer.of(1)]);
 /** CopyData of 38 bytes that begins with 'r'. */
 const STATUS = Buffer.from('d\0\0\0\x26r', 'latin1');
 

@@ -50,7 +50,8 @@ export async function followTimeline(link: FollowLink, place: Place): Promise<Pl
   let serverEnd = place.position;
   // On a timeline that left the former one before our end, less of it is committed than of that.
   let committed = state.committed ? place.position : 0n;
-  // A server that has not begun to send may find that it can't. A slot goes back to whatever is acknowledged, also where the log is gone.
+  // Until it sends the first bytes a server may find that it can't, also after it has answered a question. A slot goes back to whatever
+  // is acknowledged, also where the log is gone.
   let begun = false;
   const acknowledge = (ask: boolean) => {
     if (streaming) client.sendCopyData(standbyStatus(begun ? committed : 0n, ask));
@@ -96,7 +97,7 @@ export async function followTimeline(link: FollowLink, place: Place): Promise<Pl
     const feed = logFeed(client, request.slot, { timeline: place.timeline, position: committer.startAt }, onStreaming);
     for await (const event of feed) {
       state.heardAt = Date.now();
-      if (!begun) {
+      if (event.type === 'bytes' && !begun) {
         begun = true;
         acknowledge(false);
       }
