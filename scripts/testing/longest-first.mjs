@@ -12,8 +12,11 @@ const LONGEST = [
   'e2e/src/main-job',
   'e2e/src/sources',
   'libs/connectors/postgresql/src/physical/base-backup',
+  'libs/connectors/postgresql/src/wal/point-in-time',
   'libs/repository/src/disasters/stopped-processes',
   'e2e/src/',
+  'libs/connectors/postgresql/src/logical/every-major',
+  'libs/connectors/postgresql/src/physical/incremental',
   'libs/connectors/postgresql/src/logical/logical-faults',
   'clients/reader/src/engine',
 ];
