@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { RahatError, type FollowSpec, type LogRange, type ServerWindows } from '@rahat/contracts';
+import { drawnRecovery } from '../recovery/drawn-recovery.js';
+import type { RunRow } from '../runs/runs.table.js';
 import { startTestScheduler, type TestScheduler } from '../testing/index.js';
 import { evidenceFor, type Script, type TestAttempt } from '../testing/scripts.js';
 
@@ -404,6 +406,12 @@ describe('a restore to a moment', () => {
     expect(drawn).toBeGreaterThan(Date.parse(at(10)));
     expect(drawn).toBeLessThanOrEqual(Date.parse(at(40)));
     await scheduler.until(verification.spec.run, 'succeeded');
+
+    // Another tick that read the run before it was drawn for draws nothing else.
+    const [row] = await scheduler.sql(`SELECT * FROM scheduler.runs WHERE id = '${verification.spec.run}'`);
+    const stale = { ...row, recovery: null } as unknown as RunRow;
+    const again = await scheduler.database.asSystem('draw again', (transaction) => drawnRecovery(transaction, stale, () => 0));
+    expect(again).toEqual(recovery);
   });
 });
 

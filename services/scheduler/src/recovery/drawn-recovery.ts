@@ -14,8 +14,13 @@ export async function drawnRecovery(
   if (run.recovery) return run.recovery;
   if (run.type !== 'verification' || run.level !== 'FULL' || !run.backup_id || !run.server_id) return undefined;
   const recovery = await draw(transaction, run.server_id, run.backup_id, random);
-  if (recovery) await transaction.query(`UPDATE runs SET recovery = $2 WHERE id = $1`, [run.id, JSON.stringify(recovery)]);
-  return recovery;
+  if (!recovery) return undefined;
+  // Two ticks at once may both have found none.
+  const [row] = await transaction.query<Pick<RunRow, 'recovery'>>(
+    `UPDATE runs SET recovery = COALESCE(recovery, $2) WHERE id = $1 RETURNING recovery`,
+    [run.id, JSON.stringify(recovery)],
+  );
+  return row?.recovery ?? undefined;
 }
 
 async function draw(transaction: Transaction, server: string, backup: string, random: () => number): Promise<Recovery | undefined> {
