@@ -1,21 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { Command } from '@commander-js/extra-typings';
-import type { CommandRunner } from './command-runner.js';
 import { retentionOf, type PlanOptions } from './commands/plan-options.js';
 import { addPlanCommands } from './plan-program.js';
+import { typedOptions } from './testing/typed-options.js';
 
-/** The options that a command is given, as Commander reads them from what was typed. */
-async function typed(...args: string[]): Promise<PlanOptions> {
-  let given: unknown[] = [];
-  const run: CommandRunner =
-    () =>
-    async (...argumentsOfAction) =>
-      void (given = argumentsOfAction);
-  const program = new Command();
-  addPlanCommands(program, run);
-  await program.parseAsync(['plan', ...args], { from: 'user' });
-  return given.find((argument) => argument !== null && typeof argument === 'object') as PlanOptions;
-}
+const typed = (...args: string[]) => typedOptions<PlanOptions>(addPlanCommands, ['plan', ...args]);
 
 describe('retention on the command line', () => {
   it.each([

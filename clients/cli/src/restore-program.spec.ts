@@ -1,24 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
-import { Command } from '@commander-js/extra-typings';
-import type { CommandRunner } from './command-runner.js';
 import { partOf, type PartOptions } from './commands/restored-part.js';
 import { addRepositoryCommands } from './repository-program.js';
 import { addRestoreCommands } from './restore-program.js';
+import { typedOptions } from './testing/typed-options.js';
 
 const COMMANDS = { 'restore plan': addRestoreCommands, 'repository restore': addRepositoryCommands };
 
 /** What is restored by what was typed. */
-async function typed(command: keyof typeof COMMANDS, ...args: string[]) {
-  let given: unknown[] = [];
-  const run: CommandRunner =
-    () =>
-    async (...argumentsOfAction) =>
-      void (given = argumentsOfAction);
-  const program = new Command();
-  COMMANDS[command](program, run);
-  await program.parseAsync([...command.split(' '), ...args], { from: 'user' });
-  return partOf(given.find((argument) => argument !== null && typeof argument === 'object') as PartOptions);
-}
+const typed = async (command: keyof typeof COMMANDS, ...args: string[]) =>
+  partOf(await typedOptions<PartOptions>(COMMANDS[command], [...command.split(' '), ...args]));
 
 describe.each(Object.keys(COMMANDS) as (keyof typeof COMMANDS)[])('%s', (command) => {
   const part = (...args: string[]) => typed(command, ...args);

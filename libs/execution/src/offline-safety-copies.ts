@@ -1,7 +1,8 @@
-import type { ConnectorSession, Job, RestoreFacts, RestoreOutline } from '@rahat/connector-kit';
-import { attemptLabel, newId, RahatError, SafetyCopyOrder } from '@rahat/contracts';
+import type { ConnectorSession, Job, RestoreFacts, RestoreOutline, SafetyCopyRequest } from '@rahat/connector-kit';
+import { newId, RahatError, SafetyCopyOrder } from '@rahat/contracts';
 import { connectorFor, type SourceConnection } from './connectors.js';
 import { withScratch, type OfflineOptions } from './offline.js';
+import { safetyCopyRequest } from './restore.js';
 import { connectorContext, jobOf } from './run-context.js';
 
 /** A safety copy lies in the database that was restored into, and says all that an undo needs. */
@@ -23,7 +24,7 @@ export function endOfflineSafetyCopy(order: OfflineSafetyCopy, options: OfflineO
 async function inDatabase<T>(
   { connection, database, ...order }: OfflineSafetyCopy,
   options: OfflineOptions,
-  work: (session: ConnectorSession, request: Parameters<ConnectorSession['endSafetyCopy']>[0], job: Job) => Promise<T>,
+  work: (session: ConnectorSession, request: SafetyCopyRequest, job: Job) => Promise<T>,
 ): Promise<T> {
   const run = newId('run');
   const whole = SafetyCopyOrder.safeParse({ ...order, of: run });
@@ -31,8 +32,7 @@ async function inDatabase<T>(
     throw new RahatError('invalid_input', `"${order.schema}" is no name of a safety copy`, {
       hint: 'They are schemas named rahat_undo_…; psql lists those of a database by \\dn+ rahat_undo_*',
     });
-  const { schema, action, force, lockWaitSeconds } = whole.data;
-  const request = { schema, action, force, lockWaitSeconds, database, label: attemptLabel({ run, attempt: 1 }) };
+  const request = safetyCopyRequest({ order: whole.data, database, run, attempt: 1 });
   return withScratch(options, connection, async (execution) => {
     await using session = await (await connectorFor('postgresql')).open(connection, connectorContext(execution));
     return await work(session, request, jobOf(execution, { source: connection, repositories: [] }));

@@ -122,12 +122,17 @@ export async function dropSlot(
 /** What a restore would do; looks only, at the snapshot and at the target. */
 export async function outlineRestore(spec: RestoreSpec, secrets: RunSecrets, options: QuestionOptions): Promise<RestoreOutline> {
   try {
-    const quiet = { ...options, workerName: 'outline', onProgress: () => undefined, onLog: () => undefined };
+    const quiet = quietly(options);
     const repository = await openRepositoryToRead(secrets, spec.repository, quiet);
     return await outlineSnapshot({ repository, order: spec, connection: secrets.target ?? secrets.source }, secrets, quiet);
   } catch (error) {
     throw runError(error, secrets, options.signal);
   }
+}
+
+/** Who only looks has nothing to tell on the way. */
+function quietly(options: QuestionOptions): ExecutionOptions {
+  return { ...options, workerName: 'outline', onProgress: () => undefined, onLog: () => undefined };
 }
 
 /** The same of a repository that is open. */
@@ -150,7 +155,7 @@ export async function outlineSafetyCopy(spec: SafetyCopySpec, secrets: RunSecret
   try {
     const connection = secrets.target ?? secrets.source;
     if (!connection) throw new RahatError('message_invalid', 'The question came without the credentials of its server');
-    const quiet = { ...options, workerName: 'outline', onProgress: () => undefined, onLog: () => undefined };
+    const quiet = quietly(options);
     await using session = await (await connectorFor(spec.engine)).open(connection, connectorContext(options));
     return await session.planSafetyCopy(safetyCopyRequest(spec), jobOf(quiet, secrets));
   } catch (error) {

@@ -55,7 +55,12 @@ export async function executeSafetyCopy(spec: SafetyCopySpec, secrets: RunSecret
   return evidenceOf(spec.snapshot, facts, { ended: { of, schema, action } });
 }
 
-export function safetyCopyRequest({ order, database, run, attempt }: SafetyCopySpec): SafetyCopyRequest {
+export function safetyCopyRequest({
+  order,
+  database,
+  run,
+  attempt,
+}: Pick<SafetyCopySpec, 'order' | 'database' | 'run' | 'attempt'>): SafetyCopyRequest {
   const { schema, action, force, lockWaitSeconds } = order;
   return { schema, action, force, lockWaitSeconds, database, label: attemptLabel({ run, attempt }) };
 }

@@ -18,14 +18,7 @@ const TEST_SET_UP = '/var/cache/rahat-backup/postgresql';
 export function findPgClients(major: number): PgClients | undefined {
   const folders = [`/usr/lib/postgresql/${major}/bin`, path.join(TEST_SET_UP, String(major), 'bin')];
   const folder = folders.find((candidate) => existsSync(path.join(candidate, 'pg_dump')));
-  if (!folder) return undefined;
-  return {
-    major,
-    folder,
-    pgDump: path.join(folder, 'pg_dump'),
-    pgRestore: path.join(folder, 'pg_restore'),
-    psql: path.join(folder, 'psql'),
-  };
+  return folder === undefined ? undefined : clientsIn(folder, major);
 }
 
 /** For `(hasPgClients(18) ? describe : describe.skip)(…)`. */
@@ -62,6 +55,10 @@ esac
 `;
     writeFileSync(path.join(folder, program), script, { mode: 0o755 });
   }
+  return clientsIn(folder, major);
+}
+
+function clientsIn(folder: string, major: number): PgClients {
   return {
     major,
     folder,

@@ -4,7 +4,7 @@ import { RahatError, type RestoreEvidence, type RestoreTarget } from '@rahat/con
 import { EXIT } from '../exit-codes.js';
 import { age, bytes, table, visible } from '../terminal/format.js';
 import { untilInterrupted } from '../terminal/interrupt.js';
-import { mergedLines, outlineLines, restoredInWords } from '../terminal/live-restore.js';
+import { mergedLines, restoredInWords, tellOutline } from '../terminal/live-restore.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { databaseAddress } from './database-address.js';
 import { offlineProgress } from './offline-progress.js';
@@ -64,9 +64,7 @@ export async function restoreSnapshot(terminal: Terminal, options: OfflineRestor
     onLog: (level: string, message: string) => level !== 'info' && terminal.say(`${level}: ${message}`),
   };
   if (options.dryRun) {
-    const outline = await repository.outline(order, execution);
-    terminal.result(outline, outlineLines(terminal, outline, part.merge ? 'changed' : 'set aside').join('\n'));
-    if (outline.findings.some(({ severity }) => severity === 'blocker')) process.exitCode = EXIT.failed;
+    tellOutline(terminal, await repository.outline(order, execution), part.merge ? 'changed' : 'set aside');
     return;
   }
   const evidence = await repository.restore(order, execution);

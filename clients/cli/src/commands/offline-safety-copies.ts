@@ -1,7 +1,6 @@
 import { endOfflineSafetyCopy, outlineOfflineSafetyCopy } from '@rahat/execution';
-import { EXIT } from '../exit-codes.js';
 import { untilInterrupted } from '../terminal/interrupt.js';
-import { endedInWords, outlineLines } from '../terminal/live-restore.js';
+import { endedInWords, tellOutline } from '../terminal/live-restore.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { databaseAddress } from './database-address.js';
 import { offlineProgress } from './offline-progress.js';
@@ -24,9 +23,7 @@ export async function endInDatabase(
   const order = { connection, database, schema, action, force };
   const options = { signal: untilInterrupted('Cancelled; nothing was changed.'), onProgress: offlineProgress(terminal) };
   if (dryRun) {
-    const outline = await outlineOfflineSafetyCopy(order, options);
-    terminal.result(outline, outlineLines(terminal, outline, 'changed').join('\n'));
-    if (outline.findings.some(({ severity }) => severity === 'blocker')) process.exitCode = EXIT.failed;
+    tellOutline(terminal, await outlineOfflineSafetyCopy(order, options), 'changed');
     return;
   }
   const { merged = [], findings } = await endOfflineSafetyCopy(order, options);

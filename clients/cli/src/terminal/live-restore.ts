@@ -1,4 +1,5 @@
 import type { Finding, MergedTable, RestoreEvidence } from '@rahat/contracts';
+import { EXIT } from '../exit-codes.js';
 import { comparison } from './comparison.js';
 import { visible } from './format.js';
 import type { Terminal } from './terminal.js';
@@ -18,6 +19,12 @@ export function outlineLines(terminal: Terminal, { steps, overwrites, findings }
       ({ severity, message, fix }) => `  ${severity}: ${visible(message)}${fix ? ` → ${fix.split('\n').map(visible).join('\n')}` : ''}`,
     ),
   ];
+}
+
+/** Of a dry run, which has failed where something stands in the way. */
+export function tellOutline(terminal: Terminal, outline: Outline, becomes: 'set aside' | 'changed'): void {
+  terminal.result(outline, outlineLines(terminal, outline, becomes).join('\n'));
+  if (outline.findings.some(({ severity }) => severity === 'blocker')) process.exitCode = EXIT.failed;
 }
 
 /** What a restore into a live database, or its undo, changed; `created` says what became of tables that the restore makes. */

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import {
   RahatError,
@@ -26,6 +25,7 @@ import type { ServerSecrets } from '../servers/server-secrets.js';
 import { findServer, type ServerRow } from '../servers/servers.table.js';
 import type { WorkerQuestions } from '../servers/worker-questions.js';
 import { newDatabaseName } from './new-database-name.js';
+import { outlineHead } from './outline-question.js';
 import { chooseRecovery } from './recovery-choice.js';
 import {
   findRestorePlan,
@@ -175,19 +175,9 @@ export class RestorePlansService {
       ...(request.target.kind === 'database' ? { target: this.secrets.connectionOf(server) } : {}),
       repositories: [await this.repositories.grant(backup.organization_id, backup.repository_id, 'read')],
     };
-    // A question is no run; its id only binds the secrets to it.
-    const run = `outline_${randomUUID().replaceAll('-', '')}`;
     const spec: RestoreSpec = {
-      version: 1,
+      ...(await outlineHead(this.secrets, { organization: backup.organization_id, server, secrets }, this.clock.now())),
       type: 'restore',
-      run,
-      attempt: 1,
-      organization: backup.organization_id,
-      engine: server.engine,
-      server: { id: server.id, name: server.name },
-      deadline: new Date(this.clock.now().getTime() + 120_000).toISOString(),
-      noProgressSeconds: 60,
-      sealedSecrets: await this.secrets.sealForPool(server.pool, secrets, `${run}/1`),
       snapshot: backup.snapshot,
       repository: backup.repository_id,
       ...request,

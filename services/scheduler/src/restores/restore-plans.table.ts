@@ -49,11 +49,12 @@ export async function findRestorePlan(transaction: Transaction, id: string): Pro
   return row;
 }
 
-/** What the run of a restore was told. */
+/** What the run of a restore was told; of other runs there is nothing. */
 export async function requestOfRun(
   transaction: Transaction,
   { restore_plan_id: plan }: Pick<RunRow, 'restore_plan_id'>,
 ): Promise<RestoreRequest | undefined> {
+  if (!plan) return undefined;
   const [row] = await transaction.query<{ request: RestoreRequest }>(`SELECT request FROM restore_plans WHERE id = $1`, [plan]);
   return row?.request;
 }

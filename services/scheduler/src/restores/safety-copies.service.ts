@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import {
   RahatError,
   type EndSafetyCopy,
@@ -17,12 +16,12 @@ import { findRun, presentRun, type RunRow } from '../runs/runs.table.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
 import { findServer, type ServerRow } from '../servers/servers.table.js';
 import type { WorkerQuestions } from '../servers/worker-questions.js';
+import { outlineHead } from './outline-question.js';
 import { assertUnblocked } from './restore-plans.service.js';
 import type { Outline } from './restore-plans.table.js';
 import { listSafetyCopies, lockSafetyCopy, type SafetyCopyRow } from './safety-copies.table.js';
 import { startEnding } from './start-ending.js';
 
-const OUTLINE_MS = 120_000;
 const LOCK_WAIT_SECONDS = 10;
 
 interface Kept {
@@ -67,20 +66,10 @@ export class SafetyCopiesService {
   }
 
   private async outline({ restore, server, copy }: Kept, order: SafetyCopyOrder): Promise<Outline> {
-    // A question is no run; its id only binds the secrets to it.
-    const question = `outline_${randomUUID().replaceAll('-', '')}`;
     const secrets = { target: this.secrets.connectionOf(server), repositories: [] };
     const spec: SafetyCopySpec = {
-      version: 1,
+      ...(await outlineHead(this.secrets, { organization: copy.organization_id, server, secrets }, this.clock.now())),
       type: 'safety-copy',
-      run: question,
-      attempt: 1,
-      organization: copy.organization_id,
-      engine: server.engine,
-      server: { id: server.id, name: server.name },
-      deadline: new Date(this.clock.now().getTime() + OUTLINE_MS).toISOString(),
-      noProgressSeconds: 60,
-      sealedSecrets: await this.secrets.sealForPool(server.pool, secrets, `${question}/1`),
       snapshot: restore.snapshot!,
       database: copy.database_name,
       order,

@@ -30,7 +30,7 @@ export class AttemptEnd {
       run.attempt,
       this.clock.now(),
     ]);
-    const restore = run.type === 'restore' ? await requestOfRun(transaction, run) : undefined;
+    const restore = await requestOfRun(transaction, run);
     const judgement = judge(result, {
       ended: restore?.safetyCopy,
       merged: restore?.merge !== undefined,
@@ -122,7 +122,7 @@ export class AttemptEnd {
   ): Promise<void> {
     const error = judgement.state === 'failed' ? judgement.error : null;
     await this.endAttempt(transaction, run, error);
-    const request = run.type === 'restore' ? await requestOfRun(transaction, run) : undefined;
+    const request = await requestOfRun(transaction, run);
     const closed = await this.ledger.move(transaction, run, judgement.state, cause, {
       reasons: isLeftOpen(request, run, judgement, evidence) ? [...judgement.reasons, leftOpenInWords(run)] : judgement.reasons,
       error,

@@ -21,6 +21,7 @@ import type { Clock } from '../clock/clock.js';
 import { findCollectionPolicy } from '../collections/collection-policies.table.js';
 import { followOrderOf } from '../log-streams/follow-order.js';
 import { drawnRecovery } from '../recovery/drawn-recovery.js';
+import { requestOfRun } from '../restores/restore-plans.table.js';
 import { openedHook } from '../plans/plan-hooks.js';
 import type { PlanRow } from '../plans/plans.table.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
@@ -63,12 +64,9 @@ export class RunSpecs {
       run.organization_id,
       async (transaction) => {
         const [row] = await transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = $1`, [run.server_id]);
-        const [restorePlan] = run.restore_plan_id
-          ? await transaction.query<{ request: RestoreRequest }>(`SELECT request FROM restore_plans WHERE id = $1`, [run.restore_plan_id])
-          : [];
         return {
           server: row!,
-          restore: restorePlan?.request,
+          restore: await requestOfRun(transaction, run),
           plan: await planOf(transaction, run),
           sourceBytes: await sourceBytesOf(transaction, run),
           order: run.type === 'follow' ? await followOrderOf(transaction, run.stream_id!) : undefined,
