@@ -137,7 +137,7 @@ export class SchedulerModule {
     const retention = new RetentionService(database, outbox, removals, clock);
     const streams = new LogStreams(outbox, clock);
     const outcomes = new RunOutcomes(outbox, verification, streams, clock);
-    const attemptEnd = new AttemptEnd(ledger, outcomes, config, clock);
+    const attemptEnd = new AttemptEnd(messaging, ledger, outcomes, config, clock);
     const specs = new RunSpecs(database, secrets, repositories, clock);
     const backupNow = new BackupNow(database, outbox, ledger, discovery, clock);
     const planPauses = new PlanPauses(ledger);

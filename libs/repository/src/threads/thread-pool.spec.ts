@@ -176,6 +176,20 @@ describe('the thread pool', () => {
     for (let i = 0; i < 100 && pool.started; i++) await sleep(50);
     expect(pool.started).toBe(false);
   });
+
+  it('keeps a thread that knows the beginning of a stream, however long the source pauses', async () => {
+    const pool = newPool(2, 20);
+    const place = pool.leastBusy();
+    const bytes = noise(2000);
+    const digest = (from: number): Promise<Uint8Array> =>
+      place.run({ type: 'digest', stream: 78, bytes: regionOf(shared(bytes.subarray(from, from + 1000))), lengths: [1000], idKey });
+    await digest(0);
+    await sleep(200);
+    await digest(1000);
+    expect(await place.run({ type: 'endDigest', stream: 78 })).toBe(createHash('sha256').update(bytes).digest('hex'));
+    for (let i = 0; i < 100 && pool.started; i++) await sleep(50);
+    expect(pool.started).toBe(false);
+  });
 });
 
 async function opened(place: JobPlace, job: OpenFrameJob): Promise<{ plaintext: Uint8Array; ids: Uint8Array }> {

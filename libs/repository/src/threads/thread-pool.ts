@@ -36,9 +36,9 @@ export class ThreadPool implements JobPlace {
     return this.threads.some((thread) => thread.alive);
   }
 
-  /** No job is under way. */
+  /** No job is under way, and no thread knows the beginning of a stream. */
   get idle(): boolean {
-    return this.threads.every(({ load }) => load === 0);
+    return this.threads.every(({ idle }) => idle);
   }
 
   run<J extends Job>(job: J): Promise<JobResult<J>> {
@@ -90,6 +90,8 @@ class JobThread implements JobPlace {
   load = 0;
   private readonly worker: Worker;
   private readonly pending = new Map<number, PendingJob>();
+  /** Whose hashes it keeps: a source may pause for as long as it likes. */
+  private readonly streams = new Set<number>();
   private lastId = 0;
 
   constructor(private readonly onIdle: () => void) {
@@ -103,11 +105,17 @@ class JobThread implements JobPlace {
     this.worker.on('exit', (code) => this.fail(new Error(`it ended with code ${code}`)));
   }
 
+  get idle(): boolean {
+    return this.load === 0 && this.streams.size === 0;
+  }
+
   run<J extends Job>(job: J): Promise<JobResult<J>> {
     if (!this.alive) return Promise.reject(threadLost(new Error('it has ended before')));
     assertShared(job);
     const id = ++this.lastId;
     const cost = costOf(job);
+    if (job.type === 'digest') this.streams.add(job.stream);
+    if (job.type === 'endDigest') this.streams.delete(job.stream);
     // Only while somebody waits for it does a thread keep the process from ending.
     if (this.pending.size === 0) this.worker.ref();
     this.load += cost;
@@ -137,6 +145,7 @@ class JobThread implements JobPlace {
     this.alive = false;
     const lost = [...this.pending.values()];
     this.pending.clear();
+    this.streams.clear();
     this.load = 0;
     for (const { reject } of lost) reject(threadLost(cause));
   }

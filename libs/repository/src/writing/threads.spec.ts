@@ -78,6 +78,22 @@ describe('a writing session on threads', () => {
     expect(await write(true)).toEqual(await write(false));
   });
 
+  it('goes on with a stream whose source pauses for longer than idle threads are kept', async () => {
+    const pool = new ThreadPool(2, 20);
+    const repository = await repositoryOn(new MemoryStore(), pool);
+    const content = noise(24_000_000);
+    async function* pausing(): AsyncGenerator<Buffer> {
+      yield* pieces(content.subarray(0, 12_000_000));
+      await sleep(500);
+      yield* pieces(content.subarray(12_000_000));
+    }
+    await using session = await repository.beginWriting({ writer: 'worker-1', speed: 'fast' });
+    const object = await session.writeObject(describing('rows'), pausing());
+    await session.commit('backup_1', snapshotFacts(), [object]);
+    await using reader = await repository.beginReading();
+    expect((await collect(reader.readObject(object))).equals(content)).toBe(true);
+  });
+
   it('fails with the cause when a thread dies, commits nothing, and the next session works', async () => {
     const pool = new ThreadPool(2);
     const store = new MemoryStore();

@@ -1,4 +1,5 @@
 import { RahatError, type AttemptResult, type Evidence, type RunError } from '@rahat/contracts';
+import type { Messaging } from '@rahat/messaging';
 import type { Transaction } from '@rahat/persistence';
 import type { Clock } from '../clock/clock.js';
 import type { SchedulerConfig } from '../config.js';
@@ -8,6 +9,7 @@ import { judge, type Judgement } from './judgement.js';
 import { retryPauseMs } from './retry-pause.js';
 import { isEndless } from './endless.js';
 import type { RunLedger } from './run-ledger.js';
+import { writeRunLog } from './run-log.js';
 import type { RunOutcomes } from './run-outcomes.js';
 import type { Cause } from './run-states.js';
 import type { RunRow } from './runs.table.js';
@@ -17,6 +19,7 @@ const LONGEST_ENDLESS_PAUSE_MS = 30_000;
 /** Decides what becomes of a run whose current attempt has ended, one way or another. */
 export class AttemptEnd {
   constructor(
+    private readonly messaging: Messaging,
     private readonly ledger: RunLedger,
     private readonly outcomes: RunOutcomes,
     private readonly config: SchedulerConfig,
@@ -98,6 +101,14 @@ export class AttemptEnd {
     }
     const pauseMs = maxAttempts > run.max_attempts ? 0 : this.pauseMs(run, judgement.error);
     await this.endAttempt(transaction, run, judgement.error);
+    // A run that ends well in the end keeps no error; its log tells what became of the tries before.
+    const { code, message } = judgement.error;
+    const line = {
+      at: this.clock.now().toISOString(),
+      level: 'warning' as const,
+      message: `Attempt ${run.attempt} ended, another follows: ${message} (${code})`,
+    };
+    await writeRunLog(this.messaging, transaction, run, run.attempt, [line]);
     await this.ledger.queueAttempt(transaction, run, cause, {
       max_attempts: isEndless(run) ? run.max_attempts : maxAttempts,
       not_before: new Date(this.clock.now().getTime() + pauseMs),

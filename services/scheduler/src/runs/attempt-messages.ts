@@ -7,6 +7,7 @@ import { signalLive } from '../live/live-signal.js';
 import type { LogStreams } from '../log-streams/log-streams.js';
 import type { AttemptEnd } from './attempt-end.js';
 import type { RunLedger } from './run-ledger.js';
+import { writeRunLog } from './run-log.js';
 import { isTerminal } from './run-states.js';
 import { lockRun, type RunRow } from './runs.table.js';
 
@@ -71,19 +72,7 @@ export class AttemptMessages {
     if (!run || message.attempt > run.attempt) return;
     if (message.attempt === run.attempt)
       await transaction.query(`UPDATE runs SET progressed_at = $2 WHERE id = $1 AND state = 'running'`, [run.id, this.clock.now()]);
-    await transaction.query(
-      `INSERT INTO run_logs (organization_id, run_id, attempt, at, level, message)
-       SELECT $1, $2, $3, at, level, message FROM unnest($4::timestamptz[], $5::text[], $6::text[]) WITH ORDINALITY AS line (at, level, message, position) ORDER BY position`,
-      [
-        run.organization_id,
-        run.id,
-        message.attempt,
-        message.lines.map((line) => line.at),
-        message.lines.map((line) => line.level),
-        message.lines.map((line) => line.message.replaceAll('\0', '\uFFFD')),
-      ],
-    );
-    signalLive(this.messaging, transaction, { organization: run.organization_id, run: run.id, kind: 'logged' });
+    await writeRunLog(this.messaging, transaction, run, message.attempt, message.lines);
   }
 
   async finished(transaction: Transaction, message: CommandPayload<'attempt.finished.v1'>): Promise<void> {

@@ -76,6 +76,11 @@ describe('a run', () => {
     });
     scheduler.clock.advance(2_000);
     expect(await scheduler.until(run.id, 'succeeded')).toMatchObject({ attempt: 2, error: null });
+    // Why there was a second one, its log tells for good.
+    const { data: log } = (await scheduler.call('GET', `/api/v2/runs/${run.id}/log`)).body;
+    expect(log).toEqual([
+      expect.objectContaining({ attempt: 1, level: 'warning', message: expect.stringMatching(/^Attempt 1 ended, .*source_unreachable/) }),
+    ]);
     const [first, second] = [await attemptOf(run.id, 1), await attemptOf(run.id, 2)];
     expect((first.spec as { snapshot: string }).snapshot).not.toBe((second.spec as { snapshot: string }).snapshot);
 
@@ -98,7 +103,7 @@ describe('a run', () => {
     await second.tell('attempt.heartbeat.v1', { worker: 'another worker', at: new Date().toISOString() });
     await second.finish({ outcome: 'evidence', evidence: evidenceFor(second.spec) }, 'another worker');
     await second.tell('attempt.log.v1', { lines: [{ at: new Date().toISOString(), level: 'info', message: 'still there' }] });
-    await scheduler.eventually(async () => (await scheduler.call('GET', `/api/v2/runs/${run.id}/log`)).body.data.length === 1);
+    await scheduler.eventually(async () => (await scheduler.call('GET', `/api/v2/runs/${run.id}/log`)).body.data.length === 2);
     expect((await scheduler.call('GET', `/api/v2/runs/${run.id}`)).body).toMatchObject({ state: 'running', attempt: 2 });
     expect(await backupsOf(run.plan)).toEqual([]);
     await second.finish({ outcome: 'evidence', evidence: evidenceFor(second.spec) });
