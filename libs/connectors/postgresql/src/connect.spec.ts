@@ -24,3 +24,22 @@ it.each(['disable', 'prefer'] as const)('ends at once when it is aborted while t
     silent.close();
   }
 });
+
+it('tries a server again that dies in the middle of the TLS handshake', async () => {
+  const dying = createServer((socket) => {
+    socket.once('data', () => {
+      socket.write('S');
+      socket.once('data', () => socket.destroy());
+    });
+  }).listen(0, '127.0.0.1');
+  await once(dying, 'listening');
+  try {
+    const { port } = dying.address() as AddressInfo;
+    const connection = { host: '127.0.0.1', port, user: 'u', password: 'p', maintenanceDatabase: 'postgres', tls: 'require' as const };
+    await expect(
+      connectClient(connection, { database: 'postgres', label: 'test', signal: new AbortController().signal }),
+    ).rejects.toMatchObject({ code: 'source_unreachable', retryable: true });
+  } finally {
+    dying.close();
+  }
+});

@@ -48,7 +48,8 @@ export function connectError(error: unknown, connection: PostgresqlConnection, d
   if (/SSL|TLS|certificate/i.test(message))
     return new RahatError('source_unreachable', `No TLS connection to ${place}: ${message}`, {
       cause: error,
-      retryable: false,
+      // A server that dies in the handshake also breaks the connection.
+      retryable: isConnectionLoss(error),
       hint: 'Check the TLS mode and the certificate authority of the server.',
     });
   if (UNREACHABLE_SOCKETS.has(code) || LOST_STATES.has(code) || error instanceof AggregateError || /timeout|terminated/i.test(message)) {
