@@ -65,6 +65,12 @@ export const ERROR_CATALOGUE = {
   precondition_failed: entry(412, 'The resource changed in the meantime', false, 'Load it again and repeat the change.'),
   rate_limited: entry(429, 'Too many requests', true),
   unavailable: entry(503, 'A part of Rahat Backup is not reachable', true),
+  overloaded: entry(
+    503,
+    'More is asked for than can be answered in time',
+    true,
+    'Nothing was done. Try again after the seconds that the header Retry-After tells; if it stays so, fewer clients or more gateways and services help.',
+  ),
   configuration_invalid: entry(500, 'The configuration is not valid', false),
   setup_required: entry(409, 'Rahat Backup has no owner yet', false, 'Open the set-up URL that the start printed.'),
   setup_token_invalid: entry(403, 'The set-up token is wrong, used or expired', false, 'Restart Rahat Backup to get a new one.'),

@@ -12,6 +12,7 @@ export { createApplication, type Application, type ApplicationOptions, type List
 export { loadConfig } from './configuration/load-config.js';
 export { LogLevel, OptionalPostgresqlUrl, OptionalRedisUrl, port } from './configuration/settings.js';
 export { bodyLimitOf, bodyTooLarge, isToldLarger, whenLarger } from './http/body-limits.js';
+export { networkOf } from './http/client-network.js';
 export { answerAndHangUp } from './http/connections.js';
 export { cookieIn } from './http/cookies.js';
 export { CURSORS, type Cursors } from './http/cursors.js';

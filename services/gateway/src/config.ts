@@ -1,6 +1,7 @@
 import { z } from 'zod';
 
 const perMinute = (byDefault: number) => z.coerce.number().int().min(1).max(10_000_000).default(byDefault);
+const atOnce = (byDefault: number) => z.coerce.number().int().min(1).max(100_000).default(byDefault);
 
 /** The environment of the gateway. */
 export const gatewayConfig = z.object({
@@ -10,6 +11,17 @@ export const gatewayConfig = z.object({
   RAHAT_LOGIN_TRIES_PER_MINUTE: z.coerce.number().int().min(1).max(10_000).default(20),
   /** Log-ins that are checked at once by this process; the others wait for a moment. */
   RAHAT_GATEWAY_LOGINS_AT_ONCE: z.coerce.number().int().min(1).max(1_000).default(4),
+  /**
+   * Requests of each class under way at once in this process; of one network half of them. As many more wait. A service works on some ten
+   * at a time: these are far more than are needed to keep it busy, and few enough to be answered in time.
+   */
+  RAHAT_GATEWAY_READS_AT_ONCE: atOnce(256),
+  RAHAT_GATEWAY_WRITES_AT_ONCE: atOnce(128),
+  RAHAT_GATEWAY_HEAVY_REQUESTS_AT_ONCE: atOnce(64),
+  /** Cancelling of runs, log-outs, and devices that wait to be let in. */
+  RAHAT_GATEWAY_URGENT_REQUESTS_AT_ONCE: atOnce(64),
+  /** Who has waited for so long is told to come again. */
+  RAHAT_GATEWAY_LONGEST_WAIT_SECONDS: z.coerce.number().min(0.1).max(60).default(3),
   /** Requests of one address in a minute, whoever makes them; a whole office may be behind one. */
   RAHAT_GATEWAY_ADDRESS_REQUESTS_PER_MINUTE: perMinute(12_000),
   /** Of one user or API key. */

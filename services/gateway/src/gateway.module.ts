@@ -27,9 +27,11 @@ import { Idempotency } from './idempotency/idempotency.middleware.js';
 import { LiveSockets } from './live/live-sockets.js';
 import { LiveUpstream } from './live/live-upstream.js';
 import { limitMetrics } from './limits/counter-metrics.js';
-import { EntranceQueue } from './limits/entrance-queue.js';
 import { PatientCounter } from './limits/patient-counter.js';
 import { RequestLimits } from './limits/request-limits.js';
+import { Admission } from './overload/admission.js';
+import { admissionMetrics, AdmissionReports } from './overload/admission-metrics.js';
+import { Places } from './overload/places.js';
 import { PageController } from './page/page.controller.js';
 import { ReferenceController } from './page/reference.controller.js';
 import type { SharedState } from './shared/shared-state.js';
@@ -43,6 +45,9 @@ export interface GatewayParts {
   /** Where the other services are, as `RAHAT_<SERVICE>_URL`; absent when their routes are in the same application. */
   services?: object;
 }
+
+/** Log-ins that wait for one of the few places where passwords are checked. */
+const ENTRANCE = { mostWaiting: 64, longestWaitMs: 5_000 };
 
 const SHARED = Symbol('rahat.gateway.shared');
 
@@ -68,7 +73,13 @@ export class GatewayModule implements NestModule, OnApplicationBootstrap, Before
         ...runtimeProviders(runtime, config),
         { provide: SHARED, useValue: shared },
         { provide: Guards, inject: [METRICS], useFactory: (metrics: Registry) => guardsOf(parts, metrics) },
-        { provide: FrontDoor, inject: [Guards], useFactory: (guards: Guards) => frontDoorOf(parts, guards) },
+        { provide: AdmissionReports, inject: [METRICS], useFactory: admissionMetrics },
+        { provide: Admission, inject: [AdmissionReports], useFactory: (reports: AdmissionReports) => new Admission(config, reports) },
+        {
+          provide: FrontDoor,
+          inject: [Guards, AdmissionReports],
+          useFactory: (guards: Guards, reports: AdmissionReports) => frontDoorOf(parts, guards, reports),
+        },
         {
           provide: LiveSockets,
           inject: [Guards, METRICS],
@@ -85,6 +96,7 @@ export class GatewayModule implements NestModule, OnApplicationBootstrap, Before
   /** The headers are set before anything else answers, the API's own documentation included. */
   constructor(
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
+    @Inject(Admission) private readonly admission: Admission,
     @Inject(FrontDoor) private readonly frontDoor: FrontDoor,
     @Inject(Idempotency) private readonly idempotency: Idempotency,
     @Inject(Forwarding) private readonly forwarding: Forwarding | undefined,
@@ -102,7 +114,7 @@ export class GatewayModule implements NestModule, OnApplicationBootstrap, Before
 
   configure(consumer: MiddlewareConsumer): void {
     const forwarding = this.forwarding ? [this.forwarding.use] : [];
-    consumer.apply(this.frontDoor.use, this.idempotency.use, ...forwarding).forRoutes('{*path}');
+    consumer.apply(this.admission.use, this.frontDoor.use, this.idempotency.use, ...forwarding).forRoutes('{*path}');
   }
 
   onApplicationBootstrap(): void {
@@ -132,11 +144,14 @@ function guardsOf({ config, internal, shared }: GatewayParts, metrics: Registry)
   };
 }
 
-function frontDoorOf({ runtime, config }: GatewayParts, guards: Guards): FrontDoor {
+function frontDoorOf({ runtime, config }: GatewayParts, guards: Guards, reports: AdmissionReports): FrontDoor {
+  const most = config.RAHAT_GATEWAY_LOGINS_AT_ONCE;
+  const entrance = new Places({ what: 'log-ins', most, ...ENTRANCE }, () => reports.refused('log-in'));
+  reports.watch('log-in', entrance);
   return new FrontDoor({
     ...guards,
     principals: runtime.principals,
-    entrance: new EntranceQueue(config.RAHAT_GATEWAY_LOGINS_AT_ONCE),
+    entrance,
     requestIdOf,
   });
 }

@@ -1,5 +1,6 @@
 import { RahatError, type ErrorCode, ERROR_CATALOGUE } from '@rahat/contracts';
 import { createClient, createConfig, type Client } from '@rahat/api-client';
+import { askingAgain } from './asking-again.js';
 import { findLogin, type Login } from './settings.js';
 
 export interface Api {
@@ -17,7 +18,12 @@ export async function openApi(options: { anonymous?: boolean; url?: string } = {
     });
   }
   const headers = options.anonymous ? {} : { authorization: `Bearer ${login.token}` };
-  return { client: createClient(createConfig({ baseUrl: url, headers })), login: { ...login, url } };
+  return { client: clientAt(url, headers), login: { ...login, url } };
+}
+
+/** Every command's way to the platform. */
+export function clientAt(url: string, headers: { authorization?: string }): Client {
+  return createClient(createConfig({ baseUrl: url, headers, fetch: askingAgain(fetch) }));
 }
 
 interface Reply<T> {

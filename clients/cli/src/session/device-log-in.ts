@@ -25,7 +25,7 @@ export async function logInByDeviceCode(terminal: Terminal, client: Client, url:
       const code = error instanceof RahatError ? error.code : undefined;
       if (code === 'slow_down' || code === 'rate_limited') seconds += SLOWER_BY_SECONDS;
       // A platform that is just being restarted answers a moment later.
-      else if (code !== 'authorization_pending' && code !== 'unavailable') throw error;
+      else if (code !== 'authorization_pending' && code !== 'unavailable' && code !== 'overloaded') throw error;
     }
   }
   throw new RahatError('device_login_expired', 'Nobody approved this log-in in time.', { hint: 'Run `rahat-backup login` again.' });

@@ -9,6 +9,7 @@ import { answer, type Api } from './api.js';
 const LOOK_AGAIN_MS = 400;
 /** Streams beat every 20 s. */
 const LONGEST_SILENCE_MS = 60_000;
+const PASSES = new Set<ErrorCode>(['unavailable', 'overloaded', 'rate_limited']);
 const ENDED = new Set<Run['state']>(['succeeded', 'partial', 'failed', 'cancelled', 'missed', 'skipped']);
 
 /** Shows a run's progress until it ended. A platform that restarts meanwhile is waited for. */
@@ -25,7 +26,7 @@ export async function followRun(api: Api, terminal: Terminal, id: string, name: 
       terminal.progress(`${name}: ${describe(run)}`);
       await watch(api, id, run, (changed) => terminal.progress(`${name}: ${describe(changed)}`));
     } catch (error) {
-      if (!(error instanceof RahatError && error.code === 'unavailable') || (unanswered += 1) > 75) throw error;
+      if (!(error instanceof RahatError && PASSES.has(error.code)) || (unanswered += 1) > 75) throw error;
     }
     await sleep(LOOK_AGAIN_MS);
   }

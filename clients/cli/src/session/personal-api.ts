@@ -1,8 +1,8 @@
-import { createClient, createConfig, sessionsEnd, type Client } from '@rahat/api-client';
+import { sessionsEnd, type Client } from '@rahat/api-client';
 import { RahatError } from '@rahat/contracts';
 import { askEmail } from '../terminal/ask-email.js';
 import { askSecret } from '../terminal/ask-secret.js';
-import { openApi } from './api.js';
+import { clientAt, openApi } from './api.js';
 import { logInByPassword } from './password-log-in.js';
 
 export interface PersonalOptions {
@@ -42,7 +42,7 @@ export async function openPersonalApi(options: PersonalOptions & { password?: st
 }
 
 export function clientWith(url: string, token: string): Client {
-  return createClient(createConfig({ baseUrl: url, headers: { authorization: `Bearer ${token}` } }));
+  return clientAt(url, { authorization: `Bearer ${token}` });
 }
 
 function needsYou(): RahatError {

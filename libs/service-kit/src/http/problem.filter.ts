@@ -21,7 +21,8 @@ export class ProblemFilter implements ExceptionFilter {
     const response = http.getResponse<Response>();
     const error = this.wrongMethod(thrown, request, response) ?? thrown;
     const problem = problemOf(error, request.id ?? newId('request'));
-    if (problem.status >= 500) this.logger.error({ err: error, code: problem.code }, 'request failed');
+    // Who is overloaded says so once and counts, and doesn't write a stack for each whom it sends away.
+    if (problem.status >= 500 && problem.code !== 'overloaded') this.logger.error({ err: error, code: problem.code }, 'request failed');
     if (response.headersSent) {
       // A stream that breaks in the middle must not look complete.
       response.destroy();

@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 import { RahatError } from '@rahat/contracts';
+import { unmapped } from '../http/client-network.js';
 
 /** Networks that are no public host: private, local, link-local with the clouds' metadata, reserved, multicast (RFC 6890 and its registries). */
 const NOT_PUBLIC_V4 = [
@@ -54,14 +55,4 @@ export function isPublic(address: string): boolean {
     default:
       return false;
   }
-}
-
-/** `::ffff:127.0.0.1` is 127.0.0.1, however it is written. */
-function unmapped(address: string): string {
-  if (isIP(address) !== 6 || address.includes('%')) return address;
-  const host = new URL(`http://[${address}]/`).hostname.slice(1, -1);
-  const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host) ?? [];
-  if (high === undefined || low === undefined) return host;
-  const [a, b] = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
-  return [a >> 8, a & 255, b >> 8, b & 255].join('.');
 }

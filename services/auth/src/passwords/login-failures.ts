@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { ServiceDatabase, Transaction } from '@rahat/persistence';
+import { networkOf } from '@rahat/service-kit';
 import { BACK_OFF, backOffSeconds, FORGET_FAILURES_AFTER_SECONDS } from './back-off.js';
 
 type Kind = keyof typeof BACK_OFF;
@@ -48,7 +49,8 @@ export async function forgetFailures(transaction: Transaction, account: string):
   await transaction.query(`DELETE FROM login_failures WHERE subject = $1`, [subjectOf('account', account)]);
 }
 
-/** Hashed, because what is typed into an e-mail field is sometimes a password. */
+/** Hashed, because what is typed into an e-mail field is sometimes a password. An address counts as its network: one place draws as many as it likes. */
 function subjectOf(kind: Kind, name: string): string {
-  return `${kind}:${createHash('sha256').update(name.toLowerCase()).digest('hex')}`;
+  const counted = kind === 'address' ? networkOf(name) : name;
+  return `${kind}:${createHash('sha256').update(counted.toLowerCase()).digest('hex')}`;
 }

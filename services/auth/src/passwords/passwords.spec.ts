@@ -2,6 +2,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { ResetLink } from '@rahat/contracts';
 import { PasswordResets } from '../index.js';
 import { PASSWORD, startTestAuth, type TestAuth } from '../testing/start-test-auth.js';
+import { BACK_OFF } from './back-off.js';
+import { forgiveAttempt, reserveTry } from './login-failures.js';
 
 type Person = Awaited<ReturnType<TestAuth['enter']>>;
 const NEXT = 'seven otters juggle lanterns';
@@ -67,6 +69,22 @@ describe('the own password', () => {
     expect(
       (await auth.call('PUT', '/api/v2/me/password', { currentPassword: PASSWORD, newPassword: NEXT, user: 'user_x' }, admin)).status,
     ).toBe(422);
+  });
+});
+
+describe('guesses from one place', () => {
+  let guess = 0;
+  const guessFrom = (address: string) => reserveTry(auth.database, `guessed${++guess}@example.org`, address);
+
+  it.each([
+    ['addresses of its IPv6 network', (turn: number) => `2001:db8:7:7:${turn.toString(16)}::${turn}`, '2001:db8:7:8::1'],
+    ['ways to write its IPv4 address', (turn: number) => (turn % 2 === 0 ? '203.0.113.9' : '::ffff:cb00:7109'), '::ffff:203.0.113.10'],
+  ])('wait, whichever of the %s they come from', async (_what, address, neighbour) => {
+    for (let turn = 1; turn <= BACK_OFF.address.free; turn++) expect(await guessFrom(address(turn))).toBe(0);
+    expect(await guessFrom(address(500))).toBeGreaterThan(0);
+    expect(await guessFrom(neighbour)).toBe(0);
+    await auth.database.asSystem('forgive', (transaction) => forgiveAttempt(transaction, undefined, address(501)));
+    expect(await guessFrom(address(502))).toBe(0);
   });
 });
 

@@ -1,9 +1,8 @@
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
 import { RahatError } from '@rahat/contracts';
-import { answerAndHangUp } from '@rahat/service-kit';
+import { answerAndHangUp, networkOf } from '@rahat/service-kit';
 import type { GatewayConfig } from '../config.js';
-import { networkOf } from './client-network.js';
 
 /** So many connections, in all and of one client; what is slow to say what it wants is cut off (service-kit answers it). */
 export function limitConnections(server: Server, config: GatewayConfig, refused: () => void): void {

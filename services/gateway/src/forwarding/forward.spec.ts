@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { createServer, request as openRequest, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { connect, type AddressInfo } from 'node:net';
+import { request as openRequest, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { buffer, text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
@@ -9,6 +9,7 @@ import type { AuthenticatedSubject } from '@rahat/contracts';
 import { startTestApplication, type TestApplication } from '@rahat/service-kit/testing';
 import { configSchema, GatewayModule, sharedInDatabase } from '../index.js';
 import { startGatewayDatabase, type GatewayDatabase } from '../testing/gateway-database.js';
+import { ServiceBehind } from '../testing/service-behind.js';
 import { ownerOf } from './owners.js';
 
 const ADA: AuthenticatedSubject = {
@@ -26,29 +27,8 @@ const ADA: AuthenticatedSubject = {
 /** Without looking at the signature. */
 const claimsOf = (token: unknown) => JSON.parse(Buffer.from(String(token).split('.')[1]!, 'base64url').toString()) as object;
 
-type Behaviour = (request: IncomingMessage, response: ServerResponse) => void;
-
-/** A service behind the gateway that does what a test says. */
-class Service {
-  behaviour: Behaviour = (_request, response) => response.end('{}');
-  readonly server: Server = createServer((request, response) => this.behaviour(request, response));
-  port = 0;
-
-  async listen(): Promise<void> {
-    this.server.listen(this.port, '127.0.0.1');
-    await once(this.server, 'listening');
-    this.port = (this.server.address() as AddressInfo).port;
-  }
-
-  async close(): Promise<void> {
-    this.server.closeAllConnections();
-    this.server.close();
-    await once(this.server, 'close');
-  }
-}
-
 describe('the gateway in front of services of their own', () => {
-  const [plans, audit] = [new Service(), new Service()];
+  const [plans, audit] = [new ServiceBehind(), new ServiceBehind()];
   let gateway: TestApplication;
   let database: GatewayDatabase;
 

@@ -3,8 +3,8 @@ import { PRINCIPAL_HEADER, type PrincipalSigner } from '@rahat/service-kit';
 import type { NextFunction, Request, Response } from 'express';
 import { holdBody } from '../idempotency/held-body.js';
 import { classOf } from '../limits/endpoint-class.js';
-import type { EntranceQueue } from '../limits/entrance-queue.js';
 import type { RequestLimits } from '../limits/request-limits.js';
+import type { Places } from '../overload/places.js';
 import { rememberCaller } from './caller.js';
 import { credentialOf, type Credential } from './credential.js';
 import type { CredentialWatch } from './credential-watch.js';
@@ -18,7 +18,8 @@ export interface FrontDoorParts {
   subjects: SubjectCache;
   watch: CredentialWatch;
   limits: RequestLimits;
-  entrance: EntranceQueue;
+  /** A password is hashed at great cost on purpose: only so many tries are under way at once, so that they leave room for everything else. */
+  entrance: Places;
   requestIdOf: (request: Request) => string;
 }
 
@@ -47,7 +48,7 @@ export class FrontDoor {
     await limits.charge(response, [limits.entrance(address)]);
     // Who takes a place takes it for no longer than a password's check: not while a slow body comes.
     if (request.body === undefined) await holdBody(request);
-    await entrance.enter(response);
+    await entrance.enter(address, response);
     rememberCaller(response, { organization: PLATFORM, subject: address });
   }
 

@@ -1,27 +1,12 @@
-import { EventEmitter } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import type { AuthenticatedSubject } from '@rahat/contracts';
-import type { Response } from 'express';
 import { gatewayConfig } from '../config.js';
+import { answerOfATest as answer } from '../testing/answer-of-a-test.js';
 import { classOf } from './endpoint-class.js';
-import { EntranceQueue } from './entrance-queue.js';
 import type { LimitCounter } from './limit-counter.js';
 import { MemoryCounter } from './memory-counter.js';
 import { PatientCounter } from './patient-counter.js';
 import { RequestLimits } from './request-limits.js';
-
-class AnswerOfATest extends EventEmitter {
-  readonly headers = new Map<string, string>();
-  closed = false;
-  headersSent = false;
-  setHeader = (name: string, value: string) => void this.headers.set(name, value);
-  getHeader = (name: string) => this.headers.get(name);
-  close(): void {
-    this.closed = true;
-    this.emit('close');
-  }
-}
-const answer = () => new AnswerOfATest() as unknown as AnswerOfATest & Response;
 
 describe('classes of endpoints', () => {
   it.each([
@@ -83,6 +68,25 @@ describe('limits', () => {
     expect((await ask(subject(), 'read')).outcome).toBe('allowed');
   });
 
+  it('hold for a whole network of IPv6, and for an IPv4 address however it is written', async () => {
+    const limits = new RequestLimits(new MemoryCounter(), gatewayConfig.parse({ RAHAT_LOGIN_TRIES_PER_MINUTE: 2 }));
+    const tryFrom = (address: string) =>
+      limits.charge(answer(), [limits.entrance(address), limits.address(address), limits.waitingRoom(address)]).then(
+        () => 'allowed',
+        (error: { code: string }) => error.code,
+      );
+    const outcomes = async (addresses: string[]) => {
+      const all: string[] = [];
+      for (const address of addresses) all.push(await tryFrom(address));
+      return all;
+    };
+    const expected = ['allowed', 'allowed', 'rate_limited', 'allowed'];
+    expect(await outcomes(['2001:db8::1', '2001:db8::2', '2001:DB8:0:0:ffff::3%eth0', '2001:db8:0:1::1'])).toEqual(expected);
+    expect(await outcomes(['203.0.113.7', '::ffff:203.0.113.7', '::ffff:cb00:7107', '::ffff:203.0.113.8'])).toEqual(expected);
+    for (const policy of [limits.entrance('2001:db8::1'), limits.address('2001:db8::1'), limits.waitingRoom('2001:db8::1')])
+      expect(policy.who).toBe('2001:db8:0:0::/64');
+  });
+
   it('hold a key to its own one, over all classes', async () => {
     const limits = new RequestLimits(new MemoryCounter(), config);
     const key = subject({ kind: 'api-key', subject: 'key_1', requestsPerMinute: 2 });
@@ -128,45 +132,5 @@ describe('counting with others', () => {
     now = 3_000;
     expect(await counter.take(one)).toEqual([{ used: 41, resetSeconds: 5 }]);
     expect(told.reports.at(-1)).toBe('back');
-  });
-});
-
-describe('the entrance', () => {
-  it('lets so many in at once, the next one when one is answered, and sends away who waits too long or one too many', async () => {
-    const queue = new EntranceQueue(2, 50);
-    const [first, second] = [answer(), answer()];
-    await queue.enter(first);
-    await queue.enter(second);
-    let entered = false;
-    const third = answer();
-    const turn = queue.enter(third).then(() => (entered = true));
-    await Promise.resolve();
-    expect(entered).toBe(false);
-    first.close();
-    await turn;
-    const late = answer();
-    await expect(queue.enter(late)).rejects.toMatchObject({ code: 'unavailable' });
-    expect(late.headers.get('Retry-After')).toBe('2');
-    const crowd = Array.from({ length: 65 }, () => queue.enter(answer()).catch((error: { code: string }) => error.code));
-    expect(await crowd.at(-1)).toBe('unavailable');
-    await Promise.all(crowd);
-    second.close();
-    third.close();
-    await queue.enter(answer());
-  });
-
-  it('keeps no place for who has gone', async () => {
-    const queue = new EntranceQueue(1, 10_000);
-    const first = answer();
-    await queue.enter(first);
-    const gone = answer();
-    const waiting = queue.enter(gone).catch(() => 'left');
-    gone.close();
-    expect(await waiting).toBe('left');
-    first.close();
-    const closed = answer();
-    closed.closed = true;
-    await queue.enter(closed);
-    await queue.enter(answer());
   });
 });

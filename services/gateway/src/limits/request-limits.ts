@@ -1,4 +1,5 @@
 import { RahatError, type AuthenticatedSubject } from '@rahat/contracts';
+import { networkOf } from '@rahat/service-kit';
 import type { Response } from 'express';
 import type { GatewayConfig } from '../config.js';
 import type { EndpointClass } from './endpoint-class.js';
@@ -20,7 +21,10 @@ interface Policy {
   who: string;
 }
 
-/** Says how much of its limits a request leaves, and refuses it when that is less than nothing. */
+/**
+ * Says how much of its limits a request leaves, and refuses it when that is less than nothing. An address is counted as its network, so that
+ * nobody escapes a limit by drawing another one.
+ */
 export class RequestLimits {
   constructor(
     private readonly counter: LimitCounter,
@@ -29,16 +33,16 @@ export class RequestLimits {
   ) {}
 
   entrance(address: string): Policy {
-    return { name: 'log-in', limit: this.config.RAHAT_LOGIN_TRIES_PER_MINUTE, who: address };
+    return { name: 'log-in', limit: this.config.RAHAT_LOGIN_TRIES_PER_MINUTE, who: networkOf(address) };
   }
 
   /** A device asks every five seconds: so many of one address may wait at once. */
   waitingRoom(address: string): Policy {
-    return { name: 'device-log-in', limit: ASKS_FOR_A_TRY * this.config.RAHAT_LOGIN_TRIES_PER_MINUTE, who: address };
+    return { name: 'device-log-in', limit: ASKS_FOR_A_TRY * this.config.RAHAT_LOGIN_TRIES_PER_MINUTE, who: networkOf(address) };
   }
 
   address(address: string): Policy {
-    return { name: 'address', limit: this.config.RAHAT_GATEWAY_ADDRESS_REQUESTS_PER_MINUTE, who: address };
+    return { name: 'address', limit: this.config.RAHAT_GATEWAY_ADDRESS_REQUESTS_PER_MINUTE, who: networkOf(address) };
   }
 
   /** Of a user or API key: by the class of the endpoint, and a key's own. */
