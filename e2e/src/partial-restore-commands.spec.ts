@@ -61,13 +61,17 @@ describe('a part of a backup, on the command line', () => {
   it('is undone as long as nobody wrote to its rows, or by force', async () => {
     const [copy] = await copies();
     await sql(`UPDATE orders SET note = 'later' WHERE id = 46`);
+    const looked = await platform<{ overwrites: string[]; findings: Finding[] }>('undo', 'latest', '--dry-run');
+    expect(looked.data.overwrites.join()).toContain('public.orders');
+    expect([looked.exitCode, looked.data.findings.map(({ code }) => code)]).toEqual([1, ['later_writes']]);
+    expect((await platform('undo', 'latest', '--lock-wait', '601')).error?.message).toContain('1 to 600 seconds');
     const refused = await platform('undo', 'latest', '--follow');
     expect([refused.exitCode, refused.error?.message]).toEqual([
       expect.any(Number),
       expect.stringContaining('Written to since the restore'),
     ]);
     expect(refused.exitCode).not.toBe(0);
-    const { error } = await platform<Run>('undo', copy!.run, '--force', '--follow');
+    const { error } = await platform<Run>('undo', copy!.run, '--force', '--lock-wait', '5', '--follow');
     expect(error).toBeUndefined();
     const lost = await orders();
     expect(lost.filter(({ customer_id }) => customer_id === 7).map(({ id, note }) => [id, note])).toEqual([

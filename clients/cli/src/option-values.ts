@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from '@commander-js/extra-typings';
+import { LockWaitSeconds } from '@rahat/contracts';
 
 /** For options that may be given several times. */
 export function collected(value: string, before: string[] | undefined): string[] {
@@ -8,6 +9,12 @@ export function collected(value: string, before: string[] | undefined): string[]
 export function wholeNumber(text: string): number {
   if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('A whole number is needed.');
   return Number(text);
+}
+
+export function lockWait(text: string): number {
+  const { success, data } = LockWaitSeconds.safeParse(wholeNumber(text));
+  if (!success) throw new InvalidArgumentError('1 to 600 seconds are possible.');
+  return data;
 }
 
 /** `500GB`; units of a thousand, as sizes are shown. */

@@ -1,12 +1,13 @@
 import type { Command } from '@commander-js/extra-typings';
 import type { CommandRunner } from './command-runner.js';
-import { wholeNumber } from './option-values.js';
+import { lockWait, wholeNumber } from './option-values.js';
 import { addPartOptions } from './part-options.js';
 import { DRY_RUN_HELP } from './repository-options.js';
 
 type SafetyCopies = typeof import('./commands/safety-copies.js');
 
 const RESTORE_HELP = 'run of the restore, its beginning, or latest; with --database the name of its safety copy';
+const LOCK_WAIT_HELP = 'so long the locks of others are waited for (default: 10)';
 const DATABASE_HELP = 'without the platform: postgresql://user@host:port/database that was restored into; password from RAHAT_DB_PASSWORD';
 
 /** Restore plans, and the restores that carry them out. */
@@ -58,7 +59,8 @@ export function addRestoreCommands<Args extends unknown[], Opts extends Record<s
     .argument('<restore>', RESTORE_HELP)
     .option('--force', 'also where it takes back what others wrote since', false)
     .option('--database <url>', DATABASE_HELP)
-    .option('--dry-run', `with --database: ${DRY_RUN_HELP}`, false)
+    .option('--dry-run', DRY_RUN_HELP, false)
+    .option('--lock-wait <seconds>', LOCK_WAIT_HELP, lockWait)
     .option('--follow', 'wait for the end', false)
     .action(
       run(async (terminal, id: string, options: Parameters<SafetyCopies['undoRestore']>[2]) =>
@@ -79,7 +81,8 @@ export function addRestoreCommands<Args extends unknown[], Opts extends Record<s
     .description('drop what a restore into a live database kept for its undo; it stays then')
     .argument('<restore>', RESTORE_HELP)
     .option('--database <url>', DATABASE_HELP)
-    .option('--dry-run', `with --database: ${DRY_RUN_HELP}`, false)
+    .option('--dry-run', DRY_RUN_HELP, false)
+    .option('--lock-wait <seconds>', LOCK_WAIT_HELP, lockWait)
     .option('--follow', 'wait for the end', false)
     .action(
       run(async (terminal, id: string, options: Parameters<SafetyCopies['dropSafetyCopy']>[2]) =>

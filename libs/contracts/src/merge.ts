@@ -34,6 +34,9 @@ export const Rename = z
   });
 export type Rename = z.infer<typeof Rename>;
 
+/** So long a lock is waited for; others wait behind whoever waits. */
+export const LockWaitSeconds = z.number().int().min(1).max(600).default(10);
+
 /** A part of a backup goes into a database that is in use: in one transaction, with a safety copy of what it changes. */
 export const Merge = z
   .object({
@@ -45,8 +48,7 @@ export const Merge = z
     renames: z.array(Rename).min(1).optional(),
     /** So long the rows that were changed or removed are kept for an undo. */
     safetyCopyDays: z.number().int().min(1).max(365).default(7),
-    /** So long a lock is waited for; others wait behind whoever waits. */
-    lockWaitSeconds: z.number().int().min(1).max(600).default(10),
+    lockWaitSeconds: LockWaitSeconds,
   })
   .strict();
 export type Merge = z.infer<typeof Merge>;
@@ -79,7 +81,7 @@ export const SafetyCopyOrder = z
     action: z.enum(['undo', 'drop']),
     /** Undo even where it takes back what others wrote since. */
     force: z.boolean().default(false),
-    lockWaitSeconds: z.number().int().min(1).max(600).default(10),
+    lockWaitSeconds: LockWaitSeconds,
   })
   .strict();
 export type SafetyCopyOrder = z.infer<typeof SafetyCopyOrder>;

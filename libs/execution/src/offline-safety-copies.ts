@@ -7,6 +7,8 @@ import { connectorContext, jobOf } from './run-context.js';
 
 /** A safety copy lies in the database that was restored into, and says all that an undo needs. */
 export interface OfflineSafetyCopy extends Pick<SafetyCopyOrder, 'schema' | 'action' | 'force'> {
+  /** As `SafetyCopyOrder` says. */
+  lockWaitSeconds?: number;
   connection: SourceConnection;
   database: string;
 }

@@ -272,7 +272,10 @@ export class SchedulerModule {
           provide: RestorePlansService,
           useValue: new RestorePlansService(database, outbox, ledger, secrets, questions, repositories, clock),
         },
-        { provide: SafetyCopiesService, useValue: new SafetyCopiesService(database, outbox, ledger, secrets, questions, clock) },
+        listing(
+          SafetyCopiesService,
+          (pagesOf) => new SafetyCopiesService(database, outbox, ledger, secrets, questions, pagesOf('safety-copies'), clock),
+        ),
         listing(TrashService, (pagesOf) => new TrashService(database, outbox, removals, returns, pagesOf('trash'))),
         listing(
           CollectionsService,

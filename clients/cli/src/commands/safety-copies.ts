@@ -1,10 +1,10 @@
-import { safetyCopiesEnd, safetyCopiesList, type KeptSafetyCopy, type Run } from '@rahat/api-client';
-import { RahatError } from '@rahat/contracts';
+import { safetyCopiesEnd, safetyCopiesList, safetyCopiesOutlineEnd, type KeptSafetyCopy, type Run } from '@rahat/api-client';
 import { answer, openApi, type Api } from '../session/api.js';
 import { followRun, judgeRun } from '../session/follow-run.js';
+import { allPages } from '../session/pages.js';
 import { resolve } from '../session/resolve.js';
 import { age, table } from '../terminal/format.js';
-import { endedInWords } from '../terminal/live-restore.js';
+import { endedInWords, tellOutline } from '../terminal/live-restore.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { endInDatabase } from './offline-safety-copies.js';
 import { findServer, loadServers } from './servers.js';
@@ -12,9 +12,8 @@ import { findServer, loadServers } from './servers.js';
 /** Restores into live databases that can still be undone. */
 export async function listSafetyCopies(terminal: Terminal, options: { server?: string }): Promise<void> {
   const api = await openApi();
-  const [copies, servers] = await Promise.all([keptCopies(api), loadServers(api)]);
-  const wanted = options.server === undefined ? undefined : (await findServer(api, options.server)).id;
-  const shown = copies.filter(({ server }) => wanted === undefined || server === wanted);
+  const server = options.server === undefined ? undefined : (await findServer(api, options.server)).id;
+  const [shown, servers] = await Promise.all([keptCopies(api, server), loadServers(api)]);
   terminal.result(
     shown,
     table(
@@ -37,6 +36,7 @@ export interface EndOptions {
   /** Without the platform: where the safety copy lies. */
   database?: string;
   dryRun: boolean;
+  lockWait?: number;
   follow: boolean;
 }
 
@@ -53,12 +53,18 @@ export async function dropSafetyCopy(terminal: Terminal, restore: string, option
 type Order = EndOptions & { action: 'undo' | 'drop'; force: boolean };
 
 async function endSafetyCopy(terminal: Terminal, restore: string, { action, force, ...options }: Order): Promise<void> {
-  const { database, dryRun, follow } = options;
-  if (database !== undefined) return endInDatabase(terminal, restore, { database, dryRun, action, force });
-  if (dryRun) throw new RahatError('invalid_input', '--dry-run works on a database alone.', { hint: 'Give it by --database.' });
+  const { database, dryRun, lockWait: lockWaitSeconds, follow } = options;
+  if (database !== undefined) return endInDatabase(terminal, restore, { database, dryRun, action, force, lockWaitSeconds });
   const api = await openApi();
   const id = await findRestore(api, restore);
-  const started = await answer(safetyCopiesEnd({ client: api.client, path: { id }, body: { action, force } }));
+  if (dryRun) {
+    const outline = await answer(
+      safetyCopiesOutlineEnd({ client: api.client, path: { id }, query: { action, force: force ? 'true' : 'false' } }),
+    );
+    tellOutline(terminal, outline, 'changed');
+    return;
+  }
+  const started = await answer(safetyCopiesEnd({ client: api.client, path: { id }, body: { action, force, lockWaitSeconds } }));
   if (!follow) {
     terminal.result(started, `Started ${started.id}`);
     return;
@@ -74,8 +80,8 @@ function outcome({ evidence, reasons }: Run): string {
   return endedInWords({ database: target, ...ended, merged, findings });
 }
 
-async function keptCopies({ client }: Api): Promise<KeptSafetyCopy[]> {
-  return (await answer(safetyCopiesList({ client }))).data;
+async function keptCopies({ client }: Api, server?: string): Promise<KeptSafetyCopy[]> {
+  return allPages((cursor) => answer(safetyCopiesList({ client, query: { cursor, server, limit: 200 } })));
 }
 
 /** The run of a restore: its exact id, `latest`, or a beginning of one that can still be undone. */

@@ -819,6 +819,7 @@ export type DocumentChange = {
 export type EndSafetyCopy = {
     action: 'undo' | 'drop';
     force?: boolean;
+    lockWaitSeconds?: number;
 };
 
 export type EndedSessions = {
@@ -2080,8 +2081,11 @@ export type S3StorageSettings = {
     listLagSeconds: number;
 };
 
-export type SafetyCopies = {
-    data: Array<KeptSafetyCopy>;
+export type SafetyCopyEnd = {
+    steps: Array<string>;
+    overwrites: Array<string>;
+    findings: Array<Finding>;
+    rows: number;
 };
 
 export type SavedSearch = {
@@ -5034,7 +5038,12 @@ export type RestoresRunResponse = RestoresRunResponses[keyof RestoresRunResponse
 export type SafetyCopiesListData = {
     body?: never;
     path?: never;
-    query?: never;
+    query?: {
+        cursor?: string;
+        limit?: number;
+        server?: string;
+        database?: string;
+    };
     url: '/api/v2/restores/safety-copies';
 };
 
@@ -5048,7 +5057,13 @@ export type SafetyCopiesListErrors = {
 export type SafetyCopiesListError = SafetyCopiesListErrors[keyof SafetyCopiesListErrors];
 
 export type SafetyCopiesListResponses = {
-    200: SafetyCopies;
+    200: {
+        data: Array<KeptSafetyCopy>;
+        page: {
+            nextCursor: string | null;
+            hasMore: boolean;
+        };
+    };
 };
 
 export type SafetyCopiesListResponse = SafetyCopiesListResponses[keyof SafetyCopiesListResponses];
@@ -5314,6 +5329,33 @@ export type RunsResumeResponses = {
 };
 
 export type RunsResumeResponse = RunsResumeResponses[keyof RunsResumeResponses];
+
+export type SafetyCopiesOutlineEndData = {
+    body?: never;
+    path: {
+        id: string;
+    };
+    query: {
+        action: 'undo' | 'drop';
+        force?: 'true' | 'false';
+    };
+    url: '/api/v2/runs/{id}/safety-copy';
+};
+
+export type SafetyCopiesOutlineEndErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type SafetyCopiesOutlineEndError = SafetyCopiesOutlineEndErrors[keyof SafetyCopiesOutlineEndErrors];
+
+export type SafetyCopiesOutlineEndResponses = {
+    200: SafetyCopyEnd;
+};
+
+export type SafetyCopiesOutlineEndResponse = SafetyCopiesOutlineEndResponses[keyof SafetyCopiesOutlineEndResponses];
 
 export type SafetyCopiesEndData = {
     body: EndSafetyCopy;

@@ -5,7 +5,7 @@ import { PageQuery } from './page.js';
 import { SearchFilters } from './annotations.js';
 import { BackupHold } from './retention.js';
 import { FromDatabase, RestoreTarget } from '../run-spec.js';
-import { Merge, SafetyCopy } from '../merge.js';
+import { LockWaitSeconds, Merge, SafetyCopy } from '../merge.js';
 import { TableName } from '../table-name.js';
 import { TagFilter } from '../tags.js';
 import { LogPosition, LogProgress, RecoveryTarget } from '../log-stream.js';
@@ -229,10 +229,26 @@ export const EndSafetyCopy = z
     action: z.enum(['undo', 'drop']),
     /** Undo even where it takes back what others wrote since. */
     force: z.boolean().default(false),
+    lockWaitSeconds: LockWaitSeconds,
   })
   .strict()
   .meta({ id: 'EndSafetyCopy' });
 export type EndSafetyCopy = z.infer<typeof EndSafetyCopy>;
+
+export const SafetyCopyEndQuery = EndSafetyCopy.pick({ action: true }).extend({ force: z.enum(['true', 'false']).default('false') });
+export type SafetyCopyEndQuery = z.infer<typeof SafetyCopyEndQuery>;
+
+/** What an undo, or a drop, would do now. A finding that is a blocker stands in its way. */
+export const SafetyCopyEnd = z
+  .object({
+    steps: z.array(z.string()),
+    /** Tables that it changes. */
+    overwrites: z.array(z.string()),
+    findings: z.array(Finding),
+    rows: z.number(),
+  })
+  .meta({ id: 'SafetyCopyEnd' });
+export type SafetyCopyEnd = z.infer<typeof SafetyCopyEnd>;
 
 /** A restore into a live database that can still be undone. */
 export const KeptSafetyCopy = SafetyCopy.extend({
@@ -249,8 +265,8 @@ export const KeptSafetyCopy = SafetyCopy.extend({
 export type KeptSafetyCopy = z.infer<typeof KeptSafetyCopy>;
 
 /** The newest first. */
-export const SafetyCopies = z.object({ data: z.array(KeptSafetyCopy) }).meta({ id: 'SafetyCopies' });
-export type SafetyCopies = z.infer<typeof SafetyCopies>;
+export const SafetyCopyQuery = PageQuery.extend({ server: z.string().optional(), database: z.string().optional() });
+export type SafetyCopyQuery = z.infer<typeof SafetyCopyQuery>;
 
 export const RunQuery = PageQuery.extend({
   type: RunType.optional(),

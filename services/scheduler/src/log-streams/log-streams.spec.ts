@@ -194,6 +194,7 @@ describe('a follower', () => {
     play({ base: 1 });
     const { plan, follower: first } = await follow();
     await commit(first, range(0, 10));
+    await scheduler.eventually(async () => (await windows(plan.server)).streams[0]?.committedLsn === lsn(10));
     const log = { receivedLsn: lsn(20), committedLsn: lsn(10), serverLsn: lsn(30), lagBytes: 20 << 20, lagSeconds: 300 };
     await first.tell('attempt.progress.v1', { phase: 'following', bytes: 1, log, at: now() });
     const [stream] = await scheduler.eventually(async () => {
@@ -260,6 +261,8 @@ describe('a gap', () => {
     play({ base: 1 });
     const { plan, follower: first } = await follow();
     await commit(first, range(0, 10));
+    // Of two at once the later may be taken first; a follower then tells of both.
+    await scheduler.eventually(async () => (await windows(plan.server)).streams[0]?.committedLsn === lsn(10));
     await commit(first, range(12, 20));
     const seen = await scheduler.eventually(async () => {
       const known = await windows(plan.server);

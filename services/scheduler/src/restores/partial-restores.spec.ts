@@ -189,6 +189,29 @@ describe('a restore into a live database', () => {
     const limited: Principal = { ...scheduler.admin, serverGroups: ['group_other'] };
     expect(await copies(limited)).toEqual([]);
     expect(await end(done.id, { action: 'undo' }, limited)).toMatchObject({ status: 404 });
+    const looked = await scheduler.call('GET', `/api/v2/runs/${done.id}/safety-copy?action=undo`, undefined, limited);
+    expect(looked).toMatchObject({ status: 404 });
+  });
+
+  it('tells what its undo would do, and does nothing', async () => {
+    const done = await restore(await backUp());
+    const look = async (query: string) => scheduler.call('GET', `/api/v2/runs/${done.id}/safety-copy?${query}`);
+    expect(await look('action=undo')).toMatchObject({ status: 200, body: { steps: expect.any(Array), findings: [] } });
+    expect(await look('action=forget')).toMatchObject({ status: 422 });
+    expect(await copyOf(done.id)).toMatchObject({ ending: null });
+  });
+
+  it('is found page by page, and by server and database', async () => {
+    const backup = await backUp();
+    const done = [await restore(backup), await restore(backup)].map(({ id }) => id);
+    const page = async (query: string) =>
+      (await scheduler.call('GET', `/api/v2/restores/safety-copies?server=${backup.server}&${query}`)).body;
+    const first = await page('limit=1');
+    const second = await page(`limit=1&cursor=${first.page.nextCursor}`);
+    expect([...first.data, ...second.data].map(({ run }: { run: string }) => run)).toEqual(done.toReversed());
+    expect(second.page).toEqual({ nextCursor: null, hasMore: false });
+    expect((await page('database=shop')).data).toHaveLength(2);
+    expect((await page('database=other')).data).toEqual([]);
   });
 });
 

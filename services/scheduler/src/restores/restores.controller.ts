@@ -1,6 +1,19 @@
-import { Body, Controller, Get, HttpCode, Inject, Param, Post, Res } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Inject, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiAcceptedResponse, ApiCreatedResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { CreateRestorePlan, EndSafetyCopy, RestorePlan, Run, RunRestore, SafetyCopies, type Principal } from '@rahat/contracts';
+import {
+  CreateRestorePlan,
+  EndSafetyCopy,
+  KeptSafetyCopy,
+  pageOf,
+  RestorePlan,
+  Run,
+  RunRestore,
+  SafetyCopyEnd,
+  SafetyCopyEndQuery,
+  SafetyCopyQuery,
+  type Page,
+  type Principal,
+} from '@rahat/contracts';
 import { CurrentPrincipal, Requires, WithinServerGroups } from '@rahat/service-kit';
 import { announceRun, type LocationResponse } from '../runs/location.js';
 import { RestorePlansService } from './restore-plans.service.js';
@@ -53,9 +66,28 @@ export class RestoresController {
   @Requires('backup:read')
   @WithinServerGroups()
   @ApiOperation({ operationId: 'safety_copies_list', summary: 'Restores into live databases that can still be undone' })
-  @ApiOkResponse({ standardSchema: SafetyCopies })
-  async listSafetyCopies(@CurrentPrincipal() principal: Principal): Promise<SafetyCopies> {
-    return this.safetyCopies.list(principal);
+  @ApiOkResponse({ standardSchema: pageOf(KeptSafetyCopy) })
+  async listSafetyCopies(
+    @CurrentPrincipal() principal: Principal,
+    @Query({ schema: SafetyCopyQuery }) query: SafetyCopyQuery,
+  ): Promise<Page<KeptSafetyCopy>> {
+    return this.safetyCopies.list(principal, query);
+  }
+
+  @Get('runs/:id/safety-copy')
+  @Requires('restore:write')
+  @WithinServerGroups()
+  @ApiOperation({
+    operationId: 'safety_copies_outline_end',
+    summary: 'What the undo of a restore, or the drop of what was kept for it, would do now',
+  })
+  @ApiOkResponse({ standardSchema: SafetyCopyEnd })
+  async outlineEnd(
+    @CurrentPrincipal() principal: Principal,
+    @Param('id') id: string,
+    @Query({ schema: SafetyCopyEndQuery }) query: SafetyCopyEndQuery,
+  ): Promise<SafetyCopyEnd> {
+    return this.safetyCopies.outlineEnd(principal, id, query);
   }
 
   @Post('runs/:id/safety-copy')

@@ -1,15 +1,20 @@
 import {
+  LockWaitSeconds,
   RahatError,
   type EndSafetyCopy,
+  type KeptSafetyCopy,
+  type Page,
   type Principal,
   type Run,
-  type SafetyCopies,
+  type SafetyCopyEnd,
+  type SafetyCopyEndQuery,
   type SafetyCopyOrder,
+  type SafetyCopyQuery,
   type SafetyCopySpec,
 } from '@rahat/contracts';
 import type { Outbox } from '@rahat/messaging';
 import type { TenantDatabase, Transaction } from '@rahat/persistence';
-import { recordAct } from '@rahat/service-kit';
+import { recordAct, type ListPages } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import type { RunLedger } from '../runs/run-ledger.js';
 import { findRun, presentRun, type RunRow } from '../runs/runs.table.js';
@@ -19,10 +24,8 @@ import type { WorkerQuestions } from '../servers/worker-questions.js';
 import { outlineHead } from './outline-question.js';
 import { assertUnblocked } from './restore-plans.service.js';
 import type { Outline } from './restore-plans.table.js';
-import { listSafetyCopies, lockSafetyCopy, type SafetyCopyRow } from './safety-copies.table.js';
+import { listSafetyCopies, lockSafetyCopy, presentSafetyCopy, type SafetyCopyRow } from './safety-copies.table.js';
 import { startEnding } from './start-ending.js';
-
-const LOCK_WAIT_SECONDS = 10;
 
 interface Kept {
   restore: RunRow;
@@ -38,18 +41,31 @@ export class SafetyCopiesService {
     private readonly ledger: RunLedger,
     private readonly secrets: ServerSecrets,
     private readonly questions: WorkerQuestions,
+    private readonly pages: ListPages,
     private readonly clock: Clock,
   ) {}
 
-  async list(principal: Principal): Promise<SafetyCopies> {
-    const data = await this.database.inOrganization(principal, (transaction) => listSafetyCopies(transaction, principal.organization));
-    return { data };
+  async list(principal: Principal, query: SafetyCopyQuery): Promise<Page<KeptSafetyCopy>> {
+    const after = this.pages.after(query.cursor);
+    const rows = await this.database.inOrganization(principal, (transaction) =>
+      listSafetyCopies(transaction, principal.organization, query, after),
+    );
+    return this.pages.page(rows, query.limit, presentSafetyCopy, (row) => [row.restored_at.toISOString(), row.run_id]);
+  }
+
+  /** What `end` would do; nothing is changed. */
+  async outlineEnd(principal: Principal, id: string, { action, force }: SafetyCopyEndQuery): Promise<SafetyCopyEnd> {
+    const kept = await this.database.inOrganization(principal, (transaction) => findKept(transaction, id));
+    const lockWaitSeconds = LockWaitSeconds.parse(undefined);
+    const order: SafetyCopyOrder = { of: id, schema: kept.copy.schema_name, action, force: force === 'true', lockWaitSeconds };
+    const { steps, overwrites, findings, rows } = await this.outline(kept, order);
+    return { steps, overwrites, findings, rows };
   }
 
   /** A run of its own: looked at first, and judged by its evidence. */
-  async end(principal: Principal, id: string, { action, force }: EndSafetyCopy): Promise<Run> {
+  async end(principal: Principal, id: string, { action, force, lockWaitSeconds }: EndSafetyCopy): Promise<Run> {
     const seen = await this.database.inOrganization(principal, (transaction) => findKept(transaction, id));
-    const order: SafetyCopyOrder = { of: id, schema: seen.copy.schema_name, action, force, lockWaitSeconds: LOCK_WAIT_SECONDS };
+    const order: SafetyCopyOrder = { of: id, schema: seen.copy.schema_name, action, force, lockWaitSeconds };
     const outline = await this.outline(seen, order);
     refuseLaterWrites(outline);
     assertUnblocked(outline);

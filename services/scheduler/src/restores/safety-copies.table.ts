@@ -1,4 +1,4 @@
-import { RahatError, type KeptSafetyCopy } from '@rahat/contracts';
+import { RahatError, type KeptSafetyCopy, type SafetyCopyQuery } from '@rahat/contracts';
 import type { Transaction } from '@rahat/persistence';
 
 export interface SafetyCopyRow {
@@ -25,7 +25,6 @@ export type NewSafetyCopy = Pick<
   'run_id' | 'organization_id' | 'server_id' | 'database_name' | 'schema_name' | 'restored_at' | 'expires_at'
 > & { rows: number | null };
 
-const MOST_LISTED = 1_000;
 /** The run that undoes or drops it just now. */
 const ENDING = `(SELECT id FROM runs WHERE runs.id = safety_copies.ending_run_id AND runs.state IN ('due', 'queued', 'running'))`;
 
@@ -37,14 +36,26 @@ export async function insertSafetyCopy(transaction: Transaction, copy: NewSafety
   );
 }
 
-/** Of restores that nobody undid or forgot, the newest first. */
-export async function listSafetyCopies(transaction: Transaction, organization: string): Promise<KeptSafetyCopy[]> {
-  const rows = await transaction.query<SafetyCopyRow & { ending: string | null; backup_id: string | null }>(
+export type ListedSafetyCopyRow = SafetyCopyRow & { ending: string | null; backup_id: string | null };
+
+/** Of restores that nobody undid or forgot, the newest first: those after a place, and one more than asked for. */
+export async function listSafetyCopies(
+  transaction: Transaction,
+  organization: string,
+  { server, database, limit }: SafetyCopyQuery,
+  [restoredAt, run]: readonly string[],
+): Promise<ListedSafetyCopyRow[]> {
+  return transaction.query<ListedSafetyCopyRow>(
     `SELECT safety_copies.*, ${ENDING} AS ending, (SELECT backup_id FROM runs WHERE runs.id = run_id) AS backup_id FROM safety_copies
-      WHERE organization_id = $1 AND ended_at IS NULL ORDER BY restored_at DESC LIMIT ${MOST_LISTED}`,
-    [organization],
+      WHERE organization_id = $1 AND ended_at IS NULL AND ($2::timestamptz IS NULL OR (restored_at, run_id) < ($2, $3))
+        AND ($4::text IS NULL OR server_id = $4) AND ($5::text IS NULL OR database_name = $5)
+      ORDER BY restored_at DESC, run_id DESC LIMIT $6`,
+    [organization, restoredAt ?? null, run ?? null, server ?? null, database ?? null, limit + 1],
   );
-  return rows.map((row) => ({
+}
+
+export function presentSafetyCopy(row: ListedSafetyCopyRow): KeptSafetyCopy {
+  return {
     run: row.run_id,
     server: row.server_id,
     backup: row.backup_id,
@@ -54,7 +65,7 @@ export async function listSafetyCopies(transaction: Transaction, organization: s
     restoredAt: row.restored_at.toISOString(),
     expiresAt: row.expires_at.toISOString(),
     ending: row.ending,
-  }));
+  };
 }
 
 /** To end it: nobody else begins that meanwhile, and nobody did already. */

@@ -164,6 +164,12 @@ describe('a restore of chosen tables', () => {
 
   it("moves a table that is still there aside, and points the others' foreign keys to the one that came back", async () => {
     await server.query('UPDATE sales.orders SET net = 0', [], 'inuse');
+    // Other restores took this second's name, and those of the next ones.
+    await server.query(
+      `DO $$ BEGIN FOR second IN 0..60 LOOP EXECUTE format('CREATE SCHEMA rhb_old_%s', to_char(now() AT TIME ZONE 'UTC' + make_interval(secs => second), 'YYYYMMDDHH24MISS')); END LOOP; END $$`,
+      [],
+      'inuse',
+    );
     const restored = await session.restore(
       {
         ...into('inuse'),

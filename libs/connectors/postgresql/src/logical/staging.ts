@@ -3,6 +3,7 @@ import type pg from 'pg';
 import { RahatError, type Finding } from '@rahat/contracts';
 import { quoteIdentifier, quoteLiteral } from '../errors.js';
 import { isForEveryone, type DatabaseFacts } from './database-facts.js';
+import { freeName, secondOf } from './set-aside.js';
 
 const LONGEST_NAME_BYTES = 63;
 const PROVIDERS: Record<string, string> = { c: 'libc', i: 'icu', b: 'builtin' };
@@ -13,7 +14,7 @@ export function stagingName(name: string, label: string): string {
 }
 
 export function setAsideName(name: string, at: Date): string {
-  return withSuffix(name, `__old_${at.toISOString().replaceAll(/\D/g, '').slice(0, 14)}`);
+  return withSuffix(name, `__old_${secondOf(at)}`);
 }
 
 function withSuffix(name: string, suffix: string): string {
@@ -169,7 +170,11 @@ export async function swapIn(
     await withoutSessions(ender, staging, () => rename(client, staging, name));
     return undefined;
   }
-  const aside = setAsideName(name, at);
+  const aside = await freeName(
+    at,
+    (moment) => setAsideName(name, moment),
+    (taken) => databaseExists(client, taken),
+  );
   try {
     await client.query('BEGIN');
     await withoutSessions(ender, name, () => rename(client, name, aside));

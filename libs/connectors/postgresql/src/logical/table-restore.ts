@@ -9,6 +9,7 @@ import { compareRows } from './compare-rows.js';
 import { loadArchive } from './load-archive.js';
 import type { PreparedRestore } from './prepare-restore.js';
 import { partNotRestored, type LeftOut } from './selection.js';
+import { freeName, secondOf } from './set-aside.js';
 import { archiveOf } from './stored-dump.js';
 import { syntheticEntry } from './synthetic-entry.js';
 
@@ -33,7 +34,11 @@ export async function restoreIntoExisting(
   await using client = await connectClient(connection, { database: name, label: request.label, signal: job.signal });
   await client.query("SELECT pg_catalog.set_config('search_path', '', false)");
   const existing = await existingTables(client, selection.tables);
-  const aside = `rhb_old_${new Date().toISOString().replaceAll(/\D/g, '').slice(0, 14)}`;
+  const aside = await freeName(
+    new Date(),
+    (at) => `rhb_old_${secondOf(at)}`,
+    async (schema) => (await client.query('SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1', [schema])).rows.length > 0,
+  );
   const foreignKeys = await foreignKeysOfOthers(client, existing);
   const findings: Finding[] = [
     ...foreignKeys

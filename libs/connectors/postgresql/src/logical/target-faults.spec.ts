@@ -8,6 +8,7 @@ import type { Job } from '@rahat/connector-kit';
 import { findPgClients, hasPgClients, startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import { postgresqlConnector } from '../connector.js';
 import { ArtifactsInMemory, connectionTo, failureOf, quietJob } from '../physical/test-parts.js';
+import { swapIn } from './staging.js';
 
 let server: PostgresqlServer;
 let scratchFolder: string;
@@ -66,6 +67,19 @@ describe('a restore onto a target that fails', () => {
     await using session = await sessionOn();
     const restored = await session.restore(into('live', true), backup, quietJob);
     expect((await databases()).filter((name) => name.startsWith('live'))).toEqual(['live', restored.setAside[0]]);
+  });
+
+  it('sets a database aside also when another one was in the same second', async () => {
+    const at = new Date('2026-01-01T00:00:00Z');
+    for (const name of ['twice', 'twice__old_20260101000000', 'staged']) await server.query(`CREATE DATABASE ${name}`);
+    const [client, ender] = [await server.connect('postgres'), await server.connect('postgres')];
+    expect(await swapIn(client, ender, { staging: 'staged', name: 'twice', replace: true }, at)).toBe('twice__old_20260101000001');
+    await Promise.all([client.end(), ender.end()]);
+    expect((await databases()).filter((name) => /^twice|^staged/.test(name))).toEqual([
+      'twice',
+      'twice__old_20260101000000',
+      'twice__old_20260101000001',
+    ]);
   });
 
   it('never leaves the database in use closed, when the server is killed in the middle of the swap', async () => {
