@@ -133,6 +133,27 @@ describe.each(shapes(CLUSTER))('recovery to a moment, by the command line ($form
     await expectRowsAt(inside[Math.floor(inside.length / 2)]!, 'middle');
   }, 180_000);
 
+  it('gives one database of such a moment back to the live server', async () => {
+    const { from, to } = await windows();
+    const inside = acknowledged.filter(({ at }) => at > from! && at <= to!);
+    const moment = inside[Math.floor(inside.length / 3)]!;
+    const plan = await run<{ id: string; fromDatabase: string; steps: string[] }>(
+      ...['restore', 'plan', '--server', 'bank', '--to-time', moment.at, '--from-database', 'bank', '--as', 'bank_then'],
+    );
+    expect(plan).toMatchObject({
+      fromDatabase: 'bank',
+      steps: expect.arrayContaining([expect.stringContaining('Recover the whole server')]),
+    });
+    const restored = await run<Run>('restore', 'run', plan.id, '--follow');
+    expect(restored).toMatchObject({
+      state: 'succeeded',
+      evidence: { recovery: { target: { kind: 'time' } }, tables: [{ table: 'transfers', actualRows: moment.rows, matches: true }] },
+    });
+    expect(await source.query('SELECT count(*)::int AS rows, max(id)::int AS highest FROM transfers', [], 'bank_then')).toEqual([
+      { rows: moment.rows, highest: moment.rows },
+    ]);
+  }, 180_000);
+
   it('goes on without a gap when the process of its follower is killed', async () => {
     const before = await stream();
     kill9([await untilAttemptProcess(world.platform.pid, before.run!)]);

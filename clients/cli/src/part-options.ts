@@ -7,6 +7,10 @@ import { collected, wholeNumber } from './option-values.js';
  */
 export function addPartOptions<Args extends unknown[], Opts extends Record<string, unknown>>(command: Command<Args, Opts>): void {
   const options = [
+    new Option(
+      '--from-database <name>',
+      'physical backups: bring this database of the server into one that is named with --as, --replace or --into',
+    ),
     new Option('--table <schema.table...>', 'only these tables'),
     new Option('--into <name>', 'with --table, --schema or --rows: bring them into this existing database'),
     new Option('--schema <name...>', 'with --into: all tables of these schemas'),

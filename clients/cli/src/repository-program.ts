@@ -92,7 +92,10 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
     .option('--to <url>', 'postgresql://user@host:port/database of the target server; password from RAHAT_DB_PASSWORD')
     .option('--as <name>', 'name of the new database')
     .option('--folder <path>', 'physical backups: an empty folder')
-    .option('--to-time <time>', 'with --folder, of a server whose log is kept: replay up to this moment, e.g. 2026-11-27T14:05:00Z')
+    .option(
+      '--to-time <time>',
+      'with --folder or --from-database, of a server whose log is kept: replay up to this moment, e.g. 2026-11-27T14:05:00Z',
+    )
     .option('--to-lsn <position>', 'up to this position of the log, e.g. 16/B374D848')
     .option('--to-transaction <id>', 'up to this transaction')
     .option('--to-name <name>', 'up to this named restore point')

@@ -21,6 +21,15 @@ describe.each(Object.keys(COMMANDS) as (keyof typeof COMMANDS)[])('%s', (command
     expect(await part('--into', 'shop', '--table', 'public.orders', '--conflict', 'aside')).toMatchObject({ intoExisting: true });
   });
 
+  it('takes one database of a physical backup, whole or a part of it', async () => {
+    expect(await part('--from-database', 'shop', '--as', 'again')).toEqual({ fromDatabase: 'shop', intoExisting: false });
+    expect(await part('--from-database', 'shop', '--into', 'shop', '--table', 'public.orders', '--conflict', 'missing')).toMatchObject({
+      fromDatabase: 'shop',
+      tables: [orders],
+      merge: { conflict: 'missing' },
+    });
+  });
+
   it('brings rows of tables, schemas and conditions into the tables that are there', async () => {
     expect(
       await part(

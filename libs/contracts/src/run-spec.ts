@@ -31,6 +31,9 @@ export const RestoreTarget = z.discriminatedUnion('kind', [
 ]);
 export type RestoreTarget = z.infer<typeof RestoreTarget>;
 
+/** One database out of a backup of the whole server. */
+export const FromDatabase = z.string().min(1).max(63);
+
 const SpecHead = z.object({
   version: z.literal(1),
   run: z.string(),
@@ -84,6 +87,8 @@ export const RestoreSpec = ServerSpecHead.extend({
   type: z.literal('restore'),
   snapshot: z.string(),
   repository: z.string(),
+  /** Of a physical backup, for a target that is a database: which of its databases. A worker that doesn't know it refuses such a target. */
+  fromDatabase: FromDatabase.optional(),
   target: RestoreTarget,
   tables: z.array(TableName).optional(),
   intoExisting: z.boolean().default(false),

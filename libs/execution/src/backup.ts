@@ -17,8 +17,11 @@ import { connectorFor } from './connectors.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToWrite } from './run-context.js';
 import { takeSource } from './take-source.js';
 
+/** The part of a backup spec that says what and where to. */
+export type BackupOrder = Omit<BackupSpec, 'version' | 'deadline' | 'noProgressSeconds' | 'sealedSecrets'>;
+
 /** One read of the source into one repository. Resolves only when the committed snapshot was read again and is whole. */
-export async function executeBackup(spec: BackupSpec, secrets: RunSecrets, options: ExecutionOptions): Promise<BackupEvidence> {
+export async function executeBackup(spec: BackupOrder, secrets: RunSecrets, options: ExecutionOptions): Promise<BackupEvidence> {
   options.onProgress({ phase: 'opening repository', bytes: 0 });
   const repository = await openRepositoryToWrite(secrets, spec.repository, options);
   const before = await committedBefore(spec, repository);
@@ -59,7 +62,7 @@ interface Streamed {
 }
 
 async function streamAndCommit(
-  spec: BackupSpec,
+  spec: BackupOrder,
   secrets: RunSecrets,
   repository: WritableRepository,
   options: ExecutionOptions,
@@ -111,7 +114,7 @@ interface Foundation {
 }
 
 /** What the scheduler named; where it is gone or damaged by now, the run takes a full backup by itself. */
-async function openParent(spec: BackupSpec, repository: WritableRepository): Promise<Foundation> {
+async function openParent(spec: BackupOrder, repository: WritableRepository): Promise<Foundation> {
   if (spec.parent === undefined) return { findings: spec.fullBecause === undefined ? [] : [fullInstead(spec.fullBecause)] };
   try {
     const manifest = await repository.findSnapshot(spec.parent);
@@ -130,7 +133,7 @@ function restsUpon({ label }: BackupFacts, parent: Foundation['parent']): string
 }
 
 /** repository.md §12: a worker may have died after the commit and before the report; its redelivered attempt adopts the snapshot. */
-async function committedBefore(spec: BackupSpec, repository: WritableRepository): Promise<Manifest | undefined> {
+async function committedBefore(spec: BackupOrder, repository: WritableRepository): Promise<Manifest | undefined> {
   try {
     const manifest = await repository.findSnapshot(spec.snapshot);
     return manifest.run === spec.run && manifest.attempt === spec.attempt ? manifest : undefined;
@@ -140,7 +143,7 @@ async function committedBefore(spec: BackupSpec, repository: WritableRepository)
   }
 }
 
-function snapshotFacts(spec: BackupSpec, facts: BackupFacts, parent: string | undefined): SnapshotFacts {
+function snapshotFacts(spec: BackupOrder, facts: BackupFacts, parent: string | undefined): SnapshotFacts {
   const { label, consistency, positions, consistentAt, findings, tool } = facts;
   return {
     run: spec.run,

@@ -36,6 +36,8 @@ export interface OfflineRestore {
   /** Id, `latest`, or a unique prefix. */
   snapshot: string;
   target: RestoreTarget;
+  /** Of a physical backup: which of its databases goes into the one that is the target. */
+  fromDatabase?: string;
   /** The server to restore to; not needed for a folder. */
   connection?: SourceConnection;
   tables?: TableName[];

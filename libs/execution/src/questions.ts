@@ -14,7 +14,8 @@ import type { SnapshotSource } from './artifacts.js';
 import { openChain } from './chain.js';
 import { connectorFor, type SourceConnection } from './connectors.js';
 import { runError } from './execute-run.js';
-import { restoreRequest, safetyCopyRequest, type RestoreWork } from './restore.js';
+import { outlineDatabaseOfServer } from './outline-database-of-server.js';
+import { inTarget, isOfServer, restoreRequest, safetyCopyRequest, type RestoreWork } from './restore.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToRead } from './run-context.js';
 
 export type QuestionOptions = Pick<ExecutionOptions, 'signal' | 'toolFolders' | 'scratchFolder' | 'cacheFolder'>;
@@ -142,12 +143,13 @@ export async function outlineSnapshot(
   options: ExecutionOptions,
 ): Promise<RestoreOutline> {
   const manifest = await repository.findSnapshot(order.snapshot);
+  const ofServer = isOfServer(order, manifest);
   await using reading = await repository.beginReading({ signal: options.signal });
   const source = await openChain(repository, manifest, reading, { signal: options.signal, verifyChunks: false });
   if (order.target.kind === 'folder') return folderOutline(source, order.target.path);
-  if (!connection) throw new RahatError('message_invalid', 'The question came without the credentials of its target server');
-  await using target = await (await connectorFor(order.engine)).open(connection, connectorContext(options));
-  return await target.planRestore(restoreRequest(order), source, jobOf(options, secrets));
+  return await inTarget(order, connection, options, (target) =>
+    ofServer ? outlineDatabaseOfServer(source, order, target) : target.planRestore(restoreRequest(order), source, jobOf(options, secrets)),
+  );
 }
 
 /** What an undo would do; looks only. */

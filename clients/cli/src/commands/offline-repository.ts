@@ -96,6 +96,6 @@ function restoreTarget(options: OfflineRestoreOptions): RestoreTarget {
   const name = options.as ?? options.into;
   if (options.to !== undefined && name !== undefined) return { kind: 'database', name, replace: false };
   throw new RahatError('invalid_input', 'The target is missing.', {
-    hint: 'Give --to postgresql://user@host/postgres with --as NEW_NAME or --into EXISTING, or --folder PATH for a physical backup.',
+    hint: 'Give --to postgresql://user@host/postgres with --as NEW_NAME or --into EXISTING, or --folder PATH for a physical backup; one database of a physical backup goes the first way, with --from-database NAME.',
   });
 }

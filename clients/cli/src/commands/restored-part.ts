@@ -4,6 +4,7 @@ import { parseRename, parseRowSelection, parseTableName } from './table-names.js
 
 /** As typed. */
 export interface PartOptions {
+  fromDatabase?: string;
   table?: string[];
   into?: string;
   schema?: string[];
@@ -17,6 +18,8 @@ export interface PartOptions {
 
 /** What of a backup is restored, and how it goes into an existing database. */
 export interface RestoredPart {
+  /** Of a physical backup. */
+  fromDatabase?: string;
   tables?: TableName[];
   /** Whole tables come, and those of their names are moved aside. */
   intoExisting: boolean;
@@ -25,6 +28,11 @@ export interface RestoredPart {
 }
 
 export function partOf(options: PartOptions): RestoredPart {
+  const { fromDatabase } = options;
+  return { ...(fromDatabase === undefined ? {} : { fromDatabase }), ...tablesOf(options) };
+}
+
+function tablesOf(options: PartOptions): Omit<RestoredPart, 'fromDatabase'> {
   const tables = options.table?.map(parseTableName);
   const merging = givenOf(options);
   if (options.into === undefined) {

@@ -21,6 +21,15 @@ export interface RestorePlanOptions extends RecoveryOptions, PartOptions {
 
 export async function planRestore(terminal: Terminal, id: string | undefined, options: RestorePlanOptions): Promise<void> {
   const [where, part, recovery] = [target(options), partOf(options), recoveryOf(options)];
+  if (part.fromDatabase !== undefined && options.folder !== undefined)
+    throw new RahatError(
+      'invalid_input',
+      '--from-database brings one database into a server, and --folder the whole server into a folder.',
+    );
+  if (id === undefined && options.server !== undefined && options.toServer !== undefined)
+    throw new RahatError('invalid_input', 'To restore to another server, name the backup from which the moment is reached.', {
+      hint: `rahat-backup backup list --server ${options.server}`,
+    });
   const api = await openApi();
   if (id === undefined && !(recovery && options.server))
     throw new RahatError('invalid_input', 'Say which backup is restored, or with --server and --to-time which moment of which server.');
@@ -78,7 +87,9 @@ function describe(terminal: Terminal, plan: RestorePlan): string {
   ].join('\n');
 }
 
-function rowsInWords({ rows, merge }: RestorePlan): string {
+function rowsInWords({ rows, merge, tables, fromDatabase }: RestorePlan): string {
+  // What it has is known when the server is recovered.
+  if (fromDatabase !== null) return `${merge || tables ? 'a part of ' : ''}database ${visible(fromDatabase)} out of the whole server`;
   if (merge?.content === 'schema') return 'no rows';
   return `${merge?.rows ? 'some of ' : ''}${rows} rows`;
 }

@@ -557,6 +557,7 @@ export type CreateRestorePlan = {
         kind: 'folder';
         path: string;
     };
+    fromDatabase?: string;
     tables?: Array<{
         schema: string;
         table: string;
@@ -1575,6 +1576,7 @@ export type RestorePlan = {
         kind: 'folder';
         path: string;
     };
+    fromDatabase: string | null;
     tables: Array<{
         schema: string;
         table: string;

@@ -17,6 +17,7 @@ import type {
   SafetyCopyOrder,
   SourceChoice,
   SourceLimits,
+  TableName,
   ThrottleFacts,
 } from '@rahat/contracts';
 import type { FollowEnd, FollowRequest, LogRecovery, LogSink, RecoveryFacts } from './log.js';
@@ -49,6 +50,18 @@ export interface Connector<Connection> {
   ): Promise<TestRestoreFacts>;
   /** Physical backups: an empty folder becomes a data directory ready to start; with `recovery`, ready to replay its log up to there. */
   restoreToFolder(source: ArtifactSource, path: string, context: ConnectorContext, job: Job, recovery?: LogRecovery): Promise<RestoreFacts>;
+  /** Physical backups: a private throwaway server on the restored files, recovered and proven to be, whose history leads nowhere. */
+  recoverServer(source: ArtifactSource, context: ConnectorContext, job: Job, recovery?: LogRecovery): Promise<RecoveredServer<Connection>>;
+}
+
+/** Disposing it leaves neither process nor file. */
+export interface RecoveredServer<Connection> extends AsyncDisposable {
+  connection: Connection;
+  version: string;
+  /** Where it stopped, with a recovery. */
+  recovery?: RecoveryFacts;
+  /** Tables of a database whose rows no physical backup has, and what they are partitions of. */
+  tablesWithLostRows(database: string): Promise<TableName[]>;
 }
 
 export interface SourceOrder extends SourceChoice {

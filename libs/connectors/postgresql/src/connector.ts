@@ -4,7 +4,7 @@ import { decoder } from './decode/decoder.js';
 import { checkLogicalContent } from './logical/check-content.js';
 import { isLogical } from './logical/stored-dump.js';
 import { testLogicalRestore } from './logical/test-restore.js';
-import { checkBaseBackup, restoreBaseBackupToFolder, testRestoreBaseBackup } from './physical/index.js';
+import { checkBaseBackup, recoverServer, restoreBaseBackupToFolder, testRestoreBaseBackup } from './physical/index.js';
 import { throughTunnel } from './reach/index.js';
 import { openSession } from './session.js';
 import { chooseSource } from './source/choose-source.js';
@@ -27,6 +27,10 @@ export const postgresqlConnector: Connector<PostgresqlConnection> = {
     if (!isLogical(source)) return restoreBaseBackupToFolder(source, path, job, recovery);
     refuseRecovery(recovery);
     throw new RahatError('invalid_input', 'A logical backup is restored into a database, not into a folder');
+  },
+  recoverServer: async (source, context, job, recovery) => {
+    if (!isLogical(source)) return recoverServer(source, context, job, recovery);
+    throw new RahatError('invalid_input', 'A logical backup holds one database and no server: restore it as it is');
   },
 };
 

@@ -78,7 +78,9 @@ function assertDatabaseRestore(request: RestoreRequest, source: ArtifactSource):
       ? 'A logical backup is restored into a database, not into a folder'
       : 'A physical backup is restored into a folder, not into a running server',
     {
-      hint: isLogical(source) ? 'Name a database as target.' : 'Name an empty folder as target, and start a server on it.',
+      hint: isLogical(source)
+        ? 'Name a database as target.'
+        : 'Name an empty folder as target, and start a server on it; or say which of its databases is wanted.',
     },
   );
 }

@@ -4,7 +4,7 @@ import { Finding } from '../finding.js';
 import { PageQuery } from './page.js';
 import { SearchFilters } from './annotations.js';
 import { BackupHold } from './retention.js';
-import { RestoreTarget } from '../run-spec.js';
+import { FromDatabase, RestoreTarget } from '../run-spec.js';
 import { LockWaitSeconds, Merge, SafetyCopy } from '../merge.js';
 import { TableName } from '../table-name.js';
 import { TagFilter } from '../tags.js';
@@ -145,13 +145,15 @@ export const CreateRestorePlan = z
     server: z.string().optional(),
     /** Absent = a new database `<name>_restored_<time>`. */
     target: RestoreTarget.optional(),
+    /** Of a physical backup: its database of this name goes into the database that is the target, recovered to the moment of `recovery`. */
+    fromDatabase: FromDatabase.optional(),
     tables: z.array(TableName).min(1).optional(),
     /** Of a physical backup with a log: how far the log is replayed. */
     recovery: RecoveryTarget.optional(),
     /** The history to follow; absent = the one that was followed last. */
     timeline: z.number().int().min(1).optional(),
     intoExisting: z.boolean().default(false),
-    /** Of a logical backup: into the existing database that `target` names, in one transaction, with a safety copy. */
+    /** Of a logical backup, or with `fromDatabase`: into the existing database that `target` names, in one transaction, with a safety copy. */
     merge: Merge.optional(),
     noOwner: z.boolean().default(false),
     noAcl: z.boolean().default(false),
@@ -164,6 +166,12 @@ export const CreateRestorePlan = z
         backup: 'backup_01920000000070008000000000000000',
         target: { kind: 'database', name: 'shop' },
         merge: { conflict: 'replace', rows: [{ schema: 'public', table: 'orders', condition: 'customer_id = 7' }] },
+      },
+      {
+        server: 'server_01920000000070008000000000000000',
+        recovery: { kind: 'time', time: '2026-11-27T14:05:00Z', inclusive: true },
+        fromDatabase: 'shop',
+        target: { kind: 'database', name: 'shop_at_five_past_two' },
       },
     ],
   });
@@ -188,6 +196,7 @@ export const RestorePlan = z
     backup: z.string(),
     server: z.string(),
     target: RestoreTarget,
+    fromDatabase: z.string().nullable(),
     tables: z.array(TableName).nullable(),
     recovery: RecoveryOutline.nullable(),
     intoExisting: z.boolean(),

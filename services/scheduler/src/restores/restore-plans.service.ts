@@ -24,9 +24,9 @@ import { presentRun } from '../runs/runs.table.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
 import { findServer, type ServerRow } from '../servers/servers.table.js';
 import type { WorkerQuestions } from '../servers/worker-questions.js';
-import { newDatabaseName } from './new-database-name.js';
 import { outlineHead } from './outline-question.js';
 import { chooseRecovery } from './recovery-choice.js';
+import { targetOf } from './restore-target.js';
 import {
   findRestorePlan,
   insertRestorePlan,
@@ -65,6 +65,7 @@ export class RestorePlansService {
     refuseFolderOfLimited(principal, target);
     const fixed: RestoreRequest = {
       target,
+      ...(request.fromDatabase === undefined ? {} : { fromDatabase: request.fromDatabase }),
       ...(request.tables ? { tables: request.tables } : {}),
       ...(recovery ? { recovery: { stream: recovery.stream, target: recovery.target, timeline: recovery.timeline } } : {}),
       intoExisting: request.intoExisting,
@@ -93,7 +94,7 @@ export class RestorePlansService {
           repository: backup.repository_id,
           target,
           ...(recovery ? { recovery } : {}),
-          ...mergeInTrail(fixed),
+          ...partInTrail(fixed),
         },
       });
       return presentRestorePlan(row);
@@ -149,7 +150,7 @@ export class RestorePlansService {
           server: server.id,
           target: plan.request.target,
           ...(plan.request.recovery ? { recovery: plan.request.recovery } : {}),
-          ...mergeInTrail(plan.request),
+          ...partInTrail(plan.request),
         },
       });
       return presentRun(run);
@@ -192,33 +193,12 @@ async function assertStillReached(transaction: Transaction, { backup_id, outline
     throw new RahatError('restore_plan_stale', 'The log that the recovery needs is no longer what it was when this restore plan was made');
 }
 
-function targetOf(request: CreateRestorePlan, backup: NamedBackupRow, now: Date): RestoreTarget {
-  const physical = backup.method === 'postgresql.physical';
-  if (physical && request.tables)
-    throw mistaken({ pointer: '/tables', message: 'a physical backup holds the whole server; choose tables from a logical one' });
-  if (physical && request.target?.kind !== 'folder')
-    throw mistaken({ pointer: '/target', message: 'a physical backup is restored to a folder: {"kind":"folder","path":"/…"}' });
-  if (!physical && request.target?.kind === 'folder')
-    throw mistaken({ pointer: '/target', message: 'a logical backup is restored to a database' });
-  if (request.merge) return mergeTarget(request, physical);
-  return request.target ?? { kind: 'database', name: newDatabaseName(backup.database_name ?? 'database', now), replace: false };
-}
-
-/** The rows go into what is there, so it has to be named, and nothing is swapped in for it. */
-function mergeTarget({ target, intoExisting }: CreateRestorePlan, physical: boolean): RestoreTarget {
-  if (physical) throw mistaken({ pointer: '/merge', message: 'a physical backup holds the whole server; choose parts of a logical one' });
-  if (target?.kind !== 'database') throw mistaken({ pointer: '/target', message: 'name the existing database that the part goes into' });
-  if (target.replace) throw mistaken({ pointer: '/target/replace', message: 'a part goes into the database as it is' });
-  if (intoExisting)
-    throw mistaken({ pointer: '/intoExisting', message: 'moves tables aside, and `merge` brings rows into them: choose one' });
-  return target;
-}
-
 /** Conditions may hold values of rows, which have no place in the trail. */
-function mergeInTrail({ merge }: RestoreRequest): { merge?: object } {
-  if (!merge) return {};
+function partInTrail({ fromDatabase, merge }: RestoreRequest): { fromDatabase?: string; merge?: object } {
+  const of = fromDatabase === undefined ? {} : { fromDatabase };
+  if (!merge) return of;
   const { rows, ...rest } = merge;
-  return { merge: { ...rest, ...(rows && { rowsOf: rows.map(({ schema, table }) => `${schema}.${table}`) }) } };
+  return { ...of, merge: { ...rest, ...(rows && { rowsOf: rows.map(({ schema, table }) => `${schema}.${table}`) }) } };
 }
 
 /** A folder of a worker lies in no server group. */

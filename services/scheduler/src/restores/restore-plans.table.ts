@@ -69,13 +69,14 @@ function hashOf(row: Omit<RestorePlanRow, 'hash'>): string {
 }
 
 export function presentRestorePlan(row: RestorePlanRow): RestorePlan {
-  const { target, tables, intoExisting, merge, noOwner, noAcl } = row.request;
+  const { target, fromDatabase, tables, intoExisting, merge, noOwner, noAcl } = row.request;
   const { steps, overwrites, findings, sizeBytes, rows } = row.outline;
   return {
     id: row.id,
     backup: row.backup_id,
     server: row.server_id,
     target,
+    fromDatabase: fromDatabase ?? null,
     tables: tables ?? null,
     recovery: row.outline.recovery ?? null,
     intoExisting,

@@ -33,6 +33,7 @@ import { usesServer, type RunRow } from './runs.table.js';
 /** What a restore plan fixed; the run restores exactly this. */
 export type RestoreRequest = Required<Pick<CreateRestorePlan, 'intoExisting' | 'noOwner' | 'noAcl'>> & {
   target: RestoreTarget;
+  fromDatabase?: string;
   tables?: TableName[];
   recovery?: Recovery;
   merge?: Merge;

@@ -12,6 +12,8 @@ export function throwawaySettings(listen: { port: number; socketFolder: string; 
     wal_level: 'minimal',
     max_wal_senders: '0',
     archive_mode: 'off',
+    // A restored subscriber would receive from its source's publishers, and move their slots on.
+    max_logical_replication_workers: '0',
     hot_standby: 'off',
     shared_preload_libraries: '',
     session_preload_libraries: '',
