@@ -97,12 +97,9 @@ describe('a restored folder', () => {
       logFile: join(folder.path, 'server.log'),
       signal,
     };
-    const started = await ServerProcess.start(
-      programs,
-      target,
-      ['-p', '5432', '-c', 'listen_addresses=', '-k', folder.socketFolder],
-      30_000,
-    );
+    const started = await ServerProcess.start(programs, target, ['-p', '5432', '-c', 'listen_addresses=', '-k', folder.socketFolder], {
+      silenceMs: 30_000,
+    });
     try {
       const client = new pg.Client({
         host: folder.socketFolder,

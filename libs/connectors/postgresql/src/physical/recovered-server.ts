@@ -73,7 +73,10 @@ export async function startRecovered(
   });
   job.progress({ phase: 'recovery', bytes });
   const { toolFolders, scratchFolder } = context;
-  const server = await startThrowawayServer({ major: facts.major, folder, dataFolder, scratchFolder, toolFolders, signal: job.signal });
+  // Who waits for hours sees that it goes on, and is not taken for one who stands still.
+  const onReplay = (segment: string) => job.progress({ phase: 'recovery', object: segment, bytes });
+  const { major } = facts;
+  const server = await startThrowawayServer({ major, folder, dataFolder, scratchFolder, toolFolders, signal: job.signal, onReplay });
   try {
     await proveRecovered(server.connection, facts, job.signal);
     const reached = planned && (await proveStopped(server.connection, planned, job.signal));

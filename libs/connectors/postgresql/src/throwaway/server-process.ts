@@ -3,6 +3,7 @@ import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RahatError } from '@rahat/contracts';
+import { replayedSegment } from './replayed-segment.js';
 import type { ServerAccount } from './server-account.js';
 import type { ServerBinaries } from './server-binaries.js';
 
@@ -32,16 +33,26 @@ export async function runServerProgram(programs: Programs, program: 'initdb' | '
   }
 }
 
+/** How long a server may take to start. */
+export interface Patience {
+  /** Without a sign of life; to replay log is one, for as long as it goes on. */
+  silenceMs: number;
+  /** The segment that is replayed, once for each that is seen. */
+  onReplay?(segment: string): void;
+}
+
+const LOOK_AT_REPLAY_MS = 500;
+
 /** A running server; `stop` is certain. */
 export class ServerProcess {
   private constructor(private readonly child: ChildProcess) {}
 
-  static async start(programs: Programs, dataFolder: string, settings: string[], timeoutMs: number): Promise<ServerProcess> {
+  static async start(programs: Programs, dataFolder: string, settings: string[], patience: Patience): Promise<ServerProcess> {
     const child = await start(programs, 'postgres', ['-D', dataFolder, ...settings], 'ignore');
     child.once('error', () => undefined); // A failed spawn shows as a missing pid below.
     const server = new ServerProcess(child);
     try {
-      await server.waitReady(programs, dataFolder, timeoutMs);
+      await server.waitReady(programs, dataFolder, patience);
       return server;
     } catch (error) {
       await server.stop();
@@ -57,13 +68,24 @@ export class ServerProcess {
     return this.child.pid === undefined || this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
-  private async waitReady(programs: Programs, dataFolder: string, timeoutMs: number): Promise<void> {
-    const deadline = Date.now() + timeoutMs;
+  private async waitReady(programs: Programs, dataFolder: string, { silenceMs, onReplay }: Patience): Promise<void> {
+    const { version } = programs.binaries;
+    let [movedAt, lookedAt, segment] = [Date.now(), Date.now(), ''];
     while (!(await isReady(dataFolder, this.child.pid))) {
       if (programs.signal.aborted) throw cancelled(programs.signal);
-      if (this.ended) throw await failure(programs, `PostgreSQL ${programs.binaries.version} did not start`);
-      if (Date.now() > deadline)
-        throw await failure(programs, `PostgreSQL ${programs.binaries.version} was not ready after ${timeoutMs / 1000} s`);
+      if (this.ended) throw await failure(programs, `PostgreSQL ${version} did not start`);
+      if (Date.now() - lookedAt >= LOOK_AT_REPLAY_MS) {
+        lookedAt = Date.now();
+        const replayed = await replayedSegment(this.child.pid);
+        if (replayed !== undefined && replayed !== segment) {
+          [movedAt, segment] = [lookedAt, replayed];
+          onReplay?.(segment);
+        }
+      }
+      if (Date.now() - movedAt > silenceMs) {
+        const stood = segment === '' ? '' : `, and stood at segment ${segment} of its log`;
+        throw await failure(programs, `PostgreSQL ${version} was not ready after ${silenceMs / 1000} s${stood}`);
+      }
       await sleep(40);
     }
   }

@@ -25,6 +25,8 @@ export interface ThrowawayOptions {
   signal: AbortSignal;
   /** Server settings over the throwaway's own. */
   settings?: Record<string, string>;
+  /** Of a restored folder: the segment of its log that is replayed. */
+  onReplay?: (segment: string) => void;
   /** Made before by `makeThrowawayFolder`, so that `dataFolder` could be put into it; goes with the server. */
   folder?: ThrowawayFolder;
 }
@@ -46,7 +48,7 @@ export interface ThrowawayServer extends AsyncDisposable {
 }
 
 const FRESH_START_LIMIT_MS = 60_000;
-/** A restored server replays its log first. */
+/** A restored server replays its log first, which may be that of days; so long without a sign of it. */
 const RESTORED_START_LIMIT_MS = 30 * 60_000;
 
 /** Starts a private server that leaves nothing behind; see README for what "private" means. */
@@ -132,8 +134,8 @@ class Throwaway {
 
   private async start(tcp: boolean, attempt = 1): Promise<void> {
     try {
-      const limit = tcp ? FRESH_START_LIMIT_MS : RESTORED_START_LIMIT_MS;
-      this.process = await ServerProcess.start(this.programs, this.dataFolder, await this.argv(tcp), limit);
+      const patience = { silenceMs: tcp ? FRESH_START_LIMIT_MS : RESTORED_START_LIMIT_MS, onReplay: this.options.onReplay };
+      this.process = await ServerProcess.start(this.programs, this.dataFolder, await this.argv(tcp), patience);
     } catch (error) {
       // Between asking for a free port and binding it another process may take it.
       if (attempt >= 3 || !(error instanceof Error) || !/Address already in use/.test(error.message)) throw error;

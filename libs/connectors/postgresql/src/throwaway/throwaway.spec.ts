@@ -6,7 +6,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
-import { removeThrowawayLeftovers, startThrowawayServer, type ThrowawayServer } from './index.js';
+import { findServerBinaries, makeThrowawayFolder, removeThrowawayLeftovers, startThrowawayServer, type ThrowawayServer } from './index.js';
+import { giveTreeTo } from './server-account.js';
+import { runServerProgram } from './server-process.js';
 
 const DEBIAN = '/usr/lib/postgresql/15/bin';
 const signal = new AbortController().signal;
@@ -97,6 +99,29 @@ describe('startThrowawayServer', () => {
     });
     await expect(failing).rejects.toThrow(/shared_buffers/);
     expect(await readdir(scratchFolder)).toEqual([]);
+  });
+
+  it('tells which segment of the log it replays, and waits for a server that still moves', async () => {
+    const folder = await makeThrowawayFolder(scratchFolder);
+    const binaries = await findServerBinaries(15, [DEBIAN], join(folder.path, 'libraries'));
+    const programs = { binaries, account: folder.account, logFile: join(folder.path, 'initdb.log'), signal };
+    const dataFolder = join(folder.path, 'data');
+    await mkdir(dataFolder, { mode: 0o700 });
+    await giveTreeTo(folder.account, dataFolder);
+    await runServerProgram(programs, 'initdb', ['-D', dataFolder, '-U', 'postgres', '--no-sync']);
+    await writeFile(join(dataFolder, 'recovery.signal'), '');
+    const replayed: string[] = [];
+    const server = await startThrowawayServer({
+      ...{ major: 15, folder, dataFolder, scratchFolder, toolFolders: [DEBIAN], signal },
+      settings: { restore_command: 'sleep 0.8; false' },
+      onReplay: (segment) => replayed.push(segment),
+    });
+    try {
+      expect(replayed).toContain('000000010000000000000001');
+      expect(await ask(server, 'pg_is_in_recovery()')).toBe('false');
+    } finally {
+      await server.stop();
+    }
   });
 
   it('stops and removes the leftovers of a dead owner, and those only', async () => {
