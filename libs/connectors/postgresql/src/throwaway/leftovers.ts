@@ -1,4 +1,4 @@
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,20 +19,31 @@ export async function removeThrowawayLeftovers(scratchRoot: string): Promise<str
   const removed: string[] = [];
   for (const root of new Set([scratchRoot, tmpdir()])) {
     for (const folder of await throwawayFolders(root)) {
-      const owner = Owner.safeParse(
-        await readFile(join(folder, OWNER_FILE), 'utf8')
-          .then(JSON.parse)
-          .catch(() => undefined),
-      );
+      const owner = await ownerOf(folder);
       // Without an owner's word it may be in the making by a process that is alive.
-      if (!owner.success || (await processStart(owner.data.pid)) === owner.data.startedAt) continue;
-      await stopServerOn(owner.data.dataFolder);
-      await rm(owner.data.socketFolder, { recursive: true, force: true });
+      if (!owner || (await processStart(owner.pid)) === owner.startedAt) continue;
+      await stopServerOn(owner.dataFolder);
+      await rm(owner.socketFolder, { recursive: true, force: true });
       await rm(folder, { recursive: true, force: true, maxRetries: 3 });
       removed.push(folder);
     }
   }
   return removed;
+}
+
+/** Of a folder and a file of our own only: anybody can put one into a temporary folder that all share, and name what we would remove. */
+async function ownerOf(folder: string): Promise<Owner | undefined> {
+  const file = join(folder, OWNER_FILE);
+  if (!(await isOurs(folder)) || !(await isOurs(file))) return undefined;
+  const word: unknown = await readFile(file, 'utf8')
+    .then(JSON.parse)
+    .catch(() => undefined);
+  return Owner.safeParse(word).data;
+}
+
+async function isOurs(path: string): Promise<boolean> {
+  const found = await lstat(path).catch(() => undefined);
+  return found !== undefined && !found.isSymbolicLink() && found.uid === process.getuid?.();
 }
 
 /** Throwaways lie in a run's scratch folder, one level below the scratch root, or directly in it. */

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { access, chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, chmod, chown, mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -140,6 +141,29 @@ describe('startThrowawayServer', () => {
     } finally {
       await used.stop();
       await abandoned.stop();
+    }
+  });
+
+  it('believes nobody else what lies in the folder that all share', async () => {
+    const nobody = 65_534;
+    const victim = join(scratchFolder, 'victim');
+    await mkdir(victim);
+    const word = JSON.stringify({ ...(await zombie()), socketFolder: victim, dataFolder: victim });
+    const planted = join(tmpdir(), `rhb_t_${randomBytes(6).toString('hex')}`);
+    try {
+      await mkdir(planted);
+      await writeFile(join(planted, 'owner.json'), word);
+      for (const foreign of [planted, join(planted, 'owner.json')]) {
+        await chown(foreign, nobody, nobody);
+        expect(await removeThrowawayLeftovers(scratchFolder)).not.toContain(planted);
+        await chown(foreign, process.getuid!(), process.getgid!());
+      }
+      await rename(join(planted, 'owner.json'), join(planted, 'elsewhere'));
+      await symlink(join(planted, 'elsewhere'), join(planted, 'owner.json'));
+      expect(await removeThrowawayLeftovers(scratchFolder)).not.toContain(planted);
+      expect(await gone(victim)).toBe(false);
+    } finally {
+      await rm(planted, { recursive: true, force: true });
     }
   });
 });
