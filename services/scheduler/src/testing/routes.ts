@@ -84,6 +84,7 @@ export const routesTo = (ids: Record<string, string>): Route[] => [
   ['GET', `/api/v2/restore-plans/${ids.restorePlan}`],
   ['POST', '/api/v2/restores', { plan: ids.restorePlan, hash: ids.hash }],
   ['GET', '/api/v2/restores/safety-copies'],
+  ['GET', `/api/v2/runs/${ids.run}/safety-copy?action=undo`],
   ['POST', `/api/v2/runs/${ids.run}/safety-copy`, { action: 'undo' }],
   ['GET', '/api/v2/status'],
   ['GET', '/api/v2/dead-letters'],
