@@ -1,4 +1,4 @@
-import type { ArtifactSource, ConnectorSession, RestoreOutline } from '@rahat/connector-kit';
+import { type ArtifactSource, bytesOfFiles, type ConnectorSession, inMegabytes, type RestoreOutline } from '@rahat/connector-kit';
 import { type Finding, RahatError, type RecoveryTarget, type TableName } from '@rahat/contracts';
 import type { DatabaseOrder } from './database-of-server.js';
 import type { RestoreOrder } from './restore.js';
@@ -10,13 +10,10 @@ export async function outlineDatabaseOfServer(
   session: ConnectorSession,
 ): Promise<RestoreOutline> {
   const { exists, findings } = await lookAtTarget(order, session);
-  // Of a chain nobody knows it before: about what its full backup has.
-  let full = source;
-  while (full.parent) full = full.parent;
-  const sizeBytes = full.artifacts.reduce((sum, artifact) => sum + artifact.sizeBytes, 0);
+  const sizeBytes = bytesOfFiles(source);
   return {
     steps: [
-      `Recover the whole server${momentInWords(order.recovery?.target)} as a throwaway of the worker's own: its files take about ${Math.ceil(sizeBytes / 1e6)} MB of the scratch folder, beside its log and a copy of the database`,
+      `Recover the whole server${momentInWords(order.recovery?.target)} as a throwaway of the worker's own: its files take about ${inMegabytes(sizeBytes)} of the scratch folder, beside its log and a copy of the database`,
       `Read its database '${order.fromDatabase}' and remove the throwaway`,
       ...stepsInTarget(order),
     ],

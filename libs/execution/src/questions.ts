@@ -9,7 +9,13 @@ import {
   type RunSecrets,
   type SafetyCopySpec,
 } from '@rahat/contracts';
-import type { ArtifactSource, BackupUserRequest, ConnectorSession, DiscoveredDatabase, RestoreOutline } from '@rahat/connector-kit';
+import {
+  type BackupUserRequest,
+  bytesOfFiles,
+  type ConnectorSession,
+  type DiscoveredDatabase,
+  type RestoreOutline,
+} from '@rahat/connector-kit';
 import type { SnapshotSource } from './artifacts.js';
 import { openChain } from './chain.js';
 import { connectorFor, type SourceConnection } from './connectors.js';
@@ -173,17 +179,15 @@ function folderOutline(source: SnapshotSource, path: string): RestoreOutline {
     rows: artifact.rows,
     sizeBytes: artifact.sizeBytes,
   }));
-  const links: ArtifactSource[] = [source];
-  for (let link: ArtifactSource | undefined = source.parent; link; link = link.parent) links.push(link);
+  let links = 1;
+  for (let link = source.parent; link; link = link.parent) links += 1;
   const steps = [
     `Refuse unless ${path} is missing or empty`,
-    `Write ${objects.length} files into ${path}${links.length > 1 ? `, put together from ${links.length} backups` : ''}`,
+    `Write ${objects.length} files into ${path}${links > 1 ? `, put together from ${links} backups` : ''}`,
     'Compare every file with its checksum',
     'Leave a data directory ready to start',
   ];
-  // Of a chain nobody knows it before: about what its full backup has.
-  const sizeBytes = links.at(-1)!.artifacts.reduce((sum, artifact) => sum + artifact.sizeBytes, 0);
-  return { steps, objects, sizeBytes, overwrites: [], findings: [] };
+  return { steps, objects, sizeBytes: bytesOfFiles(source), overwrites: [], findings: [] };
 }
 
 /** Asks the server that `source` is; no secret of either end is in the error. */

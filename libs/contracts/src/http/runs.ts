@@ -239,15 +239,7 @@ export const SafetyCopyEndQuery = EndSafetyCopy.pick({ action: true }).extend({ 
 export type SafetyCopyEndQuery = z.infer<typeof SafetyCopyEndQuery>;
 
 /** What an undo, or a drop, would do now. A finding that is a blocker stands in its way. */
-export const SafetyCopyEnd = z
-  .object({
-    steps: z.array(z.string()),
-    /** Tables that it changes. */
-    overwrites: z.array(z.string()),
-    findings: z.array(Finding),
-    rows: z.number(),
-  })
-  .meta({ id: 'SafetyCopyEnd' });
+export const SafetyCopyEnd = RestorePlan.pick({ steps: true, overwrites: true, findings: true, rows: true }).meta({ id: 'SafetyCopyEnd' });
 export type SafetyCopyEnd = z.infer<typeof SafetyCopyEnd>;
 
 /** A restore into a live database that can still be undone. */

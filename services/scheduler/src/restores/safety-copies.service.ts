@@ -1,6 +1,6 @@
 import {
-  LockWaitSeconds,
   RahatError,
+  SafetyCopyOrder,
   type EndSafetyCopy,
   type KeptSafetyCopy,
   type Page,
@@ -8,7 +8,6 @@ import {
   type Run,
   type SafetyCopyEnd,
   type SafetyCopyEndQuery,
-  type SafetyCopyOrder,
   type SafetyCopyQuery,
   type SafetyCopySpec,
 } from '@rahat/contracts';
@@ -56,8 +55,7 @@ export class SafetyCopiesService {
   /** What `end` would do; nothing is changed. */
   async outlineEnd(principal: Principal, id: string, { action, force }: SafetyCopyEndQuery): Promise<SafetyCopyEnd> {
     const kept = await this.database.inOrganization(principal, (transaction) => findKept(transaction, id));
-    const lockWaitSeconds = LockWaitSeconds.parse(undefined);
-    const order: SafetyCopyOrder = { of: id, schema: kept.copy.schema_name, action, force: force === 'true', lockWaitSeconds };
+    const order = SafetyCopyOrder.parse({ of: id, schema: kept.copy.schema_name, action, force: force === 'true' });
     const { steps, overwrites, findings, rows } = await this.outline(kept, order);
     return { steps, overwrites, findings, rows };
   }

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import {
   type ArtifactSource,
+  bytesOfFiles,
   type ConnectorContext,
   ensureRoom,
   type Job,
@@ -96,13 +97,10 @@ async function orRemove<T>(folder: ThrowawayFolder, work: () => Promise<T>): Pro
   }
 }
 
-/** Of a chain nobody knows it before: about what its full backup has. The server keeps the log that it has replayed, besides ours. */
+/** The server keeps the log that it has replayed, besides ours. */
 function roomFor(source: ArtifactSource, planned: PlannedRecovery | undefined): number {
-  let full = source;
-  while (full.parent) full = full.parent;
-  const files = full.artifacts.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const log = planned && planned.stop.needed > planned.base.end ? Number(planned.stop.needed - planned.base.end) : 0;
-  return files + 2 * log;
+  return bytesOfFiles(source) + 2 * log;
 }
 
 /** The same server, recovered to the backup's end at least, and open for writing. */
