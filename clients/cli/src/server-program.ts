@@ -33,6 +33,13 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
     .option('--ssh <user@host:port>', 'reach it through an SSH host; the address is as that host sees it')
     .option('--ssh-host-key <fingerprint>', 'SHA256:… of the SSH host; anything else is refused')
     .option('--ssh-key <file>', 'private key for the SSH host; kept sealed')
+    .option(
+      '--aws-iam',
+      'RDS and Aurora: log in by tokens of Amazon, signed with what the worker finds (role, profile), instead of a password',
+      false,
+    )
+    .option('--aws-region <region>', 'where the host’s name does not tell it')
+    .option('--aws-access-key <id>', 'sign with this key; its secret comes from RAHAT_SECRET_KEY or a prompt, and is kept sealed')
     .action(
       run(async (terminal, url: string, options: Parameters<Servers['addServer']>[2]) =>
         (await servers()).addServer(terminal, url, options),
@@ -101,6 +108,9 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
     .option('--ssh <user@host:port>', 'reach it through an SSH host (with --url); the address is as that host sees it')
     .option('--ssh-host-key <fingerprint>', 'SHA256:… of the SSH host; anything else is refused')
     .option('--ssh-key <file>', 'private key for the SSH host; kept sealed')
+    .option('--aws-iam', 'RDS and Aurora: log in by tokens of Amazon instead of a password (with --url)', false)
+    .option('--aws-region <region>', 'where the host’s name does not tell it')
+    .option('--aws-access-key <id>', 'sign with this key; its secret comes from RAHAT_SECRET_KEY or a prompt, and is kept sealed')
     .action(
       run(async (terminal, name: string, options: Parameters<Care['updateServer']>[2]) =>
         (await care()).updateServer(terminal, name, options),

@@ -9,6 +9,8 @@ export * from './assertions.js';
 export * from './tags.js';
 export * from './blackouts.js';
 export * from './hooks.js';
+export * from './aws-credentials.js';
+export * from './rds-host.js';
 export * from './connection.js';
 export * from './contents.js';
 export * from './storage-settings.js';

@@ -189,6 +189,17 @@ export type AuditVerification = {
     reason: string | null;
 };
 
+export type AwsIamAuthentication = {
+    kind: 'aws-iam';
+    region?: string;
+    credentials: {
+        source: 'access-key';
+        accessKeyId: string;
+    } | {
+        source: 'environment';
+    };
+};
+
 export type Backup = {
     id: string;
     snapshot: string;
@@ -626,10 +637,12 @@ export type CreateServer = {
     tlsCa?: string;
     tlsCertificate?: string;
     ssh?: SshTunnelInput;
+    authentication?: AwsIamAuthentication;
     password?: string;
     keys?: {
         tlsKey?: string;
         sshKey?: string;
+        awsSecretAccessKey?: string;
     };
     pool?: string;
     groups?: Array<string>;
@@ -1344,6 +1357,7 @@ export type PostgresqlAddress = {
     tlsCa?: string;
     tlsCertificate?: string;
     ssh?: SshTunnel;
+    authentication?: AwsIamAuthentication;
 };
 
 export type PostgresqlAddressInput = {
@@ -1355,6 +1369,7 @@ export type PostgresqlAddressInput = {
     tlsCa?: string;
     tlsCertificate?: string;
     ssh?: SshTunnelInput;
+    authentication?: AwsIamAuthentication;
 };
 
 export type PreflightFinding = {
@@ -2207,7 +2222,7 @@ export type Server = {
     identity: string | null;
     version: string | null;
     passwordSetAt: string;
-    keys: Array<'tlsKey' | 'sshKey'>;
+    keys: Array<'tlsKey' | 'sshKey' | 'awsSecretAccessKey'>;
     createdAt: string;
     platform: boolean;
     note: string;
@@ -2527,10 +2542,12 @@ export type UpdateServer = {
     tlsCa?: string;
     tlsCertificate?: string;
     ssh?: SshTunnelInput;
+    authentication?: AwsIamAuthentication;
     password?: string;
     keys?: {
         tlsKey?: string;
         sshKey?: string;
+        awsSecretAccessKey?: string;
     };
     pool?: string;
     groups?: Array<string>;

@@ -1,4 +1,4 @@
-import { ConnectionKeys, RahatError, type PostgresqlConnection, type RunSecrets } from '@rahat/contracts';
+import { ConnectionKeyName, ConnectionKeys, RahatError, type PostgresqlConnection, type RunSecrets } from '@rahat/contracts';
 import { sealFor, type SecretBox, type SecretPlace } from '@rahat/secrets';
 import type { SchedulerConfig } from '../config.js';
 import type { ServerRow } from './servers.table.js';
@@ -14,7 +14,7 @@ export class ServerSecrets {
     return this.secretBox.seal(password, placeOf(organization, server));
   }
 
-  sealKeys(organization: string, server: string, keys: ConnectionKeys): { sealed: string | null; names: (keyof ConnectionKeys)[] } {
+  sealKeys(organization: string, server: string, keys: ConnectionKeys): { sealed: string | null; names: ConnectionKeyName[] } {
     const names = keyNames(keys);
     const sealed = names.length === 0 ? null : this.secretBox.seal(JSON.stringify(keys), keysPlaceOf(organization, server));
     return { sealed, names };
@@ -60,8 +60,8 @@ export class ServerSecrets {
   }
 }
 
-export function keyNames(keys: ConnectionKeys): (keyof ConnectionKeys)[] {
-  return (['tlsKey', 'sshKey'] as const).filter((name) => keys[name] !== undefined);
+export function keyNames(keys: ConnectionKeys): ConnectionKeyName[] {
+  return ConnectionKeyName.options.filter((name) => keys[name] !== undefined);
 }
 
 function placeOf(organization: string, server: string): SecretPlace {

@@ -1,0 +1,1 @@
+export { rdsToken, type TokenLogin } from './rds-token.js';
