@@ -64,6 +64,7 @@ const boundaries = [
     onlyDependOnLibsWithTags: only(
       'contracts',
       'audit-trail',
+      'cloud-accounts',
       'service-kit',
       'persistence',
       'messaging',

@@ -16,7 +16,7 @@ const CREDENTIALS_LIMIT_MS = 20_000;
 
 /**
  * What lets a user of Amazon RDS or Aurora in instead of a password: a request that is signed and never sent as one. It is good for
- * fifteen minutes, and for the making of one connection or many; there is nothing to ask Amazon for but credentials.
+ * fifteen minutes. Nothing is asked of Amazon for it but credentials, where they are not stored.
  */
 export async function rdsToken(login: TokenLogin, signal: AbortSignal): Promise<string> {
   const { host, port, user, authentication } = login;
@@ -64,6 +64,8 @@ function noCredentials(cause: unknown): RahatError {
   const message = cause instanceof Error ? cause.message : String(cause);
   return new RahatError('source_authentication_failed', `No token of Amazon could be made: ${message}`, {
     cause,
+    // Credentials are only looked for, and who gives them may be away for a moment: the chain says the same of both.
+    retryable: true,
     hint: 'Give the worker a role, a profile or AWS_ variables with credentials that have not expired, or save the server with an access key.',
   });
 }

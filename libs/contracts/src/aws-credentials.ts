@@ -3,6 +3,8 @@ import { PlainText } from './plain-text.js';
 
 export const AccessKey = z.object({ source: z.literal('access-key'), accessKeyId: PlainText.trim().min(1).max(200) }).strict();
 
+export const SecretAccessKey = AccessKey.extend({ secretAccessKey: PlainText.min(1).max(1024) });
+
 /** Found by the process that uses them: environment, profile, role of the machine. */
 export const FoundCredentials = z.object({ source: z.literal('environment') }).strict();
 

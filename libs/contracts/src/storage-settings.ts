@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AccessKey, FoundCredentials } from './aws-credentials.js';
+import { AccessKey, FoundCredentials, SecretAccessKey } from './aws-credentials.js';
 import { PlainText } from './plain-text.js';
 
 export const LocalSettings = z
@@ -11,8 +11,6 @@ export type LocalSettings = z.infer<typeof LocalSettings>;
 /** Amazon's own rule, but for its length limits of other makers and underscores that old buckets have. */
 const BUCKET = /^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$/i;
 const PREFIX = /^(?!.*(^|\/)\.{1,2}(\/|$))[\w.-]+(\/[\w.-]+)*$/;
-
-const SecretAccessKey = AccessKey.extend({ secretAccessKey: PlainText.min(1).max(1024) });
 
 const S3Encryption = z.discriminatedUnion('mode', [
   /** Keys of the storage. */

@@ -1,4 +1,12 @@
-import { ConnectionKeyName, ConnectionKeys, RahatError, type PostgresqlConnection, type RunSecrets } from '@rahat/contracts';
+import {
+  ConnectionKeyName,
+  ConnectionKeys,
+  RahatError,
+  type CloudAccount,
+  type CloudAccountConnection,
+  type PostgresqlConnection,
+  type RunSecrets,
+} from '@rahat/contracts';
 import { sealFor, type SecretBox, type SecretPlace } from '@rahat/secrets';
 import type { SchedulerConfig } from '../config.js';
 import type { ServerRow } from './servers.table.js';
@@ -36,6 +44,20 @@ export class ServerSecrets {
     return server.standbys.map(({ host, port }) => ({ ...connection, host, port }));
   }
 
+  sealCloudSecret(server: { organization_id: string; id: string }, secret: string): string {
+    return this.secretBox.seal(secret, cloudPlaceOf(server.organization_id, server.id));
+  }
+
+  cloudAccountOf(
+    server: { organization_id: string; id: string },
+    { account, sealed_secret: sealed }: { account: CloudAccount; sealed_secret: string | null },
+  ): CloudAccountConnection {
+    const { credentials } = account;
+    if (credentials.source === 'environment') return { ...account, credentials };
+    const secretAccessKey = this.secretBox.open(sealed ?? '', cloudPlaceOf(server.organization_id, server.id)).toString('utf8');
+    return { ...account, credentials: { ...credentials, secretAccessKey } };
+  }
+
   /** Of a plan's hook. */
   sealAuthorization(plan: { organization_id: string; id: string }, authorization: string): string {
     return this.secretBox.seal(authorization, { organization: plan.organization_id, record: plan.id, field: 'authorization' });
@@ -70,4 +92,8 @@ function placeOf(organization: string, server: string): SecretPlace {
 
 function keysPlaceOf(organization: string, server: string): SecretPlace {
   return { organization, record: server, field: 'keys' };
+}
+
+function cloudPlaceOf(organization: string, server: string): SecretPlace {
+  return { organization, record: server, field: 'cloud-account' };
 }
