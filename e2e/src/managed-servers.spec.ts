@@ -56,6 +56,9 @@ describe.each(shapes(STANDALONE))('a server that Amazon runs ($form, $queues)', 
     const changed = await rahatBackup<Server>(['server', 'update', name, '--url', url('require'), ...byToken], environment);
     expect(changed.data).toMatchObject({ keys: ['awsSecretAccessKey'], address: { authentication: { kind: 'aws-iam', region: REGION } } });
     expect((await rahatBackup(['server', 'test', name], environment)).exitCode).toBe(0);
+    const again = ['server', 'add', url('require'), '--name', 'again', ...byToken];
+    const added = await rahatBackup<{ databases: { name: string }[] }>(again, environment);
+    expect(added.data.databases.map((database) => database.name)).toContain('shop');
 
     gate.shown.length = 0;
     expect((await backUp(world, plan)).state).toBe('succeeded');

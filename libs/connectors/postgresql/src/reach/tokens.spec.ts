@@ -113,11 +113,11 @@ const faults = () => gate.shown.map(({ fault }) => fault ?? 'let in');
 
 describe('a user who is let in by tokens', () => {
   it('gets through a backup and a restore that outlast every token, by a new one for each connection', async () => {
-    gate.rules.lifetimeSeconds = 2;
+    gate.rules.lifetimeSeconds = 4;
     const backup = new ArtifactsInMemory();
     let waited = false;
     backup.onPiece = async () => {
-      if (!waited) await sleep(3_100);
+      if (!waited) await sleep(5_100);
       waited = true;
     };
     await backUp(byToken(), backup);
@@ -134,7 +134,7 @@ describe('a user who is let in by tokens', () => {
       for await (const piece of backup.read(artifact)) {
         yield piece;
         // pg_restore logs in when it has read the table of contents and a little more.
-        if (artifact.kind === 'rows') await sleep(1_500);
+        if (artifact.kind === 'rows') await sleep(2_600);
       }
     };
     await using session = await postgresqlConnector.open(byToken(), context());
@@ -142,9 +142,9 @@ describe('a user who is let in by tokens', () => {
     expect(restored.tables).toMatchObject([{ matches: true }]);
     expect(await server.query('SELECT count(*)::int AS n FROM orders', [], 'again')).toEqual([{ n: ROWS }]);
     expect(faults().filter((fault) => fault !== 'let in')).toEqual(['expired']);
-    // pg_dump, pg_dumpall and pg_restore among them.
-    const days = new Set(gate.shown.map(({ token }) => /X-Amz-Date=(\w+)/.exec(token)?.[1]));
-    expect(days.size).toBeGreaterThanOrEqual(4);
+    // Before and after either wait.
+    const seconds = new Set(gate.shown.map(({ token }) => /X-Amz-Date=(\w+)/.exec(token)?.[1]));
+    expect(seconds.size).toBeGreaterThanOrEqual(3);
   });
 
   it('is refused with what to look at: by the server, and by it in the middle of the work', async () => {
