@@ -47,6 +47,10 @@ export const TRAIL_ACTIONS: Record<string, Declared> = {
   invitations_create: 'invitation.created',
   invitations_look: { none: 'it tells who has the token what it invites to, and takes nothing' },
   invitations_revoke: 'invitation.revoked',
+  log_push_tokens_create: 'log_push_token.created',
+  log_push_tokens_revoke: 'log_push_token.revoked',
+  // What a server pushes is its log; what was refused of it is recorded.
+  log_pushes_put: { action: 'log.push_refused', provenIn: 'services/scheduler/src/log-pushes/log-pushes.spec.ts' },
   me_password_change: 'password.changed',
   me_prove: { none: 'what it opens is recorded when it is done; a refused proof and a used recovery code are' },
   me_prove_passkey_options: { none: 'a question for an authenticator, which somebody may answer' },

@@ -35,6 +35,11 @@ import { LiveHub } from './live/live-hub.js';
 import { liveOutbox } from './live/live-outbox.js';
 import { OrganizationEvents } from './live/organization-events.js';
 import { SharedLiveController } from './live/shared-live.controller.js';
+import { Handovers } from './log-pushes/handover.js';
+import { LogPushTokensController } from './log-pushes/log-push-tokens.controller.js';
+import { LogPushTokens } from './log-pushes/log-push-tokens.js';
+import { LogPushesController } from './log-pushes/log-pushes.controller.js';
+import { LogPushes } from './log-pushes/log-pushes.js';
 import { DropSlots } from './log-streams/drop-slots.js';
 import { KeepStreams } from './log-streams/keep-streams.js';
 import { LogRemovals } from './log-streams/log-removals.js';
@@ -150,6 +155,8 @@ export class SchedulerModule {
       port: config.RAHAT_SCHEDULER_INTAKE_PORT,
       url: config.RAHAT_SCHEDULER_INTAKE_URL,
     });
+    const pushTokens = new LogPushTokens(database, outbox, clock);
+    const handovers = new Handovers(messaging, intake, secrets);
     const ticker = new Ticker(
       database,
       ledger,
@@ -205,6 +212,8 @@ export class SchedulerModule {
         CollectionsController,
         RebuildController,
         WindowsController,
+        LogPushTokensController,
+        LogPushesController,
         ComparisonsController,
         RestoresController,
         StatusController,
@@ -265,6 +274,8 @@ export class SchedulerModule {
         listing(BackupsService, (pagesOf) => new BackupsService(database, outbox, verification, pagesOf('backups'))),
         { provide: Intake, useValue: intake },
         { provide: ContentsService, useValue: new ContentsService(database, outbox, repositories, questions, intake) },
+        { provide: LogPushTokens, useValue: pushTokens },
+        { provide: LogPushes, useValue: new LogPushes(database, outbox, pushTokens, handovers, clock) },
         { provide: WindowsService, useValue: new WindowsService(database, clock) },
         { provide: ComparisonsService, useValue: new ComparisonsService(database, outbox, ledger, clock) },
         { provide: RebuildService, useValue: new RebuildService(database, outbox, ledger, placesBehind(internal), clock) },
