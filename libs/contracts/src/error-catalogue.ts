@@ -201,7 +201,12 @@ export const ERROR_CATALOGUE = {
     false,
     'Nothing was stored. Each server has a push token of its own: see "rahat-backup server log-push".',
   ),
-  log_segment_damaged: entry(422, 'The segment is damaged, or no segment of a log', false, 'Nothing was stored. Check the disk of the server.'),
+  log_segment_damaged: entry(
+    422,
+    'The segment is damaged, or no segment of a log',
+    false,
+    'Nothing was stored. Check the disk of the server.',
+  ),
   log_slot_in_use: entry(409, 'Another client uses the replication slot', true),
   restore_plan_stale: entry(409, 'The restore plan is no longer true', false, 'Make a new restore plan and check it.'),
   restore_target_exists: entry(409, 'The target of the restore exists already', false),

@@ -65,7 +65,9 @@ describe('access', () => {
       paths: Record<string, Record<string, { 'x-rahat-access': { access: string } }>>;
     };
     const documented = Object.entries(paths).flatMap(([path, methods]) =>
-      Object.keys(methods).filter((method) => methods[method]!['x-rahat-access'].access !== 'public').map((method) => `${method.toUpperCase()} ${path}`.replaceAll(/\{\w+\}/g, '*')),
+      Object.keys(methods)
+        .filter((method) => methods[method]!['x-rahat-access'].access !== 'public')
+        .map((method) => `${method.toUpperCase()} ${path}`.replaceAll(/\{\w+\}/g, '*')),
     );
     const walked = routes().map(([method, path]) =>
       `${method} ${path.split('?')[0]}`.replaceAll(

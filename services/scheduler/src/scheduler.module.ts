@@ -35,17 +35,10 @@ import { LiveHub } from './live/live-hub.js';
 import { liveOutbox } from './live/live-outbox.js';
 import { OrganizationEvents } from './live/organization-events.js';
 import { SharedLiveController } from './live/shared-live.controller.js';
-import { Handovers } from './log-pushes/handover.js';
-import { LogPushTokensController } from './log-pushes/log-push-tokens.controller.js';
-import { LogPushTokens } from './log-pushes/log-push-tokens.js';
-import { LogPushesController } from './log-pushes/log-pushes.controller.js';
-import { LogPushes } from './log-pushes/log-pushes.js';
-import { DropSlots } from './log-streams/drop-slots.js';
-import { KeepStreams } from './log-streams/keep-streams.js';
+import { LOG_PUSH_CONTROLLERS, logPushProviders } from './log-pushes/log-push-parts.js';
 import { LogRemovals } from './log-streams/log-removals.js';
 import { LogStreams } from './log-streams/log-streams.js';
-import { LogTick } from './log-streams/log-tick.js';
-import { RequestBases } from './log-streams/request-bases.js';
+import { logTick } from './log-streams/log-tick.js';
 import { LogMetrics } from './metrics/log-metrics.js';
 import { ProtectionMetrics } from './metrics/protection-metrics.js';
 import { RunMetrics } from './metrics/run-metrics.js';
@@ -155,8 +148,6 @@ export class SchedulerModule {
       port: config.RAHAT_SCHEDULER_INTAKE_PORT,
       url: config.RAHAT_SCHEDULER_INTAKE_URL,
     });
-    const pushTokens = new LogPushTokens(database, outbox, clock);
-    const handovers = new Handovers(messaging, intake, secrets);
     const ticker = new Ticker(
       database,
       ledger,
@@ -170,12 +161,7 @@ export class SchedulerModule {
       runPauses,
       memory,
       new LeftSnapshots(outbox, ledger, config, clock),
-      new LogTick({
-        streams: new KeepStreams(outbox, messaging, ledger, config.RAHAT_SCHEDULER_SLOT_KEPT_MINUTES * 60_000, clock),
-        bases: new RequestBases(outbox, ledger, clock),
-        removals: logRemovals,
-        slots: new DropSlots(database, outbox, questions, secrets, clock),
-      }),
+      logTick({ database, outbox, messaging, ledger, questions, secrets, config, clock }, logRemovals),
       new ExpireSafetyCopies(outbox, ledger, clock),
       config,
       clock,
@@ -212,8 +198,7 @@ export class SchedulerModule {
         CollectionsController,
         RebuildController,
         WindowsController,
-        LogPushTokensController,
-        LogPushesController,
+        ...LOG_PUSH_CONTROLLERS,
         ComparisonsController,
         RestoresController,
         StatusController,
@@ -274,8 +259,7 @@ export class SchedulerModule {
         listing(BackupsService, (pagesOf) => new BackupsService(database, outbox, verification, pagesOf('backups'))),
         { provide: Intake, useValue: intake },
         { provide: ContentsService, useValue: new ContentsService(database, outbox, repositories, questions, intake) },
-        { provide: LogPushTokens, useValue: pushTokens },
-        { provide: LogPushes, useValue: new LogPushes(database, outbox, pushTokens, handovers, clock) },
+        ...logPushProviders({ database, outbox, messaging, intake, secrets, clock }),
         { provide: WindowsService, useValue: new WindowsService(database, clock) },
         { provide: ComparisonsService, useValue: new ComparisonsService(database, outbox, ledger, clock) },
         { provide: RebuildService, useValue: new RebuildService(database, outbox, ledger, placesBehind(internal), clock) },

@@ -1,6 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
-import { type AttemptResult, LOG_PUSHED, LogPushOrder, LogPushSignal, QUEUES, RahatError, RunSecrets, type RunSpec } from '@rahat/contracts';
+import {
+  type AttemptResult,
+  LOG_PUSHED,
+  LogPushOrder,
+  LogPushSignal,
+  QUEUES,
+  RahatError,
+  RunSecrets,
+  type RunSpec,
+} from '@rahat/contracts';
 import type { Messaging, Subscription } from '@rahat/messaging';
 import type { PoolKey } from '@rahat/secrets';
 import { OutgoingClient } from '@rahat/service-kit';

@@ -44,7 +44,9 @@ export class LogPushTokens {
       await lockRow(transaction, 'servers', server);
       const { organization_id } = await findServer(transaction, server);
       if ((await tokensOf(transaction, server)).length >= MOST_OF_A_SERVER)
-        throw new RahatError('conflict', `The server has ${MOST_OF_A_SERVER} push tokens already`, { hint: 'Revoke those that are not used.' });
+        throw new RahatError('conflict', `The server has ${MOST_OF_A_SERVER} push tokens already`, {
+          hint: 'Revoke those that are not used.',
+        });
       const [row] = await transaction.query<LogPushTokenRow>(
         `INSERT INTO log_push_tokens (id, organization_id, server_id, secret_hash, created_by, created_at) VALUES ($1, $2, $3, $4, $5, $6) RETURNING *`,
         [id, organization_id, server, secretHash, JSON.stringify({ id: principal.subject, name: principal.name }), this.clock.now()],

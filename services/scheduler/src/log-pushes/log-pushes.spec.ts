@@ -88,7 +88,11 @@ async function push(name: string, body: Buffer | ReadableStream = SEGMENT, secre
     ...(body instanceof ReadableStream ? { duplex: 'half' } : {}),
   } as RequestInit);
   const text = await response.text();
-  return { status: response.status, retryAfter: response.headers.get('retry-after'), code: text === '' ? undefined : JSON.parse(text).code };
+  return {
+    status: response.status,
+    retryAfter: response.headers.get('retry-after'),
+    code: text === '' ? undefined : JSON.parse(text).code,
+  };
 }
 const refused = (code: 'log_segment_differs' | 'unavailable'): LogPushVerdict => ({
   outcome: 'refused',
@@ -198,7 +202,9 @@ describe('a pushed segment', () => {
   });
 
   it('without a size, with a wrong one, or of no name of the log is refused', async () => {
-    expect(await push(NAME, new ReadableStream({ start: (controller) => (controller.enqueue(SEGMENT), controller.close()) }))).toMatchObject({
+    expect(
+      await push(NAME, new ReadableStream({ start: (controller) => (controller.enqueue(SEGMENT), controller.close()) })),
+    ).toMatchObject({
       status: 422,
       code: 'log_segment_damaged',
     });
@@ -217,7 +223,10 @@ describe('other files of the log', () => {
     const history = Buffer.from('1\t0/7000100\tno recovery target specified\n');
     expect(await push('00000002.history', history)).toMatchObject({ status: 201 });
     expect(await push('00000002.history', history)).toMatchObject({ status: 204 });
-    expect(await push('00000002.history', Buffer.from('1\t0/8000100\tanother\n'))).toMatchObject({ status: 409, code: 'log_segment_differs' });
+    expect(await push('00000002.history', Buffer.from('1\t0/8000100\tanother\n'))).toMatchObject({
+      status: 409,
+      code: 'log_segment_differs',
+    });
     expect(await push('00000003.history', Buffer.from('nothing'))).toMatchObject({ status: 422, code: 'log_segment_damaged' });
     expect(await push('00000003.history', randomBytes(100_000))).toMatchObject({ status: 413 });
     for (const name of [`${NAME}.partial`, `${NAME}.00000028.backup`]) expect(await push(name)).toMatchObject({ status: 204 });
@@ -251,14 +260,19 @@ describe('a push token', () => {
     expect((await scheduler.call('DELETE', `${tokens}/${other.id}`)).status).toBe(204);
     expect((await scheduler.call('DELETE', `${tokens}/${other.id}`)).status).toBe(404);
     expect(await push(NAME, SEGMENT, other.secret)).toMatchObject({ status: 401 });
-    expect(await push(NAME, SEGMENT, `${token.secret.slice(0, -1)}${token.secret.endsWith('0') ? '1' : '0'}`)).toMatchObject({ status: 401 });
+    expect(await push(NAME, SEGMENT, `${token.secret.slice(0, -1)}${token.secret.endsWith('0') ? '1' : '0'}`)).toMatchObject({
+      status: 401,
+    });
     expect(await push(NAME, SEGMENT, 'nonsense')).toMatchObject({ status: 401 });
-    expect(acts().filter(({ action }) => action.startsWith('log_push_token')).map(({ action }) => action)).toEqual([
-      'log_push_token.created',
-      'log_push_token.revoked',
-    ]);
+    expect(
+      acts()
+        .filter(({ action }) => action.startsWith('log_push_token'))
+        .map(({ action }) => action),
+    ).toEqual(['log_push_token.created', 'log_push_token.revoked']);
     const kept = JSON.stringify(await scheduler.sql('SELECT row_to_json(t) FROM scheduler.log_push_tokens t'));
-    expect([kept, JSON.stringify(scheduler.told), JSON.stringify(data), scheduler.application.log()].join()).not.toContain(token.secret.slice(37, 101));
+    expect([kept, JSON.stringify(scheduler.told), JSON.stringify(data), scheduler.application.log()].join()).not.toContain(
+      token.secret.slice(37, 101),
+    );
   });
 
   it('is good for its own server alone', async () => {

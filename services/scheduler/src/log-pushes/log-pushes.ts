@@ -121,7 +121,8 @@ export class LogPushes {
     for (const [index, verdict] of verdicts.entries()) {
       const stream = streams[index]!;
       if (verdict.outcome !== 'refused') {
-        if (stream.push_refused) await this.database.inOrganization(stream.organization_id, (transaction) => forgetRefusal(transaction, stream));
+        if (stream.push_refused)
+          await this.database.inOrganization(stream.organization_id, (transaction) => forgetRefusal(transaction, stream));
         continue;
       }
       const error = RahatError.deserialize(verdict.error as Parameters<typeof RahatError.deserialize>[0]);

@@ -58,7 +58,13 @@ export async function keepHistory(
 }
 
 /** What a server was refused last; the same again and again is one. True when it is new. */
-export async function noteRefusal(transaction: Transaction, stream: PushedStream, file: string, error: RunError, at: Date): Promise<boolean> {
+export async function noteRefusal(
+  transaction: Transaction,
+  stream: PushedStream,
+  file: string,
+  error: RunError,
+  at: Date,
+): Promise<boolean> {
   const known = stream.push_refused;
   if (known?.file === file && known.error.code === error.code) return false;
   await transaction.query(`UPDATE log_streams SET push_refused = $2 WHERE id = $1`, [

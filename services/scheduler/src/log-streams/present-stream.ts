@@ -86,7 +86,10 @@ function stateOf(row: ShownStreamRow, lagMs: number | null, now: Date): Pick<Log
       }
       if (row.push_refused) {
         const { file, error } = row.push_refused;
-        return { state: 'broken', message: `The server pushed ${file}, which was refused: ${error.message}. It keeps all later log meanwhile.` };
+        return {
+          state: 'broken',
+          message: `The server pushed ${file}, which was refused: ${error.message}. It keeps all later log meanwhile.`,
+        };
       }
       if (row.follower_message) return { state: 'broken', message: row.follower_message };
       if (row.committed_lsn === null) {

@@ -80,9 +80,13 @@ export class PushedLog {
     await this.commit(reading, plan, missing);
     // A body comes once, and one timeline is committed at a time.
     if (others.length > 0)
-      throw new RahatError('unavailable', `${segment.name} holds the end of one timeline and the beginning of another. The former is stored`, {
-        hint: 'The server pushes it again by itself, and the rest is taken then.',
-      });
+      throw new RahatError(
+        'unavailable',
+        `${segment.name} holds the end of one timeline and the beginning of another. The former is stored`,
+        {
+          hint: 'The server pushes it again by itself, and the rest is taken then.',
+        },
+      );
     return 'stored';
   }
 

@@ -82,7 +82,8 @@ describe.each([13, 18] as const)('what PostgreSQL %i archives and pushes', (majo
       await server.query('INSERT INTO marks SELECT 2 FROM generate_series(1, 400000)');
       await archiveAll(server);
       const former = await segmentsIn(server.archive);
-      for (const name of former) expect([name, await first.pushing.push(name, await contentOf(server.archive, name))]).toEqual([name, { outcome: 'stored' }]);
+      for (const name of former)
+        expect([name, await first.pushing.push(name, await contentOf(server.archive, name))]).toEqual([name, { outcome: 'stored' }]);
       expect(log.ranges.every((range, index) => index === 0 || range.start === log.ranges[index - 1]!.end)).toBe(true);
       expect(log.ranges.at(-1)!.lastCommitAt! > moment!.time).toBe(true);
       first.pushing.end();
@@ -208,7 +209,8 @@ describe('a pushed segment', () => {
   it('behind a hole is kept, and so is what fills the hole later', async () => {
     const log = new LogInMemory();
     await using it = await taking(server, log);
-    for (const index of [0, 2, 1]) expect(await it.pushing.push(segments[index]!.name, segments[index]!.content)).toEqual({ outcome: 'stored' });
+    for (const index of [0, 2, 1])
+      expect(await it.pushing.push(segments[index]!.name, segments[index]!.content)).toEqual({ outcome: 'stored' });
     expect(log.kept.map(({ bytes }) => bytes.equals(segments[0]!.content))).toEqual([true, false, false]);
   });
 

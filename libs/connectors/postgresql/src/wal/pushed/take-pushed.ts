@@ -60,7 +60,8 @@ async function settle(segment: PushedSegment, log: PushedLog, job: Job): Promise
 /** Of a stream that was followed before: nobody reads it any more, and it would keep log until the server's disk is full. */
 async function letSlotGo(connection: PostgresqlConnection, slot: string, job: Job): Promise<void> {
   try {
-    if (await dropSlot(connection, slot, job.signal)) job.log('info', `The replication slot ${slot} is not needed any more, and was dropped`);
+    if (await dropSlot(connection, slot, job.signal))
+      job.log('info', `The replication slot ${slot} is not needed any more, and was dropped`);
   } catch (error) {
     job.log('warning', `Whether the replication slot ${slot} is still there is not known: ${RahatError.from(error).message}`);
   }
