@@ -1,4 +1,4 @@
-import type { Job, PushedLogSink, PushedSegment } from '@rahat/connector-kit';
+import type { CommittedPiece, Job, PushedLogSink, PushedSegment } from '@rahat/connector-kit';
 import { type LogRange, lsnText, parseLogFileName, type PostgresqlConnection, RahatError } from '@rahat/contracts';
 import type { Place } from '../follow-position.js';
 import { formatLogTime, type LogEvent, LogRecords } from '../log-records.js';
@@ -9,6 +9,7 @@ import { damaged, type ExpectedSegment } from './segment-header.js';
 import { type Piece, piecesOf, placeOfSegment, planSegment, type SegmentPlan } from './segment-plan.js';
 import { WayOfPushed } from './way-of-pushed.js';
 
+const END_OF_LOG = 2n ** 64n;
 /** A checkpoint of an idle server takes less of a new segment; the server sees no reason to archive that. */
 const IDLE_BYTES = 8192n;
 
@@ -24,7 +25,7 @@ export class PushedLog {
   /** The furthest that is committed. */
   reached?: Place;
   lastTransactionSeenAt = Date.now();
-  /** Behind the last one that was taken here, where nobody else commits. */
+  /** What begins here is committed nowhere, and nothing behind it: nobody else commits. */
   private tip?: Place;
   private readonly ways: WayOfPushed;
   /** Timelines whose history is committed or needs none. */
@@ -63,7 +64,9 @@ export class PushedLog {
     this.ways.learn(histories);
     const way = await this.ways.to(place.timeline);
     const pieces = piecesOf(place, way);
-    const plan = planSegment(pieces, await this.committedOf(pieces));
+    const { committed, last } = await this.committedOf(pieces);
+    this.tip = undefined;
+    const plan = planSegment(pieces, committed);
     const expected: ExpectedSegment = {
       name: segment.name,
       start: place.start,
@@ -73,11 +76,8 @@ export class PushedLog {
     };
     const reading = { expected, body, way };
     const [missing, ...others] = plan.missing;
-    if (!missing) {
-      await this.compare(reading, plan, pieces);
-      return 'known';
-    }
-    await this.commit(reading, plan, missing);
+    if (missing) await this.commit(reading, plan, missing);
+    else await this.compare(reading, plan, pieces);
     // A body comes once, and one timeline is committed at a time.
     if (others.length > 0)
       throw new RahatError(
@@ -87,20 +87,24 @@ export class PushedLog {
           hint: 'The server pushes it again by itself, and the rest is taken then.',
         },
       );
-    return 'stored';
+    if (last) this.tip = { timeline: place.timeline, position: place.end };
+    return missing ? 'stored' : 'known';
   }
 
-  private async committedOf(pieces: readonly Piece[]) {
-    const [first] = pieces;
+  /** `last`: on the segment's timeline nothing is committed behind it. */
+  private async committedOf(pieces: readonly Piece[]): Promise<{ committed: CommittedPiece[]; last: boolean }> {
+    const newest = pieces.at(-1)!;
     const { tip } = this;
-    // What goes on where our own last one ended needs no look: nothing is kept of it.
-    if (pieces.length === 1 && tip?.timeline === first?.timeline && tip?.position === first?.start) return [];
+    if (pieces.length === 1 && tip?.timeline === newest.timeline && tip.position === newest.start) return { committed: [], last: true };
     const found = await Promise.all(
-      pieces.map(({ timeline, start, end }) =>
-        this.sink.committed(timeline, start, end).catch((error: unknown) => Promise.reject(new SinkFailure(error))),
+      pieces.map((piece) =>
+        this.sink
+          .committed(piece.timeline, piece.start, piece === newest ? END_OF_LOG : piece.end)
+          .catch((error: unknown) => Promise.reject(new SinkFailure(error))),
       ),
     );
-    return found.flat();
+    const committed = found.flat();
+    return { committed, last: !committed.some(({ timeline, end }) => timeline === newest.timeline && end > newest.end) };
   }
 
   private async compare(reading: Reading, plan: SegmentPlan, pieces: readonly Piece[]): Promise<void> {
@@ -167,7 +171,6 @@ export class PushedLog {
 
   private reach({ timeline, end }: Piece): void {
     const { reached } = this;
-    this.tip = { timeline, position: end };
     if (reached && (timeline < reached.timeline || (timeline === reached.timeline && end <= reached.position))) return;
     this.reached = { timeline, position: end };
   }

@@ -177,6 +177,20 @@ describe('a pushed segment', () => {
     expect(log.kept).toHaveLength(2);
   });
 
+  it('is compared also right behind one that was known', async () => {
+    const log = new LogInMemory();
+    const [one, two] = segments as [(typeof segments)[0], (typeof segments)[0]];
+    await using it = await taking(server, log);
+    await it.pushing.push(two.name, two.content);
+    await it.pushing.push(one.name, one.content);
+    for (const _again of [1, 2]) {
+      expect(await it.pushing.push(two.name, altered(two.content, 1_000_000))).toMatchObject({ code: 'log_segment_differs' });
+      expect(await it.pushing.push(one.name, one.content)).toEqual({ outcome: 'known' });
+    }
+    expect(await it.pushing.push(two.name, two.content)).toEqual({ outcome: 'known' });
+    expect(log.kept).toHaveLength(2);
+  });
+
   it.each([
     ['another server', 'log_segment_foreign', (content: Buffer) => altered(content, 24)],
     ['another address than its name', 'log_segment_damaged', (content: Buffer) => altered(content, 11)],
