@@ -28,7 +28,8 @@ export const LOG_PUSHED = 'log.pushed';
 export const LogPushSignal = z.object({ run: z.string(), attempt: z.number().int(), binding: z.string(), sealedOrder: z.string() });
 export type LogPushSignal = z.infer<typeof LogPushSignal>;
 
-/** Headers of the answer to the GET: base64 of the history files that help to place the segment, as JSON; behind the body the SHA-256 of all of it. */
+/** What the GET gives is the segment, and behind it the SHA-256 of it: in the body itself, because proxies lose what stands behind one. */
+export const DIGEST_BYTES = 32;
+/** Beside it the history files that help to place the segment: base64 of JSON. */
 export const HISTORIES_HEADER = 'rahat-histories';
-export const DIGEST_TRAILER = 'rahat-sha256';
 export const PushedHistories = z.array(z.object({ timeline: z.number().int().min(2), content: z.base64() }));

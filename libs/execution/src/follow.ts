@@ -1,4 +1,4 @@
-import type { CommittedPiece, ConnectorSession, FollowEnd, PushedLogSink, TimelineHistory } from '@rahat/connector-kit';
+import type { CommittedPiece, ConnectorSession, FollowEnd, PushedLogSink, PushedSegment, TimelineHistory } from '@rahat/connector-kit';
 import {
   attemptLabel,
   type FollowEvidence,
@@ -16,6 +16,7 @@ import { connectorFor } from './connectors.js';
 import { historyKey, logKey, LogObjectMeta, positionName } from './log-objects.js';
 import { LogLag } from './log-lag.js';
 import { LogSessions } from './log-sessions.js';
+import { maskSecrets } from './mask-secrets.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToWrite, sourceConnection } from './run-context.js';
 import { storedBeyond } from './stored-beyond.js';
 
@@ -98,7 +99,23 @@ async function followIn(
     throw new RahatError('message_invalid', 'The log is pushed, and this worker has nowhere to take it from', {
       hint: 'Update the workers of this pool.',
     });
-  return source.takePushed(request, options.pushedSegments, sink, job);
+  return source.takePushed(request, masked(options.pushedSegments, secrets), sink, job);
+}
+
+/** What is said of a segment goes to whoever pushed it. */
+async function* masked(segments: AsyncIterable<PushedSegment>, secrets: RunSecrets): AsyncGenerator<PushedSegment> {
+  for await (const segment of segments)
+    yield {
+      name: segment.name,
+      sizeBytes: segment.sizeBytes,
+      open: () => segment.open(),
+      settle: (verdict) => {
+        if (verdict.outcome !== 'refused') return segment.settle(verdict);
+        const { code, message, hint, retryable } = verdict.error;
+        const error = new RahatError(code, maskSecrets(message, secrets), { hint: hint && maskSecrets(hint, secrets), retryable });
+        segment.settle({ outcome: 'refused', error });
+      },
+    };
 }
 
 function followOrder({ stream, repository, slot, from, commitSeconds, heartbeatSeconds }: FollowWork) {

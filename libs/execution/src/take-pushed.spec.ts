@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { PushedSegment } from '@rahat/connector-kit';
-import type { FollowEvidence, PostgresqlConnection, RunSecrets, RunSpec } from '@rahat/contracts';
+import { RahatError, type FollowEvidence, type PostgresqlConnection, type RunSecrets, type RunSpec } from '@rahat/contracts';
 import type { Repository } from '@rahat/repository';
 import { startPostgresql } from '@rahat/test-servers';
 import { executeRun, type LogCommitted } from './index.js';
@@ -33,7 +33,6 @@ type Outcome = Parameters<PushedSegment['settle']>[0];
 /** One run that takes these, and what it said to each. */
 async function take(segments: { name: string; content: Buffer }[], stream: string, change: object = {}) {
   const outcomes: Outcome[] = [];
-  const committed: LogCommitted[] = [];
   async function* pushed(): AsyncGenerator<PushedSegment> {
     for (const { name, content } of segments)
       yield {
@@ -48,6 +47,10 @@ async function take(segments: { name: string; content: Buffer }[], stream: strin
         settle: (outcome) => void outcomes.push(outcome),
       };
   }
+  return { outcomes, ...(await run(pushed(), stream, change)) };
+}
+async function run(pushedSegments: AsyncIterable<PushedSegment>, stream: string, change: object = {}) {
+  const committed: LogCommitted[] = [];
   const spec: RunSpec = {
     ...runHead(),
     type: 'follow',
@@ -59,8 +62,8 @@ async function take(segments: { name: string; content: Buffer }[], stream: strin
     ...change,
   };
   const options = runOptions(folder, { signal: new AbortController().signal, onLogCommitted: (told) => committed.push(told) });
-  const evidence = (await executeRun(spec, secrets, { ...options, pushedSegments: pushed() })) as FollowEvidence;
-  return { outcomes, committed, evidence };
+  const evidence = (await executeRun(spec, secrets, { ...options, pushedSegments })) as FollowEvidence;
+  return { committed, evidence };
 }
 async function segment(): Promise<{ name: string; content: Buffer }> {
   await server.query('CREATE TABLE IF NOT EXISTS marks (i int)');
@@ -102,6 +105,19 @@ describe('a log that is pushed', () => {
     expect(await rangesOf(stream)).toHaveLength(5);
     expect((await take([one, two], stream)).outcomes).toEqual([{ outcome: 'known' }, { outcome: 'known' }]);
   }, 60_000);
+
+  it('says no secret to whoever pushes', async () => {
+    const outcomes: Outcome[] = [];
+    async function* failing(): AsyncGenerator<PushedSegment> {
+      const open = () => Promise.reject(new RahatError('unavailable', `no way with ${connection.password}`));
+      yield { name: '000000010000000000000001', sizeBytes: 16 << 20, open, settle: (outcome) => void outcomes.push(outcome) };
+    }
+    await run(failing(), `stream_${randomUUID()}`);
+    expect(outcomes).toMatchObject([
+      { outcome: 'refused', error: { code: 'unavailable', message: expect.stringMatching(/^no way with/) } },
+    ]);
+    expect(JSON.stringify(outcomes)).not.toContain(connection.password);
+  }, 30_000);
 
   it('ends when another server answers, and drops the slot that it had when it was followed', async () => {
     const stream = `stream_${randomUUID()}`;

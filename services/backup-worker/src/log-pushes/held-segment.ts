@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { request as openRequest, type ClientRequest, type IncomingMessage } from 'node:http';
 import { request as openSecureRequest } from 'node:https';
-import { type ContentUpload, DIGEST_TRAILER, HISTORIES_HEADER, type LogPushOrder, PushedHistories, RahatError } from '@rahat/contracts';
+import { type ContentUpload, DIGEST_BYTES, HISTORIES_HEADER, type LogPushOrder, PushedHistories, RahatError } from '@rahat/contracts';
 import type { PushedSegment } from '@rahat/execution';
 
 /** Of whoever holds the segment; what is silent for so long has gone. */
@@ -49,7 +49,7 @@ export class HeldSegment implements PushedSegment {
       response.resume();
       throw gone(this.name);
     }
-    return { histories: historiesIn(response), body: bodyOf(this.name, response) };
+    return { histories: historiesIn(response), body: bodyOf(this.order, response) };
   }
 
   settle(verdict: Verdict): void {
@@ -73,19 +73,24 @@ function historiesIn({ headers }: IncomingMessage): Map<number, Buffer> {
 }
 
 /** What breaks off never looks like an end, and what arrives is what was sent: its hash comes behind it. */
-async function* bodyOf(name: string, response: IncomingMessage): AsyncGenerator<Buffer> {
+async function* bodyOf({ file, sizeBytes }: LogPushOrder, response: IncomingMessage): AsyncGenerator<Buffer> {
   const hash = createHash('sha256');
+  let left = sizeBytes;
+  let digest: Buffer = Buffer.alloc(0);
   try {
     for await (const piece of response as AsyncIterable<Buffer>) {
-      hash.update(piece);
-      yield piece;
+      const part = piece.subarray(0, left);
+      digest = Buffer.concat([digest, piece.subarray(part.length)]);
+      left -= part.length;
+      hash.update(part);
+      if (part.length > 0) yield part;
     }
   } catch (error) {
-    throw gone(name, error);
+    throw gone(file, error);
   }
-  if (!response.complete) throw gone(name);
-  if (response.trailers[DIGEST_TRAILER] !== hash.digest('hex'))
-    throw new RahatError('unavailable', `${name} did not arrive as it was sent`, { hint: 'It is pushed again by itself.' });
+  if (!response.complete || left > 0) throw gone(file);
+  if (digest.length === DIGEST_BYTES && digest.equals(hash.digest())) return;
+  throw new RahatError('unavailable', `${file} did not arrive as it was sent`, { hint: 'It is pushed again by itself.' });
 }
 
 function gone(name: string, cause?: unknown): RahatError {

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { DIGEST_TRAILER, HISTORIES_HEADER, RahatError, type LogPushOrder } from '@rahat/contracts';
+import { HISTORIES_HEADER, RahatError, type LogPushOrder } from '@rahat/contracts';
 import type { PushedSegment } from '@rahat/execution';
 import { PushedSegments } from './pushed-segments.js';
 
@@ -41,12 +41,11 @@ afterEach(() => {
   server.close();
 });
 
-function whole(response: ServerResponse, digest = createHash('sha256').update(BYTES).digest('hex')): void {
+function whole(response: ServerResponse, digest = createHash('sha256').update(BYTES).digest()): void {
   const histories = Buffer.from(JSON.stringify([HISTORY])).toString('base64');
-  response.writeHead(200, { trailer: DIGEST_TRAILER, [HISTORIES_HEADER]: histories });
+  response.writeHead(200, { [HISTORIES_HEADER]: histories });
   response.write(BYTES);
-  response.addTrailers({ [DIGEST_TRAILER]: digest });
-  response.end();
+  response.end(digest);
 }
 
 async function next(file = 'one'): Promise<PushedSegment> {
@@ -93,10 +92,12 @@ describe('a segment that a scheduler holds', () => {
       setTimeout(() => response.destroy(), 50);
     };
     await expect(contentOf(await next())).rejects.toMatchObject({ code: 'unavailable' });
-    give = (response) => whole(response, '0'.repeat(64));
+    give = (response) => whole(response, Buffer.alloc(32));
     await expect(contentOf(await next())).rejects.toThrow('did not arrive as it was sent');
     give = (response) => void response.writeHead(200).end(BYTES);
     await expect(contentOf(await next())).rejects.toThrow('did not arrive as it was sent');
+    give = (response) => void response.writeHead(200).end(BYTES.subarray(1));
+    await expect(contentOf(await next())).rejects.toThrow('is gone');
     give = (response) => void response.writeHead(404).end();
     await expect(contentOf(await next())).rejects.toMatchObject({ code: 'unavailable' });
   });

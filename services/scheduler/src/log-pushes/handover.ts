@@ -40,9 +40,17 @@ export class Handovers {
     const silent = setTimeout(() => expected.forget(nobodyFollows()), FOLLOWER_ANSWERS_MS);
     const ends: (() => void)[] = [() => clearTimeout(silent)];
     const verdict = verdictIn(expected.arrival, ends);
-    void offered.taken.then((response) => ends.push(() => void response.socket?.destroy())).catch(() => undefined);
+    // A proxy between may hold the answer back until it ends.
+    const came = (response: ServerResponse): void => {
+      clearTimeout(silent);
+      ends.push(() => void response.socket?.destroy());
+    };
+    offered.taken.then(came, () => undefined);
     const taken = Promise.race([offered.taken, verdict.then(() => undefined)]);
     taken.catch(() => undefined);
+    // A follower may refuse what it never came for.
+    const over = (): void => offered.forget(new RahatError('cancelled', 'The segment is settled'));
+    void verdict.then(over, over);
     const forget = (reason: RahatError): void => {
       offered.forget(reason);
       expected.forget(reason);

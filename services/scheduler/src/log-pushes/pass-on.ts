@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { DIGEST_TRAILER, HISTORIES_HEADER, RahatError, type PushedHistories } from '@rahat/contracts';
+import { DIGEST_BYTES, HISTORIES_HEADER, RahatError, type PushedHistories } from '@rahat/contracts';
 import type { z } from 'zod';
 
 /** One of those that a segment goes to, and what helps it to place the segment. */
@@ -19,7 +19,7 @@ export async function passOn(segment: IncomingMessage, sizeBytes: number, takers
     response.on('error', () => undefined);
     response.writeHead(200, {
       'content-type': 'application/octet-stream',
-      trailer: DIGEST_TRAILER,
+      'content-length': sizeBytes + DIGEST_BYTES,
       [HISTORIES_HEADER]: Buffer.from(JSON.stringify(histories)).toString('base64'),
     });
   }
@@ -33,11 +33,8 @@ export async function passOn(segment: IncomingMessage, sizeBytes: number, takers
     if (takers.every(({ response }) => response.destroyed)) return;
   }
   if (received !== sizeBytes) throw new RahatError('malformed_request', `${received} bytes came instead of ${sizeBytes}`);
-  const digest = hash.digest('hex');
-  for (const { response } of takers) {
-    response.addTrailers({ [DIGEST_TRAILER]: digest });
-    response.end();
-  }
+  const digest = hash.digest();
+  for (const { response } of takers) response.end(digest);
 }
 
 async function write(response: ServerResponse, piece: Buffer): Promise<void> {

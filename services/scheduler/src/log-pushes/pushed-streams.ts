@@ -32,7 +32,7 @@ interface HistoryRow {
 /** What helps to place a segment: where its timeline comes from. */
 export async function historiesFor(transaction: Transaction, stream: string, timeline: number): Promise<HistoryRow[]> {
   return transaction.query<HistoryRow>(
-    `SELECT timeline, content FROM pushed_histories WHERE stream_id = $1 AND timeline <= $2 ORDER BY timeline DESC LIMIT 4`,
+    `SELECT timeline, content FROM pushed_histories WHERE stream_id = $1 AND timeline <= $2 ORDER BY timeline DESC LIMIT 2`,
     [stream, timeline],
   );
 }

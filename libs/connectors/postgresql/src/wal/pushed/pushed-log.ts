@@ -87,7 +87,7 @@ export class PushedLog {
           hint: 'The server pushes it again by itself, and the rest is taken then.',
         },
       );
-    if (last) this.tip = { timeline: place.timeline, position: place.end };
+    if (last) this.tip = { timeline: pieces.at(-1)!.timeline, position: place.end };
     return missing ? 'stored' : 'known';
   }
 
