@@ -39,7 +39,7 @@ export async function readApiDocument(url: string): Promise<ApiDocument> {
         access: operation['x-rahat-access'],
         withinServerGroups: operation['x-rahat-within-server-groups'] === true,
         parameters: operation.parameters ?? [],
-        body: operation.requestBody?.content['application/json'].schema,
+        body: operation.requestBody?.content['application/json']?.schema,
         responses: operation.responses,
       });
     }

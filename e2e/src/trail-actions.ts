@@ -49,6 +49,10 @@ export const TRAIL_ACTIONS: Record<string, Declared> = {
   invitations_create: 'invitation.created',
   invitations_look: { none: 'it tells who has the token what it invites to, and takes nothing' },
   invitations_revoke: 'invitation.revoked',
+  log_push_tokens_create: 'log_push_token.created',
+  log_push_tokens_revoke: 'log_push_token.revoked',
+  // What a server pushes is its log; what was refused of it is recorded.
+  log_pushes_put: { action: 'log.push_refused', provenIn: 'services/scheduler/src/log-pushes/log-pushes.spec.ts' },
   managed_snapshots_discover: {
     action: 'server.managed_snapshots_read',
     provenIn: 'services/scheduler/src/managed-snapshots/managed-snapshots.spec.ts',

@@ -63,6 +63,9 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
     const server = await call('servers_create', {}, { name: 'shop', address, password });
     await call('servers_test', { id: server.id });
     await call('servers_preflight', { id: server.id }, { uses: ['logical'] });
+    const pushing = await call('log_push_tokens_create', { server: server.id }, { url: 'https://backup.example.org' });
+    secrets.push(pushing.secret);
+    await call('log_push_tokens_revoke', { server: server.id, id: pushing.id });
     await call('servers_update', { id: server.id }, { tags: ['a=1'], password });
     await call('servers_note', { id: server.id }, { note: 'in the cellar' });
     const atAmazon = { region: 'eu-west-1', resource: { kind: 'instance', id: 'shop' } };

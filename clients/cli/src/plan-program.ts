@@ -128,6 +128,7 @@ function withPlanOptions<Args extends unknown[], Opts extends Record<string, unk
       orNone(wholeNumber),
     )
     .option('--log-heartbeat <seconds>', 'with --continuous-log: a transaction on an idle server after so long; 0 = never', wholeNumber)
+    .option('--log-way <way>', 'with --continuous-log: follow, through a replication slot, or push, by the server’s archive_command')
     .option('--source <where>', 'primary, prefer-replica or replica-only: which server the backups are read from')
     .option('--source-lag <seconds>', 'with --source: how far behind a standby may be (default: 60)', wholeNumber)
     .option('--limit-rate <size>', 'read so much in a second at most, e.g. 20MB; or none', orNone(byteSize))

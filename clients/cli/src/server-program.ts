@@ -1,5 +1,6 @@
 import { Option, type Command } from '@commander-js/extra-typings';
 import type { CommandRunner } from './command-runner.js';
+import { addLogPushCommands } from './log-push-program.js';
 import { collected, wholeNumber } from './option-values.js';
 
 type Servers = typeof import('./commands/servers.js');
@@ -168,6 +169,8 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
     .description('delete a server that no plan names; its backups stay')
     .argument('<server>', 'name or id')
     .action(run(async (terminal, name: string) => (await care()).deleteServer(terminal, name)));
+
+  addLogPushCommands(server, run);
 
   const group = server.command('group').description('named sets of servers that plans can select');
   group.command('list').action(run(async (terminal) => (await groups()).listGroups(terminal)));

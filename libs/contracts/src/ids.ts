@@ -20,6 +20,7 @@ const PREFIXES = {
   schedule: 'schedule',
   template: 'template',
   logStream: 'stream',
+  logPushToken: 'pushtoken',
   run: 'run',
   backup: 'backup',
   restorePlan: 'restoreplan',

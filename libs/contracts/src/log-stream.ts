@@ -54,18 +54,27 @@ export const RecoveryTarget = z.discriminatedUnion('kind', [
 ]);
 export type RecoveryTarget = z.infer<typeof RecoveryTarget>;
 
+/**
+ * How the log of a server comes: `follow` reads it through a replication slot of the server's own, `push` takes the segments that the
+ * server's `archive_command` sends.
+ */
+export const LogWay = z.enum(['follow', 'push']);
+export type LogWay = z.infer<typeof LogWay>;
+
 /** What a follower of a log stream is told: a run without an end, one at a time for each stream (design.md §6). */
 export const FollowOrder = z.object({
   /** `stream_…`: the log of one server in one repository. */
   stream: z.string(),
   repository: z.string(),
-  /** The replication slot that keeps the log on the source until it is committed here. */
+  /** Absent = it is followed, as all was before there was another way. */
+  way: LogWay.optional(),
+  /** The replication slot that keeps the log on the source until it is committed here. Where the log is pushed there is none of this name. */
   slot: z.string().regex(/^[a-z0-9_]{1,63}$/),
   /** What is committed already; absent at the very first: then the slot is made and the stream begins where the slot does. */
   from: LogPosition.optional(),
   /** The source must still be this one: its system identifier. Absent at the very first. */
   identity: z.string().optional(),
-  /** So long a received byte waits for its commit at most, besides the time that the commit itself takes. */
+  /** So long a received byte waits for its commit at most, besides the time that the commit itself takes. Of pushed log it is the server's `archive_timeout`. */
   commitSeconds: z.number().min(0.2).max(3600).default(60),
   /** A transaction is made on an idle source after so long, so that a time in the idle hours can be reached; 0 = never. */
   heartbeatSeconds: z.number().int().min(0).default(60),
@@ -126,7 +135,11 @@ export type LogProgress = z.infer<typeof LogProgress>;
 
 /** What a plan may ask of the log beside its base backups. */
 export const ContinuousLog = z
-  .object({ commitSeconds: FollowOrder.shape.commitSeconds, heartbeatSeconds: FollowOrder.shape.heartbeatSeconds })
+  .object({
+    commitSeconds: FollowOrder.shape.commitSeconds,
+    heartbeatSeconds: FollowOrder.shape.heartbeatSeconds,
+    way: FollowOrder.shape.way,
+  })
   .strict()
   .meta({ id: 'ContinuousLog' });
 export type ContinuousLog = z.infer<typeof ContinuousLog>;

@@ -1,4 +1,4 @@
-import type { FollowEnd, LogSink, TimelineHistory } from '@rahat/connector-kit';
+import type { CommittedPiece, ConnectorSession, FollowEnd, PushedLogSink, PushedSegment, TimelineHistory } from '@rahat/connector-kit';
 import {
   attemptLabel,
   type FollowEvidence,
@@ -7,14 +7,16 @@ import {
   type LogPosition,
   type LogRange,
   lsnOf,
+  lsnText,
   RahatError,
   type RunSecrets,
 } from '@rahat/contracts';
-import type { LogFacts, StoredObject } from '@rahat/repository';
+import type { LogFacts, StoredObject, WritableRepository } from '@rahat/repository';
 import { connectorFor } from './connectors.js';
-import { historyKey, logKey, positionName } from './log-objects.js';
+import { historyKey, logKey, LogObjectMeta, positionName } from './log-objects.js';
 import { LogLag } from './log-lag.js';
 import { LogSessions } from './log-sessions.js';
+import { maskSecrets } from './mask-secrets.js';
 import { connectorContext, type ExecutionOptions, jobOf, openRepositoryToWrite, sourceConnection } from './run-context.js';
 import { storedBeyond } from './stored-beyond.js';
 
@@ -42,7 +44,7 @@ export async function executeFollow(spec: FollowWork, secrets: RunSecrets, optio
   const connector = await connectorFor(spec.engine);
   await using source = await connector.open(sourceConnection(secrets), connectorContext(options));
   options.onProgress({ phase: 'checking rights', bytes: 0 });
-  const foreseen = await source.preflightFollow();
+  const foreseen = await source.preflightFollow(spec.way ?? 'follow');
   const blockers = foreseen.filter(({ severity }) => severity === 'blocker');
   if (blockers.length > 0)
     throw new RahatError('preflight_blocked', `The log can't be followed: ${blockers.map(({ message }) => message).join('; ')}`, {
@@ -64,12 +66,9 @@ export async function executeFollow(spec: FollowWork, secrets: RunSecrets, optio
   const last = unheard.at(-1);
   const from = last ? { timeline: last.timeline, lsn: last.end } : spec.from;
   await using sessions = new LogSessions(repository, { writer: options.workerName, signal: storing.signal });
-  const sink = new RepositoryLogSink(spec, { identity: spec.identity ?? identity, version }, sessions, options);
-  const end = await source.follow(
-    { ...followOrder({ ...spec, from }), identity: spec.identity ?? identity, label: attemptLabel(spec) },
-    sink,
-    jobOf(options, secrets),
-  );
+  const order = { ...spec, from };
+  const sink = new RepositoryLogSink(order, { identity: spec.identity ?? identity, version }, { repository, sessions }, options);
+  const end = await followIn(source, { spec: order, found: identity, secrets }, sink, options);
   return {
     type: 'follow',
     repository: spec.repository,
@@ -81,6 +80,42 @@ export async function executeFollow(spec: FollowWork, secrets: RunSecrets, optio
     serverVersion: version,
     findings: [...foreseen, ...end.findings],
   };
+}
+
+async function followIn(
+  source: ConnectorSession,
+  { spec, found, secrets }: { spec: FollowWork; found: string; secrets: RunSecrets },
+  sink: RepositoryLogSink,
+  options: ExecutionOptions,
+): Promise<FollowEnd> {
+  const request = { ...followOrder(spec), identity: spec.identity ?? found, label: attemptLabel(spec) };
+  const job = jobOf(options, secrets);
+  if (spec.way !== 'push') return source.follow(request, sink, job);
+  if (request.identity !== found) {
+    const message = `Another server answers: its system identifier is ${found}, not ${request.identity}`;
+    return { reason: 'gap', gap: 'source_replaced', position: spec.from, message, findings: [] };
+  }
+  if (!options.pushedSegments)
+    throw new RahatError('message_invalid', 'The log is pushed, and this worker has nowhere to take it from', {
+      hint: 'Update the workers of this pool.',
+    });
+  return source.takePushed(request, masked(options.pushedSegments, secrets), sink, job);
+}
+
+/** What is said of a segment goes to whoever pushed it. */
+async function* masked(segments: AsyncIterable<PushedSegment>, secrets: RunSecrets): AsyncGenerator<PushedSegment> {
+  for await (const segment of segments)
+    yield {
+      name: segment.name,
+      sizeBytes: segment.sizeBytes,
+      open: () => segment.open(),
+      settle: (verdict) => {
+        if (verdict.outcome !== 'refused') return segment.settle(verdict);
+        const { code, message, hint, retryable } = verdict.error;
+        const error = new RahatError(code, maskSecrets(message, secrets), { hint: hint && maskSecrets(hint, secrets), retryable });
+        segment.settle({ outcome: 'refused', error });
+      },
+    };
 }
 
 function followOrder({ stream, repository, slot, from, commitSeconds, heartbeatSeconds }: FollowWork) {
@@ -110,7 +145,7 @@ function lastingSignal(signal: AbortSignal): { signal: AbortSignal } & Disposabl
   };
 }
 
-class RepositoryLogSink implements LogSink {
+class RepositoryLogSink implements PushedLogSink {
   readonly counts = { commits: 0, bytes: 0 };
   private committedLsn?: string;
   private server = { lsn: '0/0', receivedLsn: '0/0' };
@@ -120,9 +155,14 @@ class RepositoryLogSink implements LogSink {
   constructor(
     private readonly spec: FollowWork,
     private readonly identified: { identity: string; version: string },
-    private readonly sessions: LogSessions,
+    private readonly target: { repository: WritableRepository; sessions: LogSessions },
     private readonly options: ExecutionOptions,
-  ) {}
+  ) {
+    // Followed log comes at once; of pushed log what is missing is seen sooner than what comes.
+    if (spec.way !== 'push' || !spec.from) return;
+    this.committedLsn = spec.from.lsn;
+    this.lag.committed(lsnOf(spec.from.lsn));
+  }
 
   async commit(
     start: LogPosition,
@@ -132,7 +172,7 @@ class RepositoryLogSink implements LogSink {
   ): Promise<void> {
     const { stream } = this.spec;
     let described: LogRange | undefined;
-    await this.sessions.use(async (session) => {
+    await this.target.sessions.use(async (session) => {
       const objects: StoredObject[] = [];
       objects.push(
         await session.writeObject({ key: logKey(start.timeline, start.lsn), kind: 'log', order: 1, class: 'log' }, body, () => {
@@ -154,15 +194,42 @@ class RepositoryLogSink implements LogSink {
     if (!described) return;
     this.committedLsn = described.end;
     this.lag.committed(lsnOf(described.end));
+    this.report(
+      described,
+      histories.map(({ branch }) => branch),
+    );
+    this.tell();
+  }
+
+  known(range: LogRange): void {
+    this.report(range, []);
+  }
+
+  async committed(timeline: number, start: bigint, end: bigint): Promise<CommittedPiece[]> {
+    const pieces: CommittedPiece[] = [];
+    const { stream } = this.spec;
+    for await (const listing of this.target.repository.logs({ stream, from: positionName(timeline, lsnText(start)) })) {
+      // What can't be read is had once more.
+      if (!listing.ok) continue;
+      for (const { kind, meta, sha256 } of listing.manifest.objects) {
+        const held = LogObjectMeta.safeParse(meta);
+        if (kind !== 'log' || !held.success || held.data.timeline !== timeline) continue;
+        const piece = { timeline, start: lsnOf(held.data.start), end: lsnOf(held.data.end), sha256 };
+        if (piece.start < end && piece.end > start) pieces.push(piece);
+      }
+    }
+    return pieces;
+  }
+
+  private report(range: LogRange, branches: LogBranch[]): void {
     this.options.onLogCommitted?.({
-      stream,
-      range: described,
-      branches: histories.map(({ branch }) => branch),
-      receivedLsn: laterOf(this.server.receivedLsn, described.end),
-      serverLsn: laterOf(this.server.lsn, described.end),
+      stream: this.spec.stream,
+      range,
+      branches,
+      receivedLsn: laterOf(this.server.receivedLsn, range.end),
+      serverLsn: laterOf(this.server.lsn, range.end),
       identity: this.identified.identity,
     });
-    this.tell();
   }
 
   seen(serverLsn: string, receivedLsn: string): void {
@@ -181,7 +248,7 @@ class RepositoryLogSink implements LogSink {
       phase: 'following',
       object: lsn,
       bytes: this.counts.bytes,
-      addedBytes: this.sessions.addedBytes,
+      addedBytes: this.target.sessions.addedBytes,
       log: {
         receivedLsn,
         committedLsn: this.committedLsn,
@@ -202,7 +269,7 @@ class RepositoryLogSink implements LogSink {
       engine,
       range,
       consistentAt: new Date().toISOString(),
-      tool: 'native replication client',
+      tool: this.spec.way === 'push' ? 'archive_command' : 'native replication client',
       findings: [],
     };
   }

@@ -1,5 +1,5 @@
 export { listTools, removeThrowawayLeftovers, startThrowawayServer } from './connectors.js';
-export { TABLE_FORMATS, type BackupOutline, type TableFormat } from '@rahat/connector-kit';
+export { TABLE_FORMATS, type BackupOutline, type PushedSegment, type TableFormat } from '@rahat/connector-kit';
 export type { ComparisonOrder, ComparisonReport } from './compare.js';
 export { executeRun } from './execute-run.js';
 export { maskSecrets } from './mask-secrets.js';

@@ -1,5 +1,5 @@
 import { openBlobStore } from '@rahat/blob-store-registry';
-import type { ConnectorContext, Job, JobProgress } from '@rahat/connector-kit';
+import type { ConnectorContext, Job, JobProgress, PushedSegment } from '@rahat/connector-kit';
 import { type LogProgress, RahatError, type RepositoryAccess, type RunSecrets } from '@rahat/contracts';
 import { openRepository, type OpenOptions, type Repository, type WritableRepository } from '@rahat/repository';
 import type { LogCommitted } from './follow.js';
@@ -27,6 +27,8 @@ export interface ExecutionOptions {
   onFound?: TellFound;
   /** Of a follower: each commit, when it is durable. */
   onLogCommitted?(committed: LogCommitted): void;
+  /** Of a follower of pushed log; end with `signal`. */
+  pushedSegments?: AsyncIterable<PushedSegment>;
   /** Secrets of the run are masked already. */
   onLog(level: LogLevel, message: string): void;
   toolFolders: string[];

@@ -2,6 +2,7 @@ import { type AttemptResult, RahatError } from '@rahat/contracts';
 import { executeRun, PauseGate, type ExecutionProgress, type LogCommitted, type TellFound } from '@rahat/execution';
 import type { ExecuteOrder, FoundAnswer, FromChild, ToChild } from './attempts/child-messages.js';
 import { PacedReports } from './attempts/paced-reports.js';
+import { PushedSegments } from './log-pushes/pushed-segments.js';
 
 const REPORT_INTERVAL_MS = 500;
 /** After its worker died a run may still tidy up on the database server for this long. */
@@ -16,6 +17,7 @@ process.once('disconnect', () => {
   setTimeout(() => process.exit(1), ORPHAN_GRACE_MS).unref();
 });
 const gate = new PauseGate();
+const pushed = new PushedSegments(abort.signal);
 const reports = new PacedReports(send, REPORT_INTERVAL_MS);
 let progress: ExecutionProgress = { phase: 'starting', bytes: 0 };
 process.on('message', (message: ToChild) => {
@@ -33,6 +35,9 @@ process.on('message', (message: ToChild) => {
       return;
     case 'found-answer':
       foundAnswer?.(message.answer);
+      return;
+    case 'pushed':
+      pushed.add(message.order);
   }
 });
 let foundAnswer: ((answer: FoundAnswer) => void) | undefined;
@@ -65,6 +70,7 @@ async function execute({ type: _, spec, secrets, ...options }: ExecuteOrder): Pr
     onLog,
     onFound,
     onLogCommitted,
+    pushedSegments: pushed,
   }).then(
     (evidence): AttemptResult => ({ outcome: 'evidence', evidence }),
     (error: unknown): AttemptResult => ({ outcome: 'error', error: RahatError.from(error).serialize() }),

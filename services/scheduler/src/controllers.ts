@@ -8,6 +8,8 @@ import { DeadLettersController } from './dead-letters/dead-letters.controller.js
 import { DocumentsController } from './documents/documents.controller.js';
 import { LiveController } from './live/live.controller.js';
 import { SharedLiveController } from './live/shared-live.controller.js';
+import { LogPushTokensController } from './log-pushes/log-push-tokens.controller.js';
+import { LogPushesController } from './log-pushes/log-pushes.controller.js';
 import { ManagedSnapshotsController } from './managed-snapshots/managed-snapshots.controller.js';
 import { PlansController } from './plans/plans.controller.js';
 import { PlatformProtectionController } from './platform/platform-protection.controller.js';
@@ -42,6 +44,8 @@ export const schedulerControllers = [
   CollectionsController,
   RebuildController,
   WindowsController,
+  LogPushTokensController,
+  LogPushesController,
   ComparisonsController,
   RestoresController,
   StatusController,

@@ -80,7 +80,10 @@ afterAll(async () => scheduler?.[Symbol.asyncDispose]());
 const shapeOf = (path: string) =>
   path
     .split('?')[0]!
-    .replaceAll(/\{\w+\}|(server|group|template|plan|run|backup|restoreplan|database|repository|letter|search)_([0-9a-f]{32}|known)/g, '*');
+    .replaceAll(
+      /\{\w+\}|(server|group|template|plan|run|backup|restoreplan|database|repository|letter|search|pushtoken)_([0-9a-f]{32}|known)/g,
+      '*',
+    );
 
 /** What no answer to the limited may hold: an id of theirs, or a name. */
 const traceOfThem = (answer: unknown) => {

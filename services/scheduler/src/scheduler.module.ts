@@ -26,12 +26,10 @@ import { placesBehind } from './documents/places.js';
 import { LiveHub } from './live/live-hub.js';
 import { liveOutbox } from './live/live-outbox.js';
 import { OrganizationEvents } from './live/organization-events.js';
-import { DropSlots } from './log-streams/drop-slots.js';
-import { KeepStreams } from './log-streams/keep-streams.js';
+import { logPushProviders } from './log-pushes/log-push-parts.js';
 import { LogRemovals } from './log-streams/log-removals.js';
 import { LogStreams } from './log-streams/log-streams.js';
-import { LogTick } from './log-streams/log-tick.js';
-import { RequestBases } from './log-streams/request-bases.js';
+import { logTick } from './log-streams/log-tick.js';
 import { AskProviders } from './managed-snapshots/ask-providers.js';
 import { ManagedSnapshotsService } from './managed-snapshots/managed-snapshots.service.js';
 import { LogMetrics } from './metrics/log-metrics.js';
@@ -152,12 +150,7 @@ export class SchedulerModule {
       runPauses,
       memory,
       new LeftSnapshots(outbox, ledger, config, clock),
-      new LogTick({
-        streams: new KeepStreams(outbox, messaging, ledger, config.RAHAT_SCHEDULER_SLOT_KEPT_MINUTES * 60_000, clock),
-        bases: new RequestBases(outbox, ledger, clock),
-        removals: logRemovals,
-        slots: new DropSlots(database, outbox, questions, secrets, clock),
-      }),
+      logTick({ database, outbox, messaging, ledger, questions, secrets, config, clock }, logRemovals),
       new ExpireSafetyCopies(outbox, ledger, clock),
       config,
       clock,
@@ -232,6 +225,7 @@ export class SchedulerModule {
         listing(BackupsService, (pagesOf) => new BackupsService(database, outbox, verification, pagesOf('backups'))),
         { provide: Intake, useValue: intake },
         { provide: ContentsService, useValue: new ContentsService(database, outbox, repositories, questions, intake) },
+        ...logPushProviders({ database, outbox, messaging, intake, secrets, clock }),
         { provide: WindowsService, useValue: new WindowsService(database, clock) },
         { provide: ComparisonsService, useValue: new ComparisonsService(database, outbox, ledger, clock) },
         { provide: RebuildService, useValue: new RebuildService(database, outbox, ledger, placesBehind(internal), clock) },

@@ -1,4 +1,4 @@
-import { RahatError, type ScheduleInput } from '@rahat/contracts';
+import { LogWay, RahatError, type ScheduleInput } from '@rahat/contracts';
 import type { Plan } from '@rahat/api-client';
 import type { Api } from '../session/api.js';
 import type { OrNone } from '../option-values.js';
@@ -37,6 +37,7 @@ export interface PlanOptions extends SourceOptions {
   deep?: boolean;
   continuousLog?: OrNone;
   logHeartbeat?: number;
+  logWay?: string;
   catchUp?: string;
   deadlineMinutes?: number;
   stalledMinutes?: number;
@@ -115,12 +116,17 @@ export function retentionInWords(policy: Plan['retention']): string {
 }
 
 /** `null` = the log is not kept. */
-export function continuousLogOf({ continuousLog, logHeartbeat }: PlanOptions) {
+export function continuousLogOf({ continuousLog, logHeartbeat, logWay }: PlanOptions) {
   if (continuousLog === undefined) {
-    if (logHeartbeat === undefined) return undefined;
-    throw new RahatError('invalid_input', '--log-heartbeat needs --continuous-log.');
+    if (logHeartbeat === undefined && logWay === undefined) return undefined;
+    throw new RahatError('invalid_input', `${logWay === undefined ? '--log-heartbeat' : '--log-way'} needs --continuous-log.`);
   }
-  return continuousLog === 'none'
-    ? null
-    : { commitSeconds: continuousLog, ...(logHeartbeat === undefined ? {} : { heartbeatSeconds: logHeartbeat }) };
+  if (continuousLog === 'none') return null;
+  const way = LogWay.optional().safeParse(logWay);
+  if (!way.success) throw new RahatError('invalid_input', `"${logWay}" is no way of the log: write ${LogWay.options.join(' or ')}.`);
+  return {
+    commitSeconds: continuousLog,
+    ...(logHeartbeat === undefined ? {} : { heartbeatSeconds: logHeartbeat }),
+    ...(way.data === undefined ? {} : { way: way.data }),
+  };
 }

@@ -367,11 +367,13 @@ export type ConfirmedTotp = {
 export type ContinuousLog = {
     commitSeconds: number;
     heartbeatSeconds: number;
+    way?: 'follow' | 'push';
 };
 
 export type ContinuousLogInput = {
     commitSeconds?: number;
     heartbeatSeconds?: number;
+    way?: 'follow' | 'push';
 };
 
 export type CreateApiKey = {
@@ -395,6 +397,12 @@ export type CreateInvitation = {
     email: string;
     role: 'owner' | 'admin' | 'operator' | 'viewer' | 'auditor';
     serverGroups?: Array<string> | null;
+};
+
+export type CreateLogPushToken = {
+    url: string;
+    file?: string;
+    archiveTimeoutSeconds?: number;
 };
 
 export type CreateOrganization = {
@@ -763,6 +771,19 @@ export type CreatedInvitation = {
     token: string;
 };
 
+export type CreatedLogPushToken = {
+    id: string;
+    server: string;
+    createdAt: string;
+    createdBy: {
+        id: string;
+        name: string;
+    };
+    lastUsedAt: string | null;
+    secret: string;
+    settings: LogPushSettings;
+};
+
 export type CreatedPasskey = {
     id: string;
     name: string;
@@ -997,6 +1018,31 @@ export type LogProgress = {
     lagSeconds?: number;
 };
 
+export type LogPushSettings = {
+    file: {
+        path: string;
+        mode: string;
+        content: string;
+    };
+    archiveCommand: string;
+    sql: string;
+};
+
+export type LogPushToken = {
+    id: string;
+    server: string;
+    createdAt: string;
+    createdBy: {
+        id: string;
+        name: string;
+    };
+    lastUsedAt: string | null;
+};
+
+export type LogPushTokens = {
+    data: Array<LogPushToken>;
+};
+
 export type LogStream = {
     id: string;
     plan: string;
@@ -1004,6 +1050,7 @@ export type LogStream = {
     serverName: string;
     repository: string;
     slot: string;
+    way: 'follow' | 'push';
     state: 'starting' | 'following' | 'lagging' | 'broken' | 'paused' | 'stopping' | 'stopped';
     message: string | null;
     run: string | null;
@@ -4036,6 +4083,37 @@ export type InvitationsRevokeResponses = {
 
 export type InvitationsRevokeResponse = InvitationsRevokeResponses[keyof InvitationsRevokeResponses];
 
+export type LogPushesPutData = {
+    body: Blob | File;
+    path: {
+        file: string;
+    };
+    query?: never;
+    url: '/api/v2/log-pushes/{file}';
+};
+
+export type LogPushesPutErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type LogPushesPutError = LogPushesPutErrors[keyof LogPushesPutErrors];
+
+export type LogPushesPutResponses = {
+    /**
+     * It is stored
+     */
+    201: unknown;
+    /**
+     * The very same is stored already, or is not needed
+     */
+    204: void;
+};
+
+export type LogPushesPutResponse = LogPushesPutResponses[keyof LogPushesPutResponses];
+
 export type MeGetData = {
     body?: never;
     path?: never;
@@ -6221,6 +6299,85 @@ export type DatabasesDiscoverResponses = {
 };
 
 export type DatabasesDiscoverResponse = DatabasesDiscoverResponses[keyof DatabasesDiscoverResponses];
+
+export type LogPushTokensListData = {
+    body?: never;
+    path: {
+        server: string;
+    };
+    query?: never;
+    url: '/api/v2/servers/{server}/log-push-tokens';
+};
+
+export type LogPushTokensListErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type LogPushTokensListError = LogPushTokensListErrors[keyof LogPushTokensListErrors];
+
+export type LogPushTokensListResponses = {
+    200: LogPushTokens;
+};
+
+export type LogPushTokensListResponse = LogPushTokensListResponses[keyof LogPushTokensListResponses];
+
+export type LogPushTokensCreateData = {
+    body: CreateLogPushToken;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        server: string;
+    };
+    query?: never;
+    url: '/api/v2/servers/{server}/log-push-tokens';
+};
+
+export type LogPushTokensCreateErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type LogPushTokensCreateError = LogPushTokensCreateErrors[keyof LogPushTokensCreateErrors];
+
+export type LogPushTokensCreateResponses = {
+    201: CreatedLogPushToken;
+};
+
+export type LogPushTokensCreateResponse = LogPushTokensCreateResponses[keyof LogPushTokensCreateResponses];
+
+export type LogPushTokensRevokeData = {
+    body?: never;
+    path: {
+        server: string;
+        id: string;
+    };
+    query?: never;
+    url: '/api/v2/servers/{server}/log-push-tokens/{id}';
+};
+
+export type LogPushTokensRevokeErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type LogPushTokensRevokeError = LogPushTokensRevokeErrors[keyof LogPushTokensRevokeErrors];
+
+export type LogPushTokensRevokeResponses = {
+    204: void;
+};
+
+export type LogPushTokensRevokeResponse = LogPushTokensRevokeResponses[keyof LogPushTokensRevokeResponses];
 
 export type ManagedSnapshotsListData = {
     body?: never;

@@ -8,6 +8,7 @@ import type {
   Consistency,
   Engine,
   Finding,
+  LogWay,
   MadeBackupUser,
   Merge,
   MergedTable,
@@ -20,7 +21,7 @@ import type {
   TableName,
   ThrottleFacts,
 } from '@rahat/contracts';
-import type { FollowEnd, FollowRequest, LogRecovery, LogSink, RecoveryFacts } from './log.js';
+import type { FollowEnd, FollowRequest, LogRecovery, LogSink, PushedLogSink, PushedSegment, RecoveryFacts } from './log.js';
 import type { Decoder } from './decoder.js';
 
 /**
@@ -116,10 +117,15 @@ export interface ConnectorSession extends AsyncDisposable {
   planSafetyCopy(request: SafetyCopyRequest, job: Job): Promise<RestoreOutline>;
   /** Throws `undo_refused` where it would take back later changes and isn't forced; then nothing was changed. */
   endSafetyCopy(request: SafetyCopyRequest, job: Job): Promise<RestoreFacts>;
-  /** What stands in the way of following the server's log. */
-  preflightFollow(): Promise<Finding[]>;
+  /** What stands in the way of having the server's log in this way. */
+  preflightFollow(way: LogWay): Promise<Finding[]>;
   /** Until the job is aborted, or until the log can't be had without a gap. Whatever else ends it is thrown. */
   follow(request: FollowRequest, sink: LogSink, job: Job): Promise<FollowEnd>;
+  /**
+   * Takes what the server pushes, one segment at a time, until the job is aborted or another server answers. A slot of the request's
+   * name, which the stream had before, is let go. A segment that is refused ends nothing.
+   */
+  takePushed(request: FollowRequest, segments: AsyncIterable<PushedSegment>, sink: PushedLogSink, job: Job): Promise<FollowEnd>;
   /** When a log is followed no more: what the server keeps for us is let go. False when there was no such slot. */
   dropSlot(slot: string): Promise<boolean>;
 }

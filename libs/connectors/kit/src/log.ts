@@ -1,4 +1,4 @@
-import type { Finding, FollowOrder, LogBranch, LogGapReason, LogPosition, LogRange, RecoveryTarget } from '@rahat/contracts';
+import type { Finding, FollowOrder, LogBranch, LogGapReason, LogPosition, LogRange, RahatError, RecoveryTarget } from '@rahat/contracts';
 
 export type FollowRequest = FollowOrder & {
   /** Names the attempt on the server (application_name). */
@@ -31,6 +31,36 @@ export interface LogSink {
   commit(start: LogPosition, body: AsyncIterable<Uint8Array>, range: () => LogRange, histories: readonly TimelineHistory[]): Promise<void>;
   /** Between commits: how far the source has written, and how much of it came, for the lag. */
   seen(serverLsn: string, receivedLsn: string, at: string): void;
+}
+
+/** A segment of the log that the server's own `archive_command` hands over, and waits for. */
+export interface PushedSegment {
+  /** `000000010000000000000042` */
+  readonly name: string;
+  readonly sizeBytes: number;
+  /**
+   * Once. The body ends only where all of it came as it was sent; else it rejects. `histories`: what the server archived of where
+   * timelines come from, by timeline.
+   */
+  open(): Promise<{ histories: ReadonlyMap<number, Buffer>; body: AsyncIterable<Buffer> }>;
+  /** Once, when it is committed, or will not be. */
+  settle(verdict: { outcome: 'stored' | 'known' } | { outcome: 'refused'; error: RahatError }): void;
+}
+
+/** A piece of a stream as it was committed. */
+export interface CommittedPiece {
+  timeline: number;
+  start: bigint;
+  end: bigint;
+  /** Hex, of its bytes. */
+  sha256: string;
+}
+
+export interface PushedLogSink extends LogSink {
+  /** Those that hold something of [start, end), in any order. May overlap. */
+  committed(timeline: number, start: bigint, end: bigint): Promise<CommittedPiece[]>;
+  /** What was pushed again: whoever keeps the books may not have heard of it. */
+  known(range: LogRange): void;
 }
 
 /** The log of one server as a repository holds it. */

@@ -18,7 +18,7 @@ import { probe } from './preflight/probe.js';
 import { preflightReport } from './preflight/report.js';
 import { withinLimits } from './source/within-limits.js';
 import type { RoutedConnection } from './reach/index.js';
-import { dropSlot, followFindings, followLog } from './wal/index.js';
+import { dropSlot, followFindings, followLog, pushFindings, takePushed } from './wal/index.js';
 
 /** Each call makes its own connections and ends them; nothing is held between calls. */
 export function openSession(connection: RoutedConnection, context: ConnectorContext): Omit<ConnectorSession, typeof Symbol.asyncDispose> {
@@ -58,8 +58,9 @@ export function openSession(connection: RoutedConnection, context: ConnectorCont
     },
     planSafetyCopy: (request, job) => planUndo(connection, request, job),
     endSafetyCopy: (request, job) => endSafetyCopy(connection, request, job),
-    preflightFollow: () => followFindings(connection, context.signal),
+    preflightFollow: (way) => (way === 'push' ? pushFindings : followFindings)(connection, context.signal),
     follow: (request, sink, job) => followLog(connection, request, sink, job),
+    takePushed: (request, segments, sink, job) => takePushed(connection, request, segments, sink, job),
     dropSlot: (slot) => dropSlot(connection, slot, context.signal),
   };
 }

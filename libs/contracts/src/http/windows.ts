@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { LogGapReason, LogPosition } from '../log-stream.js';
+import { LogGapReason, LogPosition, LogWay } from '../log-stream.js';
 
 const lsn = LogPosition.shape.lsn;
 
@@ -62,7 +62,9 @@ export const LogStream = z
     server: z.string(),
     serverName: z.string(),
     repository: z.string(),
+    /** Where it is pushed there is none of this name. */
     slot: z.string(),
+    way: LogWay,
     /** `lagging`: more than three commits behind; `broken`: nobody follows it, and why stands in `message`. */
     state: z.enum(['starting', 'following', 'lagging', 'broken', 'paused', 'stopping', 'stopped']),
     message: z.string().nullable(),

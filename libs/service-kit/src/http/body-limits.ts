@@ -9,8 +9,12 @@ const DEFINITION = 1024 * KIB;
 /** A whole organization's definitions at once. */
 const DOCUMENTS = 8 * 1024 * KIB;
 
+/** The largest segment of a log that PostgreSQL knows. It passes through, and nobody gathers it. */
+const SEGMENT = 1024 * 1024 * KIB;
+
 const LIMITS: Record<string, number> = {
   documents: DOCUMENTS,
+  'log-pushes': SEGMENT,
   plans: DEFINITION,
   'restore-plans': DEFINITION,
   restores: DEFINITION,
@@ -26,6 +30,11 @@ export function bodyLimitOf(url: string): number {
   // Services among each other.
   if (root === 'internal') return DOCUMENTS;
   return Object.hasOwn(LIMITS, resource) ? LIMITS[resource]! : SMALL;
+}
+
+/** Whether the body is read by its handler, as it comes, and is no JSON. */
+export function isStreamed(method: string, url: string): boolean {
+  return method === 'PUT' && /^\/api\/v2\/log-pushes\//i.test(url);
 }
 
 export function bodyTooLarge(limit: number): RahatError {

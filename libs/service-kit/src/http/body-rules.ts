@@ -1,6 +1,6 @@
 import { RahatError } from '@rahat/contracts';
 import { json, type NextFunction, type Request, type RequestHandler, type Response } from 'express';
-import { bodyLimitOf, bodyTooLarge, whenLarger } from './body-limits.js';
+import { bodyLimitOf, bodyTooLarge, isStreamed, isToldLarger, whenLarger } from './body-limits.js';
 
 /** No body of ours is nested so deeply; who handles one that is would need a stack for it. */
 const DEEPEST = 32;
@@ -17,6 +17,7 @@ export function readJson(): RequestHandler {
   };
   return (request, response, next) => {
     const limit = bodyLimitOf(request.originalUrl);
+    if (isStreamed(request.method, request.originalUrl)) return next(isToldLarger(request, limit) ? bodyTooLarge(limit) : undefined);
     let told = false;
     const tell = (error?: unknown): void => {
       if (!told) next(error && refusalOf(error, limit));
@@ -63,7 +64,7 @@ function refuseDeepJson(_request: unknown, _response: unknown, body: Buffer, cha
 /** A body that nobody reads would look like none to a handler. */
 export function refuseOtherThanJson(request: Request, _response: Response, next: NextFunction): void {
   const hasBody = request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
-  if (hasBody && !request.is('application/json'))
+  if (hasBody && !isStreamed(request.method, request.originalUrl) && !request.is('application/json'))
     throw new RahatError(
       'unsupported_media_type',
       `A body of the type ${request.headers['content-type'] ?? '(none told)'} is not understood.`,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { newApiKey, parseApiKey, sameHash } from './api-key-format.js';
+import { sameHash } from '@rahat/secrets';
+import { newApiKey, parseApiKey } from './api-key-format.js';
 import { scopesOfKey } from '../authentication/key-scopes.js';
 
 describe('API key', () => {

@@ -1,6 +1,7 @@
 import { RahatError, ROLE_SCOPES, type AuthenticatedSubject, type Role, type Scope } from '@rahat/contracts';
 import type { ServiceDatabase } from '@rahat/persistence';
-import { parseApiKey, sameHash } from '../api-keys/api-key-format.js';
+import { sameHash } from '@rahat/secrets';
+import { parseApiKey } from '../api-keys/api-key-format.js';
 import { COOKIE_PREFIX, tokenHash } from '../sessions/opaque-token.js';
 import { verifyAccessToken } from '../signing-keys/access-token.js';
 import type { SigningKeys } from '../signing-keys/signing-keys.js';

@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type AttemptResult, RahatError, type RunSecrets, type RunSpec } from '@rahat/contracts';
+import { type AttemptResult, type LogPushOrder, RahatError, type RunSecrets, type RunSpec } from '@rahat/contracts';
 import { type ExecutionProgress, runProcess, type TellFound } from '@rahat/execution';
 import type { ExecuteOrder, FoundAnswer, FromChild, LogCommitted, LogLine, ToChild } from './child-messages.js';
 import { endProcessesIn } from './process-folder.js';
@@ -103,6 +103,11 @@ export class AttemptProcess {
     this.pausedSince = undefined;
     this.lastMove = performance.now();
     if (this.ready) this.tell({ type: 'resume' });
+  }
+
+  /** Before the child can take it, whoever waits is told nothing, and tries again. */
+  hand(order: LogPushOrder): void {
+    if (this.ready && !this.stopReason) this.tell({ type: 'pushed', order });
   }
 
   private tell(message: ToChild): void {

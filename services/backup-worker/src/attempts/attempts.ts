@@ -1,6 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
-import { type AttemptResult, QUEUES, RahatError, RunSecrets, type RunSpec } from '@rahat/contracts';
+import {
+  type AttemptResult,
+  LOG_PUSHED,
+  LogPushOrder,
+  LogPushSignal,
+  QUEUES,
+  RahatError,
+  RunSecrets,
+  type RunSpec,
+} from '@rahat/contracts';
 import type { Messaging, Subscription } from '@rahat/messaging';
 import type { PoolKey } from '@rahat/secrets';
 import { OutgoingClient } from '@rahat/service-kit';
@@ -71,6 +80,7 @@ export class Attempts {
       await this.messaging.onSignal('run.cancel', (payload) => this.cancel(RunSignal.parse(payload))),
       await this.messaging.onSignal('run.pause', (payload) => this.hold(RunSignal.parse(payload), true)),
       await this.messaging.onSignal('run.resume', (payload) => this.hold(RunSignal.parse(payload), false)),
+      await this.messaging.onSignal(LOG_PUSHED, (payload) => void this.handPushed(LogPushSignal.parse(payload))),
     ];
     const take = { 'run.execute.v1': ({ spec }: { spec: RunSpec }) => this.execute(spec) };
     this.work = [this.messaging.work(QUEUES.worker(pool), take, { concurrency })];
@@ -212,6 +222,18 @@ export class Attempts {
       running.paused = paused;
       if (paused) running.process?.pause();
       else running.process?.resume();
+    }
+  }
+
+  /** Whoever holds the segment hears from the follower itself, or tries again. */
+  private async handPushed({ run, attempt, binding, sealedOrder }: LogPushSignal): Promise<void> {
+    const followers = this.meantBy({ run, attempt });
+    if (followers.length === 0) return;
+    try {
+      const order = LogPushOrder.parse(JSON.parse((await this.poolKey.open(sealedOrder, binding)).toString()));
+      for (const { process } of followers) process?.hand(order);
+    } catch (error) {
+      this.logger.warn(`A segment for ${run} could not be taken: ${RahatError.from(error).message}`);
     }
   }
 

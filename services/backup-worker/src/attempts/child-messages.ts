@@ -1,4 +1,13 @@
-import type { AttemptResult, CommandPayload, FoundLog, FoundSnapshot, RunSecrets, RunSpec, SerializedRahatError } from '@rahat/contracts';
+import type {
+  AttemptResult,
+  CommandPayload,
+  FoundLog,
+  FoundSnapshot,
+  LogPushOrder,
+  RunSecrets,
+  RunSpec,
+  SerializedRahatError,
+} from '@rahat/contracts';
 import type { ExecutionProgress, LogLevel, TellFound } from '@rahat/execution';
 
 /** What goes over the IPC channel between the worker and a run's child; both are always of one build. */
@@ -13,7 +22,13 @@ export interface ExecuteOrder {
 }
 /** What the catalog says to a page of found snapshots. */
 export type FoundAnswer = { told: Awaited<ReturnType<TellFound>> } | { error: SerializedRahatError };
-export type ToChild = ExecuteOrder | { type: 'pause' } | { type: 'resume' } | { type: 'found-answer'; answer: FoundAnswer };
+export type ToChild =
+  | ExecuteOrder
+  | { type: 'pause' }
+  | { type: 'resume' }
+  | { type: 'found-answer'; answer: FoundAnswer }
+  /** For a follower of pushed log: a segment waits. */
+  | { type: 'pushed'; order: LogPushOrder };
 
 export interface LogLine {
   at: string;

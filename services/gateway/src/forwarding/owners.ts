@@ -20,6 +20,7 @@ const OWNERS: Record<string, Owner> = {
   'dead-letters': 'scheduler',
   documents: 'scheduler',
   events: 'scheduler',
+  'log-pushes': 'scheduler',
   plans: 'scheduler',
   'restore-plans': 'scheduler',
   restores: 'scheduler',

@@ -37,6 +37,7 @@ export class FrontDoor {
     if (door !== 'internal') delete request.headers[PRINCIPAL_HEADER];
     if (door === 'entrance') await this.enter(request, response);
     if (door === 'waiting-room') await this.ask(request, response);
+    if (door === 'push') await this.charge(request, response);
     if (door === 'public' && isOfApi(request.originalUrl)) await this.charge(request, response);
     if (door === 'api') await this.authenticate(request, response);
     next();

@@ -10,6 +10,8 @@ export type Door =
   | 'waiting-room'
   /** Readable by everybody. */
   | 'public'
+  /** Servers push their log there with a token that only its owner knows: it is passed on. */
+  | 'push'
   | 'api';
 
 /** POST to them is a try to get in. */
@@ -34,6 +36,7 @@ export function doorOf(method: string, url: string): Door {
   if (method.toUpperCase() === 'POST' && ENTRANCES.has(path)) return 'entrance';
   if (SIGN_ON.test(path)) return 'entrance';
   if (method.toUpperCase() === 'POST' && path === '/api/v2/device-logins/token') return 'waiting-room';
+  if (method.toUpperCase() === 'PUT' && path.startsWith('/api/v2/log-pushes/')) return 'push';
   if (
     !path.startsWith('/api/') ||
     path === '/api/v2/setup' ||

@@ -21,6 +21,15 @@ export interface Expected {
   forget(reason: RahatError): void;
 }
 
+/** What is kept for a worker, until it comes for it. */
+export interface Offered {
+  from: ContentUpload;
+  /** The answer to its request; whoever offers writes it. */
+  taken: Promise<ServerResponse>;
+  /** It is offered no more. */
+  forget(reason: RahatError): void;
+}
+
 export interface IntakeAddress {
   host: string;
   port: number;
@@ -38,7 +47,7 @@ const SILENCE_MS = 120_000;
 @Injectable()
 export class Intake implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly server: Server = createServer((request, response) => this.receive(request, response));
-  private readonly waiting = new Map<string, (arrival: Arrival) => void>();
+  private readonly waiting = new Map<string, { method: 'GET' | 'POST'; came(request: IncomingMessage, response: ServerResponse): void }>();
   private url = '';
 
   constructor(private readonly address: IntakeAddress) {
@@ -59,29 +68,43 @@ export class Intake implements OnApplicationBootstrap, BeforeApplicationShutdown
     await closed;
   }
 
+  /** Something that a worker brings. */
   expect(): Expected {
+    const { address, promise, forget } = this.wait<Arrival>('POST', (request, response) => {
+      const { socket } = request;
+      return { body: request, taken: () => response.writeHead(204).end(), breakOff: () => void socket.destroy() };
+    });
+    return { upload: address, arrival: promise, forget };
+  }
+
+  /** Something that a worker fetches. */
+  offer(): Offered {
+    const { address, promise, forget } = this.wait<ServerResponse>('GET', (_request, response) => response);
+    return { from: address, taken: promise, forget };
+  }
+
+  private wait<T>(method: 'GET' | 'POST', comes: (request: IncomingMessage, response: ServerResponse) => T) {
     const ticket = randomBytes(32).toString('base64url');
-    const { promise: arrival, resolve, reject } = Promise.withResolvers<Arrival>();
-    arrival.catch(() => undefined);
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    promise.catch(() => undefined);
     const key = keyOf(ticket);
-    this.waiting.set(key, resolve);
+    this.waiting.set(key, { method, came: (request, response) => resolve(comes(request, response)) });
     const forget = (reason: RahatError): void => {
       this.waiting.delete(key);
       reject(reason);
     };
-    return { upload: { url: this.url, ticket }, arrival, forget };
+    return { address: { url: this.url, ticket }, promise, forget };
   }
 
   private receive(request: IncomingMessage, response: ServerResponse): void {
     const key = keyOf(request.headers.authorization?.replace(/^Bearer /, '') ?? '');
-    const arrived = this.waiting.get(key);
-    if (!arrived || request.method !== 'POST') {
+    const waiting = this.waiting.get(key);
+    if (waiting?.method !== request.method) {
       response.writeHead(404, { connection: 'close' }).end();
       return;
     }
     this.waiting.delete(key);
-    const { socket } = request;
-    arrived({ body: request, taken: () => response.writeHead(204).end(), breakOff: () => void socket.destroy() });
+    waiting?.came(request, response);
   }
 }
 

@@ -70,5 +70,5 @@ function keyOf(server: string, repository: string): string {
 }
 
 function sameSettings(a: ContinuousLog, b: ContinuousLog): boolean {
-  return a.commitSeconds === b.commitSeconds && a.heartbeatSeconds === b.heartbeatSeconds;
+  return a.commitSeconds === b.commitSeconds && a.heartbeatSeconds === b.heartbeatSeconds && (a.way ?? 'follow') === (b.way ?? 'follow');
 }

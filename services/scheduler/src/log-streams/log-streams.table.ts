@@ -23,6 +23,8 @@ export interface LogStreamRow {
   drop_at: Date | null;
   drop_tries: number;
   drop_error: RunError | null;
+  /** Of pushed log; null = what was pushed last was taken. */
+  push_refused: { file: string; error: RunError; at: string } | null;
   created_at: Date;
   stopped_at: Date | null;
 }

@@ -37,7 +37,7 @@ export class LogStreams {
     for (const { start, end } of gaps)
       await this.recordGap(transaction, { ...stream, committed_lsn: start }, run, {
         reason: 'segment_missing',
-        message: `The log from ${start} to ${end} was not committed.`,
+        message: `The log from ${start} to ${end} was not ${stream.settings.way === 'push' ? 'pushed: the server did not archive it, or removed it' : 'committed'}.`,
         end,
       });
     if (stream.timeline === null || gaps.length > 0) await this.lookAtBases(transaction, stream.id);

@@ -27,6 +27,8 @@ export const SHOWN_STREAMS = `
 
 /** A follower may take so long to begin, or to be handed on. */
 const BEGINS_WITHIN_MS = 5 * 60_000;
+/** So long a server may take to be set up. */
+const PUSHES_WITHIN_MS = 15 * 60_000;
 /** So many commits, and the time that one takes, may be missing. */
 const COMMITS_BEHIND = 3;
 const COMMIT_TAKES_MS = 30_000;
@@ -40,6 +42,7 @@ export function presentStream(row: ShownStreamRow, now: Date): LogStream {
     serverName: row.server_name,
     repository: row.repository_id,
     slot: row.slot,
+    way: row.settings.way ?? 'follow',
     ...stateOf(row, lagMs, now),
     run: row.follower,
     timeline: row.timeline,
@@ -70,7 +73,9 @@ function stateOf(row: ShownStreamRow, lagMs: number | null, now: Date): Pick<Log
         state: row.stop_reason === PAUSED && row.drop_tries === 0 ? 'paused' : 'stopping',
         message: row.drop_error
           ? `The slot could not be dropped yet, and keeps log on the source: ${row.drop_error.message}`
-          : `${row.stop_reason ?? ''} Its slot keeps log on the source until ${row.drop_at!.toISOString()}; then the slot goes, and the log begins anew.`.trim(),
+          : row.settings.way === 'push'
+            ? `${row.stop_reason ?? ''} The server keeps what it archives until the plan goes on; whatever it pushes is refused.`.trim()
+            : `${row.stop_reason ?? ''} Its slot keeps log on the source until ${row.drop_at!.toISOString()}; then the slot goes, and the log begins anew.`.trim(),
       };
     case 'active': {
       const failure = row.last_error?.message ?? null;
@@ -79,8 +84,19 @@ function stateOf(row: ShownStreamRow, lagMs: number | null, now: Date): Pick<Log
         const late = row.failures > 0 || now.getTime() - since.getTime() > BEGINS_WITHIN_MS;
         return { state: late ? 'broken' : 'starting', message: row.follower_message ?? failure };
       }
+      if (row.push_refused) {
+        const { file, error } = row.push_refused;
+        return {
+          state: 'broken',
+          message: `The server pushed ${file}, which was refused: ${error.message}. It keeps all later log meanwhile.`,
+        };
+      }
       if (row.follower_message) return { state: 'broken', message: row.follower_message };
-      if (row.committed_lsn === null) return { state: 'starting', message: failure };
+      if (row.committed_lsn === null) {
+        if (row.settings.way !== 'push') return { state: 'starting', message: failure };
+        const late = now.getTime() - row.created_at.getTime() > PUSHES_WITHIN_MS;
+        return { state: late ? 'broken' : 'starting', message: 'The server has pushed nothing yet: see "rahat-backup server log-push".' };
+      }
       const behind = (lagMs ?? 0) > COMMITS_BEHIND * row.settings.commitSeconds * 1000 + COMMIT_TAKES_MS;
       return behind
         ? { state: 'lagging', message: `The oldest byte that is not committed waits for ${Math.round((lagMs ?? 0) / 1000)} s.` }

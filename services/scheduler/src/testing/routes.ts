@@ -5,7 +5,9 @@ export type Route = [method: string, path: string, body?: object];
 /** What strangers see of real ones: dead-letters.spec.ts. */
 const LETTER = 'letter_00000000000000000000000000000000';
 
-/** Every route of the service, with a body that is valid but for who sends it. */
+const PUSH_TOKEN = 'pushtoken_00000000000000000000000000000000';
+
+/** Every route of the service that isn't public, with a body that is valid but for who sends it. */
 export const routesTo = (ids: Record<string, string>): Route[] => [
   ['GET', '/api/v2/servers'],
   ['GET', `/api/v2/servers/${ids.server}`],
@@ -28,6 +30,9 @@ export const routesTo = (ids: Record<string, string>): Route[] => [
   ['DELETE', `/api/v2/servers/${ids.server}/cloud-account`],
   ['GET', `/api/v2/servers/${ids.server}/managed-snapshots`],
   ['POST', `/api/v2/servers/${ids.server}/managed-snapshots/discover`],
+  ['POST', `/api/v2/servers/${ids.server}/log-push-tokens`, { url: 'https://backup.example.org' }],
+  ['GET', `/api/v2/servers/${ids.server}/log-push-tokens`],
+  ['DELETE', `/api/v2/servers/${ids.server}/log-push-tokens/${PUSH_TOKEN}`],
   ['PATCH', `/api/v2/servers/${ids.server}/databases/${ids.database}`, { excluded: true }],
   ['GET', '/api/v2/server-groups'],
   ['POST', '/api/v2/server-groups', { name: 'another' }],

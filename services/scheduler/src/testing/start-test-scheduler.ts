@@ -2,6 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   newId,
+  LOG_PUSHED,
+  LogPushOrder,
+  LogPushSignal,
   QUEUES,
   RahatError,
   RunSecrets,
@@ -61,6 +64,8 @@ export interface TestScheduler extends AsyncDisposable {
     whileAsked?: () => Promise<unknown>;
     /** Out of backups. */
     read(question: Question<'backup.read.v1'>, secrets: RunSecrets): Promise<Answer<'backup.read.v1'>>;
+    /** A segment waits for one of its followers. */
+    pushed(order: LogPushOrder, signal: LogPushSignal): void;
   };
   logRemovals: CommandPayload<'log.remove.v1'>[];
   /** So many of the next commands never reach a queue. */
@@ -141,6 +146,7 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
       complete: true,
     },
     read: () => Promise.reject(new RahatError('unavailable', 'This worker reads nothing')),
+    pushed: () => undefined,
   };
   let toLose = 0;
   const places: KnownPlaces = {
@@ -229,6 +235,12 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
     },
     { concurrency: 1 },
   );
+  await messaging.onSignal(LOG_PUSHED, (payload) => {
+    const signal = LogPushSignal.parse(payload);
+    void pool
+      .open(signal.sealedOrder, signal.binding)
+      .then((order) => worker.pushed(LogPushOrder.parse(JSON.parse(order.toString())), signal));
+  });
   messaging.answer('default', {
     'server.probe.v1': async ({ binding, sealedSecrets }) => {
       const { source } = RunSecrets.parse(JSON.parse((await pool.open(sealedSecrets, binding)).toString()));

@@ -6,6 +6,7 @@ import type { Place } from './follow-position.js';
 import { logFeed, standbyStatus } from './log-feed.js';
 import { LogGap } from './log-gap.js';
 import { RangeCommitter } from './range-committer.js';
+import { readSlot, slotFindings } from './replication-slot.js';
 import { readHistories } from './source-histories.js';
 import { SourceWatch } from './source-watch.js';
 
@@ -70,7 +71,6 @@ export async function followTimeline(link: FollowLink, place: Place): Promise<Pl
     },
   );
   await using _watch = new SourceWatch(link.connection, {
-    slot: request.slot,
     label: request.label,
     heartbeatSeconds: request.heartbeatSeconds,
     lastTransactionSeenAt: () => committer.lastTransactionSeenAt,
@@ -78,7 +78,12 @@ export async function followTimeline(link: FollowLink, place: Place): Promise<Pl
       state.findings.push(finding);
       job.log('warning', finding.message);
     },
-    onSlot: (retainedBytes) => job.progress({ phase: 'following', object: `retained ${retainedBytes}`, bytes: Number(committer.received) }),
+    look: async (client) => {
+      const slot = await readSlot(client, request.slot);
+      if (!slot) return [];
+      job.progress({ phase: 'following', object: `retained ${slot.retainedBytes}`, bytes: Number(committer.received) });
+      return slotFindings(request.slot, slot);
+    },
     signal: link.signal,
   });
   const ticks = setInterval(() => {

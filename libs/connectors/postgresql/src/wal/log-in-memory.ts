@@ -1,11 +1,14 @@
-import type { LogSink, LogSource, TimelineHistory } from '@rahat/connector-kit';
+import { createHash } from 'node:crypto';
+import type { CommittedPiece, LogSource, PushedLogSink, TimelineHistory } from '@rahat/connector-kit';
 import { type LogPosition, type LogRange, lsnText, RahatError } from '@rahat/contracts';
 import { parseLogPosition } from '../physical/log-position.js';
 
 /** The repository's part in this folder's specs: keeps what a follower commits, and lets a test hinder and damage it. */
-export class LogInMemory implements LogSink, LogSource {
+export class LogInMemory implements PushedLogSink, LogSource {
   readonly kept: { range: LogRange; bytes: Buffer }[] = [];
   readonly histories = new Map<number, Buffer>();
+  /** What was pushed again. */
+  readonly knownAgain: LogRange[] = [];
   serverLsn = '0/0';
   /** Called when a commit's body was taken and before it is acknowledged. */
   onCommit: (range: LogRange) => Promise<void> | void = () => undefined;
@@ -38,6 +41,21 @@ export class LogInMemory implements LogSink, LogSource {
     this.kept.push({ range: described, bytes });
     for (const { branch, content } of histories) this.histories.set(branch.timeline, content);
     this.onCommitted(described);
+  }
+
+  async committed(timeline: number, start: bigint, end: bigint): Promise<CommittedPiece[]> {
+    return this.kept
+      .map(({ range, bytes }) => ({
+        timeline: range.timeline,
+        start: parseLogPosition(range.start),
+        end: parseLogPosition(range.end),
+        sha256: createHash('sha256').update(bytes).digest('hex'),
+      }))
+      .filter((piece) => piece.timeline === timeline && piece.start < end && piece.end > start);
+  }
+
+  known(range: LogRange): void {
+    this.knownAgain.push(range);
   }
 
   seen(serverLsn: string): void {

@@ -1,21 +1,20 @@
 import type { Finding, PostgresqlConnection } from '@rahat/contracts';
 import { connectClient, type DisposableClient } from '../connect.js';
-import { readSlot, slotFindings } from './replication-slot.js';
 
 const LOOK_EVERY_MS = 15_000;
 
 export interface WatchOrders {
-  slot: string;
   label: string;
   heartbeatSeconds: number;
   /** When a transaction's end last came in the log. */
   lastTransactionSeenAt(): number;
+  /** What of the server's state concerns people; each finding is told once. */
+  look(client: DisposableClient): Promise<Finding[]>;
   onFinding(finding: Finding): void;
-  onSlot(retainedBytes: number): void;
   signal: AbortSignal;
 }
 
-/** Looks at the slot, and makes transactions on an idle source, on an ordinary connection of its own. Its failures are not the follower's. */
+/** Looks at the server, and makes transactions on an idle one, on an ordinary connection of its own. Its failures are not the follower's. */
 export class SourceWatch implements AsyncDisposable {
   private readonly timer: NodeJS.Timeout;
   private client?: DisposableClient;
@@ -66,10 +65,7 @@ export class SourceWatch implements AsyncDisposable {
   }
 
   private async look(client: DisposableClient): Promise<void> {
-    const state = await readSlot(client, this.orders.slot);
-    if (!state) return;
-    this.orders.onSlot(state.retainedBytes);
-    for (const finding of slotFindings(this.orders.slot, state)) {
+    for (const finding of await this.orders.look(client)) {
       if (this.told.has(finding.code)) continue;
       this.told.add(finding.code);
       this.orders.onFinding(finding);
