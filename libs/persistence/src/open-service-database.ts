@@ -41,7 +41,7 @@ export async function openServiceDatabase(options: ServiceDatabaseOptions): Prom
 
 /** What TypeORM has underneath: a client of `pg`. */
 interface Connection {
-  query(statement: string | { name: string; text: string; values: unknown[] }): Promise<{ rows: unknown[] }>;
+  query(statement: string | { name: string; text: string; values: unknown[] }, parameters?: unknown[]): Promise<{ rows?: unknown[] }>;
 }
 
 const statementNames = new Map<string, string>();
@@ -85,21 +85,29 @@ class PostgresServiceDatabase implements ServiceDatabase {
     }
   }
 
-  /** Not by TypeORM's own words for it: each would be a round trip, and there are more of them than of questions. */
+  /**
+   * Not by TypeORM's own words for it: each would be a round trip, and there are more of them than of questions. Nor is the first question
+   * kept waiting for the beginning, because both go out together: whatever fails in that leaves a transaction in which all else fails.
+   */
   private async transactOnce<T>({ enter, role }: Entry, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const runner = this.dataSource.createQueryRunner();
     const reactions: (() => void)[] = [];
     try {
       const connection = (await runner.connect()) as Connection;
       try {
-        await connection.query(`START TRANSACTION; ${enter}`);
-        const result = await work({
-          query: async <Row>(sql: string, parameters?: unknown[]) => (await runner.query(sql, parameters, true)).records as Row[],
+        const begun = connection.query(`START TRANSACTION; ${enter}`);
+        const worked = work({
+          // Of several statements in one text nobody wants rows.
+          query: async <Row>(sql: string, parameters?: unknown[]) => ((await connection.query(sql, parameters)).rows ?? []) as Row[],
           prepared: async <Row>(sql: string, parameters: unknown[]) =>
             (await connection.query({ name: statementName(sql), text: sql, values: parameters })).rows as Row[],
           inWholeOrganization: (some) => (role === undefined ? some() : outOfRole(connection, role, some)),
           afterCommit: (react) => void reactions.push(react),
         });
+        // Nothing is rolled back while it goes on; and what made all else fail is the error to tell.
+        await Promise.allSettled([begun, worked]);
+        await begun;
+        const result = await worked;
         await connection.query('COMMIT');
         reactions.forEach(quietly);
         return result;
@@ -206,6 +214,8 @@ async function connect(
       lock_timeout: lockTimeoutMs,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
       keepAlive: true,
+      // Nobody who asks twice in a row waits for the first answer before the second question goes out.
+      pipeline: true,
     },
   });
   return dataSource.initialize();
