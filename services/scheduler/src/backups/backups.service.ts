@@ -22,7 +22,7 @@ export class BackupsService {
     const conditions = backupConditions(principal, query, after);
     const ids = await foundIds(this.database, 'backups', conditions, { order: BACKUP_ORDER, limit: query.limit + 1 });
     const rows = await this.database.inOrganization(principal, (transaction) =>
-      transaction.prepared<ShownBackupRow>(`${SHOWN_BACKUPS} WHERE backups.id = ANY ($1::text[]) ORDER BY backups.id DESC`, [ids]),
+      transaction.last.prepared<ShownBackupRow>(`${SHOWN_BACKUPS} WHERE backups.id = ANY ($1::text[]) ORDER BY backups.id DESC`, [ids]),
     );
     return this.pages.page(rows, query.limit, presentBackup, (row) => [row.id]);
   }

@@ -31,7 +31,7 @@ export class RunsService {
     const conditions = runConditions(principal, query, this.pages.runs.after(query.cursor));
     const ids = await foundIds(this.database, 'runs', conditions, { order: RUN_ORDER, limit: query.limit + 1 });
     const rows = await this.database.inOrganization(principal, (transaction) =>
-      transaction.prepared<ShownRunRow>(`${SHOWN_RUNS} WHERE id = ANY ($1::text[]) ORDER BY ${RUN_ORDER}`, [ids]),
+      transaction.last.prepared<ShownRunRow>(`${SHOWN_RUNS} WHERE id = ANY ($1::text[]) ORDER BY ${RUN_ORDER}`, [ids]),
     );
     return this.pages.runs.page(rows, query.limit, presentRun, (row) => [row.due_at.toISOString(), row.id]);
   }
