@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { RahatError } from '@rahat/contracts';
 import type { DataSource, MigrationInterface } from 'typeorm';
 import { isTransactionConflict, translateDatabaseError } from './database-errors.js';
 import { quoteIdentifier, quoteLiteral, schemaNamesOf, type SchemaNames } from './schema-names.js';
-import { wholeOrganization, type ServiceDatabase, type Tenant, type Transaction } from './service-database.js';
+import { wholeOrganization, type Questions, type ServiceDatabase, type Tenant, type Transaction } from './service-database.js';
 
 export type Migration = new () => MigrationInterface;
 
@@ -41,7 +42,14 @@ export async function openServiceDatabase(options: ServiceDatabaseOptions): Prom
 
 /** What TypeORM has underneath: a client of `pg`. */
 interface Connection {
-  query(statement: string | { name: string; text: string; values: unknown[] }): Promise<{ rows: unknown[] }>;
+  query(statement: string | { name: string; text: string; values: unknown[] }, parameters?: unknown[]): Promise<{ rows?: unknown[] }>;
+  connection: { stream: { cork(): void; uncork(): void } };
+}
+
+/** What is asked before this turn is over goes out in one piece: each would take longer to send than to make. */
+function inOnePiece({ connection: { stream } }: Connection): void {
+  stream.cork();
+  process.nextTick(() => stream.uncork());
 }
 
 const statementNames = new Map<string, string>();
@@ -85,22 +93,41 @@ class PostgresServiceDatabase implements ServiceDatabase {
     }
   }
 
-  /** Not by TypeORM's own words for it: each would be a round trip, and there are more of them than of questions. */
+  /**
+   * Not by TypeORM's own words for it: each would be a round trip, and there are more of them than of questions. Nor is the first question
+   * kept waiting for the beginning, because both go out together: whatever fails in that leaves a transaction in which all else fails.
+   */
   private async transactOnce<T>({ enter, role }: Entry, work: (transaction: Transaction) => Promise<T>): Promise<T> {
     const runner = this.dataSource.createQueryRunner();
     const reactions: (() => void)[] = [];
+    let ended: Promise<unknown> | undefined;
     try {
       const connection = (await runner.connect()) as Connection;
       try {
-        await connection.query(`START TRANSACTION; ${enter}`);
-        const result = await work({
-          query: async <Row>(sql: string, parameters?: unknown[]) => (await runner.query(sql, parameters, true)).records as Row[],
-          prepared: async <Row>(sql: string, parameters: unknown[]) =>
-            (await connection.query({ name: statementName(sql), text: sql, values: parameters })).rows as Row[],
+        inOnePiece(connection);
+        const begun = connection.query(`START TRANSACTION; ${enter}`);
+        const questions = questionsTo(connection, () => ended !== undefined);
+        const last = <T>(ask: () => Promise<T>): Promise<T> => {
+          inOnePiece(connection);
+          const answer = ask();
+          ended ??= connection.query('COMMIT');
+          return answer;
+        };
+        const worked = work({
+          ...questions,
+          last: {
+            query: (sql, parameters) => last(() => questions.query(sql, parameters)),
+            prepared: (sql, parameters) => last(() => questions.prepared(sql, parameters)),
+          },
           inWholeOrganization: (some) => (role === undefined ? some() : outOfRole(connection, role, some)),
           afterCommit: (react) => void reactions.push(react),
         });
-        await connection.query('COMMIT');
+        // Nothing is rolled back while it goes on; and what made all else fail is the error to tell.
+        await Promise.allSettled([begun, worked]);
+        await Promise.allSettled([ended]);
+        await begun;
+        const result = await worked;
+        await (ended ?? connection.query('COMMIT'));
         reactions.forEach(quietly);
         return result;
       } catch (error) {
@@ -112,6 +139,19 @@ class PostgresServiceDatabase implements ServiceDatabase {
       await runner.release().catch(() => undefined);
     }
   }
+}
+
+/** They are on their way when the call returns. */
+function questionsTo(connection: Connection, isOver: () => boolean): Questions {
+  const ask = async <Row>(...question: Parameters<Connection['query']>): Promise<Row[]> => {
+    if (isOver()) throw new RahatError('internal', 'Something was asked after the last question of a transaction');
+    // Of several statements in one text nobody wants rows.
+    return ((await connection.query(...question)).rows ?? []) as Row[];
+  };
+  return {
+    query: (sql, parameters) => ask(sql, parameters),
+    prepared: (sql, parameters) => ask({ name: statementName(sql), text: sql, values: parameters }),
+  };
 }
 
 interface Entry {
@@ -206,6 +246,8 @@ async function connect(
       lock_timeout: lockTimeoutMs,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
       keepAlive: true,
+      // Nobody who asks twice in a row waits for the first answer before the second question goes out.
+      pipeline: true,
     },
   });
   return dataSource.initialize();

@@ -155,6 +155,47 @@ describe('a service database', () => {
     expect(reactions).toEqual(['committed']);
   });
 
+  it('ends with its last question, and takes none afterwards', async () => {
+    const reactions: string[] = [];
+    const note = (id: string): [string, unknown[]] => [`INSERT INTO notes VALUES ($1, 'org_a', 'last') RETURNING id`, [id]];
+    const written = await database.inOrganization('org_a', async (t) => {
+      t.afterCommit(() => reactions.push('committed'));
+      await t.query(...note('last-1'));
+      return t.last.query<{ id: string }>(...note('last-2'));
+    });
+    expect([written, reactions]).toEqual([[{ id: 'last-2' }], ['committed']]);
+    const kept = () =>
+      database.inOrganization('org_a', (t) =>
+        t.last.prepared<{ id: string }>(`SELECT id FROM notes WHERE id LIKE $1 ORDER BY id`, ['last-%']),
+      );
+    expect(await kept()).toEqual([{ id: 'last-1' }, { id: 'last-2' }]);
+    const failing = database.inOrganization('org_a', async (t) => {
+      await t.query(...note('last-3'));
+      return t.last.query(...note('last-1'));
+    });
+    await expect(failing).rejects.toMatchObject({ code: '23505' });
+    const late = database.inOrganization('org_a', async (t) => {
+      await t.last.query(...note('last-4'));
+      await t.query(...note('last-5'));
+    });
+    await expect(late).rejects.toThrow('after the last question');
+    expect(await kept()).toEqual([{ id: 'last-1' }, { id: 'last-2' }, { id: 'last-4' }]);
+  });
+
+  it('tells what kept a transaction from beginning, and does nothing outside of one', async () => {
+    await server.query(`ALTER ROLE rahat_scheduler_system RENAME TO rahat_scheduler_away`);
+    try {
+      const failing = database.asSystem('test', async (t) => {
+        await t.query(`INSERT INTO notes VALUES ('outside', 'org_a', 'x')`);
+        return t.last.query(`INSERT INTO notes VALUES ('outside-2', 'org_a', 'x')`);
+      });
+      await expect(failing).rejects.toThrow(/rahat_scheduler_system/);
+    } finally {
+      await server.query(`ALTER ROLE rahat_scheduler_away RENAME TO rahat_scheduler_system`);
+    }
+    expect(await database.asSystem('test', (t) => t.query(`SELECT id FROM notes WHERE id LIKE 'outside%'`))).toEqual([]);
+  });
+
   it('calls text that PostgreSQL cannot store invalid input', async () => {
     const unstorable = (sql: string, value: string) => database.inOrganization('org_a', (transaction) => transaction.query(sql, [value]));
     for (const [sql, value] of [

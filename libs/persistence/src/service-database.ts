@@ -1,5 +1,4 @@
-/** One database transaction; all SQL of a service runs inside one. */
-export interface Transaction {
+export interface Questions {
   /** Plain SQL with `$1` parameters; gives the rows (also those of `… RETURNING`). */
   query<Row = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>;
   /**
@@ -7,6 +6,12 @@ export interface Transaction {
    * same; connections keep every other text, too.
    */
   prepared<Row = Record<string, unknown>>(sql: string, parameters: unknown[]): Promise<Row[]>;
+}
+
+/** One database transaction; all SQL of a service runs inside one. */
+export interface Transaction extends Questions {
+  /** The last question of the transaction: its end goes out together with it, and is not waited for alone. Nothing can be asked afterwards. */
+  readonly last: Questions;
   /**
    * Lets `work` see all of the organization where the tenant is limited to server groups: for what rests on more than they may be told of,
    * such as the floor of a plan that covers other servers too. Nothing that it finds may be answered. Queries of the same transaction

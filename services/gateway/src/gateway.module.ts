@@ -11,7 +11,7 @@ import {
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { AuthenticatedSubject } from '@rahat/contracts';
+import { AuthenticatedAgain, AuthenticatedSubject } from '@rahat/contracts';
 import { CONFIG, Gauge, METRICS, runtimeProviders, type InternalClient, type Registry, type StatelessRuntime } from '@rahat/service-kit';
 import type { Express, Request } from 'express';
 import type { GatewayConfig } from './config.js';
@@ -134,12 +134,14 @@ export class GatewayModule implements NestModule, OnApplicationBootstrap, Before
 
 function guardsOf({ config, internal, shared }: GatewayParts, metrics: Registry): Guards {
   const reports = limitMetrics(metrics);
-  const ask = (credential: string, address: string) =>
-    internal.post('auth', '/internal/v1/authenticate', { credential, address }, AuthenticatedSubject, 'platform');
-  const subjects = new SubjectCache(ask);
+  const subjects = new SubjectCache({
+    ask: (asked) => internal.post('auth', '/internal/v1/authenticate', asked, AuthenticatedSubject, 'platform'),
+    askAgain: async (asked) =>
+      (await internal.post('auth', '/internal/v1/authenticate/again', { asked }, AuthenticatedAgain, 'platform')).subjects,
+  });
   return {
     subjects,
-    watch: new CredentialWatch((credential, address) => subjects.subjectOf(credential, address)),
+    watch: new CredentialWatch((credential, address) => subjects.subjectOf({ credential, address })),
     limits: new RequestLimits(new PatientCounter(shared.counter, reports), config, reports.refused),
   };
 }

@@ -57,3 +57,7 @@ export const AuthenticatedSubject = z.object({
   requestsPerMinute: z.number().int().min(1).optional(),
 });
 export type AuthenticatedSubject = z.infer<typeof AuthenticatedSubject>;
+
+/** The same of all credentials that a gateway knows already (`POST /internal/v1/authenticate/again`); in their order, null for one that lets nobody in any more. */
+export const AuthenticateAgainRequest = z.object({ asked: z.array(AuthenticateRequest).max(1_000) }).strict();
+export const AuthenticatedAgain = z.object({ subjects: z.array(AuthenticatedSubject.nullable()) });

@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto';
 import { RahatError } from '@rahat/contracts';
 import type { z } from 'zod';
 
@@ -13,7 +13,8 @@ export interface Cursors {
 
 const SIGNATURE_BYTES = 16;
 
-export function createCursors(key: Buffer): Cursors {
+export function createCursors(keyBytes: Buffer): Cursors {
+  const key = createSecretKey(keyBytes);
   const sign = (body: Buffer) => createHmac('sha256', key).update(body).digest().subarray(0, SIGNATURE_BYTES);
   return {
     encode(position) {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Params } from 'nestjs-pino';
 import { pino, type DestinationStream, type Logger } from 'pino';
+import { openStandardOutput } from './log-output.js';
 import { describeError, redactSecrets } from './log-redaction.js';
 
 export interface LogOptions {
@@ -18,7 +19,7 @@ export function createLogger(service: string, options: LogOptions): Logger {
     formatters: { level: (label: string) => ({ level: label }), log: (fields: object) => redactSecrets(fields) as Record<string, unknown> },
     serializers: { err: (error: unknown) => describeError(error), error: (error: unknown) => describeError(error) },
   };
-  return options.destination ? pino(settings, options.destination) : pino(settings);
+  return pino(settings, options.destination ?? openStandardOutput());
 }
 
 /** One line per answered request, without headers and query, which may carry secrets. */

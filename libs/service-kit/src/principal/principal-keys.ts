@@ -1,8 +1,8 @@
-import { hkdfSync, randomBytes } from 'node:crypto';
+import { createPrivateKey, createPublicKey, hkdfSync, randomBytes } from 'node:crypto';
 import { link, mkdir, open, readFile, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { RahatError } from '@rahat/contracts';
-import { type CryptoKey, exportJWK, generateKeyPair, importJWK, type JWK } from 'jose';
+import { exportJWK, generateKeyPair, type JWK } from 'jose';
 import { createPrincipalSigner, createPrincipalVerifier, type PrincipalSigner, type PrincipalVerifier } from './principal-token.js';
 
 export interface PrincipalKeys {
@@ -36,11 +36,11 @@ export async function makePrincipalKeys(): Promise<PrincipalKeys> {
   return keysFrom(await newKey());
 }
 
-async function keysFrom(privateJwk: JWK): Promise<PrincipalKeys> {
-  const { d: _private, ...publicJwk } = privateJwk;
+function keysFrom(privateJwk: JWK): PrincipalKeys {
+  const privateKey = createPrivateKey({ key: privateJwk, format: 'jwk' });
   return {
-    signer: createPrincipalSigner((await importJWK(privateJwk, 'ES256')) as CryptoKey),
-    verifier: createPrincipalVerifier((await importJWK(publicJwk, 'ES256')) as CryptoKey),
+    signer: createPrincipalSigner(privateKey),
+    verifier: createPrincipalVerifier(createPublicKey(privateKey)),
     deriveKey: (purpose) => Buffer.from(hkdfSync('sha256', Buffer.from(privateJwk.d!, 'base64url'), '', `rahat.${purpose}`, 32)),
   };
 }

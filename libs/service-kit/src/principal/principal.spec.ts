@@ -1,9 +1,10 @@
+import { KeyObject } from 'node:crypto';
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Principal } from '@rahat/contracts';
-import { exportJWK, exportSPKI, generateKeyPair, SignJWT, type CryptoKey, type JWTPayload } from 'jose';
+import { exportJWK, exportSPKI, generateKeyPair, jwtVerify, SignJWT, type CryptoKey, type JWTPayload } from 'jose';
 import { openPrincipalKeys } from './principal-keys.js';
 import { createPrincipalSigner, createPrincipalVerifier, type PrincipalVerifier } from './principal-token.js';
 
@@ -27,7 +28,7 @@ let verifier: PrincipalVerifier;
 
 beforeAll(async () => {
   ({ privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true }));
-  verifier = createPrincipalVerifier(publicKey);
+  verifier = createPrincipalVerifier(KeyObject.from(publicKey));
 });
 
 /** A token that is right but for what a test changes. */
@@ -40,12 +41,13 @@ function token(
     issuedAt?: number;
     expires?: number;
     algorithm?: string;
+    type?: string;
     key?: CryptoKey | Uint8Array;
   } = {},
 ) {
   const now = Math.floor(Date.now() / 1000);
   return new SignJWT(change.claims ?? claims)
-    .setProtectedHeader({ alg: change.algorithm ?? 'ES256' })
+    .setProtectedHeader({ alg: change.algorithm ?? 'ES256', typ: change.type ?? 'JWT' })
     .setSubject(change.subject ?? 'user_1')
     .setIssuer(change.issuer ?? 'rahat-gateway')
     .setAudience(change.audience ?? 'rahat-services')
@@ -56,14 +58,29 @@ function token(
 
 describe('a principal token', () => {
   it('carries the principal, and lives for a minute', async () => {
-    const signed = await createPrincipalSigner(privateKey).sign(ada);
+    const signed = await createPrincipalSigner(KeyObject.from(privateKey)).sign(ada);
     expect(await verifier.verify(signed)).toEqual(ada);
     const { iat, exp, aud } = JSON.parse(Buffer.from(signed.split('.')[1]!, 'base64url').toString());
     expect([exp - iat, aud]).toEqual([60, 'rahat-services']);
   });
 
   const now = Math.floor(Date.now() / 1000);
+  it('is the one that a library makes of the same claims, by clocks that differ by seconds', async () => {
+    expect(await verifier.verify(await token())).toEqual(ada);
+    expect(await verifier.verify(await token({ issuedAt: now + 4, expires: now + 64 }))).toEqual(ada);
+    expect(await verifier.verify(await token({ issuedAt: now - 62, expires: now - 2 }))).toEqual(ada);
+    const { payload } = await jwtVerify(await createPrincipalSigner(KeyObject.from(privateKey)).sign(ada), publicKey, {
+      algorithms: ['ES256'],
+      issuer: 'rahat-gateway',
+      audience: 'rahat-services',
+    });
+    expect(payload).toMatchObject({ ...claims, sub: 'user_1' });
+  });
+
   it.each([
+    ['of the future', () => token({ issuedAt: now + 20, expires: now + 80 })],
+    ['of another type', () => token({ type: 'at+jwt' })],
+    ['followed by something', async () => `${await token()}.more`],
     ['expired', () => token({ issuedAt: now - 100, expires: now - 40 })],
     ['longer than a minute old, whatever it says', () => token({ issuedAt: now - 120, expires: now + 3600 })],
     ['for another audience', () => token({ audience: 'rahat-clients' })],

@@ -83,9 +83,10 @@ export class FrontDoor {
   /** Whoever is known is counted in one look; a stranger's address is before auth is troubled. */
   private async subjectOf(credential: string, address: string, request: Request, response: Response): Promise<AuthenticatedSubject> {
     const { limits, subjects } = this.parts;
-    const known = await subjects.known(credential);
+    const asked = { credential, address };
+    const known = await subjects.known(asked);
     if (known === undefined) await limits.charge(response, [limits.address(address)]);
-    const subject = known ?? (await subjects.subjectOf(credential, address));
+    const subject = known ?? (await subjects.subjectOf(asked));
     const own = limits.subject(subject, classOf(request.method, request.originalUrl));
     await limits.charge(response, known === undefined ? own : [limits.address(address), ...own]);
     return subject;

@@ -76,28 +76,78 @@ describe('cache of subjects', () => {
     expiresAt,
   });
 
+  const ADA = { credential: 'c', address: '1' };
+  const inAges = '2100-01-01T00:00:00.000Z';
+  const never = { askAgain: () => Promise.reject(new Error('asked again')) };
+
   it('asks once for simultaneous requests and again within 10 seconds', async () => {
     let now = 0;
     let asked = 0;
-    const cache = new SubjectCache(
-      async () => (asked++, subject('2100-01-01T00:00:00.000Z')),
-      () => now,
-    );
-    await Promise.all([cache.subjectOf('c', '1'), cache.subjectOf('c', '1')]);
+    const cache = new SubjectCache({ ...never, ask: async () => (asked++, subject(inAges)) }, () => now);
+    await Promise.all([cache.subjectOf(ADA), cache.subjectOf(ADA)]);
     expect(asked).toBe(1);
     now = 9_999;
-    await cache.subjectOf('c', '1');
+    await cache.subjectOf(ADA);
+    expect(asked).toBe(2);
+  });
+
+  it('asks about all that are in use together, honours what it hears, and lets go who is gone', async () => {
+    let now = 0;
+    const asked: string[] = [];
+    const again: { credential: string; address: string }[][] = [];
+    const refused = new Set<string>();
+    const cache = new SubjectCache(
+      {
+        ask: async ({ credential }) => (asked.push(credential), subject(inAges)),
+        askAgain: async (some) => {
+          again.push([...some]);
+          return some.map(({ credential }) => (refused.has(credential) ? null : { ...subject(inAges), role: 'admin' as const }));
+        },
+      },
+      () => now,
+    );
+    const use = (credential: string, address = '1') => cache.subjectOf({ credential, address });
+    await Promise.all([use('a'), use('b'), use('gone')]);
+    for (now = 2_000; now <= 18_000; now += 2_000) {
+      if (now === 8_000) await use('a', '2');
+      if (now === 16_000) expect((await use('b')).role).toBe('admin');
+      await cache.askAgain();
+    }
+    expect(asked).toEqual(['a', 'b', 'gone']);
+    expect(again[0]).toEqual([
+      { credential: 'a', address: '1' },
+      { credential: 'b', address: '1' },
+      { credential: 'gone', address: '1' },
+    ]);
+    expect(again.at(-1)![0]).toEqual({ credential: 'a', address: '2' });
+    refused.add('b');
+    now = 20_000;
+    await cache.askAgain();
+    expect(again.at(-1)!.map(({ credential }) => credential)).toEqual(['a', 'b']);
+    await use('a');
+    await use('b');
+    expect(asked.slice(3)).toEqual(['b']);
+  });
+
+  it('holds an answer no longer when nobody confirms it', async () => {
+    let now = 0;
+    let asked = 0;
+    const cache = new SubjectCache({ ...never, ask: async () => (asked++, subject(inAges)) }, () => now);
+    await cache.subjectOf(ADA);
+    for (now = 2_000; now < 10_000; now += 2_000) await cache.askAgain();
+    expect(await cache.known(ADA)).toBeUndefined();
+    await cache.subjectOf(ADA);
     expect(asked).toBe(2);
   });
 
   it('keeps neither refusals nor what has expired', async () => {
     let asked = 0;
-    const refusing = new SubjectCache(async () => (asked++, Promise.reject(new Error('no'))));
-    await expect(refusing.subjectOf('c', '1')).rejects.toThrow('no');
-    await expect(refusing.subjectOf('c', '1')).rejects.toThrow('no');
-    const expiring = new SubjectCache(async () => (asked++, subject(new Date(Date.now() - 1).toISOString())));
-    await expiring.subjectOf('c', '1');
-    await expiring.subjectOf('c', '1');
+    const refusing = new SubjectCache({ ...never, ask: async () => (asked++, Promise.reject(new Error('no'))) });
+    await expect(refusing.subjectOf(ADA)).rejects.toThrow('no');
+    await expect(refusing.subjectOf(ADA)).rejects.toThrow('no');
+    const expiring = new SubjectCache({ ...never, ask: async () => (asked++, subject(new Date(Date.now() - 1).toISOString())) });
+    await expiring.subjectOf(ADA);
+    await expiring.subjectOf(ADA);
     expect(asked).toBe(4);
   });
 });

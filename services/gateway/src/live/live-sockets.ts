@@ -89,7 +89,7 @@ export class LiveSockets {
     const credential = credentialOfSocket(socket.request, socket.handshake.auth);
     if (credential.by === 'nothing') throw new RahatError('unauthenticated', 'Log in, or send a valid API key.');
     const address = addressOfUpgrade(socket.request, trustedProxies);
-    const subject = await subjects.subjectOf(credential.text, address);
+    const subject = await subjects.subjectOf({ credential: credential.text, address });
     await limits.chargeUnseen(limits.subject(subject, 'read'));
     this.refuseOneTooMany(subject);
     const known: SocketData = { subject, credential: credential.text, address, joining: new Set() };

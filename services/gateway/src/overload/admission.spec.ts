@@ -45,9 +45,13 @@ describe('a gateway before a service that answers late', () => {
       RAHAT_SCHEDULER_URL: `http://127.0.0.1:${scheduler.port}`,
       RAHAT_AUTH_URL: `http://127.0.0.1:${scheduler.port}`,
     };
-    const internal = { post: async () => ((authenticated += 1), ADA) } as unknown as Parameters<
-      typeof GatewayModule.register
-    >[0]['internal'];
+    const post = async (_service: string, path: string, body: { asked: object[] }) => {
+      // Asked again is about those that were let in, however many are refused.
+      if (path.endsWith('/again')) return { subjects: body.asked.map(() => ADA) };
+      authenticated += 1;
+      return ADA;
+    };
+    const internal = { post } as unknown as Parameters<typeof GatewayModule.register>[0]['internal'];
     const shared = sharedInDatabase(database.database, 'one');
     gateway = await startTestApplication((runtime) => GatewayModule.register({ runtime, config, internal, services, shared }), undefined, {
       bodies: 'left',

@@ -6,7 +6,7 @@ import { presentRun } from '../runs/runs.table.js';
 import type { VerificationChain } from '../verification/verification-chain.js';
 import { foundIds } from '../catalog/found-ids.js';
 import { BACKUP_ORDER, backupConditions } from './backup-list.js';
-import { findBackup, lockForReading, NAMED_BACKUPS, presentBackup, type NamedBackupRow } from './backups.table.js';
+import { findBackup, lockForReading, presentBackup, SHOWN_BACKUPS, type ShownBackupRow } from './backups.table.js';
 
 /** The catalog: what was accepted, what it is worth, and whether it is still there. */
 export class BackupsService {
@@ -22,7 +22,7 @@ export class BackupsService {
     const conditions = backupConditions(principal, query, after);
     const ids = await foundIds(this.database, 'backups', conditions, { order: BACKUP_ORDER, limit: query.limit + 1 });
     const rows = await this.database.inOrganization(principal, (transaction) =>
-      transaction.query<NamedBackupRow>(`${NAMED_BACKUPS} WHERE backups.id = ANY ($1::text[]) ORDER BY backups.id DESC`, [ids]),
+      transaction.last.prepared<ShownBackupRow>(`${SHOWN_BACKUPS} WHERE backups.id = ANY ($1::text[]) ORDER BY backups.id DESC`, [ids]),
     );
     return this.pages.page(rows, query.limit, presentBackup, (row) => [row.id]);
   }

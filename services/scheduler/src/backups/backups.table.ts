@@ -66,12 +66,61 @@ export interface BackupRow {
   created_at: Date;
 }
 
+/** What a backup is shown by: a page of a list reads nothing else. */
+const SHOWN = [
+  'id',
+  'snapshot',
+  'repository_id',
+  'run_id',
+  'plan_id',
+  'server_id',
+  'database_id',
+  'database_name',
+  'method',
+  'backup_type',
+  'label',
+  'consistency',
+  'state',
+  'proof',
+  'proven_at',
+  'consistent_at',
+  'objects',
+  'rows',
+  'size_bytes',
+  'added_bytes',
+  'server_version',
+  'tool',
+  'findings',
+  'log_timeline',
+  'log_start',
+  'log_end',
+  'retention_reason',
+  'hold',
+  'removal_requested_at',
+  'removal_error',
+  'removed_at',
+  'found',
+  'missing_since',
+  'tags',
+  'note',
+  'created_at',
+] as const satisfies (keyof BackupRow)[];
+
 /** `parent_id`: the backup of `parent_snapshot`, as far as the catalog has it. */
-export type NamedBackupRow = BackupRow & { server_name: string; parent_id: string | null };
+interface BackupNames {
+  server_name: string;
+  parent_id: string | null;
+}
+
+export type NamedBackupRow = BackupRow & BackupNames;
+export type ShownBackupRow = Pick<BackupRow, (typeof SHOWN)[number]> & BackupNames;
 
 /** Not by a join, for which the planner would read all servers where a page shows fifty. */
-export const NAMED_BACKUPS = `SELECT backups.*, (SELECT name FROM servers WHERE servers.id = backups.server_id) AS server_name,
-  (SELECT id FROM backups AS parents WHERE parents.repository_id = backups.repository_id AND parents.snapshot = backups.parent_snapshot) AS parent_id FROM backups`;
+const NAMES = `(SELECT name FROM servers WHERE servers.id = backups.server_id) AS server_name,
+  (SELECT id FROM backups AS parents WHERE parents.repository_id = backups.repository_id AND parents.snapshot = backups.parent_snapshot) AS parent_id`;
+
+export const NAMED_BACKUPS = `SELECT backups.*, ${NAMES} FROM backups`;
+export const SHOWN_BACKUPS = `SELECT ${SHOWN.map((column) => `backups.${column}`).join(', ')}, ${NAMES} FROM backups`;
 
 export async function findBackup(transaction: Transaction, id: string): Promise<NamedBackupRow> {
   const [row] = await transaction.query<NamedBackupRow>(`${NAMED_BACKUPS} WHERE backups.id = $1`, [id]);
@@ -90,7 +139,7 @@ export async function lockForReading(transaction: Transaction, id: string): Prom
   return row;
 }
 
-export function presentBackup(row: NamedBackupRow): Backup {
+export function presentBackup(row: ShownBackupRow): Backup {
   return {
     id: row.id,
     snapshot: row.snapshot,

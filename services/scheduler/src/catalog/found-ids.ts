@@ -69,14 +69,14 @@ export async function foundIds(
     const conditions = reached === null ? all : all.within(table, reached);
     const { tags, words } = conditions.sought;
     if (tags.length === 0 && words.length === 0) {
-      const rows = await transaction.query<{ id: string }>(pageQuery(table, conditions, page), conditions.values);
+      const rows = await transaction.last.query<{ id: string }>(pageQuery(table, conditions, page), conditions.values);
       return rows.map(({ id }) => id);
     }
     const newest = newestQuery(table, conditions, page);
     const [look] = await transaction.query<NewestLook>(newest.text, newest.values);
     if (look!.ids.length >= page.limit || look!.looked < newest.most) return look!.ids.slice(0, page.limit);
     const sought = soughtQuery(table, conditions, page, look!);
-    return (await transaction.query<{ id: string }>(sought.text, sought.values)).map(({ id }) => id);
+    return (await transaction.last.query<{ id: string }>(sought.text, sought.values)).map(({ id }) => id);
   });
 }
 

@@ -99,7 +99,7 @@ export class PlansService {
     const ids = await foundIds(this.database, 'plans', conditions, { order: 'id DESC', limit: query.limit + 1 });
     return this.database.inOrganization(principal, async (transaction) => {
       const rows = await transaction.query<PlanRow>(`SELECT * FROM plans WHERE id = ANY ($1::text[]) ORDER BY id DESC`, [ids]);
-      const schedules = await schedulesOf(transaction, rows);
+      const schedules = await schedulesOf(transaction.last, rows);
       return this.pages.page(
         rows,
         query.limit,

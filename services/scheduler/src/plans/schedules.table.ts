@@ -1,5 +1,5 @@
 import { newId, type BackupType, type PlanSchedule, type ScheduleInput } from '@rahat/contracts';
-import type { Transaction } from '@rahat/persistence';
+import type { Questions, Transaction } from '@rahat/persistence';
 import { inWords, type Schedule } from './schedule.js';
 
 export interface ScheduleRow {
@@ -12,7 +12,7 @@ export interface ScheduleRow {
   time_zone: string;
 }
 
-export async function schedulesOf(transaction: Transaction, plans: readonly { id: string }[]): Promise<Map<string, ScheduleRow[]>> {
+export async function schedulesOf(transaction: Questions, plans: readonly { id: string }[]): Promise<Map<string, ScheduleRow[]>> {
   const rows = await transaction.query<ScheduleRow>(`SELECT * FROM schedules WHERE plan_id = ANY ($1::text[]) ORDER BY plan_id, position`, [
     plans.map((plan) => plan.id),
   ]);

@@ -6,7 +6,7 @@ import type { Clock } from '../clock/clock.js';
 import type { RunLedger } from './run-ledger.js';
 import { foundIds } from '../catalog/found-ids.js';
 import { RUN_ORDER, runConditions } from './run-list.js';
-import { findRun, lockRun, presentRun, type RunRow } from './runs.table.js';
+import { findRun, lockRun, presentRun, SHOWN_RUNS, type RunRow, type ShownRunRow } from './runs.table.js';
 
 export interface RunLogRow {
   sequence: string;
@@ -31,7 +31,7 @@ export class RunsService {
     const conditions = runConditions(principal, query, this.pages.runs.after(query.cursor));
     const ids = await foundIds(this.database, 'runs', conditions, { order: RUN_ORDER, limit: query.limit + 1 });
     const rows = await this.database.inOrganization(principal, (transaction) =>
-      transaction.query<RunRow>(`SELECT * FROM runs WHERE id = ANY ($1::text[]) ORDER BY ${RUN_ORDER}`, [ids]),
+      transaction.last.prepared<ShownRunRow>(`${SHOWN_RUNS} WHERE id = ANY ($1::text[]) ORDER BY ${RUN_ORDER}`, [ids]),
     );
     return this.pages.runs.page(rows, query.limit, presentRun, (row) => [row.due_at.toISOString(), row.id]);
   }

@@ -169,7 +169,41 @@ export function usesServer({ type, compared_with: compared }: Pick<RunRow, 'type
   }
 }
 
-export function presentRun(row: RunRow): Run {
+/** What a run is shown by: a page of a list reads nothing else. */
+const SHOWN = [
+  'id',
+  'type',
+  'state',
+  'backup_type',
+  'priority',
+  'waiting_for',
+  'pause',
+  'dispatched_at',
+  'occurs_at',
+  'attempt',
+  'max_attempts',
+  'plan_id',
+  'server_id',
+  'repository_id',
+  'database_id',
+  'backup_id',
+  'stream_id',
+  'level',
+  'due_at',
+  'started_at',
+  'finished_at',
+  'worker',
+  'progress',
+  'evidence',
+  'reasons',
+  'error',
+  'tags',
+  'note',
+] as const satisfies (keyof RunRow)[];
+export type ShownRunRow = Pick<RunRow, (typeof SHOWN)[number]>;
+export const SHOWN_RUNS = `SELECT ${SHOWN.join(', ')} FROM runs`;
+
+export function presentRun(row: ShownRunRow): Run {
   return {
     id: row.id,
     type: row.type,
@@ -201,7 +235,7 @@ export function presentRun(row: RunRow): Run {
   };
 }
 
-function waitingFor(row: RunRow): WaitingFor | null {
+function waitingFor(row: ShownRunRow): WaitingFor | null {
   if (row.state !== 'due' && row.state !== 'queued') return null;
   if (row.pause) return { reason: 'paused', message: `Paused by ${row.pause.by}.` };
   if (row.waiting_for) return row.waiting_for;

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { newId, type Principal } from '@rahat/contracts';
 import type { Tenant } from '@rahat/persistence';
 import { BACKUP_ORDER, backupConditions } from '../backups/backup-list.js';
-import { NAMED_BACKUPS } from '../backups/backups.table.js';
+import { SHOWN_BACKUPS } from '../backups/backups.table.js';
 import { pageQuery, type ListConditions } from '../catalog/found-ids.js';
 import { soughtQuery } from '../catalog/sought-rows.js';
 import { ALLOWED_DELAY_MS, momentsOf } from '../protections/protections.table.js';
@@ -99,7 +99,7 @@ describe('of a catalog of 20,000 backups whoever is limited to server groups', (
     const ids = Array.from({ length: 51 }, () => newId('backup'));
     const moments = [new Date(), new Date(Date.now() - ALLOWED_DELAY_MS)];
     const texts = [
-      await planUnderPolicies(`${NAMED_BACKUPS} WHERE backups.id = ANY ($1::text[]) ORDER BY backups.id DESC`, [ids]),
+      await planUnderPolicies(`${SHOWN_BACKUPS} WHERE backups.id = ANY ($1::text[]) ORDER BY backups.id DESC`, [ids]),
       await planUnderPolicies(`SELECT * FROM runs WHERE id = ANY ($1::text[])`, [ids]),
       await planUnderPolicies(`SELECT * FROM run_logs WHERE run_id = $1 AND sequence > $2 ORDER BY sequence LIMIT 51`, ['run_1', 0]),
       await planUnderPolicies(momentsOf('database'), [[plan], [server], [database], ...moments]),

@@ -89,7 +89,7 @@ export class ServersService {
       .searched(query.q);
     const ids = await foundIds(this.database, 'servers', conditions, { order: 'id DESC', limit: query.limit + 1 });
     const rows = await this.database.inOrganization(principal, (transaction) =>
-      transaction.query<ServerRow>(`SELECT * FROM servers WHERE id = ANY ($1::text[]) ORDER BY id DESC`, [ids]),
+      transaction.last.query<ServerRow>(`SELECT * FROM servers WHERE id = ANY ($1::text[]) ORDER BY id DESC`, [ids]),
     );
     return this.pages.page(
       rows,
