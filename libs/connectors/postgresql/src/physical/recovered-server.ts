@@ -98,13 +98,13 @@ async function orRemove<T>(folder: ThrowawayFolder, work: () => Promise<T>): Pro
 }
 
 /** The server keeps the log that it has replayed, besides ours. */
-function roomFor(source: ArtifactSource, planned: PlannedRecovery | undefined): number {
+export function roomFor(source: ArtifactSource, planned: PlannedRecovery | undefined): number {
   const log = planned && planned.stop.needed > planned.base.end ? Number(planned.stop.needed - planned.base.end) : 0;
   return bytesOfFiles(source) + 2 * log;
 }
 
 /** The same server, recovered to the backup's end at least, and open for writing. */
-async function proveRecovered(connection: PostgresqlConnection, facts: BaseBackupFacts, signal: AbortSignal): Promise<void> {
+export async function proveRecovered(connection: PostgresqlConnection, facts: BaseBackupFacts, signal: AbortSignal): Promise<void> {
   await using client = await connectClient(connection, { database: 'template1', label: LABEL, signal });
   const { rows } = await client.query<{ identity: string; reached: boolean; position: string; recovering: boolean; writable: string }>(
     `SELECT (SELECT system_identifier::text FROM pg_control_system()) AS identity,
@@ -120,7 +120,7 @@ async function proveRecovered(connection: PostgresqlConnection, facts: BaseBacku
 }
 
 /** PostgreSQL fails where it can't reach its target; this is our own look that it was told the right one. */
-async function proveStopped(
+export async function proveStopped(
   connection: PostgresqlConnection,
   { stop, route }: PlannedRecovery,
   signal: AbortSignal,
@@ -138,7 +138,7 @@ async function proveStopped(
   return { timeline: route.timeline, reachedLsn: rows[0].reached ?? undefined, lastTransactionAt: rows[0].last ?? undefined };
 }
 
-function notProven(reason: string): RahatError {
+export function notProven(reason: string): RahatError {
   return new RahatError('restore_mismatch', `The recovery of the restored server failed: ${reason}`, {
     hint: 'Take a new backup; keep this one aside until the cause is known.',
   });
