@@ -4,4 +4,5 @@ export { limitToServerGroups, REACHED_GROUPS, REACHED_SERVERS, type TableLimit }
 export { wholeOrganization, type ServiceDatabase, type Tenant, type TenantDatabase, type Transaction } from './service-database.js';
 export { openServiceDatabase, type Migration, type ServiceDatabaseOptions } from './open-service-database.js';
 export { provisionDatabase, type ProvisionedDatabase, type ProvisionOptions } from './provision-database.js';
+export { SteadyClient } from './steady-client.js';
 export { enableRowSecurity, keepSentMessages, letSystemRoleSearch, messagingTables } from './schema-sql.js';

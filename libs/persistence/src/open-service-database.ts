@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, MigrationInterface } from 'typeorm';
 import { isTransactionConflict, translateDatabaseError } from './database-errors.js';
 import { quoteIdentifier, quoteLiteral, schemaNamesOf, type SchemaNames } from './schema-names.js';
+import { SteadyClient } from './steady-client.js';
 import { wholeOrganization, type ServiceDatabase, type Tenant, type Transaction } from './service-database.js';
 
 export type Migration = new () => MigrationInterface;
@@ -200,6 +201,7 @@ async function connect(
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
     installExtensions: false,
     extra: {
+      Client: SteadyClient,
       // Here, because each transaction would have to say it in a statement of its own.
       options: '-c default_transaction_isolation=read\\ committed',
       statement_timeout: statementTimeoutMs,
