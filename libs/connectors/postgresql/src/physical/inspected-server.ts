@@ -56,7 +56,7 @@ export async function inspectServer(
   const dataFolder = resolve(place.folder);
   await refuseExisting(dataFolder);
   const facts = await readFacts(source);
-  const planned = await planRecovery(source, { ...wanted, action: 'pause' });
+  const planned = await planRecovery(source, facts, { ...wanted, action: 'pause' });
   const folder = await makeThrowawayFolder(context.scratchFolder);
   const { socketFolder } = folder;
   try {
@@ -67,7 +67,7 @@ export async function inspectServer(
     await ensureRoom(parent, roomFor(source, planned), 'the files of the recovered server');
     // Not the target before it is ours: what somebody else put there in the meantime must stay.
     await recordOwner(folder.path, { socketFolder, dataFolder, alsoOurs: [partialFolderOf(dataFolder)] });
-    const { findings, bytes } = await makeServerFolder(source, dataFolder, job, planned);
+    const { findings, bytes } = await makeServerFolder({ source, facts }, dataFolder, job, planned);
     await recordOwner(folder.path, { socketFolder, dataFolder, alsoOurs: [dataFolder] });
     const onReplay = (segment: string) => job.progress({ phase: 'recovery', object: segment, bytes });
     const user = place.user ?? USUAL_SUPERUSER;
@@ -123,7 +123,7 @@ class Inspected implements InspectedServer<PostgresqlConnection> {
   }
 
   async advance(source: ArtifactSource, recovery: LogRecovery, job: Job): Promise<void> {
-    const planned = await planRecovery(source, { ...recovery, timeline: this.planned.route.timeline, action: 'pause' });
+    const planned = await planRecovery(source, this.parts.facts, { ...recovery, timeline: this.planned.route.timeline, action: 'pause' });
     const { reachedLsn } = this.reached;
     if (reachedLsn !== undefined && planned.stop.at < parseLogPosition(reachedLsn))
       throw new RahatError(

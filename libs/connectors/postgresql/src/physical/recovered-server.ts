@@ -36,12 +36,11 @@ export async function recoverServer(
   job: Job,
   recovery?: LogRecovery,
 ): Promise<RecoveredServer<PostgresqlConnection>> {
-  const { major } = await readFacts(source);
-  await clientOfMajor('pgDump', major, context.toolFolders);
-  const { server, reached, ...recovered } = await startRecovered(source, context, job, recovery, async (folder, planned) => {
-    await findServerBinaries(major, context.toolFolders, join(folder, 'libraries'));
-    await ensureRoom(folder, roomFor(source, planned), 'the files of the recovered server');
-  });
+  const facts = await readFacts(source);
+  await clientOfMajor('pgDump', facts.major, context.toolFolders);
+  const { server, reached, ...recovered } = await startRecovered({ source, facts }, context, job, recovery, (folder, planned) =>
+    ensureRoom(folder, roomFor(source, planned), 'the files of the recovered server'),
+  );
   const { connection, version } = server;
   return {
     connection,
@@ -57,27 +56,27 @@ export async function recoverServer(
  * timeline leads nowhere. Each file is compared with what the server said of it.
  */
 export async function startRecovered(
-  source: ArtifactSource,
+  { source, facts }: { source: ArtifactSource; facts: BaseBackupFacts },
   context: ConnectorContext,
   job: Job,
   recovery?: LogRecovery,
   beforeWriting: (folder: string, planned: PlannedRecovery | undefined) => Promise<void> = () => Promise.resolve(),
 ): Promise<Recovered> {
-  const facts = await readFacts(source);
-  const planned = recovery && (await planRecovery(source, { ...recovery, action: 'promote' }));
-  const folder = await makeThrowawayFolder(context.scratchFolder);
+  const planned = recovery && (await planRecovery(source, facts, { ...recovery, action: 'promote' }));
+  const { toolFolders, scratchFolder } = context;
+  const folder = await makeThrowawayFolder(scratchFolder);
   const dataFolder = join(folder.path, 'data');
-  const bytes = await orRemove(folder, async () => {
+  const { bytes, binaries } = await orRemove(folder, async () => {
+    // Before the work of hours.
+    const binaries = await findServerBinaries(facts.major, toolFolders, join(folder.path, 'libraries'));
     await beforeWriting(folder.path, planned);
     const written = await writeDataFolder(source, { folder: dataFolder, finalFolder: dataFolder, durable: false }, job);
-    return written + (planned ? await addRecovery(dataFolder, planned, job) : 0);
+    return { binaries, bytes: written + (planned ? await addRecovery(dataFolder, planned, job) : 0) };
   });
   job.progress({ phase: 'recovery', bytes });
-  const { toolFolders, scratchFolder } = context;
   // Who waits for hours sees that it goes on, and is not taken for one who stands still.
   const onReplay = (segment: string) => job.progress({ phase: 'recovery', object: segment, bytes });
-  const { major } = facts;
-  const server = await startThrowawayServer({ major, folder, dataFolder, scratchFolder, toolFolders, signal: job.signal, onReplay });
+  const server = await startThrowawayServer({ binaries, folder, dataFolder, scratchFolder, toolFolders, signal: job.signal, onReplay });
   try {
     await proveRecovered(server.connection, facts, job.signal);
     const reached = planned && (await proveStopped(server.connection, planned, job.signal));

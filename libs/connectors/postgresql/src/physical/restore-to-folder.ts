@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { ArtifactSource, Job, LogRecovery, RestoreFacts } from '@rahat/connector-kit';
 import { RahatError } from '@rahat/contracts';
 import { readChain } from './backup-chain.js';
-import { readFacts } from './base-backup-layout.js';
+import { type BaseBackupFacts, readFacts } from './base-backup-layout.js';
 import { FolderWriter, TABLESPACES_FOLDER } from './folder-writer.js';
 import { addRecovery, type PlannedRecovery, planRecovery, recoveryFinding } from '../wal/index.js';
 import { addSafeConfiguration, rewriteTablespaceMap } from './restored-configuration.js';
@@ -17,8 +17,9 @@ export async function restoreBaseBackupToFolder(
 ): Promise<RestoreFacts> {
   const target = resolve(path);
   await refuseExisting(target);
-  const planned = wanted && (await planRecovery(source, wanted));
-  return makeServerFolder(source, target, job, planned);
+  const facts = await readFacts(source);
+  const planned = wanted && (await planRecovery(source, facts, wanted));
+  return makeServerFolder({ source, facts }, target, job, planned);
 }
 
 /** Where it lies until it is whole. */
@@ -28,12 +29,11 @@ export function partialFolderOf(target: string): string {
 
 /** The same, of a target that is known to be free, and a recovery that is known to be possible. */
 export async function makeServerFolder(
-  source: ArtifactSource,
+  { source, facts }: { source: ArtifactSource; facts: BaseBackupFacts },
   target: string,
   job: Job,
   planned: PlannedRecovery | undefined,
 ): Promise<RestoreFacts> {
-  const facts = await readFacts(source);
   const partial = partialFolderOf(target);
   return told(target, async () => {
     // Left by an attempt that was broken off: of no value, and only ever made here.

@@ -6,7 +6,7 @@ import { type PostgresqlConnection, RahatError } from '@rahat/contracts';
 import { recordOwner } from './leftovers.js';
 import { giveTreeTo } from './server-account.js';
 import { refuseUnreachable, serverArguments, trustOwnSocket, writeAccess, writeServerFile } from './server-arguments.js';
-import { findServerBinaries } from './server-binaries.js';
+import { findServerBinaries, type ServerBinaries } from './server-binaries.js';
 import { type Programs, runServerProgram, ServerProcess } from './server-process.js';
 import { ensureSuperuser } from './superuser.js';
 import { makeThrowawayFolder, type ThrowawayFolder } from './throwaway-folder.js';
@@ -15,6 +15,8 @@ import { throwawaySettings } from './throwaway-settings.js';
 export interface ThrowawayOptions {
   /** Absent: that of `dataFolder`, else the newest found. */
   major?: number;
+  /** Found before, in place of looking for those of `major`. */
+  binaries?: ServerBinaries;
   /**
    * Start on this restored data directory instead of an empty new server. The server replays its log and writes into it; as
    * root, it is given to the server's account. It stays when the server is stopped.
@@ -57,7 +59,7 @@ export async function startThrowawayServer(options: ThrowawayOptions): Promise<T
   const folder = options.folder ?? (await makeThrowawayFolder(options.scratchFolder));
   try {
     const major = options.major ?? (options.dataFolder ? await majorOf(options.dataFolder) : undefined);
-    const binaries = await findServerBinaries(major, options.toolFolders, join(folder.path, 'libraries'));
+    const binaries = options.binaries ?? (await findServerBinaries(major, options.toolFolders, join(folder.path, 'libraries')));
     const programs: Programs = { binaries, account: folder.account, logFile: join(folder.path, 'server.log'), signal: options.signal };
     await refuseUnreachable(folder, binaries.binFolder, 'programs');
     const throwaway = new Throwaway(options, folder, programs);
