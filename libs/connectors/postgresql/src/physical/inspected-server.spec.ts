@@ -1,4 +1,4 @@
-import { access, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, chown, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -201,5 +201,17 @@ describe('a recovered server to look at', () => {
     expect(failure).toMatchObject({ code: 'restore_failed', message: expect.stringContaining('subtransactions') });
     await delay(10);
     expect(await readdir(scratchFolder)).toEqual([]);
+  }, 60_000);
+
+  it('is where the backup ends, also on a timeline that another one was before, of which no log tells', async () => {
+    const standby = join(server.dataFolder, 'standby.signal');
+    await writeFile(standby, '');
+    const { uid, gid } = await stat(server.dataFolder);
+    await chown(standby, uid, gid);
+    await server.restart();
+    await server.query('SELECT pg_promote()');
+    const promoted = await backUp(connectionTo(server));
+    await using looked = await inspectServer(promoted, { folder }, context(), quietJob);
+    expect([await rows(looked), looked.reached.timeline]).toEqual([4, 2]);
   }, 60_000);
 });

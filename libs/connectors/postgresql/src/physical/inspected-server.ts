@@ -10,6 +10,7 @@ import {
   type Job,
   type LogRecovery,
   type RecoveryFacts,
+  type RestoreFacts,
 } from '@rahat/connector-kit';
 import { type Finding, type PostgresqlConnection, RahatError } from '@rahat/contracts';
 import { connectClient, type DisposableClient } from '../connect.js';
@@ -58,30 +59,47 @@ export async function inspectServer(
   const facts = await readFacts(source);
   const planned = await planRecovery(source, facts, { ...wanted, action: 'pause' });
   const folder = await makeThrowawayFolder(context.scratchFolder);
-  const { socketFolder } = folder;
+  let bytes = 0;
+  const onReplay = (segment: string) => job.progress({ phase: 'recovery', object: segment, bytes });
   try {
     const binaries = await findServerBinaries(facts.major, context.toolFolders, join(folder.path, 'libraries'));
+    const user = place.user ?? USUAL_SUPERUSER;
+    const standby = await StandbyServer.prepare({ folder, binaries, dataFolder, user, signal: context.signal, onReplay });
     const parent = dirname(dataFolder);
     await mkdir(parent, { recursive: true });
     await refuseUnreachable(folder, parent, 'restored files');
     await ensureRoom(parent, roomFor(source, planned), 'the files of the recovered server');
-    // Not the target before it is ours: what somebody else put there in the meantime must stay.
-    await recordOwner(folder.path, { socketFolder, dataFolder, alsoOurs: [partialFolderOf(dataFolder)] });
-    const { findings, bytes } = await makeServerFolder({ source, facts }, dataFolder, job, planned);
-    await recordOwner(folder.path, { socketFolder, dataFolder, alsoOurs: [dataFolder] });
-    const onReplay = (segment: string) => job.progress({ phase: 'recovery', object: segment, bytes });
-    const user = place.user ?? USUAL_SUPERUSER;
-    const standby = await StandbyServer.prepare({ folder, binaries, dataFolder, user, signal: context.signal, onReplay });
-    const told = findings.filter(({ code }) => code !== 'recovery_prepared');
-    const inspected = new Inspected({ standby, folder, dataFolder, facts }, binaries.version, told, planned);
+    const made = await makeOwnFolder({ source, facts }, { folder, dataFolder }, job, planned);
+    bytes = made.bytes;
+    const findings = made.findings.filter(({ code }) => code !== 'recovery_prepared');
+    const inspected = new Inspected({ standby, folder, dataFolder, facts }, binaries.version, findings, planned);
     await inspected.arrive(job).catch(async (error: unknown) => {
       await inspected[Symbol.asyncDispose]();
       throw error;
     });
     return inspected;
   } catch (error) {
-    await rm(partialFolderOf(dataFolder), { recursive: true, force: true });
     await folder.remove();
+    throw error;
+  }
+}
+
+/** Its files are those of the throwaway's owner, and go with it when that dies. */
+async function makeOwnFolder(
+  backup: { source: ArtifactSource; facts: BaseBackupFacts },
+  { folder: { path, socketFolder }, dataFolder }: { folder: ThrowawayFolder; dataFolder: string },
+  job: Job,
+  planned: PlannedRecovery,
+): Promise<RestoreFacts> {
+  const partial = partialFolderOf(dataFolder);
+  // Not the target before it is ours: what somebody else put there in the meantime must stay.
+  await recordOwner(path, { socketFolder, dataFolder, alsoOurs: [partial] });
+  try {
+    const made = await makeServerFolder(backup, dataFolder, job, planned);
+    await recordOwner(path, { socketFolder, dataFolder, alsoOurs: [dataFolder] });
+    return made;
+  } catch (error) {
+    await rm(partial, { recursive: true, force: true });
     throw error;
   }
 }
