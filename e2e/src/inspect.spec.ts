@@ -190,7 +190,16 @@ describe('a backup as a server to look at, by the command line', () => {
     expect(await readdir(temporary)).toEqual([]);
   }, 120_000);
 
-  it('and so does the server of a restore that is killed in its recovery', async () => {
+  it('leaves nothing of its files either when it is killed while they are written', async () => {
+    const { child } = inspect();
+    while (!(await readdir(temporary)).some((name) => name.startsWith('looked-at'))) await sleep(2);
+    await kill9(child);
+    await untilNoProcess();
+    expect((await nextCommand()).error).toBeDefined();
+    expect(await readdir(temporary)).toEqual([]);
+  }, 120_000);
+
+  it('is no exception: the server of a restore that is killed in its recovery ends, too, and its files go', async () => {
     const url = `postgresql://${source.user}@127.0.0.1:${source.port}/postgres`;
     const command = ['repository', 'restore', '--path', storage, '--to', url, '--from-database', 'postgres', '--as', 'never'];
     const child = spawn(process.execPath, [COMMAND, ...command], {
