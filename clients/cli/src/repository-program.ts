@@ -1,6 +1,7 @@
 import type { Command } from '@commander-js/extra-typings';
 import type { CommandRunner } from './command-runner.js';
 import { addBrowseCommands } from './repository-browse-program.js';
+import { addInspectCommand } from './repository-inspect-program.js';
 import { addKeyCommands } from './repository-keys-program.js';
 import { addKitCommands } from './repository-kit-program.js';
 import { wholeNumber } from './option-values.js';
@@ -199,6 +200,7 @@ export function addRepositoryCommands<Args extends unknown[], Opts extends Recor
       ),
     );
   addBrowseCommands(repository, run);
+  addInspectCommand(repository, run);
   addKeyCommands(repository, run);
   addKitCommands(repository, run);
 }

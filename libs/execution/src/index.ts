@@ -1,20 +1,15 @@
-export { listTools, removeThrowawayLeftovers, startThrowawayServer } from './connectors.js';
-export { TABLE_FORMATS, type BackupOutline, type PushedSegment, type TableFormat } from '@rahat/connector-kit';
+export { processStart, TABLE_FORMATS, type BackupOutline, type PushedSegment, type TableFormat } from '@rahat/connector-kit';
+export { listTools, startThrowawayServer } from './connectors.js';
 export type { ComparisonOrder, ComparisonReport } from './compare.js';
 export { executeRun } from './execute-run.js';
 export { maskSecrets } from './mask-secrets.js';
-export {
-  createOfflineRepository,
-  openOfflineRepository,
-  presentSnapshot,
-  type OfflineOptions,
-  type OfflineRepository,
-  type OfflineRestore,
-} from './offline.js';
+export { createOfflineRepository, openOfflineRepository, presentSnapshot, type OfflineRepository, type OfflineRestore } from './offline.js';
 export { endOfflineSafetyCopy, outlineOfflineSafetyCopy } from './offline-safety-copies.js';
 export { readContents } from './contents.js';
 export { executeFollow, type LogCommitted } from './follow.js';
+export type { Inspection, InspectionOrder } from './inspection.js';
 export type { OfflineLogStream } from './offline-logs.js';
+export { removeLeftovers, type OfflineOptions } from './offline-scratch.js';
 export {
   discoverDatabases,
   dropSlot,

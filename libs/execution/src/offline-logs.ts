@@ -1,4 +1,4 @@
-import { type LogRange, lsnOf } from '@rahat/contracts';
+import { type LogRange, lsnOf, RahatError } from '@rahat/contracts';
 import type { LogListing, Repository } from '@rahat/repository';
 
 export interface OfflineLogStream {
@@ -21,6 +21,22 @@ export async function listLogStreams(repository: Repository): Promise<OfflineLog
     note(stream, listing);
   }
   return [...streams.values()].map((stream) => ({ ...stream, windows: mergeRanges(stream.windows) }));
+}
+
+/** After a gap that a new stream began behind, a server has several. */
+export async function onlyStreamOf(repository: Repository, server: { identity: string; name: string }): Promise<string> {
+  const streams = (await listLogStreams(repository)).filter((stream) => stream.server?.identity === server.identity);
+  const [only, other] = streams;
+  if (only && !other) return only.stream;
+  throw new RahatError(
+    'recovery_target_unreachable',
+    `The repository holds ${only ? `${streams.length} logs` : 'no log'} of ${server.name}`,
+    {
+      hint: only
+        ? `Name one of ${streams.map(({ stream }) => stream).join(', ')} with --stream.`
+        : 'Only the backups themselves can be restored.',
+    },
+  );
 }
 
 function note(stream: OfflineLogStream, listing: LogListing): void {

@@ -1,7 +1,7 @@
 import type { ConnectorSession, Job, RestoreFacts, RestoreOutline, SafetyCopyRequest } from '@rahat/connector-kit';
 import { newId, RahatError, SafetyCopyOrder } from '@rahat/contracts';
 import { connectorFor, type SourceConnection } from './connectors.js';
-import { withScratch, type OfflineOptions } from './offline.js';
+import { withScratch, type OfflineOptions } from './offline-scratch.js';
 import { safetyCopyRequest } from './restore.js';
 import { connectorContext, jobOf } from './run-context.js';
 

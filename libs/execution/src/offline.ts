@@ -1,13 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { BlobStore } from '@rahat/blob-store-port';
 import type { BackupOutline, ObjectName, RestoreOutline, TableExport } from '@rahat/connector-kit';
 import { openBlobStore } from '@rahat/blob-store-registry';
 import {
   isS3Address,
   newId,
-  RahatError,
   type Merge,
   type Recovery,
   parseS3Address,
@@ -23,14 +20,12 @@ import { createRepository, openRepository, type Repository, type SlotCredential,
 import { browseSnapshot, exportSnapshotTable, snapshotDdl, snapshotGlobals } from './browse.js';
 import { compareSnapshots, type ComparisonOrder, type ComparisonReport } from './compare.js';
 import type { SourceConnection } from './connectors.js';
-import { runError } from './execute-run.js';
-import { listLogStreams, type OfflineLogStream } from './offline-logs.js';
+import { inspectSnapshot, type Inspection, type InspectionOrder } from './inspection.js';
+import { listLogStreams, type OfflineLogStream, onlyStreamOf } from './offline-logs.js';
+import { type OfflineOptions, withScratch } from './offline-scratch.js';
 import { outlineSnapshot } from './questions.js';
 import { restoreSnapshot, type RestoreWork } from './restore.js';
-import type { ExecutionOptions } from './run-context.js';
 import { verifySnapshot } from './verification.js';
-
-export type OfflineOptions = Partial<Pick<ExecutionOptions, 'signal' | 'onProgress' | 'onLog' | 'toolFolders'>>;
 
 export interface OfflineRestore {
   /** Id, `latest`, or a unique prefix. */
@@ -61,6 +56,8 @@ export interface OfflineRepository {
   logs(): Promise<OfflineLogStream[]>;
   verify(snapshot: string, level: VerificationLevel, options?: OfflineOptions): Promise<VerificationEvidence>;
   restore(order: OfflineRestore, options?: OfflineOptions): Promise<RestoreEvidence>;
+  /** A physical backup as a server to look at, for as long as `look` takes. */
+  inspect<T>(order: InspectionOrder, look: (inspection: Inspection) => Promise<T>, options?: OfflineOptions): Promise<T>;
   /** What a restore would do; looks only. */
   outline(order: OfflineRestore, options?: OfflineOptions): Promise<RestoreOutline>;
   /** Schemas, tables, rows and sizes. */
@@ -111,6 +108,8 @@ function present(repository: Repository): OfflineRepository {
       const work = await restoreWork(repository, order);
       return withScratch(options, work.connection, (execution) => outlineSnapshot(work, secretsOf(work), execution));
     },
+    inspect: (order, look, options = {}) =>
+      withScratch(options, undefined, (execution) => inspectSnapshot(repository, order, look, execution)),
     browse: (snapshot, options = {}) => withScratch(options, undefined, (execution) => browseSnapshot(repository, snapshot, execution)),
     ddl: (snapshot, object, options = {}) =>
       withScratch(options, undefined, (execution) => snapshotDdl(repository, snapshot, object, execution)),
@@ -138,22 +137,6 @@ async function restoreWork(repository: Repository, { connection, recovery: wante
 
 function secretsOf({ connection }: RestoreWork): RunSecrets {
   return { target: connection, repositories: [] };
-}
-
-/** After a gap that a new stream began behind, a server has several. */
-async function onlyStreamOf(repository: Repository, server: { identity: string; name: string }): Promise<string> {
-  const streams = (await listLogStreams(repository)).filter((stream) => stream.server?.identity === server.identity);
-  const [only, other] = streams;
-  if (only && !other) return only.stream;
-  throw new RahatError(
-    'recovery_target_unreachable',
-    `The repository holds ${only ? `${streams.length} logs` : 'no log'} of ${server.name}`,
-    {
-      hint: only
-        ? `Name one of ${streams.map(({ stream }) => stream).join(', ')} with --stream.`
-        : 'Only the backups themselves can be restored.',
-    },
-  );
 }
 
 async function* listSnapshots(repository: Repository): AsyncIterable<RepositorySnapshot> {
@@ -195,21 +178,4 @@ export function presentSnapshot(listing: SnapshotListing): RepositorySnapshot {
     addedBytes,
     run,
   };
-}
-
-export async function withScratch<T>(
-  options: OfflineOptions,
-  connection: SourceConnection | undefined,
-  work: (execution: ExecutionOptions) => Promise<T>,
-): Promise<T> {
-  const scratchFolder = await mkdtemp(join(tmpdir(), 'rahat-offline-'));
-  const signal = options.signal ?? new AbortController().signal;
-  const ignore = () => undefined;
-  try {
-    return await work({ onProgress: ignore, onLog: ignore, toolFolders: [], ...options, signal, scratchFolder, workerName: 'offline' });
-  } catch (error) {
-    throw runError(error, { source: connection, repositories: [] }, signal);
-  } finally {
-    await rm(scratchFolder, { recursive: true, force: true });
-  }
 }

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { provisionDatabase } from '@rahat/persistence';
-import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
+import { startPartingProxy, startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import { openPostgresBackend } from './postgres-backend.js';
 
 /** Loops that retry without a pause report thousands of times in this while. */
@@ -64,5 +64,34 @@ describe('queues in PostgreSQL', () => {
     await backend.signals.close();
     await backend.close();
     wire.close();
+  }, 60_000);
+
+  it('outlive a server that goes down in the moment in which it lets them in', async () => {
+    await using proxy = await startPartingProxy(postgresql.port);
+    const url = new URL(queueUrl);
+    url.host = `127.0.0.1:${proxy.port}`;
+    const backend = await openPostgresBackend(url.href, 'parting', () => undefined);
+    let heard = 0;
+    const worker = backend.worker('parting', () => Promise.resolve(void heard++), { runRetryDelay: 200 });
+    const events = backend.queueEvents('parting');
+    const queue = backend.queue('parting');
+    const ignore = () => undefined;
+    worker.on('error', ignore);
+    events.on('error', ignore);
+    queue.on('error', ignore);
+    await backend.signals.listen(() => undefined);
+    const untilOneMoreIsHeard = async () => {
+      const before = heard;
+      for (; heard === before; await sleep(100)) await queue.add('job', {}).catch(() => undefined);
+    };
+    await untilOneMoreIsHeard();
+    proxy.parting = true;
+    const terminate = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rahat_queue'`;
+    for (; proxy.parted < 12; await sleep(50)) await postgresql.query(terminate);
+    proxy.parting = false;
+    await untilOneMoreIsHeard();
+    await Promise.all([worker.close(), events.close(), queue.close()]);
+    await backend.signals.close();
+    await backend.close();
   }, 60_000);
 });

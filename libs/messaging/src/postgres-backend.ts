@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runMigrations, withBackend, type Queue, type QueueEvents, type Worker } from 'bullmq';
 import { RahatError } from '@rahat/contracts';
+import { SteadyClient } from '@rahat/persistence';
 import pg from 'pg';
 import type { QueueBackend } from './queue-backend.js';
 import { createReconnectingBackend } from './reconnecting-backend.js';
@@ -20,6 +21,7 @@ export async function openPostgresBackend(url: string, prefix: string, onError: 
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     keepAlive: true,
     application_name: 'rahat-queues',
+    Client: SteadyClient,
   };
   await migrateQueues(connection);
   const { Queue: PostgresQueue, Worker: PostgresWorker, QueueEvents: PostgresQueueEvents } = withBackend(createReconnectingBackend);
@@ -41,8 +43,7 @@ export async function openPostgresBackend(url: string, prefix: string, onError: 
 }
 
 async function migrateQueues(connection: pg.ClientConfig): Promise<void> {
-  const client = new pg.Client(connection);
-  client.on('error', () => undefined);
+  const client = new SteadyClient(connection);
   try {
     await client.connect();
     const { rowCount: exists } = await client.query('SELECT 1 FROM pg_namespace WHERE nspname = $1', [SCHEMA]);

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { SteadyClient } from '@rahat/persistence';
 import { PostgresConnection, PostgresQueueBackend, type BackendFactory, type PostgresConnectionOptions } from 'bullmq';
 
 const RECONNECT_DELAY_MS = 1_000;
@@ -22,8 +23,20 @@ interface Remembering {
   readyPromise: Promise<void> | undefined;
 }
 
+/** Where BullMQ has the driver that it makes its dedicated connection with. */
+interface Driven {
+  pgModule: { Client: unknown } | undefined;
+}
+
 class ReconnectingConnection extends PostgresConnection {
   private trying: Promise<void> | undefined;
+
+  constructor(connection: PostgresConnectionOptions) {
+    super(connection);
+    // BullMQ listens to the errors of that connection only a moment after it stands.
+    const driven = this as unknown as Driven;
+    if (driven.pgModule) driven.pgModule = { ...driven.pgModule, Client: SteadyClient };
+  }
 
   /** Rejects with the reason of a failed try, after a pause: who asks at once again must not spin. */
   override waitUntilReady(): Promise<void> {

@@ -11,4 +11,5 @@ export {
 } from './service-database.js';
 export { openServiceDatabase, type Migration, type ServiceDatabaseOptions } from './open-service-database.js';
 export { provisionDatabase, type ProvisionedDatabase, type ProvisionOptions } from './provision-database.js';
+export { SteadyClient } from './steady-client.js';
 export { enableRowSecurity, keepSentMessages, letSystemRoleSearch, messagingTables } from './schema-sql.js';

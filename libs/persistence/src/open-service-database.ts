@@ -4,6 +4,7 @@ import { RahatError } from '@rahat/contracts';
 import type { DataSource, MigrationInterface } from 'typeorm';
 import { isTransactionConflict, translateDatabaseError } from './database-errors.js';
 import { quoteIdentifier, quoteLiteral, schemaNamesOf, type SchemaNames } from './schema-names.js';
+import { SteadyClient } from './steady-client.js';
 import { wholeOrganization, type Questions, type ServiceDatabase, type Tenant, type Transaction } from './service-database.js';
 
 export type Migration = new () => MigrationInterface;
@@ -240,6 +241,7 @@ async function connect(
     connectTimeoutMS: CONNECT_TIMEOUT_MS,
     installExtensions: false,
     extra: {
+      Client: SteadyClient,
       // Here, because each transaction would have to say it in a statement of its own.
       options: '-c default_transaction_isolation=read\\ committed',
       statement_timeout: statementTimeoutMs,

@@ -1,9 +1,10 @@
 import { RahatError } from '@rahat/contracts';
-import pg from 'pg';
+import type pg from 'pg';
 import { handOverFunction } from './append-only.js';
 import { translateDatabaseError } from './database-errors.js';
 import { quoteIdentifier, quoteLiteral, schemaNamesOf, type SchemaNames } from './schema-names.js';
 import { scramVerifier } from './scram-verifier.js';
+import { SteadyClient } from './steady-client.js';
 
 export interface ProvisionOptions {
   /** A superuser, or a user with CREATEROLE and CREATE on the database. */
@@ -22,13 +23,12 @@ export interface ProvisionedDatabase {
 
 /** Makes the roles and schemas of design.md §4, or brings existing ones to that state; safe to run at every start. */
 export async function provisionDatabase(options: ProvisionOptions): Promise<ProvisionedDatabase> {
-  const client = new pg.Client({
+  const client = new SteadyClient({
     connectionString: options.adminUrl,
     connectionTimeoutMillis: 10_000,
     statement_timeout: 30_000,
     application_name: 'rahat-provisioning',
   });
-  client.on('error', () => undefined); // a broken connection shows in the next query
   try {
     await client.connect();
     await demandRights(client);

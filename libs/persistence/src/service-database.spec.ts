@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
+import { startPartingProxy, startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import pg from 'pg';
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import {
@@ -224,6 +224,21 @@ describe('a service database', () => {
     await expect(insert('org_a', 'a3')).rejects.toMatchObject({ code: 'unavailable', retryable: true });
     await server.restart();
     await insert('org_a', 'a3');
+  });
+
+  it('says so, too, where PostgreSQL goes down in the moment in which it lets somebody in', async () => {
+    await using proxy = await startPartingProxy(server.port);
+    const url = new URL(urls.scheduler!);
+    url.port = String(proxy.port);
+    const through = await openServiceDatabase({ url: url.href, service: 'scheduler', migrations: [CreateNotes1764000000000], poolSize: 4 });
+    const count = () => through.inOrganization('org_a', (transaction) => transaction.query('SELECT count(*) FROM notes'));
+    await count();
+    proxy.parting = true;
+    await server.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rahat_scheduler'`);
+    while (proxy.parted < 8) await expect(Promise.all([count(), count(), count(), count()])).rejects.toMatchObject({ code: 'unavailable' });
+    proxy.parting = false;
+    await expect(count()).resolves.toHaveLength(1);
+    await through.close();
   });
 });
 

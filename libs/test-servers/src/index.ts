@@ -1,5 +1,6 @@
 export { NumberedWriters } from './numbered-writers.js';
 export { startPostgresql, type PostgresqlServer, type PostgresqlOptions, type StopMode } from './postgresql-server.js';
+export { startPartingProxy, type PartingProxy } from './parting-proxy.js';
 export { hasPostgresql, type PostgresqlMajor } from './postgresql-binaries.js';
 export { clientsOrStandIns, findPgClients, hasPgClients, type PgClients } from './postgresql-clients.js';
 export { hasRedis, startRedis, type RedisServer } from './redis-server.js';

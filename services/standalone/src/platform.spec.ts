@@ -126,6 +126,23 @@ describe('standalone', () => {
     expect(await platform.end('SIGTERM')).toBe(0);
   }, 90_000);
 
+  it('has its PostgreSQL back when somebody shuts that down, and stops in order when both are told to at once', async () => {
+    const platform = start();
+    await platform.until('Ctrl+C stops everything.');
+    const { url } = JSON.parse(readFileSync(path.join(folder, 'runtime.json'), 'utf8')) as { url: string };
+    const postmaster = () => Number(/^\d+/.exec(readFileSync(path.join(folder, 'postgresql/18/postmaster.pid'), 'utf8'))?.[0]);
+    const readiness = () =>
+      post(`${url}/api/v2/sessions`, { email: 'ada@example.org', password: 'correct horse battery' }).then(({ status }) => status);
+    const before = postmaster();
+    process.kill(before, 'SIGINT');
+    for (const deadline = Date.now() + 60_000; (await readiness().catch(() => 0)) >= 300 || postmaster() === before; await sleep(300))
+      expect(Date.now()).toBeLessThan(deadline);
+    process.kill(postmaster(), 'SIGINT');
+    expect(await platform.end('SIGTERM')).toBe(0);
+    expect(platform.text()).toMatch(/Stopped\.\s*$/);
+    expect(platform.text()).not.toMatch(/57P01|at Client|Unhandled/);
+  }, 120_000);
+
   it('comes back with its data after a kill of the whole platform, on the next port when its own is taken', async () => {
     const first = start();
     await first.until('Ctrl+C stops everything.');

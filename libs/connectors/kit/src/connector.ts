@@ -53,6 +53,34 @@ export interface Connector<Connection> {
   restoreToFolder(source: ArtifactSource, path: string, context: ConnectorContext, job: Job, recovery?: LogRecovery): Promise<RestoreFacts>;
   /** Physical backups: a private throwaway server on the restored files, recovered and proven to be, whose history leads nowhere. */
   recoverServer(source: ArtifactSource, context: ConnectorContext, job: Job, recovery?: LogRecovery): Promise<RecoveredServer<Connection>>;
+  /** Physical backups: an absent or empty folder becomes a private server, recovered, and waiting there to be looked at. */
+  inspectServer(
+    source: ArtifactSource,
+    place: InspectionPlace,
+    context: ConnectorContext,
+    job: Job,
+    recovery?: LogRecovery,
+  ): Promise<InspectedServer<Connection>>;
+}
+
+export interface InspectionPlace {
+  folder: string;
+  /** A role of the source's that may log in; absent: the one that such servers usually have. */
+  user?: string;
+}
+
+/** A server that is read, and never written to. Disposing it leaves neither process nor file, unless it was promoted. */
+export interface InspectedServer<Connection> extends AsyncDisposable {
+  connection: Connection;
+  version: string;
+  findings: Finding[];
+  readonly reached: RecoveryFacts;
+  /** Resolves when it ended though nobody had it end. */
+  readonly lost: Promise<void>;
+  /** On to a later target of its history: only the log of it is fetched. Where it is refused as unreachable, nothing changed. */
+  advance(source: ArtifactSource, recovery: LogRecovery, job: Job): Promise<void>;
+  /** Recovery ends where it waits, on a timeline of its own; the server ends, and its folder is left to whoever asked. */
+  promote(job: Job): Promise<void>;
 }
 
 /** Disposing it leaves neither process nor file. */

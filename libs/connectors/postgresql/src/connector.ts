@@ -4,7 +4,7 @@ import { decoder } from './decode/decoder.js';
 import { checkLogicalContent } from './logical/check-content.js';
 import { isLogical } from './logical/stored-dump.js';
 import { testLogicalRestore } from './logical/test-restore.js';
-import { checkBaseBackup, recoverServer, restoreBaseBackupToFolder, testRestoreBaseBackup } from './physical/index.js';
+import { checkBaseBackup, inspectServer, recoverServer, restoreBaseBackupToFolder, testRestoreBaseBackup } from './physical/index.js';
 import { throughTunnel } from './reach/index.js';
 import { openSession } from './session.js';
 import { chooseSource } from './source/choose-source.js';
@@ -30,9 +30,17 @@ export const postgresqlConnector: Connector<PostgresqlConnection> = {
   },
   recoverServer: async (source, context, job, recovery) => {
     if (!isLogical(source)) return recoverServer(source, context, job, recovery);
-    throw new RahatError('invalid_input', 'A logical backup holds one database and no server: restore it as it is');
+    throw noServer();
+  },
+  inspectServer: async (source, place, context, job, recovery) => {
+    if (!isLogical(source)) return inspectServer(source, place, context, job, recovery);
+    throw noServer();
   },
 };
+
+function noServer(): RahatError {
+  return new RahatError('invalid_input', 'A logical backup holds one database and no server: restore it as it is');
+}
 
 function refuseRecovery(recovery: LogRecovery | undefined): void {
   if (recovery === undefined) return;

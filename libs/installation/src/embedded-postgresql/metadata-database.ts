@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { RahatError } from '@rahat/contracts';
-import pg from 'pg';
+import { SteadyClient } from '@rahat/persistence';
 import { SUPERUSER } from './cluster.js';
 
 const DATABASE = 'rahat';
@@ -25,7 +25,7 @@ export function findMetadataDatabase(dataFolder: string): string {
 
 /** The database of the platform on its own server, made when missing; gives its URL. */
 export async function ensureMetadataDatabase(adminUrl: string): Promise<string> {
-  const client = new pg.Client({ connectionString: adminUrl });
+  const client = new SteadyClient({ connectionString: adminUrl });
   await client.connect();
   try {
     const { rowCount } = await client.query('SELECT 1 FROM pg_database WHERE datname = $1', [DATABASE]);

@@ -5,10 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RahatError, type BackupSpec } from '@rahat/contracts';
-import { runProcess } from '@rahat/execution';
+import { processStart, runProcess } from '@rahat/execution';
 import { AttemptProcess, type AttemptProcessOptions } from './attempt-process.js';
 import type { LogLine } from './child-messages.js';
-import { processStart } from './process-folder.js';
 
 const spec: BackupSpec = {
   version: 1,

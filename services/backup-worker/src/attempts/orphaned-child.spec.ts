@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BackupSpec, newId, type RunSecrets } from '@rahat/contracts';
 import { openBlobStore } from '@rahat/blob-store-registry';
+import { processStart } from '@rahat/execution';
 import { createRepository, grantCredential } from '@rahat/repository';
-import { processStart } from './process-folder.js';
 
 it('ends a run whose worker was killed, with nothing stored', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'rahat-orphan-'));

@@ -1,4 +1,4 @@
-import { readdir, readFile, readlink, realpath } from 'node:fs/promises';
+import { readdir, readlink, realpath } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const DEATH_LIMIT_MS = 5_000;
@@ -20,15 +20,6 @@ export async function endProcessesIn(folder: string): Promise<number> {
     }
   }
   return ended.size;
-}
-
-/** When the process was started, in the kernel's ticks (proc(5), field 22); with the pid this is unique. Empty: none is alive. */
-export async function processStart(pid: number): Promise<string> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  // The name, in brackets, may hold spaces and brackets.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  // A zombie waits for its parent to look at its exit; it does nothing any more.
-  return fields[0] === 'Z' ? '' : (fields[19] ?? '');
 }
 
 async function processesIn(place: string): Promise<number[]> {

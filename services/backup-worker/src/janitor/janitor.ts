@@ -1,9 +1,9 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Logger } from '@nestjs/common';
-import { removeThrowawayLeftovers } from '@rahat/execution';
+import { processStart, removeLeftovers } from '@rahat/execution';
 import { RahatError } from '@rahat/contracts';
-import { endProcessesIn, processStart } from '../attempts/process-folder.js';
+import { endProcessesIn } from '../attempts/process-folder.js';
 
 export interface Scratch extends AsyncDisposable {
   path: string;
@@ -33,7 +33,7 @@ export class Janitor {
   /** Never throws: what can't be removed now is a leftover for the next start, and no reason to doubt the attempt. */
   private async removeScratch(path: string): Promise<void> {
     try {
-      await removeThrowawayLeftovers(this.root);
+      await removeLeftovers(this.root);
       await rm(path, { recursive: true, force: true, maxRetries: 3 });
     } catch (error) {
       this.logger.warn(`Could not remove ${path} yet: ${(error as Error).message}`);
@@ -43,7 +43,7 @@ export class Janitor {
   /** Gives the names of the leftovers. Several workers may share the root: a live owner's folders are let alone. */
   async clean(): Promise<string[]> {
     await this.makeRoot();
-    const removed = await removeThrowawayLeftovers(this.root);
+    const removed = await removeLeftovers(this.root);
     for (const name of await readdir(this.root)) {
       const [, pid, start] = SCRATCH_NAME.exec(name) ?? [];
       if (pid === undefined || (await processStart(Number(pid))) === start) continue;

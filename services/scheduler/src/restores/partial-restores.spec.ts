@@ -74,6 +74,20 @@ describe('a restore into a live database', () => {
     expect(await planFor(await backUp(), change)).toMatchObject({ status: 422, body: { errors: [{ pointer }] } });
   });
 
+  it('is planned with a warning where nobody saw the database of the server that it comes from, and not refused', async () => {
+    const backup = await backUp();
+    await scheduler.sql(`UPDATE scheduler.backups SET method = 'postgresql.physical', database_name = NULL WHERE id = '${backup.backup}'`);
+    const findingsOf = async (fromDatabase: string) => (await planFor(backup, { fromDatabase })).body.findings;
+    expect(await findingsOf('crm')).toEqual([]);
+    expect(await findingsOf('shopp')).toMatchObject([
+      { code: 'database_unknown', severity: 'warning', object: 'shopp', fix: expect.stringContaining("Seen were 'crm', 'shop'.") },
+    ]);
+    const { body: plan } = await planFor(backup, { fromDatabase: 'shopp' });
+    expect(await scheduler.call('POST', '/api/v2/restores', { plan: plan.id, hash: plan.hash, confirm: 'shop' })).toMatchObject({
+      status: 202,
+    });
+  });
+
   it('is not green without evidence that the rows went into the live tables', async () => {
     scheduler.scripts.push(
       scriptOf('restore', async (attempt) => {

@@ -16,6 +16,7 @@ import type { TenantDatabase, Transaction } from '@rahat/persistence';
 import { recordAct } from '@rahat/service-kit';
 import { findBackup, lockForReading, type NamedBackupRow } from '../backups/backups.table.js';
 import type { Clock } from '../clock/clock.js';
+import { type DatabaseRow, databasesOf } from '../databases/databases.table.js';
 import { mistaken } from '../input/mistake.js';
 import type { Repositories } from '../runs/repositories.js';
 import type { RunLedger } from '../runs/run-ledger.js';
@@ -24,6 +25,7 @@ import { presentRun } from '../runs/runs.table.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
 import { findServer, type ServerRow } from '../servers/servers.table.js';
 import type { WorkerQuestions } from '../servers/worker-questions.js';
+import { expectedDatabase } from './expected-database.js';
 import { outlineHead } from './outline-question.js';
 import { chooseRecovery } from './recovery-choice.js';
 import { targetOf } from './restore-target.js';
@@ -52,14 +54,15 @@ export class RestorePlansService {
   ) {}
 
   async create(principal: Principal, request: CreateRestorePlan): Promise<RestorePlan> {
-    const { backup, server, recovery } = await this.database.inOrganization(principal, async (transaction) => {
+    const { backup, server, recovery, seen } = await this.database.inOrganization(principal, async (transaction) => {
       if (request.backup === undefined && !request.recovery)
         throw mistaken({ pointer: '/backup', message: 'say which backup is restored' });
       if (request.timeline !== undefined && !request.recovery)
         throw mistaken({ pointer: '/timeline', message: 'is of a recovery, and none is asked for' });
       const chosen = request.recovery && (await chooseRecovery(transaction, request, request.recovery));
       const row = await lockForReading(transaction, chosen?.backup ?? request.backup!);
-      return { backup: row, recovery: chosen?.recovery, server: await findServer(transaction, request.server ?? row.server_id) };
+      const server = await findServer(transaction, request.server ?? row.server_id);
+      return { backup: row, recovery: chosen?.recovery, server, seen: await databasesOf(transaction, row.server_id) };
     });
     const target = targetOf(request, backup, this.clock.now());
     refuseFolderOfLimited(principal, target);
@@ -73,7 +76,10 @@ export class RestorePlansService {
       noOwner: request.noOwner,
       noAcl: request.noAcl,
     };
-    const outline = { ...withOwnFindings(await this.outline(backup, server, fixed), backup), ...(recovery ? { recovery } : {}) };
+    const outline = {
+      ...withOwnFindings(await this.outline(backup, server, fixed), fixed, backup, seen),
+      ...(recovery ? { recovery } : {}),
+    };
     return this.database.inOrganization(principal, async (transaction) => {
       const now = this.clock.now();
       const row = await insertRestorePlan(transaction, principal.organization, {
@@ -106,16 +112,18 @@ export class RestorePlansService {
   }
 
   async run(principal: Principal, request: RunRestore): Promise<Run> {
-    const { plan, backup, server } = await this.database.inOrganization(principal, async (transaction) => {
+    const { plan, backup, server, seen } = await this.database.inOrganization(principal, async (transaction) => {
       const row = await findRestorePlan(transaction, request.plan);
       this.assertFresh(row, request.hash);
-      return { plan: row, backup: await findBackup(transaction, row.backup_id), server: await this.unchangedServer(transaction, row) };
+      const backup = await findBackup(transaction, row.backup_id);
+      const server = await this.unchangedServer(transaction, row);
+      return { plan: row, backup, server, seen: await databasesOf(transaction, backup.server_id) };
     });
     refuseFolderOfLimited(principal, plan.request.target);
     assertConfirmed(plan, request.confirm);
     assertUnblocked(plan.outline);
     // What lies at the target may have changed since: the worker looks again.
-    assertSame(plan.outline, withOwnFindings(await this.outline(backup, server, plan.request), backup));
+    assertSame(plan.outline, withOwnFindings(await this.outline(backup, server, plan.request), plan.request, backup, seen));
     return this.database.inOrganization(principal, async (transaction) => {
       await transaction.query(`SELECT 1 FROM restore_plans WHERE id = $1 FOR UPDATE`, [plan.id]);
       this.assertFresh(await findRestorePlan(transaction, plan.id), request.hash);
@@ -213,8 +221,9 @@ function refuseFolderOfLimited({ serverGroups }: Principal, target: RestoreTarge
     );
 }
 
-function withOwnFindings(outline: Outline, backup: NamedBackupRow): Outline {
-  const own: Outline['findings'] = [];
+/** `seen`: the databases of the server that the backup is of. */
+function withOwnFindings(outline: Outline, request: RestoreRequest, backup: NamedBackupRow, seen: readonly DatabaseRow[]): Outline {
+  const own = expectedDatabase(request.fromDatabase, seen, backup);
   if (backup.proof === 'damaged')
     own.push({
       code: 'backup_damaged',

@@ -36,12 +36,11 @@ export async function recoverServer(
   job: Job,
   recovery?: LogRecovery,
 ): Promise<RecoveredServer<PostgresqlConnection>> {
-  const { major } = await readFacts(source);
-  await clientOfMajor('pgDump', major, context.toolFolders);
-  const { server, reached, ...recovered } = await startRecovered(source, context, job, recovery, async (folder, planned) => {
-    await findServerBinaries(major, context.toolFolders, join(folder, 'libraries'));
-    await ensureRoom(folder, roomFor(source, planned), 'the files of the recovered server');
-  });
+  const facts = await readFacts(source);
+  await clientOfMajor('pgDump', facts.major, context.toolFolders);
+  const { server, reached, ...recovered } = await startRecovered({ source, facts }, context, job, recovery, (folder, planned) =>
+    ensureRoom(folder, roomFor(source, planned), 'the files of the recovered server'),
+  );
   const { connection, version } = server;
   return {
     connection,
@@ -57,27 +56,27 @@ export async function recoverServer(
  * timeline leads nowhere. Each file is compared with what the server said of it.
  */
 export async function startRecovered(
-  source: ArtifactSource,
+  { source, facts }: { source: ArtifactSource; facts: BaseBackupFacts },
   context: ConnectorContext,
   job: Job,
   recovery?: LogRecovery,
   beforeWriting: (folder: string, planned: PlannedRecovery | undefined) => Promise<void> = () => Promise.resolve(),
 ): Promise<Recovered> {
-  const facts = await readFacts(source);
-  const planned = recovery && (await planRecovery(source, { ...recovery, action: 'promote' }));
-  const folder = await makeThrowawayFolder(context.scratchFolder);
+  const planned = recovery && (await planRecovery(source, facts, { ...recovery, action: 'promote' }));
+  const { toolFolders, scratchFolder } = context;
+  const folder = await makeThrowawayFolder(scratchFolder);
   const dataFolder = join(folder.path, 'data');
-  const bytes = await orRemove(folder, async () => {
+  const { bytes, binaries } = await orRemove(folder, async () => {
+    // Before the work of hours.
+    const binaries = await findServerBinaries(facts.major, toolFolders, join(folder.path, 'libraries'));
     await beforeWriting(folder.path, planned);
     const written = await writeDataFolder(source, { folder: dataFolder, finalFolder: dataFolder, durable: false }, job);
-    return written + (planned ? await addRecovery(dataFolder, planned, job) : 0);
+    return { binaries, bytes: written + (planned ? await addRecovery(dataFolder, planned, job) : 0) };
   });
   job.progress({ phase: 'recovery', bytes });
-  const { toolFolders, scratchFolder } = context;
   // Who waits for hours sees that it goes on, and is not taken for one who stands still.
   const onReplay = (segment: string) => job.progress({ phase: 'recovery', object: segment, bytes });
-  const { major } = facts;
-  const server = await startThrowawayServer({ major, folder, dataFolder, scratchFolder, toolFolders, signal: job.signal, onReplay });
+  const server = await startThrowawayServer({ binaries, folder, dataFolder, scratchFolder, toolFolders, signal: job.signal, onReplay });
   try {
     await proveRecovered(server.connection, facts, job.signal);
     const reached = planned && (await proveStopped(server.connection, planned, job.signal));
@@ -98,13 +97,13 @@ async function orRemove<T>(folder: ThrowawayFolder, work: () => Promise<T>): Pro
 }
 
 /** The server keeps the log that it has replayed, besides ours. */
-function roomFor(source: ArtifactSource, planned: PlannedRecovery | undefined): number {
+export function roomFor(source: ArtifactSource, planned: PlannedRecovery | undefined): number {
   const log = planned && planned.stop.needed > planned.base.end ? Number(planned.stop.needed - planned.base.end) : 0;
   return bytesOfFiles(source) + 2 * log;
 }
 
 /** The same server, recovered to the backup's end at least, and open for writing. */
-async function proveRecovered(connection: PostgresqlConnection, facts: BaseBackupFacts, signal: AbortSignal): Promise<void> {
+export async function proveRecovered(connection: PostgresqlConnection, facts: BaseBackupFacts, signal: AbortSignal): Promise<void> {
   await using client = await connectClient(connection, { database: 'template1', label: LABEL, signal });
   const { rows } = await client.query<{ identity: string; reached: boolean; position: string; recovering: boolean; writable: string }>(
     `SELECT (SELECT system_identifier::text FROM pg_control_system()) AS identity,
@@ -120,7 +119,7 @@ async function proveRecovered(connection: PostgresqlConnection, facts: BaseBacku
 }
 
 /** PostgreSQL fails where it can't reach its target; this is our own look that it was told the right one. */
-async function proveStopped(
+export async function proveStopped(
   connection: PostgresqlConnection,
   { stop, route }: PlannedRecovery,
   signal: AbortSignal,
@@ -138,7 +137,7 @@ async function proveStopped(
   return { timeline: route.timeline, reachedLsn: rows[0].reached ?? undefined, lastTransactionAt: rows[0].last ?? undefined };
 }
 
-function notProven(reason: string): RahatError {
+export function notProven(reason: string): RahatError {
   return new RahatError('restore_mismatch', `The recovery of the restored server failed: ${reason}`, {
     hint: 'Take a new backup; keep this one aside until the cause is known.',
   });

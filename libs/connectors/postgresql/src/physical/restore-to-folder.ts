@@ -3,12 +3,12 @@ import { dirname, join, resolve } from 'node:path';
 import type { ArtifactSource, Job, LogRecovery, RestoreFacts } from '@rahat/connector-kit';
 import { RahatError } from '@rahat/contracts';
 import { readChain } from './backup-chain.js';
-import { readFacts } from './base-backup-layout.js';
+import { type BaseBackupFacts, readFacts } from './base-backup-layout.js';
 import { FolderWriter, TABLESPACES_FOLDER } from './folder-writer.js';
-import { addRecovery, planRecovery, recoveryFinding } from '../wal/index.js';
+import { addRecovery, type PlannedRecovery, planRecovery, recoveryFinding } from '../wal/index.js';
 import { addSafeConfiguration, rewriteTablespaceMap } from './restored-configuration.js';
 
-/** An absent or empty folder becomes a data directory, ready to start. Until all is checked and on disk, it is `<path>.rhb-partial`. */
+/** An absent or empty folder becomes a data directory, ready to start. Until all is checked and on disk, it lies beside it (`partialFolderOf`). */
 export async function restoreBaseBackupToFolder(
   source: ArtifactSource,
   path: string,
@@ -17,9 +17,24 @@ export async function restoreBaseBackupToFolder(
 ): Promise<RestoreFacts> {
   const target = resolve(path);
   await refuseExisting(target);
-  const planned = wanted && (await planRecovery(source, wanted));
   const facts = await readFacts(source);
-  const partial = `${target}.rhb-partial`;
+  const planned = wanted && (await planRecovery(source, facts, wanted));
+  return makeServerFolder({ source, facts }, target, job, planned);
+}
+
+/** Where it lies until it is whole. */
+export function partialFolderOf(target: string): string {
+  return `${target}.rhb-partial`;
+}
+
+/** The same, of a target that is known to be free, and a recovery that is known to be possible. */
+export async function makeServerFolder(
+  { source, facts }: { source: ArtifactSource; facts: BaseBackupFacts },
+  target: string,
+  job: Job,
+  planned: PlannedRecovery | undefined,
+): Promise<RestoreFacts> {
+  const partial = partialFolderOf(target);
   return told(target, async () => {
     // Left by an attempt that was broken off: of no value, and only ever made here.
     await rm(partial, { recursive: true, force: true });
@@ -60,7 +75,7 @@ export async function writeDataFolder(
   });
 }
 
-async function refuseExisting(target: string): Promise<void> {
+export async function refuseExisting(target: string): Promise<void> {
   const entries = await readdir(target).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
     throw new RahatError('restore_target_exists', `${target} is not a folder that can be restored into: ${error.message}`, {

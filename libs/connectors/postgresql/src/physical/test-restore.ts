@@ -2,6 +2,7 @@ import type { ArtifactSource, ConnectorContext, Job, LogRecovery, TestRestoreFac
 import type { Assertion, PostgresqlConnection } from '@rahat/contracts';
 import { checkAssertions } from '../assertions/check-assertions.js';
 import { connectClient } from '../connect.js';
+import { readFacts } from './base-backup-layout.js';
 import { readBack } from './read-back.js';
 import { startRecovered } from './recovered-server.js';
 
@@ -20,7 +21,7 @@ export async function testRestoreBaseBackup(
   assertions: readonly Assertion[] = [],
   recovery?: LogRecovery,
 ): Promise<TestRestoreFacts> {
-  await using recovered = await startRecovered(source, context, job, recovery);
+  await using recovered = await startRecovered({ source, facts: await readFacts(source) }, context, job, recovery);
   const { server, bytes, reached } = recovered;
   const { tables, findings } = await readBack(server, context, job);
   const known = await databaseNames(server.connection, job.signal);

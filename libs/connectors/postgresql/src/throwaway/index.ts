@@ -1,4 +1,6 @@
-export { removeThrowawayLeftovers } from './leftovers.js';
+export { recordOwner, removeThrowawayLeftovers } from './leftovers.js';
+export { refuseUnreachable } from './server-arguments.js';
 export { findServerBinaries } from './server-binaries.js';
-export { makeThrowawayFolder } from './throwaway-folder.js';
+export { StandbyServer } from './standby-server.js';
+export { makeThrowawayFolder, type ThrowawayFolder } from './throwaway-folder.js';
 export { startThrowawayServer, type ThrowawayServer } from './throwaway-server.js';

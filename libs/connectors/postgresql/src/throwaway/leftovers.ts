@@ -1,17 +1,30 @@
-import { lstat, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isOwnPath, processStart } from '@rahat/connector-kit';
 import { z } from 'zod';
 
-const Owner = z.object({ pid: z.number().int(), startedAt: z.string(), socketFolder: z.string(), dataFolder: z.string() });
+const Owner = z.object({
+  pid: z.number().int(),
+  startedAt: z.string(),
+  socketFolder: z.string(),
+  dataFolder: z.string(),
+  /** Folders outside the throwaway's own that go with it. */
+  alsoOurs: z.array(z.string()).default([]),
+});
 type Owner = z.infer<typeof Owner>;
 const OWNER_FILE = 'owner.json';
 
 /** Leaves the word of whose throwaway this is, so that a later process can tell a leftover from a server in use. */
-export async function recordOwner(folder: string, files: Pick<Owner, 'socketFolder' | 'dataFolder'>): Promise<void> {
-  const owner: Owner = { pid: process.pid, startedAt: await processStart(process.pid), ...files };
-  await writeFile(join(folder, OWNER_FILE), JSON.stringify(owner), { mode: 0o600 });
+export async function recordOwner(
+  folder: string,
+  files: Pick<z.input<typeof Owner>, 'socketFolder' | 'dataFolder' | 'alsoOurs'>,
+): Promise<void> {
+  const owner: z.input<typeof Owner> = { pid: process.pid, startedAt: await processStart(process.pid), ...files };
+  // At no moment without a word: who is killed between two of them would never be cleared away.
+  await writeFile(join(folder, `${OWNER_FILE}.new`), JSON.stringify(owner), { mode: 0o600 });
+  await rename(join(folder, `${OWNER_FILE}.new`), join(folder, OWNER_FILE));
 }
 
 /** Stops and removes the throwaways, below this folder or in the system's temporary one, whose owner has died. Gives their names. */
@@ -23,7 +36,7 @@ export async function removeThrowawayLeftovers(scratchRoot: string): Promise<str
       // Without an owner's word it may be in the making by a process that is alive.
       if (!owner || (await processStart(owner.pid)) === owner.startedAt) continue;
       await stopServerOn(owner.dataFolder);
-      await rm(owner.socketFolder, { recursive: true, force: true });
+      for (const place of [...owner.alsoOurs, owner.socketFolder]) await rm(place, { recursive: true, force: true, maxRetries: 3 });
       await rm(folder, { recursive: true, force: true, maxRetries: 3 });
       removed.push(folder);
     }
@@ -34,16 +47,11 @@ export async function removeThrowawayLeftovers(scratchRoot: string): Promise<str
 /** Of a folder and a file of our own only: anybody can put one into a temporary folder that all share, and name what we would remove. */
 async function ownerOf(folder: string): Promise<Owner | undefined> {
   const file = join(folder, OWNER_FILE);
-  if (!(await isOurs(folder)) || !(await isOurs(file))) return undefined;
+  if (!(await isOwnPath(folder)) || !(await isOwnPath(file))) return undefined;
   const word: unknown = await readFile(file, 'utf8')
     .then(JSON.parse)
     .catch(() => undefined);
   return Owner.safeParse(word).data;
-}
-
-async function isOurs(path: string): Promise<boolean> {
-  const found = await lstat(path).catch(() => undefined);
-  return found !== undefined && !found.isSymbolicLink() && found.uid === process.getuid?.();
 }
 
 /** Throwaways lie in a run's scratch folder, one level below the scratch root, or directly in it. */
@@ -84,13 +92,4 @@ async function runsOn(pid: number, dataFolder: string): Promise<boolean> {
   if (!(pid > 1)) return false;
   const argv = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
   return argv.split('\0').includes(dataFolder);
-}
-
-/** When the process was started, in the kernel's ticks; empty when none is alive. With the pid this is unique. */
-async function processStart(pid: number): Promise<string> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
-  // The name, in brackets, may hold spaces; starttime is field 22, the 20th after it (proc(5)).
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  // A zombie waits for its parent to look at its exit; it does nothing any more.
-  return fields[0] === 'Z' ? '' : (fields[19] ?? '');
 }

@@ -3,6 +3,7 @@ import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RahatError } from '@rahat/contracts';
+import { endWithOwner } from './end-with-owner.js';
 import { replayedSegment } from './replayed-segment.js';
 import type { ServerAccount } from './server-account.js';
 import type { ServerBinaries } from './server-binaries.js';
@@ -43,16 +44,42 @@ export interface Patience {
 
 const LOOK_AT_REPLAY_MS = 500;
 
+const FAST_SHUTDOWN_MS = 15_000;
+
 /** A running server; `stop` is certain. */
 export class ServerProcess {
-  private constructor(private readonly child: ChildProcess) {}
+  /** Resolves when it is gone, by whatever cause. */
+  readonly gone: Promise<void>;
+  /** It was told to. */
+  ending = false;
+
+  private constructor(private readonly child: ChildProcess) {
+    this.gone = new Promise((done) => {
+      child.once('error', () => done()); // A failed spawn shows as a missing pid.
+      child.once('exit', () => done());
+    });
+  }
 
   static async start(programs: Programs, dataFolder: string, settings: string[], patience: Patience): Promise<ServerProcess> {
+    return this.watched(programs, dataFolder, settings, (server) => server.waitUntil(() => server.isReady(dataFolder), programs, patience));
+  }
+
+  /** Of a server whose orders make it end by itself, in order: it is gone when this resolves. */
+  static async runToEnd(programs: Programs, dataFolder: string, settings: string[], patience: Patience): Promise<void> {
+    await this.watched(programs, dataFolder, settings, (server) => server.waitUntil(() => server.endedInOrder, programs, patience));
+  }
+
+  private static async watched(
+    programs: Programs,
+    dataFolder: string,
+    settings: string[],
+    wait: (server: ServerProcess) => Promise<void>,
+  ): Promise<ServerProcess> {
     const child = await start(programs, 'postgres', ['-D', dataFolder, ...settings], 'ignore');
-    child.once('error', () => undefined); // A failed spawn shows as a missing pid below.
     const server = new ServerProcess(child);
+    endWithOwner(child, programs.account);
     try {
-      await server.waitReady(programs, dataFolder, patience);
+      await wait(server);
       return server;
     } catch (error) {
       await server.stop();
@@ -68,12 +95,22 @@ export class ServerProcess {
     return this.child.pid === undefined || this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
-  private async waitReady(programs: Programs, dataFolder: string, { silenceMs, onReplay }: Patience): Promise<void> {
+  get endedInOrder(): boolean {
+    return this.child.exitCode === 0;
+  }
+
+  /** The eighth line of postmaster.pid is the server's own word on its state (utils/pidfile.h). */
+  private async isReady(dataFolder: string): Promise<boolean> {
+    const lines = (await readFile(join(dataFolder, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
+    return Number(lines[0]) === this.child.pid && lines[7]?.trim() === 'ready';
+  }
+
+  private async waitUntil(there: () => boolean | Promise<boolean>, programs: Programs, { silenceMs, onReplay }: Patience): Promise<void> {
     const { version } = programs.binaries;
     let [movedAt, lookedAt, segment] = [Date.now(), Date.now(), ''];
-    while (!(await isReady(dataFolder, this.child.pid))) {
+    while (!(await there())) {
       if (programs.signal.aborted) throw cancelled(programs.signal);
-      if (this.ended) throw await failure(programs, `PostgreSQL ${version} did not start`);
+      if (this.ended && !(await there())) throw await failure(programs, `PostgreSQL ${version} did not start`);
       if (Date.now() - lookedAt >= LOOK_AT_REPLAY_MS) {
         lookedAt = Date.now();
         const replayed = await replayedSegment(this.child.pid);
@@ -91,9 +128,10 @@ export class ServerProcess {
   }
 
   /** Fast shutdown, then immediate, then kill; resolves when the process is gone. */
-  async stop(): Promise<void> {
+  async stop(fastMs = FAST_SHUTDOWN_MS): Promise<void> {
+    this.ending = true;
     for (const [signal, graceMs] of [
-      ['SIGINT', 15_000],
+      ['SIGINT', fastMs],
       ['SIGQUIT', 5_000],
       ['SIGKILL', 10_000],
     ] as const) {
@@ -119,12 +157,6 @@ async function start(programs: Programs, program: string, argv: string[], stdin:
   } finally {
     await log.close();
   }
-}
-
-/** The eighth line of postmaster.pid is the server's own word on its state (utils/pidfile.h). */
-async function isReady(dataFolder: string, pid: number | undefined): Promise<boolean> {
-  const lines = (await readFile(join(dataFolder, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
-  return Number(lines[0]) === pid && lines[7]?.trim() === 'ready';
 }
 
 function cancelled(signal: AbortSignal): unknown {

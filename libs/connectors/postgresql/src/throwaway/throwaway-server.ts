@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
-import { chown, mkdir, readFile, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, unlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type PostgresqlConnection, RahatError } from '@rahat/contracts';
 import { recordOwner } from './leftovers.js';
-import { firstImpassableFolder, giveTreeTo } from './server-account.js';
-import { findServerBinaries } from './server-binaries.js';
+import { giveTreeTo } from './server-account.js';
+import { refuseUnreachable, serverArguments, trustOwnSocket, writeAccess, writeServerFile } from './server-arguments.js';
+import { findServerBinaries, type ServerBinaries } from './server-binaries.js';
 import { type Programs, runServerProgram, ServerProcess } from './server-process.js';
 import { ensureSuperuser } from './superuser.js';
 import { makeThrowawayFolder, type ThrowawayFolder } from './throwaway-folder.js';
@@ -14,6 +15,8 @@ import { throwawaySettings } from './throwaway-settings.js';
 export interface ThrowawayOptions {
   /** Absent: that of `dataFolder`, else the newest found. */
   major?: number;
+  /** Found before, in place of looking for those of `major`. */
+  binaries?: ServerBinaries;
   /**
    * Start on this restored data directory instead of an empty new server. The server replays its log and writes into it; as
    * root, it is given to the server's account. It stays when the server is stopped.
@@ -56,7 +59,7 @@ export async function startThrowawayServer(options: ThrowawayOptions): Promise<T
   const folder = options.folder ?? (await makeThrowawayFolder(options.scratchFolder));
   try {
     const major = options.major ?? (options.dataFolder ? await majorOf(options.dataFolder) : undefined);
-    const binaries = await findServerBinaries(major, options.toolFolders, join(folder.path, 'libraries'));
+    const binaries = options.binaries ?? (await findServerBinaries(major, options.toolFolders, join(folder.path, 'libraries')));
     const programs: Programs = { binaries, account: folder.account, logFile: join(folder.path, 'server.log'), signal: options.signal };
     await refuseUnreachable(folder, binaries.binFolder, 'programs');
     const throwaway = new Throwaway(options, folder, programs);
@@ -94,7 +97,7 @@ class Throwaway {
   async startFresh(): Promise<PostgresqlConnection> {
     const password = randomBytes(24).toString('base64url');
     await this.initialise(password);
-    await this.writeAccess('local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n');
+    await writeAccess(this.folder, 'local all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n');
     await this.start(true);
     return { host: '127.0.0.1', port: this.port, user: 'postgres', password, maintenanceDatabase: 'postgres', tls: 'disable' };
   }
@@ -103,8 +106,7 @@ class Throwaway {
     await refuseUnreachable(this.folder, join(dataFolder, '..'), 'restored files');
     await recordOwner(this.folder.path, { socketFolder: this.folder.socketFolder, dataFolder });
     await giveTreeTo(this.folder.account, dataFolder);
-    // Trust is confined to the socket's folder, which only the server's account can enter.
-    await this.writeAccess('local all all trust\n');
+    await trustOwnSocket(this.folder);
     await this.start(false);
     try {
       const user = await ensureSuperuser(
@@ -143,23 +145,17 @@ class Throwaway {
     }
   }
 
-  /** By argument, which wins over a restored postgresql.auto.conf: the source's own settings name paths, libraries and peers. */
   private async argv(tcp: boolean): Promise<string[]> {
     this.port = await freePort();
-    const settings = {
-      ...throwawaySettings({ port: this.port, socketFolder: this.folder.socketFolder, tcp }, this.programs.binaries.major),
-      config_file: await this.ownFile('postgresql.conf', ''),
-      hba_file: join(this.folder.path, 'pg_hba.conf'),
-      ident_file: await this.ownFile('pg_ident.conf', ''),
-      ...this.options.settings,
-    };
-    return Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+    const { socketFolder } = this.folder;
+    const settings = throwawaySettings({ port: this.port, socketFolder, tcp }, this.programs.binaries.major);
+    return serverArguments(this.folder, { ...settings, ...this.options.settings });
   }
 
   private async initialise(password: string): Promise<void> {
     await mkdir(this.dataFolder, { mode: 0o700 });
     await giveTreeTo(this.folder.account, this.dataFolder);
-    const passwordFile = await this.ownFile('password', password);
+    const passwordFile = await writeServerFile(this.folder, 'password', password);
     try {
       const argv = [
         '-D',
@@ -178,18 +174,6 @@ class Throwaway {
       await unlink(passwordFile);
     }
   }
-
-  private async writeAccess(lines: string): Promise<void> {
-    await this.ownFile('pg_hba.conf', lines);
-  }
-
-  /** A file that only the server's account can read. */
-  private async ownFile(name: string, content: string): Promise<string> {
-    const path = join(this.folder.path, name);
-    await writeFile(path, content, { mode: 0o600 });
-    if (this.folder.account) await chown(path, this.folder.account.uid, this.folder.account.gid);
-    return path;
-  }
 }
 
 async function majorOf(dataFolder: string): Promise<number> {
@@ -197,18 +181,6 @@ async function majorOf(dataFolder: string): Promise<number> {
     throw new RahatError('restore_failed', `${dataFolder} is not a data directory of PostgreSQL`, { cause });
   });
   return parseInt(text, 10);
-}
-
-async function refuseUnreachable(folder: ThrowawayFolder, path: string, what: string): Promise<void> {
-  const closed = await firstImpassableFolder(path, folder.account);
-  if (!closed) return;
-  throw new RahatError(
-    'tool_missing',
-    `The PostgreSQL ${what} in ${path} cannot be reached by an ordinary account, and a server cannot run as root`,
-    {
-      hint: `Allow passage: chmod o+x ${closed} - or use a folder that everybody may enter.`,
-    },
-  );
 }
 
 async function freePort(): Promise<number> {

@@ -1,5 +1,5 @@
 import type { ArtifactSource, LogRecovery } from '@rahat/connector-kit';
-import { type BaseBackupFacts, readFacts } from '../physical/base-backup-layout.js';
+import type { BaseBackupFacts } from '../physical/base-backup-layout.js';
 import { parseLogPosition, parseSegmentName } from '../physical/log-position.js';
 import { LogRecords, parseLogTime } from './log-records.js';
 import type { PlannedRecovery } from './recovery-log.js';
@@ -10,8 +10,7 @@ import { findStop } from './recovery-stop.js';
 const CLOCKS_DIFFER = 3_600_000_000n;
 
 /** Refuses what can't be reached, with a sentence that says what can, before anything is touched. */
-export async function planRecovery(source: ArtifactSource, recovery: LogRecovery): Promise<PlannedRecovery> {
-  const facts = await readFacts(source);
+export async function planRecovery(source: ArtifactSource, facts: BaseBackupFacts, recovery: LogRecovery): Promise<PlannedRecovery> {
   const base: BasePlace = {
     timeline: facts.timeline,
     start: parseLogPosition(facts.startPosition),

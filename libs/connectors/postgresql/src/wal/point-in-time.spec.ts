@@ -3,9 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { RecoveryTarget } from '@rahat/contracts';
+import type { PostgresqlConnection, RecoveryTarget } from '@rahat/contracts';
 import { hasPostgresql, startPostgresql } from '@rahat/test-servers';
-import { restoreBaseBackupToFolder, testRestoreBaseBackup } from '../physical/index.js';
+import { connectClient } from '../connect.js';
+import { inspectServer, restoreBaseBackupToFolder, testRestoreBaseBackup } from '../physical/index.js';
 import {
   backUp,
   caughtUp,
@@ -24,6 +25,24 @@ beforeAll(async () => {
 });
 afterAll(() => rm(scratchFolder, { recursive: true, force: true }));
 
+const LIMITS = {
+  max_connections: '137',
+  max_wal_senders: '12',
+  max_locks_per_transaction: '77',
+  max_prepared_transactions: '210',
+  max_worker_processes: '9',
+};
+
+async function asked(connection: PostgresqlConnection): Promise<Record<string, unknown> | undefined> {
+  await using client = await connectClient(connection, { database: 'postgres', label: 'spec', signal: quietJob.signal });
+  const { rows } = await client.query<Record<string, unknown>>(
+    `SELECT (SELECT count(*)::int FROM marks) AS rows, current_setting('max_connections') AS connections, current_setting('max_wal_senders') AS senders,
+            current_setting('max_locks_per_transaction') AS locks, current_setting('max_prepared_transactions') AS prepared,
+            current_setting('max_worker_processes') AS workers`,
+  );
+  return rows[0];
+}
+
 describe.each([13, 14, 15, 16, 17, 18] as const)('the followed log of PostgreSQL %i', (major) => {
   (hasPostgresql(major) ? it : it.skip)(
     'brings a base backup to each kind of point, and to no other',
@@ -31,7 +50,7 @@ describe.each([13, 14, 15, 16, 17, 18] as const)('the followed log of PostgreSQL
       const archived = join(scratchFolder, `archived-${major}`);
       await using server = await startPostgresql({
         major,
-        settings: { ...followedSettings, archive_mode: 'on', archive_command: `echo %f >> ${archived}; exit 1` },
+        settings: { ...followedSettings, ...LIMITS, archive_mode: 'on', archive_command: `echo %f >> ${archived}; exit 1` },
       });
       const log = new LogInMemory();
       await using follower = startFollower(connectionTo(server), log);
@@ -78,6 +97,22 @@ describe.each([13, 14, 15, 16, 17, 18] as const)('the followed log of PostgreSQL
         const last = log.ranges.findLast((range) => range.lastCommitAt)?.lastCommitAt ?? '';
         expect(await reached({ kind: 'time', time: last, inclusive: true })).toBe(6);
       }
+
+      // To be looked at it needs what this major keeps in its control file.
+      await using looked = await inspectServer(backup, { folder: join(scratchFolder, `looked-at-${major}`) }, context, quietJob, {
+        target: { kind: 'time', time: third!.time, inclusive: true },
+        log,
+      });
+      expect(await asked(looked.connection)).toEqual({
+        rows: 3,
+        connections: '137',
+        senders: '12',
+        locks: '77',
+        prepared: '210',
+        workers: '9',
+      });
+      await looked.advance(backup, { target: { kind: 'end' }, log }, quietJob);
+      expect(await asked(looked.connection)).toMatchObject({ rows: 6 });
 
       const refused = async (target: RecoveryTarget, timeline?: number) => {
         const folder = join(scratchFolder, `refused-${major}`);

@@ -1,6 +1,6 @@
 import { appendFile, mkdir, open, writeFile, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Job, LogSource, LogRecovery } from '@rahat/connector-kit';
+import type { Job, LogRecovery } from '@rahat/connector-kit';
 import { type Finding, lsnText, RahatError } from '@rahat/contracts';
 import type { BasePlace, RecoveryRoute } from './recovery-route.js';
 import { readRoute, type RecoveryStop } from './recovery-stop.js';
@@ -17,15 +17,19 @@ export interface PlannedRecovery {
   recovery: LogRecovery;
 }
 
-/** Puts the log that recovery needs, and its orders, into a restored data folder. A byte that is missing or damaged fails it. */
-export async function addRecovery(folder: string, { base, route, stop, recovery }: PlannedRecovery, job: Job): Promise<number> {
+/**
+ * Puts the log that recovery needs, and its orders, into a restored data folder. A byte that is missing or damaged fails it. The folder
+ * may have a recovery with log up to `from`, which this one goes on from; its orders are the last thing that changes.
+ */
+export async function addRecovery(folder: string, planned: PlannedRecovery, job: Job, from = planned.base.end): Promise<number> {
+  const { base, route, stop, recovery } = planned;
   const place = join(folder, RECOVERY_LOG_FOLDER);
-  await mkdir(place, { mode: 0o700 });
+  await mkdir(place, { recursive: true, mode: 0o700 });
   for (const { timeline } of parseTimelineHistory(route.timeline, recovery.log.histories.get(route.timeline))) {
     const content = recovery.log.histories.get(timeline);
     if (content) await writeFile(join(place, historyFileName(timeline)), content, { mode: 0o600 });
   }
-  const bytes = stop.needed > base.end ? await writeSegments(place, { base, route, stop }, recovery.log, job) : 0;
+  const bytes = stop.needed > base.end ? await writeSegments(place, planned, from, job) : 0;
   await appendFile(join(folder, 'postgresql.auto.conf'), recoveryOrders(route, stop, recovery.action ?? 'promote'), { mode: 0o600 });
   await writeFile(join(folder, 'recovery.signal'), '', { mode: 0o600 });
   return bytes;
@@ -33,18 +37,19 @@ export async function addRecovery(folder: string, { base, route, stop, recovery 
 
 async function writeSegments(
   place: string,
-  { base, route, stop }: Pick<PlannedRecovery, 'base' | 'route' | 'stop'>,
-  log: LogSource,
+  { base, route, stop, recovery: { log } }: PlannedRecovery,
+  from: bigint,
   job: Job,
 ): Promise<number> {
   const size = BigInt(base.segmentSize);
-  const first = base.end - (base.end % size);
+  // The segment in which the log ended may go on by now.
+  const first = from - (from % size);
   let written = 0;
   for (let start = first; start < stop.needed; start += size) {
     const end = start + size < route.end ? start + size : route.end;
     const timeline = route.pieces.findLast((piece) => piece.start < end && piece.end > start)?.timeline ?? route.timeline;
     const name = segmentFileName(timeline, start, base.segmentSize);
-    const file = await open(join(place, name), 'wx', 0o600);
+    const file = await open(join(place, name), 'w', 0o600);
     try {
       const length = await writeAll(file, readRoute(route, log, start, end), job);
       if (length !== Number(end - start))

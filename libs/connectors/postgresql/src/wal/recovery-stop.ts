@@ -9,7 +9,9 @@ export interface RecoveryStop {
   /** The one `recovery_target…` setting, as name and value. */
   setting: [name: string, value: string];
   inclusive: boolean;
-  /** The log up to here is needed. */
+  /** Where the record begins that recovery stops at, before or behind it. */
+  at: bigint;
+  /** The log up to here is enough. */
   needed: bigint;
   /** For people. */
   description: string;
@@ -48,6 +50,7 @@ export async function findStop(
         return {
           setting: ['recovery_target_time', `${formatLogTime(time).replace('T', ' ').replace('Z', '')}+00`],
           inclusive: target.inclusive,
+          at: found.start,
           needed: found.end,
           description: formatLogTime(time),
         };
@@ -65,6 +68,7 @@ export async function findStop(
         return {
           setting: ['recovery_target_lsn', target.lsn],
           inclusive: target.inclusive,
+          at: position,
           needed: record,
           description: `position ${target.lsn}`,
         };
@@ -83,6 +87,7 @@ export async function findStop(
       return {
         setting: ['recovery_target_xid', String(id)],
         inclusive: target.inclusive,
+        at: found.start,
         needed: found.end,
         description: `transaction ${target.transaction}`,
       };
@@ -93,13 +98,25 @@ export async function findStop(
         matches: (event) => event.kind === 'restore point' && event.name === target.name,
       });
       if (!found) throw unreachable(`the log holds no restore point "${target.name}"`, reach);
-      return { setting: ['recovery_target_name', target.name], inclusive: true, needed: found.end, description: `point "${target.name}"` };
+      return {
+        setting: ['recovery_target_name', target.name],
+        inclusive: true,
+        at: found.start,
+        needed: found.end,
+        description: `point "${target.name}"`,
+      };
     }
   }
 }
 
 function immediate(base: BasePlace): RecoveryStop {
-  return { setting: ['recovery_target', 'immediate'], inclusive: true, needed: base.end, description: "the backup's own end" };
+  return {
+    setting: ['recovery_target', 'immediate'],
+    inclusive: true,
+    at: base.end,
+    needed: base.end,
+    description: "the backup's own end",
+  };
 }
 
 /** "To the end" names the last whole record: a log that breaks off before it fails the recovery instead of looking like its end. */
@@ -114,6 +131,7 @@ async function lastRecord(base: BasePlace, route: RecoveryRoute, log: Pick<LogSo
     return {
       setting: ['recovery_target_lsn', lsnText(records.lastStart)],
       inclusive: true,
+      at: records.lastStart,
       needed: records.lastEnd,
       description: `the end of the log at ${lsnText(records.lastEnd)}`,
     };
