@@ -30,7 +30,8 @@ const STEPS: { step: PhysicalStep; name: string; value: typeof seconds; unit: 's
   { step: 'recent', name: 'growth by the second, the newest 2 % of rows changed', value: grownMb, unit: 'MB' },
   { step: 'scattered', name: 'next physical backup, 2 % of rows changed anywhere', value: seconds, unit: 's' },
   { step: 'scattered', name: 'growth by the next, 2 % of rows changed anywhere', value: grownMb, unit: 'MB' },
-  { step: 'restore', name: 'restore of a physical backup to a folder', value: seconds, unit: 's' },
+  { step: 'restore', name: 'restore of the second to a folder', value: seconds, unit: 's' },
+  { step: 'restore scattered', name: 'restore of the next to a folder', value: seconds, unit: 's' },
 ];
 
 /** PostgreSQL 15 beside pgBackRest and pg_basebackup. */
@@ -120,7 +121,7 @@ function memory(turns: Turns): BenchResult[] {
     const peak = (...steps: PhysicalStep[]): number => Math.max(...taken.flatMap(({ round }) => steps.map((step) => round[step].peakMb)));
     return [
       { case: `${name}: peak memory, physical backup`, ours: peak('first', 'recent', 'scattered'), unit: 'MB', target: '–', met: true },
-      { case: `${name}: peak memory, restore to a folder`, ours: peak('restore'), unit: 'MB', target: '–', met: true },
+      { case: `${name}: peak memory, restore to a folder`, ours: peak('restore', 'restore scattered'), unit: 'MB', target: '–', met: true },
     ];
   });
 }

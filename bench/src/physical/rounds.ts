@@ -8,10 +8,12 @@ import { folderBytes } from '../repository/sample-data.js';
 import { recovered, type SampleCluster, type TableSums } from './cluster.js';
 import type { PhysicalContestant, PhysicalContestantFactory } from './contestants.js';
 
-/** A first backup, one after 2 % of the rows changed among the newest, one after 2 % changed anywhere, and its restore. */
-export const BACKUP_STEPS = ['first', 'recent', 'scattered'] as const;
-export type BackupStep = (typeof BACKUP_STEPS)[number];
-export type PhysicalStep = BackupStep | 'restore';
+/**
+ * A first backup, one after the newest 2 % of the rows changed and its restore, one after 2 % changed anywhere and its restore: that one's
+ * bytes lie in all three.
+ */
+export type BackupStep = 'first' | 'recent' | 'scattered';
+export type PhysicalStep = BackupStep | 'restore' | 'restore scattered';
 
 interface Taken extends Usage {
   /** Of the server's processes, for this step. */
@@ -48,29 +50,43 @@ export async function playPhysicalRound(
       if (create) await runMeasured(create);
       turns.push({ contestant, round: {} });
     }
-    for (const step of BACKUP_STEPS) {
-      if (step !== 'first') await cluster.change(step);
+    const each = async (step: PhysicalStep, take: (contestant: PhysicalContestant) => Promise<Taken>): Promise<void> => {
       for (const { contestant, round } of turns) {
-        await cluster.archiveWith(contestant.archiveCommand);
-        round[step] = await measure(cluster, contestant, contestant.backUp(step === 'first' ? 'first' : 'next'));
-        await cluster.archiveWith(undefined);
+        round[step] = await take(contestant);
         log(describe(contestant.name, step, round[step]));
       }
-    }
-    const expected = await cluster.sums();
-    for (const { contestant, round } of turns) {
-      const folder = path.join(cluster.scratch, 'restored');
-      await mkdir(folder, { mode: 0o700 });
-      if (cluster.user) await chown(folder, cluster.user.uid, cluster.user.gid);
-      round.restore = await measure(cluster, contestant, contestant.restore(folder));
-      await assertRestored(cluster, folder, expected, contestant.name);
-      log(describe(contestant.name, 'restore', round.restore));
-    }
+    };
+    await each('first', (contestant) => backUp(cluster, contestant, 'first'));
+    await cluster.change('recent');
+    await each('recent', (contestant) => backUp(cluster, contestant, 'next'));
+    const sums = await cluster.sums();
+    await each('restore', (contestant) => restore(cluster, contestant, sums));
+    await cluster.change('scattered');
+    await each('scattered', (contestant) => backUp(cluster, contestant, 'next'));
+    const scatteredSums = await cluster.sums();
+    await each('restore scattered', (contestant) => restore(cluster, contestant, scatteredSums));
     return turns as PhysicalTurn[];
   } finally {
-    await cluster.archiveWith(undefined);
     await rm(homes, { recursive: true, force: true });
   }
+}
+
+async function backUp(cluster: SampleCluster, contestant: PhysicalContestant, which: 'first' | 'next'): Promise<Taken> {
+  await cluster.archiveWith(contestant.archiveCommand);
+  try {
+    return await measure(cluster, contestant, contestant.backUp(which));
+  } finally {
+    await cluster.archiveWith(undefined);
+  }
+}
+
+async function restore(cluster: SampleCluster, contestant: PhysicalContestant, sums: TableSums): Promise<Taken> {
+  const folder = path.join(cluster.scratch, 'restored');
+  await mkdir(folder, { mode: 0o700 });
+  if (cluster.user) await chown(folder, cluster.user.uid, cluster.user.gid);
+  const taken = await measure(cluster, contestant, contestant.restore(folder));
+  await assertRestored(cluster, folder, sums, contestant.name);
+  return taken;
 }
 
 async function measure(cluster: SampleCluster, { repository }: PhysicalContestant, command: Command): Promise<Taken> {
@@ -99,7 +115,8 @@ async function assertRestored(cluster: SampleCluster, folder: string, expected: 
 }
 
 function describe(name: string, step: PhysicalStep, { seconds, cpuSeconds, serverCpuSeconds, peakMb, grownBytes }: Taken): string {
-  const server = step === 'restore' ? '' : `, server's ${serverCpuSeconds.toFixed(1)} s`;
-  const grown = step === 'restore' ? '' : `; ${(grownBytes / 1e6).toFixed(1)} MB stored`;
+  const isRestore = step.startsWith('restore');
+  const server = isRestore ? '' : `, server's ${serverCpuSeconds.toFixed(1)} s`;
+  const grown = isRestore ? '' : `; ${(grownBytes / 1e6).toFixed(1)} MB stored`;
   return `  ${step}: ${name} ${seconds.toFixed(2)} s (cpu ${cpuSeconds.toFixed(1)} s${server}, ${peakMb.toFixed(0)} MB)${grown}`;
 }
