@@ -16,10 +16,15 @@ const boundaries = [
     onlyDependOnLibsWithTags: only('contracts', 'blob-store-port'),
     bannedExternalImports: ['@nestjs/*', 'typeorm', 'bullmq', 'pg'],
   },
+  {
+    sourceTag: 'scope:cloud-accounts',
+    onlyDependOnLibsWithTags: only('contracts'),
+    bannedExternalImports: ['@nestjs/*', 'typeorm', 'bullmq'],
+  },
   { sourceTag: 'scope:connector-kit', onlyDependOnLibsWithTags: only('contracts') },
   {
     sourceTag: 'scope:connector',
-    onlyDependOnLibsWithTags: only('contracts', 'connector-kit'),
+    onlyDependOnLibsWithTags: only('contracts', 'connector-kit', 'cloud-accounts'),
     bannedExternalImports: ['@nestjs/*', 'typeorm', 'bullmq'],
   },
   { sourceTag: 'scope:secrets', onlyDependOnLibsWithTags: only('contracts') },
@@ -59,6 +64,7 @@ const boundaries = [
     onlyDependOnLibsWithTags: only(
       'contracts',
       'audit-trail',
+      'cloud-accounts',
       'service-kit',
       'persistence',
       'messaging',

@@ -34,7 +34,7 @@ interface Answer {
 }
 
 /** What lies outside of the platform may be away, and then a problem says so. */
-const OF_OTHERS = /"code":"(source|storage|tool|hook)_|"detail":"The identity provider [^"]* cannot be reached/;
+const OF_OTHERS = /"code":"(source|storage|tool|hook|cloud)_|"detail":"The identity provider [^"]* cannot be reached/;
 const LIMITED = ['operator', 'admin'] as const;
 const SEED = 20_261;
 const CASES = 6;

@@ -65,6 +65,10 @@ describe.each(shapes(STANDALONE))('the trail of requests ($form, $queues)', (sha
     await call('servers_preflight', { id: server.id }, { uses: ['logical'] });
     await call('servers_update', { id: server.id }, { tags: ['a=1'], password });
     await call('servers_note', { id: server.id }, { note: 'in the cellar' });
+    const atAmazon = { region: 'eu-west-1', resource: { kind: 'instance', id: 'shop' } };
+    const credentials = { source: 'access-key', accessKeyId: 'AKIAPLANTED', secretAccessKey: PLANTED };
+    await call('cloud_accounts_set', { server: server.id }, { ...atAmazon, credentials });
+    await call('cloud_accounts_remove', { server: server.id });
     const { data: databases } = await call('databases_discover', { server: server.id });
     const shop = databases.find(({ name }: { name: string }) => name === 'shop');
     await call('databases_update', { server: server.id, id: shop.id }, { tags: ['b=2'] });

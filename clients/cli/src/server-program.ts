@@ -1,10 +1,11 @@
-import type { Command } from '@commander-js/extra-typings';
+import { Option, type Command } from '@commander-js/extra-typings';
 import type { CommandRunner } from './command-runner.js';
 import { collected, wholeNumber } from './option-values.js';
 
 type Servers = typeof import('./commands/servers.js');
 type Care = typeof import('./commands/server-care.js');
 type Access = typeof import('./commands/server-access.js');
+type Managed = typeof import('./commands/managed-snapshots.js');
 
 /** Servers, their groups, and the databases found on them. */
 export function addServerCommands<Args extends unknown[], Opts extends Record<string, unknown>>(
@@ -15,6 +16,7 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
   const care = () => import('./commands/server-care.js');
   const groups = () => import('./commands/server-groups.js');
   const access = () => import('./commands/server-access.js');
+  const managed = () => import('./commands/managed-snapshots.js');
   const server = program.command('server').description('database servers that are protected');
   server
     .command('add')
@@ -33,6 +35,13 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
     .option('--ssh <user@host:port>', 'reach it through an SSH host; the address is as that host sees it')
     .option('--ssh-host-key <fingerprint>', 'SHA256:… of the SSH host; anything else is refused')
     .option('--ssh-key <file>', 'private key for the SSH host; kept sealed')
+    .option(
+      '--aws-iam',
+      'RDS and Aurora: log in by tokens of Amazon, signed with what the worker finds (role, profile), instead of a password',
+      false,
+    )
+    .option('--aws-region <region>', 'where the host’s name does not tell it')
+    .option('--aws-access-key <id>', 'sign with this key; its secret comes from RAHAT_SECRET_KEY or a prompt, and is kept sealed')
     .action(
       run(async (terminal, url: string, options: Parameters<Servers['addServer']>[2]) =>
         (await servers()).addServer(terminal, url, options),
@@ -84,6 +93,32 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
     .argument('<server>', 'name or id')
     .action(run(async (terminal, name: string) => (await import('./commands/server-windows.js')).serverWindows(terminal, name)));
   server
+    .command('snapshots')
+    .description('snapshots that lie at the provider of a server (RDS, Aurora), and how far its own recovery reaches')
+    .argument('<server>', 'name or id')
+    .option('--refresh', 'ask the provider now', false)
+    .addOption(new Option('--origin <origin>', 'who made them').choices(['automated', 'manual', 'backup-service', 'other'] as const))
+    .option('--gone', 'those that vanished, too', false)
+    .action(
+      run(async (terminal, name: string, options: Parameters<Managed['listManagedSnapshots']>[2]) =>
+        (await managed()).listManagedSnapshots(terminal, name, options),
+      ),
+    );
+  server
+    .command('cloud-account')
+    .description('have Amazon asked for the snapshots of a server, with what the worker finds (role, profile) or a key')
+    .argument('<server>', 'name or id')
+    .option('--aws-region <region>', 'where the host’s name does not tell it')
+    .option('--aws-access-key <id>', 'ask with this key; its secret comes from RAHAT_SECRET_KEY or a prompt, and is kept sealed')
+    .option('--instance <id>', 'the database instance, where the host’s name does not tell it')
+    .option('--cluster <id>', 'the cluster of Aurora, likewise')
+    .option('--remove', 'ask no more, and forget its snapshots', false)
+    .action(
+      run(async (terminal, name: string, options: Parameters<Managed['setCloudAccount']>[2]) =>
+        (await managed()).setCloudAccount(terminal, name, options),
+      ),
+    );
+  server
     .command('update')
     .description('change what is named; the password comes from RAHAT_DB_PASSWORD, standard input or a prompt')
     .argument('<server>', 'name or id')
@@ -101,6 +136,9 @@ export function addServerCommands<Args extends unknown[], Opts extends Record<st
     .option('--ssh <user@host:port>', 'reach it through an SSH host (with --url); the address is as that host sees it')
     .option('--ssh-host-key <fingerprint>', 'SHA256:… of the SSH host; anything else is refused')
     .option('--ssh-key <file>', 'private key for the SSH host; kept sealed')
+    .option('--aws-iam', 'RDS and Aurora: log in by tokens of Amazon instead of a password (with --url)', false)
+    .option('--aws-region <region>', 'where the host’s name does not tell it')
+    .option('--aws-access-key <id>', 'sign with this key; its secret comes from RAHAT_SECRET_KEY or a prompt, and is kept sealed')
     .action(
       run(async (terminal, name: string, options: Parameters<Care['updateServer']>[2]) =>
         (await care()).updateServer(terminal, name, options),

@@ -172,6 +172,8 @@ export const ERROR_CATALOGUE = {
   backup_type_unsupported: entry(422, 'The method cannot make backups of this type', false),
   hook_failed: entry(502, 'A hook failed', true),
   outgoing_refused: entry(422, 'This address may not be called', false),
+  cloud_refused: entry(502, 'The cloud provider refuses to tell', false),
+  cloud_unreachable: entry(502, 'The cloud provider cannot be asked', true),
   tool_missing: entry(424, 'A client tool is missing on the worker', false),
   tool_failed: entry(502, 'A client tool failed', true),
   dump_truncated: entry(502, 'The dump is not complete', true),

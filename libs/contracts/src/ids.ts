@@ -23,6 +23,7 @@ const PREFIXES = {
   run: 'run',
   backup: 'backup',
   restorePlan: 'restoreplan',
+  managedSnapshot: 'managedsnapshot',
   savedSearch: 'search',
   message: 'message',
   request: 'request',

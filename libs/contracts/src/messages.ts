@@ -9,6 +9,7 @@ import { ProbeReport } from './http/servers.js';
 import { BackupMethod, Engine, RunState, RunType, VerificationLevel } from './labels.js';
 import { LogBranch, LogPosition, LogProgress, LogRange } from './log-stream.js';
 import { ContentOrder } from './contents.js';
+import { FoundManagedSnapshots } from './managed-snapshots.js';
 import { RestoreSpec, RunSpec, SafetyCopySpec } from './run-spec.js';
 
 /**
@@ -173,6 +174,11 @@ export const Questions = {
         z.object({ name: z.string(), sizeBytes: z.number(), encoding: z.string(), collation: z.string(), connectable: z.boolean() }),
       ),
     }),
+  },
+  /** Which snapshots its provider holds of a server, by `cloudAccount` of the secrets. */
+  'server.managed_snapshots.v1': {
+    question: z.object({ binding: z.string(), sealedSecrets: z.string() }),
+    answer: FoundManagedSnapshots,
   },
   /** A slot that isn't there, or is of another server, is no error: what was asked for is so. */
   'slot.drop.v1': {

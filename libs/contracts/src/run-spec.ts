@@ -6,6 +6,7 @@ import { PostgresqlConnection } from './connection.js';
 import { ContentUpload } from './contents.js';
 import { HookInput } from './hooks.js';
 import { FollowOrder, Recovery } from './log-stream.js';
+import { CloudAccountConnection } from './managed-snapshots.js';
 import { Merge, SafetyCopyOrder } from './merge.js';
 import { RepositoryAccess } from './repository-grant.js';
 import { SourceChoice, SourceLimits } from './source-limits.js';
@@ -20,6 +21,8 @@ export const RunSecrets = z.object({
   repositories: z.array(RepositoryAccess),
   /** Of a backup: done by the worker before and after it. Their addresses may be secrets themselves. */
   hooks: z.array(HookInput).optional(),
+  /** Of a question for what a provider holds. */
+  cloudAccount: CloudAccountConnection.optional(),
   /** Of a question for what a backup holds. */
   upload: ContentUpload.optional(),
 });

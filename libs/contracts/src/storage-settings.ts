@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { AccessKey, FoundCredentials, SecretAccessKey } from './aws-credentials.js';
 import { PlainText } from './plain-text.js';
 
 export const LocalSettings = z
@@ -10,11 +11,6 @@ export type LocalSettings = z.infer<typeof LocalSettings>;
 /** Amazon's own rule, but for its length limits of other makers and underscores that old buckets have. */
 const BUCKET = /^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$/i;
 const PREFIX = /^(?!.*(^|\/)\.{1,2}(\/|$))[\w.-]+(\/[\w.-]+)*$/;
-
-const AccessKey = z.object({ source: z.literal('access-key'), accessKeyId: PlainText.trim().min(1).max(200) }).strict();
-const SecretAccessKey = AccessKey.extend({ secretAccessKey: PlainText.min(1).max(1024) });
-/** Found by the process that uses the storage: environment, profile, role of the machine. */
-const FoundCredentials = z.object({ source: z.literal('environment') }).strict();
 
 const S3Encryption = z.discriminatedUnion('mode', [
   /** Keys of the storage. */

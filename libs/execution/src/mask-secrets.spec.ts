@@ -37,6 +37,11 @@ describe('masking of secrets', () => {
     expect(maskSecrets('key AKIA, secret wJalr/K7MDENG, url wJalr%2FK7MDENG', ofS3)).toBe('key AKIA, secret •••, url •••');
   });
 
+  it('takes out the secret of the key that tokens are signed with', () => {
+    const source = { ...secrets.source!, password: '', awsSecretAccessKey: 'wJalr/K7MDENG' };
+    expect(maskSecrets('key wJalr/K7MDENG, url wJalr%2FK7MDENG', { source, repositories: [] })).toBe('key •••, url •••');
+  });
+
   it('leaves words alone that merely contain a very short password', () => {
     expect(maskSecrets('abc is no secret', secrets)).toBe('abc is no secret');
   });

@@ -12,7 +12,7 @@ export function maskSecrets(text: string, secrets: RunSecrets): string {
 function spellings(secrets: RunSecrets): string[] {
   const storageKeys = secrets.repositories.map(({ storage }) => secretOf(storage));
   const ends = [secrets.source, secrets.target, ...(secrets.standbys ?? [])];
-  const passwords = [...ends.flatMap((end) => [end?.password, end?.tlsKey, end?.sshKey]), ...storageKeys].filter(
+  const passwords = [...ends.flatMap((end) => [end?.password, end?.tlsKey, end?.sshKey, end?.awsSecretAccessKey]), ...storageKeys].filter(
     (password) => password !== undefined,
   );
   const authorizations = (secrets.hooks ?? []).flatMap((hook) =>

@@ -7,3 +7,4 @@ export { hasRedis, startRedis, type RedisServer } from './redis-server.js';
 export { hasS3, startS3, type S3Make, type S3Server } from './s3-server.js';
 export { hasSshd, startSsh, type SshServer } from './ssh-server.js';
 export { freePort } from './free-port.js';
+export { startTokenGate, type ShownToken, type TokenGate } from './token-gate.js';

@@ -51,6 +51,11 @@ export const workerConfig = z.object({
     .default('')
     .transform((text) => text.split(',').flatMap((entry) => entry.trim() || []))
     .meta({ examples: ['10.1.0.0/16,hooks.internal'] }),
+  /** In place of Amazon's own address for questions about RDS, e.g. of a gateway; nobody else may say one. */
+  RAHAT_WORKER_RDS_ENDPOINT: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .meta({ examples: ['https://rds.gateway.internal'] }),
   /** How long a paused run may keep its source waiting; then the attempt ends, and the next one begins when the run is resumed. */
   RAHAT_WORKER_LONGEST_PAUSE_MINUTES: z.coerce.number().min(0.01).max(1440).default(10),
   /** Cap of a run's JavaScript heap; buffers of the data in flight come on top. */

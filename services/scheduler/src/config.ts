@@ -58,5 +58,7 @@ export const schedulerConfig = z.object({
     .meta({ examples: ['http://scheduler-0.scheduler:9310/'] }),
   /** How often servers with plans for all databases are asked for new ones. */
   RAHAT_SCHEDULER_DISCOVERY_MINUTES: z.coerce.number().min(1).max(1440).default(15),
+  /** How often the providers of managed servers are asked for their snapshots. */
+  RAHAT_SCHEDULER_MANAGED_SNAPSHOTS_MINUTES: z.coerce.number().min(1).max(10_080).default(60),
 });
 export type SchedulerConfig = z.infer<typeof schedulerConfig>;

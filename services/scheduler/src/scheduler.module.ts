@@ -10,57 +10,45 @@ import {
   type Registry,
   type ServiceRuntime,
 } from '@rahat/service-kit';
-import { BackupsController } from './backups/backups.controller.js';
 import { BackupsService } from './backups/backups.service.js';
-import { AnnotationsController } from './catalog/annotations.controller.js';
 import { AnnotationsService } from './catalog/annotations.service.js';
 import { systemClock, type Clock } from './clock/clock.js';
-import { CollectionsController } from './collections/collections.controller.js';
 import { CollectionsService } from './collections/collections.service.js';
 import type { SchedulerConfig } from './config.js';
-import { ComparisonsController } from './comparisons/comparisons.controller.js';
+import { schedulerControllers } from './controllers.js';
 import { ComparisonsService } from './comparisons/comparisons.service.js';
-import { ContentsController } from './contents/contents.controller.js';
 import { ContentsService } from './contents/contents.service.js';
 import { Intake } from './contents/intake.js';
-import { DatabasesController } from './databases/databases.controller.js';
 import { DiscoveryService } from './databases/discovery.service.js';
-import { DeadLettersController } from './dead-letters/dead-letters.controller.js';
 import { DeadLettersService } from './dead-letters/dead-letters.service.js';
-import { DocumentsController } from './documents/documents.controller.js';
 import { DocumentsService } from './documents/documents.service.js';
 import { placesBehind } from './documents/places.js';
-import { LiveController } from './live/live.controller.js';
 import { LiveHub } from './live/live-hub.js';
 import { liveOutbox } from './live/live-outbox.js';
 import { OrganizationEvents } from './live/organization-events.js';
-import { SharedLiveController } from './live/shared-live.controller.js';
 import { DropSlots } from './log-streams/drop-slots.js';
 import { KeepStreams } from './log-streams/keep-streams.js';
 import { LogRemovals } from './log-streams/log-removals.js';
 import { LogStreams } from './log-streams/log-streams.js';
 import { LogTick } from './log-streams/log-tick.js';
 import { RequestBases } from './log-streams/request-bases.js';
+import { AskProviders } from './managed-snapshots/ask-providers.js';
+import { ManagedSnapshotsService } from './managed-snapshots/managed-snapshots.service.js';
 import { LogMetrics } from './metrics/log-metrics.js';
 import { ProtectionMetrics } from './metrics/protection-metrics.js';
 import { RunMetrics } from './metrics/run-metrics.js';
 import { PlanPauses } from './plans/plan-pauses.js';
-import { PlansController } from './plans/plans.controller.js';
 import { PlansService } from './plans/plans.service.js';
 import { ScheduleExplanations } from './plans/schedule-explanations.js';
-import { PlatformProtectionController } from './platform/platform-protection.controller.js';
 import { PlatformProtectionService } from './platform/platform-protection.service.js';
 import { SettlingClock } from './protections/settling-clock.js';
 import { Settling } from './protections/settling.js';
 import { LeftSnapshots } from './rebuild/left-snapshots.js';
 import { FoundPages } from './rebuild/found-pages.js';
-import { RebuildController } from './rebuild/rebuild.controller.js';
 import { RebuildService } from './rebuild/rebuild.service.js';
-import { WindowsController } from './recovery/windows.controller.js';
 import { WindowsService } from './recovery/windows.service.js';
 import { ExpireSafetyCopies } from './restores/expire-safety-copies.js';
 import { RestorePlansService } from './restores/restore-plans.service.js';
-import { RestoresController } from './restores/restores.controller.js';
 import { SafetyCopiesService } from './restores/safety-copies.service.js';
 import { BackupHolds } from './retention/backup-holds.js';
 import { Removals } from './retention/removals.js';
@@ -76,30 +64,22 @@ import { RunLedger } from './runs/run-ledger.js';
 import { RunOutcomes } from './runs/run-outcomes.js';
 import { RunPauses } from './runs/run-pauses.js';
 import { RunSpecs } from './runs/run-specs.js';
-import { RunsController } from './runs/runs.controller.js';
 import { RunsService } from './runs/runs.service.js';
 import { DiscoverNewDatabases } from './runs/tick/discover-new-databases.js';
 import { Dispatch } from './runs/tick/dispatch.js';
 import { Ticker } from './runs/tick/ticker.js';
 import { WatchAttempts } from './runs/tick/watch-attempts.js';
 import { SavedSearchesService } from './search/saved-searches.service.js';
-import { SearchController } from './search/search.controller.js';
 import { SearchService } from './search/search.service.js';
 import { ServerSecrets } from './servers/server-secrets.js';
-import { SchedulingController } from './scheduling/scheduling.controller.js';
 import { SchedulingService } from './scheduling/scheduling.service.js';
-import { ServerGroupsController } from './servers/server-groups.controller.js';
 import { ServerGroupsService } from './servers/server-groups.service.js';
 import { ServerAccess } from './servers/server-access.js';
-import { ServersController } from './servers/servers.controller.js';
 import { ServersService } from './servers/servers.service.js';
 import { WorkerQuestions } from './servers/worker-questions.js';
-import { StatusController } from './status/status.controller.js';
 import { StatusService } from './status/status.service.js';
-import { TemplatesController } from './templates/templates.controller.js';
 import { TemplatesService } from './templates/templates.service.js';
 import { Returns } from './trash/returns.js';
-import { TrashController } from './trash/trash.controller.js';
 import { TrashService } from './trash/trash.service.js';
 import { VerificationChain } from './verification/verification-chain.js';
 
@@ -122,6 +102,14 @@ export class SchedulerModule {
     const secrets = new ServerSecrets(secretBox, config);
     const questions = new WorkerQuestions(messaging, secrets);
     const discovery = new DiscoveryService(database, outbox, questions, secrets, clock);
+    const providers = new AskProviders(
+      database,
+      outbox,
+      secrets,
+      questions,
+      config.RAHAT_SCHEDULER_MANAGED_SNAPSHOTS_MINUTES * 60_000,
+      clock,
+    );
     const runMetrics = new RunMetrics();
     const memory = new Memory(config, clock);
     const ledger = new RunLedger(
@@ -159,6 +147,7 @@ export class SchedulerModule {
       removals,
       returns,
       new DiscoverNewDatabases(database, discovery, config.RAHAT_SCHEDULER_DISCOVERY_MINUTES * 60_000, clock),
+      providers,
       planPauses,
       runPauses,
       memory,
@@ -188,34 +177,12 @@ export class SchedulerModule {
     );
     return {
       module: SchedulerModule,
-      controllers: [
-        LiveController,
-        SharedLiveController,
-        ServersController,
-        ServerGroupsController,
-        SchedulingController,
-        DatabasesController,
-        PlansController,
-        TemplatesController,
-        DocumentsController,
-        RunsController,
-        BackupsController,
-        ContentsController,
-        TrashController,
-        CollectionsController,
-        RebuildController,
-        WindowsController,
-        ComparisonsController,
-        RestoresController,
-        StatusController,
-        DeadLettersController,
-        AnnotationsController,
-        SearchController,
-        PlatformProtectionController,
-      ],
+      controllers: schedulerControllers,
       providers: [
         ...runtimeProviders(runtime, config),
         { provide: DiscoveryService, useValue: discovery },
+        { provide: AskProviders, useValue: providers },
+        listing(ManagedSnapshotsService, (pagesOf) => new ManagedSnapshotsService(database, outbox, secrets, pagesOf('managed-snapshots'))),
         { provide: RetentionService, useValue: retention },
         { provide: BackupHolds, useValue: new BackupHolds(database, outbox, clock) },
         { provide: BackupNow, useValue: backupNow },

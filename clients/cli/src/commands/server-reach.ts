@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { CreateServer } from '@rahat/api-client';
 import { RahatError } from '@rahat/contracts';
+import { askSecret } from '../terminal/ask-secret.js';
 import { visible } from '../terminal/format.js';
 
 /** How a server is reached beyond what its URL says. Keys are named by their files: an argument list is readable by every user of the machine. */
@@ -11,16 +12,39 @@ export interface ReachOptions {
   ssh?: string;
   sshHostKey?: string;
   sshKey?: string;
+  awsIam?: boolean;
+  awsRegion?: string;
+  awsAccessKey?: string;
 }
 
-type Reach = Pick<CreateServer, 'tlsCa' | 'tlsCertificate' | 'ssh' | 'keys'>;
+type Reach = Pick<CreateServer, 'tlsCa' | 'tlsCertificate' | 'ssh' | 'authentication' | 'keys'>;
 
 export async function readReach(options: ReachOptions): Promise<Reach> {
   const [tlsCa, tlsCertificate, tlsKey, sshKey] = await Promise.all(
     [options.tlsCa, options.tlsCertificate, options.tlsKey, options.sshKey].map(content),
   );
-  const keys = tlsKey === undefined && sshKey === undefined ? undefined : { tlsKey, sshKey };
-  return { tlsCa, tlsCertificate, ssh: sshOf(options), keys };
+  const authentication = authenticationOf(options);
+  const awsSecretAccessKey = await secretOf(options);
+  const given = { tlsKey, sshKey, awsSecretAccessKey };
+  const keys = Object.values(given).every((key) => key === undefined) ? undefined : given;
+  return { tlsCa, tlsCertificate, ssh: sshOf(options), authentication, keys };
+}
+
+function authenticationOf({ awsIam, awsRegion, awsAccessKey }: ReachOptions): Reach['authentication'] {
+  if (!awsIam) {
+    if (awsRegion === undefined && awsAccessKey === undefined) return undefined;
+    throw new RahatError('invalid_input', '--aws-region and --aws-access-key say how tokens of Amazon are made.', {
+      hint: 'Give --aws-iam, too.',
+    });
+  }
+  const credentials =
+    awsAccessKey === undefined ? ({ source: 'environment' } as const) : { source: 'access-key' as const, accessKeyId: awsAccessKey };
+  return { kind: 'aws-iam', region: awsRegion, credentials };
+}
+
+async function secretOf({ awsIam, awsAccessKey }: ReachOptions): Promise<string | undefined> {
+  if (!awsIam || awsAccessKey === undefined) return undefined;
+  return askSecret({ label: `Secret of the access key ${awsAccessKey}`, variable: 'RAHAT_SECRET_KEY' });
 }
 
 function sshOf({ ssh, sshHostKey }: ReachOptions): Reach['ssh'] {

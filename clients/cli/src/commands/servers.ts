@@ -37,11 +37,9 @@ export async function addServer(
   const api = await openApi();
   const { client } = api;
   const groups = await Promise.all(options.group.map(async (name) => (await findGroup(api, name)).id));
-  const password = await askSecret({
-    label: 'Password of the database user',
-    variable: 'RAHAT_DB_PASSWORD',
-    fromStdin: options.passwordStdin,
-  });
+  const password = reach.authentication
+    ? undefined
+    : await askSecret({ label: 'Password of the database user', variable: 'RAHAT_DB_PASSWORD', fromStdin: options.passwordStdin });
   const body = {
     ...reach,
     name: options.name,

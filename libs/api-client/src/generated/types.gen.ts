@@ -189,6 +189,17 @@ export type AuditVerification = {
     reason: string | null;
 };
 
+export type AwsIamAuthentication = {
+    kind: 'aws-iam';
+    region?: string;
+    credentials: {
+        source: 'access-key';
+        accessKeyId: string;
+    } | {
+        source: 'environment';
+    };
+};
+
 export type Backup = {
     id: string;
     snapshot: string;
@@ -296,6 +307,40 @@ export type ChangeCollectionPolicy = {
 export type ChangePassword = {
     currentPassword: string;
     newPassword: string;
+};
+
+export type CloudAccount = {
+    provider: 'aws';
+    region: string;
+    resource: {
+        kind: 'instance' | 'cluster';
+        id: string;
+    };
+    credentials: {
+        source: 'access-key';
+        accessKeyId: string;
+    } | {
+        source: 'environment';
+    };
+};
+
+export type CloudAccountState = {
+    server: string;
+    account: CloudAccount | null;
+    answeredAt: string | null;
+    error: {
+        code: string;
+        message: string;
+        hint?: string;
+    } | null;
+    recovery: {
+        engine: string;
+        engineVersion: string;
+        status: string;
+        retentionDays: number;
+        earliest: string | null;
+        latest: string | null;
+    } | null;
 };
 
 export type CollectionPolicy = {
@@ -626,10 +671,12 @@ export type CreateServer = {
     tlsCa?: string;
     tlsCertificate?: string;
     ssh?: SshTunnelInput;
+    authentication?: AwsIamAuthentication;
     password?: string;
     keys?: {
         tlsKey?: string;
         sshKey?: string;
+        awsSecretAccessKey?: string;
     };
     pool?: string;
     groups?: Array<string>;
@@ -984,6 +1031,26 @@ export type LoginRequest = {
 
 export type LookAtInvitation = {
     token: string;
+};
+
+export type ManagedSnapshot = {
+    reference: string;
+    name: string;
+    of: 'instance' | 'cluster';
+    origin: 'automated' | 'manual' | 'backup-service' | 'other';
+    engine: string;
+    engineVersion: string | null;
+    allocatedGib: number | null;
+    encrypted: boolean;
+    keyId: string | null;
+    status: string;
+    createdAt: string | null;
+    id: string;
+    server: string;
+    vanishesWithServer: boolean;
+    firstSeenAt: string;
+    seenAt: string;
+    goneAt: string | null;
 };
 
 export type Me = {
@@ -1344,6 +1411,7 @@ export type PostgresqlAddress = {
     tlsCa?: string;
     tlsCertificate?: string;
     ssh?: SshTunnel;
+    authentication?: AwsIamAuthentication;
 };
 
 export type PostgresqlAddressInput = {
@@ -1355,6 +1423,7 @@ export type PostgresqlAddressInput = {
     tlsCa?: string;
     tlsCertificate?: string;
     ssh?: SshTunnelInput;
+    authentication?: AwsIamAuthentication;
 };
 
 export type PreflightFinding = {
@@ -2207,7 +2276,7 @@ export type Server = {
     identity: string | null;
     version: string | null;
     passwordSetAt: string;
-    keys: Array<'tlsKey' | 'sshKey'>;
+    keys: Array<'tlsKey' | 'sshKey' | 'awsSecretAccessKey'>;
     createdAt: string;
     platform: boolean;
     note: string;
@@ -2243,6 +2312,22 @@ export type Session = {
     lastSeenAt: string;
     expiresAt: string;
     current: boolean;
+};
+
+export type SetCloudAccount = {
+    provider?: 'aws';
+    region?: string;
+    resource?: {
+        kind: 'instance' | 'cluster';
+        id: string;
+    };
+    credentials: {
+        source: 'access-key';
+        accessKeyId: string;
+        secretAccessKey: string;
+    } | {
+        source: 'environment';
+    };
 };
 
 export type SetNote = {
@@ -2527,10 +2612,12 @@ export type UpdateServer = {
     tlsCa?: string;
     tlsCertificate?: string;
     ssh?: SshTunnelInput;
+    authentication?: AwsIamAuthentication;
     password?: string;
     keys?: {
         tlsKey?: string;
         sshKey?: string;
+        awsSecretAccessKey?: string;
     };
     pool?: string;
     groups?: Array<string>;
@@ -5970,6 +6057,78 @@ export type ServersWindowsResponses = {
 
 export type ServersWindowsResponse = ServersWindowsResponses[keyof ServersWindowsResponses];
 
+export type CloudAccountsRemoveData = {
+    body?: never;
+    path: {
+        server: string;
+    };
+    query?: never;
+    url: '/api/v2/servers/{server}/cloud-account';
+};
+
+export type CloudAccountsRemoveErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type CloudAccountsRemoveError = CloudAccountsRemoveErrors[keyof CloudAccountsRemoveErrors];
+
+export type CloudAccountsRemoveResponses = {
+    204: void;
+};
+
+export type CloudAccountsRemoveResponse = CloudAccountsRemoveResponses[keyof CloudAccountsRemoveResponses];
+
+export type CloudAccountsGetData = {
+    body?: never;
+    path: {
+        server: string;
+    };
+    query?: never;
+    url: '/api/v2/servers/{server}/cloud-account';
+};
+
+export type CloudAccountsGetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type CloudAccountsGetError = CloudAccountsGetErrors[keyof CloudAccountsGetErrors];
+
+export type CloudAccountsGetResponses = {
+    200: CloudAccountState;
+};
+
+export type CloudAccountsGetResponse = CloudAccountsGetResponses[keyof CloudAccountsGetResponses];
+
+export type CloudAccountsSetData = {
+    body: SetCloudAccount;
+    path: {
+        server: string;
+    };
+    query?: never;
+    url: '/api/v2/servers/{server}/cloud-account';
+};
+
+export type CloudAccountsSetErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type CloudAccountsSetError = CloudAccountsSetErrors[keyof CloudAccountsSetErrors];
+
+export type CloudAccountsSetResponses = {
+    200: CloudAccountState;
+};
+
+export type CloudAccountsSetResponse = CloudAccountsSetResponses[keyof CloudAccountsSetResponses];
+
 export type DatabasesListData = {
     body?: never;
     path: {
@@ -6062,6 +6221,71 @@ export type DatabasesDiscoverResponses = {
 };
 
 export type DatabasesDiscoverResponse = DatabasesDiscoverResponses[keyof DatabasesDiscoverResponses];
+
+export type ManagedSnapshotsListData = {
+    body?: never;
+    path: {
+        server: string;
+    };
+    query?: {
+        cursor?: string;
+        limit?: number;
+        origin?: 'automated' | 'manual' | 'backup-service' | 'other';
+        gone?: 'true' | 'false';
+    };
+    url: '/api/v2/servers/{server}/managed-snapshots';
+};
+
+export type ManagedSnapshotsListErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type ManagedSnapshotsListError = ManagedSnapshotsListErrors[keyof ManagedSnapshotsListErrors];
+
+export type ManagedSnapshotsListResponses = {
+    200: {
+        data: Array<ManagedSnapshot>;
+        page: {
+            nextCursor: string | null;
+            hasMore: boolean;
+        };
+    };
+};
+
+export type ManagedSnapshotsListResponse = ManagedSnapshotsListResponses[keyof ManagedSnapshotsListResponses];
+
+export type ManagedSnapshotsDiscoverData = {
+    body?: never;
+    headers?: {
+        /**
+         * Makes the request once: whoever repeats it within a day gets the same answer, with Idempotency-Replayed: true
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        server: string;
+    };
+    query?: never;
+    url: '/api/v2/servers/{server}/managed-snapshots/discover';
+};
+
+export type ManagedSnapshotsDiscoverErrors = {
+    /**
+     * A problem (RFC 9457)
+     */
+    default: Problem;
+};
+
+export type ManagedSnapshotsDiscoverError = ManagedSnapshotsDiscoverErrors[keyof ManagedSnapshotsDiscoverErrors];
+
+export type ManagedSnapshotsDiscoverResponses = {
+    200: CloudAccountState;
+};
+
+export type ManagedSnapshotsDiscoverResponse = ManagedSnapshotsDiscoverResponses[keyof ManagedSnapshotsDiscoverResponses];
 
 export type SessionsListData = {
     body?: never;

@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { RahatError } from '@rahat/contracts';
 import { connectError } from './errors.js';
+import { loginPassword } from './login-password.js';
 import { dialled, tlsOptions, type RoutedConnection } from './reach/index.js';
 
 export interface ConnectOptions {
@@ -24,13 +25,14 @@ export type DisposableClient = pg.Client & AsyncDisposable;
  */
 export async function connectClient(connection: RoutedConnection, options: ConnectOptions): Promise<DisposableClient> {
   options.signal.throwIfAborted();
+  const password = await loginPassword(connection, options.signal);
   const modes =
     connection.tls === 'prefer' ? (['encrypted', 'plain'] as const) : ([connection.tls === 'disable' ? 'plain' : 'encrypted'] as const);
   for (const mode of modes) {
     const client = new pg.Client({
       ...dialled(connection),
       user: connection.user,
-      password: connection.password,
+      password,
       database: options.database,
       application_name: options.label.slice(0, 63),
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
@@ -89,20 +91,25 @@ export function streamOf(client: pg.Client): import('node:net').Socket {
   return (client as unknown as { connection: { stream: import('node:net').Socket } }).connection.stream;
 }
 
+export interface ToolConnection {
+  env: Record<string, string>;
+  secretFiles: string[];
+  secrets: string[];
+}
+
 /**
  * What libpq's tools need to reach the server: names by environment, the password by a password file, certificates and keys by
- * `/dev/fd`, nothing in argv (engines.md §2).
+ * `/dev/fd`, nothing in argv (engines.md §2). For one call, whose connections are opened at its start: a token in place of the
+ * password gets old.
  */
-export function toolConnection(
-  connection: RoutedConnection,
-  label: string,
-): { env: Record<string, string>; secretFiles: string[]; secrets: string[] } {
-  if (/[\r\n\0]/.test(connection.password)) {
+export async function toolConnection(connection: RoutedConnection, label: string, signal: AbortSignal): Promise<ToolConnection> {
+  const password = await loginPassword(connection, signal);
+  if (/[\r\n\0]/.test(password)) {
     throw new RahatError('invalid_input', "The password holds a line break, which PostgreSQL's own tools can't be given", {
       hint: 'Set a password without line breaks for this user.',
     });
   }
-  const secretFiles = [`*:*:*:*:${connection.password.replaceAll(/[\\:]/g, '\\$&')}\n`];
+  const secretFiles = [`*:*:*:*:${password.replaceAll(/[\\:]/g, '\\$&')}\n`];
   const env: Record<string, string> = {
     PGPASSFILE: '/dev/fd/3',
     PGHOST: connection.host,
@@ -123,7 +130,7 @@ export function toolConnection(
   give('PGSSLROOTCERT', connection.tlsCa);
   give('PGSSLCERT', connection.tlsCertificate);
   give('PGSSLKEY', connection.tlsKey);
-  return { env, secretFiles, secrets: [connection.password, ...(connection.tlsKey === undefined ? [] : [connection.tlsKey])] };
+  return { env, secretFiles, secrets: [password, ...(connection.tlsKey === undefined ? [] : [connection.tlsKey])] };
 }
 
 /** A conninfo string that holds nothing but the name, whatever the name looks like. */

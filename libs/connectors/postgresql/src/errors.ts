@@ -1,4 +1,5 @@
 import { RahatError, type PostgresqlConnection } from '@rahat/contracts';
+import { refusedLogin } from './refused-login.js';
 
 const LOST_STATES = new Set(['57P01', '57P02', '57P03', '08006', '08003', '08001']);
 // The last two: a statement is written in the moment in which the server's end was heard.
@@ -28,12 +29,7 @@ export function connectError(error: unknown, connection: PostgresqlConnection, d
   if (error instanceof RahatError) return error;
   const place = `${connection.host}:${connection.port}`;
   const [code, message] = [codeOf(error), messageOf(error)];
-  if (code === '28P01' || code === '28000') {
-    return new RahatError('source_authentication_failed', `PostgreSQL at ${place} refused the login of '${connection.user}': ${message}`, {
-      hint: code === '28000' ? 'Allow this user and address in pg_hba.conf, and check the user name.' : undefined,
-      cause: error,
-    });
-  }
+  if (code === '28P01' || code === '28000') return refusedLogin(connection, { code, message }, error);
   if (code === '3D000') return new RahatError('database_not_found', `There is no database '${database}' at ${place}`, { cause: error });
   if (lacksRight(error))
     return new RahatError('source_permission_denied', `'${connection.user}' may not connect to database '${database}' at ${place}`, {

@@ -64,7 +64,10 @@ export const ServerDocument = documentOf(
     .object({
       engine: Engine.default('postgresql'),
       address: PostgresqlAddress,
-      password: SecretReference,
+      /** Not where `authentication` of the address says otherwise. */
+      password: SecretReference.optional(),
+      /** Of the access key that `authentication` names. */
+      awsSecretAccessKey: SecretReference.optional(),
       pool: z.string().default('default'),
       groups: z.array(Name).max(100).default([]),
       tags: Tags.default([]),
@@ -73,7 +76,15 @@ export const ServerDocument = documentOf(
       blackouts: BlackoutWindows.default([]),
       standbys: z.array(StandbyAddress).max(10).default([]),
     })
-    .strict(),
+    .strict()
+    .superRefine(({ address: { authentication }, password, awsSecretAccessKey }, context) => {
+      const told = (path: string, message: string) => context.addIssue({ code: 'custom', path: [path], message });
+      if (authentication === undefined && password === undefined) told('password', 'is needed');
+      if (authentication !== undefined && password !== undefined) told('password', 'is not used with authentication');
+      const withKey = authentication?.credentials.source === 'access-key';
+      if (withKey && awsSecretAccessKey === undefined) told('awsSecretAccessKey', 'is needed for the access key');
+      if (!withKey && awsSecretAccessKey !== undefined) told('awsSecretAccessKey', 'belongs to an access key in authentication');
+    }),
 );
 export const TemplateDocument = documentOf('Template', z.object({ description: Description, content: PlanOutline }).strict());
 

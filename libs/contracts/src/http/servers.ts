@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { ConnectionKeys, PostgresqlAddress, SshTunnel } from '../connection.js';
+import { ConnectionKeyName, ConnectionKeys, PostgresqlAddress, ServerAuthentication, SshTunnel } from '../connection.js';
 import { Finding } from '../finding.js';
 import { BackupMethod, Engine } from '../labels.js';
 import { BlackoutWindows } from '../blackouts.js';
@@ -27,11 +27,12 @@ const besideUrl = {
   tlsCa: PostgresqlAddress.shape.tlsCa,
   tlsCertificate: PostgresqlAddress.shape.tlsCertificate,
   ssh: SshTunnel.optional(),
+  authentication: ServerAuthentication.optional(),
 };
 
 /**
- * Give `url` (postgresql://user:password@host:port/db?sslmode=…) or `address` with `password`. The password and the keys are never
- * returned.
+ * Give `url` (postgresql://user:password@host:port/db?sslmode=…) or `address`, with `password` or `authentication`. The password and
+ * the keys are never returned.
  */
 export const CreateServer = z
   .object({
@@ -64,9 +65,10 @@ export const Server = z
     ...shape,
     identity: z.string().nullable(),
     version: z.string().nullable(),
+    /** Where `authentication` of the address takes its place: when that was saved. */
     passwordSetAt: z.iso.datetime(),
-    /** Which private keys are kept. */
-    keys: z.array(z.enum(['tlsKey', 'sshKey'])),
+    /** Which keys are kept. */
+    keys: z.array(ConnectionKeyName),
     createdAt: z.iso.datetime(),
     /** True for the platform's own metadata database. */
     platform: z.boolean(),

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { askManagedSnapshots } from '@rahat/cloud-accounts';
 import { RahatError, RunSecrets } from '@rahat/contracts';
 import {
   discoverDatabases,
@@ -65,6 +66,11 @@ export class Questions {
         const { source } = await this.open(sealedSecrets, binding);
         return { databases: await this.answer((options) => discoverDatabases(engine, needed(source), options)) };
       },
+      'server.managed_snapshots.v1': async ({ binding, sealedSecrets }) => {
+        const { cloudAccount } = await this.open(sealedSecrets, binding);
+        const endpoint = this.config.RAHAT_WORKER_RDS_ENDPOINT;
+        return this.answer(({ signal }) => askManagedSnapshots(needed(cloudAccount), { endpoint, signal }));
+      },
       'slot.drop.v1': async ({ engine, binding, sealedSecrets, slot }) => {
         const { source } = await this.open(sealedSecrets, binding);
         return this.answer((options) => dropSlot(engine, needed(source), slot, options));
@@ -105,6 +111,6 @@ export class Questions {
 }
 
 function needed<T>(source: T | undefined): T {
-  if (source === undefined) throw new RahatError('message_invalid', 'The question came without the credentials of its database server');
+  if (source === undefined) throw new RahatError('message_invalid', 'The question came without the credentials that it needs');
   return source;
 }

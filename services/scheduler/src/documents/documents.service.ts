@@ -21,7 +21,8 @@ import { documentChanges, keyOf, type ComparedDocument } from './document-change
 import { exportedDocument } from './exported-document.js';
 import type { Places } from './places.js';
 import { idsOf, planRequest, referencedNames, serverRequest } from './requests.js';
-import { wantedDocuments, type WantedDocument } from './wanted-documents.js';
+import { secretInRequest, serverSecret } from './server-secret.js';
+import { referenceOf, wantedDocuments, type WantedDocument } from './wanted-documents.js';
 
 const SCOPES: Record<RahatDocument['kind'], Scope> = {
   Scheduling: 'plan:write',
@@ -60,7 +61,7 @@ export class DocumentsService {
     const wanted = wantedDocuments(request.documents, request.secrets, { templates: [...templates].reverse() });
     const current = documentsOf(state);
     const compared = await Promise.all(wanted.map((document) => this.compared(principal, document, state, current)));
-    const changes = documentChanges(withPasswords(current), compared, request);
+    const changes = documentChanges(withSecrets(current), compared, request);
     assertReferences(wanted, current, changes);
     assertAllowed(principal, changes);
     assertPossible(wanted, changes);
@@ -76,7 +77,7 @@ export class DocumentsService {
     return { dryRun: request.dryRun, changes };
   }
 
-  /** With what only this installation knows: the folder that a repository got, and whether a password is another one. */
+  /** With what only this installation knows: the folder that a repository got, and whether a secret is another one. */
   private async compared(
     principal: Principal,
     wanted: WantedDocument,
@@ -89,8 +90,8 @@ export class DocumentsService {
     if (kind === 'Plan') return { kind, name, spec: { ...spec, hooks: await this.comparedHooks(principal, wanted, state) } };
     if (kind !== 'Server') return { kind, name, spec };
     const server = state.servers.find((candidate) => candidate.name.toLowerCase() === name.toLowerCase());
-    const same = !server || secret === undefined || (await this.services.servers.hasPassword(principal, server.id, secret));
-    return { kind, name, spec: { ...spec, password: same ? KEPT : 'changed' } };
+    const same = !server || secret === undefined || (await this.services.servers.hasSecret(principal, server.id, secret));
+    return { kind, name, spec: withSecret(spec, same ? KEPT : 'changed') };
   }
 
   private async comparedHooks(principal: Principal, { name, spec, authorizations }: WantedDocument, state: CurrentState): Promise<unknown> {
@@ -150,8 +151,9 @@ export class DocumentsService {
         return;
       case 'Server': {
         const request = serverRequest(document, state);
-        if (id) await servers.update(principal, id, { ...request, password: secret });
-        else await servers.create(principal, { ...request, engine: document.spec.engine, password: secret });
+        const { password, keys } = secretInRequest(serverSecret(document.spec), secret);
+        if (id) await servers.update(principal, id, { ...request, password, keys: keys && (await servers.keysWith(principal, id, keys)) });
+        else await servers.create(principal, { ...request, engine: document.spec.engine, password, keys });
         return;
       }
       case 'Template':
@@ -184,8 +186,13 @@ export class DocumentsService {
 
 const KEPT = 'kept';
 
-function withPasswords(documents: readonly ComparedDocument[]): ComparedDocument[] {
-  return documents.map((document) => (document.kind === 'Server' ? { ...document, spec: { ...document.spec, password: KEPT } } : document));
+function withSecrets(documents: readonly ComparedDocument[]): ComparedDocument[] {
+  return documents.map((document) => (document.kind === 'Server' ? { ...document, spec: withSecret(document.spec, KEPT) } : document));
+}
+
+function withSecret(spec: Record<string, unknown>, state: string): Record<string, unknown> {
+  const field = serverSecret(spec);
+  return field === undefined ? spec : { ...spec, [field]: state };
 }
 
 function connection(settings: object & { credentials?: { source: string } }, secretAccessKey: string | undefined): object {
@@ -226,10 +233,7 @@ function assertPossible(wanted: readonly WantedDocument[], changes: readonly Doc
       throw new RahatError('conflict', `${change.kind} '${change.name}' cannot be changed in ${fixed.join(', ')}`, {
         hint: 'Give the document another name, or take the value that stands.',
       });
-    const needsSecret =
-      change.kind === 'Server' ||
-      change.kind === 'Repository' ||
-      (of?.document.kind === 'Storage' && of.document.spec.secretAccessKey !== undefined);
+    const needsSecret = of !== undefined && referenceOf(of.document) !== undefined;
     const unauthorized = of && change.action !== 'unchanged' ? hookWithoutValue(of, change) : undefined;
     if (unauthorized !== undefined)
       throw new RahatError('invalid_input', `The authorization of the hook '${unauthorized}' of Plan '${change.name}' was not given`, {

@@ -1,5 +1,6 @@
 import { DOCUMENT_API_VERSION, type DocumentKind } from '@rahat/contracts';
 import type { ComparedDocument } from './document-changes.js';
+import { serverSecret } from './server-secret.js';
 
 /** A document that can be applied again; secrets are references that whoever applies it has to fill. */
 export function exportedDocument({ kind, name, spec }: ComparedDocument): Record<string, unknown> {
@@ -12,7 +13,10 @@ export function exportedDocument({ kind, name, spec }: ComparedDocument): Record
 }
 
 function secretOf(kind: DocumentKind, name: string, spec: Record<string, unknown>): Record<string, unknown> {
-  if (kind === 'Server') return { password: reference(name, 'PASSWORD') };
+  if (kind === 'Server') {
+    const secret = serverSecret(spec);
+    return secret === undefined ? {} : { [secret]: reference(name, secret === 'password' ? 'PASSWORD' : 'SECRET_KEY') };
+  }
   if (kind === 'Repository') return { passphrase: reference(name, 'PASSPHRASE') };
   const settings = spec['settings'] as { credentials?: { source: string } } | undefined;
   return kind === 'Storage' && settings?.credentials?.source === 'access-key' ? { secretAccessKey: reference(name, 'SECRET_KEY') } : {};

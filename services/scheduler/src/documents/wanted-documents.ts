@@ -53,7 +53,7 @@ export function wantedDocuments(
 export function referenceOf(document: RahatDocument): SecretReference | undefined {
   switch (document.kind) {
     case 'Server':
-      return document.spec.password;
+      return document.spec.password ?? document.spec.awsSecretAccessKey;
     case 'Repository':
       return document.spec.passphrase;
     case 'Storage':
@@ -93,7 +93,7 @@ function specOf(document: RahatDocument, templates: ReadonlyMap<string, PlanOutl
       // Without a prefix the folder is named after the repository, when it is made.
       return { storage: document.spec.storage, prefix: document.spec.prefix };
     case 'Server': {
-      const { password: _password, groups, ...rest } = document.spec;
+      const { password: _password, awsSecretAccessKey: _key, groups, ...rest } = document.spec;
       return { ...rest, groups: [...groups].sort() };
     }
     case 'Plan': {

@@ -18,6 +18,7 @@ import { LimitToServerGroups1764610000000 } from './0017-limit-to-server-groups.
 import { SpareTheSource1764620000000 } from './0018-spare-the-source.js';
 import { RestUponBackups1764630000000 } from './0019-rest-upon-backups.js';
 import { KeepSafetyCopies1764640000000 } from './0020-keep-safety-copies.js';
+import { KeepManagedSnapshots1764660000000 } from './0022-keep-managed-snapshots.js';
 
 export const schedulerMigrations = [
   CreateScheduler1763900000000,
@@ -40,4 +41,5 @@ export const schedulerMigrations = [
   SpareTheSource1764620000000,
   RestUponBackups1764630000000,
   KeepSafetyCopies1764640000000,
+  KeepManagedSnapshots1764660000000,
 ];

@@ -52,6 +52,10 @@ export class ServerAccess {
     const before = await this.database.inOrganization(principal, (transaction) => findServer(transaction, id));
     expected(presentServer(before, principal));
     if (before.platform) throw new RahatError('conflict', "The platform's own server follows the platform's configuration");
+    if (before.address.authentication)
+      throw new RahatError('conflict', 'The user of this server logs in by tokens of Amazon, for which it is made by hand', {
+        hint: `As an administrator: CREATE ROLE ${quoted(request.user)} LOGIN; GRANT rds_iam TO ${quoted(request.user)}; the preflight says what else it needs.`,
+      });
     const stored = this.secrets.connectionOf(before);
     const keepPassword = request.user === stored.user;
     const password = keepPassword ? stored.password : randomBytes(PASSWORD_BYTES).toString('base64url');
@@ -138,6 +142,10 @@ export class ServerAccess {
 /** Says on the database server for whom the role was made. */
 function markOf(server: ServerRow): string {
   return `Rahat Backup, ${server.id}`;
+}
+
+function quoted(role: string): string {
+  return `"${role.replaceAll('"', '""')}"`;
 }
 
 function targetOf(row: ServerRow) {

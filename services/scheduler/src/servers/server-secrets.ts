@@ -1,4 +1,12 @@
-import { ConnectionKeys, RahatError, type PostgresqlConnection, type RunSecrets } from '@rahat/contracts';
+import {
+  ConnectionKeyName,
+  ConnectionKeys,
+  RahatError,
+  type CloudAccount,
+  type CloudAccountConnection,
+  type PostgresqlConnection,
+  type RunSecrets,
+} from '@rahat/contracts';
 import { sealFor, type SecretBox, type SecretPlace } from '@rahat/secrets';
 import type { SchedulerConfig } from '../config.js';
 import type { ServerRow } from './servers.table.js';
@@ -14,7 +22,7 @@ export class ServerSecrets {
     return this.secretBox.seal(password, placeOf(organization, server));
   }
 
-  sealKeys(organization: string, server: string, keys: ConnectionKeys): { sealed: string | null; names: (keyof ConnectionKeys)[] } {
+  sealKeys(organization: string, server: string, keys: ConnectionKeys): { sealed: string | null; names: ConnectionKeyName[] } {
     const names = keyNames(keys);
     const sealed = names.length === 0 ? null : this.secretBox.seal(JSON.stringify(keys), keysPlaceOf(organization, server));
     return { sealed, names };
@@ -34,6 +42,20 @@ export class ServerSecrets {
   standbysOf(server: ServerRow): PostgresqlConnection[] {
     const connection = this.connectionOf(server);
     return server.standbys.map(({ host, port }) => ({ ...connection, host, port }));
+  }
+
+  sealCloudSecret(server: { organization_id: string; id: string }, secret: string): string {
+    return this.secretBox.seal(secret, cloudPlaceOf(server.organization_id, server.id));
+  }
+
+  cloudAccountOf(
+    server: { organization_id: string; id: string },
+    { account, sealed_secret: sealed }: { account: CloudAccount; sealed_secret: string | null },
+  ): CloudAccountConnection {
+    const { credentials } = account;
+    if (credentials.source === 'environment') return { ...account, credentials };
+    const secretAccessKey = this.secretBox.open(sealed ?? '', cloudPlaceOf(server.organization_id, server.id)).toString('utf8');
+    return { ...account, credentials: { ...credentials, secretAccessKey } };
   }
 
   /** Of a plan's hook. */
@@ -60,8 +82,8 @@ export class ServerSecrets {
   }
 }
 
-export function keyNames(keys: ConnectionKeys): (keyof ConnectionKeys)[] {
-  return (['tlsKey', 'sshKey'] as const).filter((name) => keys[name] !== undefined);
+export function keyNames(keys: ConnectionKeys): ConnectionKeyName[] {
+  return ConnectionKeyName.options.filter((name) => keys[name] !== undefined);
 }
 
 function placeOf(organization: string, server: string): SecretPlace {
@@ -70,4 +92,8 @@ function placeOf(organization: string, server: string): SecretPlace {
 
 function keysPlaceOf(organization: string, server: string): SecretPlace {
   return { organization, record: server, field: 'keys' };
+}
+
+function cloudPlaceOf(organization: string, server: string): SecretPlace {
+  return { organization, record: server, field: 'cloud-account' };
 }

@@ -4,7 +4,6 @@ import {
   type ConnectionKeys,
   type CreateServer,
   type Page,
-  type PostgresqlAddress,
   type Principal,
   type ProbeReport,
   type Server,
@@ -20,7 +19,7 @@ import { lockRow } from '../input/lock-row.js';
 import { mistaken } from '../input/mistake.js';
 import { assertWindows } from '../plans/plan-input.js';
 import { replanFor } from '../plans/plan-servers.js';
-import { parsePostgresqlUrl } from './postgresql-url.js';
+import { assertKeys, assertNothingBeside, connectionIn } from './connection-input.js';
 import { assertGroups } from './server-groups.table.js';
 import { keyNames, type ServerSecrets } from './server-secrets.js';
 import { findServer, presentServer, recordIdentity, type ServerRow } from './servers.table.js';
@@ -74,7 +73,7 @@ export class ServersService {
       await recordAct(this.outbox, transaction, principal, {
         action: 'server.created',
         target: targetOf(row!),
-        details: { ...changesBetween(undefined, server, { password: true, keys: keys.names.length > 0 }) },
+        details: { ...changesBetween(undefined, server, { password: password !== '', keys: keys.names.length > 0 }) },
       });
       return server;
     });
@@ -123,8 +122,11 @@ export class ServersService {
       await assertGroups(transaction, request.groups ?? [], '/groups');
       const changed =
         request.url !== undefined || request.address !== undefined
-          ? connectionIn({ ...request, password: request.password ?? this.secrets.connectionOf(before).password })
+          ? connectionIn(request, this.secrets.connectionOf(before).password)
           : undefined;
+      if (!changed) assertNothingBeside(request);
+      if (!changed && before.address.authentication && request.password !== undefined)
+        throw mistaken({ pointer: '/password', message: 'is not used with authentication' });
       const password = changed?.password ?? request.password;
       const keys = request.keys && this.secrets.sealKeys(principal.organization, id, request.keys);
       assertKeys(changed?.address ?? before.address, keys?.names ?? before.key_names);
@@ -164,7 +166,7 @@ export class ServersService {
         target: targetOf(row!),
         details: {
           ...changesBetween(presentServer(before, principal), presentServer(row!, principal), {
-            password: password !== undefined,
+            password: password !== undefined && password !== '',
             keys: keys !== undefined,
           }),
         },
@@ -173,9 +175,18 @@ export class ServersService {
     });
   }
 
-  async hasPassword(principal: Principal, id: string, password: string): Promise<boolean> {
+  /** The password, or what takes its place. */
+  async hasSecret(principal: Principal, id: string, secret: string): Promise<boolean> {
     const row = await this.database.inOrganization(principal, (transaction) => findServer(transaction, id));
-    return this.secrets.connectionOf(row).password === password;
+    const { password, awsSecretAccessKey } = this.secrets.connectionOf(row);
+    return (row.address.authentication ? awsSecretAccessKey : password) === secret;
+  }
+
+  /** The keys that are kept, with others in place of some. */
+  async keysWith(principal: Principal, id: string, others: ConnectionKeys): Promise<ConnectionKeys> {
+    const row = await this.database.inOrganization(principal, (transaction) => findServer(transaction, id));
+    const { tlsKey, sshKey, awsSecretAccessKey } = this.secrets.connectionOf(row);
+    return { tlsKey, sshKey, awsSecretAccessKey, ...others };
   }
 
   /** Backups stay restorable; what would still back up or restore has to go first. */
@@ -248,35 +259,6 @@ export class ServersService {
       throw mistaken({ pointer: '/pool', message: (error as RahatError).message });
     }
   }
-}
-
-const BESIDE_URL = ['tlsCa', 'tlsCertificate', 'ssh'] as const;
-
-function connectionIn(request: Pick<CreateServer, 'url' | 'address' | 'password' | (typeof BESIDE_URL)[number]>): {
-  address: PostgresqlAddress;
-  password: string;
-} {
-  if ((request.url === undefined) === (request.address === undefined))
-    throw mistaken({ pointer: '/url', message: 'give either url or address' });
-  const beside = BESIDE_URL.filter((name) => request[name] !== undefined);
-  if (request.address) {
-    if (beside.length > 0) throw mistaken(...beside.map((name) => ({ pointer: `/${name}`, message: 'stands inside address' })));
-    if (request.password === undefined) throw mistaken({ pointer: '/password', message: 'is needed beside address' });
-    return { address: request.address, password: request.password };
-  }
-  const parsed = parsePostgresqlUrl(request.url!);
-  if (!parsed.ok) throw mistaken({ pointer: '/url', message: parsed.message });
-  const password = parsed.password ?? request.password;
-  if (password === undefined) throw mistaken({ pointer: '/password', message: 'is neither here nor in the URL' });
-  return { address: { ...parsed.address, ...Object.fromEntries(beside.map((name) => [name, request[name]])) }, password };
-}
-
-/** A certificate without its key, or an SSH host without ours, would only be found out by the run. */
-function assertKeys(address: PostgresqlAddress, names: readonly (keyof ConnectionKeys)[]): void {
-  if (address.tlsCertificate !== undefined && !names.includes('tlsKey'))
-    throw mistaken({ pointer: '/keys/tlsKey', message: 'is needed for the certificate' });
-  if (address.ssh !== undefined && !names.includes('sshKey'))
-    throw mistaken({ pointer: '/keys/sshKey', message: 'is needed for the SSH host' });
 }
 
 /** Outside of their groups it would be out of their own reach. */

@@ -1,7 +1,7 @@
 import {
   RahatError,
   type BlackoutWindow,
-  type ConnectionKeys,
+  type ConnectionKeyName,
   type Engine,
   type PostgresqlAddress,
   type Server,
@@ -18,7 +18,7 @@ export interface ServerRow {
   sealed_password: string;
   /** ConnectionKeys. */
   sealed_keys: string | null;
-  key_names: (keyof ConnectionKeys)[];
+  key_names: ConnectionKeyName[];
   password_set_at: Date;
   pool: string;
   platform: boolean;

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import {
   BackupUse,
   type Answer,
+  type CloudAccountConnection,
   type Engine,
   type PostgresqlConnection,
   type PreflightRequest,
@@ -73,6 +74,11 @@ export class WorkerQuestions {
     mark: string,
   ): Promise<Answer<'backup_user.remove.v1'>> {
     return this.messaging.ask(pool, 'backup_user.remove.v1', { ...(await this.sealed(pool, engine, admin, user)), mark }, PROBE_TIMEOUT_MS);
+  }
+
+  async managedSnapshots(pool: string, cloudAccount: CloudAccountConnection): Promise<Answer<'server.managed_snapshots.v1'>> {
+    const question = await this.sealedSecrets(pool, { cloudAccount, repositories: [] });
+    return this.messaging.ask(pool, 'server.managed_snapshots.v1', question, LONG_TIMEOUT_MS);
   }
 
   async dropSlot(pool: string, engine: Engine, connection: PostgresqlConnection, slot: string): Promise<Answer<'slot.drop.v1'>> {

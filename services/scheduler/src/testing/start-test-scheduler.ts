@@ -6,6 +6,8 @@ import {
   RahatError,
   RunSecrets,
   type Answer,
+  type CloudAccountConnection,
+  type FoundManagedSnapshots,
   type KnownPlaces,
   type CommandPayload,
   type PostgresqlConnection,
@@ -52,6 +54,11 @@ export interface TestScheduler extends AsyncDisposable {
     /** Slots that it dropped; while `slotRefusal` is set it can't. */
     droppedSlots: string[];
     slotRefusal?: RahatError;
+    /** What the provider of a server tells; while `managedRefusal` is set it tells nothing. */
+    managed: FoundManagedSnapshots;
+    managedRefusal?: RahatError;
+    /** Before it answers for the provider. */
+    whileAsked?: () => Promise<unknown>;
     /** Out of backups. */
     read(question: Question<'backup.read.v1'>, secrets: RunSecrets): Promise<Answer<'backup.read.v1'>>;
   };
@@ -69,6 +76,8 @@ export interface TestScheduler extends AsyncDisposable {
   discarded: string[];
   /** How the worker was to reach the servers that it was asked to test. */
   probed: PostgresqlConnection[];
+  /** With which accounts it was to ask providers. */
+  asked: CloudAccountConnection[];
   call(method: string, path: string, body?: unknown, as?: Principal): ReturnType<TestApplication['call']>;
   tick(): Promise<void>;
   sql(statement: string): Promise<Record<string, unknown>[]>;
@@ -117,6 +126,7 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
   const returns: CommandPayload<'snapshot.return.v1'>[] = [];
   const discarded: string[] = [];
   const probed: PostgresqlConnection[] = [];
+  const asked: CloudAccountConnection[] = [];
   const logRemovals: CommandPayload<'log.remove.v1'>[] = [];
   const worker: TestScheduler['worker'] = {
     databases: ['shop', 'crm'],
@@ -124,6 +134,12 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
     outline: { steps: ['stage', 'check', 'swap'], overwrites: [], findings: [], sizeBytes: 1000, rows: 5 },
     backupUsers: [],
     droppedSlots: [],
+    managed: {
+      resource: { kind: 'instance', id: 'shop' },
+      recovery: { engine: 'postgres', engineVersion: '16.3', status: 'available', retentionDays: 7, earliest: null, latest: null },
+      snapshots: [],
+      complete: true,
+    },
     read: () => Promise.reject(new RahatError('unavailable', 'This worker reads nothing')),
   };
   let toLose = 0;
@@ -248,6 +264,13 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
       worker.backupUsers = worker.backupUsers.filter((made) => made.user.user !== target!.user || made.mark !== mark);
       return { removed: worker.backupUsers.length < before };
     },
+    'server.managed_snapshots.v1': async ({ binding, sealedSecrets }) => {
+      const { cloudAccount } = RunSecrets.parse(JSON.parse((await pool.open(sealedSecrets, binding)).toString()));
+      asked.push(cloudAccount!);
+      await worker.whileAsked?.();
+      if (worker.managedRefusal) throw worker.managedRefusal;
+      return worker.managed;
+    },
     'slot.drop.v1': async ({ slot }) => {
       if (worker.slotRefusal) throw worker.slotRefusal;
       worker.droppedSlots.push(slot);
@@ -294,6 +317,7 @@ export async function startTestScheduler(server: PostgresqlOptions = { major: 15
     returns,
     discarded,
     probed,
+    asked,
     logRemovals,
     call,
     tick,

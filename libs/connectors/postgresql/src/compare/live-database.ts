@@ -80,7 +80,7 @@ async function dumpToc(
       '--quote-all-identifiers',
       `--dbname=${databaseConninfo(database)}`,
     ],
-    ...toolConnection(connection, LABEL),
+    ...(await toolConnection(connection, LABEL, job.signal)),
     classify: classifyToolLine,
     scratchFolder: context.scratchFolder,
     signal: job.signal,

@@ -32,7 +32,7 @@ export async function dumpGlobals(
         ...(session.superuser ? [] : ['--no-role-passwords']),
         `--dbname=${databaseConninfo(connection.maintenanceDatabase)}`,
       ],
-      ...toolConnection(connection, label),
+      ...(await toolConnection(connection, label, job.signal)),
       classify: classifyToolLine,
       scratchFolder: context.scratchFolder,
       signal: job.signal,

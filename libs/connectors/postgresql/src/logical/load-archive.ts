@@ -1,6 +1,6 @@
 import { runTool, type ConnectorContext, type Job } from '@rahat/connector-kit';
 import { RahatError, type PostgresqlConnection } from '@rahat/contracts';
-import { databaseConninfo, toolConnection } from '../connect.js';
+import { databaseConninfo, toolConnection, type ToolConnection } from '../connect.js';
 import { saysConnectionLost } from '../errors.js';
 import type { RequiredTool } from '../required-tool.js';
 import { classifyToolLine, toolFailure } from './tool-failure.js';
@@ -34,7 +34,7 @@ export async function loadArchive(
       ...(request.singleTransaction ? ['--single-transaction'] : []),
       `--dbname=${databaseConninfo(request.database)}`,
     ],
-    ...connectionOfLoad(connection, request),
+    ...(await connectionOfLoad(connection, request, job.signal)),
     stdin: archive,
     classify: classifyToolLine,
     scratchFolder: context.scratchFolder,
@@ -55,8 +55,8 @@ export async function loadArchive(
  * A staging database's many small commits need not wait for the disk, each of them: its rename into place is a commit that
  * waits, and with it all that the server logged before.
  */
-function connectionOfLoad(connection: PostgresqlConnection, request: LoadRequest): ReturnType<typeof toolConnection> {
-  const libpq = toolConnection(connection, request.label);
+async function connectionOfLoad(connection: PostgresqlConnection, request: LoadRequest, signal: AbortSignal): Promise<ToolConnection> {
+  const libpq = await toolConnection(connection, request.label, signal);
   if (request.singleTransaction) return libpq;
   return { ...libpq, env: { ...libpq.env, PGOPTIONS: `${libpq.env['PGOPTIONS'] ?? ''} -c synchronous_commit=off` } };
 }

@@ -79,7 +79,7 @@ async function dumpDatabase(
   context: ConnectorContext,
   job: PacedJob,
 ): Promise<DumpResult> {
-  const libpq = toolConnection(connection, request.label);
+  const libpq = await toolConnection(connection, request.label, job.signal);
   await using run = await runTool({
     program: tool.path,
     args: [

@@ -1,6 +1,7 @@
 import type { LineClassifier, ToolExit } from '@rahat/connector-kit';
 import { RahatError, type PostgresqlConnection } from '@rahat/contracts';
 import { saysConnectionLost } from '../errors.js';
+import { refusalHint } from '../refused-login.js';
 
 /** Lines of PostgreSQL's tools: a warning is not a failure, and not every exit 0 is complete (engines.md §3.2). */
 export const classifyToolLine: LineClassifier = (line) => {
@@ -35,8 +36,10 @@ export function toolFailure(tool: string, exit: ToolExit, connection: Postgresql
       hint: 'Look for an out-of-memory kill or a person in the system log of the worker, then run it again.',
     });
   }
-  if (/password authentication failed|no password supplied/.test(exit.stderr))
-    return new RahatError('source_authentication_failed', `${tool}: PostgreSQL at ${place} refused the login: ${cause}`);
+  if (/(password|PAM|LDAP|RADIUS) authentication failed|no password supplied/.test(exit.stderr))
+    return new RahatError('source_authentication_failed', `${tool}: PostgreSQL at ${place} refused the login: ${cause}`, {
+      hint: refusalHint(connection, exit.stderr),
+    });
   if (/Connection refused|could not translate host name|No route to host|timeout expired/.test(exit.stderr))
     return new RahatError('source_unreachable', `${tool}: ${cause}`);
   if (saysConnectionLost(exit.stderr)) {

@@ -1,5 +1,6 @@
 import type net from 'node:net';
 import { type PostgresqlConnection, RahatError } from '@rahat/contracts';
+import { loginPassword } from '../login-password.js';
 import { Authentication } from './protocol/authentication.js';
 import { cancelled, openSocket } from './protocol/connection.js';
 import {
@@ -159,7 +160,8 @@ export class WalsenderClient implements AsyncDisposable {
   };
 
   private async logIn(encrypted: boolean, applicationName: string): Promise<void> {
-    const { user, password } = this.connection;
+    const { user } = this.connection;
+    const password = await loginPassword(this.connection, this.signal);
     const authentication = new Authentication({ user, password, encrypted });
     this.socket.write(encodeStartup({ user, replication: 'true', application_name: applicationName, client_encoding: 'UTF8' }));
     for (;;) {

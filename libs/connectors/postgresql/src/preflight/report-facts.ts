@@ -5,12 +5,15 @@ import type { RoutedConnection } from '../reach/index.js';
 import { findTools } from '../tools.js';
 import type { ReachedServer } from './reach-server.js';
 import type { ReplicaState } from './server-findings.js';
+import { tokenFact } from './token-findings.js';
 
 type Fact = PreflightReport['facts'][number];
 
 interface Seen {
   replica: ReplicaState | undefined;
   databases: readonly { name: string; sizeBytes: number; connectable: boolean }[];
+  /** Whether a token of Amazon may let the user in; null where nothing was said of tokens. */
+  tokenMember: boolean | null;
   toolFolders: readonly string[];
 }
 
@@ -29,6 +32,7 @@ export async function reportFacts(server: ReachedServer, connection: RoutedConne
     ['identity', 'role', roleOf(rights.recovery, seen.replica)],
     ['provider', 'run by', managed ? `${managed.title} (${managed.marks.join(', ')})` : 'nobody known: a server of your own'],
     ['rights', 'user', `${rights.user}, ${attributesOf(rights)}`],
+    ['rights', 'log-in', tokenFact(connection, seen.tokenMember)],
     ['databases', 'databases', String(seen.databases.length)],
     ['settings', 'wal_level', rights.walLevel],
     ['settings', 'max_wal_senders', String(rights.maxWalSenders)],

@@ -32,6 +32,7 @@ import {
   toolSkewFindings,
   wraparoundFindings,
 } from './server-findings.js';
+import { readTokenMembership, tokenFindings } from './token-findings.js';
 import { supportFindings, toolFindings, versionFindings } from './version-findings.js';
 
 const LABEL = 'rahat-preflight';
@@ -86,6 +87,8 @@ async function reportOn(
 
   const physical = physicalFindings(rights, managed);
   add('rights', all, await secretFindings(client, rights));
+  const tokenMember = await readTokenMembership(client);
+  add('rights', all, tokenFindings(connection, tokenMember));
   const ofRole = (finding: Finding): boolean => finding.code === 'replication_right_missing';
   add('rights', ['physical', 'log'], physical.filter(ofRole));
   add(
@@ -121,7 +124,7 @@ async function reportOn(
     identity,
     ...head,
     provider: managed && { name: managed.name, title: managed.title, marks: managed.marks },
-    facts: await reportFacts(server, connection, { replica, databases: known, toolFolders: context.toolFolders }),
+    facts: await reportFacts(server, connection, { replica, databases: known, tokenMember, toolFolders: context.toolFolders }),
     findings,
     uses: uses.map((use) => ({ use, usable: !findings.some((one) => one.severity === 'blocker' && one.uses.includes(use)) })),
     databases: looked.names,

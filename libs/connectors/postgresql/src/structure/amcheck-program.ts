@@ -28,7 +28,7 @@ export async function runAmcheck(
       rebuilt ? '--rootdescend' : '--parent-check',
       databaseConninfo(database),
     ],
-    ...toolConnection(connection, label),
+    ...(await toolConnection(connection, label, job.signal)),
     classify: (line) => {
       const pages = /relations \(.*\),\s+(\d+)\/\d+ pages/.exec(line)?.[1];
       if (pages === undefined) return undefined;

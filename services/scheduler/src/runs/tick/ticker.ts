@@ -5,6 +5,7 @@ import type { Clock } from '../../clock/clock.js';
 import type { SchedulerConfig } from '../../config.js';
 import { planCollections } from '../../collections/plan-collections.js';
 import { startDueCollections } from '../../collections/start-due-collections.js';
+import type { AskProviders } from '../../managed-snapshots/ask-providers.js';
 import type { LogTick } from '../../log-streams/log-tick.js';
 import type { ExpireSafetyCopies } from '../../restores/expire-safety-copies.js';
 import type { LeftSnapshots } from '../../rebuild/left-snapshots.js';
@@ -30,6 +31,7 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
   private readonly pulse: Pulse;
   private discovering: Promise<void> | undefined;
   private dropping: Promise<void> | undefined;
+  private askingProviders: Promise<void> | undefined;
 
   constructor(
     private readonly database: TenantDatabase,
@@ -40,6 +42,7 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     private readonly removals: Removals,
     private readonly returns: Returns,
     private readonly discovery: DiscoverNewDatabases,
+    private readonly providers: AskProviders,
     private readonly planPauses: PlanPauses,
     private readonly runPauses: RunPauses,
     private readonly memory: Memory,
@@ -60,6 +63,7 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     await this.pulse.stop();
     await this.discovering;
     await this.dropping;
+    await this.askingProviders;
   }
 
   /** Something became due now: don't wait for the next tick. */
@@ -121,6 +125,9 @@ export class Ticker implements OnApplicationBootstrap, OnApplicationShutdown {
     );
     // Waits for workers' answers, so the tick doesn't wait for it.
     this.dropping ??= this.step('drop slots', () => this.logs.dropSlots()).finally(() => (this.dropping = undefined));
+    this.askingProviders ??= this.step('ask providers for snapshots', () => this.providers.discoverDue()).finally(
+      () => (this.askingProviders = undefined),
+    );
     this.discovering ??= this.step('discover databases', () => this.discovery.discoverDue()).finally(() => (this.discovering = undefined));
   }
 

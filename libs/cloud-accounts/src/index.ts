@@ -1,0 +1,2 @@
+export { askManagedSnapshots } from './ask-managed-snapshots.js';
+export { rdsToken, type TokenLogin } from './rds-token.js';
