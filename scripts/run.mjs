@@ -23,7 +23,7 @@ const commands = {
   },
   demo: () => runBuilt('demo/dist/main.js'),
   bench: async () => {
-    if (args.some((argument) => argument.includes('repository')) && !args.includes('--quick')) {
+    if (args.some((argument) => /repository|postgresql/.test(argument)) && !args.includes('--quick')) {
       const { ensureBackupPeers } = await import('./benching/backup-peers.mjs');
       ensureBackupPeers();
     }

@@ -1,7 +1,9 @@
+export const USUAL_SIZE_MB = 1000;
+
 export interface BenchOptions {
   runs: number;
-  /** Size of the sample database, in MB. */
-  sizeMb: number;
+  /** Size of the sample data, in MB; `USUAL_SIZE_MB`, if not given and the case says nothing else. */
+  sizeMb?: number;
   /** Under a minute, without peers: judges by this machine's own limits alone. */
   quick: boolean;
   /** Of the repositories that are opened and collected; 10 million, if not given. */

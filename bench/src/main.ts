@@ -28,7 +28,7 @@ const { values } = parseArgs({
   options: {
     suite: { type: 'string', default: 'main' },
     runs: { type: 'string', default: '3' },
-    size: { type: 'string', default: '1000' },
+    size: { type: 'string' },
     chunks: { type: 'string' },
     schedules: { type: 'string' },
     seed: { type: 'string' },
@@ -44,7 +44,7 @@ const unknown = names.filter((name) => !(name in SUITES));
 if (unknown.length > 0)
   throw new RahatError('invalid_input', `There is no suite ${unknown.join(', ')}.`, { hint: `Suites: ${Object.keys(SUITES).join(', ')}.` });
 const runs = positive('runs', values.runs);
-const sizeMb = megabytes(values.size);
+const sizeMb = values.size === undefined ? undefined : megabytes(values.size);
 
 const chunks = values.chunks === undefined ? undefined : positive('chunks', values.chunks.replace(/m$/, '000000'));
 const schedules = values.schedules === undefined ? undefined : positive('schedules', values.schedules);

@@ -19,6 +19,8 @@ export function installDebianSid(system, packages) {
     stop(`debootstrap could not fetch ${packages.join(', ')} from the machine's Debian mirror: see its lines above.`);
   }
   rmSync(path.join(unfinished, 'var/cache/apt'), { recursive: true, force: true });
+  // One with fewer packages, of an earlier version.
+  rmSync(system, { recursive: true, force: true });
   renameSync(unfinished, system);
 }
 

@@ -6,7 +6,7 @@ import { RahatError, type PostgresqlConnection } from '@rahat/contracts';
 import { runProcess } from '@rahat/execution';
 import { startPostgresql } from '@rahat/test-servers';
 import { backUpInChild } from '../backup-in-child.js';
-import type { BenchOptions } from '../bench-options.js';
+import { USUAL_SIZE_MB, type BenchOptions } from '../bench-options.js';
 import { runMeasured, type Usage } from '../repository/measured-process.js';
 import { median, ratioOf, type BenchResult } from '../result-table.js';
 import { sampleStatements } from '../sample-database.js';
@@ -32,7 +32,7 @@ const CHANGES: { name: string; where: (column: string, rows: number) => string; 
 ];
 
 /** A row-level comparison of two backups beside reading both of them. */
-export async function compareCase({ runs, sizeMb, log }: BenchOptions): Promise<BenchResult[]> {
+export async function compareCase({ runs, sizeMb = USUAL_SIZE_MB, log }: BenchOptions): Promise<BenchResult[]> {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'rahat-bench-compare-'));
   await using server = await startPostgresql({ major: 15, settings: { max_wal_size: '4GB' } });
   const connection: PostgresqlConnection = {

@@ -2,7 +2,8 @@ import { once } from 'node:events';
 import { openBlobStore } from '@rahat/blob-store-registry';
 import { newId, type PostgresqlConnection } from '@rahat/contracts';
 import { executeRun } from '@rahat/execution';
-import { createRepository, grantCredential } from '@rahat/repository';
+import { createRepository, grantCredential, openRepository } from '@rahat/repository';
+import { BENCH_STREAM } from '../bench-run.js';
 import { highWaterMb } from '../peak-memory.js';
 
 export interface WalTask {
@@ -10,6 +11,8 @@ export interface WalTask {
   repository: string;
   scratch: string;
   commitSeconds: number;
+  /** Of the repository that is there; absent, a new one is made. */
+  passphrase?: string;
 }
 
 export type WalTold =
@@ -20,11 +23,15 @@ const [task] = (await once(process, 'message')) as [WalTask];
 const stopping = new AbortController();
 process.once('message', () => stopping.abort());
 const storage = { driver: 'local' as const, path: task.repository };
-const repository = await createRepository(await openBlobStore(storage, ''), {
-  passphrase: 'of the bench',
-  // A worker is given the key itself; what a passphrase costs would be measured instead of the follower.
-  kdf: { memoryKib: 8, passes: 1, parallelism: 1 },
-});
+const store = await openBlobStore(storage, '');
+const repository =
+  task.passphrase === undefined
+    ? await createRepository(store, {
+        passphrase: 'of the bench',
+        // A worker is given the key itself; what a passphrase costs would be measured instead of the follower.
+        kdf: { memoryKib: 8, passes: 1, parallelism: 1 },
+      })
+    : await openRepository(store, { type: 'passphrase', passphrase: task.passphrase });
 const credential = grantCredential('write-only', repository.id, repository.exportSecrets());
 let bytes = 0;
 const tell = (told: WalTold): Promise<void> => new Promise((sent) => process.send!(told, undefined, undefined, () => sent()));
@@ -41,7 +48,7 @@ try {
       noProgressSeconds: 900,
       sealedSecrets: '',
       repository: repository.id,
-      stream: 'stream_bench',
+      stream: BENCH_STREAM,
       slot: 'rhb_bench',
       commitSeconds: task.commitSeconds,
       heartbeatSeconds: 60,

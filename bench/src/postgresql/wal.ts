@@ -1,19 +1,14 @@
-import { execFile, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { lsnOf, RahatError, type PostgresqlConnection } from '@rahat/contracts';
-import { runProcess } from '@rahat/execution';
 import { startPostgresql, type PostgresqlServer } from '@rahat/test-servers';
 import type { BenchOptions } from '../bench-options.js';
 import type { BenchResult } from '../result-table.js';
-import type { WalTask, WalTold } from './wal-child.js';
+import { startFollower, type Mark } from './follower.js';
 
 const PGBENCH = '/usr/lib/postgresql/15/bin/pgbench';
-/** The worker's own default for a run. */
-const HEAP_MB = 192;
 const CLIENTS = 8;
 const SECONDS = 60;
 const QUICK_SECONDS = 15;
@@ -23,12 +18,6 @@ const COMMIT_SECONDS = 1;
 const LAG_TARGET_SECONDS = 5;
 const MEMORY_TARGET_MB = 200;
 const SAMPLE_MS = 100;
-
-/** A moment at which the server had written, or we had committed, up to here. */
-interface Mark {
-  at: number;
-  position: bigint;
-}
 
 /** pgbench at full speed on this machine, and a follower of its log beside it, in a process as the worker runs it. */
 export async function walCase({ quick, log }: BenchOptions): Promise<BenchResult[]> {
@@ -41,7 +30,13 @@ export async function walCase({ quick, log }: BenchOptions): Promise<BenchResult
     const seconds = quick ? QUICK_SECONDS : SECONDS;
     const alone = await playPgbench(server, ['-i', '-q', '-s', String(SCALE)]).then(() => loadFor(server, seconds));
     log(`pgbench alone: ${Math.round(alone.tps)} tps, ${alone.megabytesPerSecond.toFixed(1)} MB/s of log`);
-    await using follower = await startFollower(server, folder);
+    const { host, port, user, password } = server;
+    await using follower = await startFollower({
+      connection: { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'disable' },
+      repository: path.join(folder, 'repository'),
+      scratch: path.join(folder, 'scratch'),
+      commitSeconds: COMMIT_SECONDS,
+    });
     await follower.committed(await written(server));
     const marks: Mark[] = [];
     const sampling = sample(server, marks);
@@ -128,41 +123,4 @@ function lagsOf(marks: Mark[], commits: Mark[]): number[] {
     const commit = commits.find((candidate) => candidate.position >= position);
     return commit ? Math.max(0, (commit.at - at) / 1000) : Infinity;
   });
-}
-
-async function startFollower(server: PostgresqlServer, folder: string) {
-  const { host, port, user, password } = server;
-  const connection: PostgresqlConnection = { host, port, user, password, maintenanceDatabase: 'postgres', tls: 'disable' };
-  const scratch = path.join(folder, 'scratch');
-  await mkdir(scratch);
-  const { execArgv, env } = runProcess(HEAP_MB);
-  const child = fork(new URL('./wal-child.js', import.meta.url), { execArgv, env: { ...process.env, ...env } });
-  const marks: Mark[] = [];
-  let failure: string | undefined;
-  let end: Extract<WalTold, { commits: number }> | undefined;
-  child.on('message', (told: WalTold) => {
-    if ('committed' in told) marks.push({ at: performance.now(), position: lsnOf(told.committed) });
-    else if ('error' in told) failure = told.error;
-    else end = told;
-  });
-  child.send({ connection, repository: path.join(folder, 'repository'), scratch, commitSeconds: COMMIT_SECONDS } satisfies WalTask);
-  return {
-    marks,
-    async committed(position: bigint): Promise<void> {
-      for (let waitedMs = 0; (marks.at(-1)?.position ?? 0n) < position; waitedMs += SAMPLE_MS) {
-        if (failure !== undefined || waitedMs > 300_000) throw new RahatError('tool_failed', failure ?? 'The follower did not catch up');
-        await new Promise((slept) => setTimeout(slept, SAMPLE_MS));
-      }
-    },
-    async stop() {
-      const exited = once(child, 'exit');
-      child.send('stop');
-      await exited;
-      if (!end) throw new RahatError('tool_failed', failure ?? 'The follower ended without a word');
-      return end;
-    },
-    async [Symbol.asyncDispose]() {
-      if (child.exitCode === null) child.kill('SIGKILL');
-    },
-  };
 }

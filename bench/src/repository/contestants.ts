@@ -1,8 +1,7 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runProcess } from '@rahat/execution';
+import { findProgram } from '../find-program.js';
 import type { Command } from './measured-process.js';
 
 /** A backup program that takes part, with everything that it keeps below `home`. */
@@ -25,8 +24,6 @@ export type ContestantFactory = (home: string) => Contestant;
 
 /** The worker's own heap limit for a run. */
 const HEAP_MB = 192;
-/** Where `npm run bench` puts programs that it fetched (scripts/benching). */
-const FETCHED = '/var/cache/rahat-backup/bench-peers/programs';
 
 export const rahat: ContestantFactory = (home) => {
   const repository = path.join(home, 'repository');
@@ -104,14 +101,4 @@ export function findBorg(): ContestantFactory | undefined {
       },
     };
   };
-}
-
-function findProgram(name: string, args: string[], version: RegExp): { program: string; version: string } | undefined {
-  const folders = [FETCHED, ...(process.env['PATH'] ?? '').split(path.delimiter)];
-  for (const program of folders.map((folder) => path.join(folder, name)).filter((file) => existsSync(file))) {
-    const { stdout } = spawnSync(program, args, { encoding: 'utf8' });
-    const found = version.exec(stdout ?? '')?.[1];
-    if (found) return { program, version: found };
-  }
-  return undefined;
 }

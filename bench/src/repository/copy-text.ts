@@ -27,10 +27,19 @@ const WORDS = vocabulary();
  * rows of a shop do. `sizeBytes` is met within a few percent; the same arguments give the same bytes.
  */
 export function* copyText(sizeBytes: number, seed: number, version: DataVersion): Generator<Buffer> {
+  const { accounts, events } = copyTables(sizeBytes, seed, version);
+  yield* accounts;
+  yield* events;
+}
+
+/** The same, each table by itself. */
+export function copyTables(sizeBytes: number, seed: number, version: DataVersion): Record<'accounts' | 'events', Generator<Buffer>> {
   const accounts = Math.round((sizeBytes * 0.15) / ACCOUNT_BYTES);
   const events = Math.round((sizeBytes * 0.85) / EVENT_BYTES);
-  yield* tableRows({ count: accounts, rowBytes: ACCOUNT_BYTES, seed, row: accountRow }, version);
-  yield* tableRows({ count: events, rowBytes: EVENT_BYTES, seed: seed + 1, row: eventRow }, version);
+  return {
+    accounts: tableRows({ count: accounts, rowBytes: ACCOUNT_BYTES, seed, row: accountRow }, version),
+    events: tableRows({ count: events, rowBytes: EVENT_BYTES, seed: seed + 1, row: eventRow }, version),
+  };
 }
 
 interface Table {

@@ -11,6 +11,8 @@ export interface Command {
   args: string[];
   env?: Record<string, string>;
   cwd?: string;
+  /** Whom it runs as; only root can choose. */
+  as?: { uid: number; gid: number };
   /** Files that become the process's standard input and output. */
   stdin?: string;
   stdout?: string;
@@ -31,7 +33,7 @@ export interface Usage {
 const SAMPLE_MS = 20;
 
 /** Runs a command that must succeed. One at a time: the processor time is that of all children which ended meanwhile. */
-export async function runMeasured({ program, args, env, cwd, stdin, stdout, hear }: Command): Promise<Usage> {
+export async function runMeasured({ program, args, env, cwd, as, stdin, stdout, hear }: Command): Promise<Usage> {
   const files: number[] = [];
   const file = (path: string, flags: string): number => {
     const opened = openSync(path, flags);
@@ -39,10 +41,11 @@ export async function runMeasured({ program, args, env, cwd, stdin, stdout, hear
     return opened;
   };
   try {
-    const before = childTicks();
+    const before = endedChildrenSeconds('self');
     const started = performance.now();
     const child = spawn(program, args, {
       cwd,
+      ...as,
       stdio: [stdin ? file(stdin, 'r') : 'ignore', stdout ? file(stdout, 'w') : 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '/root', LC_ALL: 'C.UTF-8', ...env },
     });
@@ -58,17 +61,17 @@ export async function runMeasured({ program, args, env, cwd, stdin, stdout, hear
     const [code, signal] = await closed;
     const seconds = (performance.now() - started) / 1000;
     if (code !== 0) throw new RahatError('tool_failed', `${program} ${args[0]} ended with ${signal ?? code}: ${complaints.trim()}`);
-    return { seconds, cpuSeconds: (childTicks() - before) / CLOCK_TICKS, peakMb: await peak, output };
+    return { seconds, cpuSeconds: endedChildrenSeconds('self') - before, peakMb: await peak, output };
   } finally {
     files.forEach(closeSync);
   }
 }
 
-/** cutime + cstime of this process (proc(5)): what its ended children used. */
-function childTicks(): number {
-  const stat = readFileSync('/proc/self/stat', 'latin1');
+/** cutime + cstime of a process (proc(5)): what its ended children used. */
+export function endedChildrenSeconds(pid: number | 'self'): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return Number(fields[13]) + Number(fields[14]);
+  return (Number(fields[13]) + Number(fields[14])) / CLOCK_TICKS;
 }
 
 async function watchPeak(pid: number, closed: Promise<unknown>): Promise<number> {

@@ -6,7 +6,7 @@ import { findTools } from '@rahat/connector-postgresql';
 import { startPostgresql } from '@rahat/test-servers';
 import { backUpInChild } from '../backup-in-child.js';
 import { timeCommand } from '../time-command.js';
-import type { BenchOptions } from '../bench-options.js';
+import { USUAL_SIZE_MB, type BenchOptions } from '../bench-options.js';
 import { median, type BenchResult } from '../result-table.js';
 import { manyTablesStatements, oneDayStatements, sampleStatements } from '../sample-database.js';
 
@@ -15,7 +15,7 @@ const SECOND_BACKUP_TARGET = 0.15;
 const MANY_TABLES = 20_000;
 
 /** The main job's figures: speed against pg_dump, what a second backup stores, memory of a run's child. */
-export async function mainSuite({ runs, sizeMb, log }: BenchOptions): Promise<BenchResult[]> {
+export async function mainSuite({ runs, sizeMb = USUAL_SIZE_MB, log }: BenchOptions): Promise<BenchResult[]> {
   const tools = (await findTools([])).find(({ pgDump, postgres }) => pgDump && postgres);
   if (!tools?.pgDump)
     throw new RahatError('tool_missing', 'The main suite needs a PostgreSQL server and pg_dump of one major version.', {

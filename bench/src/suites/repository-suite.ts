@@ -1,7 +1,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import type { BenchOptions } from '../bench-options.js';
+import { USUAL_SIZE_MB, type BenchOptions } from '../bench-options.js';
 import { findBorg, findRestic, rahat, type ContestantFactory } from '../repository/contestants.js';
 import { limitShares, type Taken } from '../repository/limit-shares.js';
 import { backupLimitSeconds, measureLimits, restoreLimitSeconds, type MachineLimits } from '../repository/machine-limits.js';
@@ -50,7 +50,7 @@ export async function repositorySuite(options: BenchOptions): Promise<BenchResul
   return options.quick ? quickRepositorySuite(options) : besidePeers(options);
 }
 
-async function besidePeers({ runs, sizeMb, log }: BenchOptions): Promise<BenchResult[]> {
+async function besidePeers({ runs, sizeMb = USUAL_SIZE_MB, log }: BenchOptions): Promise<BenchResult[]> {
   const scratch = await mkdtemp(path.join(os.tmpdir(), 'rahat-bench-'));
   const sizeBytes = sizeMb * 1e6;
   try {

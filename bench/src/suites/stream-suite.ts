@@ -3,7 +3,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runProcess } from '@rahat/execution';
-import type { BenchOptions } from '../bench-options.js';
+import { USUAL_SIZE_MB, type BenchOptions } from '../bench-options.js';
 import { runMeasured } from '../repository/measured-process.js';
 import type { BenchResult } from '../result-table.js';
 
@@ -27,7 +27,7 @@ interface Told {
 }
 
 /** One stream of `--size`, up to a terabyte and beyond: its memory at each power of ten must be that at its beginning. */
-export async function streamSuite({ sizeMb, log }: BenchOptions): Promise<BenchResult[]> {
+export async function streamSuite({ sizeMb = USUAL_SIZE_MB, log }: BenchOptions): Promise<BenchResult[]> {
   const scratch = await mkdtemp(path.join(os.tmpdir(), 'rahat-bench-stream-'));
   try {
     log(`backing up a stream of ${sizeMb / 1000} GB …`);

@@ -16,6 +16,8 @@ export interface PostgresqlOptions {
   settings?: Record<string, string>;
   /** Makes it a streaming copy of this server, with its users; by pg_basebackup, which Debian's 15 has. */
   standbyOf?: PostgresqlServer;
+  /** Starts on a data folder that was restored, with the users of the server it came from. The folder goes with the server. */
+  restored?: { folder: string; password: string };
 }
 
 /** smart waits for clients, fast ends them, immediate is a crash. */
@@ -63,9 +65,9 @@ const QUICK_SETTINGS = {
 export async function startPostgresql(options: PostgresqlOptions): Promise<PostgresqlServer> {
   const binaries = postgresqlBinaries(options.major);
   const user = unprivilegedUser();
-  const password = options.standbyOf?.password ?? randomBytes(18).toString('base64url');
+  const password = options.standbyOf?.password ?? options.restored?.password ?? randomBytes(18).toString('base64url');
   const home = mkdtempSync(path.join(tmpdir(), `rahat-postgresql-${options.major}-`));
-  const dataFolder = path.join(home, 'data');
+  const dataFolder = options.restored?.folder ?? path.join(home, 'data');
   const logFile = path.join(home, 'log');
   const passwordFile = path.join(home, 'password');
   writeFileSync(passwordFile, password, { mode: 0o600 });
@@ -75,6 +77,7 @@ export async function startPostgresql(options: PostgresqlOptions): Promise<Postg
 
   try {
     if (options.standbyOf) copyOf(options.standbyOf);
+    else if (options.restored) takeOver();
     else initialize();
     await startOnFreePort();
   } catch (error) {
@@ -89,6 +92,12 @@ export async function startPostgresql(options: PostgresqlOptions): Promise<Postg
       ['-D', dataFolder, '-d', primary.connectionString(), '--write-recovery-conf', '--checkpoint=fast', '--no-sync'],
       { cwd: home, as: user },
     );
+    appendFileSync(path.join(dataFolder, 'postgresql.auto.conf'), settingsFile(options.settings ?? {}));
+  }
+
+  /** Whoever restored it, it becomes the server's own. */
+  function takeOver(): void {
+    if (user) runCommand('chown', ['-R', `${user.uid}:${user.gid}`, dataFolder], { cwd: home });
     appendFileSync(path.join(dataFolder, 'postgresql.auto.conf'), settingsFile(options.settings ?? {}));
   }
 
@@ -202,7 +211,7 @@ export async function startPostgresql(options: PostgresqlOptions): Promise<Postg
     log: () => readFileSync(logFile, 'utf8'),
     [Symbol.asyncDispose]: async () => {
       await end('SIGQUIT');
-      rmSync(home, { recursive: true, force: true, maxRetries: 3 });
+      for (const folder of [home, dataFolder]) rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
     },
   };
 }

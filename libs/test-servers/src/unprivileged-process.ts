@@ -1,13 +1,13 @@
 import { spawn, spawnSync, type ChildProcess, type StdioOptions } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 
-interface User {
+export interface UnprivilegedUser {
   uid: number;
   gid: number;
 }
 
 /** PostgreSQL refuses to run as root: then it gets the user `postgres`, or `nobody` where that doesn't exist. */
-export function unprivilegedUser(): User | undefined {
+export function unprivilegedUser(): UnprivilegedUser | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const users = readFileSync('/etc/passwd', 'utf8')
     .split('\n')
@@ -24,7 +24,7 @@ const SETPRIV = ['/usr/bin/setpriv', '/bin/setpriv'].find((file) => existsSync(f
 export function startServerProcess(
   command: string,
   args: string[],
-  options: { cwd: string; stdio: StdioOptions; as?: User },
+  options: { cwd: string; stdio: StdioOptions; as?: UnprivilegedUser },
 ): ChildProcess {
   const user = options.as;
   const env = { PATH: '/usr/bin:/bin', LC_ALL: 'C', TZ: 'UTC' };
@@ -47,7 +47,7 @@ export async function killServerProcess(server: ChildProcess | undefined): Promi
 }
 
 /** Runs a short command under the unprivileged user; throws with what it printed when it fails. */
-export function runCommand(command: string, args: string[], options: { cwd: string; as?: User }): void {
+export function runCommand(command: string, args: string[], options: { cwd: string; as?: UnprivilegedUser }): void {
   const result = spawnSync(command, args, {
     cwd: options.cwd,
     encoding: 'utf8',

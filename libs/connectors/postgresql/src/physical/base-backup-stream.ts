@@ -1,6 +1,5 @@
 import { RahatError } from '@rahat/contracts';
-import type { Row } from './protocol/messages.js';
-import { readText } from './protocol/messages.js';
+import { type Joined, readText, type Row } from './protocol/messages.js';
 import type { CommandEvent, WalsenderClient } from './walsender-client.js';
 
 export interface BaseBackupOptions {
@@ -15,7 +14,7 @@ export interface Tablespace {
   location: string;
 }
 
-/** An archive of the data directory (`tablespace` absent) or of one tablespace, or the manifest at the end. */
+/** An archive of the data directory (`tablespace` absent) or of one tablespace, or the manifest at the end. Bodies lend their pieces. */
 export type BackupPart =
   { kind: 'archive'; tablespace?: Tablespace; body: AsyncIterable<Buffer> } | { kind: 'manifest'; body: AsyncIterable<Buffer> };
 
@@ -23,6 +22,9 @@ export interface BackupPosition {
   position: string;
   timeline: number;
 }
+
+/** Kind of message that holds bytes of an archive or of the manifest. */
+const DATA = 0x64;
 
 type Item = { type: 'archive'; tablespace?: Tablespace } | { type: 'manifest' } | { type: 'data'; data: Buffer };
 
@@ -62,7 +64,7 @@ export class BaseBackupStream {
       `BASE_BACKUP (LABEL ${quote(label)}, PROGRESS true, CHECKPOINT 'fast', WAL true, WAIT false${rate}${incremental ? ', INCREMENTAL' : ''}, ` +
       `TABLESPACE_MAP true, VERIFY_CHECKSUMS true, MANIFEST 'yes', MANIFEST_CHECKSUMS 'SHA256')`;
     let kind = '';
-    for await (const event of this.events(command)) {
+    for await (const event of this.events(command, DATA)) {
       if (event.type !== 'copyData') continue;
       if (event.continued) {
         // Only data comes in messages so long that they are handed on in pieces.
@@ -86,7 +88,7 @@ export class BaseBackupStream {
     const rate = maxRateKilobytesPerSecond === undefined ? '' : ` MAX_RATE ${maxRateKilobytesPerSecond}`;
     const command = `BASE_BACKUP LABEL ${quote(label)} PROGRESS FAST WAL NOWAIT${rate} TABLESPACE_MAP MANIFEST 'yes' MANIFEST_CHECKSUMS 'SHA256'`;
     let copies = 0;
-    for await (const event of this.events(command)) {
+    for await (const event of this.events(command, 'any')) {
       if (event.type === 'copyData') yield { type: 'data', data: event.data };
       if (event.type !== 'copyStart') continue;
       // One copy per row of the tablespace list; the data directory is its last row. The manifest follows.
@@ -97,10 +99,10 @@ export class BaseBackupStream {
   }
 
   /** Takes the start, the list of tablespaces and the end out of the results around the copies. */
-  private async *events(command: string): AsyncGenerator<CommandEvent> {
+  private async *events(command: string, joined: Joined): AsyncGenerator<CommandEvent> {
     let result = 0;
     let copied = false;
-    for await (const event of this.client.command(command)) {
+    for await (const event of this.client.command(command, joined)) {
       if (event.type === 'result') result++;
       else if (event.type === 'row' && copied) this.end = backupPosition(event.row);
       else if (event.type === 'row' && result === 1) this.start = backupPosition(event.row);

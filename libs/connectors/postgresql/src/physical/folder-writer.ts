@@ -10,6 +10,7 @@ import { wholePath } from './incremental-file.js';
 import { pathBytes, staysInside } from './path-text.js';
 import { cancelled } from './protocol/connection.js';
 import { someAtOnce } from './some-at-once.js';
+import { SyncedFiles } from './synced-files.js';
 import { writeBackupManifest } from './write-manifest.js';
 
 /** Where the files of tablespaces go, below the restored data directory. */
@@ -19,8 +20,8 @@ export const TABLESPACES_FOLDER = 'pg_tblspc_restored';
 const LEFT_OUT = new Set(['standby.signal', 'recovery.signal', 'postmaster.pid', 'postmaster.opts']);
 /** While one waits for the storage or the disk, others go on. */
 const FILES_AT_ONCE = 4;
-/** Files whose bytes are put on disk at the same time. */
-const SYNCS_AT_ONCE = 8;
+/** Of nearly all files of a data directory. */
+const FILE_MODE = 0o600;
 
 /**
  * Writes a base backup's files below a folder, each compared with the server's manifest. Of an incremental one, what stands there is whole,
@@ -28,7 +29,6 @@ const SYNCS_AT_ONCE = 8;
  */
 export class FolderWriter {
   private readonly madeFolders = new Set<string>();
-  private readonly written: { place: Buffer; path: string }[] = [];
   /** What was made here and sent by no server, by path. */
   private readonly made = new Map<string, ManifestFile>();
 
@@ -36,9 +36,20 @@ export class FolderWriter {
     private readonly chain: BackupChain,
     private readonly folder: string,
     private readonly job: Job,
+    /** Absent: nothing is put on disk, and modes and times are those of now. */
+    private readonly synced: SyncedFiles | undefined,
   ) {}
 
   async writeAll(): Promise<number> {
+    try {
+      return await this.writeFiles();
+    } finally {
+      // After a failure its own counts; the files are closed either way.
+      await this.synced?.settled().catch(() => undefined);
+    }
+  }
+
+  private async writeFiles(): Promise<number> {
     const [{ source, facts, manifest }] = this.chain;
     const missing = new Set(manifest.files.keys());
     const totalBytes = this.chain.at(-1)!.source.artifacts.reduce((sum, artifact) => sum + artifact.sizeBytes, 0);
@@ -58,20 +69,10 @@ export class FolderWriter {
     return bytes;
   }
 
-  /** Puts all on disk and sets modes and times; last, because each file made in a folder changes its time. */
+  /** Folders last: each file made in one changes its time. */
   async finish(): Promise<void> {
     const [{ facts }] = this.chain;
-    await someAtOnce(this.written, SYNCS_AT_ONCE, async ({ place, path }) => {
-      const [mode, modifiedAt] = facts.files[path] ?? [0o600, undefined];
-      const file = await open(place, 'r');
-      try {
-        await file.chmod(mode);
-        if (modifiedAt !== undefined) await file.utimes(modifiedAt, modifiedAt);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-    });
+    await this.synced?.settled();
     for (const [path, [mode, modifiedAt]] of Object.entries(facts.folders)) {
       const place = this.place(path);
       const folder = await open(place, 'r');
@@ -102,7 +103,7 @@ export class FolderWriter {
     if (this.isCombined && path === MANIFEST_KEY) return 0;
     if (this.isCombined && path === LABEL_PATH) return this.writeLabel(artifact);
     // What is written is compared with the artifact's hash by the source.
-    await this.create(path, path, (file) => newest.source.readInto(artifact, file));
+    await this.create(path, path, (file) => newest.source.readInto(artifact, this.synced?.writing(file) ?? file));
     return artifact.sizeBytes;
   }
 
@@ -135,13 +136,23 @@ export class FolderWriter {
     const place = this.place(path);
     await this.makeFolder(place.subarray(0, place.lastIndexOf('/')));
     // Read again where it was put together.
-    const file = await open(place, 'wx+', 0o600);
+    const file = await open(place, 'wx+', FILE_MODE);
+    let made: T;
     try {
-      return await fill(file);
-    } finally {
+      made = await fill(file);
+      if (this.synced) await this.setAttributes(file, told);
+    } catch (error) {
       await file.close();
-      this.written.push({ place, path: told });
+      throw error;
     }
+    await (this.synced ? this.synced.end(file) : file.close());
+    return made;
+  }
+
+  private async setAttributes(file: FileHandle, path: string): Promise<void> {
+    const [mode, modifiedAt] = this.chain[0].facts.files[path] ?? [FILE_MODE, undefined];
+    if (mode !== FILE_MODE) await file.chmod(mode);
+    if (modifiedAt !== undefined) await file.utimes(modifiedAt, modifiedAt);
   }
 
   /** Where a path of the data directory lies here; a path that would lead out of the folder is refused. */

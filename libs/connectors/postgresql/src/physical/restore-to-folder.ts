@@ -6,6 +6,7 @@ import { readChain } from './backup-chain.js';
 import { type BaseBackupFacts, readFacts } from './base-backup-layout.js';
 import { FolderWriter, TABLESPACES_FOLDER } from './folder-writer.js';
 import { addRecovery, type PlannedRecovery, planRecovery, recoveryFinding } from '../wal/index.js';
+import { SyncedFiles } from './synced-files.js';
 import { addSafeConfiguration, rewriteTablespaceMap } from './restored-configuration.js';
 
 /** An absent or empty folder becomes a data directory, ready to start. Until all is checked and on disk, it lies beside it (`partialFolderOf`). */
@@ -67,7 +68,7 @@ export async function writeDataFolder(
   const [{ facts }] = chain;
   return told(place.folder, async () => {
     await mkdir(place.folder, { recursive: true, mode: 0o700 });
-    const writer = new FolderWriter(chain, place.folder, job);
+    const writer = new FolderWriter(chain, place.folder, job, place.durable ? new SyncedFiles() : undefined);
     const bytes = await writer.writeAll();
     if (place.durable) await writer.finish();
     await rewriteTablespaceMap(place.folder, facts.tablespaces, join(place.finalFolder, TABLESPACES_FOLDER));

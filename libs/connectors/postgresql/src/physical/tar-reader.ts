@@ -14,7 +14,7 @@ const BLOCK = 512;
 
 /**
  * Reads the tar archives that a PostgreSQL server sends (ustar, without extensions), strictly by pull: nothing is read from
- * the server before the consumer of an entry's body asks. The server leaves out the two empty blocks of a tar's end.
+ * the server before the consumer of an entry's body asks. Pieces are lent. The server leaves out the two empty blocks of a tar's end.
  */
 export async function* tarEntries(chunks: AsyncIterable<Buffer>): AsyncGenerator<TarEntry> {
   const input = new ByteReader(chunks[Symbol.asyncIterator]());
@@ -82,10 +82,11 @@ class ByteReader {
 
   async block(): Promise<Buffer | undefined> {
     while (this.rest.length < BLOCK) {
+      const begun = Buffer.from(this.rest);
       const { value, done } = await this.chunks.next();
-      if (done && this.rest.length === 0) return undefined;
+      if (done && begun.length === 0) return undefined;
       if (done) throw truncated();
-      this.rest = this.rest.length === 0 ? value : Buffer.concat([this.rest, value]);
+      this.rest = begun.length === 0 ? value : Buffer.concat([begun, value]);
     }
     return this.cut(BLOCK);
   }

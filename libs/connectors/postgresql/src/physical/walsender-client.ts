@@ -8,6 +8,7 @@ import {
   decodeRow,
   encodeMessage,
   encodeStartup,
+  type Joined,
   type Message,
   MessageReader,
   readText,
@@ -42,9 +43,10 @@ export class WalsenderClient implements AsyncDisposable {
   private constructor(
     private readonly connection: PostgresqlConnection,
     private readonly socket: net.Socket,
+    bytes: AsyncIterator<Buffer>,
     private readonly signal: AbortSignal,
   ) {
-    this.reader = new MessageReader(socket[Symbol.asyncIterator]() as AsyncIterator<Buffer>);
+    this.reader = new MessageReader(bytes);
     socket.on('error', () => undefined); // Told by the reader.
     // A silence while we do not read is ours: back-pressure.
     socket.setTimeout(SILENCE_LIMIT_MS, () => this.waiting && socket.destroy(new Error('the server fell silent')));
@@ -52,8 +54,8 @@ export class WalsenderClient implements AsyncDisposable {
   }
 
   static async connect(connection: PostgresqlConnection, applicationName: string, signal: AbortSignal): Promise<WalsenderClient> {
-    const { socket, encrypted } = await openSocket(connection, signal);
-    const client = new WalsenderClient(connection, socket, signal);
+    const { socket, bytes, encrypted } = await openSocket(connection, signal);
+    const client = new WalsenderClient(connection, socket, bytes, signal);
     try {
       await client.logIn(encrypted, applicationName);
       return client;
@@ -89,12 +91,15 @@ export class WalsenderClient implements AsyncDisposable {
     return { systemIdentifier: row[0], timeline: Number(row[1]), position: row[2] };
   }
 
-  /** Ends when the command ended well; an error of the server is thrown, also one that comes in the middle of a copy. */
-  async *command(text: string): AsyncGenerator<CommandEvent> {
+  /**
+   * Ends when the command ended well; an error of the server is thrown, also one that comes in the middle of a copy. Copied data is
+   * lent until the next event is asked for; `joined`: which messages of it come as one.
+   */
+  async *command(text: string, joined?: Joined): AsyncGenerator<CommandEvent> {
     this.socket.write(encodeMessage('Q', text, '\0'));
     let failure: RahatError | undefined;
     for (;;) {
-      const message = await this.next();
+      const message = await this.next(joined);
       if (message.type === 'Z') break;
       if (message.type === 'E') failure ??= serverError(decodeNotice(message.body), this.connection);
       else if (message.type === 'T') yield { type: 'result' };
@@ -171,9 +176,9 @@ export class WalsenderClient implements AsyncDisposable {
   }
 
   /** The next message that is an answer; notices and parameters are kept aside. */
-  private async next(): Promise<Message> {
+  private async next(joined?: Joined): Promise<Message> {
     for (;;) {
-      const message = await this.receive();
+      const message = await this.receive(joined);
       if (message.type === 'N') {
         if (this.notices.length < NOTICES_KEPT) this.notices.push(decodeNotice(message.body));
       } else if (message.type === 'S') {
@@ -183,10 +188,10 @@ export class WalsenderClient implements AsyncDisposable {
     }
   }
 
-  private async receive(): Promise<Message> {
+  private async receive(joined?: Joined): Promise<Message> {
     this.waiting = true;
     try {
-      const message = await this.reader.next();
+      const message = await this.reader.next(joined);
       if (message) return message;
     } catch (error) {
       if (this.signal.aborted) throw cancelled(this.signal);

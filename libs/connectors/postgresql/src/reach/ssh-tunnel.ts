@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import net from 'node:net';
 import { type PostgresqlConnection, RahatError, type SshTunnel } from '@rahat/contracts';
-import ssh2 from 'ssh2';
+import type ssh2 from 'ssh2';
 import type { RoutedConnection } from './routed-connection.js';
 
 const READY_LIMIT_MS = 20_000;
@@ -26,7 +26,9 @@ export async function throughTunnel(connection: PostgresqlConnection, signal: Ab
       hint: 'Give the host and port at which PostgreSQL listens as the SSH host sees them, for example localhost:5432.',
     });
   const startedAt = performance.now();
-  const client = new ssh2.Client();
+  // Few connections need it, and every run would wait for it to be loaded.
+  const { Client } = (await import('ssh2')).default;
+  const client = new Client();
   const abort = (): void => void client.destroy();
   signal.addEventListener('abort', abort, { once: true });
   const close = async (): Promise<void> => {

@@ -2,29 +2,35 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { RahatError } from '@rahat/contracts';
 import { dialled, tlsOptions, type RoutedConnection } from '../../reach/index.js';
+import { LentReads } from './lent-reads.js';
 import { TLS_REQUEST } from './messages.js';
 
 const CONNECT_LIMIT_MS = 20_000;
 
 export interface OpenedSocket {
   socket: net.Socket;
+  /** What comes, lent until more is asked for. */
+  bytes: AsyncIterator<Buffer>;
   encrypted: boolean;
 }
 
 /** Reaches the server, and turns on TLS as the connection asks for. */
 export async function openSocket(connection: RoutedConnection, signal: AbortSignal): Promise<OpenedSocket> {
   const where = `${connection.host}:${connection.port}`;
-  const local = connection.host.startsWith('/');
-  const plain = local ? net.connect(`${connection.host}/.s.PGSQL.${connection.port}`) : net.connect(dialled(connection));
+  if (connection.host.startsWith('/') || connection.tls === 'disable') return openPlain(connection, where, signal);
+  const plain = net.connect(dialled(connection));
   try {
-    await settled(plain, 'connect', where, signal);
-    plain.setNoDelay(true);
-    plain.setKeepAlive(true, 30_000);
-    if (local || connection.tls === 'disable') return { socket: plain, encrypted: false };
+    await connected(plain, where, signal);
     plain.write(TLS_REQUEST);
     const answer = await firstByte(plain, where, signal);
-    if (answer === 'S') return { socket: await encrypt(plain, connection, where, signal), encrypted: true };
-    if (answer === 'N' && connection.tls === 'prefer') return { socket: plain, encrypted: false };
+    if (answer === 'S') {
+      const socket = await encrypt(plain, connection, where, signal);
+      return { socket, bytes: socket[Symbol.asyncIterator]() as AsyncIterator<Buffer>, encrypted: true };
+    }
+    if (answer === 'N' && connection.tls === 'prefer') {
+      plain.destroy();
+      return await openPlain(connection, where, signal);
+    }
     throw new RahatError('source_unreachable', `The server at ${where} does not offer TLS, which this connection requires`, {
       hint: 'Turn on ssl in postgresql.conf, or set TLS to "prefer" for a network that you trust.',
       retryable: false,
@@ -33,6 +39,25 @@ export async function openSocket(connection: RoutedConnection, signal: AbortSign
     plain.destroy();
     throw error;
   }
+}
+
+async function openPlain(connection: RoutedConnection, where: string, signal: AbortSignal): Promise<OpenedSocket> {
+  const { host, port } = connection;
+  const bytes = new LentReads(host.startsWith('/') ? { path: `${host}/.s.PGSQL.${port}` } : dialled(connection));
+  const { socket } = bytes;
+  try {
+    await connected(socket, where, signal);
+    return { socket, bytes, encrypted: false };
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+}
+
+async function connected(socket: net.Socket, where: string, signal: AbortSignal): Promise<void> {
+  await settled(socket, 'connect', where, signal);
+  socket.setNoDelay(true);
+  socket.setKeepAlive(true, 30_000);
 }
 
 async function encrypt(plain: net.Socket, connection: RoutedConnection, where: string, signal: AbortSignal): Promise<net.Socket> {

@@ -12,45 +12,73 @@ export interface Message {
 const LONGEST_MESSAGE = 1 << 30;
 /** Copy messages longer than this are data only; they are handed on as they come, because joining them would copy every byte. */
 const WHOLE_UP_TO = 4096;
+const HEADER_BYTES = 5;
+const COPY_DATA = 0x64;
 
-/** Cuts a stream of bytes into messages; pulls only when asked, so that back-pressure reaches the server. */
+/**
+ * Long copy messages that become one: a server sends 32 KiB in each, and every message by itself costs its way through all who wait
+ * for it. `any`, or those whose body begins with this byte, which the joined one has once.
+ */
+export type Joined = 'any' | number;
+
+/**
+ * Cuts a stream of bytes into messages; pulls only when asked, so that back-pressure reaches the server. Bodies are lent until the next
+ * message is asked for.
+ */
 export class MessageReader {
   private rest: Buffer = Buffer.alloc(0);
   private owed = 0;
+  /** First byte of the long message that is under way. */
+  private kind: number | undefined;
 
   constructor(private readonly chunks: AsyncIterator<Buffer>) {}
 
   /** Undefined at the stream's end. */
-  async next(): Promise<Message | undefined> {
-    if (this.owed > 0) return (await this.fill(1)) ? this.piece(true) : undefined;
-    if (!(await this.fill(5))) return undefined;
+  async next(joined?: Joined): Promise<Message | undefined> {
+    if (this.owed > 0) return (await this.fill(1)) ? this.piece(true, joined) : undefined;
+    if (!(await this.fill(HEADER_BYTES))) return undefined;
     const type = String.fromCharCode(this.rest[0] ?? 0);
     const length = this.rest.readUInt32BE(1) - 4;
     if (length < 0 || length > LONGEST_MESSAGE) throw new RahatError('source_unreachable', 'The answer is not of the PostgreSQL protocol');
     const inPieces = type === 'd' && length > WHOLE_UP_TO;
-    if (!(await this.fill(5 + (inPieces ? 1 : length)))) return undefined;
-    this.rest = this.rest.subarray(5);
+    if (!(await this.fill(HEADER_BYTES + (inPieces ? 1 : length)))) return undefined;
+    this.rest = this.rest.subarray(HEADER_BYTES);
     if (inPieces) {
       this.owed = length;
-      return this.piece(false);
+      this.kind = this.rest[0];
+      return this.piece(false, joined);
     }
     const body = this.rest.subarray(0, length);
     this.rest = this.rest.subarray(length);
     return { type, body, continued: false };
   }
 
-  private piece(continued: boolean): Message {
-    const body = this.rest.subarray(0, this.owed);
-    this.owed -= body.length;
-    this.rest = this.rest.subarray(body.length);
-    return { type: 'd', body, continued };
+  private piece(continued: boolean, joined: Joined | undefined): Message {
+    const bytes = this.rest;
+    let end = Math.min(this.owed, bytes.length);
+    let next = end;
+    this.owed -= end;
+    while (this.owed === 0 && joined !== undefined && (joined === 'any' || joined === this.kind)) {
+      const start = next + HEADER_BYTES + (joined === 'any' ? 0 : 1);
+      if (start >= bytes.length || bytes[next] !== COPY_DATA || (joined !== 'any' && bytes[start - 1] !== joined)) break;
+      const length = next + 1 + bytes.readUInt32BE(next + 1) - start;
+      if (length <= WHOLE_UP_TO || length > LONGEST_MESSAGE) break;
+      const taken = Math.min(length, bytes.length - start);
+      bytes.copyWithin(end, start, start + taken);
+      end += taken;
+      next = start + taken;
+      this.owed = length - taken;
+    }
+    this.rest = bytes.subarray(next);
+    return { type: 'd', body: bytes.subarray(0, end), continued };
   }
 
   private async fill(size: number): Promise<boolean> {
     while (this.rest.length < size) {
+      const begun = Buffer.from(this.rest);
       const { value, done } = await this.chunks.next();
       if (done) return false;
-      this.rest = this.rest.length === 0 ? value : Buffer.concat([this.rest, value]);
+      this.rest = begun.length === 0 ? value : Buffer.concat([begun, value]);
     }
     return true;
   }
