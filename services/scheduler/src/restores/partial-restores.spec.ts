@@ -83,9 +83,9 @@ describe('a restore into a live database', () => {
       { code: 'database_unknown', severity: 'warning', object: 'shopp', fix: expect.stringContaining("Seen were 'crm', 'shop'.") },
     ]);
     const { body: plan } = await planFor(backup, { fromDatabase: 'shopp' });
-    expect(await scheduler.call('POST', '/api/v2/restores', { plan: plan.id, hash: plan.hash, confirm: 'shop' })).toMatchObject({
-      status: 202,
-    });
+    const started = await scheduler.call('POST', '/api/v2/restores', { plan: plan.id, hash: plan.hash, confirm: 'shop' });
+    expect(started.status).toBe(202);
+    await scheduler.until(started.body.id, 'succeeded');
   });
 
   it('is not green without evidence that the rows went into the live tables', async () => {
