@@ -22,6 +22,8 @@ import { CLUSTER, shapes } from './shapes.js';
 import { until } from './until.js';
 import { openWorld, type World } from './world.js';
 
+const ISO_NOW = `to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+
 /** Real servers whose archive_command is curl. The tests follow upon each other. */
 describe.each(shapes(CLUSTER))('a server that pushes its log ($form, $queues)', (shape) => {
   let world: World;
@@ -49,9 +51,7 @@ describe.each(shapes(CLUSTER))('a server that pushes its log ($form, $queues)', 
       [number],
       'bank',
     );
-    const [row] = await source.query<{ at: string }>(
-      `SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS at`,
-    );
+    const [row] = await source.query<{ at: string }>(`SELECT ${ISO_NOW} AS at`);
     await sleep(20);
     // Only up to a later transaction can a moment be told.
     await source.query('INSERT INTO heartbeats VALUES (1)', [], 'bank');
@@ -259,6 +259,12 @@ describe.each(shapes(CLUSTER))('a server that pushes its log ($form, $queues)', 
 
   it('is proven by a test restore to a second in its log, with the newest PostgreSQL, too', async () => {
     const [base] = await run<Backup[]>('backup', 'list', '--server', 'till');
+    await sleep(1_500);
+    const [later] = await newest.query<{ at: string }>(`SELECT ${ISO_NOW} AS at`);
+    await until('a second to choose behind the base', async () => {
+      await nudgeSeldom(newest);
+      return ((await windows(till)).to ?? '') >= later!.at ? true : undefined;
+    });
     const verified = await run<{ verifications?: Run[] } & Run>('backup', 'verify', base!.id, '--level', 'FULL', '--follow');
     expect((verified.verifications?.[0] ?? verified).evidence).toMatchObject({ level: 'FULL', recovery: { target: { kind: 'time' } } });
   }, 120_000);
