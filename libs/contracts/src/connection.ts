@@ -1,6 +1,5 @@
 import { z } from 'zod';
-import { AwsCredentials, AwsRegion } from './aws-credentials.js';
-import { PlainText } from './plain-text.js';
+import { AwsCredentials, AwsRegion, SecretAccessKey } from './aws-credentials.js';
 
 /** A way to a server that the worker can't reach itself: through an SSH host, which is known by its key before anything is told to it. */
 export const SshTunnel = z
@@ -57,7 +56,11 @@ export type PostgresqlAddress = z.infer<typeof PostgresqlAddress>;
 
 /** Secrets beside the password: private keys in PEM, without a passphrase of their own, and what belongs to the access key of Amazon. */
 export const ConnectionKeys = z
-  .object({ tlsKey: z.string().optional(), sshKey: z.string().optional(), awsSecretAccessKey: PlainText.min(1).max(1024).optional() })
+  .object({
+    tlsKey: z.string().optional(),
+    sshKey: z.string().optional(),
+    awsSecretAccessKey: SecretAccessKey.shape.secretAccessKey.optional(),
+  })
   .strict();
 export type ConnectionKeys = z.infer<typeof ConnectionKeys>;
 export const ConnectionKeyName = ConnectionKeys.keyof();

@@ -10,10 +10,10 @@ export interface KeyedText {
   secretHash: Buffer;
 }
 
-/** `id`: the hex digits of an id of ours, without its prefix. */
+/** `id`: of the record; its prefix is left out. */
 export function newKeyedText(kind: string, id: string): KeyedText {
   const secret = randomBytes(32).toString('hex');
-  const body = `${kind}_${id}_${secret}`;
+  const body = `${kind}_${id.slice(id.indexOf('_') + 1)}_${secret}`;
   return { text: `${body}_${checksum(body)}`, secretHash: hashOf(secret) };
 }
 

@@ -11,7 +11,7 @@ import {
 import { RahatError } from '@rahat/contracts';
 import { answer, openApi } from '../session/api.js';
 import { allPages } from '../session/pages.js';
-import { askSecret } from '../terminal/ask-secret.js';
+import { askAccessKeySecret } from '../terminal/ask-secret.js';
 import { table, visible } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { findServer } from './servers.js';
@@ -81,7 +81,7 @@ function resourceOf({ instance, cluster }: CloudAccountOptions): SetCloudAccount
 
 async function credentialsOf(accessKeyId: string | undefined): Promise<SetCloudAccount['credentials']> {
   if (accessKeyId === undefined) return { source: 'environment' };
-  const secretAccessKey = await askSecret({ label: `Secret of the access key ${accessKeyId}`, variable: 'RAHAT_SECRET_KEY' });
+  const secretAccessKey = await askAccessKeySecret(accessKeyId);
   return { source: 'access-key', accessKeyId, secretAccessKey };
 }
 

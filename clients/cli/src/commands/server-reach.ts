@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { CreateServer } from '@rahat/api-client';
 import { RahatError } from '@rahat/contracts';
-import { askSecret } from '../terminal/ask-secret.js';
+import { askAccessKeySecret } from '../terminal/ask-secret.js';
 import { visible } from '../terminal/format.js';
 
 /** How a server is reached beyond what its URL says. Keys are named by their files: an argument list is readable by every user of the machine. */
@@ -44,7 +44,7 @@ function authenticationOf({ awsIam, awsRegion, awsAccessKey }: ReachOptions): Re
 
 async function secretOf({ awsIam, awsAccessKey }: ReachOptions): Promise<string | undefined> {
   if (!awsIam || awsAccessKey === undefined) return undefined;
-  return askSecret({ label: `Secret of the access key ${awsAccessKey}`, variable: 'RAHAT_SECRET_KEY' });
+  return askAccessKeySecret(awsAccessKey);
 }
 
 function sshOf({ ssh, sshHostKey }: ReachOptions): Reach['ssh'] {

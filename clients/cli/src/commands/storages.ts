@@ -12,7 +12,7 @@ import {
 import { answer, openApi, type Api } from '../session/api.js';
 import { allPages } from '../session/pages.js';
 import { resolve } from '../session/resolve.js';
-import { askSecret } from '../terminal/ask-secret.js';
+import { askAccessKeySecret, askSecret } from '../terminal/ask-secret.js';
 import { bytes, table } from '../terminal/format.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { attachTo } from './repository-attachment.js';
@@ -86,11 +86,7 @@ async function credentials(accessKeyId: string | undefined, options: AddStorageO
       hint: 'Give --access-key; its secret is asked for. With --platform-credentials the platform uses the role or profile of its machine.',
     });
   }
-  const secretAccessKey = await askSecret({
-    label: `Secret of the access key ${accessKeyId}`,
-    variable: 'RAHAT_SECRET_KEY',
-    fromStdin: options.secretKeyStdin,
-  });
+  const secretAccessKey = await askAccessKeySecret(accessKeyId, options.secretKeyStdin);
   return { source: 'access-key', accessKeyId, secretAccessKey };
 }
 

@@ -25,6 +25,11 @@ export async function askSecret(source: SecretSource): Promise<string> {
   return askAtTerminal(source.label);
 }
 
+/** What belongs to an access key of Amazon, or of a storage that speaks as it does. */
+export function askAccessKeySecret(accessKeyId: string, fromStdin?: boolean): Promise<string> {
+  return askSecret({ label: `Secret of the access key ${accessKeyId}`, variable: 'RAHAT_SECRET_KEY', fromStdin });
+}
+
 /** A secret that doesn't exist yet: typed twice on a terminal, because nobody sees a mistake in it. */
 export async function askNewSecret(source: SecretSource): Promise<string> {
   const secret = await askSecret(source);

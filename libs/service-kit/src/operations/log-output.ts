@@ -33,13 +33,11 @@ export function waitingOutput(write: (lines: string) => void): DestinationStream
   return output;
 }
 
-function waitingTo(destination: DestinationStream): DestinationStream {
-  return waitingOutput((lines) => destination.write(lines));
-}
-
 let standardOutput: DestinationStream | undefined;
 
 /** One for all loggers of the process, so that lines keep their order. */
 export function openStandardOutput(): DestinationStream {
-  return (standardOutput ??= waitingTo(pino.destination({ dest: 1, sync: true })));
+  if (standardOutput) return standardOutput;
+  const destination = pino.destination({ dest: 1, sync: true });
+  return (standardOutput = waitingOutput((lines) => destination.write(lines)));
 }

@@ -11,7 +11,7 @@ export interface NewApiKey {
 
 export function newApiKey(): NewApiKey {
   const id = newId('apiKey');
-  return { id, ...newKeyedText(KIND, id.slice(id.indexOf('_') + 1)) };
+  return { id, ...newKeyedText(KIND, id) };
 }
 
 /** Undefined when the text is no API key of ours. */

@@ -39,7 +39,10 @@ export class Handovers {
     const signal: LogPushSignal = { run, attempt, binding, sealedOrder };
     const silent = setTimeout(() => expected.forget(nobodyFollows()), FOLLOWER_ANSWERS_MS);
     const ends: (() => void)[] = [() => clearTimeout(silent)];
-    const verdict = verdictIn(expected.arrival, ends);
+    const verdict = verdictIn(expected.arrival, (breakOff) => {
+      clearTimeout(silent);
+      ends.push(breakOff);
+    });
     // A proxy between may hold the answer back until it ends.
     const came = (response: ServerResponse): void => {
       clearTimeout(silent);
@@ -66,10 +69,9 @@ export class Handovers {
   }
 }
 
-async function verdictIn(arrival: Promise<Arrival>, ends: (() => void)[]): Promise<LogPushVerdict> {
+async function verdictIn(arrival: Promise<Arrival>, began: (breakOff: () => void) => void): Promise<LogPushVerdict> {
   const { body, taken, breakOff } = await arrival;
-  for (const end of ends.splice(0, 1)) end();
-  ends.push(breakOff);
+  began(breakOff);
   const told = LogPushVerdict.parse(await json(body).catch((cause: unknown) => Promise.reject(lost(cause))));
   taken();
   return told;

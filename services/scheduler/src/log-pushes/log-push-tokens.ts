@@ -39,7 +39,7 @@ export class LogPushTokens {
 
   async create(principal: Principal, server: string, request: CreateLogPushToken): Promise<CreatedLogPushToken> {
     const id = newId('logPushToken');
-    const { text, secretHash } = newKeyedText(KIND, id.slice(id.indexOf('_') + 1));
+    const { text, secretHash } = newKeyedText(KIND, id);
     return this.database.inOrganization(principal, async (transaction) => {
       await lockRow(transaction, 'servers', server);
       const { organization_id } = await findServer(transaction, server);
