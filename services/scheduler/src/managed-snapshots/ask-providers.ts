@@ -4,7 +4,7 @@ import { wholeOrganization, type TenantDatabase, type Transaction } from '@rahat
 import { recordAct } from '@rahat/service-kit';
 import type { Clock } from '../clock/clock.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
-import { findServer, type ServerRow } from '../servers/servers.table.js';
+import { findServer, serverTarget, type ServerRow } from '../servers/servers.table.js';
 import type { WorkerQuestions } from '../servers/worker-questions.js';
 import { recordOwnAct } from '../trail/trail.js';
 import {
@@ -64,7 +64,7 @@ export class AskProviders {
         // The stored secret was opened for it.
         const act = {
           action: 'server.managed_snapshots_read',
-          target: targetOf(server),
+          target: serverTarget(server),
           details: {
             ...found.resource,
             found: found.snapshots.length,
@@ -97,8 +97,4 @@ async function sameAsAsked(transaction: Transaction, asked: CloudAccountRow): Pr
 
 function same(one: CloudAccountRow, other: CloudAccountRow): boolean {
   return JSON.stringify(one.account) === JSON.stringify(other.account) && one.sealed_secret === other.sealed_secret;
-}
-
-function targetOf(row: ServerRow) {
-  return { kind: 'server', id: row.id, name: row.name };
 }

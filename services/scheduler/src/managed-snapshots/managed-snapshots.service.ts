@@ -16,7 +16,7 @@ import { changesBetween, recordAct, whatever, type Expected, type ListPages } fr
 import { lockRow } from '../input/lock-row.js';
 import { mistaken } from '../input/mistake.js';
 import type { ServerSecrets } from '../servers/server-secrets.js';
-import { findServer, type ServerRow } from '../servers/servers.table.js';
+import { findServer, serverTarget, type ServerRow } from '../servers/servers.table.js';
 import { deleteAccount, findAccount, lockAccount, neededAccount, presentAccount, putAccount } from './cloud-accounts.table.js';
 import { forgetManagedSnapshots, listManagedSnapshots, presentManagedSnapshot } from './managed-snapshots.table.js';
 
@@ -54,7 +54,7 @@ export class ManagedSnapshotsService {
       });
       await recordAct(this.outbox, transaction, principal, {
         action: 'cloud_account.set',
-        target: targetOf(server),
+        target: serverTarget(server),
         details: {
           ...changesBetween(before?.account, account, { secretAccessKey: request.credentials.source === 'access-key' }),
           forgotten,
@@ -73,7 +73,7 @@ export class ManagedSnapshotsService {
       const forgotten = await forgetManagedSnapshots(transaction, id);
       await deleteAccount(transaction, id);
       const details = { ...changesBetween(row.account, undefined), forgotten };
-      await recordAct(this.outbox, transaction, principal, { action: 'cloud_account.removed', target: targetOf(server), details });
+      await recordAct(this.outbox, transaction, principal, { action: 'cloud_account.removed', target: serverTarget(server), details });
     });
   }
 
@@ -103,8 +103,4 @@ function accountIn({ provider, region, resource, credentials }: SetCloudAccount,
   const signer =
     credentials.source === 'access-key' ? ({ source: 'access-key', accessKeyId: credentials.accessKeyId } as const) : credentials;
   return { provider, region: told.region, resource: told.resource, credentials: signer };
-}
-
-function targetOf(row: ServerRow) {
-  return { kind: 'server', id: row.id, name: row.name };
 }

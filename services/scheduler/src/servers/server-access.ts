@@ -14,7 +14,7 @@ import { changesBetween, recordAct, whatever, type Expected } from '@rahat/servi
 import type { Clock } from '../clock/clock.js';
 import { lockRow } from '../input/lock-row.js';
 import type { ServerSecrets } from './server-secrets.js';
-import { findServer, presentServer, type ServerRow } from './servers.table.js';
+import { findServer, presentServer, serverTarget, type ServerRow } from './servers.table.js';
 import type { BackupUserEnds, BackupUserOrder, WorkerQuestions } from './worker-questions.js';
 
 /** 192 bits: nobody has to type it. */
@@ -110,7 +110,7 @@ export class ServerAccess {
       const server = presentServer(row!, principal);
       await recordAct(this.outbox, transaction, principal, {
         action: 'server.backup_user_made',
-        target: targetOf(before),
+        target: serverTarget(before),
         details: {
           user: made.user,
           created: made.created,
@@ -134,7 +134,7 @@ export class ServerAccess {
 
   private async record(principal: Principal, server: ServerRow, action: string, details: Record<string, unknown>): Promise<void> {
     await this.database.inOrganization(principal, (transaction) =>
-      recordAct(this.outbox, transaction, principal, { action, target: targetOf(server), details }),
+      recordAct(this.outbox, transaction, principal, { action, target: serverTarget(server), details }),
     );
   }
 }
@@ -146,8 +146,4 @@ function markOf(server: ServerRow): string {
 
 function quoted(role: string): string {
   return `"${role.replaceAll('"', '""')}"`;
-}
-
-function targetOf(row: ServerRow) {
-  return { kind: 'server', id: row.id, name: row.name };
 }

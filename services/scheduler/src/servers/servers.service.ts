@@ -22,7 +22,7 @@ import { replanFor } from '../plans/plan-servers.js';
 import { assertKeys, assertNothingBeside, connectionIn } from './connection-input.js';
 import { assertGroups } from './server-groups.table.js';
 import { keyNames, type ServerSecrets } from './server-secrets.js';
-import { findServer, presentServer, recordIdentity, type ServerRow } from './servers.table.js';
+import { findServer, presentServer, recordIdentity, serverTarget, type ServerRow } from './servers.table.js';
 import type { WorkerQuestions } from './worker-questions.js';
 
 export class ServersService {
@@ -72,7 +72,7 @@ export class ServersService {
       const server = presentServer(row!, principal);
       await recordAct(this.outbox, transaction, principal, {
         action: 'server.created',
-        target: targetOf(row!),
+        target: serverTarget(row!),
         details: { ...changesBetween(undefined, server, { password: password !== '', keys: keys.names.length > 0 }) },
       });
       return server;
@@ -163,7 +163,7 @@ export class ServersService {
       if ((request.groups ?? request.tags ?? request.blackouts) !== undefined) await replanFor(transaction, before, row!);
       await recordAct(this.outbox, transaction, principal, {
         action: 'server.updated',
-        target: targetOf(row!),
+        target: serverTarget(row!),
         details: {
           ...changesBetween(presentServer(before, principal), presentServer(row!, principal), {
             password: password !== undefined && password !== '',
@@ -217,7 +217,7 @@ export class ServersService {
       await transaction.query(`UPDATE servers SET deleted_at = $2 WHERE id = $1`, [id, this.clock.now()]);
       await replanFor(transaction, row);
       const details = { ...changesBetween(presentServer(row, principal), undefined) };
-      await recordAct(this.outbox, transaction, principal, { action: 'server.deleted', target: targetOf(row), details });
+      await recordAct(this.outbox, transaction, principal, { action: 'server.deleted', target: serverTarget(row), details });
     });
   }
 
@@ -235,13 +235,17 @@ export class ServersService {
     const { changed } = await this.database.inOrganization(principal, async (transaction) => {
       // The stored password was opened for it, whatever came of that.
       const { reachable } = report;
-      await recordAct(this.outbox, transaction, principal, { action: 'server.tested', target: targetOf(server), details: { reachable } });
+      await recordAct(this.outbox, transaction, principal, {
+        action: 'server.tested',
+        target: serverTarget(server),
+        details: { reachable },
+      });
       if (!reachable) return { changed: false };
       const recorded = await recordIdentity(transaction, id, report);
       if (recorded.changed) {
         await recordAct(this.outbox, transaction, principal, {
           action: 'server.identity_changed',
-          target: targetOf(server),
+          target: serverTarget(server),
           details: { recorded: server.identity, seen: report.identity },
         });
       }
@@ -277,8 +281,4 @@ async function assertNameFree(transaction: Transaction, name: string): Promise<v
     transaction.query(`SELECT 1 FROM servers WHERE lower(name) = lower($1) AND deleted_at IS NULL`, [name]),
   );
   if (other) throw new RahatError('conflict', `There is a server named '${name}' already`);
-}
-
-function targetOf(row: ServerRow) {
-  return { kind: 'server', id: row.id, name: row.name };
 }

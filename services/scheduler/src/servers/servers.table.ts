@@ -78,3 +78,8 @@ export async function recordIdentity(
   );
   return { changed: Boolean(row?.identity && seen.identity && row.identity !== seen.identity) };
 }
+
+/** Of an entry of the trail. */
+export function serverTarget({ id, name }: Pick<ServerRow, 'id' | 'name'>): { kind: 'server'; id: string; name: string } {
+  return { kind: 'server', id, name };
+}
